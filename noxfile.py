@@ -1,0 +1,47 @@
+"""Sessions: `nox` runs them all. CI runs the README's test command instead, which needs no nox."""
+
+from __future__ import annotations
+
+import nox
+
+nox.options.sessions = ["lint", "tests", "minimums", "wheel"]
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """All tests against the source tree."""
+    session.install("-e", ".[test]")
+    session.run("pytest", *session.posargs)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Style and types."""
+    session.install("-e", ".[test]", "ruff>=0.6", "mypy>=1.11")
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+    session.run("mypy")
+
+
+@nox.session
+def minimums(session: nox.Session) -> None:
+    """The fast tests with the lowest direct versions that pyproject.toml allows."""
+    project = nox.project.load_toml("pyproject.toml")["project"]
+    lowest = [line.split(";")[0].replace(">=", "==") for line in project["dependencies"]]
+    extras = project["optional-dependencies"]
+    lowest += [line.replace(">=", "==") for line in extras["test"] if not line.startswith("respsel")]
+    session.install("-e", ".", *lowest)
+    session.run("pytest", "-m", "not real", *session.posargs)
+
+
+@nox.session
+def wheel(session: nox.Session) -> None:
+    """The fast tests against the built wheel, without the source tree on the path."""
+    session.install("build>=1.2")
+    out = session.create_tmp()
+    session.run("python", "-m", "build", "--wheel", "--outdir", out)
+    from pathlib import Path
+
+    (built,) = Path(out).glob("*.whl")
+    session.install(f"{built}[test]")
+    session.run("pytest", "-m", "not real", "--import-mode=importlib", *session.posargs)

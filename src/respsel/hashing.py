@@ -1,0 +1,105 @@
+"""Digests: what makes two things "the same" to respsel. The only module that imports hashlib.
+
+Every digest is SHA-256 over a tag and length-prefixed parts, so that a step key can never equal a
+call key, and ("ab", "c") never equals ("a", "bc"). Invariant: the values below are pinned by golden
+tests; a change of any of them reruns every user's work and needs a changelog entry.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+_RACY_SECONDS = 2.0
+_CHUNK_BYTES = 1 << 20
+
+
+def canonical_json(value: object) -> bytes:
+    """Encode a JSON value in one way only: sorted keys, no spaces, ASCII, no NaN.
+
+    Raises ValueError for NaN or infinity, TypeError for what JSON cannot hold.
+    """
+    text = json.dumps(value, sort_keys=True, ensure_ascii=True, separators=(",", ":"), allow_nan=False)
+    return text.encode("ascii")
+
+
+def digest(tag: str, *parts: bytes | str) -> str:
+    """Return the SHA-256 hex digest of a tag and its parts, each prefixed by its length."""
+    state = hashlib.sha256()
+    for part in (tag, *parts):
+        data = part.encode("utf-8") if isinstance(part, str) else part
+        state.update(len(data).to_bytes(8, "little"))
+        state.update(data)
+    return state.hexdigest()
+
+
+def seal(key: str, body: bytes) -> bytes:
+    """Return the 32 bytes that bind a stored body to the key it was stored under."""
+    return bytes.fromhex(digest("seal", key, body))
+
+
+class RunningDigest:
+    """A digest over many parts that are not all in memory at once."""
+
+    def __init__(self, tag: str) -> None:
+        self._state = hashlib.sha256(digest(tag).encode())
+
+    def update(self, part: bytes) -> None:
+        """Add one length-prefixed part."""
+        self._state.update(len(part).to_bytes(8, "little"))
+        self._state.update(part)
+
+    def hexdigest(self) -> str:
+        """Return the digest of the parts so far."""
+        return self._state.hexdigest()
+
+
+@dataclass(frozen=True)
+class FileStat:
+    """What the file system says of a file; equal stats of an old file mean equal content."""
+
+    size: int
+    mtime_ns: int
+    inode: int
+
+    @classmethod
+    def of(cls, path: Path) -> FileStat:
+        """Raises OSError if the file is not there."""
+        info = os.stat(path)
+        return cls(info.st_size, info.st_mtime_ns, info.st_ino)
+
+
+class DigestMemo(Protocol):
+    """Where file digests are remembered between runs (the store)."""
+
+    def load_file_digest(self, path: str, stat: FileStat) -> str | None: ...
+
+    def save_file_digest(self, path: str, stat: FileStat, value: str) -> None: ...
+
+
+def file_digest(path: Path, memo: DigestMemo | None, now: Callable[[], float] = time.time) -> str:
+    """Return the SHA-256 of a file's content, without opening it if its stat is remembered.
+
+    Raises OSError if the file cannot be read.
+    """
+    where = str(path.resolve())
+    stat = FileStat.of(path)
+    if memo is not None and (known := memo.load_file_digest(where, stat)):
+        return known
+    state = hashlib.sha256()
+    with path.open("rb") as handle:
+        while chunk := handle.read(_CHUNK_BYTES):
+            state.update(chunk)
+    value = state.hexdigest()
+    # Hazard: a file written again within the clock's resolution keeps its stat (git's "racy" problem),
+    # so a file that is this young, or changed while it was read, is not remembered.
+    settled = FileStat.of(path) == stat and now() - stat.mtime_ns / 1e9 > _RACY_SECONDS
+    if memo is not None and settled:
+        memo.save_file_digest(where, stat, value)
+    return value

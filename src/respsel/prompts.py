@@ -1,0 +1,72 @@
+"""The words that a model is asked with: users' prompt templates and the views' prompts.
+
+Knows nothing of tokens; chat templates are the backends' matter. Invariant: a template sees the
+example's fields and nothing else (Jinja2's immutable sandbox), and an unknown name is an error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from jinja2 import StrictUndefined, TemplateError, TemplateSyntaxError, meta
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from respsel.errors import InputError, Problem, suggest
+from respsel.records import Example, Message
+
+# Raised when the same fields and template would give another text, or a view another prompt.
+VERSION = 1
+
+# The published prompt of self-aligned perplexity (arXiv 2502.11779 and its code), spelling as published.
+_SELF_ALIGNED = (
+    "Question: {question}\n\n"
+    "We have inference examples below to show you how to solve the problem. "
+    "please follow the inference style and solve the problem\n\n"
+    "{examples}"
+    "now, according to the inference examples, please solve the problem. \n\n\n"
+)
+_ENVIRONMENT = ImmutableSandboxedEnvironment(undefined=StrictUndefined, keep_trailing_newline=True)
+
+
+def plain_messages(question: str) -> tuple[Message, ...]:
+    """The `plain` view: the input alone, as the user's turn."""
+    return (Message("user", question),)
+
+
+def self_aligned_messages(question: str, own_outputs: Sequence[str]) -> tuple[Message, ...]:
+    """The `self-aligned` view: the input and own outputs to other inputs, as the user's turn."""
+    examples = "".join(f"inference example: {text}\n\n" for text in own_outputs)
+    return (Message("user", _SELF_ALIGNED.format(question=question, examples=examples)),)
+
+
+def template_fields(example: Example) -> Mapping[str, Any]:
+    """The names that a prompt template can use for an example."""
+    named = {"id": example.id, "input": example.input, "reference": example.reference, "label": example.label}
+    return {**example.columns, **named}
+
+
+def check_template(source: str, shown: str, where: str) -> list[Problem]:
+    """Return what is wrong with a template's syntax."""
+    try:
+        _ENVIRONMENT.from_string(source)
+    except TemplateSyntaxError as error:
+        return [Problem(shown, where, f"line {error.lineno} of the template: {error.message}", "Mend the template")]
+    return []
+
+
+def render(source: str, example: Example, shown: str, where: str) -> str:
+    """Fill a template with an example's fields. Raises InputError naming the template and the example."""
+    fields = template_fields(example)
+    unknown = meta.find_undeclared_variables(_ENVIRONMENT.parse(source)) - set(fields) - set(_ENVIRONMENT.globals)
+    if unknown:
+        name = min(unknown)
+        raise InputError(Problem(shown, where, f"'{name}' is no field of example '{example.id}'", suggest(name, fields)))
+    try:
+        text = _ENVIRONMENT.from_string(source).render(fields)
+    except (TemplateError, TypeError, ValueError, ArithmeticError, LookupError, AttributeError) as error:
+        what = f"the template failed on example '{example.id}': {error}"
+        raise InputError(Problem(shown, where, what, "Mend the template")) from error
+    if not text.strip():
+        raise InputError(Problem(shown, where, f"the template gives no text for example '{example.id}'", "Mend the template"))
+    return text

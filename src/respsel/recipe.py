@@ -1,0 +1,239 @@
+"""The recipe, format 1: what a user declares in TOML, checked and frozen.
+
+Knows the shape of a recipe and nothing of what its words do: whether a metric exists or a file is there
+is asked elsewhere (`loading`). Invariant: a Recipe that exists is well formed; every problem of a bad
+one is reported at once, each with its place and a remedy.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
+
+from respsel.records import Sampling
+
+FORMAT = 1
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=80)]
+AnswerKind = Literal["number", "choice", "exact", "regex"]
+# Model files that respsel can have llama.cpp convert to, once, for this machine's speed.
+PreparedType = Literal["bf16", "f16", "f32", "q8_0", "q4_0"]
+
+
+class _Entry(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+
+class SamplingEntry(_Entry):
+    """How responses are sampled; what is left out comes from the model entry, then from the defaults."""
+
+    temperature: float | None = Field(None, ge=0, le=5, description="0 is greedy. Default 0.7.")
+    top_p: float | None = Field(None, gt=0, le=1, description="Nucleus sampling. Default 0.95.")
+    top_k: int | None = Field(None, ge=0, description="0 switches it off. Default 0.")
+    min_p: float | None = Field(None, ge=0, lt=1, description="0 switches it off. Default 0.")
+    max_tokens: int | None = Field(None, ge=1, description="Longest response in tokens. Default 512.")
+    seed: int | None = Field(None, ge=0, description="Default 0.")
+
+
+DEFAULT_SAMPLING = SamplingEntry(temperature=0.7, top_p=0.95, top_k=0, min_p=0.0, max_tokens=512, seed=0)
+
+
+class ModelEntry(_Entry):
+    """One model: which engine runs it and where its weights are."""
+
+    backend: Literal["llama-cpp", "transformers", "openai", "fake"] = Field(description="The engine.")
+    path: str | None = Field(None, description="Weights: a GGUF file, or a directory for transformers.")
+    package: str | None = Field(None, description="An installed Python package that carries the weights, with 'file'.")
+    file: str | None = Field(None, description="The weights' file inside 'package'.")
+    repo: str | None = Field(None, description="A hub repository, with 'revision' (transformers).")
+    revision: str | None = Field(None, description="The repository's commit.")
+    base_url: str | None = Field(None, description="The endpoint (openai).")
+    api_key_env: str | None = Field(None, description="Name of the environment variable that holds the key (openai).")
+    variant: str | None = Field(None, description="fake only: another variant is another model.")
+    context_tokens: int | None = Field(None, ge=16, description="Context length; at most what the model was trained for.")
+    chat_template: str | None = Field(None, description="A Jinja2 file to use instead of the model's own template.")
+    prepare: PreparedType | None = Field(None, description="llama-cpp: convert the weights to this type once, for speed.")
+    parallel: int = Field(16, ge=1, le=256, description="Responses sampled at once (llama-cpp).")
+    threads: int | None = Field(None, ge=1, description="CPU threads. Default: all that this process may use.")
+    gpu_layers: int = Field(0, ge=-1, description="Layers on the GPU (llama-cpp built for one); -1 is all.")
+    sampling: SamplingEntry = Field(default_factory=lambda: SamplingEntry(), description="Defaults for this model.")
+
+    @model_validator(mode="after")
+    def _says_where_the_weights_are(self) -> ModelEntry:
+        ways = [way for way in ("path", "package", "repo", "base_url", "variant") if getattr(self, way) is not None]
+        allowed = {
+            "llama-cpp": ("path", "package"),
+            "transformers": ("path", "package", "repo"),
+            "openai": ("base_url",),
+            "fake": ("variant",),
+        }[self.backend]
+        if self.backend != "fake" and len(ways) != 1:
+            raise ValueError(f"needs exactly one of {', '.join(allowed)}, has {', '.join(ways) or 'none'}")
+        if any(way not in allowed for way in ways):
+            raise ValueError(f"'{ways[0]}' is not for backend '{self.backend}'. Use {' or '.join(allowed)}")
+        if (self.package is None) != (self.file is None):
+            raise ValueError("'package' and 'file' go together")
+        if (self.repo is None) != (self.revision is None):
+            raise ValueError("'repo' and 'revision' go together")
+        if self.prepare and self.backend != "llama-cpp":
+            raise ValueError("'prepare' is for backend 'llama-cpp'")
+        return self
+
+
+class AnswerEntry(_Entry):
+    """How the answer is found in a response and compared with the label."""
+
+    kind: AnswerKind = Field(description="number, choice, exact or regex.")
+    pattern: str | None = Field(None, description="regex: its last match's first group (or the match) is the answer.")
+
+    @model_validator(mode="after")
+    def _pattern_is_for_regex(self) -> AnswerEntry:
+        if (self.kind == "regex") != (self.pattern is not None):
+            raise ValueError("kind 'regex' needs a 'pattern', and only it takes one")
+        if self.pattern is not None:
+            try:
+                re.compile(self.pattern)
+            except re.error as error:
+                raise ValueError(f"'pattern' is no regular expression: {error}") from error
+        return self
+
+
+class DatasetEntry(_Entry):
+    """One dataset and the names of its columns."""
+
+    name: Name
+    path: str = Field(description="A .jsonl, .json, .csv or .parquet file, relative to the recipe.")
+    id: str = Field("id", description="Column of the example's id; ids are unique.")
+    input: str = Field("input", description="Column of the input: what the target is asked.")
+    reference: str | None = Field(None, description="Column of the reference response, for prompts.")
+    label: str | None = Field(None, description="Column of the right answer, for the answer check.")
+    sample: int | None = Field(None, ge=1, description="How many examples; a larger sample contains the smaller one.")
+    seed: int = Field(0, ge=0, description="Another seed is another sample.")
+    answer: AnswerKind | AnswerEntry | None = Field(None, description="How a response is checked against the label.")
+
+    @model_validator(mode="after")
+    def _answer_needs_label(self) -> DatasetEntry:
+        if self.answer is not None and self.label is None:
+            raise ValueError("'answer' needs 'label', the column of the right answer")
+        if self.answer == "regex":
+            raise ValueError('answer \'regex\' needs a pattern: answer = { kind = "regex", pattern = "..." }')
+        return self
+
+    @property
+    def check(self) -> AnswerEntry | None:
+        """The answer check in its long form."""
+        return AnswerEntry(kind=self.answer) if isinstance(self.answer, str) else self.answer
+
+
+class _Strategy(_Entry):
+    name: Name
+    datasets: tuple[str, ...] | None = Field(None, description="Only these datasets. Default: all.")
+
+
+class ColumnStrategy(_Strategy):
+    """Responses that stand in a column of the dataset."""
+
+    from_: Literal["column"] = Field("column", alias="from")
+    column: str
+
+
+class FileStrategy(_Strategy):
+    """Responses that stand in a file of their own, matched by id."""
+
+    from_: Literal["file"] = Field("file", alias="from")
+    path: str = Field(description="Relative to the recipe; {dataset} stands for the dataset's name.")
+    id: str = "id"
+    response: str = "response"
+
+
+class ModelStrategy(_Strategy):
+    """Responses that a model writes from a prompt."""
+
+    from_: Literal["model"] = Field("model", alias="from")
+    model: str
+    prompt: str = Field(description="Jinja2: input, reference, label, id and the row's other columns.")
+    system: str | None = Field(None, description="Jinja2, like prompt.")
+    sampling: SamplingEntry = Field(default_factory=lambda: SamplingEntry())
+    attempts: int = Field(1, ge=1, le=100, description="Tries while the answer check fails.")
+    if_wrong: Literal["keep", "drop", "fail"] = Field("keep", description="What becomes of a response still wrong after them.")
+
+
+StrategyEntry = Annotated[
+    Annotated[ColumnStrategy, Tag("column")] | Annotated[FileStrategy, Tag("file")] | Annotated[ModelStrategy, Tag("model")],
+    Discriminator(lambda value: value.get("from") if isinstance(value, dict) else value.from_),
+]
+
+
+class OwnOutputsEntry(_Entry):
+    """Responses sampled from the target itself, for the metrics that need them."""
+
+    samples: int = Field(1, ge=1, le=64, description="Samples per example.")
+    keep: Literal["correct", "all"] = Field("all", description="correct: only those that pass the answer check.")
+    sampling: SamplingEntry = Field(default_factory=lambda: SamplingEntry())
+    path: str | None = Field(None, description="Take them from this file instead; {dataset} stands for the dataset's name.")
+    id: str = "id"
+    response: str = "response"
+
+
+class MetricEntry(BaseModel):
+    """A metric by name; its other keys are its parameters."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+    name: str
+    label: Name | None = Field(None, description="Its name in this recipe, if one metric is used twice.")
+
+    @property
+    def known_as(self) -> str:
+        """The name that selection and report use."""
+        return self.label or self.name
+
+    @property
+    def parameters(self) -> Mapping[str, Any]:
+        """Everything but name and label."""
+        return dict(self.model_extra or {})
+
+
+class SelectionEntry(_Entry):
+    """How the strategy is selected."""
+
+    metric: str | None = Field(None, description="Name or label of the metric. Default: the first one.")
+    confidence: float = Field(0.95, gt=0.5, lt=1, description="What 'decided' takes.")
+    resamples: int = Field(10_000, ge=100, le=1_000_000, description="Bootstrap resamples.")
+    seed: int = Field(0, ge=0)
+
+
+class TargetEntry(_Entry):
+    """The model to be fine-tuned."""
+
+    model: str
+
+
+class Recipe(_Entry):
+    """A whole recipe."""
+
+    format: Literal[1] = Field(1, description="The recipe format.")
+    target: TargetEntry
+    models: Mapping[Name, ModelEntry] = Field(default_factory=dict)
+    datasets: tuple[DatasetEntry, ...] = Field(min_length=1)
+    strategies: tuple[StrategyEntry, ...] = Field(min_length=1)
+    own_outputs: OwnOutputsEntry = Field(default_factory=lambda: OwnOutputsEntry())
+    metrics: tuple[MetricEntry, ...] = Field(min_length=1)
+    selection: SelectionEntry = Field(default_factory=lambda: SelectionEntry())
+
+    @property
+    def selection_metric(self) -> str:
+        """The metric that decides."""
+        return self.selection.metric or self.metrics[0].known_as
+
+
+def merge_sampling(*entries: SamplingEntry) -> tuple[Sampling, int]:
+    """Return (sampling, seed); earlier entries win, DEFAULT_SAMPLING fills the rest."""
+    merged: dict[str, Any] = {}
+    for entry in (*entries, DEFAULT_SAMPLING):
+        for key, value in entry:
+            if value is not None:
+                merged.setdefault(key, value)
+    seed = merged.pop("seed")
+    return Sampling(**merged), seed

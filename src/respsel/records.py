@@ -1,0 +1,108 @@
+"""The rows that flow between steps. They know nothing of models, recipes, files or the store."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    IntArray = npt.NDArray[np.int32]
+    FloatArray = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Message:
+    """One turn of a chat."""
+
+    role: str
+    content: str
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How a response is sampled. temperature 0 is greedy; top_k 0 and min_p 0 switch those off."""
+
+    temperature: float
+    top_p: float
+    top_k: int
+    min_p: float
+    max_tokens: int
+
+
+@dataclass(frozen=True)
+class Example:
+    """One input of a dataset; `columns` are the row's fields under their own names, for prompts."""
+
+    id: str
+    input: str
+    reference: str | None = None
+    label: str | None = None
+    columns: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Response:
+    """The text a strategy gives for an example.
+
+    problem is empty, or says why the response is not used ("wrong answer", "empty"). truncated: the
+    model reached its token limit before it ended. attempts: model calls it took (0 for given text).
+    correct: the answer check's result, None where there is no check.
+    """
+
+    id: str
+    text: str
+    problem: str = ""
+    correct: bool | None = None
+    truncated: bool = False
+    attempts: int = 0
+
+
+@dataclass(frozen=True)
+class OwnOutput:
+    """A response sampled from the target itself; the `sample`-th one for the example."""
+
+    id: str
+    sample: int
+    text: str
+    problem: str = ""
+    correct: bool | None = None
+    truncated: bool = False
+
+
+@dataclass(frozen=True)
+class TokenScores:
+    """One response under one view. Arrays have one value per scored token, all of one length.
+
+    nll in nats, rank from 1 (1 = the most likely token), entropy in nats over the full vocabulary.
+    """
+
+    token_ids: IntArray
+    nll: FloatArray
+    rank: IntArray
+    entropy: FloatArray
+
+    def __len__(self) -> int:
+        return len(self.nll)
+
+
+@dataclass(frozen=True)
+class ScoredResponse:
+    """The token scores of one example's response; scores is None exactly where `problem` says why."""
+
+    id: str
+    prompt_tokens: int
+    scores: TokenScores | None
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class Score:
+    """A metric's value for one response; value is None where `problem` says why there is none."""
+
+    id: str
+    value: float | None
+    problem: str = ""

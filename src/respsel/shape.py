@@ -1,0 +1,108 @@
+"""TOML to checked objects: what pydantic finds wrong, in words that a user can act on.
+
+Knows nothing of what the objects are for. Invariant: every problem is reported, each with the place as
+it stands in the user's file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, get_args
+
+import tomli
+from pydantic import BaseModel, Tag, ValidationError
+
+from respsel.errors import InputError, Problem, suggest
+
+
+def read_toml(path: Path, shown: str) -> dict[str, Any]:
+    """Read a TOML file. Raises InputError with line and column for what is not TOML."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        remedy = "Give the path of a recipe, e.g. recipes/quickstart.toml"
+        raise InputError(Problem(shown, "", f"cannot be read: {error.strerror}", remedy)) from error
+    try:
+        return tomli.loads(data.decode("utf-8-sig").replace("\r\n", "\n"))
+    except UnicodeDecodeError as error:
+        raise InputError(Problem(shown, f"byte {error.start}", "is not UTF-8", "Save the file as UTF-8")) from error
+    except tomli.TOMLDecodeError as error:
+        where = f"line {error.lineno}, column {error.colno}"
+        raise InputError(Problem(shown, where, f"is not TOML: {error.msg}", "Mend the line")) from error
+
+
+def check_shape(kind: type[BaseModel], data: Mapping[str, Any], shown: str) -> tuple[Any, list[Problem]]:
+    """Return (object, []) or (None, problems), one problem for each place that is wrong."""
+    try:
+        return kind.model_validate(data), []
+    except ValidationError as error:
+        # A list whose items are all wrong is also "too short" to pydantic; to the user it is not.
+        details = [d for d in error.errors(include_url=False) if not (d["type"] == "too_short" and d["input"])]
+        return None, [_problem(kind, detail, shown) for detail in details]
+
+
+def _problem(kind: type[BaseModel], detail: Any, shown: str) -> Problem:
+    loc, beside = _walk(kind, detail["loc"])
+    where, last = _place(loc), str(loc[-1]) if loc else ""
+    fault = detail["type"]
+    if fault == "extra_forbidden":
+        return Problem(shown, where, "unknown key", suggest(last, beside))
+    if fault == "missing":
+        return Problem(shown, where, "is missing", f"Add '{last}'")
+    if fault in ("union_tag_invalid", "union_tag_not_found"):
+        return Problem(shown, where, "'from' says where responses come from", 'Write from = "column", "file" or "model"')
+    text = detail["msg"].removeprefix("Value error, ")
+    if fault == "value_error":
+        return Problem(shown, where, text, "")
+    if fault == "string_pattern_mismatch":
+        text = f"{detail['input']!r} is no name: use letters, digits, '.', '_' and '-'"
+        return Problem(shown, where, text, "")
+    return Problem(shown, where, f"{text}, got {detail['input']!r}", "")
+
+
+def _place(loc: list[Any]) -> str:
+    text = ""
+    for part in loc:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
+    return text
+
+
+def _walk(kind: type[BaseModel], loc: tuple[Any, ...]) -> tuple[list[Any], list[str]]:
+    """Return the location as in the user's file, and the keys that are right at its end.
+
+    pydantic names the arm of a union in its locations, which stands in no file: it is left out.
+    """
+    current: Any = kind
+    found: list[Any] = []
+    for part in loc:
+        fields = current.model_fields if _is_model(current) else {}
+        name = next((n for n, field in fields.items() if part in (n, field.alias)), None)
+        if name is not None:
+            current = fields[name].annotation
+        elif isinstance(part, str) and part in (arms := _arms(current)):
+            current = arms[part]
+            continue
+        elif isinstance(part, str) and part.startswith("literal["):
+            continue
+        elif len(models := list(_arms(current).values())) == 1:
+            current = models[0]
+        found.append(part)
+    parent = current if _is_model(current) else None
+    return found, [] if parent is None else [field.alias or name for name, field in parent.model_fields.items()]
+
+
+def _is_model(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, BaseModel)
+
+
+def _arms(annotation: Any) -> dict[str, Any]:
+    """The models inside an annotation by the name that pydantic's locations give them: tag or class."""
+    if _is_model(annotation):
+        return {annotation.__name__: annotation}
+    arms: dict[str, Any] = {}
+    tags = [item.tag for item in getattr(annotation, "__metadata__", ()) if isinstance(item, Tag)]
+    for part in get_args(annotation):
+        inner = _arms(part)
+        arms |= dict.fromkeys(tags, next(iter(inner.values()))) if tags and inner else inner
+    return arms

@@ -1,0 +1,202 @@
+"""The store: every result that must not be computed twice. The only module that imports diskcache.
+
+One diskcache in `cache/`: str keys, bytes values. Each value is sealed with the digest of (key, body), so
+a damaged or swapped value is a miss that is reported and moved to `quarantine/`, never served. Nothing is
+ever evicted. A value that `put` returned from survives kill -9 (SQLite commit, or a file renamed first).
+
+Knows nothing of recipes or models. Hazard: diskcache unpickles by default (CVE-2025-69872: a poisoned
+record runs code on read); `_BytesDisk` refuses everything but str keys and bytes values both ways.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, TypeVar
+
+import diskcache
+from diskcache.core import MODE_BINARY, MODE_RAW, UNKNOWN
+
+from respsel.errors import Problem, RunError, StoreError
+from respsel.hashing import FileStat, canonical_json, digest, seal
+from respsel.tables import Document, Table
+
+_SEAL_BYTES = 32
+_FULL = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
+Row = TypeVar("Row")
+
+
+class _Refused(Exception):
+    """A record of a kind that this store never writes."""
+
+
+class _BytesDisk(diskcache.Disk):  # type: ignore[misc]
+    def put(self, key: Any) -> tuple[str, bool]:
+        if not isinstance(key, str):
+            raise _Refused(f"key of type {type(key).__name__}")
+        return key, True
+
+    def get(self, key: Any, raw: bool) -> str:
+        if not raw or not isinstance(key, str):
+            raise _Refused("a key that is not text")
+        return key
+
+    def store(self, value: Any, read: bool, key: Any = UNKNOWN) -> Any:
+        if not isinstance(value, bytes):
+            raise _Refused(f"value of type {type(value).__name__}")
+        return super().store(value, read, key=key)
+
+    def fetch(self, mode: int, filename: str | None, value: Any, read: bool) -> Any:
+        if mode not in (MODE_RAW, MODE_BINARY):
+            raise _Refused(f"a value of mode {mode}")
+        return super().fetch(mode, filename, value, read)
+
+
+@dataclass(frozen=True)
+class StepRecord:
+    """What a finished step left: the key's parts, and the digest under which its output is stored."""
+
+    op: str
+    version: int
+    fields: Mapping[str, Any]
+    inputs: Mapping[str, str]
+    output: str
+    rows: int
+
+
+class Store:
+    """An open store. `damage` lists what was found damaged since it was opened."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.damage: list[Problem] = []
+        with self._guard():
+            folder.mkdir(parents=True, exist_ok=True)
+            self._cache = diskcache.Cache(
+                str(folder), disk=_BytesDisk, eviction_policy="none", cull_limit=0, size_limit=2**62, statistics=0
+            )
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._cache.close()
+
+    def get(self, key: str) -> bytes | None:
+        """Return the body under a key, or None. A damaged one is quarantined and counts as none."""
+        with self._guard():
+            try:
+                sealed = self._cache.get(key, retry=True)
+            except _Refused as error:
+                self._quarantine(key, b"", f"{error} was written by something else")
+                return None
+            if sealed is None:
+                # diskcache answers None too where the row is there and its file is not.
+                if key in self._cache:
+                    self._quarantine(key, b"", "its file is gone")
+                return None
+            body = bytes(sealed[_SEAL_BYTES:])
+            if sealed[:_SEAL_BYTES] != seal(key, body):
+                self._quarantine(key, sealed, "it does not match its seal")
+                return None
+            return body
+
+    def put(self, key: str, body: bytes) -> None:
+        """Store a body; when this returns it survives kill -9 of this process."""
+        with self._guard():
+            self._cache.set(key, seal(key, body) + body, retry=True)
+
+    def has(self, key: str) -> bool:
+        """Whether something is stored under a key; it is checked only when it is read."""
+        with self._guard():
+            return key in self._cache
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Make the puts inside one transaction: all are acknowledged when it ends, or none."""
+        with self._guard(), self._cache.transact(retry=True):
+            yield
+
+    def load_json(self, key: str) -> Any:
+        """Return the JSON value under a key, or None."""
+        body = self.get(key)
+        return None if body is None else json.loads(body)
+
+    def save_json(self, key: str, value: object) -> None:
+        """Store a JSON value."""
+        self.put(key, canonical_json(value))
+
+    def load_step(self, key: str) -> StepRecord | None:
+        """Return the record of a finished step, or None. Its output is not read."""
+        found = self.load_json(f"step/{key}")
+        return None if found is None else StepRecord(**found)
+
+    def save_step(self, key: str, record: StepRecord) -> None:
+        """Record a finished step; its output must be stored before."""
+        self.save_json(f"step/{key}", asdict(record))
+
+    def load_last(self, recipe: str, step: str) -> StepRecord | None:
+        """Return the record of a step's last run in a recipe, for "what changed"; never for reuse."""
+        key = self.get(f"last/{digest('last', recipe, step)}")
+        return self.load_step(key.decode()) if key else None
+
+    def save_last(self, recipe: str, step: str, key: str) -> None:
+        """Note the key of a step's newest run in a recipe."""
+        place = f"last/{digest('last', recipe, step)}"
+        if self.get(place) != key.encode():
+            self.put(place, key.encode())
+
+    def load_rows(self, table: Table[Row] | Document[Row], output: str) -> list[Row] | None:
+        """Return a step's output table, or None if it is missing or damaged."""
+        body = self.get(f"rows/{table.name}/{output}")
+        return None if body is None else table.decode(body)
+
+    def save_rows(self, table: Table[Row] | Document[Row], rows: Sequence[Row]) -> str:
+        """Store an output table under the digest of its content and return that."""
+        output = table.digest(rows)
+        self.put(f"rows/{table.name}/{output}", table.encode(rows))
+        return output
+
+    def load_file_digest(self, path: str, stat: FileStat) -> str | None:
+        """See hashing.DigestMemo."""
+        known = self.load_json(f"file/{digest('path', path)}")
+        return known["digest"] if known and known["stat"] == asdict(stat) else None
+
+    def save_file_digest(self, path: str, stat: FileStat, value: str) -> None:
+        """See hashing.DigestMemo."""
+        self.save_json(f"file/{digest('path', path)}", {"stat": asdict(stat), "digest": value})
+
+    def _quarantine(self, key: str, found: bytes, why: str) -> None:
+        folder = self.folder / "quarantine"
+        folder.mkdir(exist_ok=True)
+        (folder / f"{digest('quarantine', key, found)[:24]}.bin").write_bytes(key.encode() + b"\n" + found)
+        self._cache.delete(key, retry=True)
+        remedy = "It is moved to quarantine/ and will be made again"
+        self.damage.append(Problem(str(self.folder), key, f"a damaged record: {why}", remedy))
+
+    @contextmanager
+    def _guard(self) -> Iterator[None]:
+        """Turn what SQLite and the file system raise into errors that name the store and a remedy."""
+        try:
+            yield
+        except OSError as error:
+            if error.errno in _FULL:
+                raise RunError(self._full(str(error))) from error
+            remedy = "Check the folder's permissions, or set 'store' in respsel.toml"
+            raise StoreError(Problem(str(self.folder), "", f"the store cannot be used: {error}", remedy)) from error
+        except (sqlite3.DatabaseError, diskcache.Timeout) as error:
+            if "full" in str(error) or "disk I/O" in str(error):
+                raise RunError(self._full(str(error))) from error
+            remedy = "Move the folder away and run again; its results are then made anew"
+            raise StoreError(Problem(str(self.folder / "cache.db"), "", f"the store is damaged: {error}", remedy)) from error
+
+    def _full(self, why: str) -> Problem:
+        return Problem(
+            str(self.folder), "", f"nothing more can be written: {why}", "Free some space and run again; nothing done is lost"
+        )

@@ -1,0 +1,69 @@
+"""The workspace: respsel.toml says where the store and the runs are, and which models have names.
+
+Knows nothing of recipes. Invariant: there is always a workspace; without a respsel.toml the recipe's own
+folder is one, with the defaults.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from respsel.errors import InputError
+from respsel.recipe import ModelEntry, Name
+from respsel.shape import check_shape, read_toml
+
+FILE_NAME = "respsel.toml"
+
+
+class WorkspaceEntry(BaseModel):
+    """What may stand in respsel.toml."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    store: str = Field("cache", description="Folder of the store, relative to this file.")
+    runs: str = Field("runs", description="Folder of the reports, relative to this file.")
+    models: Mapping[Name, ModelEntry] = Field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class NamedModel:
+    """A model entry, the file that declares it and the folder its paths are relative to."""
+
+    name: str
+    entry: ModelEntry
+    folder: Path
+    declared_in: str
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """Where things are kept; all paths are absolute."""
+
+    root: Path
+    store: Path
+    runs: Path
+    models: Mapping[str, NamedModel]
+
+
+def find_workspace(start: Path) -> Workspace:
+    """Return the workspace of the nearest respsel.toml in `start` or above it.
+
+    Raises InputError for a respsel.toml that is wrong.
+    """
+    start = start.resolve()
+    root = next((folder for folder in (start, *start.parents) if (folder / FILE_NAME).is_file()), None)
+    if root is None:
+        return _workspace(start, WorkspaceEntry())
+    data = read_toml(root / FILE_NAME, FILE_NAME)
+    entry, problems = check_shape(WorkspaceEntry, data, FILE_NAME)
+    if problems:
+        raise InputError(problems)
+    return _workspace(root, entry)
+
+
+def _workspace(root: Path, entry: WorkspaceEntry) -> Workspace:
+    models = {name: NamedModel(name, model, root, FILE_NAME) for name, model in entry.models.items()}
+    return Workspace(root, root / entry.store, root / entry.runs, models)

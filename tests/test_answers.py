@@ -1,0 +1,39 @@
+"""Finding answers in responses."""
+
+from __future__ import annotations
+
+import pytest
+
+from respsel.answers import find_answer, is_correct
+from respsel.recipe import AnswerEntry
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "label", "right"),
+    [
+        ("number", "6 + 6 = 12.\nFinal Answer: 12", "12.0", True),
+        ("number", "Final Answer: 11\nFinal Answer: $1,200.50.", "1200.5", True),
+        ("number", "It is 12 apples, of 30", "12", False),
+        ("number", "Final Answer: 12 of the 30", "12", True),
+        ("number", "#### -7", "-7", True),
+        ("number", "no number at all", "7", False),
+        ("number", "The answer is: 1e3", "1000", True),
+        ("choice", "Option (2) is tempting. Final Answer: 1", "1", True),
+        ("choice", "I think it is (b)", "B", True),
+        ("choice", "A dog. Final answer: (C)", "C", True),
+        ("choice", "Nothing", "A", False),
+        ("exact", "because.\nFinal Answer: Paris\n", "Paris", True),
+        ("exact", "Paris", "Paris", True),
+        ("exact", "paris", "Paris", False),
+    ],
+)
+def test_answers(kind: str, text: str, label: str, right: bool) -> None:
+    """Each kind finds the answer where people and models write it."""
+    assert is_correct(AnswerEntry.model_validate({"kind": kind}), text, label) is right
+
+
+def test_a_regex_takes_its_last_match() -> None:
+    """A pattern's last match counts, its first group if it has one."""
+    assert find_answer(AnswerEntry(kind="regex", pattern=r"<a>(.*?)</a>"), "<a>1</a> <a>2</a>") == "2"
+    assert find_answer(AnswerEntry(kind="regex", pattern=r"\d+"), "1 22") == "22"
+    assert find_answer(AnswerEntry(kind="regex", pattern=r"\d+"), "none") is None

@@ -1,0 +1,126 @@
+"""Users' files: formats, faults with their lines, and samples that grow."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from respsel.datasets import load_examples, read_rows
+from respsel.errors import InputError
+from respsel.recipe import DatasetEntry
+
+ROWS = [{"id": f"e{i}", "input": f"question {i}", "label": i} for i in range(8)]
+LINES = "".join(json.dumps(row) + "\n" for row in ROWS)
+
+
+def entry(**more: object) -> DatasetEntry:
+    return DatasetEntry.model_validate({"name": "d", "path": "d.jsonl", **more})
+
+
+def told(path: Path, **more: object) -> list[str]:
+    with pytest.raises(InputError) as caught:
+        load_examples(entry(**more), path, path.name)
+    return [str(problem) for problem in caught.value.problems]
+
+
+def write(tmp_path: Path, name: str, text: str | bytes) -> Path:
+    path = tmp_path / name
+    path.write_bytes(text.encode() if isinstance(text, str) else text)
+    return path
+
+
+def test_all_formats_give_the_same_examples(tmp_path: Path) -> None:
+    """jsonl, json, csv and parquet of the same rows are the same dataset."""
+    frame = pl.DataFrame(ROWS)
+    frame.write_csv(tmp_path / "d.csv")
+    frame.write_parquet(tmp_path / "d.parquet")
+    paths = [
+        write(tmp_path, "d.jsonl", LINES),
+        write(tmp_path, "d.json", json.dumps(ROWS)),
+        tmp_path / "d.csv",
+        tmp_path / "d.parquet",
+    ]
+    found = [[(e.id, e.input, e.label) for e in load_examples(entry(label="label"), path, path.name)] for path in paths]
+    assert found[0] == found[1] == found[2] == found[3]
+    assert len(found[0]) == 8
+
+
+def test_a_byte_order_mark_and_crlf_change_nothing(tmp_path: Path) -> None:
+    """A file saved by a Windows editor gives the same examples."""
+    plain = load_examples(entry(), write(tmp_path, "a.jsonl", LINES), "a.jsonl")
+    path = write(tmp_path, "b.jsonl", b"\xef\xbb\xbf" + LINES.replace("\n", "\r\n").encode())
+    assert load_examples(entry(), path, "b.jsonl") == plain
+
+
+def test_a_larger_sample_begins_with_the_smaller(tmp_path: Path) -> None:
+    """Raising `sample` keeps the examples that were there, in their order, whatever the file's order."""
+    path = write(tmp_path, "a.jsonl", LINES)
+    turned = write(tmp_path, "b.jsonl", "".join(reversed(LINES.splitlines(keepends=True))))
+    small, large = load_examples(entry(sample=3), path, ""), load_examples(entry(sample=6), turned, "")
+    assert large[:3] == small
+    assert load_examples(entry(sample=3, seed=1), path, "") != small
+
+
+def test_a_key_that_first_appears_late_is_kept(tmp_path: Path) -> None:
+    """Columns are not decided by the first rows."""
+    path = write(tmp_path, "a.jsonl", LINES + '{"id": "x", "input": "q", "label": 1, "late": "here"}\n')
+    assert any(example.columns.get("late") == "here" for example in load_examples(entry(), path, ""))
+
+
+def test_a_line_separator_inside_a_string_is_no_line_end(tmp_path: Path) -> None:
+    """U+2028 is legal inside a JSON string."""
+    path = write(tmp_path, "a.jsonl", '{"id": 1, "input": "a\u2028b"}\n')
+    assert load_examples(entry(), path, "")[0].input == "a\u2028b"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('{"id": 1, "input": "q"}\n{"id": 2, "input": \n', "a.jsonl: line 2, column 20: is not JSON: Expecting value. Mend it."),
+        (
+            '{"id": 1, "input": "q"}\n\n{"id": 1, "input": "r"}\n',
+            "a.jsonl: line 3: id '1' stands also in line 1. Make the ids unique.",
+        ),
+        ('{"id": 1, "inptu": "q"}\n', "a.jsonl: line 1: has no column 'input'. Did you mean 'inptu'?"),
+        ('{"id": 1, "input": "  "}\n', "a.jsonl: line 1: column 'input' is empty. Fill it in or take the row out."),
+        ('{"id": 1, "input": ["q"]}\n', "a.jsonl: line 1: column 'input' is a list, not text. Give text."),
+        ('["q"]\n', 'a.jsonl: line 1: is a list, not an object. Write each row as {"id": ..., ...}.'),
+        ('{"id": 1, "input": NaN}\n', "a.jsonl: line 1: is not JSON: NaN is no JSON value. Mend it."),
+        (
+            '{"id": 1, "input": "\\ud800"}\n',
+            "a.jsonl: line 1: column 'input' holds half a surrogate pair. Mend the text's encoding.",
+        ),
+        ("", "a.jsonl: holds no rows. Give at least one example."),
+        (b'{"id": 1, "input": "q"}\n{"id": 2, "input": "\xff"}\n', "a.jsonl: line 2: is not UTF-8. Save the file as UTF-8."),
+        (
+            '{"id": 1, "input": "q"}\n\ufeff{"id": 2, "input": "r"}\n',
+            "a.jsonl: line 2, column 1: is not JSON: Unexpected UTF-8 BOM (decode using utf-8-sig). "
+            "A byte order mark inside the file: was it joined from two files?",
+        ),
+    ],
+)
+def test_a_fault_is_told_with_file_and_line(tmp_path: Path, text: str | bytes, message: str) -> None:
+    """Each fault of a file gives one message with file, line, problem and remedy."""
+    assert told(write(tmp_path, "a.jsonl", text)) == [message]
+
+
+def test_the_same_fault_in_many_rows_is_told_once(tmp_path: Path) -> None:
+    """A missing column is one message, not one for every row."""
+    assert told(write(tmp_path, "a.jsonl", LINES), reference="answer") == [
+        "a.jsonl: line 1 and 7 more: has no column 'answer'. Known here: id, input, label."
+    ]
+
+
+def test_a_csv_row_of_another_length_is_told(tmp_path: Path) -> None:
+    """A comma too many does not shift the columns silently."""
+    path = write(tmp_path, "a.csv", "id,input\n1,a\n2,b,c\n")
+    assert told(path) == ["a.csv: line 3: has another number of fields than the header. Quote commas in text."]
+
+
+def test_an_unknown_format_is_told(tmp_path: Path) -> None:
+    """A file of another kind names the kinds that are read."""
+    with pytest.raises(InputError, match=r"a\.txt: '\.txt' is no format that is read here"):
+        list(read_rows(write(tmp_path, "a.txt", "x"), "a.txt"))

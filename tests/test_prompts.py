@@ -1,0 +1,53 @@
+"""Prompt templates and the views' prompts."""
+
+from __future__ import annotations
+
+import pytest
+
+from respsel.errors import InputError
+from respsel.prompts import check_template, plain_messages, render, self_aligned_messages
+from respsel.records import Example
+
+EXAMPLE = Example("e1", "2 + 2?", "It is 4.", "4", {"hint": "count"})
+
+
+def test_a_template_sees_the_examples_fields() -> None:
+    """input, reference, label, id and the row's other columns can be used."""
+    text = render("{{ id }}|{{ input }}|{{ reference }}|{{ label }}|{{ hint }}", EXAMPLE, "a.toml", "p")
+    assert text == "e1|2 + 2?|It is 4.|4|count"
+
+
+def test_an_unknown_name_is_told() -> None:
+    """A misspelt field is an error with a suggestion, not an empty string."""
+    with pytest.raises(InputError, match=r"a\.toml: p: 'inptu' is no field of example 'e1'\. Did you mean 'input'\?"):
+        render("{{ inptu }}", EXAMPLE, "a.toml", "p")
+
+
+def test_a_template_cannot_reach_python() -> None:
+    """Templates are sandboxed: a recipe from elsewhere runs no code."""
+    with pytest.raises(InputError, match="unsafe"):
+        render("{{ input.__class__.__mro__ }}", EXAMPLE, "a.toml", "p")
+
+
+def test_text_with_braces_is_not_a_template() -> None:
+    """Braces in a user's data stay as they are."""
+    example = Example("e1", "{{ 7 * 7 }} {% raw %}")
+    assert render("{{ input }}", example, "a.toml", "p") == "{{ 7 * 7 }} {% raw %}"
+
+
+def test_a_syntax_error_is_told() -> None:
+    """A broken template is found when the recipe is loaded."""
+    (problem,) = check_template("{% if %}", "a.toml", "strategies[0].prompt")
+    assert "strategies[0].prompt: line 1 of the template" in str(problem)
+
+
+def test_the_self_aligned_prompt_is_the_published_one() -> None:
+    """The view's prompt is the reference's, to the character."""
+    (message,) = self_aligned_messages("Q", ["one", "{two}"])
+    assert message.content == (
+        "Question: Q\n\nWe have inference examples below to show you how to solve the problem. "
+        "please follow the inference style and solve the problem\n\n"
+        "inference example: one\n\ninference example: {two}\n\n"
+        "now, according to the inference examples, please solve the problem. \n\n\n"
+    )
+    assert plain_messages("Q")[0].content == "Q"
