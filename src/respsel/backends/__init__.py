@@ -1,0 +1,1 @@
+"""What runs a model. One file per engine; each imports its engine only when a model is opened."""

@@ -1,0 +1,85 @@
+"""A model that costs nothing: a random bigram model over UTF-8 bytes, the same on every machine.
+
+It ships for tests, examples and benchmarks. Token scores come from real (if meaningless) probability
+distributions, so nll, rank and entropy agree with each other; generation samples from word lists.
+VERSION is part of its identity and is raised when any of its numbers change.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from respsel.backends.base import GenerateCall, Generation, ScoreCall
+from respsel.hashing import digest
+from respsel.records import Message, TokenScores
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+VERSION = 1
+_N_BYTES = 256
+_USER, _ASSISTANT, _END = 256, 257, 258
+_N_VOCAB = 259
+_WORDS = ("so", "then", "first", "we", "add", "take", "count", "the", "total", "apples", "boxes", "each", "left", "is", "half")
+
+
+class FakeModel:
+    """See Model. Control tokens lie above the bytes, so no text can spell one."""
+
+    def __init__(self, variant: str, context_tokens: int) -> None:
+        self.context_tokens = context_tokens
+        self._seed = int(digest("fake", str(VERSION), variant)[:16], 16)
+        self._tables: tuple[npt.NDArray[np.float32], npt.NDArray[np.int32], npt.NDArray[np.float32]] | None = None
+
+    def prompt_ids(self, messages: Sequence[Message]) -> tuple[int, ...]:
+        """See Model.prompt_ids."""
+        ids: list[int] = []
+        for message in messages:
+            ids += [_USER, *message.content.encode("utf-8"), _END]
+        return (*ids, _ASSISTANT)
+
+    def response_ids(self, text: str) -> tuple[int, ...]:
+        """See Model.response_ids."""
+        return tuple(text.encode("utf-8"))
+
+    def score(self, calls: Sequence[ScoreCall]) -> Iterator[tuple[int, TokenScores]]:
+        """See Model.score."""
+        import numpy as np
+
+        nll, rank, entropy = self._bigrams()
+        for index, call in enumerate(calls):
+            ids = np.array(call.response_ids, np.int32)
+            # The prompt shifts which row of the table is "the token before".
+            shift = sum(call.prompt_ids) % 7
+            before = (np.concatenate(([call.prompt_ids[-1]], ids[:-1])) + shift) % _N_VOCAB
+            yield index, TokenScores(ids, nll[before, ids], rank[before, ids], entropy[before])
+
+    def generate(self, calls: Sequence[GenerateCall]) -> Iterator[tuple[int, Generation]]:
+        """See Model.generate: some words and a final answer from 0 to 9; a word counts as a token."""
+        for index, call in enumerate(calls):
+            noise = call.seed if call.sampling.temperature else 0
+            source = f"{self._seed}/{noise}/{digest('prompt', str(call.prompt_ids))}"
+            draw = random.Random(source)
+            words = [draw.choice(_WORDS) for _ in range(draw.randint(4, 24))]
+            words += ["Final", "Answer:", str(draw.randint(0, 9))]
+            truncated = len(words) > call.sampling.max_tokens
+            words = words[: call.sampling.max_tokens]
+            yield index, Generation(" ".join(words), len(words), truncated)
+
+    def close(self) -> None:
+        """See Model.close."""
+
+    def _bigrams(self) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int32], npt.NDArray[np.float32]]:
+        import numpy as np
+
+        if self._tables is None:
+            stream = np.random.Generator(np.random.Philox(key=self._seed))
+            logits = stream.normal(0.0, 2.0, (_N_VOCAB, _N_VOCAB))
+            logp = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
+            rank = 1 + np.argsort(np.argsort(-logits, axis=1), axis=1)
+            entropy = -(np.exp(logp) * logp).sum(axis=1)
+            self._tables = (-logp).astype(np.float32), rank.astype(np.int32), entropy.astype(np.float32)
+        return self._tables

@@ -1,0 +1,308 @@
+"""llama.cpp through its low-level batch API: GGUF weights on a CPU, or a GPU if it was built for one.
+
+Scoring: the prompt is evaluated once, each response is evaluated behind it and then dropped from the
+key-value cache (`llama_memory_seq_rm`), so the next response branches from the same prompt. The context
+holds one sequence. Sampling: many sequences in one batch, one cache each (`kv_unified=False`).
+
+Invariant: an answer does not depend on what else was asked. Several sequences in one scoring batch, or a
+cache shared by the sampled sequences, shift log-probabilities by up to 0.3 nats (BF16 weights), and do
+not make scoring faster on a CPU; both are avoided here.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from respsel.backends.base import GenerateCall, Generation, ScoreCall
+from respsel.backends.chat import ChatTemplate
+from respsel.backends.llama_context import LlamaContext
+from respsel.backends.logits import reduce_logits
+from respsel.backends.sampling import Sampler
+from respsel.errors import PreflightError, Problem
+from respsel.records import Message, TokenScores
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+# With two busy processes OpenMP's spinning threads slow both tenfold. Read when the library is loaded.
+os.environ.setdefault("GOMP_SPINCOUNT", "5000")
+
+_LOGITS_BYTES = 128 << 20
+_MAX_BATCH_TOKENS = 512
+_CONTROL_ATTRS = (1 << 3) | (1 << 4)  # LLAMA_TOKEN_ATTR_CONTROL, LLAMA_TOKEN_ATTR_USER_DEFINED
+
+
+def open_model(
+    weights: Path,
+    prepared: tuple[Path, str] | None,
+    context_tokens: int | None,
+    chat_template: str | None,
+    threads: int | None,
+    parallel: int,
+    gpu_layers: int,
+) -> LlamaCppModel:
+    """Load a GGUF file; prepared = (file, type) is made from it first if it is not there.
+
+    Raises PreflightError if llama-cpp-python is not installed, or the file or its template is no good.
+    """
+    try:
+        import llama_cpp
+    except ImportError as error:
+        problem = Problem("", "backend 'llama-cpp'", "llama-cpp-python is not installed", "Run: pip install 'respsel[llama]'")
+        raise PreflightError(problem) from error
+    log = _capture_log(llama_cpp)
+    if prepared:
+        from respsel.backends.prepare import prepare_weights
+
+        prepare_weights(weights, *prepared)
+        weights = prepared[0]
+    return LlamaCppModel(llama_cpp, log, weights, context_tokens, chat_template, threads, parallel, gpu_layers)
+
+
+class LlamaCppModel:
+    """A GGUF model. Contexts are made for the work at hand and freed after it."""
+
+    def __init__(
+        self,
+        api: Any,
+        log: list[str],
+        weights: Path,
+        context_tokens: int | None,
+        chat_template: str | None,
+        threads: int | None,
+        parallel: int,
+        gpu_layers: int,
+    ) -> None:
+        self._api, self._log = api, log
+        self._threads = threads or _cpu_count()
+        self._parallel = parallel
+        params = api.llama_model_default_params()
+        params.n_gpu_layers = gpu_layers
+        self._model = api.llama_model_load_from_file(str(weights).encode(), params)
+        if not self._model:
+            why = self._log[-1] if self._log else "unknown reason"
+            raise PreflightError(Problem(str(weights), "", f"llama.cpp cannot load this file: {why}", "Is it a whole GGUF file?"))
+        self._vocab = api.llama_model_get_vocab(self._model)
+        self._n_vocab = api.llama_vocab_n_tokens(self._vocab)
+        trained = int(api.llama_model_n_ctx_train(self._model))
+        self.context_tokens = min(context_tokens or trained, trained)
+        self._template = self._load_template(weights, chat_template)
+        self._control: list[str] | None = None
+        # Logits are n_tokens x n_vocab floats: a large vocabulary gets smaller batches, not more memory.
+        fit = _LOGITS_BYTES // (4 * self._n_vocab)
+        self._batch_tokens = max(32, min(_MAX_BATCH_TOKENS, 1 << (fit.bit_length() - 1)))
+
+    def _load_template(self, weights: Path, override: str | None) -> ChatTemplate:
+        built_in = self._api.llama_model_chat_template(self._model, None)
+        source = override or (built_in.decode() if built_in else "")
+        if not source:
+            remedy = "Set 'chat_template' to a Jinja2 file, or use an instruction-tuned model that carries one"
+            raise PreflightError(Problem(str(weights), "", "this GGUF has no chat template", remedy))
+        bos, eos = self._api.llama_vocab_bos(self._vocab), self._api.llama_vocab_eos(self._vocab)
+        return ChatTemplate(source, self._token_text(bos), self._token_text(eos), str(weights))
+
+    def _token_text(self, token: int) -> str:
+        return self._api.llama_vocab_get_text(self._vocab, token).decode() if token >= 0 else ""
+
+    def prompt_ids(self, messages: Sequence[Message]) -> tuple[int, ...]:
+        """See Model.prompt_ids. The template writes BOS itself where the model wants one."""
+        stretches = self._template.split_text(messages, self._control_texts())
+        return tuple(token for text, control in stretches for token in self._tokenize(text, control))
+
+    def response_ids(self, text: str) -> tuple[int, ...]:
+        """See Model.response_ids."""
+        return tuple(self._tokenize(text, control=False))
+
+    def _control_texts(self) -> list[str]:
+        if self._control is None:
+            attrs, vocab = self._api.llama_vocab_get_attr, self._vocab
+            tokens = (token for token in range(self._n_vocab) if attrs(vocab, token) & _CONTROL_ATTRS)
+            self._control = [text for text in map(self._token_text, tokens) if text]
+        return self._control
+
+    def _tokenize(self, text: str, control: bool) -> list[int]:
+        data = text.encode("utf-8")
+        size = len(data) + 8
+        tokens = (self._api.llama_token * size)()
+        count = self._api.llama_tokenize(self._vocab, data, len(data), tokens, size, False, control)
+        if count < 0:
+            size = -count
+            tokens = (self._api.llama_token * size)()
+            count = self._api.llama_tokenize(self._vocab, data, len(data), tokens, size, False, control)
+        return list(tokens[:count])
+
+    def score(self, calls: Sequence[ScoreCall]) -> Iterator[tuple[int, TokenScores]]:
+        """See Model.score. Prompts are taken one by one; their responses branch from each."""
+        if not calls:
+            return
+        by_prompt: dict[tuple[int, ...], list[int]] = {}
+        for index, call in enumerate(calls):
+            by_prompt.setdefault(call.prompt_ids, []).append(index)
+        longest = max(len(call.prompt_ids) + len(call.response_ids) for call in calls)
+        with self._context(longest, sequences=1, flash=True) as context:
+            for prompt, indices in by_prompt.items():
+                context.clear()
+                first = context.evaluate(0, prompt, 0, logits_from=len(prompt) - 1)
+                for index in indices:
+                    response = calls[index].response_ids
+                    yield index, self._score_response(context, first, len(prompt), response)
+
+    def _score_response(
+        self, context: LlamaContext, first: list[npt.NDArray[np.float32]], n_prompt: int, response: tuple[int, ...]
+    ) -> TokenScores:
+        import numpy as np
+
+        parts = [reduce_logits(first[0], response[:1])]
+        for start in range(0, len(response) - 1, self._batch_tokens):
+            chunk = response[start : min(start + self._batch_tokens, len(response) - 1)]
+            (logits,) = context.evaluate(0, chunk, n_prompt + start, logits_from=0)
+            parts.append(reduce_logits(logits, response[start + 1 : start + 1 + len(chunk)]))
+        context.drop(0, n_prompt)
+        nll, rank, entropy = (np.concatenate(column) for column in zip(*parts, strict=True))
+        return TokenScores(np.array(response, np.int32), nll, rank, entropy)
+
+    def generate(self, calls: Sequence[GenerateCall]) -> Iterator[tuple[int, Generation]]:
+        """See Model.generate. A sequence that ends makes room for the next call at once."""
+        if not calls:
+            return
+        room = max(len(call.prompt_ids) + call.sampling.max_tokens for call in calls)
+        waiting = list(reversed(range(len(calls))))
+        running: dict[int, _Sampled] = {}
+        with self._context(room, self._parallel + 1, flash=False) as context:
+            prompt = _Prompt(context, self._parallel)
+            while waiting or running:
+                for sequence in range(self._parallel):
+                    if sequence not in running and waiting:
+                        index = waiting.pop()
+                        sampled = _Sampled(self._api, self._vocab, index, calls[index])
+                        sampled.take(prompt.branch(calls[index].prompt_ids, sequence))
+                        running[sequence] = sampled
+                for sequence, sampled in list(running.items()):
+                    if sampled.done:
+                        yield sampled.index, sampled.result()
+                        del running[sequence]
+                        context.drop(sequence, 0)
+                if running:
+                    self._sample_step(context, running)
+
+    def _sample_step(self, context: LlamaContext, running: dict[int, _Sampled]) -> None:
+        # Hazard: matrix kernels differ by the number of rows, so an idle sequence is fed a token that
+        # is dropped again; with fewer rows, the others' texts would depend on what has ended (BF16).
+        idle = [sequence for sequence in range(self._parallel) if sequence not in running]
+        rows = [(0, 0, sequence) for sequence in idle]
+        rows += [(sampled.tokens[-1], sampled.position, sequence) for sequence, sampled in running.items()]
+        rows.sort(key=lambda row: row[2])
+        logits = context.decode(rows, [sequence in running for _, _, sequence in rows])
+        for row, sequence in enumerate(sorted(running)):
+            running[sequence].take(logits[row])
+        for sequence in idle:
+            context.drop(sequence, 0)
+
+    @contextmanager
+    def _context(self, tokens: int, sequences: int, flash: bool) -> Iterator[LlamaContext]:
+        context = LlamaContext(
+            self._api, self._model, self._n_vocab, tokens, sequences, flash, self._batch_tokens, self._threads, self._log
+        )
+        try:
+            yield context
+        finally:
+            context.free()
+
+    def close(self) -> None:
+        """See Model.close."""
+        if self._model:
+            self._api.llama_model_free(self._model)
+            self._model = None
+
+
+class _Prompt:
+    """The newest prompt, kept in a sequence of its own for the next calls that share it."""
+
+    def __init__(self, context: LlamaContext, sequence: int) -> None:
+        self._context, self._sequence = context, sequence
+        self._tokens: tuple[int, ...] = ()
+        self._logits: list[npt.NDArray[np.float32]] = []
+
+    def branch(self, tokens: tuple[int, ...], sequence: int) -> npt.NDArray[np.float32]:
+        """Give `sequence` a copy of the evaluated prompt; return the logits (n_vocab,) after it."""
+        if tokens != self._tokens:
+            self._context.drop(self._sequence, 0)
+            self._logits = self._context.evaluate(self._sequence, tokens, 0, logits_from=len(tokens) - 1)
+            self._tokens = tokens
+        self._context.copy(self._sequence, sequence)
+        logits: npt.NDArray[np.float32] = self._logits[0][0]
+        return logits
+
+
+class _Sampled:
+    """One response on its way: its sampler, its tokens so far, and whether it has ended."""
+
+    def __init__(self, api: Any, vocab: Any, index: int, call: GenerateCall) -> None:
+        self._api, self._vocab = api, vocab
+        self.index = index
+        self._n_prompt = len(call.prompt_ids)
+        self._max_tokens = call.sampling.max_tokens
+        self._sampler = Sampler(call.sampling, call.seed)
+        self.tokens: list[int] = []
+        self.done = False
+        self._truncated = False
+
+    @property
+    def position(self) -> int:
+        """Where the newest token stands in its sequence."""
+        return self._n_prompt + len(self.tokens) - 1
+
+    def take(self, logits: npt.NDArray[np.float32]) -> None:
+        """Draw the next token from logits (n_vocab,)."""
+        token = self._sampler.draw(logits)
+        if self._api.llama_vocab_is_eog(self._vocab, token):
+            self.done = True
+            return
+        self.tokens.append(token)
+        self.done = self._truncated = len(self.tokens) >= self._max_tokens
+
+    def result(self) -> Generation:
+        """The text without leading and trailing blanks; a character cut in half is left out."""
+        data = b"".join(map(self._piece, self.tokens))
+        text = data.decode("utf-8", errors="ignore" if self._truncated else "replace").strip()
+        return Generation(text, len(self.tokens), self._truncated)
+
+    def _piece(self, token: int) -> bytes:
+        size = 64
+        while True:
+            buffer = ctypes.create_string_buffer(size)
+            count = self._api.llama_token_to_piece(self._vocab, token, buffer, size, 0, False)
+            if count >= 0:
+                return buffer.raw[:count]
+            size = -count
+
+
+def _cpu_count() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _capture_log(api: Any) -> list[str]:
+    """Keep llama.cpp's errors for our messages, and everything else off the user's terminal."""
+    lines: list[str] = []
+
+    def keep(level: int, text: bytes, _data: Any) -> None:
+        if level >= 4 and level != 5 and text.strip():
+            lines.append(text.decode("utf-8", "replace").strip())
+            del lines[:-20]
+
+    callback = api.llama_log_callback(keep)
+    api.llama_log_set(callback, ctypes.c_void_p(0))
+    _KEEP_ALIVE.append(callback)
+    return lines
+
+
+# llama.cpp calls the log callback until the process ends: a collected one would crash it.
+_KEEP_ALIVE: list[Any] = []

@@ -1,0 +1,33 @@
+"""Logits to token scores: what a metric needs of a position, so that no table of logits is ever kept."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+
+def reduce_logits(
+    logits: npt.NDArray[np.float32], token_ids: Sequence[int]
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int32], npt.NDArray[np.float32]]:
+    """Reduce logits (n, n_vocab) to the nll, rank and entropy of n tokens; natural logarithms.
+
+    rank = 1 + number of vocabulary entries with a strictly larger logit.
+    """
+    import numpy as np
+
+    n = len(token_ids)
+    nll, rank, entropy = np.empty(n, np.float32), np.empty(n, np.int32), np.empty(n, np.float32)
+    for i, token in enumerate(token_ids):
+        row = logits[i]
+        chosen = row[token]
+        rank[i] = 1 + np.count_nonzero(row > chosen)
+        shifted = row - row.max()
+        weights = np.exp(shifted)
+        total = float(weights.sum(dtype=np.float64))
+        nll[i] = np.log(total) - float(shifted[token])
+        entropy[i] = np.log(total) - float(np.dot(weights, shifted)) / total
+    return nll, rank, entropy
