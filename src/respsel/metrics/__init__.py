@@ -1,0 +1,1 @@
+"""What is measured of a response. One file per family; `base` has the contract and the registry."""
