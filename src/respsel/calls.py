@@ -1,0 +1,220 @@
+"""Getting requests answered: from the store, or by one call each.
+
+Invariants: one call is made for equal requests; an answer is stored before it is used; failures, empty
+texts and numbers that are not finite are never stored as answers.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, Protocol
+
+from respsel.backends.base import GenerateCall, Generation, Model, ScoreCall
+from respsel.errors import InputError, Problem, RunError
+from respsel.records import TokenScores
+from respsel.requests import Answer, Call, GenerateRequest, Request, Scored, call_key, find_call, request_key, to_call
+from respsel.store import Store
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+_MOST_PROBLEMS = 20
+
+
+class Models(Protocol):
+    """Opens models when they are first needed."""
+
+    def identity(self, name: str) -> str: ...
+
+    def open(self, name: str) -> Model: ...
+
+
+class CallEvents(Protocol):
+    """Who is told about calls as they are answered (the progress display)."""
+
+    def calls_wanted(self, model: str, missing: int, reused: int, tokens: int) -> None: ...
+
+    def call_made(self, tokens: int) -> None: ...
+
+
+class Caller:
+    """Answers requests; counts what was reused and what was called."""
+
+    def __init__(self, store: Store, models: Models, events: CallEvents) -> None:
+        self._store, self._models, self._events = store, models, events
+        self.made = 0
+        self.reused = 0
+
+    def answer(self, requests: Sequence[Request]) -> list[Answer]:
+        """Return one answer per request, in order.
+
+        Raises InputError, before any call of a model, naming every request that does not fit its context.
+        """
+        answers: dict[int, Answer] = {}
+        by_model: dict[str, list[int]] = {}
+        for index, request in enumerate(requests):
+            found = self._recall(request)
+            if found is None:
+                by_model.setdefault(request.model, []).append(index)
+            else:
+                answers[index] = found
+        reused = len(answers)
+        for name, indices in by_model.items():
+            wanted = [requests[index] for index in indices]
+            for place, found in self._call(name, wanted, reused):
+                answers[indices[place]] = found
+            reused = 0
+        if reused:
+            self._events.calls_wanted("", 0, reused, 0)
+        self.reused = self.reused + len(requests) - sum(len(indices) for indices in by_model.values())
+        return [answers[index] for index in range(len(requests))]
+
+    def check(self, requests: Sequence[Request]) -> None:
+        """Raise InputError for requests, not answered yet, that do not fit their model's context."""
+        problems: list[Problem] = []
+        for request in requests:
+            if find_call(self._store, self._models.identity(request.model), request) is None:
+                model = self._models.open(request.model)
+                _check_fit(model, request, to_call(model, request), problems)
+        _raise_unfit(problems)
+
+    def _recall(self, request: Request) -> Answer | None:
+        key = find_call(self._store, self._models.identity(request.model), request)
+        return None if key is None else self._load(key, request)
+
+    def _call(self, name: str, requests: Sequence[Request], reused: int) -> Iterator[tuple[int, Answer]]:
+        identity, model = self._models.identity(name), self._models.open(name)
+        problems: list[Problem] = []
+        calls: dict[str, Call] = {}
+        places: dict[str, list[int]] = {}
+        for place, request in enumerate(requests):
+            call = to_call(model, request)
+            _check_fit(model, request, call, problems)
+            key = call_key(identity, call, request)
+            calls[key] = call
+            places.setdefault(key, []).append(place)
+        _raise_unfit(problems)
+        missing = []
+        for key in calls:
+            found = self._load(key, requests[places[key][0]])
+            if found is None:
+                missing.append(key)
+                continue
+            self._remember(identity, key, [requests[place] for place in places[key]])
+            reused += len(places[key])
+            self.reused += len(places[key])
+            yield from ((place, found) for place in places[key])
+        tokens = sum(_cost(calls[key]) for key in missing)
+        self._events.calls_wanted(name, len(missing), reused, tokens)
+        for key, answer in self._make(model, [(key, calls[key]) for key in missing]):
+            asked = [requests[place] for place in places[key]]
+            self._keep(identity, key, answer, asked)
+            self.made += 1
+            self.reused += len(asked) - 1
+            self._events.call_made(_tokens_done(calls[key], answer))
+            yield from ((place, answer) for place in places[key])
+
+    def _make(self, model: Model, wanted: Sequence[tuple[str, Call]]) -> Iterator[tuple[str, Answer]]:
+        generate = [(key, call) for key, call in wanted if isinstance(call, GenerateCall)]
+        score = [(key, call) for key, call in wanted if isinstance(call, ScoreCall)]
+        for index, generation in model.generate([call for _, call in generate]):
+            yield generate[index][0], generation
+        for index, scores in model.score([call for _, call in score]):
+            key, call = score[index]
+            if tuple(scores.token_ids.tolist()) != call.response_ids:
+                what = f"the backend scored {len(scores)} tokens where {len(call.response_ids)} were asked for"
+                raise RunError(Problem("", "", what, "This is a fault of the backend: report it"))
+            if _is_finite(scores):
+                yield key, Scored(len(call.prompt_ids), scores)
+            else:
+                yield key, Scored(len(call.prompt_ids), None, "a score is not a finite number")
+
+    def _keep(self, identity: str, key: str, answer: Answer, requests: Iterable[Request]) -> None:
+        usable = answer.text if isinstance(answer, Generation) else answer.scores is not None
+        if not usable:
+            return
+        with self._store.together():
+            self._store.save_json(key, _to_record(answer))
+            self._remember(identity, key, requests)
+
+    def _remember(self, identity: str, key: str, requests: Iterable[Request]) -> None:
+        for request in requests:
+            self._store.put(request_key(identity, request), key.encode())
+
+    def _load(self, key: str, request: Request) -> Answer | None:
+        record = self._store.load_json(key)
+        if record is None:
+            return None
+        return _generation_of(record) if isinstance(request, GenerateRequest) else _scored_of(record)
+
+
+def _check_fit(model: Model, request: Request, call: Call, problems: list[Problem]) -> None:
+    prompt = len(call.prompt_ids)
+    if isinstance(call, ScoreCall):
+        more, what, remedy = len(call.response_ids), "response", "Shorten it, or take the example out"
+    else:
+        more, what, remedy = call.sampling.max_tokens, "max_tokens", "Lower max_tokens, or shorten the prompt"
+    if prompt + more > model.context_tokens:
+        text = f"prompt of {prompt} tokens and {what} of {more} exceed the context of {model.context_tokens}"
+        problems.append(Problem(request.about, "", text, remedy))
+
+
+def _raise_unfit(problems: list[Problem]) -> None:
+    if len(problems) > _MOST_PROBLEMS:
+        rest = Problem("", "", f"and {len(problems) - _MOST_PROBLEMS} more that are too long", "")
+        problems = [*problems[:_MOST_PROBLEMS], rest]
+    if problems:
+        raise InputError(problems)
+
+
+def _cost(call: Call) -> int:
+    """About how many tokens a call takes, an upper bound: the whole prompt and response."""
+    return len(call.prompt_ids) + (len(call.response_ids) if isinstance(call, ScoreCall) else call.sampling.max_tokens)
+
+
+def _tokens_done(call: Call, answer: Answer) -> int:
+    return len(call.prompt_ids) + (len(call.response_ids) if isinstance(call, ScoreCall) else getattr(answer, "n_tokens", 0))
+
+
+def _is_finite(scores: TokenScores) -> bool:
+    import numpy as np
+
+    return bool(np.isfinite(scores.nll).all() and np.isfinite(scores.entropy).all())
+
+
+def _to_record(answer: Answer) -> Mapping[str, Any]:
+    if isinstance(answer, Generation):
+        return asdict(answer)
+    assert answer.scores is not None
+    scores = answer.scores
+    return {
+        "prompt_tokens": answer.prompt_tokens,
+        "token_ids": _pack(scores.token_ids, "<i4"),
+        "nll": _pack(scores.nll, "<f4"),
+        "rank": _pack(scores.rank, "<i4"),
+        "entropy": _pack(scores.entropy, "<f4"),
+    }
+
+
+def _generation_of(record: Mapping[str, Any]) -> Generation:
+    return Generation(record["text"], record["n_tokens"], record["truncated"])
+
+
+def _scored_of(record: Mapping[str, Any]) -> Scored:
+    ids, rank = _unpack(record["token_ids"], "<i4"), _unpack(record["rank"], "<i4")
+    nll, entropy = _unpack(record["nll"], "<f4"), _unpack(record["entropy"], "<f4")
+    return Scored(record["prompt_tokens"], TokenScores(ids, nll, rank, entropy))
+
+
+def _pack(array: npt.NDArray[Any], kind: str) -> str:
+    return base64.b64encode(array.astype(kind).tobytes()).decode("ascii")
+
+
+def _unpack(text: str, kind: str) -> npt.NDArray[Any]:
+    import numpy as np
+
+    array: npt.NDArray[np.generic] = np.frombuffer(base64.b64decode(text), kind)
+    return array

@@ -1,0 +1,226 @@
+"""The commands. The only module that prints, reads the terminal's environment, or exits.
+
+Heavy imports stand inside the commands: `respsel --help` imports neither polars nor any engine.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import sys
+import traceback
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from respsel import __version__
+from respsel.errors import EXIT_BUG, EXIT_INTERRUPTED, RespselError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from respsel.planner import Plan
+    from respsel.runner import RunResult
+    from respsel.selection import Verdict
+
+app = typer.Typer(
+    name="respsel",
+    help="Find out which responses a language model should be fine-tuned on, before fine-tuning it.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+RecipePath = Annotated[Path, typer.Argument(metavar="RECIPE", help="The recipe, a TOML file.")]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on standard output; all else on standard error.")]
+
+
+def main() -> None:
+    """The console script."""
+    app()
+
+
+def reported(command: Callable[..., None]) -> Callable[..., None]:
+    """Turn what a command raises into a message and the exit code of errors.py."""
+
+    @functools.wraps(command)
+    def run(*args: Any, **options: Any) -> None:
+        try:
+            command(*args, **options)
+        except RespselError as error:
+            for problem in error.problems:
+                print(f"error: {problem}", file=sys.stderr)
+            raise typer.Exit(error.exit_code) from None
+        except KeyboardInterrupt:
+            print("Stopped. What was done is kept: run the same command again to go on.", file=sys.stderr)
+            raise typer.Exit(EXIT_INTERRUPTED) from None
+        except (typer.Exit, typer.Abort, BrokenPipeError):
+            raise
+        except Exception:
+            traceback.print_exc()
+            print("error: This is a bug in respsel. Please report it with the lines above.", file=sys.stderr)
+            raise typer.Exit(EXIT_BUG) from None
+
+    return run
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"respsel {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    _show: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
+) -> None:
+    pass
+
+
+@app.command()
+@reported
+def run(recipe: RecipePath, as_json: AsJson = False) -> None:
+    """Run a recipe to its report. What was done before is reused; Ctrl-C loses nothing."""
+    from respsel.graph import build_graph
+    from respsel.loading import load_recipe
+    from respsel.models import OpenModels
+    from respsel.progress import RunDisplay
+    from respsel.report.write import write_report
+    from respsel.runner import Runner
+    from respsel.store import Store
+
+    log = _console(stderr=True)
+    loaded = load_recipe(recipe)
+    with Store(loaded.workspace.store) as store:
+        graph = build_graph(loaded, store)
+        with OpenModels(graph.models, store.folder) as models, RunDisplay(log) as display:
+            result = Runner(graph, store, models, display).run()
+        page = write_report(result, datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"))
+        for problem in store.damage:
+            print(f"warning: {problem}", file=sys.stderr)
+    if as_json:
+        print(json.dumps(_run_json(result, page), ensure_ascii=False))
+    else:
+        _show_result(_console(), result, page)
+
+
+@app.command()
+@reported
+def plan(recipe: RecipePath, as_json: AsJson = False) -> None:
+    """Show what a run would do, step by step, and why. Opens no model."""
+    from dataclasses import asdict
+
+    from respsel.graph import build_graph
+    from respsel.loading import load_recipe
+    from respsel.planner import make_plan
+    from respsel.store import Store
+
+    loaded = load_recipe(recipe)
+    with Store(loaded.workspace.store) as store:
+        made = make_plan(build_graph(loaded, store), store)
+    if as_json:
+        counts = {state: made.count(state) for state in ("cached", "run", "waits")}
+        print(json.dumps({"recipe": loaded.shown, **counts, "steps": [asdict(step) for step in made.steps]}, ensure_ascii=False))
+    else:
+        _show_plan(_console(), made)
+
+
+@app.command()
+@reported
+def schema() -> None:
+    """Print the recipe's JSON Schema, for editors."""
+    from respsel.recipe import Recipe
+
+    print(json.dumps(Recipe.model_json_schema(by_alias=True), indent=2))
+
+
+def _console(stderr: bool = False) -> Console:
+    from rich.console import Console
+
+    console = Console(stderr=stderr, highlight=False)
+    # A file or a pipe has no width: lines are not broken for it.
+    return console if console.is_terminal else Console(stderr=stderr, highlight=False, width=200)
+
+
+def _run_json(result: RunResult, page: Path) -> dict[str, Any]:
+    from respsel.selection import OVERALL
+
+    verdicts = [_verdict_json(verdict) for verdict in result.verdicts if verdict.dataset != OVERALL]
+    overall = [_verdict_json(verdict) for verdict in result.verdicts if verdict.dataset == OVERALL]
+    return {
+        "recipe": result.graph.loaded.shown,
+        "steps_total": result.steps_total,
+        "steps_run": result.steps_run,
+        "calls_made": result.calls_made,
+        "calls_reused": result.calls_reused,
+        "models_opened": list(result.models_opened),
+        "verdicts": verdicts,
+        "overall": overall[0] if overall else None,
+        "report": str(page),
+    }
+
+
+def _verdict_json(verdict: Verdict) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    return asdict(verdict)
+
+
+def _show_result(console: Console, result: RunResult, page: Path) -> None:
+    from rich.markup import escape
+    from rich.table import Table
+
+    from respsel.report.headline import headline
+    from respsel.report.plots import number
+
+    for verdict in result.verdicts:
+        table = Table(
+            title=f"{verdict.dataset}: {verdict.metric}, {verdict.examples} examples", title_justify="left", title_style="bold"
+        )
+        percent = f"{verdict.confidence:.0%}"
+        for name in ("strategy", "score", f"{percent} interval", "P(best)", ""):
+            table.add_column(name, justify="left" if name in ("strategy", "") else "right", no_wrap=name != "strategy")
+        for place, ranked in enumerate(verdict.ranking):
+            word = "leads" if place == 0 else "tied" if ranked.strategy in verdict.tied else "worse"
+            interval = f"{number(ranked.low)} – {number(ranked.high)}"
+            table.add_row(ranked.strategy, number(ranked.score), interval, f"{ranked.p_best:.0%}", word)
+        console.print(table)
+    answers = headline(result)
+    colour = "green" if answers.decided else "yellow"
+    console.print(f"\n[bold {colour}]{escape(answers.which)}[/]\n{escape(answers.how_sure)}")
+    for caution in answers.cautions:
+        console.print(f"[bold yellow]Caution:[/] {escape(caution)}")
+    console.print(f"[bold]Next:[/] {escape(answers.next_step)}")
+    console.print(
+        f"\n{result.steps_run} of {result.steps_total} steps run, {result.calls_made} calls made, {result.calls_reused} reused.\n"
+        f"Report: {escape(_shown(page))}"
+    )
+
+
+def _show_plan(console: Console, made: Plan) -> None:
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    for name in ("step", "state", "calls", "tokens", "why"):
+        table.add_column(
+            name, justify="right" if name in ("calls", "tokens") else "left", overflow="fold", no_wrap=name == "step"
+        )
+    words = {"cached": "[green]cached[/]", "run": "[yellow]to run[/]", "waits": "[dim]waits[/]"}
+    for step in made.steps:
+        calls = "" if not step.calls else f"≤ {step.calls}" if step.state == "waits" else str(step.calls)
+        tokens = f"~{step.tokens:,}" if step.tokens else ""
+        table.add_row(step.name, words[step.state], calls, tokens, step.reason)
+    console.print(table)
+    now = sum(step.calls for step in made.steps if step.state == "run")
+    later = sum(step.calls for step in made.steps if step.state == "waits")
+    console.print(
+        f"\n{made.count('cached')} steps cached, {made.count('run')} to run ({now} calls), "
+        f"{made.count('waits')} wait for them (at most {later} calls; those already stored are not made again)."
+    )
+
+
+def _shown(path: Path) -> str:
+    here = Path.cwd()
+    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)

@@ -1,0 +1,257 @@
+"""A recipe to the graph of its steps.
+
+A step is one operation with one output table. Its key is the digest of the operation, its version, the
+parameters that change its output, and the digests of its inputs' content; so a change upstream that
+leaves an output the same stops there. Builds steps, does not run them; opens no model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from respsel import answers, datasets, prompts, selection
+from respsel.backends.registry import KnownModel, identify
+from respsel.hashing import DigestMemo, canonical_json, digest, file_digest
+from respsel.loading import LoadedRecipe
+from respsel.metrics.base import ChosenMetric, Evidence, View
+from respsel.own_outputs import kept_by_example, neighbours, read_own_outputs, sample_own_outputs
+from respsel.recipe import AnswerEntry, ColumnStrategy, DatasetEntry, FileStrategy, ModelStrategy, StrategyEntry, merge_sampling
+from respsel.records import Score
+from respsel.selection import OVERALL, VERDICTS, Rule
+from respsel.strategies.base import Operation, Place
+from respsel.strategies.column import column_responses
+from respsel.strategies.file import file_responses
+from respsel.strategies.model import model_responses
+from respsel.tables import EXAMPLES, OWN_OUTPUTS, RESPONSES, SCORES, TOKEN_SCORES, Document, Table
+from respsel.token_scores import score_responses
+
+# In this order: each stage needs only what the stages before it made.
+STAGES = (("examples",), ("responses", "own-outputs"), ("token-scores",), ("scores",), ("verdict",))
+_VERSIONS = {"examples": datasets.VERSION, "responses": 1, "own-outputs": 1, "token-scores": 1, "scores": 1}
+_ANSWERS = {"answers": answers.VERSION}
+
+Rows = list[Any]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One operation with one output table.
+
+    fields: the parameters in its key. inputs: names of the steps whose outputs it takes, in order.
+    make: from the inputs' rows to its own, or to a generator that asks models on the way.
+    calls: about how many model calls it takes for n examples (0: it asks no model).
+    """
+
+    name: str
+    op: str
+    version: int
+    fields: Mapping[str, Any]
+    inputs: tuple[str, ...]
+    table: Table[Any] | Document[Any]
+    make: Callable[[Sequence[Rows]], Rows | Operation]
+    calls_per_example: int = 0
+
+    def key(self, input_digests: Sequence[str]) -> str:
+        """The step's key, given the digests of its inputs' content."""
+        parts = {"op": self.op, "version": self.version, "fields": self.fields, "inputs": list(input_digests)}
+        return digest("step", canonical_json(parts))
+
+    @property
+    def stage(self) -> int:
+        """Its place in STAGES."""
+        return next(i for i, ops in enumerate(STAGES) if self.op in ops)
+
+
+@dataclass(frozen=True)
+class Graph:
+    """All steps of a recipe by name, inputs before their users, and the models they may ask."""
+
+    loaded: LoadedRecipe
+    models: Mapping[str, KnownModel]
+    steps: Mapping[str, Step]
+
+
+def build_graph(loaded: LoadedRecipe, memo: DigestMemo) -> Graph:
+    """Return a recipe's steps. Digests files (not those whose stat is known) and opens no model.
+
+    Raises InputError and PreflightError where files, weights or packages are missing.
+    """
+    recipe = loaded.recipe
+    names = {recipe.target.model} | {s.model for s in recipe.strategies if isinstance(s, ModelStrategy)}
+    models = {name: identify(loaded.models[name], memo) for name in sorted(names)}
+    steps = _Builder(loaded, models, memo).build()
+    return Graph(loaded, models, {step.name: step for step in steps})
+
+
+class _Builder:
+    def __init__(self, loaded: LoadedRecipe, models: Mapping[str, KnownModel], memo: DigestMemo) -> None:
+        self._loaded, self._models, self._memo = loaded, models, memo
+        self._recipe = loaded.recipe
+        self._target = self._recipe.target.model
+        self._views = list(dict.fromkeys(metric.view for metric in loaded.metrics if metric.view))
+        self._wants_own = any(m.metric.wants_own_outputs for m in loaded.metrics) or any(v.k for v in self._views)
+
+    def build(self) -> list[Step]:
+        steps = []
+        for dataset in self._recipe.datasets:
+            steps.append(self._examples(dataset))
+            strategies = [
+                (j, s) for j, s in enumerate(self._recipe.strategies) if s.datasets is None or dataset.name in s.datasets
+            ]
+            steps += [self._responses(dataset, strategy, j) for j, strategy in strategies]
+            if self._wants_own:
+                steps.append(self._own_outputs(dataset))
+            for _, strategy in strategies:
+                steps += [self._token_scores(dataset, strategy, view) for view in self._views]
+            for metric in self._loaded.metrics:
+                steps += [self._scores(dataset, strategy, metric) for _, strategy in strategies]
+            steps.append(self._verdict(dataset.name, [(dataset.name, [s.name for _, s in strategies])]))
+        if len(self._recipe.datasets) > 1:
+            steps.append(self._verdict(OVERALL, self._strategies_by_dataset()))
+        return sorted(steps, key=lambda step: step.stage)
+
+    def _strategies_by_dataset(self) -> list[tuple[str, list[str]]]:
+        return [
+            (d.name, [s.name for s in self._recipe.strategies if s.datasets is None or d.name in s.datasets])
+            for d in self._recipe.datasets
+        ]
+
+    def _step(
+        self, name: str, op: str, fields: Mapping[str, Any], inputs: Sequence[str], table: Any, make: Any, calls: int = 0
+    ) -> Step:
+        version = _VERSIONS.get(op, selection.VERSION)
+        return Step(name, op, version, fields, tuple(inputs), table, make, calls)
+
+    def _examples(self, dataset: DatasetEntry) -> Step:
+        path, shown = self._loaded.resolve(dataset.path), self._loaded.show(dataset.path)
+        fields = {
+            "file": file_digest(path, self._memo),
+            "format": path.suffix.lower(),
+            **{column: getattr(dataset, column) for column in ("id", "input", "reference", "label", "sample", "seed")},
+        }
+        return self._step(
+            f"examples:{dataset.name}", "examples", fields, (), EXAMPLES, lambda _: datasets.load_examples(dataset, path, shown)
+        )
+
+    def _responses(self, dataset: DatasetEntry, strategy: StrategyEntry, index: int) -> Step:
+        name, inputs = f"responses:{dataset.name}/{strategy.name}", (f"examples:{dataset.name}",)
+        check, where = dataset.check, f"strategies[{index}] ({strategy.name})"
+        fields: dict[str, Any] = {"from": strategy.from_, "answer": _check_fields(check)}
+        if isinstance(strategy, ColumnStrategy):
+            fields["column"] = strategy.column
+            shown = f"{self._loaded.show(dataset.path)}: {strategy.name}"
+            return self._step(
+                name, "responses", fields, inputs, RESPONSES, lambda rows: column_responses(strategy, rows[0], check, shown)
+            )
+        if isinstance(strategy, FileStrategy):
+            path, shown = self._loaded.resolve(strategy.path, dataset.name), self._loaded.show(strategy.path, dataset.name)
+            fields |= {"file": file_digest(path, self._memo), "id": strategy.id, "response": strategy.response}
+            return self._step(
+                name, "responses", fields, inputs, RESPONSES, lambda rows: file_responses(strategy, path, shown, rows[0], check)
+            )
+        sampling, seed = merge_sampling(strategy.sampling, self._loaded.models[strategy.model].entry.sampling)
+        fields |= {
+            "model": self._models[strategy.model].fields,
+            "prompt": strategy.prompt,
+            "system": strategy.system,
+            "sampling": asdict(sampling),
+            "seed": seed,
+            "attempts": strategy.attempts,
+            "if_wrong": strategy.if_wrong,
+            "prompts": prompts.VERSION,
+        }
+        place = Place(self._loaded.shown, where)
+        make = lambda rows: model_responses(strategy, sampling, seed, rows[0], check, place)
+        return self._step(name, "responses", fields, inputs, RESPONSES, make, 1)
+
+    def _own_outputs(self, dataset: DatasetEntry) -> Step:
+        entry, check = self._recipe.own_outputs, dataset.check
+        name, inputs = f"own-outputs:{dataset.name}", (f"examples:{dataset.name}",)
+        fields: dict[str, Any] = {"answer": _check_fields(check), "keep": entry.keep}
+        if entry.path is not None:
+            path, shown = self._loaded.resolve(entry.path, dataset.name), self._loaded.show(entry.path, dataset.name)
+            fields |= {"file": file_digest(path, self._memo), "id": entry.id, "response": entry.response}
+            return self._step(
+                name,
+                "own-outputs",
+                fields,
+                inputs,
+                OWN_OUTPUTS,
+                lambda rows: read_own_outputs(entry, path, shown, rows[0], check),
+            )
+        sampling, seed = merge_sampling(entry.sampling, self._loaded.models[self._target].entry.sampling)
+        fields |= {
+            "model": self._models[self._target].fields,
+            "samples": entry.samples,
+            "sampling": asdict(sampling),
+            "seed": seed,
+            "prompts": prompts.VERSION,
+        }
+        make = lambda rows: sample_own_outputs(entry, self._target, sampling, seed, rows[0], check)
+        return self._step(name, "own-outputs", fields, inputs, OWN_OUTPUTS, make, entry.samples)
+
+    def _token_scores(self, dataset: DatasetEntry, strategy: StrategyEntry, view: View) -> Step:
+        about = f"{strategy.name}, {view.name}"
+        inputs = [f"examples:{dataset.name}", f"responses:{dataset.name}/{strategy.name}"]
+        if view.k:
+            inputs.append(f"own-outputs:{dataset.name}")
+
+        def make(rows: Sequence[Rows]) -> Operation:
+            shown_with = neighbours(rows[0], kept_by_example(rows[2]), view.k, self._loaded.shown) if view.k else {}
+            return score_responses(self._target, view, rows[0], rows[1], shown_with, about)
+
+        fields = {"model": self._models[self._target].fields, "view": asdict(view), "prompts": prompts.VERSION}
+        name = f"token-scores:{dataset.name}/{strategy.name}/{view.name}"
+        return self._step(name, "token-scores", fields, inputs, TOKEN_SCORES, make, 1)
+
+    def _scores(self, dataset: DatasetEntry, strategy: StrategyEntry, metric: ChosenMetric) -> Step:
+        inputs = [f"responses:{dataset.name}/{strategy.name}"]
+        if metric.view:
+            inputs.append(f"token-scores:{dataset.name}/{strategy.name}/{metric.view.name}")
+        if metric.metric.wants_own_outputs:
+            inputs.append(f"own-outputs:{dataset.name}")
+        fields = {
+            "metric": metric.metric.name,
+            "metric_version": metric.metric.version,
+            "parameters": metric.parameters.model_dump(),
+        }
+        name = f"scores:{dataset.name}/{strategy.name}/{metric.label}"
+        return self._step(name, "scores", fields, inputs, SCORES, lambda rows: _measure(metric, rows))
+
+    def _verdict(self, name: str, by_dataset: Sequence[tuple[str, Sequence[str]]]) -> Step:
+        metric = next(m for m in self._loaded.metrics if m.label == self._recipe.selection_metric)
+        chosen = self._recipe.selection
+        rule = Rule(metric.label, metric.metric.direction, metric.metric.scale, chosen.confidence, chosen.resamples, chosen.seed)
+        pairs = [(dataset, strategy) for dataset, strategies in by_dataset for strategy in strategies]
+
+        def make(rows: Sequence[Rows]) -> Rows:
+            strata: dict[str, dict[str, dict[str, float | None]]] = {dataset: {} for dataset, _ in by_dataset}
+            for (dataset, strategy), scores in zip(pairs, rows, strict=True):
+                strata[dataset][strategy] = {score.id: score.value for score in scores}
+            return [selection.decide(name, list(strata.values()), rule)]
+
+        fields = {"rule": asdict(rule), "dataset": name, "strategies": [[d, list(s)] for d, s in by_dataset]}
+        inputs = [f"scores:{dataset}/{strategy}/{metric.label}" for dataset, strategy in pairs]
+        return self._step(f"verdict:{name}", "verdict", fields, inputs, VERDICTS, make)
+
+
+def _check_fields(check: AnswerEntry | None) -> Mapping[str, Any] | None:
+    return None if check is None else {**check.model_dump(), **_ANSWERS}
+
+
+def _measure(metric: ChosenMetric, rows: Sequence[Rows]) -> list[Score]:
+    """From responses, token scores (if the metric has a view) and own outputs (if it wants them)."""
+    responses, rest = rows[0], list(rows[1:])
+    scored = {row.id: row for row in rest.pop(0)} if metric.view else {}
+    own = kept_by_example(rest.pop(0)) if metric.metric.wants_own_outputs else {}
+    scores = []
+    for response in responses:
+        problem = response.problem or (scored[response.id].problem if metric.view else "")
+        if problem:
+            scores.append(Score(response.id, None, problem))
+            continue
+        tokens = scored[response.id].scores if metric.view else None
+        scores.append(Score(response.id, *metric.measure(Evidence(response.text, tokens, own.get(response.id, [])))))
+    return scores

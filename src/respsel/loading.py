@@ -1,0 +1,161 @@
+"""A recipe file to everything that is needed to plan it: checked, with its models and metrics found.
+
+Invariant: every problem that can be seen without reading data or weights is reported at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from respsel.errors import InputError, Problem, suggest
+from respsel.hashing import digest
+from respsel.metrics.base import ChosenMetric, choose
+from respsel.prompts import check_template
+from respsel.recipe import FileStrategy, MetricEntry, ModelStrategy, Recipe
+from respsel.shape import check_shape, read_toml
+from respsel.workspace import NamedModel, Workspace, find_workspace
+
+
+@dataclass(frozen=True)
+class LoadedRecipe:
+    """A recipe, where it is, and what its names stand for. `shown` is its path as the user gave it."""
+
+    recipe: Recipe
+    path: Path
+    shown: str
+    workspace: Workspace
+    models: Mapping[str, NamedModel]
+    metrics: Sequence[ChosenMetric]
+
+    @property
+    def name(self) -> str:
+        """The file's name without its suffix; runs are kept under it."""
+        return self.path.stem
+
+    @property
+    def key(self) -> str:
+        """Tells this recipe from others in the store, for "what changed since the last run"."""
+        return digest("recipe", str(self.path))
+
+    def resolve(self, path: str, dataset: str = "") -> Path:
+        """A path in the recipe, relative to the recipe's folder."""
+        return self.path.parent / path.replace("{dataset}", dataset)
+
+    def show(self, path: str, dataset: str = "") -> str:
+        """A path in the recipe as messages show it."""
+        target = self.resolve(path, dataset).resolve()
+        here = Path.cwd()
+        return str(target.relative_to(here)) if target.is_relative_to(here) else str(target)
+
+
+def load_recipe(path: Path) -> LoadedRecipe:
+    """Read and check a recipe. Raises InputError with every problem found."""
+    shown = str(path)
+    data = read_toml(path, shown)
+    workspace = find_workspace(path.resolve().parent)
+    recipe, problems = check_shape(Recipe, data, shown)
+    metrics, more = _choose_metrics(data.get("metrics"), shown)
+    problems += more
+    if recipe is None:
+        raise InputError(problems)
+    own = {name: NamedModel(name, entry, path.resolve().parent, shown) for name, entry in recipe.models.items()}
+    loaded = LoadedRecipe(recipe, path.resolve(), shown, workspace, {**workspace.models, **own}, metrics)
+    problems += [*_check_names(loaded), *_check_models(loaded), *_check_templates(loaded), *_check_files(loaded)]
+    if problems:
+        raise InputError(problems)
+    return loaded
+
+
+def _choose_metrics(entries: Any, shown: str) -> tuple[list[ChosenMetric], list[Problem]]:
+    """Metrics are checked even where the rest of the recipe is wrong, so that all is reported at once."""
+    chosen, problems = [], []
+    for i, entry in enumerate(entries if isinstance(entries, list) else []):
+        shaped, wrong = check_shape(MetricEntry, entry, shown) if isinstance(entry, dict) else (None, [])
+        if wrong or shaped is None:
+            continue  # Recipe's own check says so.
+        metric, more = choose(shaped, shown, f"metrics[{i}]")
+        problems += more
+        if metric is not None:
+            chosen.append(metric)
+    return chosen, problems
+
+
+def _check_names(loaded: LoadedRecipe) -> list[Problem]:
+    recipe, shown = loaded.recipe, loaded.shown
+    datasets = [entry.name for entry in recipe.datasets]
+    metrics = [entry.known_as for entry in recipe.metrics]
+    problems = [
+        *_used_twice(shown, "datasets", datasets, "Give each its own name"),
+        *_used_twice(shown, "strategies", [entry.name for entry in recipe.strategies], "Give each its own name"),
+        *_used_twice(shown, "metrics", metrics, "Give one of them a 'label'"),
+        *_check_limits(loaded, datasets),
+    ]
+    if (name := recipe.selection_metric) not in metrics:
+        problems.append(Problem(shown, "selection.metric", f"'{name}' is no metric of this recipe", suggest(name, metrics)))
+    if recipe.own_outputs.keep == "correct":
+        what = 'own_outputs.keep = "correct" needs an answer check'
+        unchecked = [f"datasets[{i}]" for i, entry in enumerate(recipe.datasets) if entry.check is None]
+        problems += [Problem(shown, where, what, "Set 'answer' and 'label', or keep = \"all\"") for where in unchecked]
+    return problems
+
+
+def _used_twice(shown: str, kind: str, names: Sequence[str], remedy: str) -> list[Problem]:
+    again = [(i, name) for i, name in enumerate(names) if name in names[:i]]
+    return [Problem(shown, f"{kind}[{i}].name", f"'{name}' is used twice", remedy) for i, name in again]
+
+
+def _check_limits(loaded: LoadedRecipe, datasets: Sequence[str]) -> list[Problem]:
+    """Strategies limited to datasets: the names exist, and no dataset is left without a strategy."""
+    strategies, shown = loaded.recipe.strategies, loaded.shown
+    problems = [
+        Problem(shown, f"strategies[{i}].datasets", f"'{name}' is no dataset of this recipe", suggest(name, datasets))
+        for i, strategy in enumerate(strategies)
+        for name in strategy.datasets or ()
+        if name not in datasets
+    ]
+    for name in datasets:
+        if not any(strategy.datasets is None or name in strategy.datasets for strategy in strategies):
+            problems.append(Problem(shown, "strategies", f"none is for dataset '{name}'", "Add one, or take the dataset out"))
+    return problems
+
+
+def _check_models(loaded: LoadedRecipe) -> list[Problem]:
+    wanted = [("target.model", loaded.recipe.target.model)]
+    wanted += [
+        (f"strategies[{i}].model", s.model) for i, s in enumerate(loaded.recipe.strategies) if isinstance(s, ModelStrategy)
+    ]
+    return [
+        Problem(loaded.shown, where, f"'{name}' is no model of this recipe or of respsel.toml", suggest(name, loaded.models))
+        for where, name in wanted
+        if name not in loaded.models
+    ]
+
+
+def _check_templates(loaded: LoadedRecipe) -> list[Problem]:
+    problems = []
+    for i, strategy in enumerate(loaded.recipe.strategies):
+        if isinstance(strategy, ModelStrategy):
+            problems += check_template(strategy.prompt, loaded.shown, f"strategies[{i}].prompt")
+            if strategy.system is not None:
+                problems += check_template(strategy.system, loaded.shown, f"strategies[{i}].system")
+    return problems
+
+
+def _check_files(loaded: LoadedRecipe) -> list[Problem]:
+    recipe = loaded.recipe
+    wanted = [(f"datasets[{i}].path", entry.path, "") for i, entry in enumerate(recipe.datasets)]
+    for i, strategy in enumerate(recipe.strategies):
+        if isinstance(strategy, FileStrategy):
+            names = strategy.datasets or [entry.name for entry in recipe.datasets]
+            wanted += [(f"strategies[{i}].path", strategy.path, name) for name in names]
+    if recipe.own_outputs.path is not None:
+        wanted += [("own_outputs.path", recipe.own_outputs.path, entry.name) for entry in recipe.datasets]
+    missing = {}
+    for where, path, dataset in wanted:
+        shown = loaded.show(path, dataset)
+        if not loaded.resolve(path, dataset).is_file():
+            missing[where, shown] = Problem(loaded.shown, where, f"there is no file {shown}", "Paths are relative to the recipe")
+    return list(missing.values())

@@ -1,0 +1,40 @@
+"""The models of a run: opened when first needed, closed at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+
+from respsel.backends.base import Model
+from respsel.backends.registry import KnownModel, open_model
+
+
+class OpenModels:
+    """See calls.Models. `opened` lists the names that were opened."""
+
+    def __init__(self, known: Mapping[str, KnownModel], store_folder: Path) -> None:
+        self._known, self._folder = known, store_folder
+        self._models: dict[str, Model] = {}
+
+    def __enter__(self) -> OpenModels:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        for model in self._models.values():
+            model.close()
+
+    def identity(self, name: str) -> str:
+        """The digest that stands for the model in keys."""
+        return self._known[name].identity
+
+    def open(self, name: str) -> Model:
+        """The loaded model. Raises PreflightError where it cannot be loaded."""
+        if name not in self._models:
+            self._models[name] = open_model(self._known[name], self._folder)
+        return self._models[name]
+
+    @property
+    def opened(self) -> list[str]:
+        """The models that this run needed."""
+        return sorted(self._models)

@@ -1,0 +1,109 @@
+"""The target's own outputs: sampled from it, or made elsewhere; and which ones a response is shown with.
+
+Invariant: which own outputs an example is shown does not change when the sample grows, as long as it had
+k of them; only new examples are then scored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+
+from respsel.answers import is_correct
+from respsel.backends.base import Generation
+from respsel.datasets import raise_problems, read_rows, text_field
+from respsel.errors import InputError, Problem
+from respsel.prompts import plain_messages
+from respsel.recipe import AnswerEntry, OwnOutputsEntry
+from respsel.records import Example, OwnOutput, Sampling
+from respsel.requests import GenerateRequest
+from respsel.strategies.base import Operation
+from respsel.strategies.model import EMPTY, WRONG
+
+
+def sample_own_outputs(
+    entry: OwnOutputsEntry, target: str, sampling: Sampling, seed: int, examples: Sequence[Example], check: AnswerEntry | None
+) -> Operation:
+    """Sample `samples` outputs per example from the target, asked with the input alone."""
+    requests = [
+        GenerateRequest(target, plain_messages(example.input), sampling, seed, sample, f"own_outputs, example '{example.id}'")
+        for example in examples
+        for sample in range(entry.samples)
+    ]
+    answers = yield requests
+    outputs = []
+    for place, answer in enumerate(answers):
+        assert isinstance(answer, Generation)
+        example = examples[place // entry.samples]
+        output = OwnOutput(example.id, place % entry.samples, answer.text, truncated=answer.truncated)
+        outputs.append(_judged(output, example, entry, check))
+    return outputs
+
+
+def read_own_outputs(
+    entry: OwnOutputsEntry, path: Path, shown: str, examples: Sequence[Example], check: AnswerEntry | None
+) -> list[OwnOutput]:
+    """Read own outputs made elsewhere; several rows may have one id, rows with other ids are left out.
+
+    Raises InputError naming every bad row and every example without a row.
+    """
+    problems: list[Problem] = []
+    texts: dict[str, list[str]] = {example.id: [] for example in examples}
+    for row in read_rows(path, shown):
+        name = text_field(row, entry.id, shown, problems)
+        if name in texts and (text := text_field(row, entry.response, shown, problems)):
+            texts[name].append(text)
+    for name in sorted(name for name, found in texts.items() if not found):
+        problems.append(Problem(shown, "", f"has no own output for example '{name}'", "Add a row with this id"))
+    raise_problems(problems)
+    return [
+        _judged(OwnOutput(example.id, sample, text), example, entry, check)
+        for example in examples
+        for sample, text in enumerate(texts[example.id])
+    ]
+
+
+def kept_by_example(outputs: Sequence[OwnOutput]) -> Mapping[str, list[str]]:
+    """The texts that are kept, by example id, in sample order."""
+    kept: dict[str, list[str]] = {}
+    for output in outputs:
+        if not output.problem:
+            kept.setdefault(output.id, []).append(output.text)
+    return kept
+
+
+def neighbours(examples: Sequence[Example], kept: Mapping[str, list[str]], k: int, shown: str) -> Mapping[str, list[str]]:
+    """For each example, the first kept own outputs of its k nearest neighbours in sample order.
+
+    The order is a cycle walked from the next one before the example to the first, and on from the next
+    one after it: later examples are only reached where the earlier ones do not suffice, so a larger
+    sample leaves the choice as it was. Raises InputError if there are fewer than k others with any.
+    """
+    chosen = {}
+    for place, example in enumerate(examples):
+        found = list(islice((kept[name][0] for name in _walk(examples, place) if kept.get(name)), k))
+        if len(found) < k:
+            have = len([name for name in kept if kept[name]])
+            what = f"example '{example.id}' needs own outputs to {k} other inputs, but only {have} inputs have any"
+            raise InputError(
+                Problem(shown, "own_outputs", what, "Raise 'samples' or the dataset's 'sample', lower k, or set keep = \"all\"")
+            )
+        chosen[example.id] = found
+    return chosen
+
+
+def _walk(examples: Sequence[Example], place: int) -> Iterator[str]:
+    yield from (examples[i].id for i in range(place - 1, -1, -1))
+    yield from (examples[i].id for i in range(place + 1, len(examples)))
+
+
+def _judged(output: OwnOutput, example: Example, entry: OwnOutputsEntry, check: AnswerEntry | None) -> OwnOutput:
+    if not output.text:
+        return replace(output, problem=EMPTY)
+    if check is None or example.label is None:
+        return output
+    correct = is_correct(check, output.text, example.label)
+    problem = WRONG if entry.keep == "correct" and not correct else ""
+    return replace(output, correct=correct, problem=problem)

@@ -1,0 +1,101 @@
+"""Showing a run as it goes: a bar with calls, tokens per second and time left, or lines for a log.
+
+Draws only on the console it is given. Invariant: nothing here can stop or change a run.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from respsel.graph import Step
+
+_LOG_EVERY_S = 10.0
+_STAGES = {
+    "examples": "Reading examples",
+    "responses": "Making responses",
+    "own-outputs": "Making responses",
+    "token-scores": "Scoring responses",
+    "scores": "Computing metrics",
+    "verdict": "Weighing strategies",
+}
+
+
+class RunDisplay:
+    """See runner.RunEvents; use it as a context manager."""
+
+    def __init__(self, console: Console, clock: Callable[[], float] = time.monotonic) -> None:
+        self._console, self._clock = console, clock
+        self._bar: Progress | None = None
+        if console.is_terminal:
+            columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[note]}"))
+            self._bar = Progress(*columns, TimeRemainingColumn(), console=console, transient=True)
+        self._task: TaskID | None = None
+        self._steps = self._steps_done = 0
+        self._stage = ""
+        self._wanted = self._made = self._tokens = 0
+        self._began = self._logged = clock()
+
+    def __enter__(self) -> RunDisplay:
+        if self._bar:
+            self._bar.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self._bar:
+            self._bar.stop()
+
+    def run_begins(self, steps: int) -> None:
+        """A run of so many steps begins."""
+        self._steps = steps
+
+    def step_found(self, _step: Step) -> None:
+        """The store has this step."""
+        self._steps_done += 1
+
+    def step_done(self, _step: Step) -> None:
+        """This step has just been run."""
+        self._steps_done += 1
+
+    def stage_begins(self, steps: Sequence[Step]) -> None:
+        """These steps run next, together."""
+        self._stage = _STAGES.get(steps[0].op, steps[0].op)
+        if any(step.calls_per_example for step in steps):
+            plural = "s" if len(steps) > 1 else ""
+            self._line(f"{self._stage}: {len(steps)} step{plural} ({self._steps_done} of {self._steps} done)")
+
+    def calls_wanted(self, model: str, missing: int, reused: int, tokens: int) -> None:
+        """So many calls will be made now, of at most so many tokens."""
+        found = f", {reused} found in the store" if reused else ""
+        if missing:
+            self._line(f"  {missing} calls to {model}, at most {tokens:,} tokens{found}")
+        elif reused:
+            self._line(f"  no call to make{found}")
+        self._wanted, self._made, self._tokens = missing, 0, 0
+        self._began = self._logged = self._clock()
+        if self._bar:
+            if self._task is not None:
+                self._bar.remove_task(self._task)
+                self._task = None
+            if missing:
+                self._task = self._bar.add_task(self._stage, total=missing, note="")
+
+    def call_made(self, tokens: int) -> None:
+        """One call was answered and stored."""
+        self._made += 1
+        self._tokens += tokens
+        elapsed = max(self._clock() - self._began, 1e-9)
+        note = f"{self._tokens / elapsed:,.0f} tokens/s"
+        if self._bar and self._task is not None:
+            self._bar.update(self._task, advance=1, note=note)
+        elif self._clock() - self._logged >= _LOG_EVERY_S or self._made == self._wanted:
+            self._logged = self._clock()
+            left = elapsed / self._made * (self._wanted - self._made)
+            self._line(f"  {self._made} of {self._wanted} calls, {note}, about {left:.0f} s left")
+
+    def _line(self, text: str) -> None:
+        (self._bar.console if self._bar else self._console).print(text, highlight=False, markup=False)

@@ -1,0 +1,262 @@
+"""What a report says: gathered from a run's tables into frozen rows, ready for any format.
+
+Knows nothing of markup. Invariant: every number here is a table's or the verdict's; nothing is judged
+again.
+"""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import respsel
+from respsel.loading import LoadedRecipe
+from respsel.recipe import ColumnStrategy, FileStrategy
+from respsel.records import Example, OwnOutput, Response, Score, ScoredResponse
+from respsel.report.headline import Headline, headline
+from respsel.runner import RunResult
+from respsel.selection import OVERALL, Verdict
+
+VERSION = 1
+_SAMPLE_EXAMPLES = 4
+_ENGINES = ("llama-cpp-python", "torch", "transformers")
+
+
+@dataclass(frozen=True)
+class MetricMean:
+    """A metric's mean over the examples that have a value (geometric on a log scale)."""
+
+    metric: str
+    unit: str
+    direction: str
+    mean: float | None
+    examples: int
+
+
+@dataclass(frozen=True)
+class StrategySummary:
+    """One strategy on one dataset. correct: of the responses that the answer check judged."""
+
+    strategy: str
+    source: str
+    responses: int
+    unusable: Mapping[str, int]
+    truncated: int
+    judged: int
+    correct: int
+    means: tuple[MetricMean, ...]
+
+
+@dataclass(frozen=True)
+class AuditRow:
+    """What was scored under a view. expected: the responses' tokens; scored: those with a value."""
+
+    strategy: str
+    view: str
+    responses: int
+    scored_responses: int
+    tokens_expected: int
+    tokens_scored: int
+    prompt_tokens_mean: float | None
+
+
+@dataclass(frozen=True)
+class OwnOutputSummary:
+    """The target's own outputs on one dataset."""
+
+    outputs: int
+    kept: int
+    judged: int
+    correct: int
+    truncated: int
+
+
+@dataclass(frozen=True)
+class SampleResponse:
+    """One strategy's response to a shown example, with its selection score."""
+
+    strategy: str
+    text: str
+    score: float | None
+    problem: str
+
+
+@dataclass(frozen=True)
+class SampleExample:
+    """An example that is shown with all its responses."""
+
+    id: str
+    input: str
+    label: str | None
+    responses: tuple[SampleResponse, ...]
+
+
+@dataclass(frozen=True)
+class DatasetReport:
+    """Everything about one dataset."""
+
+    name: str
+    examples: int
+    asked: int | None
+    verdict: Verdict
+    strategies: tuple[StrategySummary, ...]
+    audit: tuple[AuditRow, ...]
+    own_outputs: OwnOutputSummary | None
+    samples: tuple[SampleExample, ...]
+
+
+@dataclass(frozen=True)
+class Report:
+    """The whole report."""
+
+    recipe: str
+    recipe_path: str
+    headline: Headline
+    overall: Verdict | None
+    datasets: tuple[DatasetReport, ...]
+    provenance: Mapping[str, Any]
+
+
+def build_report(result: RunResult, finished_at: str) -> Report:
+    """Gather a run's tables into a report; finished_at is shown as given."""
+    loaded = result.graph.loaded
+    verdicts = {verdict.dataset: verdict for verdict in result.verdicts}
+    datasets = tuple(_dataset(result, entry.name, verdicts[entry.name]) for entry in loaded.recipe.datasets)
+    overall = verdicts.get(OVERALL)
+    return Report(loaded.name, loaded.shown, headline(result), overall, datasets, _provenance(result, finished_at))
+
+
+def strategies_of(loaded: LoadedRecipe, dataset: str) -> list[str]:
+    """The strategies that are for a dataset, in recipe order."""
+    return [s.name for s in loaded.recipe.strategies if s.datasets is None or dataset in s.datasets]
+
+
+def _dataset(result: RunResult, name: str, verdict: Verdict) -> DatasetReport:
+    loaded = result.graph.loaded
+    examples: list[Example] = result.rows(f"examples:{name}")
+    strategies = strategies_of(loaded, name)
+    entry = next(entry for entry in loaded.recipe.datasets if entry.name == name)
+    own = f"own-outputs:{name}"
+    return DatasetReport(
+        name=name,
+        examples=len(examples),
+        asked=entry.sample,
+        verdict=verdict,
+        strategies=tuple(_strategy(result, name, strategy) for strategy in strategies),
+        audit=tuple(_audit(result, name, strategy, view) for strategy in strategies for view in _views(loaded)),
+        own_outputs=_own_outputs(result.rows(own)) if own in result.graph.steps else None,
+        samples=_samples(
+            result, name, examples[:_SAMPLE_EXAMPLES], [ranked.strategy for ranked in verdict.ranking] or strategies
+        ),
+    )
+
+
+def _views(loaded: LoadedRecipe) -> list[str]:
+    return list(dict.fromkeys(metric.view.name for metric in loaded.metrics if metric.view))
+
+
+def _strategy(result: RunResult, dataset: str, strategy: str) -> StrategySummary:
+    responses: list[Response] = result.rows(f"responses:{dataset}/{strategy}")
+    unusable: dict[str, int] = {}
+    for response in responses:
+        if response.problem:
+            unusable[response.problem] = unusable.get(response.problem, 0) + 1
+    judged = [response.correct for response in responses if response.correct is not None]
+    return StrategySummary(
+        strategy=strategy,
+        source=_source(result.graph.loaded, strategy),
+        responses=len(responses),
+        unusable=unusable,
+        truncated=sum(response.truncated for response in responses),
+        judged=len(judged),
+        correct=sum(judged),
+        means=tuple(_mean(result, dataset, strategy, i) for i in range(len(result.graph.loaded.metrics))),
+    )
+
+
+def _source(loaded: LoadedRecipe, strategy: str) -> str:
+    entry = next(entry for entry in loaded.recipe.strategies if entry.name == strategy)
+    if isinstance(entry, ColumnStrategy):
+        return f"column '{entry.column}'"
+    if isinstance(entry, FileStrategy):
+        return entry.path
+    return f"written by {entry.model}"
+
+
+def _mean(result: RunResult, dataset: str, strategy: str, index: int) -> MetricMean:
+    import numpy as np
+
+    chosen = result.graph.loaded.metrics[index]
+    scores: list[Score] = result.rows(f"scores:{dataset}/{strategy}/{chosen.label}")
+    values = np.array([score.value for score in scores if score.value is not None], np.float64)
+    mean: float | None = None
+    if len(values):
+        mean = float(np.exp(np.log(values).mean()) if chosen.metric.scale == "log" else values.mean())
+    return MetricMean(chosen.label, chosen.metric.unit, chosen.metric.direction, mean, len(values))
+
+
+def _audit(result: RunResult, dataset: str, strategy: str, view: str) -> AuditRow:
+    import numpy as np
+
+    rows: list[ScoredResponse] = result.rows(f"token-scores:{dataset}/{strategy}/{view}")
+    scored = [row for row in rows if row.scores is not None]
+    expected = sum(len(row.scores.token_ids) for row in scored if row.scores is not None)
+    finite = sum(int(np.isfinite(row.scores.nll).sum()) for row in scored if row.scores is not None)
+    prompt = sum(row.prompt_tokens for row in scored) / len(scored) if scored else None
+    return AuditRow(strategy, view, len(rows), len(scored), expected, finite, prompt)
+
+
+def _own_outputs(outputs: Sequence[OwnOutput]) -> OwnOutputSummary:
+    judged = [output.correct for output in outputs if output.correct is not None]
+    kept = sum(not output.problem for output in outputs)
+    return OwnOutputSummary(len(outputs), kept, len(judged), sum(judged), sum(output.truncated for output in outputs))
+
+
+def _samples(result: RunResult, dataset: str, examples: Sequence[Example], order: Sequence[str]) -> tuple[SampleExample, ...]:
+    label = result.graph.loaded.recipe.selection_metric
+    responses = {s: {row.id: row for row in result.rows(f"responses:{dataset}/{s}")} for s in order}
+    scores = {s: {row.id: row for row in result.rows(f"scores:{dataset}/{s}/{label}")} for s in order}
+    return tuple(
+        SampleExample(
+            example.id,
+            example.input,
+            example.label,
+            tuple(
+                SampleResponse(s, responses[s][example.id].text, scores[s][example.id].value, scores[s][example.id].problem)
+                for s in order
+            ),
+        )
+        for example in examples
+    )
+
+
+def _provenance(result: RunResult, finished_at: str) -> Mapping[str, Any]:
+    engines = {}
+    for name in _ENGINES:
+        try:
+            engines[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    loaded = result.graph.loaded
+    files = {step.name: step.fields["file"] for step in result.graph.steps.values() if isinstance(step.fields.get("file"), str)}
+    return {
+        "respsel": respsel.__version__,
+        "python": platform.python_version(),
+        "machine": f"{platform.system()} {platform.machine()}",
+        "packages": engines,
+        "finished_at": finished_at,
+        "target": loaded.recipe.target.model,
+        "models": {name: {"identity": known.identity, **known.fields} for name, known in result.graph.models.items()},
+        "files": files,
+        "selection": loaded.recipe.selection.model_dump(),
+        "run": {
+            "steps_total": result.steps_total,
+            "steps_run": result.steps_run,
+            "calls_made": result.calls_made,
+            "calls_reused": result.calls_reused,
+            "models_opened": list(result.models_opened),
+        },
+    }

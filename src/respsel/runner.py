@@ -1,0 +1,159 @@
+"""A graph to results: run what the store lacks, stage by stage.
+
+All steps of a stage ask their models together, so responses of different strategies to one prompt share
+its computation. Knows nothing of terminals; who watches gets events. Invariant: a step is recorded only
+after its output is stored, and an interruption at any point loses no acknowledged call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import GeneratorType
+from typing import Any, Protocol
+
+from respsel.calls import Caller, CallEvents
+from respsel.graph import STAGES, Graph, Rows, Step
+from respsel.ledger import Ledger
+from respsel.models import OpenModels
+from respsel.requests import Answer, Request
+from respsel.selection import Verdict
+from respsel.store import Store
+from respsel.strategies.base import Operation
+
+
+class RunEvents(CallEvents, Protocol):
+    """Who is told how a run goes."""
+
+    def run_begins(self, steps: int) -> None: ...
+
+    def step_found(self, step: Step) -> None: ...
+
+    def stage_begins(self, steps: Sequence[Step]) -> None: ...
+
+    def step_done(self, step: Step) -> None: ...
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """What a run did and found. outputs, counts: by step name, the digest and number of its output rows."""
+
+    graph: Graph
+    steps_total: int
+    steps_run: int
+    calls_made: int
+    calls_reused: int
+    models_opened: tuple[str, ...]
+    verdicts: tuple[Verdict, ...]
+    outputs: Mapping[str, str]
+    counts: Mapping[str, int]
+    runner: Runner
+
+    def rows(self, name: str) -> Rows:
+        """A step's output."""
+        return self.runner.rows(name)
+
+
+class Runner:
+    """Runs one graph once."""
+
+    def __init__(self, graph: Graph, store: Store, models: OpenModels, events: RunEvents) -> None:
+        self._graph, self._store, self._models, self._events = graph, store, models, events
+        self._ledger = Ledger(graph, store)
+        self._caller = Caller(store, models, events)
+        self._steps_run = 0
+
+    def run(self) -> RunResult:
+        """Run every step that the store lacks. Raises RespselError; what is done stays stored."""
+        steps = list(self._graph.steps.values())
+        self._events.run_begins(len(steps))
+        for stage in range(len(STAGES)):
+            todo = []
+            for step in steps:
+                if step.stage != stage:
+                    continue
+                if self._ledger.recall(step):
+                    self._note_last(step)
+                    self._events.step_found(step)
+                else:
+                    todo.append(step)
+            # Given responses first: what is wrong with them is told before any model is asked.
+            self._perform([step for step in todo if not step.calls_per_example])
+            asking = [step for step in todo if step.calls_per_example]
+            if asking:
+                self._check_known_responses(stage)
+            self._perform(asking)
+        verdicts = tuple(self.rows(step.name)[0] for step in steps if step.op == "verdict")
+        outputs = {step.name: self._ledger.output(step.name) for step in steps}
+        made, reused, opened = self._caller.made, self._caller.reused, tuple(self._models.opened)
+        return RunResult(
+            self._graph, len(steps), self._steps_run, made, reused, opened, verdicts, outputs, self._ledger.counts, self
+        )
+
+    def rows(self, name: str) -> Rows:
+        """A step's output; made again if its stored copy turns out damaged."""
+        rows = self._ledger.rows(name)
+        if rows is None:
+            self._perform([self._graph.steps[name]])
+            rows = self._ledger.rows(name)
+            assert rows is not None
+        return rows
+
+    def _perform(self, steps: Sequence[Step]) -> None:
+        if not steps:
+            return
+        self._events.stage_begins(steps)
+        waiting: dict[str, Operation] = {}
+        asked: dict[str, Sequence[Request]] = {}
+        for step in steps:
+            made = step.make([self.rows(name) for name in step.inputs])
+            if not isinstance(made, GeneratorType):
+                self._finish(step, made)  # type: ignore[arg-type]
+                continue
+            waiting[step.name] = made
+            self._advance(step, made, None, waiting, asked)
+        while asked:
+            names = list(asked)
+            answers = self._caller.answer([request for name in names for request in asked[name]])
+            for name in names:
+                mine, answers = answers[: len(asked[name])], answers[len(asked[name]) :]
+                self._advance(self._graph.steps[name], waiting[name], mine, waiting, asked)
+
+    def _advance(
+        self,
+        step: Step,
+        operation: Operation,
+        answers: Sequence[Answer] | None,
+        waiting: dict[str, Operation],
+        asked: dict[str, Sequence[Request]],
+    ) -> None:
+        """Send a step's operation its answers; note what it asks next, or finish the step."""
+        try:
+            asked[step.name] = next(operation) if answers is None else operation.send(answers)
+        except StopIteration as done:
+            waiting.pop(step.name)
+            asked.pop(step.name, None)
+            self._finish(step, done.value)
+
+    def _finish(self, step: Step, rows: Rows) -> None:
+        output = self._store.save_rows(step.table, rows)
+        self._ledger.learn(step, rows, output)
+        key = self._ledger.key(step)
+        assert key is not None
+        self._store.save_step(key, self._ledger.record(step, len(rows)))
+        self._note_last(step)
+        self._steps_run += 1
+        self._events.step_done(step)
+
+    def _note_last(self, step: Step) -> None:
+        key = self._ledger.key(step)
+        assert key is not None
+        self._store.save_last(self._graph.loaded.key, step.name, key)
+
+    def _check_known_responses(self, stage: int) -> None:
+        """Before the first call: responses that are known already must fit the target's context."""
+        for step in self._graph.steps.values():
+            if step.op != "token-scores" or step.stage <= stage or self._ledger.recall(step) or self._ledger.key(step) is None:
+                continue
+            made: Any = step.make([self.rows(name) for name in step.inputs])
+            self._caller.check(next(made))

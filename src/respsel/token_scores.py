@@ -1,0 +1,42 @@
+"""Responses to token scores under a view: the requests that it takes, and the table it gives."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from respsel.metrics.base import View
+from respsel.prompts import plain_messages, self_aligned_messages
+from respsel.records import Example, Message, Response, ScoredResponse
+from respsel.requests import Scored, ScoreRequest
+from respsel.strategies.base import Operation
+
+
+def score_responses(
+    target: str,
+    view: View,
+    examples: Sequence[Example],
+    responses: Sequence[Response],
+    shown_with: Mapping[str, list[str]],
+    about: str,
+) -> Operation:
+    """Score every usable response; `shown_with` holds each example's own outputs to other inputs.
+
+    Returns one ScoredResponse per response, in order, without scores where the response has a problem.
+    """
+    usable = [(example, response) for example, response in zip(examples, responses, strict=True) if not response.problem]
+    answers = yield [
+        ScoreRequest(target, view_messages(view, example, shown_with), response.text, f"{about}, example '{example.id}'")
+        for example, response in usable
+    ]
+    found = {}
+    for (example, _), answer in zip(usable, answers, strict=True):
+        assert isinstance(answer, Scored)
+        found[example.id] = ScoredResponse(example.id, answer.prompt_tokens, answer.scores, answer.problem)
+    return [found.get(response.id) or ScoredResponse(response.id, 0, None, response.problem) for response in responses]
+
+
+def view_messages(view: View, example: Example, shown_with: Mapping[str, list[str]]) -> tuple[Message, ...]:
+    """The prompt under which an example's responses are scored."""
+    if view.kind == "self-aligned":
+        return self_aligned_messages(example.input, shown_with[example.id])
+    return plain_messages(example.input)

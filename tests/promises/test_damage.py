@@ -1,0 +1,140 @@
+"""Promise: a damaged record is reported and made again, never served; a poisoned one runs no code."""
+
+from __future__ import annotations
+
+import pickle
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from respsel.errors import StoreError
+from respsel.store import Store
+from tests.conftest import Bench
+
+BODY = bytes(range(256)) * 400  # large enough to be a file of its own
+SMALL = b"a small body"
+
+
+def only_file(folder: Path) -> Path:
+    (path,) = folder.rglob("*.val")
+    return path
+
+
+def damaged(folder: Path, key: str) -> None:
+    with Store(folder) as store:
+        assert store.get(key) is None
+        (problem,) = store.damage
+        assert f"{key}: a damaged record" in str(problem)
+        assert "will be made again" in str(problem)
+        assert list((folder / "quarantine").iterdir())
+        assert not store.has(key)
+
+
+@pytest.mark.parametrize("place", [0, 31, 32, 5000, -1])
+def test_a_flipped_byte_in_a_file(tmp_path: Path, place: int) -> None:
+    """One changed byte anywhere, in the seal or in the body, is a reported miss."""
+    with Store(tmp_path) as store:
+        store.put("k", BODY)
+    data = bytearray(only_file(tmp_path).read_bytes())
+    data[place] ^= 1
+    only_file(tmp_path).write_bytes(data)
+    damaged(tmp_path, "k")
+
+
+def test_a_truncated_file(tmp_path: Path) -> None:
+    """A value cut short is a reported miss."""
+    with Store(tmp_path) as store:
+        store.put("k", BODY)
+    only_file(tmp_path).write_bytes(only_file(tmp_path).read_bytes()[:1000])
+    damaged(tmp_path, "k")
+
+
+def test_a_missing_file(tmp_path: Path) -> None:
+    """A value whose file is gone is a reported miss."""
+    with Store(tmp_path) as store:
+        store.put("k", BODY)
+    only_file(tmp_path).unlink()
+    damaged(tmp_path, "k")
+
+
+def test_two_swapped_values(tmp_path: Path) -> None:
+    """Two whole values under each other's keys are both misses: the seal holds the key."""
+    with Store(tmp_path) as store:
+        store.put("a", SMALL)
+        store.put("b", b"another body")
+    with sqlite3.connect(tmp_path / "cache.db") as db:
+        values = dict(db.execute("SELECT key, value FROM Cache"))
+        db.execute("UPDATE Cache SET value = ? WHERE key = 'a'", (values["b"],))
+        db.execute("UPDATE Cache SET value = ? WHERE key = 'b'", (values["a"],))
+    db.close()
+    damaged(tmp_path, "a")
+    damaged(tmp_path, "b")
+
+
+class Bomb:
+    """Unpickling this would create a file."""
+
+    def __init__(self, target: Path) -> None:
+        self.target = target
+
+    def __reduce__(self) -> Any:
+        return Path.touch, (self.target,)
+
+
+def test_a_pickled_value_is_not_unpickled(tmp_path: Path) -> None:
+    """A record in pickle mode, as CVE-2025-69872 plants it, is a reported miss and runs nothing."""
+    target = tmp_path / "boom"
+    with Store(tmp_path / "cache") as store:
+        store.put("k", SMALL)
+    with sqlite3.connect(tmp_path / "cache" / "cache.db") as db:
+        db.execute("UPDATE Cache SET mode = 4, value = ? WHERE key = 'k'", (pickle.dumps(Bomb(target)),))
+    db.close()
+    damaged(tmp_path / "cache", "k")
+    assert not target.exists()
+
+
+def test_a_pickled_key_is_not_unpickled(tmp_path: Path) -> None:
+    """A row whose key is a pickle is never looked at."""
+    target = tmp_path / "boom"
+    with Store(tmp_path / "cache") as store:
+        store.put("k", SMALL)
+    with sqlite3.connect(tmp_path / "cache" / "cache.db") as db:
+        db.execute("UPDATE Cache SET key = ?, raw = 0", (pickle.dumps(Bomb(target)),))
+    db.close()
+    with Store(tmp_path / "cache") as store:
+        assert store.get("k") is None
+    assert not target.exists()
+
+
+def test_a_truncated_database(tmp_path: Path) -> None:
+    """A cut cache.db is exit code 4 with the remedy."""
+    with Store(tmp_path) as store:
+        for i in range(200):
+            store.put(f"k{i}", SMALL * 50)
+    path = tmp_path / "cache.db"
+    path.write_bytes(path.read_bytes()[:9000])
+    with pytest.raises(StoreError, match=r"the store is damaged.*Move the folder away") as caught:
+        read_all(tmp_path)
+    assert caught.value.exit_code == 4
+
+
+def read_all(folder: Path) -> None:
+    with Store(folder) as store:
+        for i in range(200):
+            store.get(f"k{i}")
+
+
+def test_a_run_over_damaged_records_comes_out_the_same(bench: Bench) -> None:
+    """Whatever is damaged is said on standard error and made again; the verdict is the same."""
+    first = bench.run()
+    with sqlite3.connect(bench.folder / "cache" / "cache.db") as db:
+        db.execute("UPDATE Cache SET value = zeroblob(40) WHERE key LIKE 'rows/%' OR key LIKE 'call/%'")
+    db.close()
+    bench.edit("resamples = 500", "resamples = 600")
+    done = bench.respsel("run", "a.toml", "--json")
+    assert done.code == 0
+    assert "warning: " in done.err
+    assert "a damaged record" in done.err
+    assert [r["score"] for r in done.json["verdicts"][0]["ranking"]] == [r["score"] for r in first["verdicts"][0]["ranking"]]

@@ -1,0 +1,115 @@
+"""Reports: what they say, and that nothing in them runs or loads anything."""
+
+from __future__ import annotations
+
+import json
+import re
+from html.parser import HTMLParser
+
+import polars as pl
+
+from respsel.report.plots import number
+from tests.conftest import Bench, jsonl, rows
+
+
+class Tags(HTMLParser):
+    """Collects what a page opens and refers to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.opened: list[str] = []
+        self.refers: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.opened.append(tag)
+        self.refers += [str(value) for name, value in attrs if name in ("src", "href", "onload", "onclick")]
+
+
+def report(bench: Bench, suffix: str) -> str:
+    return (bench.folder / "runs" / "a" / f"report.{suffix}").read_text()
+
+
+def test_the_page_is_self_contained(bench: Bench) -> None:
+    """report.html has no script and refers to nothing outside itself."""
+    bench.run()
+    tags = Tags()
+    tags.feed(report(bench, "html"))
+    assert "script" not in tags.opened
+    assert "link" not in tags.opened
+    assert tags.refers == []
+    assert "http" not in report(bench, "html")
+    assert "svg" in tags.opened
+
+
+def test_text_from_models_and_data_is_escaped(bench: Bench) -> None:
+    """Markup in an input or a response is shown, not obeyed."""
+    evil = [{**row, "rationale": '<script>alert(1)</script> <img src=x onerror="y"> & "q"'} for row in rows(12)]
+    bench.write("sums.jsonl", jsonl(evil))
+    bench.run()
+    tags = Tags()
+    tags.feed(report(bench, "html"))
+    assert "script" not in tags.opened
+    assert "img" not in tags.opened
+    assert "&lt;script&gt;" in report(bench, "html")
+
+
+def test_all_formats_say_the_same(bench: Bench) -> None:
+    """json, markdown, html and the run's own output agree on the verdict."""
+    verdict = bench.run()["verdicts"][0]
+    data = json.loads(report(bench, "json"))
+    assert data["datasets"][0]["verdict"] == verdict
+    for suffix in ("md", "html"):
+        text = report(bench, suffix)
+        assert data["headline"]["which"] in text
+        assert number(verdict["ranking"][0]["score"]) in text
+
+
+def test_the_tables_hold_the_numbers_behind_it(bench: Bench) -> None:
+    """The ranking can be worked out again from scores.parquet, and perplexity from token_scores.parquet."""
+    verdict = bench.run()["verdicts"][0]
+    folder = bench.folder / "runs" / "a"
+    scores = pl.read_parquet(folder / "scores.parquet").filter(pl.col("metric") == "perplexity")
+    means = dict(scores.group_by("strategy").agg(pl.col("value").log().mean().exp()).iter_rows())
+    for ranked in verdict["ranking"]:
+        assert abs(means[ranked["strategy"]] - ranked["score"]) < 1e-6
+    tokens = pl.read_parquet(folder / "token_scores.parquet").filter(pl.col("view") == "plain")
+    again = tokens.select("strategy", "id", pl.col("nll").list.mean().exp().alias("again")).join(scores, on=["strategy", "id"])
+    assert all(abs(a / b - 1) < 1e-4 for a, b in again.select("again", "value").iter_rows())
+
+
+def test_the_audit_counts_every_token(bench: Bench) -> None:
+    """For each strategy and view, as many tokens are scored as the responses have."""
+    bench.run()
+    for row in json.loads(report(bench, "json"))["datasets"][0]["audit"]:
+        assert row["responses"] == row["scored_responses"] == 6
+        assert row["tokens_expected"] == row["tokens_scored"] > 0
+
+
+def test_a_winner_with_wrong_answers_carries_a_caution(bench: Bench) -> None:
+    """A strategy that leads with wrong answers is not recommended without saying so."""
+    wrong = [{**row, "rationale": f"It is surely {row['answer'] + 1}"} for row in rows(12)]
+    bench.write("sums.jsonl", jsonl(wrong))
+    bench.edit('[[strategies]]\nname = "teacher"\nfrom = "model"\nmodel = "teacher"\nprompt = "Solve: {{ input }}"\n', "")
+    done = bench.respsel("run", "a.toml")
+    assert "Caution: only 0 of 6 responses of human have the right answer." in done.out
+    assert "only 0 of 6 responses of human have the right answer" in report(bench, "html")
+    assert "**Caution:**" in report(bench, "md")
+
+
+def test_provenance_names_models_and_files(bench: Bench) -> None:
+    """What was run on what: identities of models, digests of files, versions."""
+    bench.run()
+    data = json.loads(report(bench, "json"))["provenance"]
+    assert set(data["models"]) == {"target", "teacher"}
+    assert re.fullmatch("[0-9a-f]{64}", data["models"]["target"]["identity"])
+    assert re.fullmatch("[0-9a-f]{64}", data["files"]["examples:sums"])
+
+
+def test_a_damaged_report_is_written_again(bench: Bench) -> None:
+    """A report file that is gone or cut short is made again from the store, with no call."""
+    bench.run()
+    (bench.folder / "runs/a/report.html").write_text("cut")
+    (bench.folder / "runs/a/scores.parquet").unlink()
+    assert bench.run()["calls_made"] == 0
+    assert report(bench, "html").endswith("</html>")
+    assert (bench.folder / "runs/a/scores.parquet").exists()

@@ -1,0 +1,196 @@
+"""Running a recipe: what is made, what is reused, and what users see in between."""
+
+from __future__ import annotations
+
+import json
+
+import polars as pl
+import pytest
+
+from tests.conftest import Bench, jsonl, rows
+
+
+def test_a_run_ends_in_a_verdict_and_a_report(bench: Bench) -> None:
+    """The first run makes every call and says which strategy leads."""
+    done = bench.run()
+    assert done["steps_total"] == done["steps_run"] == 15
+    # 6 teacher responses, 12 own outputs, 6 examples x 2 strategies x 2 views.
+    assert done["calls_made"] == 6 + 12 + 24
+    (verdict,) = done["verdicts"]
+    assert verdict["dataset"] == "sums"
+    assert {r["strategy"] for r in verdict["ranking"]} == {"human", "teacher"}
+    assert verdict["winner"] == verdict["ranking"][0]["strategy"]
+    assert (bench.folder / "runs" / "a" / "report.html").samefile(done["report"])
+
+
+def test_a_second_run_does_nothing(bench: Bench) -> None:
+    """Run again: no step, no call, no model opened, the report untouched."""
+    bench.run()
+    before = {p.name: p.stat().st_mtime_ns for p in (bench.folder / "runs" / "a").iterdir()}
+    done = bench.run()
+    assert (done["steps_run"], done["calls_made"], done["calls_reused"], done["models_opened"]) == (0, 0, 0, [])
+    assert {p.name: p.stat().st_mtime_ns for p in (bench.folder / "runs" / "a").iterdir()} == before
+
+
+def test_another_prompt_redoes_that_strategy_alone(bench: Bench) -> None:
+    """Editing one strategy's prompt makes its responses and scores, and no other call."""
+    bench.run()
+    bench.edit("Solve:", "Solve this:")
+    done = bench.run()
+    assert done["calls_made"] == 6 + 12
+    assert done["calls_reused"] == 0
+
+
+def test_a_larger_sample_makes_only_the_new_examples(bench: Bench) -> None:
+    """From 6 to 10 examples, exactly the calls of 4 examples are made."""
+    bench.run()
+    bench.edit("sample = 6", "sample = 10")
+    assert bench.run()["calls_made"] == 4 * (1 + 2 + 4)
+
+
+def test_a_smaller_sample_makes_no_call_and_opens_no_model(bench: Bench) -> None:
+    """Going back to fewer examples finds everything in the store."""
+    bench.run()
+    bench.edit("sample = 6", "sample = 5")
+    done = bench.run()
+    assert (done["calls_made"], done["models_opened"]) == (0, [])
+    assert done["calls_reused"] == 5 * (1 + 2 + 4)
+
+
+def test_another_metric_over_a_scored_view_is_free(bench: Bench) -> None:
+    """Adding response-tokens makes no call."""
+    bench.run()
+    bench.edit("[selection]", '[[metrics]]\nname = "response-tokens"\n\n[selection]')
+    done = bench.run()
+    assert (done["calls_made"], done["models_opened"]) == (0, [])
+    assert done["steps_run"] == 2
+
+
+def test_another_k_scores_only_that_view(bench: Bench) -> None:
+    """With another k, the self-aligned view is scored anew and nothing else."""
+    bench.run()
+    bench.edit("k = 2", "k = 1")
+    assert bench.run()["calls_made"] == 12
+
+
+def test_renaming_a_strategy_runs_nothing_but_the_verdict(bench: Bench) -> None:
+    """Names are not in the keys of what they name."""
+    bench.run()
+    bench.edit('name = "teacher"', 'name = "tutor"')
+    done = bench.run()
+    assert (done["calls_made"], done["steps_run"]) == (0, 1)
+
+
+def test_a_column_that_changes_nothing_stops_early(bench: Bench) -> None:
+    """A new column in the data reruns the examples; the responses come out the same and are scored by no call."""
+    bench.run()
+    bench.write("sums.jsonl", jsonl([{**row, "note": "new"} for row in rows(12)]))
+    assert bench.run()["calls_made"] == 0
+
+
+def test_changed_settings_outside_the_keys_run_nothing(bench: Bench) -> None:
+    """Threads, context length and the recipe's comments are in no key."""
+    bench.run()
+    bench.edit('variant = "teacher"', 'variant = "teacher"\nthreads = 3\ncontext_tokens = 2048 # more')
+    assert bench.run()["steps_run"] == 0
+
+
+def test_wrong_answers_are_tried_again_then_dropped(bench: Bench) -> None:
+    """attempts asks again while the answer is wrong; if_wrong = "drop" leaves the rest out, named and counted."""
+    bench.edit('prompt = "Solve: {{ input }}"', 'prompt = "Solve: {{ input }}"\nattempts = 3\nif_wrong = "drop"')
+    done = bench.run()
+    frame = pl.read_parquet(bench.folder / "runs/a/responses.parquet").filter(pl.col("strategy") == "teacher")
+    dropped = frame.filter(pl.col("problem") == "wrong answer")
+    kept = frame.filter(pl.col("problem") == "")
+    assert kept["correct"].all()
+    assert not dropped["correct"].any()
+    assert set(dropped["attempts"]) <= {3}
+    assert done["verdicts"][0]["unscored"]["teacher"] == len(dropped)
+    assert done["verdicts"][0]["examples"] == len(kept)
+
+
+def test_wrong_answers_can_fail_the_run(bench: Bench) -> None:
+    """if_wrong = "fail" names the examples; what was made is kept."""
+    bench.edit('prompt = "Solve: {{ input }}"', 'prompt = "Solve: {{ input }}"\nif_wrong = "fail"')
+    done = bench.respsel("run", "a.toml")
+    assert done.code == 1
+    assert "strategies[1] (teacher): no right answer for" in done.err
+    assert "Traceback" not in done.err
+    bench.edit('if_wrong = "fail"', 'if_wrong = "keep"')
+    assert bench.run()["calls_reused"] == 18
+
+
+def test_own_outputs_from_a_file_make_no_call(bench: Bench) -> None:
+    """Own outputs made elsewhere take the place of sampled ones."""
+    bench.write("own.jsonl", jsonl([{"id": f"e{i}", "response": f"I say {i}"} for i in range(12)]))
+    bench.edit("samples = 2", 'path = "own.jsonl"')
+    assert bench.run()["calls_made"] == 6 + 24
+
+
+def test_a_response_file_is_matched_by_id(bench: Bench) -> None:
+    """A file's order and its other rows do not matter."""
+    bench.write("r.jsonl", jsonl([{"id": f"e{i}", "response": f"It is {i}"} for i in range(20, -1, -1)]))
+    bench.edit('from = "column"\ncolumn = "rationale"', 'from = "file"\npath = "r.jsonl"')
+    bench.run()
+    frame = pl.read_parquet(bench.folder / "runs/a/responses.parquet").filter(pl.col("strategy") == "human")
+    assert dict(frame.select("id", "text").iter_rows()) == {i: f"It is {i[1:]}" for i in frame["id"]}
+
+
+def test_two_datasets_have_a_verdict_each_and_one_overall(bench: Bench) -> None:
+    """Every dataset has its verdict; the overall one ranks the strategies that all have."""
+    bench.write("more.jsonl", jsonl(rows(7)))
+    extra = '[[datasets]]\nname = "more"\npath = "more.jsonl"\ninput = "question"\n\n[[strategies]]\nname = "human"'
+    bench.edit('[[strategies]]\nname = "human"', extra)
+    bench.edit('prompt = "Solve: {{ input }}"', 'prompt = "Solve: {{ input }}"\ndatasets = ["sums"]')
+    done = bench.run()
+    assert [v["dataset"] for v in done["verdicts"]] == ["sums", "more"]
+    assert [r["strategy"] for r in done["overall"]["ranking"]] == ["human"]
+
+
+def test_plan_counts_what_run_makes(bench: Bench) -> None:
+    """The calls that a plan announces are those that the run makes."""
+    plan = bench.respsel("plan", "a.toml", "--json").json
+    announced = sum(step["calls"] for step in plan["steps"])
+    assert announced == bench.run()["calls_made"]
+    after = bench.respsel("plan", "a.toml", "--json").json
+    assert (after["cached"], after["run"], after["waits"]) == (15, 0, 0)
+
+
+def test_plan_says_why(bench: Bench) -> None:
+    """A changed prompt is named as the reason; what follows says what it waits for."""
+    bench.run()
+    bench.edit("Solve:", "Solve this:")
+    steps = {step["name"]: step for step in bench.respsel("plan", "a.toml", "--json").json["steps"]}
+    changed = steps["responses:sums/teacher"]
+    assert (changed["state"], changed["reason"], changed["calls"]) == ("run", "prompt changed", 6)
+    assert changed["tokens"] > 0
+    waits = steps["token-scores:sums/teacher/plain"]
+    assert (waits["state"], waits["reason"], waits["calls"]) == ("waits", "for responses", 6)
+    assert steps["token-scores:sums/human/plain"]["state"] == "cached"
+
+
+def test_plan_for_a_larger_sample_counts_the_new_calls_only(bench: Bench) -> None:
+    """Calls that the store has are not announced where the inputs are known."""
+    bench.run()
+    bench.edit("sample = 6", "sample = 10")
+    steps = {step["name"]: step for step in bench.respsel("plan", "a.toml", "--json").json["steps"]}
+    assert steps["responses:sums/teacher"]["calls"] == 4
+    assert steps["own-outputs:sums"]["calls"] == 8
+    assert steps["token-scores:sums/human/plain"]["calls"] == 4
+
+
+def test_people_read_the_verdict_and_programs_json(bench: Bench) -> None:
+    """Without --json the verdict is on standard output; with it, only one JSON object is."""
+    done = bench.respsel("run", "a.toml")
+    assert done.code == 0
+    assert "leads" in done.out
+    assert "Report: runs/a/report.html" in done.out
+    assert json.loads(bench.respsel("run", "a.toml", "--json").out)["steps_run"] == 0
+
+
+@pytest.mark.parametrize("command", ["run", "plan"])
+def test_a_missing_recipe_is_told(bench: Bench, command: str) -> None:
+    """A path that is not there is exit code 2 and no traceback."""
+    done = bench.respsel(command, "nowhere.toml")
+    assert done.code == 2
+    assert done.err.startswith("error: nowhere.toml: cannot be read: No such file or directory. Give the path of a recipe")
