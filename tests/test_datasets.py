@@ -91,7 +91,7 @@ def test_a_line_separator_inside_a_string_is_no_line_end(tmp_path: Path) -> None
         ('{"id": 1, "input": NaN}\n', "a.jsonl: line 1: is not JSON: NaN is no JSON value. Mend it."),
         (
             '{"id": 1, "input": "\\ud800"}\n',
-            "a.jsonl: line 1: column 'input' holds half a surrogate pair. Mend the text's encoding.",
+            "a.jsonl: line 1: holds half a surrogate pair. Mend the text's encoding.",
         ),
         ("", "a.jsonl: holds no rows. Give at least one example."),
         (b'{"id": 1, "input": "q"}\n{"id": 2, "input": "\xff"}\n', "a.jsonl: line 2: is not UTF-8. Save the file as UTF-8."),
@@ -105,6 +105,23 @@ def test_a_line_separator_inside_a_string_is_no_line_end(tmp_path: Path) -> None
 def test_a_fault_is_told_with_file_and_line(tmp_path: Path, text: str | bytes, message: str) -> None:
     """Each fault of a file gives one message with file, line, problem and remedy."""
     assert told(write(tmp_path, "a.jsonl", text)) == [message]
+
+
+def test_numbers_that_json_cannot_hold_are_refused_or_null(tmp_path: Path) -> None:
+    """1e999 is told; NaN in parquet, which means "none" there, is null. Neither ends in a traceback."""
+    assert told(write(tmp_path, "a.jsonl", '{"id": 1, "input": "q", "x": 1e999}\n')) == [
+        "a.jsonl: line 1: is not JSON: 1e999 is too large. Mend it."
+    ]
+    pl.DataFrame({"id": ["a"], "input": ["q"], "x": [float("nan")]}).write_parquet(tmp_path / "a.parquet")
+    assert load_examples(entry(), tmp_path / "a.parquet", "")[0].columns["x"] is None
+
+
+def test_a_label_that_cannot_be_checked_is_told(tmp_path: Path) -> None:
+    """A label without a number would make every answer wrong."""
+    path = write(tmp_path, "a.jsonl", '{"id": 1, "input": "q", "label": "twelve"}\n')
+    assert told(path, label="label", answer="number") == [
+        "a.jsonl: line 1: label 'twelve' holds no number to check answers against. Mend the label, or choose another 'answer'."
+    ]
 
 
 def test_the_same_fault_in_many_rows_is_told_once(tmp_path: Path) -> None:

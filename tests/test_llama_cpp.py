@@ -114,8 +114,20 @@ def test_greedy_follows_the_most_likely_token(model: LlamaCppModel) -> None:
     prompt = model.prompt_ids([Message("user", "one")])
     greedy = Sampling(0.0, 1.0, 0, 0.0, 8)
     ((_, generation),) = model.generate([GenerateCall(prompt, greedy, 1)])
-    assert generation.truncated
     assert generation.n_tokens == 8
+    # The tokens are bytes at random, so their text is only known where it is ASCII: score what is.
+    written = model.response_ids(generation.text)
+    ((_, scores),) = model.score([ScoreCall(prompt, written[:1])])
+    if generation.text.isascii():
+        assert scores.rank[0] == 1
+
+
+def test_more_sequences_than_a_batch_holds(make_tiny_gguf: MakeGguf) -> None:
+    """With a vocabulary so large that batches are small, many sequences are still sampled at once."""
+    model = load(make_tiny_gguf(), parallel=70)
+    model._batch_tokens = 32
+    prompt = model.prompt_ids([Message("user", "one")])
+    assert len(dict(model.generate([GenerateCall(prompt, SAMPLING, seed) for seed in range(80)]))) == 80
 
 
 def test_a_gguf_without_a_template_is_refused(make_tiny_gguf: MakeGguf) -> None:

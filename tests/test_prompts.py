@@ -17,6 +17,12 @@ def test_a_template_sees_the_examples_fields() -> None:
     assert text == "e1|2 + 2?|It is 4.|4|count"
 
 
+def test_a_column_named_like_a_field_is_seen_where_the_field_is_not_mapped() -> None:
+    """A row's own column "reference" is used if the recipe maps none."""
+    example = Example("e1", "2 + 2?", columns={"reference": "the row's"})
+    assert render("{{ reference }}", example, "a.toml", "p") == "the row's"
+
+
 def test_an_unknown_name_is_told() -> None:
     """A misspelt field is an error with a suggestion, not an empty string."""
     with pytest.raises(InputError, match=r"a\.toml: p: 'inptu' is no field of example 'e1'\. Did you mean 'input'\?"):

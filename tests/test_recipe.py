@@ -63,6 +63,7 @@ def test_a_good_recipe_loads(bench: Bench) -> None:
         ),
         ('answer = "number"', 'answer = "regex"', "datasets[0]: answer 'regex' needs a pattern"),
         ("resamples = 500", 'metric = "perplexty"', "selection.metric: 'perplexty' is no metric of this recipe. Did you mean"),
+        ('name = "sums"', 'name = "overall"', "datasets[0].name: 'overall' is the name of the verdict over all datasets."),
         ("format = 1", "format = 2", "format: Input should be 1, got 2."),
         ('label = "answer"\n', "", "datasets[0]: 'answer' needs 'label', the column of the right answer."),
         (

@@ -96,6 +96,26 @@ def test_a_winner_with_wrong_answers_carries_a_caution(bench: Bench) -> None:
     assert "**Caution:**" in report(bench, "md")
 
 
+def test_the_report_follows_what_it_says(bench: Bench) -> None:
+    """A change that alters no result but something that the report says writes it anew."""
+    bench.run()
+    bench.edit("sample = 6", "sample = 12")
+    bench.run()
+    bench.edit("sample = 12", "sample = 50")
+    assert bench.run()["steps_run"] == 1
+    assert "The recipe asks for 50 examples; the dataset has 12." in report(bench, "html")
+
+
+def test_no_comparable_example_is_said(bench: Bench) -> None:
+    """Where no example has all scores there is a report that says so, and no winner."""
+    bench.edit('prompt = "Solve: {{ input }}"', 'prompt = "Solve: {{ input }}"\nif_wrong = "drop"')
+    bench.write("sums.jsonl", jsonl([{**row, "answer": 77} for row in rows(12)]))
+    done = bench.run()
+    assert done["verdicts"][0]["winner"] is None
+    assert "No strategy can be ranked" in report(bench, "html")
+    assert "No example has a score for every strategy." in report(bench, "md")
+
+
 def test_provenance_names_models_and_files(bench: Bench) -> None:
     """What was run on what: identities of models, digests of files, versions."""
     bench.run()

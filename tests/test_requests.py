@@ -7,21 +7,38 @@ from dataclasses import replace
 import pytest
 
 from respsel.backends.base import ScoreCall
+from respsel.graph import build_graph
+from respsel.loading import load_recipe
 from respsel.records import Message, Sampling
 from respsel.requests import GenerateRequest, Request, ScoreRequest, draw_seed, generate_key, request_key, score_key
+from respsel.store import Store
+from tests.conftest import Bench
 
 SAMPLING = Sampling(0.7, 0.95, 0, 0.0, 100)
-GENERATE = GenerateRequest("m", (Message("user", "hi"),), SAMPLING, 0, 0, "about")
+GENERATE = GenerateRequest("m", (Message("user", "hi"),), SAMPLING, "response", 0, 0, "about")
 SCORE = ScoreRequest("m", (Message("user", "hi"),), "text", "about")
 
 
 def test_golden_keys() -> None:
     """These keys are pinned: other ones make every user's calls again."""
-    assert request_key("id", GENERATE) == "request/6a68ae01f7d73b6fbbf51005514dd1dfb7d1f7e7181e6a10b697bd262292b0b4"
+    assert request_key("id", GENERATE) == "request/18e9c1a4cd800a3f41fe91b37bebb45f7e538f7f78728285aaa3179fee8940c8"
     assert request_key("id", SCORE) == "request/6ffcb0111604e469c80eb60edb9338aadf8d8cb360324adb433291f9eaa20ebe"
     assert score_key("id", ScoreCall((1, 2), (3,))) == "call/79f05390b8256726cd7ffcb100c4fac658c8b85b4e6b5f78a58932e1f6d5852f"
-    assert generate_key("id", (1, 2), SAMPLING, 0, 0) == "call/a0a6ee1e879f3e4f7b062b609dafd21bdf05e4fedecae6426c5575bbe016e03a"
-    assert draw_seed((1, 2), 0, 0) == 12363019002185090285
+    assert generate_key("id", (1, 2), GENERATE) == "call/eea6675f5a17e09926ef9007bfe929abd636c0d50488ddd1458e9a7e79446c2b"
+    assert draw_seed((1, 2), GENERATE) == 12956845451529090217
+
+
+def test_golden_step_keys(bench: Bench) -> None:
+    """The keys of a recipe's steps are pinned too."""
+    with Store(bench.folder / "cache") as store:
+        steps = build_graph(load_recipe(bench.recipe), store).steps
+    assert steps["responses:sums/teacher"].key(["x"]) == "4169db4a77267544d2499fa853fc1062dbb27fb18bd7ba4b28dca305ff0fffd8"
+    assert (
+        steps["token-scores:sums/human/self-aligned-2"].key(["x", "y", "z"])
+        == "112464d195a5bec742d3e39f98c170aed357693717eb9f5548af9d5be1046eac"
+    )
+    assert steps["own-outputs:sums"].key(["x"]) == "369ec99e3810910ff30fe72bb01a906e560e85ab669861018d5a623fd28b9d5b"
+    assert steps["verdict:sums"].key(["x", "y"]) == "98836845989e2df85279780ea07dbfef05fa3f14d7e0db5e5739e2d517fe5c29"
 
 
 @pytest.mark.parametrize(
@@ -31,6 +48,7 @@ def test_golden_keys() -> None:
         replace(GENERATE, messages=(Message("user", "hi "),)),
         replace(GENERATE, messages=(Message("user", "h"), Message("user", "i"))),
         replace(GENERATE, seed=1),
+        replace(GENERATE, stream="own-output"),
         replace(GENERATE, sample=1),
         *[replace(GENERATE, sampling=replace(SAMPLING, **{name: 1})) for name in ("temperature", "top_p", "top_k", "max_tokens")],
         replace(GENERATE, sampling=replace(SAMPLING, min_p=0.5)),
@@ -50,10 +68,12 @@ def test_what_does_not_change_the_answer_is_in_no_key(request_: GenerateRequest 
     assert request_key("id", replace(request_, model="x", about="y")) == request_key("id", request_)
 
 
-def test_greedy_requests_share_their_key_whatever_the_filters() -> None:
-    """At temperature 0 the sampling filters change nothing, so they are not in the key."""
+def test_greedy_requests_share_their_key() -> None:
+    """At temperature 0 neither filters nor seed nor sample change anything, so they are not in the key."""
     greedy = replace(GENERATE, sampling=replace(SAMPLING, temperature=0.0))
-    assert request_key("id", greedy) == request_key("id", replace(greedy, sampling=replace(greedy.sampling, top_p=0.5)))
+    assert request_key("id", greedy) == request_key(
+        "id", replace(greedy, sampling=replace(greedy.sampling, top_p=0.5), seed=3, sample=4)
+    )
 
 
 def test_prompt_and_response_do_not_run_together() -> None:

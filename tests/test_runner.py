@@ -136,21 +136,51 @@ def test_a_response_file_is_matched_by_id(bench: Bench) -> None:
     assert dict(frame.select("id", "text").iter_rows()) == {i: f"It is {i[1:]}" for i in frame["id"]}
 
 
+MORE = '[[datasets]]\nname = "more"\npath = "more.jsonl"\ninput = "question"\n\n[[strategies]]\nname = "human"'
+
+
 def test_two_datasets_have_a_verdict_each_and_one_overall(bench: Bench) -> None:
-    """Every dataset has its verdict; the overall one ranks the strategies that all have."""
+    """Every dataset has its verdict, and there is one over all."""
     bench.write("more.jsonl", jsonl(rows(7)))
-    extra = '[[datasets]]\nname = "more"\npath = "more.jsonl"\ninput = "question"\n\n[[strategies]]\nname = "human"'
-    bench.edit('[[strategies]]\nname = "human"', extra)
+    bench.edit('[[strategies]]\nname = "human"', MORE)
+    done = bench.run()
+    assert [v["dataset"] for v in done["verdicts"]] == ["sums", "more"]
+    assert {r["strategy"] for r in done["overall"]["ranking"]} == {"human", "teacher"}
+    assert done["overall"]["examples"] == 6 + 7
+
+
+def test_strategies_limited_to_datasets_are_not_ranked_overall(bench: Bench) -> None:
+    """Where a strategy is not for every dataset there is no overall verdict, and the report has one for each."""
+    bench.write("more.jsonl", jsonl(rows(7)))
+    bench.edit('[[strategies]]\nname = "human"', MORE)
     bench.edit('prompt = "Solve: {{ input }}"', 'prompt = "Solve: {{ input }}"\ndatasets = ["sums"]')
     done = bench.run()
     assert [v["dataset"] for v in done["verdicts"]] == ["sums", "more"]
-    assert [r["strategy"] for r in done["overall"]["ranking"]] == ["human"]
+    assert done["overall"] is None
+    text = (bench.folder / "runs/a/report.md").read_text()
+    assert "sums: No clear winner yet" in text
+    assert "more: No clear winner yet" in text
+
+
+def test_a_strategy_of_the_target_is_not_its_own_output(bench: Bench) -> None:
+    """The target asked with the input alone, as a strategy, writes other texts than the own outputs it is compared with."""
+    bench.edit('model = "teacher"\nprompt = "Solve: {{ input }}"', 'model = "target"\nprompt = "{{ input }}"')
+    bench.run()
+    scores = pl.read_parquet(bench.folder / "runs/a/scores.parquet")
+    alignment = scores.filter((pl.col("metric") == "alignment") & (pl.col("strategy") == "teacher"))["value"]
+    assert alignment.max() < 0.99  # type: ignore[operator]
+
+
+def test_greedy_samples_are_one_call(bench: Bench) -> None:
+    """At temperature 0 all samples of an example are answered by one call."""
+    bench.edit("samples = 2", "samples = 4\nsampling = { temperature = 0 }")
+    assert bench.run()["calls_made"] == 6 + 6 + 24
 
 
 def test_plan_counts_what_run_makes(bench: Bench) -> None:
     """The calls that a plan announces are those that the run makes."""
     plan = bench.respsel("plan", "a.toml", "--json").json
-    announced = sum(step["calls"] for step in plan["steps"])
+    announced = sum(step["calls_at_most"] for step in plan["steps"])
     assert announced == bench.run()["calls_made"]
     after = bench.respsel("plan", "a.toml", "--json").json
     assert (after["cached"], after["run"], after["waits"]) == (15, 0, 0)
@@ -165,8 +195,17 @@ def test_plan_says_why(bench: Bench) -> None:
     assert (changed["state"], changed["reason"], changed["calls"]) == ("run", "prompt changed", 6)
     assert changed["tokens"] > 0
     waits = steps["token-scores:sums/teacher/plain"]
-    assert (waits["state"], waits["reason"], waits["calls"]) == ("waits", "for responses", 6)
+    assert (waits["state"], waits["reason"], waits["calls_at_most"]) == ("waits", "for responses", 6)
     assert steps["token-scores:sums/human/plain"]["state"] == "cached"
+
+
+def test_plan_counts_attempts(bench: Bench) -> None:
+    """With several attempts a plan says the fewest and the most calls, and the run makes a number between."""
+    bench.edit('prompt = "Solve: {{ input }}"', 'prompt = "Solve: {{ input }}"\nattempts = 3')
+    steps = {step["name"]: step for step in bench.respsel("plan", "a.toml", "--json").json["steps"]}
+    made = steps["responses:sums/teacher"]
+    assert (made["calls"], made["calls_at_most"]) == (6, 18)
+    assert 42 <= bench.run()["calls_made"] <= 42 + 12
 
 
 def test_plan_for_a_larger_sample_counts_the_new_calls_only(bench: Bench) -> None:

@@ -27,7 +27,7 @@ def noisy(seed: int, shifts: Mapping[str, float], n: int = 40, own: float = 0.2)
 
 def test_the_score_is_the_geometric_mean_on_a_log_scale() -> None:
     """Perplexities are averaged as logarithms; the difference to the leader is a ratio."""
-    verdict = decide("d", [table(a=[2.0, 8.0] * 5, b=[4.0, 16.0] * 5)], LOG)
+    verdict = decide("d", [table(a=[2.0, 8.0] * 6, b=[4.0, 16.0] * 6)], LOG)
     first, second = verdict.ranking
     assert (first.strategy, second.strategy) == ("a", "b")
     assert first.score == pytest.approx(4)
@@ -39,7 +39,7 @@ def test_the_score_is_the_geometric_mean_on_a_log_scale() -> None:
 
 def test_the_direction_is_the_metrics() -> None:
     """Where higher is better the highest leads, and a difference is a difference."""
-    verdict = decide("d", [table(a=[0.1, 0.2] * 5, b=[0.3, 0.4] * 5)], LINEAR)
+    verdict = decide("d", [table(a=[0.1, 0.2] * 6, b=[0.3, 0.4] * 6)], LINEAR)
     assert verdict.winner == "b"
     assert verdict.ranking[1].difference == pytest.approx(-0.2)
     assert verdict.decided
@@ -56,9 +56,18 @@ def test_pairing_sees_through_the_examples_own_spread() -> None:
 def test_equal_strategies_are_seldom_decided() -> None:
     """At 95 %, two or four strategies that are equal are called decided in about 5 % of the cases at most."""
     rule = Rule("m", "lower", "log", 0.95, 400, 0)
-    for names in ("ab", "abcd"):
-        decided = sum(decide("d", [noisy(seed, dict.fromkeys(names, 0.0), n=30)], rule).decided for seed in range(400))
+    for names, n in (("ab", 12), ("ab", 30), ("abcd", 30)):
+        decided = sum(decide("d", [noisy(seed, dict.fromkeys(names, 0.0), n=n)], rule).decided for seed in range(400))
         assert decided / 400 <= 0.08
+
+
+def test_the_examples_needed_would_mostly_decide() -> None:
+    """With as many examples as an undecided verdict asks for, a true difference is decided in most cases."""
+    rule = Rule("m", "lower", "log", 0.95, 400, 0)
+    shifts = {"a": 0.0, "b": 0.1}
+    # The number that the true gap and spread call for: ((1.96 + 0.84) * 0.2 * sqrt(2) / 0.1)^2 = 63.
+    decided = sum(decide("d", [noisy(seed, shifts, n=63)], rule).decided for seed in range(100))
+    assert 65 <= decided <= 95
 
 
 def test_the_interval_covers_the_truth() -> None:
@@ -91,8 +100,9 @@ def test_identical_strategies_stay_undecided() -> None:
 
 
 def test_a_handful_of_examples_decides_nothing() -> None:
-    """With fewer than five examples nothing is decided."""
-    assert not decide("d", [table(a=[1.0] * 4, b=[9.0] * 4)], LOG).decided
+    """With fewer than twelve examples nothing is decided."""
+    assert not decide("d", [table(a=[1.0] * 11, b=[9.0] * 11)], LOG).decided
+    assert decide("d", [table(a=[1.0] * 12, b=[9.0] * 12)], LOG).decided
 
 
 def test_only_examples_with_all_scores_are_compared() -> None:

@@ -67,7 +67,7 @@ def test_token_scores_survive_parquet() -> None:
         np.array([5, 6], np.int32), np.array([0.1, 2.5], np.float32), np.array([1, 9], np.int32), np.zeros(2, np.float32)
     )
     first, second = TOKEN_SCORES.decode(
-        TOKEN_SCORES.encode([ScoredResponse("a", 7, arrays), ScoredResponse("b", 0, None, "empty")])
+        TOKEN_SCORES.encode([ScoredResponse("a", 7, 2, arrays), ScoredResponse("b", 0, 0, None, "empty")])
     )
     assert first.scores is not None
     np.testing.assert_array_equal(first.scores.nll, arrays.nll)

@@ -7,14 +7,17 @@ VERSION is raised when its meaning changes.
 from __future__ import annotations
 
 import re
-from decimal import Decimal, InvalidOperation
+from fractions import Fraction
 
 from respsel.recipe import AnswerEntry
 
 VERSION = 1
 _MARKER = re.compile(r"(?:final\s+answer|the\s+answer\s+is|####)\s*(?:is)?\s*:?", re.IGNORECASE)
-_NUMBER = re.compile(r"[-+]?(?:\d[\d,]*(?:\.\d+)?|\.\d+)(?:[eE][-+]?\d+)?")
-_CHOICE = re.compile(r"(?<![A-Za-z0-9])\(?([A-Z]|[a-z](?=\))|\d{1,2})\)?(?![A-Za-z0-9])")
+_DIGITS = r"(?:\d[\d,]*(?:\.\d+)?|\.\d+)"
+_NUMBER = re.compile(rf"[-+]?{_DIGITS}(?:[eE][-+]?\d{{1,3}}(?!\d)|\s?/\s?{_DIGITS})?")
+# "I" and "A" are also words: bare, they count only where no word follows.
+_CHOICE = re.compile(r"\(([A-Za-z]|\d{1,2})\)|(?<![A-Za-z0-9])([B-HJ-Z]|\d{1,2}|[AI](?! [a-z])|[a-z](?=\)))(?![A-Za-z0-9'])")
+_FIRST_WORD = re.compile(r"\W*([A-Za-z]|\d{1,2})(?![A-Za-z0-9'])(?! [a-z])")
 
 
 def is_correct(check: AnswerEntry, text: str, label: str) -> bool:
@@ -22,27 +25,30 @@ def is_correct(check: AnswerEntry, text: str, label: str) -> bool:
     found = find_answer(check, text)
     if found is None:
         return False
+    right = label.strip() if check.kind in ("exact", "regex") else find_answer(check, label)
     if check.kind == "number":
-        return _as_number(found) == _as_number(label) is not None
+        return right is not None and _as_number(found) == _as_number(right) is not None
     if check.kind == "choice":
-        return found.casefold() == label.strip().strip("()").casefold()
-    return found.strip() == label.strip()
+        return right is not None and found.casefold() == right.casefold()
+    return found.strip() == right
 
 
 def find_answer(check: AnswerEntry, text: str) -> str | None:
     """Return the answer in a text, or None.
 
-    number, choice: the first one after the last "Final Answer", "the answer is" or "####"; without such
-    words the last one in the text. exact: what follows those words on that line, or the whole text.
-    regex: the last match's first group, or the match where the pattern has no group.
+    number (1,200.50, 1/2, 1e3), choice (B, (b), 2): the first one after the last "Final Answer", "the
+    answer is" or "####"; without such words the last one in the text. exact: what follows those words on
+    that line, or the whole text. regex: the last match's first group, or the match where the pattern has none.
     """
     if check.kind == "regex":
         matches = list(re.finditer(check.pattern or "", text))
-        return (matches[-1].group(1) if matches[-1].re.groups else matches[-1].group()) if matches else None
+        return _first(matches[-1]) if matches else None
     marks = list(_MARKER.finditer(text))
     tail = text[marks[-1].end() :] if marks else ""
     if check.kind == "exact":
         return tail.strip().splitlines()[0].strip() if tail.strip() else text.strip()
+    if check.kind == "choice" and (word := _FIRST_WORD.fullmatch(text.strip()) or _FIRST_WORD.match(tail)):
+        return word.group(1)
     pattern = _NUMBER if check.kind == "number" else _CHOICE
     if after := pattern.search(tail):
         return _first(after)
@@ -51,12 +57,15 @@ def find_answer(check: AnswerEntry, text: str) -> str | None:
 
 
 def _first(match: re.Match[str]) -> str:
-    return match.group(1) if match.re.groups else match.group()
+    return next((group for group in match.groups() if group), match.group())
 
 
-def _as_number(text: str) -> Decimal | None:
+def _as_number(text: str) -> Fraction | None:
     match = _NUMBER.search(text)
+    if match is None:
+        return None
+    above, _, below = match.group().replace(",", "").partition("/")
     try:
-        return Decimal(match.group().replace(",", "")).normalize() if match else None
-    except InvalidOperation:
+        return Fraction(above.strip()) / (Fraction(below.strip()) if below else 1)
+    except ZeroDivisionError:
         return None

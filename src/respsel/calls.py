@@ -62,41 +62,48 @@ class Caller:
             else:
                 answers[index] = found
         reused = len(answers)
+        self.reused += reused
+        calls = self._fitting_calls({index: requests[index] for indices in by_model.values() for index in indices})
         for name, indices in by_model.items():
-            wanted = [requests[index] for index in indices]
-            for place, found in self._call(name, wanted, reused):
+            asked = [(requests[index], calls[index]) for index in indices]
+            for place, found in self._call(name, asked, reused):
                 answers[indices[place]] = found
             reused = 0
         if reused:
             self._events.calls_wanted("", 0, reused, 0)
-        self.reused = self.reused + len(requests) - sum(len(indices) for indices in by_model.values())
         return [answers[index] for index in range(len(requests))]
 
     def check(self, requests: Sequence[Request]) -> None:
         """Raise InputError for requests, not answered yet, that do not fit their model's context."""
-        problems: list[Problem] = []
-        for request in requests:
-            if find_call(self._store, self._models.identity(request.model), request) is None:
-                model = self._models.open(request.model)
-                _check_fit(model, request, to_call(model, request), problems)
-        _raise_unfit(problems)
+        identity = self._models.identity
+        unknown = [r for r in requests if find_call(self._store, identity(r.model), r) is None]
+        self._fitting_calls(dict(enumerate(unknown)))
+
+    def _fitting_calls(self, requests: Mapping[int, Request]) -> dict[int, Call]:
+        """The calls that the requests become. Raises InputError naming all that are too long."""
+        calls: dict[int, Call] = {}
+        problems: dict[str, Problem] = {}
+        for index, request in requests.items():
+            model = self._models.open(request.model)
+            calls[index] = to_call(model, request)
+            if problem := _misfit(model, request, calls[index]):
+                problems.setdefault(str(problem), problem)
+        _raise_unfit(list(problems.values()))
+        return calls
 
     def _recall(self, request: Request) -> Answer | None:
         key = find_call(self._store, self._models.identity(request.model), request)
         return None if key is None else self._load(key, request)
 
-    def _call(self, name: str, requests: Sequence[Request], reused: int) -> Iterator[tuple[int, Answer]]:
+    def _call(self, name: str, asked: Sequence[tuple[Request, Call]], reused: int) -> Iterator[tuple[int, Answer]]:
         identity, model = self._models.identity(name), self._models.open(name)
-        problems: list[Problem] = []
+        requests = [request for request, _ in asked]
         calls: dict[str, Call] = {}
         places: dict[str, list[int]] = {}
-        for place, request in enumerate(requests):
-            call = to_call(model, request)
-            _check_fit(model, request, call, problems)
+        for place, (request, call) in enumerate(asked):
             key = call_key(identity, call, request)
             calls[key] = call
             places.setdefault(key, []).append(place)
-        _raise_unfit(problems)
         missing = []
         for key in calls:
             found = self._load(key, requests[places[key][0]])
@@ -110,10 +117,10 @@ class Caller:
         tokens = sum(_cost(calls[key]) for key in missing)
         self._events.calls_wanted(name, len(missing), reused, tokens)
         for key, answer in self._make(model, [(key, calls[key]) for key in missing]):
-            asked = [requests[place] for place in places[key]]
-            self._keep(identity, key, answer, asked)
+            mine = [requests[place] for place in places[key]]
+            self._keep(identity, key, answer, mine)
             self.made += 1
-            self.reused += len(asked) - 1
+            self.reused += len(mine) - 1
             self._events.call_made(_tokens_done(calls[key], answer))
             yield from ((place, answer) for place in places[key])
 
@@ -128,9 +135,9 @@ class Caller:
                 what = f"the backend scored {len(scores)} tokens where {len(call.response_ids)} were asked for"
                 raise RunError(Problem("", "", what, "This is a fault of the backend: report it"))
             if _is_finite(scores):
-                yield key, Scored(len(call.prompt_ids), scores)
+                yield key, Scored(len(call.prompt_ids), len(call.response_ids), scores)
             else:
-                yield key, Scored(len(call.prompt_ids), None, "a score is not a finite number")
+                yield key, Scored(len(call.prompt_ids), len(call.response_ids), None, "a score is not a finite number")
 
     def _keep(self, identity: str, key: str, answer: Answer, requests: Iterable[Request]) -> None:
         usable = answer.text if isinstance(answer, Generation) else answer.scores is not None
@@ -151,15 +158,16 @@ class Caller:
         return _generation_of(record) if isinstance(request, GenerateRequest) else _scored_of(record)
 
 
-def _check_fit(model: Model, request: Request, call: Call, problems: list[Problem]) -> None:
+def _misfit(model: Model, request: Request, call: Call) -> Problem | None:
     prompt = len(call.prompt_ids)
     if isinstance(call, ScoreCall):
         more, what, remedy = len(call.response_ids), "response", "Shorten it, or take the example out"
     else:
         more, what, remedy = call.sampling.max_tokens, "max_tokens", "Lower max_tokens, or shorten the prompt"
-    if prompt + more > model.context_tokens:
-        text = f"prompt of {prompt} tokens and {what} of {more} exceed the context of {model.context_tokens}"
-        problems.append(Problem(request.about, "", text, remedy))
+    if prompt + more <= model.context_tokens:
+        return None
+    text = f"prompt of {prompt} tokens and {what} of {more} exceed the context of {model.context_tokens}"
+    return Problem(request.about, "", text, remedy)
 
 
 def _raise_unfit(problems: list[Problem]) -> None:
@@ -192,6 +200,7 @@ def _to_record(answer: Answer) -> Mapping[str, Any]:
     scores = answer.scores
     return {
         "prompt_tokens": answer.prompt_tokens,
+        "response_tokens": answer.response_tokens,
         "token_ids": _pack(scores.token_ids, "<i4"),
         "nll": _pack(scores.nll, "<f4"),
         "rank": _pack(scores.rank, "<i4"),
@@ -206,7 +215,7 @@ def _generation_of(record: Mapping[str, Any]) -> Generation:
 def _scored_of(record: Mapping[str, Any]) -> Scored:
     ids, rank = _unpack(record["token_ids"], "<i4"), _unpack(record["rank"], "<i4")
     nll, entropy = _unpack(record["nll"], "<f4"), _unpack(record["entropy"], "<f4")
-    return Scored(record["prompt_tokens"], TokenScores(ids, nll, rank, entropy))
+    return Scored(record["prompt_tokens"], record["response_tokens"], TokenScores(ids, nll, rank, entropy))
 
 
 def _pack(array: npt.NDArray[Any], kind: str) -> str:

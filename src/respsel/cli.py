@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
     from respsel.planner import Plan
     from respsel.runner import RunResult
-    from respsel.selection import Verdict
 
 app = typer.Typer(
     name="respsel",
@@ -97,7 +96,7 @@ def run(recipe: RecipePath, as_json: AsJson = False) -> None:
         graph = build_graph(loaded, store)
         with OpenModels(graph.models, store.folder) as models, RunDisplay(log) as display:
             result = Runner(graph, store, models, display).run()
-        page = write_report(result, datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"))
+            page = write_report(result, datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"))
         for problem in store.damage:
             print(f"warning: {problem}", file=sys.stderr)
     if as_json:
@@ -145,10 +144,12 @@ def _console(stderr: bool = False) -> Console:
 
 
 def _run_json(result: RunResult, page: Path) -> dict[str, Any]:
-    from respsel.selection import OVERALL
+    from dataclasses import asdict
 
-    verdicts = [_verdict_json(verdict) for verdict in result.verdicts if verdict.dataset != OVERALL]
-    overall = [_verdict_json(verdict) for verdict in result.verdicts if verdict.dataset == OVERALL]
+    from respsel.recipe import OVERALL
+
+    verdicts = [asdict(verdict) for verdict in result.verdicts if verdict.dataset != OVERALL]
+    overall = [asdict(verdict) for verdict in result.verdicts if verdict.dataset == OVERALL]
     return {
         "recipe": result.graph.loaded.shown,
         "steps_total": result.steps_total,
@@ -162,30 +163,24 @@ def _run_json(result: RunResult, page: Path) -> dict[str, Any]:
     }
 
 
-def _verdict_json(verdict: Verdict) -> dict[str, Any]:
-    from dataclasses import asdict
-
-    return asdict(verdict)
-
-
 def _show_result(console: Console, result: RunResult, page: Path) -> None:
     from rich.markup import escape
     from rich.table import Table
 
     from respsel.report.headline import headline
-    from respsel.report.plots import number
+    from respsel.report.plots import number, percent, share
 
     for verdict in result.verdicts:
         table = Table(
             title=f"{verdict.dataset}: {verdict.metric}, {verdict.examples} examples", title_justify="left", title_style="bold"
         )
-        percent = f"{verdict.confidence:.0%}"
-        for name in ("strategy", "score", f"{percent} interval", "P(best)", ""):
+        interval = f"{percent(verdict.confidence)} interval"
+        for name in ("strategy", "score", interval, "P(best)", ""):
             table.add_column(name, justify="left" if name in ("strategy", "") else "right", no_wrap=name != "strategy")
         for place, ranked in enumerate(verdict.ranking):
             word = "leads" if place == 0 else "tied" if ranked.strategy in verdict.tied else "worse"
-            interval = f"{number(ranked.low)} – {number(ranked.high)}"
-            table.add_row(ranked.strategy, number(ranked.score), interval, f"{ranked.p_best:.0%}", word)
+            bounds = f"{number(ranked.low)} – {number(ranked.high)}"
+            table.add_row(ranked.strategy, number(ranked.score), bounds, share(ranked.p_best), word)
         console.print(table)
     answers = headline(result)
     colour = "green" if answers.decided else "yellow"
@@ -209,15 +204,16 @@ def _show_plan(console: Console, made: Plan) -> None:
         )
     words = {"cached": "[green]cached[/]", "run": "[yellow]to run[/]", "waits": "[dim]waits[/]"}
     for step in made.steps:
-        calls = "" if not step.calls else f"≤ {step.calls}" if step.state == "waits" else str(step.calls)
+        calls = str(step.calls) if step.calls == step.calls_at_most else f"{step.calls}–{step.calls_at_most}"
+        calls = calls if step.calls_at_most else ""
         tokens = f"~{step.tokens:,}" if step.tokens else ""
         table.add_row(step.name, words[step.state], calls, tokens, step.reason)
     console.print(table)
     now = sum(step.calls for step in made.steps if step.state == "run")
-    later = sum(step.calls for step in made.steps if step.state == "waits")
+    later = sum(step.calls_at_most for step in made.steps) - now
     console.print(
         f"\n{made.count('cached')} steps cached, {made.count('run')} to run ({now} calls), "
-        f"{made.count('waits')} wait for them (at most {later} calls; those already stored are not made again)."
+        f"{made.count('waits')} wait for them (at most {later} more calls; what is stored is not asked again)."
     )
 
 

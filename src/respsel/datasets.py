@@ -10,11 +10,13 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
+from respsel.answers import find_answer
 from respsel.errors import InputError, Problem, suggest
 from respsel.hashing import digest
 from respsel.recipe import DatasetEntry
@@ -102,9 +104,6 @@ def text_field(row: FileRow, column: str, shown: str, problems: list[Problem], r
     if not isinstance(value, str):
         problems.append(Problem(shown, row.where, f"column '{column}' is a {type(value).__name__}, not text", "Give text"))
         return None
-    if any(0xD800 <= ord(char) <= 0xDFFF for char in value):
-        problems.append(Problem(shown, row.where, f"column '{column}' holds half a surrogate pair", "Mend the text's encoding"))
-        return None
     return value
 
 
@@ -116,9 +115,18 @@ def _example(entry: DatasetEntry, row: FileRow, shown: str, problems: list[Probl
         "reference": text_field(row, entry.reference, shown, problems) if entry.reference else None,
         "label": text_field(row, entry.label, shown, problems) if entry.label else None,
     }
+    label = values["label"]
+    if (
+        label is not None
+        and entry.check is not None
+        and entry.check.kind in ("number", "choice")
+        and find_answer(entry.check, label) is None
+    ):
+        what = f"label '{label}' holds no {entry.check.kind} to check answers against"
+        problems.append(Problem(shown, row.where, what, "Mend the label, or choose another 'answer'"))
     if len(problems) > before:
         return None
-    return Example(str(values["id"]), str(values["input"]), values["reference"], values["label"], dict(row.fields))
+    return Example(str(values["id"]), str(values["input"]), values["reference"], label, dict(row.fields))
 
 
 def _read_text(path: Path, shown: str) -> str:
@@ -135,9 +143,22 @@ def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is no JSON value")
 
 
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"{text} is too large")
+    return value
+
+
 def _parse(text: str, shown: str, where: str) -> Any:
     try:
-        return json.loads(text, parse_constant=_refuse_constant)
+        value = json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
+        if "\\ud" in text.lower():
+            # Half a surrogate pair is legal in JSON and in Python, and in no UTF-8 text.
+            json.dumps(value, ensure_ascii=False).encode("utf-8")
+        return value
+    except UnicodeEncodeError as error:
+        raise InputError(Problem(shown, where, "holds half a surrogate pair", "Mend the text's encoding")) from error
     except ValueError as error:
         place = where
         if isinstance(error, json.JSONDecodeError):
@@ -196,8 +217,10 @@ def _parquet_rows(path: Path, shown: str) -> Iterator[FileRow]:
 
 
 def _plain(value: Any) -> Any:
-    """Dates and the like become text, so that every row is JSON."""
-    if value is None or isinstance(value, (str, int, float, bool)):
+    """Dates and the like become text, and NaN becomes null, so that every row is JSON."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if value is None or isinstance(value, (str, int, bool)):
         return value
     if isinstance(value, (list, tuple)):
         return [_plain(item) for item in value]

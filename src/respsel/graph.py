@@ -11,15 +11,24 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from respsel import answers, datasets, prompts, selection
+from respsel import answers, datasets, metrics, own_outputs, prompts, requests, selection, strategies, token_scores
 from respsel.backends.registry import KnownModel, identify
 from respsel.hashing import DigestMemo, canonical_json, digest, file_digest
 from respsel.loading import LoadedRecipe
 from respsel.metrics.base import ChosenMetric, Evidence, View
 from respsel.own_outputs import kept_by_example, neighbours, read_own_outputs, sample_own_outputs
-from respsel.recipe import AnswerEntry, ColumnStrategy, DatasetEntry, FileStrategy, ModelStrategy, StrategyEntry, merge_sampling
+from respsel.recipe import (
+    OVERALL,
+    AnswerEntry,
+    ColumnStrategy,
+    DatasetEntry,
+    FileStrategy,
+    ModelStrategy,
+    StrategyEntry,
+    merge_sampling,
+)
 from respsel.records import Score
-from respsel.selection import OVERALL, VERDICTS, Rule
+from respsel.selection import VERDICTS, Rule
 from respsel.strategies.base import Operation, Place
 from respsel.strategies.column import column_responses
 from respsel.strategies.file import file_responses
@@ -29,8 +38,16 @@ from respsel.token_scores import score_responses
 
 # In this order: each stage needs only what the stages before it made.
 STAGES = (("examples",), ("responses", "own-outputs"), ("token-scores",), ("scores",), ("verdict",))
-_VERSIONS = {"examples": datasets.VERSION, "responses": 1, "own-outputs": 1, "token-scores": 1, "scores": 1}
-_ANSWERS = {"answers": answers.VERSION}
+_VERSIONS = {
+    "examples": datasets.VERSION,
+    "responses": strategies.VERSION,
+    "own-outputs": own_outputs.VERSION,
+    "token-scores": token_scores.VERSION,
+    "scores": metrics.VERSION,
+    "verdict": selection.VERSION,
+}
+# What stands between a recipe and the token ids that a model sees.
+_PROMPTS = {"prompts": prompts.VERSION, "rendering": requests.RENDERING_VERSION}
 
 Rows = list[Any]
 
@@ -41,7 +58,7 @@ class Step:
 
     fields: the parameters in its key. inputs: names of the steps whose outputs it takes, in order.
     make: from the inputs' rows to its own, or to a generator that asks models on the way.
-    calls: about how many model calls it takes for n examples (0: it asks no model).
+    calls_per_example: (fewest, most) model calls that it takes for an example; (0, 0): it asks no model.
     """
 
     name: str
@@ -51,12 +68,17 @@ class Step:
     inputs: tuple[str, ...]
     table: Table[Any] | Document[Any]
     make: Callable[[Sequence[Rows]], Rows | Operation]
-    calls_per_example: int = 0
+    calls_per_example: tuple[int, int] = (0, 0)
 
     def key(self, input_digests: Sequence[str]) -> str:
         """The step's key, given the digests of its inputs' content."""
         parts = {"op": self.op, "version": self.version, "fields": self.fields, "inputs": list(input_digests)}
         return digest("step", canonical_json(parts))
+
+    @property
+    def asks(self) -> bool:
+        """Whether it may ask a model."""
+        return self.calls_per_example[1] > 0
 
     @property
     def stage(self) -> int:
@@ -97,32 +119,31 @@ class _Builder:
         steps = []
         for dataset in self._recipe.datasets:
             steps.append(self._examples(dataset))
-            strategies = [
-                (j, s) for j, s in enumerate(self._recipe.strategies) if s.datasets is None or dataset.name in s.datasets
-            ]
-            steps += [self._responses(dataset, strategy, j) for j, strategy in strategies]
+            strategies = self._recipe.strategies_for(dataset.name)
+            steps += [self._responses(dataset, strategy) for strategy in strategies]
             if self._wants_own:
                 steps.append(self._own_outputs(dataset))
-            for _, strategy in strategies:
+            for strategy in strategies:
                 steps += [self._token_scores(dataset, strategy, view) for view in self._views]
             for metric in self._loaded.metrics:
-                steps += [self._scores(dataset, strategy, metric) for _, strategy in strategies]
-            steps.append(self._verdict(dataset.name, [(dataset.name, [s.name for _, s in strategies])]))
-        if len(self._recipe.datasets) > 1:
-            steps.append(self._verdict(OVERALL, self._strategies_by_dataset()))
+                steps += [self._scores(dataset, strategy, metric) for strategy in strategies]
+            steps.append(self._verdict(dataset.name, [dataset.name]))
+        # An overall ranking without the strategies that some dataset lacks would name the wrong winner.
+        if len(self._recipe.datasets) > 1 and all(strategy.datasets is None for strategy in self._recipe.strategies):
+            steps.append(self._verdict(OVERALL, [dataset.name for dataset in self._recipe.datasets]))
         return sorted(steps, key=lambda step: step.stage)
 
-    def _strategies_by_dataset(self) -> list[tuple[str, list[str]]]:
-        return [
-            (d.name, [s.name for s in self._recipe.strategies if s.datasets is None or d.name in s.datasets])
-            for d in self._recipe.datasets
-        ]
-
     def _step(
-        self, name: str, op: str, fields: Mapping[str, Any], inputs: Sequence[str], table: Any, make: Any, calls: int = 0
+        self,
+        name: str,
+        op: str,
+        fields: Mapping[str, Any],
+        inputs: Sequence[str],
+        table: Any,
+        make: Any,
+        calls: tuple[int, int] = (0, 0),
     ) -> Step:
-        version = _VERSIONS.get(op, selection.VERSION)
-        return Step(name, op, version, fields, tuple(inputs), table, make, calls)
+        return Step(name, op, _VERSIONS[op], fields, tuple(inputs), table, make, calls)
 
     def _examples(self, dataset: DatasetEntry) -> Step:
         path, shown = self._loaded.resolve(dataset.path), self._loaded.show(dataset.path)
@@ -135,9 +156,9 @@ class _Builder:
             f"examples:{dataset.name}", "examples", fields, (), EXAMPLES, lambda _: datasets.load_examples(dataset, path, shown)
         )
 
-    def _responses(self, dataset: DatasetEntry, strategy: StrategyEntry, index: int) -> Step:
+    def _responses(self, dataset: DatasetEntry, strategy: StrategyEntry) -> Step:
         name, inputs = f"responses:{dataset.name}/{strategy.name}", (f"examples:{dataset.name}",)
-        check, where = dataset.check, f"strategies[{index}] ({strategy.name})"
+        check, where = dataset.check, f"strategies[{self._recipe.strategies.index(strategy)}] ({strategy.name})"
         fields: dict[str, Any] = {"from": strategy.from_, "answer": _check_fields(check)}
         if isinstance(strategy, ColumnStrategy):
             fields["column"] = strategy.column
@@ -160,11 +181,11 @@ class _Builder:
             "seed": seed,
             "attempts": strategy.attempts,
             "if_wrong": strategy.if_wrong,
-            "prompts": prompts.VERSION,
+            **_PROMPTS,
         }
         place = Place(self._loaded.shown, where)
         make = lambda rows: model_responses(strategy, sampling, seed, rows[0], check, place)
-        return self._step(name, "responses", fields, inputs, RESPONSES, make, 1)
+        return self._step(name, "responses", fields, inputs, RESPONSES, make, (1, strategy.attempts))
 
     def _own_outputs(self, dataset: DatasetEntry) -> Step:
         entry, check = self._recipe.own_outputs, dataset.check
@@ -187,10 +208,10 @@ class _Builder:
             "samples": entry.samples,
             "sampling": asdict(sampling),
             "seed": seed,
-            "prompts": prompts.VERSION,
+            **_PROMPTS,
         }
         make = lambda rows: sample_own_outputs(entry, self._target, sampling, seed, rows[0], check)
-        return self._step(name, "own-outputs", fields, inputs, OWN_OUTPUTS, make, entry.samples)
+        return self._step(name, "own-outputs", fields, inputs, OWN_OUTPUTS, make, (entry.samples, entry.samples))
 
     def _token_scores(self, dataset: DatasetEntry, strategy: StrategyEntry, view: View) -> Step:
         about = f"{strategy.name}, {view.name}"
@@ -202,9 +223,9 @@ class _Builder:
             shown_with = neighbours(rows[0], kept_by_example(rows[2]), view.k, self._loaded.shown) if view.k else {}
             return score_responses(self._target, view, rows[0], rows[1], shown_with, about)
 
-        fields = {"model": self._models[self._target].fields, "view": asdict(view), "prompts": prompts.VERSION}
+        fields = {"model": self._models[self._target].fields, "view": asdict(view), **_PROMPTS}
         name = f"token-scores:{dataset.name}/{strategy.name}/{view.name}"
-        return self._step(name, "token-scores", fields, inputs, TOKEN_SCORES, make, 1)
+        return self._step(name, "token-scores", fields, inputs, TOKEN_SCORES, make, (1, 1))
 
     def _scores(self, dataset: DatasetEntry, strategy: StrategyEntry, metric: ChosenMetric) -> Step:
         inputs = [f"responses:{dataset.name}/{strategy.name}"]
@@ -220,7 +241,8 @@ class _Builder:
         name = f"scores:{dataset.name}/{strategy.name}/{metric.label}"
         return self._step(name, "scores", fields, inputs, SCORES, lambda rows: _measure(metric, rows))
 
-    def _verdict(self, name: str, by_dataset: Sequence[tuple[str, Sequence[str]]]) -> Step:
+    def _verdict(self, name: str, over: Sequence[str]) -> Step:
+        by_dataset = [(dataset, [strategy.name for strategy in self._recipe.strategies_for(dataset)]) for dataset in over]
         metric = next(m for m in self._loaded.metrics if m.label == self._recipe.selection_metric)
         chosen = self._recipe.selection
         rule = Rule(metric.label, metric.metric.direction, metric.metric.scale, chosen.confidence, chosen.resamples, chosen.seed)
@@ -238,7 +260,7 @@ class _Builder:
 
 
 def _check_fields(check: AnswerEntry | None) -> Mapping[str, Any] | None:
-    return None if check is None else {**check.model_dump(), **_ANSWERS}
+    return None if check is None else {**check.model_dump(), "version": answers.VERSION}
 
 
 def _measure(metric: ChosenMetric, rows: Sequence[Rows]) -> list[Score]:

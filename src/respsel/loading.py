@@ -14,7 +14,7 @@ from respsel.errors import InputError, Problem, suggest
 from respsel.hashing import digest
 from respsel.metrics.base import ChosenMetric, choose
 from respsel.prompts import check_template
-from respsel.recipe import FileStrategy, MetricEntry, ModelStrategy, Recipe
+from respsel.recipe import OVERALL, FileStrategy, MetricEntry, ModelStrategy, Recipe
 from respsel.shape import check_shape, read_toml
 from respsel.workspace import NamedModel, Workspace, find_workspace
 
@@ -93,6 +93,9 @@ def _check_names(loaded: LoadedRecipe) -> list[Problem]:
         *_used_twice(shown, "metrics", metrics, "Give one of them a 'label'"),
         *_check_limits(loaded, datasets),
     ]
+    if OVERALL in datasets:
+        what = f"'{OVERALL}' is the name of the verdict over all datasets"
+        problems.append(Problem(shown, f"datasets[{datasets.index(OVERALL)}].name", what, "Choose another name"))
     if (name := recipe.selection_metric) not in metrics:
         problems.append(Problem(shown, "selection.metric", f"'{name}' is no metric of this recipe", suggest(name, metrics)))
     if recipe.own_outputs.keep == "correct":
@@ -117,7 +120,7 @@ def _check_limits(loaded: LoadedRecipe, datasets: Sequence[str]) -> list[Problem
         if name not in datasets
     ]
     for name in datasets:
-        if not any(strategy.datasets is None or name in strategy.datasets for strategy in strategies):
+        if not loaded.recipe.strategies_for(name):
             problems.append(Problem(shown, "strategies", f"none is for dataset '{name}'", "Add one, or take the dataset out"))
     return problems
 

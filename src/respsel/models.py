@@ -16,13 +16,15 @@ class OpenModels:
     def __init__(self, known: Mapping[str, KnownModel], store_folder: Path) -> None:
         self._known, self._folder = known, store_folder
         self._models: dict[str, Model] = {}
+        self._opened: set[str] = set()
 
     def __enter__(self) -> OpenModels:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        for model in self._models.values():
-            model.close()
+        # Hazard: a closed model would crash the process if it were asked once more; opening again is safe.
+        while self._models:
+            self._models.popitem()[1].close()
 
     def identity(self, name: str) -> str:
         """The digest that stands for the model in keys."""
@@ -32,9 +34,10 @@ class OpenModels:
         """The loaded model. Raises PreflightError where it cannot be loaded."""
         if name not in self._models:
             self._models[name] = open_model(self._known[name], self._folder)
+            self._opened.add(name)
         return self._models[name]
 
     @property
     def opened(self) -> list[str]:
         """The models that this run needed."""
-        return sorted(self._models)
+        return sorted(self._opened)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 
 from respsel.answers import is_correct
@@ -22,13 +22,18 @@ from respsel.requests import GenerateRequest
 from respsel.strategies.base import Operation
 from respsel.strategies.model import EMPTY, WRONG
 
+# Raised when the same parameters would give another table, or an example other neighbours.
+VERSION = 1
+
 
 def sample_own_outputs(
     entry: OwnOutputsEntry, target: str, sampling: Sampling, seed: int, examples: Sequence[Example], check: AnswerEntry | None
 ) -> Operation:
     """Sample `samples` outputs per example from the target, asked with the input alone."""
     requests = [
-        GenerateRequest(target, plain_messages(example.input), sampling, seed, sample, f"own_outputs, example '{example.id}'")
+        GenerateRequest(
+            target, plain_messages(example.input), sampling, "own-output", seed, sample, f"own_outputs, example '{example.id}'"
+        )
         for example in examples
         for sample in range(entry.samples)
     ]
@@ -95,8 +100,11 @@ def neighbours(examples: Sequence[Example], kept: Mapping[str, list[str]], k: in
 
 
 def _walk(examples: Sequence[Example], place: int) -> Iterator[str]:
-    yield from (examples[i].id for i in range(place - 1, -1, -1))
-    yield from (examples[i].id for i in range(place + 1, len(examples)))
+    mine = examples[place].input
+    for i in chain(range(place - 1, -1, -1), range(place + 1, len(examples))):
+        # An example that asks the same under another id would show the answer.
+        if examples[i].input != mine:
+            yield examples[i].id
 
 
 def _judged(output: OwnOutput, example: Example, entry: OwnOutputsEntry, check: AnswerEntry | None) -> OwnOutput:

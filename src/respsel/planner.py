@@ -23,14 +23,16 @@ _CHARS_PER_TOKEN = 4
 
 @dataclass(frozen=True)
 class PlannedStep:
-    """What a run would do with a step. calls: the model calls to make now, or, where the step waits, at
-    most; tokens: about how many they take (None where that cannot be told yet)."""
+    """What a run would do with a step. calls: the model calls that it makes for certain; calls_at_most:
+    with all attempts, or if nothing that it waits for is known; tokens: about how many the calls take
+    (None where that cannot be told yet)."""
 
     name: str
     op: str
     state: Literal["cached", "run", "waits"]
     reason: str
     calls: int
+    calls_at_most: int
     tokens: int | None
     rows: int | None
 
@@ -54,26 +56,29 @@ def make_plan(graph: Graph, store: Store) -> Plan:
 
 def _plan_step(graph: Graph, step: Step, ledger: Ledger, store: Store) -> PlannedStep:
     if ledger.recall(step):
-        return PlannedStep(step.name, step.op, "cached", "unchanged", 0, 0, ledger.counts[step.name])
+        return PlannedStep(step.name, step.op, "cached", "unchanged", 0, 0, 0, ledger.counts[step.name])
     if ledger.key(step) is None:
         kinds = dict.fromkeys(name.split(":")[0] for name in step.inputs if name not in ledger.counts)
-        return PlannedStep(step.name, step.op, "waits", f"for {', '.join(kinds)}", _most_calls(step, ledger), None, None)
+        return PlannedStep(step.name, step.op, "waits", f"for {', '.join(kinds)}", 0, _most_calls(step, ledger), None, None)
     last = store.load_last(graph.loaded.key, step.name)
     reason = ledger.why_run(step, last)
     inputs = [ledger.rows(name) for name in step.inputs]
     if step.op not in ("examples", "responses", "own-outputs", "token-scores") or None in inputs:
-        return PlannedStep(step.name, step.op, "run", reason, 0, 0, None)
+        return PlannedStep(step.name, step.op, "run", reason, 0, 0, 0, None)
     made = step.make([rows for rows in inputs if rows is not None])
     if not isinstance(made, GeneratorType):
         ledger.learn(step, made, step.table.digest(made))  # type: ignore[arg-type]
-        return PlannedStep(step.name, step.op, "run", reason, 0, 0, ledger.counts[step.name])
+        return PlannedStep(step.name, step.op, "run", reason, 0, 0, 0, ledger.counts[step.name])
     missing = _missing(graph, store, next(made))
-    return PlannedStep(step.name, step.op, "run", reason, len(missing), _about_tokens(missing), None)
+    fewest, most = step.calls_per_example
+    return PlannedStep(
+        step.name, step.op, "run", reason, len(missing), len(missing) * most // fewest, _about_tokens(missing), None
+    )
 
 
 def _most_calls(step: Step, ledger: Ledger) -> int:
     dataset = step.name.split(":")[1].split("/")[0]
-    return step.calls_per_example * ledger.counts.get(f"examples:{dataset}", 0)
+    return step.calls_per_example[1] * ledger.counts.get(f"examples:{dataset}", 0)
 
 
 def _missing(graph: Graph, store: Store, requests: Sequence[Request]) -> list[Request]:

@@ -64,7 +64,7 @@ class RunDisplay:
     def stage_begins(self, steps: Sequence[Step]) -> None:
         """These steps run next, together."""
         self._stage = _STAGES.get(steps[0].op, steps[0].op)
-        if any(step.calls_per_example for step in steps):
+        if any(step.asks for step in steps):
             plural = "s" if len(steps) > 1 else ""
             self._line(f"{self._stage}: {len(steps)} step{plural} ({self._steps_done} of {self._steps} done)")
 

@@ -41,9 +41,9 @@ def self_aligned_messages(question: str, own_outputs: Sequence[str]) -> tuple[Me
 
 
 def template_fields(example: Example) -> Mapping[str, Any]:
-    """The names that a prompt template can use for an example."""
+    """The names that a prompt template can use for an example: the row's columns, and over them the mapped ones."""
     named = {"id": example.id, "input": example.input, "reference": example.reference, "label": example.label}
-    return {**example.columns, **named}
+    return {**example.columns, **{name: value for name, value in named.items() if value is not None}}
 
 
 def check_template(source: str, shown: str, where: str) -> list[Problem]:

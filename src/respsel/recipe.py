@@ -15,7 +15,8 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_val
 
 from respsel.records import Sampling
 
-FORMAT = 1
+# The verdict over all datasets; no dataset has this name.
+OVERALL = "overall"
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=80)]
 AnswerKind = Literal["number", "choice", "exact", "regex"]
 # Model files that respsel can have llama.cpp convert to, once, for this machine's speed.
@@ -55,7 +56,7 @@ class ModelEntry(_Entry):
     context_tokens: int | None = Field(None, ge=16, description="Context length; at most what the model was trained for.")
     chat_template: str | None = Field(None, description="A Jinja2 file to use instead of the model's own template.")
     prepare: PreparedType | None = Field(None, description="llama-cpp: convert the weights to this type once, for speed.")
-    parallel: int = Field(16, ge=1, le=256, description="Responses sampled at once (llama-cpp).")
+    parallel: int = Field(16, ge=1, le=255, description="Responses sampled at once (llama-cpp).")
     threads: int | None = Field(None, ge=1, description="CPU threads. Default: all that this process may use.")
     gpu_layers: int = Field(0, ge=-1, description="Layers on the GPU (llama-cpp built for one); -1 is all.")
     sampling: SamplingEntry = Field(default_factory=lambda: SamplingEntry(), description="Defaults for this model.")
@@ -162,7 +163,7 @@ class ModelStrategy(_Strategy):
 
 StrategyEntry = Annotated[
     Annotated[ColumnStrategy, Tag("column")] | Annotated[FileStrategy, Tag("file")] | Annotated[ModelStrategy, Tag("model")],
-    Discriminator(lambda value: value.get("from") if isinstance(value, dict) else value.from_),
+    Discriminator(lambda value: value.get("from") if isinstance(value, dict) else getattr(value, "from_", None)),
 ]
 
 
@@ -201,7 +202,7 @@ class SelectionEntry(_Entry):
     metric: str | None = Field(None, description="Name or label of the metric. Default: the first one.")
     confidence: float = Field(0.95, gt=0.5, lt=1, description="What 'decided' takes.")
     resamples: int = Field(10_000, ge=100, le=1_000_000, description="Bootstrap resamples.")
-    seed: int = Field(0, ge=0)
+    seed: int = Field(0, ge=0, lt=2**63)
 
 
 class TargetEntry(_Entry):
@@ -221,6 +222,10 @@ class Recipe(_Entry):
     own_outputs: OwnOutputsEntry = Field(default_factory=lambda: OwnOutputsEntry())
     metrics: tuple[MetricEntry, ...] = Field(min_length=1)
     selection: SelectionEntry = Field(default_factory=lambda: SelectionEntry())
+
+    def strategies_for(self, dataset: str) -> list[StrategyEntry]:
+        """The strategies that are for a dataset, in order."""
+        return [entry for entry in self.strategies if entry.datasets is None or dataset in entry.datasets]
 
     @property
     def selection_metric(self) -> str:

@@ -91,10 +91,14 @@ class TokenScores:
 
 @dataclass(frozen=True)
 class ScoredResponse:
-    """The token scores of one example's response; scores is None exactly where `problem` says why."""
+    """The token scores of one example's response; scores is None exactly where `problem` says why.
+
+    response_tokens: how many were to be scored, counted when the response was tokenised.
+    """
 
     id: str
     prompt_tokens: int
+    response_tokens: int
     scores: TokenScores | None
     problem: str = ""
 

@@ -24,11 +24,16 @@ RENDERING_VERSION = 1
 
 @dataclass(frozen=True)
 class GenerateRequest:
-    """Sample the `sample`-th response to the messages. `about` names it in errors and is in no key."""
+    """Sample the `sample`-th response to the messages.
+
+    stream: what it is for; a strategy's response and an own output to one prompt are separate draws, or
+    alignment would compare a text with itself. `about` names it in errors and is in no key.
+    """
 
     model: str
     messages: tuple[Message, ...]
     sampling: Sampling
+    stream: str
     seed: int
     sample: int
     about: str
@@ -46,9 +51,10 @@ class ScoreRequest:
 
 @dataclass(frozen=True)
 class Scored:
-    """The answer to a ScoreRequest; scores is None where `problem` says why."""
+    """The answer to a ScoreRequest; scores is None where `problem` says why. Tokens as they were asked for."""
 
     prompt_tokens: int
+    response_tokens: int
     scores: TokenScores | None
     problem: str = ""
 
@@ -64,7 +70,7 @@ def request_key(identity: str, request: Request) -> str:
     if isinstance(request, ScoreRequest):
         parts: list[Any] = ["score", messages, request.response]
     else:
-        parts = ["generate", messages, _sampling_parts(request.sampling), request.seed, request.sample]
+        parts = ["generate", messages, _draw_parts(request)]
     return f"request/{digest('request', str(RENDERING_VERSION), identity, canonical_json(parts))}"
 
 
@@ -73,15 +79,14 @@ def score_key(identity: str, call: ScoreCall) -> str:
     return f"call/{digest('call/score', identity, _ids(call.prompt_ids), _ids(call.response_ids))}"
 
 
-def generate_key(identity: str, prompt_ids: Sequence[int], sampling: Sampling, seed: int, sample: int) -> str:
+def generate_key(identity: str, prompt_ids: Sequence[int], request: GenerateRequest) -> str:
     """The key of a generate call."""
-    parts = canonical_json([_sampling_parts(sampling), seed, sample])
-    return f"call/{digest('call/generate', identity, _ids(prompt_ids), parts)}"
+    return f"call/{digest('call/generate', identity, _ids(prompt_ids), canonical_json(_draw_parts(request)))}"
 
 
-def draw_seed(prompt_ids: Sequence[int], seed: int, sample: int) -> int:
-    """The 64-bit seed of one draw; other prompts and other samples get other noise."""
-    return int(digest("draw", _ids(prompt_ids), str(seed), str(sample))[:16], 16)
+def draw_seed(prompt_ids: Sequence[int], request: GenerateRequest) -> int:
+    """The 64-bit seed of one draw; other prompts, streams and samples get other noise."""
+    return int(digest("draw", _ids(prompt_ids), request.stream, str(request.seed), str(request.sample))[:16], 16)
 
 
 def find_call(store: Store, identity: str, request: Request) -> str | None:
@@ -91,11 +96,11 @@ def find_call(store: Store, identity: str, request: Request) -> str | None:
     return key if key is not None and store.has(key) else None
 
 
-def _sampling_parts(sampling: Sampling) -> Mapping[str, Any]:
-    if sampling.temperature == 0:
-        # Greedy: the filters change nothing.
-        return {"temperature": 0.0, "max_tokens": sampling.max_tokens}
-    return asdict(sampling)
+def _draw_parts(request: GenerateRequest) -> Mapping[str, Any]:
+    if request.sampling.temperature == 0:
+        # Greedy: neither the filters nor the seed change anything, so one call answers all samples.
+        return {"temperature": 0.0, "max_tokens": request.sampling.max_tokens}
+    return {**asdict(request.sampling), "stream": request.stream, "seed": request.seed, "sample": request.sample}
 
 
 def _ids(tokens: Sequence[int]) -> bytes:
@@ -107,7 +112,7 @@ def to_call(model: Model, request: Request) -> Call:
     prompt = model.prompt_ids(request.messages)
     if isinstance(request, ScoreRequest):
         return ScoreCall(prompt, model.response_ids(request.response))
-    return GenerateCall(prompt, request.sampling, draw_seed(prompt, request.seed, request.sample))
+    return GenerateCall(prompt, request.sampling, draw_seed(prompt, request))
 
 
 def call_key(identity: str, call: Call, request: Request) -> str:
@@ -115,4 +120,4 @@ def call_key(identity: str, call: Call, request: Request) -> str:
     if isinstance(call, ScoreCall):
         return score_key(identity, call)
     assert isinstance(request, GenerateRequest)
-    return generate_key(identity, call.prompt_ids, request.sampling, request.seed, request.sample)
+    return generate_key(identity, call.prompt_ids, request)

@@ -8,7 +8,6 @@ after its output is stored, and an interruption at any point loses no acknowledg
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from types import GeneratorType
 from typing import Any, Protocol
 
@@ -34,24 +33,51 @@ class RunEvents(CallEvents, Protocol):
     def step_done(self, step: Step) -> None: ...
 
 
-@dataclass(frozen=True)
 class RunResult:
-    """What a run did and found. outputs, counts: by step name, the digest and number of its output rows."""
+    """What a run did and found; `steps_run` and the like go on counting while damaged rows are made again."""
 
-    graph: Graph
-    steps_total: int
-    steps_run: int
-    calls_made: int
-    calls_reused: int
-    models_opened: tuple[str, ...]
-    verdicts: tuple[Verdict, ...]
-    outputs: Mapping[str, str]
-    counts: Mapping[str, int]
-    runner: Runner
+    def __init__(self, graph: Graph, runner: Runner, ledger: Ledger, caller: Caller, models: OpenModels) -> None:
+        self.graph, self._runner, self._ledger, self._caller, self._models = graph, runner, ledger, caller, models
+        verdicts = [step.name for step in graph.steps.values() if step.op == "verdict"]
+        self.verdicts: tuple[Verdict, ...] = tuple(self.rows(name)[0] for name in verdicts)
 
     def rows(self, name: str) -> Rows:
-        """A step's output."""
-        return self.runner.rows(name)
+        """A step's output; made again, with open models, if its stored copy turns out damaged."""
+        return self._runner.rows(name)
+
+    def count(self, name: str) -> int:
+        """The number of a step's output rows."""
+        return self._ledger.counts[name]
+
+    @property
+    def outputs(self) -> Mapping[str, str]:
+        """By step name, the digest of its output."""
+        return {name: self._ledger.output(name) for name in self.graph.steps}
+
+    @property
+    def steps_total(self) -> int:
+        """How many steps the recipe has."""
+        return len(self.graph.steps)
+
+    @property
+    def steps_run(self) -> int:
+        """How many were not in the store."""
+        return self._runner.steps_run
+
+    @property
+    def calls_made(self) -> int:
+        """How many requests a model answered now."""
+        return self._caller.made
+
+    @property
+    def calls_reused(self) -> int:
+        """How many requests of the steps that ran were answered from the store."""
+        return self._caller.reused
+
+    @property
+    def models_opened(self) -> tuple[str, ...]:
+        """The models that were loaded."""
+        return tuple(self._models.opened)
 
 
 class Runner:
@@ -61,7 +87,7 @@ class Runner:
         self._graph, self._store, self._models, self._events = graph, store, models, events
         self._ledger = Ledger(graph, store)
         self._caller = Caller(store, models, events)
-        self._steps_run = 0
+        self.steps_run = 0
 
     def run(self) -> RunResult:
         """Run every step that the store lacks. Raises RespselError; what is done stays stored."""
@@ -78,17 +104,12 @@ class Runner:
                 else:
                     todo.append(step)
             # Given responses first: what is wrong with them is told before any model is asked.
-            self._perform([step for step in todo if not step.calls_per_example])
-            asking = [step for step in todo if step.calls_per_example]
+            self._perform([step for step in todo if not step.asks])
+            asking = [step for step in todo if step.asks]
             if asking:
                 self._check_known_responses(stage)
             self._perform(asking)
-        verdicts = tuple(self.rows(step.name)[0] for step in steps if step.op == "verdict")
-        outputs = {step.name: self._ledger.output(step.name) for step in steps}
-        made, reused, opened = self._caller.made, self._caller.reused, tuple(self._models.opened)
-        return RunResult(
-            self._graph, len(steps), self._steps_run, made, reused, opened, verdicts, outputs, self._ledger.counts, self
-        )
+        return RunResult(self._graph, self, self._ledger, self._caller, self._models)
 
     def rows(self, name: str) -> Rows:
         """A step's output; made again if its stored copy turns out damaged."""
@@ -142,7 +163,7 @@ class Runner:
         assert key is not None
         self._store.save_step(key, self._ledger.record(step, len(rows)))
         self._note_last(step)
-        self._steps_run += 1
+        self.steps_run += 1
         self._events.step_done(step)
 
     def _note_last(self, step: Step) -> None:

@@ -117,7 +117,7 @@ def _examples_from_columns(columns: Columns) -> list[Example]:
 
 
 def _scored_digest(row: ScoredResponse) -> bytes:
-    head = canonical_json([row.id, row.prompt_tokens, row.problem])
+    head = canonical_json([row.id, row.prompt_tokens, row.response_tokens, row.problem])
     if row.scores is None:
         return head
     scores = row.scores
@@ -140,6 +140,7 @@ def _scored_to_columns(rows: Sequence[ScoredResponse]) -> Columns:
     return {
         "id": [row.id for row in rows],
         "prompt_tokens": [row.prompt_tokens for row in rows],
+        "response_tokens": [row.response_tokens for row in rows],
         "problem": [row.problem for row in rows],
         **{name: [getattr(item, name) for item in scores] for name in ("token_ids", "nll", "rank", "entropy")},
     }
@@ -149,9 +150,9 @@ def _scored_from_columns(columns: Columns) -> list[ScoredResponse]:
     import numpy as np
 
     rows = []
-    for i, prompt_tokens, problem, ids, nll, rank, entropy in zip(*columns.values(), strict=True):
+    for i, prompt_tokens, response_tokens, problem, ids, nll, rank, entropy in zip(*columns.values(), strict=True):
         arrays = (np.array(ids, np.int32), np.array(nll, np.float32), np.array(rank, np.int32), np.array(entropy, np.float32))
-        rows.append(ScoredResponse(i, prompt_tokens, None if problem else TokenScores(*arrays), problem))
+        rows.append(ScoredResponse(i, prompt_tokens, response_tokens, None if problem else TokenScores(*arrays), problem))
     return rows
 
 
@@ -181,6 +182,7 @@ TOKEN_SCORES = Table(
     {
         "id": "str",
         "prompt_tokens": "int",
+        "response_tokens": "int",
         "problem": "str",
         "token_ids": "ints",
         "nll": "floats",

@@ -10,6 +10,9 @@ from respsel.records import Example, Message, Response, ScoredResponse
 from respsel.requests import Scored, ScoreRequest
 from respsel.strategies.base import Operation
 
+# Raised when the same responses under the same view would give another table.
+VERSION = 1
+
 
 def score_responses(
     target: str,
@@ -31,8 +34,10 @@ def score_responses(
     found = {}
     for (example, _), answer in zip(usable, answers, strict=True):
         assert isinstance(answer, Scored)
-        found[example.id] = ScoredResponse(example.id, answer.prompt_tokens, answer.scores, answer.problem)
-    return [found.get(response.id) or ScoredResponse(response.id, 0, None, response.problem) for response in responses]
+        found[example.id] = ScoredResponse(
+            example.id, answer.prompt_tokens, answer.response_tokens, answer.scores, answer.problem
+        )
+    return [found.get(response.id) or ScoredResponse(response.id, 0, 0, None, response.problem) for response in responses]
 
 
 def view_messages(view: View, example: Example, shown_with: Mapping[str, list[str]]) -> tuple[Message, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 
 from respsel.errors import StoreError
 from respsel.store import Store
-from tests.conftest import Bench
+from tests.conftest import Bench, needs
 
 BODY = bytes(range(256)) * 400  # large enough to be a file of its own
 SMALL = b"a small body"
@@ -96,7 +97,7 @@ def test_a_pickled_value_is_not_unpickled(tmp_path: Path) -> None:
 
 
 def test_a_pickled_key_is_not_unpickled(tmp_path: Path) -> None:
-    """A row whose key is a pickle is never looked at."""
+    """A row whose key is a pickle is refused where keys are listed, and runs nothing."""
     target = tmp_path / "boom"
     with Store(tmp_path / "cache") as store:
         store.put("k", SMALL)
@@ -105,7 +106,24 @@ def test_a_pickled_key_is_not_unpickled(tmp_path: Path) -> None:
     db.close()
     with Store(tmp_path / "cache") as store:
         assert store.get("k") is None
+        with pytest.raises(Exception, match="a key that is not text"):
+            list(store._cache)
     assert not target.exists()
+
+
+@needs("llama_cpp", "gguf")
+def test_token_scores_that_are_gone_are_made_again_by_a_real_model(bench: Bench, make_tiny_gguf: Callable[..., Path]) -> None:
+    """Rows that only the report still needs are made again while the models are open; the process does not crash."""
+    entry = f'backend = "llama-cpp"\npath = "{make_tiny_gguf(context=4096)}"\nsampling = {{ max_tokens = 8 }}\n\n[models.teacher]'
+    bench.edit('backend = "fake"\n\n[models.teacher]', entry)
+    bench.run()
+    with sqlite3.connect(bench.folder / "cache" / "cache.db") as db:
+        db.execute("DELETE FROM Cache WHERE key LIKE 'rows/token-scores/%' OR key LIKE 'call/%'")
+    db.close()
+    bench.edit("resamples = 500", "resamples = 600")
+    done = bench.run()
+    assert done["calls_made"] == 24
+    assert done["models_opened"] == ["target"]
 
 
 def test_a_truncated_database(tmp_path: Path) -> None:

@@ -42,7 +42,7 @@ class ChatTemplate:
         turns = [{"role": message.role, "content": message.content} for message in messages]
         try:
             return self._template.render(messages=turns, add_generation_prompt=True, **self._tokens)
-        except TemplateError as error:
+        except (TemplateError, TypeError, ValueError, ArithmeticError, LookupError, AttributeError) as error:
             raise PreflightError(self._problem(error)) from error
 
     def split_text(self, messages: Sequence[Message], control_texts: Iterable[str]) -> list[tuple[str, bool]]:

@@ -174,6 +174,7 @@ class LlamaCppModel:
         room = max(len(call.prompt_ids) + call.sampling.max_tokens for call in calls)
         waiting = list(reversed(range(len(calls))))
         running: dict[int, _Sampled] = {}
+        # One sequence more than are sampled: it keeps the newest prompt.
         with self._context(room, self._parallel + 1, flash=False) as context:
             prompt = _Prompt(context, self._parallel)
             while waiting or running:
@@ -207,7 +208,15 @@ class LlamaCppModel:
     @contextmanager
     def _context(self, tokens: int, sequences: int, flash: bool) -> Iterator[LlamaContext]:
         context = LlamaContext(
-            self._api, self._model, self._n_vocab, tokens, sequences, flash, self._batch_tokens, self._threads, self._log
+            self._api,
+            self._model,
+            self._n_vocab,
+            tokens,
+            sequences,
+            flash,
+            max(self._batch_tokens, sequences),
+            self._threads,
+            self._log,
         )
         try:
             yield context

@@ -14,11 +14,11 @@ from typing import Any
 
 import respsel
 from respsel.loading import LoadedRecipe
-from respsel.recipe import ColumnStrategy, FileStrategy
+from respsel.recipe import OVERALL, ColumnStrategy, FileStrategy
 from respsel.records import Example, OwnOutput, Response, Score, ScoredResponse
 from respsel.report.headline import Headline, headline
 from respsel.runner import RunResult
-from respsel.selection import OVERALL, Verdict
+from respsel.selection import Verdict
 
 VERSION = 1
 _SAMPLE_EXAMPLES = 4
@@ -52,7 +52,8 @@ class StrategySummary:
 
 @dataclass(frozen=True)
 class AuditRow:
-    """What was scored under a view. expected: the responses' tokens; scored: those with a value."""
+    """What was scored under a view. expected: the responses' tokens as they were tokenised; scored: the
+    values that are in the table of token scores and finite."""
 
     strategy: str
     view: str
@@ -129,15 +130,10 @@ def build_report(result: RunResult, finished_at: str) -> Report:
     return Report(loaded.name, loaded.shown, headline(result), overall, datasets, _provenance(result, finished_at))
 
 
-def strategies_of(loaded: LoadedRecipe, dataset: str) -> list[str]:
-    """The strategies that are for a dataset, in recipe order."""
-    return [s.name for s in loaded.recipe.strategies if s.datasets is None or dataset in s.datasets]
-
-
 def _dataset(result: RunResult, name: str, verdict: Verdict) -> DatasetReport:
     loaded = result.graph.loaded
     examples: list[Example] = result.rows(f"examples:{name}")
-    strategies = strategies_of(loaded, name)
+    strategies = [entry.name for entry in loaded.recipe.strategies_for(name)]
     entry = next(entry for entry in loaded.recipe.datasets if entry.name == name)
     own = f"own-outputs:{name}"
     return DatasetReport(
@@ -203,7 +199,7 @@ def _audit(result: RunResult, dataset: str, strategy: str, view: str) -> AuditRo
 
     rows: list[ScoredResponse] = result.rows(f"token-scores:{dataset}/{strategy}/{view}")
     scored = [row for row in rows if row.scores is not None]
-    expected = sum(len(row.scores.token_ids) for row in scored if row.scores is not None)
+    expected = sum(row.response_tokens for row in rows)
     finite = sum(int(np.isfinite(row.scores.nll).sum()) for row in scored if row.scores is not None)
     prompt = sum(row.prompt_tokens for row in scored) / len(scored) if scored else None
     return AuditRow(strategy, view, len(rows), len(scored), expected, finite, prompt)

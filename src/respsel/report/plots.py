@@ -25,7 +25,7 @@ def ranking_plot(verdict: Verdict) -> str:
         return _LEFT + (value - low) / span * (_WIDTH - _LEFT - _RIGHT)
 
     bottom = _TOP + _ROW * len(verdict.ranking)
-    label = escape(f"{verdict.metric} by strategy, with intervals at {verdict.confidence:.0%}")
+    label = escape(f"{verdict.metric} by strategy, with intervals at {percent(verdict.confidence)}")
     parts = [f'<svg class="plot" viewBox="0 0 {_WIDTH} {height}" role="img" aria-label="{label}">']
     for tick in ticks:
         parts.append(f'<line class="grid" x1="{x(tick):.1f}" x2="{x(tick):.1f}" y1="{_TOP}" y2="{bottom}"/>')
@@ -52,6 +52,18 @@ def number(value: float | None) -> str:
         return f"{value:.2e}"
     digits = 2 if value == 0 else max(0, 2 - math.floor(math.log10(abs(value))))
     return f"{value:.{digits}f}"
+
+
+def percent(value: float) -> str:
+    """A confidence as it was asked for: 95%, 97.5%, 99.9%."""
+    return f"{value * 100:.6g}%"
+
+
+def share(value: float) -> str:
+    """A probability in whole percent that never claims certainty it does not have."""
+    if 0 < value < 0.005:
+        return "<1%"
+    return ">99%" if 0.995 <= value < 1 else f"{value:.0%}"
 
 
 def _short(name: str) -> str:

@@ -11,14 +11,14 @@ import os
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+import respsel
 from respsel.errors import Problem, RunError
 from respsel.hashing import canonical_json, digest
-from respsel.report.content import VERSION, Report, build_report, strategies_of
-from respsel.report.plots import number, ranking_plot
+from respsel.report.content import VERSION, Report, build_report
+from respsel.report.plots import number, percent, ranking_plot, share
 from respsel.runner import RunResult
 from respsel.tables import RESPONSES, SCORES, TOKEN_SCORES, stack
 
@@ -32,7 +32,7 @@ def write_report(result: RunResult, finished_at: str) -> Path:
     """
     loaded = result.graph.loaded
     folder = loaded.workspace.runs / loaded.name
-    key = digest("report", str(VERSION), loaded.shown, canonical_json(dict(result.outputs)), canonical_json(_settings(result)))
+    key = _key(result)
     if not is_written(folder, key):
         report = build_report(result, finished_at)
         files: dict[str, bytes] = {
@@ -63,12 +63,13 @@ def is_written(folder: Path, key: str) -> bool:
         return False
 
 
-def _settings(result: RunResult) -> Mapping[str, Any]:
+def _key(result: RunResult) -> str:
+    """The digest of everything that the report says, but for when and how much was run for it."""
     loaded = result.graph.loaded
-    return {
-        "selection": loaded.recipe.selection.model_dump(),
-        "models": {name: known.fields for name, known in result.graph.models.items()},
-    }
+    fields = {name: step.fields for name, step in result.graph.steps.items()}
+    models = {name: known.fields for name, known in result.graph.models.items()}
+    says = [loaded.shown, loaded.recipe.model_dump(mode="json"), dict(result.outputs), fields, models]
+    return digest("report", str(VERSION), respsel.__version__, canonical_json(says))
 
 
 def _replace(path: Path, data: bytes) -> None:
@@ -89,7 +90,8 @@ def _environment(autoescape: bool) -> Environment:
         lstrip_blocks=True,
     )
     env.filters["number"] = number
-    env.filters["percent"] = lambda value: f"{value:.0%}"
+    env.filters["percent"] = percent
+    env.filters["share"] = share
     env.filters["cell"] = lambda text: str(text).replace("|", "\\|").replace("\n", " ")
     env.globals["ranking_plot"] = ranking_plot
     return env
@@ -106,7 +108,9 @@ def _html(report: Report) -> str:
 def _tables(result: RunResult) -> Mapping[str, bytes]:
     """The numbers behind the report, as parquet: responses, scores and token scores of all strategies."""
     loaded = result.graph.loaded
-    pairs = [(entry.name, strategy) for entry in loaded.recipe.datasets for strategy in strategies_of(loaded, entry.name)]
+    pairs = [
+        (entry.name, strategy.name) for entry in loaded.recipe.datasets for strategy in loaded.recipe.strategies_for(entry.name)
+    ]
     views = dict.fromkeys(metric.view.name for metric in loaded.metrics if metric.view)
     responses = [({"dataset": d, "strategy": s}, result.rows(f"responses:{d}/{s}")) for d, s in pairs]
     scores = [
