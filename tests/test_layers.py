@@ -21,7 +21,9 @@ LAYERS = (
     {"graph", "models"},
     {"ledger"},
     {"planner", "runner"},
-    {"progress", "report"},
+    {"progress", "report", "runs", "upkeep"},
+    {"explain", "diff"},
+    {"text"},
     {"cli"},
     {"__main__"},
 )

@@ -37,8 +37,11 @@ def test_the_recipe_by_example_is_well_formed() -> None:
 
 def test_every_command_is_in_the_readme() -> None:
     """No command is undocumented."""
-    from respsel.cli import app
+    from respsel.cli import app, cache
 
     for command in app.registered_commands:
         assert command.callback is not None
         assert f"`respsel {command.callback.__name__}" in README
+    for command in cache.registered_commands:
+        assert command.callback is not None
+        assert f"`{command.callback.__name__}`" in README or f"`respsel cache {command.callback.__name__}" in README

@@ -15,8 +15,8 @@ from respsel.store import Store
 from tests.conftest import Bench
 
 SAMPLING = Sampling(0.7, 0.95, 0, 0.0, 100)
-GENERATE = GenerateRequest("m", (Message("user", "hi"),), SAMPLING, "response", 0, 0, "about")
-SCORE = ScoreRequest("m", (Message("user", "hi"),), "text", "about")
+GENERATE = GenerateRequest("m", (Message("user", "hi"),), SAMPLING, "response", 0, 0, "about", "e1")
+SCORE = ScoreRequest("m", (Message("user", "hi"),), "text", "about", "e1")
 
 
 def test_golden_keys() -> None:
@@ -65,7 +65,7 @@ def test_what_changes_the_answer_changes_the_key(other: Request) -> None:
 @pytest.mark.parametrize("request_", [GENERATE, SCORE])
 def test_what_does_not_change_the_answer_is_in_no_key(request_: GenerateRequest | ScoreRequest) -> None:
     """The model's name in the recipe and the words for errors are not in the key."""
-    assert request_key("id", replace(request_, model="x", about="y")) == request_key("id", request_)
+    assert request_key("id", replace(request_, model="x", about="y", example="z")) == request_key("id", request_)
 
 
 def test_greedy_requests_share_their_key() -> None:

@@ -7,15 +7,16 @@ texts and numbers that are not finite are never stored as answers.
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from respsel.backends.base import GenerateCall, Generation, Model, ScoreCall
 from respsel.errors import InputError, Problem, RunError
 from respsel.records import TokenScores
 from respsel.requests import Answer, Call, GenerateRequest, Request, Scored, call_key, find_call, request_key, to_call
-from respsel.store import Store
+from respsel.store import Holder, Store
 
 if TYPE_CHECKING:
     import numpy as np
@@ -39,6 +40,8 @@ class CallEvents(Protocol):
 
     def call_made(self, tokens: int) -> None: ...
 
+    def waits_for(self, model: str, holder: Holder) -> None: ...
+
 
 class Caller:
     """Answers requests; counts what was reused and what was called."""
@@ -47,6 +50,8 @@ class Caller:
         self._store, self._models, self._events = store, models, events
         self.made = 0
         self.reused = 0
+        # (request key, call key) of each request of the newest `answer`, in order.
+        self.trail: list[tuple[str, str]] = []
 
     def answer(self, requests: Sequence[Request]) -> list[Answer]:
         """Return one answer per request, in order.
@@ -55,8 +60,9 @@ class Caller:
         """
         answers: dict[int, Answer] = {}
         by_model: dict[str, list[int]] = {}
+        self.trail = [("", "")] * len(requests)
         for index, request in enumerate(requests):
-            found = self._recall(request)
+            found = self._recall(index, request)
             if found is None:
                 by_model.setdefault(request.model, []).append(index)
             else:
@@ -65,9 +71,14 @@ class Caller:
         self.reused += reused
         calls = self._fitting_calls({index: requests[index] for indices in by_model.values() for index in indices})
         for name, indices in by_model.items():
-            asked = [(requests[index], calls[index]) for index in indices]
-            for place, found in self._call(name, asked, reused):
-                answers[indices[place]] = found
+            identity = self._models.identity(name)
+            for index in indices:
+                key = call_key(identity, calls[index], requests[index])
+                self.trail[index] = (request_key(identity, requests[index]), key)
+            places = {index: self.trail[index] for index in indices}
+            # One process at a time asks a model, and looks first what the others have stored meanwhile.
+            with self._store.turn(identity, partial(self._events.waits_for, name)):
+                answers |= self._call(name, places, calls, reused)
             reused = 0
         if reused:
             self._events.calls_wanted("", 0, reused, 0)
@@ -91,38 +102,40 @@ class Caller:
         _raise_unfit(list(problems.values()))
         return calls
 
-    def _recall(self, request: Request) -> Answer | None:
-        key = find_call(self._store, self._models.identity(request.model), request)
-        return None if key is None else self._load(key, request)
+    def _recall(self, index: int, request: Request) -> Answer | None:
+        asked = request_key(self._models.identity(request.model), request)
+        key = self._store.get(asked)
+        if key is None:
+            return None
+        self.trail[index] = (asked, key.decode())
+        return self._load(key.decode(), isinstance(request, GenerateRequest))
 
-    def _call(self, name: str, asked: Sequence[tuple[Request, Call]], reused: int) -> Iterator[tuple[int, Answer]]:
-        identity, model = self._models.identity(name), self._models.open(name)
-        requests = [request for request, _ in asked]
-        calls: dict[str, Call] = {}
-        places: dict[str, list[int]] = {}
-        for place, (request, call) in enumerate(asked):
-            key = call_key(identity, call, request)
-            calls[key] = call
-            places.setdefault(key, []).append(place)
+    def _call(self, name: str, trail: Mapping[int, tuple[str, str]], calls: Mapping[int, Call], reused: int) -> dict[int, Answer]:
+        """Answer requests by index: load the calls that are stored by now, make the others once each."""
+        by_key: dict[str, list[int]] = {}
+        for index, (_, key) in trail.items():
+            by_key.setdefault(key, []).append(index)
+        answers: dict[int, Answer] = {}
         missing = []
-        for key in calls:
-            found = self._load(key, requests[places[key][0]])
+        for key, indices in by_key.items():
+            found = self._load(key, isinstance(calls[indices[0]], GenerateCall))
             if found is None:
                 missing.append(key)
                 continue
-            self._remember(identity, key, [requests[place] for place in places[key]])
-            reused += len(places[key])
-            self.reused += len(places[key])
-            yield from ((place, found) for place in places[key])
-        tokens = sum(_cost(calls[key]) for key in missing)
+            self._remember(key, [trail[index][0] for index in indices])
+            reused += len(indices)
+            self.reused += len(indices)
+            answers |= dict.fromkeys(indices, found)
+        tokens = sum(_cost(calls[by_key[key][0]]) for key in missing)
         self._events.calls_wanted(name, len(missing), reused, tokens)
-        for key, answer in self._make(model, [(key, calls[key]) for key in missing]):
-            mine = [requests[place] for place in places[key]]
-            self._keep(identity, key, answer, mine)
+        for key, answer in self._make(self._models.open(name), [(key, calls[by_key[key][0]]) for key in missing]):
+            indices = by_key[key]
+            self._keep(key, answer, [trail[index][0] for index in indices])
             self.made += 1
-            self.reused += len(mine) - 1
-            self._events.call_made(_tokens_done(calls[key], answer))
-            yield from ((place, answer) for place in places[key])
+            self.reused += len(indices) - 1
+            self._events.call_made(_tokens_done(calls[indices[0]], answer))
+            answers |= dict.fromkeys(indices, answer)
+        return answers
 
     def _make(self, model: Model, wanted: Sequence[tuple[str, Call]]) -> Iterator[tuple[str, Answer]]:
         generate = [(key, call) for key, call in wanted if isinstance(call, GenerateCall)]
@@ -139,23 +152,23 @@ class Caller:
             else:
                 yield key, Scored(len(call.prompt_ids), len(call.response_ids), None, "a score is not a finite number")
 
-    def _keep(self, identity: str, key: str, answer: Answer, requests: Iterable[Request]) -> None:
+    def _keep(self, key: str, answer: Answer, requests: Sequence[str]) -> None:
         usable = answer.text if isinstance(answer, Generation) else answer.scores is not None
         if not usable:
             return
         with self._store.together():
             self._store.save_json(key, _to_record(answer))
-            self._remember(identity, key, requests)
+            self._remember(key, requests)
 
-    def _remember(self, identity: str, key: str, requests: Iterable[Request]) -> None:
+    def _remember(self, key: str, requests: Sequence[str]) -> None:
         for request in requests:
-            self._store.put(request_key(identity, request), key.encode())
+            self._store.put(request, key.encode())
 
-    def _load(self, key: str, request: Request) -> Answer | None:
+    def _load(self, key: str, generated: bool) -> Answer | None:
         record = self._store.load_json(key)
         if record is None:
             return None
-        return _generation_of(record) if isinstance(request, GenerateRequest) else _scored_of(record)
+        return _generation_of(record) if generated else _scored_of(record)
 
 
 def _misfit(model: Model, request: Request, call: Call) -> Problem | None:
@@ -167,7 +180,7 @@ def _misfit(model: Model, request: Request, call: Call) -> Problem | None:
     if prompt + more <= model.context_tokens:
         return None
     text = f"prompt of {prompt} tokens and {what} of {more} exceed the context of {model.context_tokens}"
-    return Problem(request.about, "", text, remedy)
+    return Problem(f"{request.about}, example '{request.example}'", "", text, remedy)
 
 
 def _raise_unfit(problems: list[Problem]) -> None:

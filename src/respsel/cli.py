@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from respsel.planner import Plan
     from respsel.runner import RunResult
+    from respsel.store import Store
 
 app = typer.Typer(
     name="respsel",
@@ -88,7 +89,9 @@ def run(recipe: RecipePath, as_json: AsJson = False) -> None:
     from respsel.progress import RunDisplay
     from respsel.report.write import write_report
     from respsel.runner import Runner
+    from respsel.runs import record_run
     from respsel.store import Store
+    from respsel.upkeep import note_latest
 
     log = _console(stderr=True)
     loaded = load_recipe(recipe)
@@ -96,7 +99,10 @@ def run(recipe: RecipePath, as_json: AsJson = False) -> None:
         graph = build_graph(loaded, store)
         with OpenModels(graph.models, store.folder) as models, RunDisplay(log) as display:
             result = Runner(graph, store, models, display).run()
-            page = write_report(result, datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"))
+            finished_at = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+            page = write_report(result, finished_at)
+            record_run(result, page, finished_at)
+            note_latest(store, result)
         for problem in store.damage:
             print(f"warning: {problem}", file=sys.stderr)
     if as_json:
@@ -128,11 +134,126 @@ def plan(recipe: RecipePath, as_json: AsJson = False) -> None:
 
 @app.command()
 @reported
+def explain(
+    recipe: RecipePath,
+    step: Annotated[str | None, typer.Argument(metavar="[STEP]", help="A step's name, or how it begins. Default: all.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say why a step is cached or would run: what changed against its last run, old and new. Opens no model."""
+    from dataclasses import asdict
+
+    from respsel.explain import explain as explain_steps
+    from respsel.graph import build_graph
+    from respsel.loading import load_recipe
+    from respsel.store import Store
+
+    loaded = load_recipe(recipe)
+    with Store(loaded.workspace.store) as store:
+        found = explain_steps(build_graph(loaded, store), store, step)
+    if as_json:
+        print(json.dumps([asdict(item) for item in found], ensure_ascii=False))
+    else:
+        from respsel.text import explanation_lines
+
+        print("\n".join(explanation_lines(found)))
+
+
+@app.command()
+@reported
+def diff(
+    run_a: Annotated[Path, typer.Argument(metavar="RUN_A", help="A recorded run's folder; or a recipe, for its last two runs.")],
+    run_b: Annotated[Path | None, typer.Argument(metavar="[RUN_B]", help="The run to compare it with.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Compare two recorded runs: recipe, responses, scores and verdicts."""
+    from dataclasses import asdict
+
+    from respsel.diff import diff_runs
+    from respsel.runs import choose_runs
+    from respsel.store import Store
+
+    workspace, old, new = choose_runs(run_a, run_b)
+    with Store(workspace.store) as store:
+        found = diff_runs(store, old, new)
+    if as_json:
+        print(json.dumps(asdict(found), ensure_ascii=False))
+    else:
+        from respsel.text import diff_lines
+
+        print("\n".join(diff_lines(found)))
+
+
+cache = typer.Typer(help="Look after the store: its size, its health, and what can be freed.", no_args_is_help=True)
+app.add_typer(cache, name="cache")
+Folder = Annotated[Path, typer.Option("--workspace", help="A folder of the workspace. Default: here.")]
+
+
+@cache.command()
+@reported
+def size(folder: Folder = Path()) -> None:
+    """Show how many records of each kind there are and what they take."""
+    from respsel.text import usage_lines
+    from respsel.upkeep import measure
+
+    with _store_of(folder) as store:
+        print("\n".join(usage_lines(measure(store))))
+
+
+@cache.command()
+@reported
+def ls(folder: Folder = Path()) -> None:
+    """List the stored steps, newest last: key, operation, rows, and whether a latest run needs it."""
+    from respsel.text import step_lines
+    from respsel.upkeep import list_steps
+
+    with _store_of(folder) as store:
+        print("\n".join(step_lines(list_steps(store))))
+
+
+@cache.command()
+@reported
+def verify(folder: Folder = Path()) -> None:
+    """Read every record; list the bad ones, move them to quarantine, and exit with 4 if there are any."""
+    from respsel.errors import StoreError
+    from respsel.upkeep import verify as verify_store
+
+    with _store_of(folder) as store:
+        count, problems = verify_store(store)
+    print(f"{count} records read, {len(problems)} bad.")
+    if problems:
+        raise StoreError(problems)
+
+
+@cache.command()
+@reported
+def gc(
+    folder: Folder = Path(), yes: Annotated[bool, typer.Option("--yes", help="Free it. Without, only say what.")] = False
+) -> None:
+    """Free what no recipe's latest run needs. Says what it would free, unless --yes is given."""
+    from respsel.text import garbage_lines
+    from respsel.upkeep import collect, find_garbage
+
+    with _store_of(folder) as store:
+        garbage = find_garbage(store)
+        if yes:
+            collect(store, garbage)
+    print("\n".join(garbage_lines(garbage, freed=yes)))
+
+
+@app.command()
+@reported
 def schema() -> None:
     """Print the recipe's JSON Schema, for editors."""
     from respsel.recipe import Recipe
 
     print(json.dumps(Recipe.model_json_schema(by_alias=True), indent=2))
+
+
+def _store_of(folder: Path) -> Store:
+    from respsel.store import Store
+    from respsel.workspace import find_workspace
+
+    return Store(find_workspace(folder).store)
 
 
 def _console(stderr: bool = False) -> Console:

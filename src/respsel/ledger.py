@@ -56,7 +56,8 @@ class Ledger:
 
     def record(self, step: Step, count: int) -> StepRecord:
         """The record to store for a step whose inputs and output are known."""
-        return StepRecord(step.op, step.version, step.fields, self._inputs(step), self._outputs[step.name], count)
+        table, output = step.table.name, self._outputs[step.name]
+        return StepRecord(step.op, step.version, step.fields, self.inputs(step), table, output, count, step.asks)
 
     def why_run(self, step: Step, last: StepRecord | None) -> str:
         """In words, why a step with a known key is not in the store, given its last record here."""
@@ -65,12 +66,13 @@ class Ledger:
         changed = _changed_fields(last.fields, step.fields)
         if last.version != step.version:
             changed.append("operation")
-        changed += [name.split(":")[0] for name, value in self._inputs(step).items() if last.inputs.get(name) != value]
+        changed += [name.split(":")[0] for name, value in self.inputs(step).items() if last.inputs.get(name) != value]
         if changed:
             return ", ".join(dict.fromkeys(changed)) + " changed"
         return "its stored result is damaged or gone"
 
-    def _inputs(self, step: Step) -> Mapping[str, str]:
+    def inputs(self, step: Step) -> Mapping[str, str]:
+        """The digests of a step's inputs, by the inputs' names."""
         return {name: self._outputs[name] for name in step.inputs}
 
 

@@ -31,9 +31,7 @@ def sample_own_outputs(
 ) -> Operation:
     """Sample `samples` outputs per example from the target, asked with the input alone."""
     requests = [
-        GenerateRequest(
-            target, plain_messages(example.input), sampling, "own-output", seed, sample, f"own_outputs, example '{example.id}'"
-        )
+        GenerateRequest(target, plain_messages(example.input), sampling, "own-output", seed, sample, "own_outputs", example.id)
         for example in examples
         for sample in range(entry.samples)
     ]

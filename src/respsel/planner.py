@@ -7,7 +7,7 @@ nothing but file digests.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from types import GeneratorType
 from typing import Literal
@@ -25,7 +25,7 @@ _CHARS_PER_TOKEN = 4
 class PlannedStep:
     """What a run would do with a step. calls: the model calls that it makes for certain; calls_at_most:
     with all attempts, or if nothing that it waits for is known; tokens: about how many the calls take
-    (None where that cannot be told yet)."""
+    (None where that cannot be told yet); examples: how many examples those calls are for."""
 
     name: str
     op: str
@@ -34,6 +34,7 @@ class PlannedStep:
     calls: int
     calls_at_most: int
     tokens: int | None
+    examples: int
     rows: int | None
 
 
@@ -50,30 +51,34 @@ class Plan:
 
 def make_plan(graph: Graph, store: Store) -> Plan:
     """Say what a run of the graph would do. Raises InputError for bad data that can be seen now."""
+    return Plan(tuple(planned for _, planned, _ in walk(graph, store)))
+
+
+def walk(graph: Graph, store: Store) -> Iterator[tuple[Step, PlannedStep, Ledger]]:
+    """Yield each step with what a run would do with it, and what is known of the steps so far."""
     ledger = Ledger(graph, store)
-    return Plan(tuple(_plan_step(graph, step, ledger, store) for step in graph.steps.values()))
+    for step in graph.steps.values():
+        yield step, _plan_step(graph, step, ledger, store), ledger
 
 
 def _plan_step(graph: Graph, step: Step, ledger: Ledger, store: Store) -> PlannedStep:
     if ledger.recall(step):
-        return PlannedStep(step.name, step.op, "cached", "unchanged", 0, 0, 0, ledger.counts[step.name])
+        return PlannedStep(step.name, step.op, "cached", "unchanged", 0, 0, 0, 0, ledger.counts[step.name])
     if ledger.key(step) is None:
         kinds = dict.fromkeys(name.split(":")[0] for name in step.inputs if name not in ledger.counts)
-        return PlannedStep(step.name, step.op, "waits", f"for {', '.join(kinds)}", 0, _most_calls(step, ledger), None, None)
-    last = store.load_last(graph.loaded.key, step.name)
-    reason = ledger.why_run(step, last)
+        return PlannedStep(step.name, step.op, "waits", f"for {', '.join(kinds)}", 0, _most_calls(step, ledger), None, 0, None)
+    reason = ledger.why_run(step, store.load_last(graph.loaded.key, step.name))
     inputs = [ledger.rows(name) for name in step.inputs]
-    if step.op not in ("examples", "responses", "own-outputs", "token-scores") or None in inputs:
-        return PlannedStep(step.name, step.op, "run", reason, 0, 0, 0, None)
+    if step.op in ("scores", "verdict") or None in inputs:
+        return PlannedStep(step.name, step.op, "run", reason, 0, 0, 0, 0, None)
     made = step.make([rows for rows in inputs if rows is not None])
     if not isinstance(made, GeneratorType):
         ledger.learn(step, made, step.table.digest(made))  # type: ignore[arg-type]
-        return PlannedStep(step.name, step.op, "run", reason, 0, 0, 0, ledger.counts[step.name])
+        return PlannedStep(step.name, step.op, "run", reason, 0, 0, 0, 0, ledger.counts[step.name])
     missing = _missing(graph, store, next(made))
     fewest, most = step.calls_per_example
-    return PlannedStep(
-        step.name, step.op, "run", reason, len(missing), len(missing) * most // fewest, _about_tokens(missing), None
-    )
+    at_most, examples = len(missing) * most // fewest, len({request.example for request in missing})
+    return PlannedStep(step.name, step.op, "run", reason, len(missing), at_most, _about_tokens(missing), examples, None)
 
 
 def _most_calls(step: Step, ledger: Ledger) -> int:

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from respsel.graph import Step
+from respsel.store import Holder
 
 _LOG_EVERY_S = 10.0
 _STAGES = {
@@ -96,6 +97,12 @@ class RunDisplay:
             self._logged = self._clock()
             left = elapsed / self._made * (self._wanted - self._made)
             self._line(f"  {self._made} of {self._wanted} calls, {note}, about {left:.0f} s left")
+
+    def waits_for(self, model: str, holder: Holder) -> None:
+        """Another process asks this model; this one goes on with what that one leaves."""
+        who = "another process" if holder.pid is None else f"process {holder.pid}"
+        since = "" if holder.since is None else f" since {time.strftime('%H:%M:%S', time.localtime(holder.since))}"
+        self._line(f"  waiting for {who}, which has been asking {model}{since}")
 
     def _line(self, text: str) -> None:
         (self._bar.console if self._bar else self._console).print(text, highlight=False, markup=False)

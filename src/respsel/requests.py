@@ -27,7 +27,7 @@ class GenerateRequest:
     """Sample the `sample`-th response to the messages.
 
     stream: what it is for; a strategy's response and an own output to one prompt are separate draws, or
-    alignment would compare a text with itself. `about` names it in errors and is in no key.
+    alignment would compare a text with itself. `about` and `example` name it in errors and are in no key.
     """
 
     model: str
@@ -37,16 +37,18 @@ class GenerateRequest:
     seed: int
     sample: int
     about: str
+    example: str
 
 
 @dataclass(frozen=True)
 class ScoreRequest:
-    """Score a response, given the messages. `about` names it in errors and is in no key."""
+    """Score a response, given the messages. `about` and `example` name it in errors and are in no key."""
 
     model: str
     messages: tuple[Message, ...]
     response: str
     about: str
+    example: str
 
 
 @dataclass(frozen=True)

@@ -54,6 +54,15 @@ class RunResult:
         """By step name, the digest of its output."""
         return {name: self._ledger.output(name) for name in self.graph.steps}
 
+    def key(self, name: str) -> str:
+        """A step's key."""
+        return self._runner.key(self.graph.steps[name])
+
+    @property
+    def weights(self) -> list[str]:
+        """Names of the prepared weights that the recipe's models use."""
+        return [path.name for known in self.graph.models.values() if (path := known.prepared) is not None]
+
     @property
     def steps_total(self) -> int:
         """How many steps the recipe has."""
@@ -87,6 +96,7 @@ class Runner:
         self._graph, self._store, self._models, self._events = graph, store, models, events
         self._ledger = Ledger(graph, store)
         self._caller = Caller(store, models, events)
+        self._uses: dict[str, list[tuple[str, str]]] = {}
         self.steps_run = 0
 
     def run(self) -> RunResult:
@@ -136,8 +146,12 @@ class Runner:
         while asked:
             names = list(asked)
             answers = self._caller.answer([request for name in names for request in asked[name]])
+            trail = self._caller.trail
             for name in names:
-                mine, answers = answers[: len(asked[name])], answers[len(asked[name]) :]
+                count = len(asked[name])
+                mine, answers = answers[:count], answers[count:]
+                self._uses.setdefault(name, []).extend(trail[:count])
+                trail = trail[count:]
                 self._advance(self._graph.steps[name], waiting[name], mine, waiting, asked)
 
     def _advance(
@@ -159,17 +173,21 @@ class Runner:
     def _finish(self, step: Step, rows: Rows) -> None:
         output = self._store.save_rows(step.table, rows)
         self._ledger.learn(step, rows, output)
-        key = self._ledger.key(step)
-        assert key is not None
-        self._store.save_step(key, self._ledger.record(step, len(rows)))
+        if step.asks:
+            self._store.save_uses(self.key(step), self._uses.pop(step.name, []))
+        self._store.save_step(self.key(step), self._ledger.record(step, len(rows)))
         self._note_last(step)
         self.steps_run += 1
         self._events.step_done(step)
 
     def _note_last(self, step: Step) -> None:
+        self._store.save_last(self._graph.loaded.key, step.name, self.key(step))
+
+    def key(self, step: Step) -> str:
+        """The key of a step whose inputs are known."""
         key = self._ledger.key(step)
-        assert key is not None
-        self._store.save_last(self._graph.loaded.key, step.name, key)
+        assert key is not None, "a step that runs has all its inputs"
+        return key
 
     def _check_known_responses(self, stage: int) -> None:
         """Before the first call: responses that are known already must fit the target's context."""

@@ -87,12 +87,13 @@ class Rule:
 Scores = Mapping[str, Mapping[str, float | None]]
 
 
-def _verdict_from_json(data: Any) -> Verdict:
+def verdict_from_json(data: Any) -> Verdict:
+    """Read a verdict from what asdict and JSON made of it."""
     ranking = tuple(Ranked(**item) for item in data["ranking"])
     return Verdict(**{**data, "ranking": ranking, "tied": tuple(data["tied"])})
 
 
-VERDICTS = Document("verdicts", _verdict_from_json)
+VERDICTS = Document("verdicts", verdict_from_json)
 
 
 def decide(dataset: str, strata: Sequence[Scores], rule: Rule) -> Verdict:
@@ -145,6 +146,32 @@ def decide(dataset: str, strata: Sequence[Scores], rule: Rule) -> Verdict:
         tuple(ranking),
         unscored,
     )
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Scores before and after, over the examples that have both; the difference is after - before, or
+    after / before on a log scale, with its paired interval."""
+
+    examples: int
+    before: float
+    after: float
+    difference: float
+    low: float
+    high: float
+
+
+def compare(before: Mapping[str, float | None], after: Mapping[str, float | None], rule: Rule) -> Comparison | None:
+    """Compare two runs' scores of one strategy; None if no example has both."""
+    import numpy as np
+
+    matrix = _paired({"before": before, "after": after}, ("before", "after"), rule)
+    if not len(matrix):
+        return None
+    old, new = matrix.mean(axis=0)
+    draws = _resample(matrix, rule, 0)
+    low, high = _interval(np.subtract(draws[:, 1], draws[:, 0]), _tail(rule.confidence, len(matrix)))
+    return Comparison(len(matrix), *(_shown(float(x), rule) for x in (old, new, new - old, low, high)))
 
 
 def _paired(scores: Scores, names: Sequence[str], rule: Rule) -> Matrix:

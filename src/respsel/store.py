@@ -12,8 +12,10 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -60,14 +62,35 @@ class _BytesDisk(diskcache.Disk):  # type: ignore[misc]
 
 @dataclass(frozen=True)
 class StepRecord:
-    """What a finished step left: the key's parts, and the digest under which its output is stored."""
+    """What a finished step left: the key's parts, the table and digest under which its output is stored,
+    and whether it may have asked a model."""
 
     op: str
     version: int
     fields: Mapping[str, Any]
     inputs: Mapping[str, str]
+    table: str
     output: str
     rows: int
+    asks: bool
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A stored record as the database lists it; key is None where it is not text."""
+
+    row: int
+    key: str | None
+    size_bytes: int
+    stored_at: float
+
+
+@dataclass(frozen=True)
+class Holder:
+    """Who computes now: a process, and since when (seconds since 1970). Both None where that is not known."""
+
+    pid: int | None
+    since: float | None
 
 
 class Store:
@@ -97,10 +120,13 @@ class Store:
                 self._quarantine(key, b"", f"{error} was written by something else")
                 return None
             if sealed is None:
-                # diskcache answers None too where the row is there and its file is not.
-                if key in self._cache:
+                if key not in self._cache:
+                    return None
+                # Either another process has stored it since, or the row is there and its file is not.
+                sealed = self._cache.get(key, retry=True)
+                if sealed is None:
                     self._quarantine(key, b"", "its file is gone")
-                return None
+                    return None
             body = bytes(sealed[_SEAL_BYTES:])
             if sealed[:_SEAL_BYTES] != seal(key, body):
                 self._quarantine(key, sealed, "it does not match its seal")
@@ -116,6 +142,31 @@ class Store:
         """Whether something is stored under a key; it is checked only when it is read."""
         with self._guard():
             return key in self._cache
+
+    @contextmanager
+    def turn(self, name: str, wait: Callable[[Holder], None]) -> Iterator[None]:
+        """Hold the only turn, among all processes, to compute what `name` stands for.
+
+        A live holder is waited for, after `wait` is told who it is. The lock is the operating system's, so
+        a killed process holds nothing.
+        """
+        from filelock import FileLock, Timeout
+
+        path = self.folder / "locks" / f"{digest('turn', name)[:32]}.lock"
+        note = path.with_suffix(".json")
+        with self._guard():
+            path.parent.mkdir(exist_ok=True)
+            lock = FileLock(path, is_singleton=False)
+            try:
+                lock.acquire(timeout=0)
+            except Timeout:
+                wait(_read_holder(note))
+                lock.acquire()
+        try:
+            note.write_bytes(canonical_json({"pid": os.getpid(), "since": time.time()}))
+            yield
+        finally:
+            lock.release()
 
     @contextmanager
     def together(self) -> Iterator[None]:
@@ -141,6 +192,28 @@ class Store:
         """Record a finished step; its output must be stored before."""
         self.save_json(f"step/{key}", asdict(record))
 
+    def entries(self) -> Iterator[Entry]:
+        """Yield every record that is stored, damaged ones too; no value is read and nothing unpickled."""
+        with self._guard():
+            rows = self._cache._sql(
+                "SELECT rowid, key, raw, size, store_time, length(value) FROM Cache ORDER BY rowid"
+            ).fetchall()
+        for row, key, raw, size, stored_at, inline in rows:
+            yield Entry(row, key if raw and isinstance(key, str) else None, (size or 0) + (inline or 0), stored_at)
+
+    def discard(self, entry: Entry) -> None:
+        """Take a record out for good."""
+        with self._guard():
+            if entry.key is None:
+                self._cache._sql("DELETE FROM Cache WHERE rowid = ?", (entry.row,))
+            else:
+                self._cache.delete(entry.key, retry=True)
+
+    def shrink(self) -> None:
+        """Give the disk back what discarded records took."""
+        with self._guard():
+            self._cache._sql("VACUUM")
+
     def load_last(self, recipe: str, step: str) -> StepRecord | None:
         """Return the record of a step's last run in a recipe, for "what changed"; never for reuse."""
         key = self.get(f"last/{digest('last', recipe, step)}")
@@ -151,6 +224,18 @@ class Store:
         place = f"last/{digest('last', recipe, step)}"
         if self.get(place) != key.encode():
             self.put(place, key.encode())
+
+    def load_uses(self, step: str) -> list[str] | None:
+        """Return the keys of the records that a step's calls left, for `cache gc`; None if not known."""
+        body = self.get(f"uses/{step}")
+        if body is None:
+            return None
+        digests = [body[i : i + 32].hex() for i in range(0, len(body), 32)]
+        return [f"request/{value}" for value in digests[::2]] + [f"call/{value}" for value in digests[1::2]]
+
+    def save_uses(self, step: str, pairs: Sequence[tuple[str, str]]) -> None:
+        """Note the (request, call) keys of a step's calls, 64 bytes each."""
+        self.put(f"uses/{step}", b"".join(bytes.fromhex(key.partition("/")[2]) for pair in pairs for key in pair))
 
     def load_rows(self, table: Table[Row] | Document[Row], output: str) -> list[Row] | None:
         """Return a step's output table, or None if it is missing or damaged."""
@@ -200,3 +285,12 @@ class Store:
         return Problem(
             str(self.folder), "", f"nothing more can be written: {why}", "Free some space and run again; nothing done is lost"
         )
+
+
+def _read_holder(note: Path) -> Holder:
+    try:
+        found = json.loads(note.read_bytes())
+        return Holder(int(found["pid"]), float(found["since"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        # The holder has just taken its turn and not signed yet.
+        return Holder(None, None)

@@ -28,7 +28,7 @@ def score_responses(
     """
     usable = [(example, response) for example, response in zip(examples, responses, strict=True) if not response.problem]
     answers = yield [
-        ScoreRequest(target, view_messages(view, example, shown_with), response.text, f"{about}, example '{example.id}'")
+        ScoreRequest(target, view_messages(view, example, shown_with), response.text, about, example.id)
         for example, response in usable
     ]
     found = {}

@@ -17,11 +17,6 @@ from respsel.errors import PreflightError, Problem
 _FILE_TYPES = {"f32": 0, "f16": 1, "q4_0": 2, "q8_0": 7, "bf16": 32}
 
 
-def prepared_path(folder: Path, source_digest: str, kind: str) -> Path:
-    """Where the prepared file lies, made or not."""
-    return folder / "weights" / f"{source_digest}.{kind}.gguf"
-
-
 def prepare_weights(source: Path, target: Path, kind: str) -> None:
     """Convert `source` to `target` unless it is there. Raises PreflightError if llama.cpp cannot."""
     if target.exists():

@@ -28,6 +28,12 @@ class KnownModel:
     weights: Path | None
     chat_template: str | None
 
+    @property
+    def prepared(self) -> Path | None:
+        """Where weights prepared for this machine lie in the store, made or not."""
+        kind = self.named.entry.prepare
+        return Path("weights") / f"{self.fields['weights']}.{kind}.gguf" if kind else None
+
 
 def identify(named: NamedModel, memo: DigestMemo) -> KnownModel:
     """Find a model's weights and digest them; a known file is not opened.
@@ -62,11 +68,7 @@ def open_model(known: KnownModel, store_folder: Path) -> Model:
     from respsel.backends.llama_cpp import open_model as open_gguf
 
     assert known.weights is not None
-    prepared = None
-    if entry.prepare:
-        from respsel.backends.prepare import prepared_path
-
-        prepared = (prepared_path(store_folder, known.fields["weights"], entry.prepare), entry.prepare)
+    prepared = (store_folder / known.prepared, entry.prepare) if known.prepared and entry.prepare else None
     return open_gguf(
         known.weights, prepared, entry.context_tokens, known.chat_template, entry.threads, entry.parallel, entry.gpu_layers
     )

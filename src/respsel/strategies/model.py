@@ -29,9 +29,7 @@ def model_responses(
     open_examples = list(examples)
     for attempt in range(entry.attempts):
         requests = [
-            GenerateRequest(
-                entry.model, messages[example.id], sampling, "response", seed, attempt, f"{place.where}, example '{example.id}'"
-            )
+            GenerateRequest(entry.model, messages[example.id], sampling, "response", seed, attempt, place.where, example.id)
             for example in open_examples
         ]
         answers = yield requests

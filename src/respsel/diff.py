@@ -1,0 +1,123 @@
+"""What changed between two recorded runs: recipe, responses, scores and verdicts.
+
+Reads the runs' records and, from the store, the tables they name. Invariant: what is no longer in the
+store is said, not guessed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import tomli
+
+from respsel.explain import Change, InputChange, changes_between, compare_rows
+from respsel.metrics.base import all_metrics
+from respsel.runs import RunRecord
+from respsel.selection import Comparison, Rule, compare
+from respsel.store import Store
+from respsel.tables import RESPONSES, SCORES, Table
+
+_MOST_TEXTS = 3
+
+
+@dataclass(frozen=True)
+class ResponseChange:
+    """A strategy's responses in both runs; texts: (id, old, new) of the first that changed."""
+
+    name: str
+    counts: InputChange
+    texts: tuple[tuple[str, str, str], ...]
+
+
+@dataclass(frozen=True)
+class ScoreChange:
+    """A metric of a strategy in both runs, paired over the examples that both have."""
+
+    name: str
+    scale: str
+    comparison: Comparison
+
+
+@dataclass(frozen=True)
+class VerdictChange:
+    """A dataset's verdict before and after; None where a run has none."""
+
+    dataset: str
+    before: str | None
+    after: str | None
+
+
+@dataclass(frozen=True)
+class RunDiff:
+    """Everything that differs. not_stored: steps whose tables are no longer in the store."""
+
+    before: str
+    after: str
+    recipe: tuple[Change, ...]
+    only_before: tuple[str, ...]
+    only_after: tuple[str, ...]
+    responses: tuple[ResponseChange, ...]
+    scores: tuple[ScoreChange, ...]
+    verdicts: tuple[VerdictChange, ...]
+    not_stored: tuple[str, ...]
+
+
+def diff_runs(store: Store, old: RunRecord, new: RunRecord, confidence: float = 0.95) -> RunDiff:
+    """Compare two recorded runs; what is the same in both is left out."""
+    missing: list[str] = []
+    changed = [name for name in new.steps if name in old.steps and old.steps[name].output != new.steps[name].output]
+    responses = [_responses(store, old, new, name, missing) for name in changed if name.startswith("responses:")]
+    scores = [_scores(store, old, new, name, confidence, missing) for name in changed if name.startswith("scores:")]
+    kinds = ("responses:", "scores:")
+    return RunDiff(
+        before=old.folder.name,
+        after=new.folder.name,
+        recipe=tuple(changes_between(tomli.loads(old.text.replace("\r\n", "\n")), tomli.loads(new.text.replace("\r\n", "\n")))),
+        only_before=tuple(name for name in old.steps if name not in new.steps and name.startswith(kinds)),
+        only_after=tuple(name for name in new.steps if name not in old.steps and name.startswith(kinds)),
+        responses=tuple(item for item in responses if item is not None),
+        scores=tuple(item for item in scores if item is not None),
+        verdicts=_verdicts(old, new),
+        not_stored=tuple(missing),
+    )
+
+
+def _rows(store: Store, table: Table[Any], old: RunRecord, new: RunRecord, name: str, missing: list[str]) -> Sequence[list[Any]]:
+    rows = [store.load_rows(table, run.steps[name].output) for run in (old, new)]
+    if None in rows:
+        missing.append(name)
+        return ()
+    return [found for found in rows if found is not None]
+
+
+def _responses(store: Store, old: RunRecord, new: RunRecord, name: str, missing: list[str]) -> ResponseChange | None:
+    rows = _rows(store, RESPONSES, old, new, name, missing)
+    if not rows:
+        return None
+    before = {row.id: row.text for row in rows[0]}
+    texts = [(row.id, before[row.id], row.text) for row in rows[1] if row.id in before and before[row.id] != row.text]
+    # Attempts and checks may differ too; people ask about the texts.
+    counts = compare_rows(name, RESPONSES, *([replace(row, attempts=0) for row in side] for side in rows))
+    return ResponseChange(name, counts, tuple(texts[:_MOST_TEXTS]))
+
+
+def _scores(store: Store, old: RunRecord, new: RunRecord, name: str, confidence: float, missing: list[str]) -> ScoreChange | None:
+    rows = _rows(store, SCORES, old, new, name, missing)
+    record = store.load_step(new.steps[name].key)
+    if not rows or record is None:
+        return None
+    metric = all_metrics()[record.fields["metric"]]
+    rule = Rule(name, metric.direction, metric.scale, confidence, 10_000, 0)
+    found = compare({row.id: row.value for row in rows[0]}, {row.id: row.value for row in rows[1]}, rule)
+    return None if found is None else ScoreChange(name, metric.scale, found)
+
+
+def _verdicts(old: RunRecord, new: RunRecord) -> tuple[VerdictChange, ...]:
+    def said(run: RunRecord) -> dict[str, str]:
+        return {v.dataset: f"{v.winner or 'none'} ({'decided' if v.decided else 'undecided'})" for v in run.verdicts}
+
+    before, after = said(old), said(new)
+    names = dict.fromkeys([*before, *after])
+    return tuple(VerdictChange(name, before.get(name), after.get(name)) for name in names)

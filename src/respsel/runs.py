@@ -1,0 +1,129 @@
+"""Records of finished runs: what a recipe said, what its steps gave, and the verdict; for people and `diff`.
+
+`runs/<recipe>/<time>-<digest>/` holds run.json and the report's pages; the newest report, with its tables,
+is in `runs/<recipe>/` itself. Invariant: nothing here is needed for reuse; a folder may be deleted.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from respsel.errors import InputError, Problem, RunError
+from respsel.hashing import canonical_json, digest
+from respsel.runner import RunResult
+from respsel.selection import Verdict, verdict_from_json
+from respsel.workspace import Workspace, find_workspace
+
+RECORD = "run.json"
+_PAGES = ("report.html", "report.md", "report.json")
+
+
+@dataclass(frozen=True)
+class StepOutput:
+    """A step of a recorded run: its key and the digest and number of its output rows."""
+
+    key: str
+    output: str
+    rows: int
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """A finished run."""
+
+    recipe: str
+    text: str
+    finished_at: str
+    steps: Mapping[str, StepOutput]
+    verdicts: tuple[Verdict, ...]
+    folder: Path
+
+
+def record_run(result: RunResult, report: Path, finished_at: str) -> Path:
+    """Record a run and return its folder; one that found all as the newest recorded run did is that run.
+
+    Raises RunError if it cannot be written.
+    """
+    loaded = result.graph.loaded
+    text = loaded.path.read_text("utf-8-sig")
+    mark = digest("run", text, canonical_json(dict(result.outputs)))[:8]
+    runs = list_runs(report.parent)
+    if runs and runs[-1].name.endswith(f"-{mark}"):
+        return runs[-1]
+    stamp = finished_at.replace("-", "").replace(":", "").replace(" ", "-").removesuffix("-UTC")
+    folder = report.parent / f"{stamp}-{mark}"
+    outputs = {name: {"key": result.key(name), "output": o, "rows": result.count(name)} for name, o in result.outputs.items()}
+    data = {
+        "format": 1,
+        "recipe": loaded.shown,
+        "text": text,
+        "finished_at": finished_at,
+        "steps": outputs,
+        "verdicts": [asdict(verdict) for verdict in result.verdicts],
+        "steps_run": result.steps_run,
+        "calls_made": result.calls_made,
+        "calls_reused": result.calls_reused,
+    }
+    try:
+        _write_folder(folder, report.parent, data)
+    except OSError as error:
+        problem = Problem(str(folder), "", f"the run cannot be recorded: {error}", "Free the place and run again")
+        raise RunError(problem) from error
+    return folder
+
+
+def list_runs(folder: Path) -> list[Path]:
+    """The folders of a recipe's recorded runs, oldest first."""
+    return sorted(path.parent for path in folder.glob(f"*/{RECORD}"))
+
+
+def choose_runs(first: Path, second: Path | None) -> tuple[Workspace, RunRecord, RunRecord]:
+    """The two runs to compare and their workspace: two folders, or a recipe's last two.
+
+    Raises InputError if they are not there.
+    """
+    if second is not None:
+        return find_workspace(first), load_run(first), load_run(second)
+    workspace = find_workspace(first.resolve().parent)
+    runs = list_runs(workspace.runs / first.stem) if first.suffix == ".toml" else []
+    if len(runs) < 2:
+        what = f"has {len(runs)} recorded runs that differ, and two are needed" if first.suffix == ".toml" else "is no recipe"
+        raise InputError(Problem(str(first), "", what, "Give a recipe that was run twice, or two folders under runs/"))
+    return workspace, load_run(runs[-2]), load_run(runs[-1])
+
+
+def load_run(path: Path) -> RunRecord:
+    """Read a recorded run, by its folder or its run.json. Raises InputError if it is none."""
+    file = path / RECORD if path.is_dir() else path
+    try:
+        data = json.loads(file.read_bytes())
+        steps = {name: StepOutput(**item) for name, item in data["steps"].items()}
+        verdicts = tuple(verdict_from_json(item) for item in data["verdicts"])
+        return RunRecord(data["recipe"], data["text"], data["finished_at"], steps, verdicts, file.parent)
+    except OSError as error:
+        remedy = "Give a folder like runs/quickstart/20260101-120000-0a1b2c3d"
+        raise InputError(Problem(str(path), "", f"is no recorded run: {error.strerror}", remedy)) from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(Problem(str(file), "", f"is no recorded run: {error}", "Run the recipe again")) from error
+
+
+def _write_folder(folder: Path, pages: Path, data: Mapping[str, Any]) -> None:
+    """Fill a folder beside its place and rename it, so that it appears whole or not at all."""
+    part = folder.with_name(f".{folder.name}.{os.getpid()}.part")
+    part.mkdir(parents=True)
+    try:
+        for name in _PAGES:
+            (part / name).write_bytes((pages / name).read_bytes())
+        (part / RECORD).write_text(json.dumps(data, indent=1, ensure_ascii=False), "utf-8")
+        if not folder.exists():
+            os.replace(part, folder)
+    finally:
+        for path in part.glob("*"):
+            path.unlink()
+        if part.exists():
+            part.rmdir()

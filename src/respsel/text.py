@@ -1,0 +1,99 @@
+"""What commands say, as lines of plain text. Prints nothing itself."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+
+from respsel.diff import RunDiff
+from respsel.explain import Explanation, InputChange
+from respsel.report.plots import number
+from respsel.upkeep import Garbage, StoredStep, Usage
+
+
+def explanation_lines(explanations: Sequence[Explanation]) -> Iterator[str]:
+    """One step after another: its state, then what changed."""
+    for item in explanations:
+        step = item.step
+        state = {"cached": "cached", "run": "to run", "waits": "waits"}[step.state]
+        calls = f"; {step.calls} calls for {step.examples} examples" if step.calls else ""
+        yield f"{step.name}: {state}, {step.reason}{calls}"
+        for change in item.changes:
+            yield f"    {change.where} changed: {change.old} -> {change.new}"
+        for source in item.inputs:
+            yield f"    input {source.name} changed: {_counts(source)}"
+
+
+def diff_lines(found: RunDiff) -> Iterator[str]:
+    """Recipe, responses, scores, verdicts; a part without changes says so in a line."""
+    yield f"{found.before} -> {found.after}"
+    yield "" if found.recipe else "recipe: unchanged"
+    yield from (f"recipe: {change.where}: {change.old} -> {change.new}" for change in found.recipe)
+    yield from (f"only in the first: {name}" for name in found.only_before)
+    yield from (f"only in the second: {name}" for name in found.only_after)
+    for response in found.responses:
+        yield f"{response.name}: {_counts(response.counts)}"
+        for name, old, new in response.texts:
+            yield f"    {name}: {_line(old)}\n    {' ' * len(name)}  -> {_line(new)}"
+    for score in found.scores:
+        c = score.comparison
+        kind = "times" if score.scale == "log" else "by"
+        span = f"{kind} {number(c.difference)} ({number(c.low)} to {number(c.high)})"
+        yield f"{score.name}: {number(c.before)} -> {number(c.after)}, {span}, {c.examples} examples"
+    for verdict in found.verdicts:
+        same = verdict.before == verdict.after
+        yield f"verdict {verdict.dataset}: {verdict.after}" + (", unchanged" if same else f"; was {verdict.before}")
+    yield from (f"no longer in the store: {name}" for name in found.not_stored)
+
+
+def usage_lines(usages: Sequence[Usage]) -> Iterator[str]:
+    """One kind a line, and the sum."""
+    for usage in usages:
+        if usage.records:
+            yield f"{usage.kind:<12} {usage.records:>9,} {_bytes(usage.size_bytes):>10}  {usage.what}"
+    yield f"{'all':<12} {sum(u.records for u in usages):>9,} {_bytes(sum(u.size_bytes for u in usages)):>10}"
+
+
+def step_lines(steps: Sequence[StoredStep]) -> Iterator[str]:
+    """One stored step a line."""
+    for step in steps:
+        when = time.strftime("%Y-%m-%d %H:%M", time.localtime(step.stored_at))
+        yield f"{step.key[:12]}  {when}  {step.op:<12} {step.rows:>8,} rows  {step.needed_by or '(needed by no latest run)'}"
+    yield f"{len(steps)} steps"
+
+
+def garbage_lines(garbage: Garbage, freed: bool) -> Iterator[str]:
+    """What is kept, what is or would be freed, and how."""
+    for run in garbage.kept:
+        yield f"keeps what the latest run of {run.recipe} needs"
+    for run in garbage.forgotten:
+        yield f"{run.recipe} is gone: what only its latest run needs is not kept"
+    kinds: dict[str, int] = {}
+    for entry in garbage.entries:
+        kind = entry.key.partition("/")[0] if entry.key else "no text"
+        kinds[kind] = kinds.get(kind, 0) + 1
+    what = ", ".join(f"{count:,} {kind}" for kind, count in sorted(kinds.items())) or "no record"
+    files = f" and {len(garbage.files)} files of prepared weights" if garbage.files else ""
+    verb = "Freed" if freed else "Would free"
+    hint = "" if freed or not (garbage.entries or garbage.files) else " Run again with --yes to free it."
+    yield f"{verb} {_bytes(garbage.size_bytes)}: {what}{files}.{hint}"
+
+
+def _counts(change: InputChange) -> str:
+    if change.added is None:
+        return "the old content is no longer in the store"
+    return f"{change.added} new, {change.gone} gone, {change.changed} changed, {change.same} the same"
+
+
+def _line(text: str) -> str:
+    flat = text.replace("\n", "\\n")
+    return flat if len(flat) <= 90 else f"{flat[:89]}…"
+
+
+def _bytes(count: int) -> str:
+    size = float(count)
+    for unit in ("B", "KiB", "MiB"):
+        if size < 1024:
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1024
+    return f"{size:.1f} GiB"

@@ -1,0 +1,53 @@
+"""Promise: processes share the work; each call is made once, and a dead holder blocks nobody."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+from tests.conftest import Bench
+from tests.promises.test_interruption import CALLS, start
+
+
+def test_eight_processes_make_each_call_once(bench: Bench) -> None:
+    """Eight runs of one recipe at once make together exactly the calls of one, and agree."""
+    command = [sys.executable, "-m", "respsel", "run", "a.toml", "--json"]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    processes = [subprocess.Popen(command, cwd=bench.folder, **pipes) for _ in range(8)]  # type: ignore[call-overload]
+    outputs = [process.communicate(timeout=120) for process in processes]
+    assert [process.returncode for process in processes] == [0] * 8, outputs
+    results = [json.loads(out) for out, _ in outputs]
+    assert sum(result["calls_made"] for result in results) == CALLS
+    assert all(result["verdicts"] == results[0]["verdicts"] for result in results)
+    assert bench.respsel("cache", "verify").code == 0
+
+
+def test_a_live_holder_is_named(bench: Bench) -> None:
+    """A run that must wait says for which process, and since when it has been at work; then it shares."""
+    first = start(bench, "time.sleep(1.0 if count <= 4 else 0)")
+    assert first.stderr is not None
+    while "calls to" not in (first.stderr.readline()):
+        time.sleep(0.01)
+    time.sleep(0.3)
+    second = bench.respsel("run", "a.toml", "--json")
+    out, _ = first.communicate(timeout=60)
+    assert f"waiting for process {first.pid}, which has been asking" in second.err
+    assert second.json["calls_made"] + json.loads(out)["calls_made"] == CALLS
+
+
+def test_a_killed_holder_blocks_nobody(bench: Bench) -> None:
+    """After kill -9 of the process that held a turn, the next one goes on at once."""
+    first = start(bench, "if count == 3: print('three', file=sys.stderr, flush=True); time.sleep(60)")
+    assert first.stderr is not None
+    while "three" not in first.stderr.readline():
+        time.sleep(0.01)
+    os.kill(first.pid, signal.SIGKILL)
+    first.communicate()
+    begun = time.monotonic()
+    done = bench.respsel("run", "a.toml", "--json")
+    assert done.json["calls_made"] == CALLS - 3
+    assert time.monotonic() - begun < 30

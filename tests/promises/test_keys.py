@@ -1,0 +1,173 @@
+"""Promise: every field that changes an answer changes a key, and nothing else does; planning asks no model."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from respsel.backends.base import ScoreCall
+from respsel.graph import build_graph
+from respsel.loading import load_recipe
+from respsel.records import Message, Sampling
+from respsel.requests import GenerateRequest, ScoreRequest, request_key, score_key
+from respsel.store import Store
+from tests.conftest import Bench
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
+MESSAGES = st.lists(st.builds(Message, st.sampled_from(["user", "system"]), TEXT), min_size=1, max_size=3).map(tuple)
+SAMPLINGS = st.builds(
+    Sampling,
+    temperature=st.floats(0.01, 2),
+    top_p=st.floats(0.01, 1),
+    top_k=st.integers(0, 99),
+    min_p=st.floats(0, 0.9),
+    max_tokens=st.integers(1, 99),
+)
+NUMBERS = st.integers(0, 3)
+GENERATE = st.builds(GenerateRequest, st.just("m"), MESSAGES, SAMPLINGS, st.sampled_from("ab"), NUMBERS, NUMBERS, TEXT, TEXT)
+SCORE = st.builds(ScoreRequest, st.just("m"), MESSAGES, TEXT, TEXT, TEXT)
+IDS = st.lists(st.integers(0, 300_000), max_size=6).map(tuple)
+
+
+@given(GENERATE | SCORE, GENERATE | SCORE)
+def test_requests_share_a_key_only_if_their_answers_are_the_same(
+    one: GenerateRequest | ScoreRequest, other: GenerateRequest | ScoreRequest
+) -> None:
+    """Two requests have one key exactly if all but the words for errors is the same."""
+
+    def matters(request: GenerateRequest | ScoreRequest) -> object:
+        if isinstance(request, ScoreRequest):
+            return "score", request.messages, request.response
+        return request.messages, request.sampling, request.stream, request.seed, request.sample
+
+    assert (request_key("i", one) == request_key("i", other)) == (matters(one) == matters(other))
+
+
+@given(IDS, IDS, IDS, IDS)
+def test_calls_share_a_key_only_if_their_tokens_are_the_same(
+    a: tuple[int, ...], b: tuple[int, ...], c: tuple[int, ...], d: tuple[int, ...]
+) -> None:
+    """Prompt and response ids are both in the key, and do not run together."""
+    assert (score_key("i", ScoreCall(a, b)) == score_key("i", ScoreCall(c, d))) == ((a, b) == (c, d))
+
+
+def keys(bench: Bench) -> dict[str, str]:
+    with Store(bench.folder / "cache") as store:
+        steps = build_graph(load_recipe(bench.recipe), store).steps
+    return {name: step.key(["input"] * len(step.inputs)) for name, step in steps.items()}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "changed"),
+    [
+        ("Solve:", "Solve", {"responses:sums/teacher"}),
+        ('variant = "teacher"', 'variant = "t"', {"responses:sums/teacher"}),
+        ('prompt = "Solve: {{ input }}"', 'prompt = "Solve: {{ input }}"\nsystem = "s"', {"responses:sums/teacher"}),
+        ('prompt = "Solve: {{ input }}"', 'prompt = "Solve: {{ input }}"\nattempts = 2', {"responses:sums/teacher"}),
+        ('prompt = "Solve: {{ input }}"', 'prompt = "Solve: {{ input }}"\nif_wrong = "drop"', {"responses:sums/teacher"}),
+        ('prompt = "Solve: {{ input }}"', 'prompt = "Solve: {{ input }}"\nsampling = { seed = 1 }', {"responses:sums/teacher"}),
+        ('column = "rationale"', 'column = "answer"', {"responses:sums/human"}),
+        ("samples = 2", "samples = 3", {"own-outputs:sums"}),
+        ("samples = 2", 'samples = 2\nkeep = "correct"', {"own-outputs:sums"}),
+        ("sample = 6", "sample = 7", {"examples:sums"}),
+        ("resamples = 500", "confidence = 0.9\nresamples = 500", {"verdict:sums"}),
+        ('variant = "teacher"', 'variant = "teacher"\nthreads = 7\nparallel = 3\ncontext_tokens = 99', set()),
+        ("format = 1", "format = 1 # a comment", set()),
+    ],
+)
+def test_a_recipe_field_changes_the_keys_that_it_must_and_no_other(bench: Bench, old: str, new: str, changed: set[str]) -> None:
+    """Step keys, apart from their inputs, change exactly where the field changes the output."""
+    before = keys(bench)
+    bench.edit(old, new)
+    after = keys(bench)
+    assert {name for name in after if after[name] != before[name]} == changed
+
+
+def test_moving_the_folder_changes_nothing(bench: Bench, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Paths are in no key."""
+    bench.run()
+    there = Bench(tmp_path_factory.mktemp("moved") / "x")
+    shutil.copytree(bench.folder, there.folder)
+    assert (there.run()["steps_run"], there.run()["calls_made"]) == (0, 0)
+
+
+@pytest.mark.parametrize("seed", ["1", "2"])
+def test_the_hash_seed_is_in_no_key(bench: Bench, seed: str) -> None:
+    """Python's hash randomisation changes no key, call or verdict."""
+    first = bench.run()
+    done = bench.respsel("run", "a.toml", "--json", env={"PYTHONHASHSEED": seed})
+    assert (done.json["steps_run"], done.json["verdicts"]) == (0, first["verdicts"])
+
+
+NO_MODEL = """
+import sys
+import respsel.backends.registry as registry
+def refuse(*args):
+    raise AssertionError("a model was opened")
+registry.open_model = refuse
+import respsel.models
+respsel.models.open_model = refuse
+from respsel.cli import app
+sys.argv = ["respsel", *{args}]
+app()
+"""
+
+
+@pytest.mark.parametrize("args", [["plan", "a.toml"], ["explain", "a.toml"], ["run", "a.toml", "--json"]])
+def test_planning_and_cached_runs_open_no_model(bench: Bench, args: list[str]) -> None:
+    """plan and explain, of a new recipe too, and a fully cached run work with a backend that only raises."""
+
+    def refused() -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-c", NO_MODEL.format(args=args)]
+        return subprocess.run(command, cwd=bench.folder, capture_output=True, text=True, check=False, env=dict(os.environ))
+
+    if args[0] != "run":
+        assert refused().returncode == 0, refused().stderr
+    else:
+        assert refused().returncode == 70
+    bench.run()
+    done = refused()
+    assert done.returncode == 0, done.stderr
+
+
+FAILING = """
+import sys
+import numpy as np
+from respsel.backends import fake
+from respsel.backends.base import Generation
+from respsel.records import TokenScores
+generate, score = fake.FakeModel.generate, fake.FakeModel.score
+def empty(self, calls):
+    for index, made in generate(self, calls):
+        yield index, Generation("", 0, False) if index % 2 else made
+def infinite(self, calls):
+    for index, made in score(self, calls):
+        bad = TokenScores(made.token_ids, np.full_like(made.nll, np.nan), made.rank, made.entropy)
+        yield index, bad if index % 3 == 0 else made
+fake.FakeModel.generate, fake.FakeModel.score = empty, infinite
+from respsel.cli import app
+sys.argv = ["respsel", "run", "a.toml", "--json"]
+app()
+"""
+
+
+def test_empty_texts_and_infinite_scores_are_not_stored_as_answers(bench: Bench) -> None:
+    """Of a backend that often writes nothing or scores NaN, the store holds the good answers; the rest is named."""
+    bench.edit("k = 2", "k = 1")
+    done = subprocess.run([sys.executable, "-c", FAILING], cwd=bench.folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    with Store(bench.folder / "cache") as store:
+        calls = [entry.key for entry in store.entries() if entry.key and entry.key.startswith("call/")]
+        records = [store.load_json(key) for key in calls]
+    assert len(records) < 42
+    assert all(record["text"] if "text" in record else record["nll"] for record in records)
+    page = Path(bench.folder / "runs/a/report.json").read_text()
+    assert "the model wrote nothing" in page
+    assert "a score is not a finite number" in page

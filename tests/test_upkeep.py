@@ -1,0 +1,82 @@
+"""Size, list, verify and gc of the store."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+
+from tests.conftest import Bench
+
+
+def test_verify_finds_every_bad_record_and_exits_4(bench: Bench) -> None:
+    """A whole store passes; each damaged record is listed, set aside, and gone the next time."""
+    bench.run()
+    assert bench.respsel("cache", "verify").code == 0
+    with sqlite3.connect(bench.folder / "cache/cache.db") as db:
+        bad = [key for (key,) in db.execute("SELECT key FROM Cache WHERE key LIKE 'call/%' LIMIT 3")]
+        db.execute("UPDATE Cache SET value = zeroblob(99) WHERE key IN (?, ?, ?)", bad)
+    db.close()
+    done = bench.respsel("cache", "verify")
+    assert done.code == 4
+    assert "3 bad" in done.out
+    for key in bad:
+        assert f"{key}: a damaged record" in done.err
+    assert len(list((bench.folder / "cache/quarantine").iterdir())) == 3
+    assert bench.respsel("cache", "verify").code == 0
+    assert bench.run()["steps_run"] == 0
+
+
+def test_gc_says_what_it_would_free_and_frees_it_when_told(bench: Bench) -> None:
+    """A dry run changes nothing; --yes frees what only older runs need; the latest run stays whole."""
+    bench.run()
+    bench.edit("Solve:", "Solve this:")
+    bench.run()
+    dry = bench.respsel("cache", "gc").out
+    assert "keeps what the latest run of a.toml needs" in dry
+    assert "Would free" in dry
+    assert "18 call" in dry
+    assert bench.respsel("cache", "gc").out == dry
+    assert "Freed" in bench.respsel("cache", "gc", "--yes").out
+    assert "Would free 0 B: no record." in bench.respsel("cache", "gc").out
+    done = bench.run()
+    assert (done["steps_run"], done["calls_made"]) == (0, 0)
+    bench.edit("sample = 6", "sample = 8")
+    assert bench.run()["calls_made"] == 2 * 7
+
+
+def test_gc_keeps_what_every_recipe_needs_and_what_an_unfinished_run_has_made(bench: Bench) -> None:
+    """Two recipes share a store; and calls newer than the latest finished run are kept."""
+    bench.run()
+    shutil.copy(bench.recipe, bench.folder / "b.toml")
+    bench.edit("Solve:", "Solve this:")
+    bench.run()
+    assert bench.respsel("run", "b.toml").code == 0
+    bench.edit("Solve this:", "Fail:")
+    bench.edit('prompt = "Fail: {{ input }}"', 'prompt = "Fail: {{ input }}"\nif_wrong = "fail"')
+    assert bench.respsel("run", "a.toml").code == 1
+    assert "Would free 0 B" in bench.respsel("cache", "gc").out
+    (bench.folder / "b.toml").unlink()
+    assert "b.toml is gone: what only its latest run needs is not kept" in bench.respsel("cache", "gc", "--yes").out
+    bench.edit('\nif_wrong = "fail"', "")
+    done = bench.run()
+    # The six responses of the failed run are there; only their scores are made.
+    assert done["calls_made"] == 12
+
+
+def test_gc_without_any_finished_run_frees_nothing(bench: Bench) -> None:
+    """A store whose runs were all interrupted is not thrown away."""
+    bench.edit('prompt = "Solve: {{ input }}"', 'prompt = "Solve: {{ input }}"\nif_wrong = "fail"')
+    assert bench.respsel("run", "a.toml").code == 1
+    assert "Freed 0 B: no record." in bench.respsel("cache", "gc", "--yes").out
+    bench.edit('\nif_wrong = "fail"', "")
+    assert bench.run()["calls_reused"] >= 18
+
+
+def test_size_and_ls(bench: Bench) -> None:
+    """size counts records by kind; ls lists the steps with the recipe that needs them."""
+    bench.run()
+    size = bench.respsel("cache", "size").out
+    assert "answers of models" in size
+    listed = bench.respsel("cache", "ls").out
+    assert "a.toml: verdict:sums" in listed
+    assert listed.splitlines()[-1] == "15 steps"
