@@ -74,7 +74,8 @@ def test_help_is_light() -> None:
     assert done.stdout.strip() == "[]"
 
 
-def test_a_cached_run_imports_neither_polars_nor_an_engine(tmp_path: Path) -> None:
+@pytest.mark.parametrize("options", [["--json"], []])
+def test_a_cached_run_imports_neither_polars_nor_an_engine(tmp_path: Path, options: list[str]) -> None:
     """When nothing is to be done, nothing heavy is loaded."""
     from tests.conftest import RECIPE, Bench, jsonl, rows
 
@@ -84,7 +85,7 @@ def test_a_cached_run_imports_neither_polars_nor_an_engine(tmp_path: Path) -> No
     bench.run()
     code = (
         "import sys\nfrom typer.testing import CliRunner\nfrom respsel.cli import app\n"
-        "assert CliRunner().invoke(app, ['run', 'a.toml', '--json']).exit_code == 0\n"
+        f"assert CliRunner().invoke(app, ['run', 'a.toml', *{options}]).exit_code == 0\n"
         "print([m for m in ('llama_cpp', 'polars', 'scipy', 'numpy', 'sacrebleu') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path)

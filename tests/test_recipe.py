@@ -59,7 +59,7 @@ def test_a_good_recipe_loads(bench: Bench) -> None:
         (
             'answer = "number"',
             'answer = "nummer"',
-            "datasets[0].answer: Input should be 'number', 'choice', 'exact' or 'regex', got",
+            "datasets[0].answer: 'nummer' is none of number, choice, exact, regex. Did you mean 'number'?",
         ),
         ('answer = "number"', 'answer = "regex"', "datasets[0]: answer 'regex' needs a pattern"),
         ("resamples = 500", 'metric = "perplexty"', "selection.metric: 'perplexty' is no metric of this recipe. Did you mean"),

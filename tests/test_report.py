@@ -91,9 +91,46 @@ def test_a_winner_with_wrong_answers_carries_a_caution(bench: Bench) -> None:
     bench.write("sums.jsonl", jsonl(wrong))
     bench.edit('[[strategies]]\nname = "teacher"\nfrom = "model"\nmodel = "teacher"\nprompt = "Solve: {{ input }}"\n', "")
     done = bench.respsel("run", "a.toml")
-    assert "Caution: only 0 of 6 responses of human have the right answer." in done.out
-    assert "only 0 of 6 responses of human have the right answer" in report(bench, "html")
-    assert "**Caution:**" in report(bench, "md")
+    assert "Caution: 0 of 6 checked responses of human have the right answer." in done.out
+    assert "mend or drop those, or choose another strategy" in done.out
+    assert "0 of 6 checked responses of human have the right answer" in report(bench, "html")
+    assert "**Caution:** 0 of 6" in report(bench, "md")
+
+
+def test_a_decided_winner_with_wrong_answers_is_not_recommended(bench: Bench) -> None:
+    """Where most answers of a decided winner are wrong, the first line says that instead of "fine-tune on"."""
+    wrong = [{**row, "rationale": f"It is surely {row['answer'] + 1}"} for row in rows(12)]
+    bench.write("sums.jsonl", jsonl(wrong))
+    bench.edit("sample = 6", "sample = 12")
+    bench.edit('[[strategies]]\nname = "teacher"\nfrom = "model"\nmodel = "teacher"\nprompt = "Solve: {{ input }}"\n', "")
+    done = bench.run()
+    assert done["verdicts"][0]["decided"]
+    headline = json.loads(report(bench, "json"))["headline"]
+    assert headline["which"] == "human suits the target best, but most of its answers are wrong"
+    assert not headline["decided"]
+
+
+def test_a_prompt_with_the_label_carries_a_caution(bench: Bench) -> None:
+    """Right answers say little where the prompt gives them away."""
+    bench.edit("Solve: {{ input }}", "Solve: {{ input }} It is {{ label }}.")
+    bench.edit('[[strategies]]\nname = "human"\nfrom = "column"\ncolumn = "rationale"\n', "")
+    bench.edit('answer = "number"', 'answer = { kind = "regex", pattern = "\\\\d" }')
+    bench.write("sums.jsonl", jsonl([{**row, "answer": 5} for row in rows(12)]))
+    bench.edit('It is {{ label }}."', 'It is {{ label }}."\nattempts = 100\nif_wrong = "drop"')
+    assert "The prompt of teacher contains the label" in bench.respsel("run", "a.toml").out
+
+
+def test_the_fake_backend_says_that_it_is_one(bench: Bench) -> None:
+    """Numbers of a stand-in are not to be believed."""
+    assert "The fake backend stands in for a model: these numbers mean nothing." in bench.respsel("run", "a.toml").out
+
+
+def test_responses_come_with_their_inputs(bench: Bench) -> None:
+    """responses.parquet is a training set by itself: input and text side by side."""
+    bench.run()
+    frame = pl.read_parquet(bench.folder / "runs/a/responses.parquet")
+    assert frame.columns[:5] == ["dataset", "strategy", "id", "input", "text"]
+    assert all(row["input"] == f"What is {row['id'][1:]} plus {row['id'][1:]}?" for row in frame.iter_rows(named=True))
 
 
 def test_the_report_follows_what_it_says(bench: Bench) -> None:
@@ -113,6 +150,7 @@ def test_no_comparable_example_is_said(bench: Bench) -> None:
     done = bench.run()
     assert done["verdicts"][0]["winner"] is None
     assert "No strategy can be ranked" in report(bench, "html")
+    assert "teacher lacks 6 (wrong answer)" in report(bench, "html")
     assert "No example has a score for every strategy." in report(bench, "md")
 
 

@@ -288,7 +288,6 @@ def _show_result(console: Console, result: RunResult, page: Path) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    from respsel.report.headline import headline
     from respsel.report.plots import number, percent, share
 
     for verdict in result.verdicts:
@@ -296,19 +295,26 @@ def _show_result(console: Console, result: RunResult, page: Path) -> None:
             title=f"{verdict.dataset}: {verdict.metric}, {verdict.examples} examples", title_justify="left", title_style="bold"
         )
         interval = f"{percent(verdict.confidence)} interval"
-        for name in ("strategy", "score", interval, "P(best)", ""):
+        against = "times the leader" if verdict.scale == "log" else "minus the leader"
+        for name in ("strategy", "score", interval, "P(best)", against, ""):
             table.add_column(name, justify="left" if name in ("strategy", "") else "right", no_wrap=name != "strategy")
         for place, ranked in enumerate(verdict.ranking):
             word = "leads" if place == 0 else "tied" if ranked.strategy in verdict.tied else "worse"
             bounds = f"{number(ranked.low)} – {number(ranked.high)}"
-            table.add_row(ranked.strategy, number(ranked.score), bounds, share(ranked.p_best), word)
+            apart = (
+                f"{number(ranked.difference)} ({number(ranked.difference_low)} – {number(ranked.difference_high)})"
+                if place
+                else "–"
+            )
+            table.add_row(ranked.strategy, number(ranked.score), bounds, share(ranked.p_best), apart, word)
         console.print(table)
-    answers = headline(result)
-    colour = "green" if answers.decided else "yellow"
-    console.print(f"\n[bold {colour}]{escape(answers.which)}[/]\n{escape(answers.how_sure)}")
-    for caution in answers.cautions:
+    # From the report, so that a cached run reads no table for it.
+    answers = json.loads((page.parent / "report.json").read_bytes())["headline"]
+    colour = "green" if answers["decided"] else "yellow"
+    console.print(f"\n[bold {colour}]{escape(answers['which'])}[/]\n{escape(answers['how_sure'])}")
+    for caution in answers["cautions"]:
         console.print(f"[bold yellow]Caution:[/] {escape(caution)}")
-    console.print(f"[bold]Next:[/] {escape(answers.next_step)}")
+    console.print(f"[bold]Next:[/] {escape(answers['next_step'])}")
     console.print(
         f"\n{result.steps_run} of {result.steps_total} steps run, {result.calls_made} calls made, {result.calls_reused} reused.\n"
         f"Report: {escape(_shown(page))}"
@@ -332,10 +338,9 @@ def _show_plan(console: Console, made: Plan) -> None:
     console.print(table)
     now = sum(step.calls for step in made.steps if step.state == "run")
     later = sum(step.calls_at_most for step in made.steps) - now
-    console.print(
-        f"\n{made.count('cached')} steps cached, {made.count('run')} to run ({now} calls), "
-        f"{made.count('waits')} wait for them (at most {later} more calls; what is stored is not asked again)."
-    )
+    more = f", and at most {later} more after them; what is stored is not asked again" if later else ""
+    waits = f", {made.count('waits')} wait for them" if made.count("waits") else ""
+    console.print(f"\n{made.count('cached')} steps cached, {made.count('run')} to run{waits}: {now} calls for certain{more}.")
 
 
 def _shown(path: Path) -> str:

@@ -164,7 +164,8 @@ def _parse(text: str, shown: str, where: str) -> Any:
         if isinstance(error, json.JSONDecodeError):
             place = f"line {error.lineno}, column {error.colno}" if not where else f"{where}, column {error.colno}"
         hint = "A byte order mark inside the file: was it joined from two files?" if "\ufeff" in text else "Mend it"
-        what = f"is not JSON: {error.msg if isinstance(error, json.JSONDecodeError) else error}"
+        said = error.msg.removesuffix(" starting at") if isinstance(error, json.JSONDecodeError) else str(error)
+        what = f"is not JSON: {said}"
         raise InputError(Problem(shown, place, what, hint)) from error
 
 

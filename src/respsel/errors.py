@@ -75,10 +75,13 @@ class RunError(RespselError):
 def suggest(word: str, known: Iterable[str]) -> str:
     """Return "Did you mean 'x'?" for the nearest known word, else the list of known words."""
     names = sorted(known)
-    close = get_close_matches(word, names, n=1, cutoff=0.6)
-    if close:
-        return f"Did you mean '{close[0]}'?"
-    return f"Known here: {', '.join(names)}" if names else ""
+    return close_match(word, names) or (f"Known here: {', '.join(names)}" if names else "")
+
+
+def close_match(word: str, known: Iterable[str]) -> str:
+    """Return "Did you mean 'x'?" for the nearest known word, or nothing."""
+    close = get_close_matches(word, list(known), n=1, cutoff=0.6)
+    return f"Did you mean '{close[0]}'?" if close else ""
 
 
 def _sentence(text: str) -> str:

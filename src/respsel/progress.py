@@ -73,7 +73,8 @@ class RunDisplay:
         """So many calls will be made now, of at most so many tokens."""
         found = f", {reused} found in the store" if reused else ""
         if missing:
-            self._line(f"  {missing} calls to {model}, at most {tokens:,} tokens{found}")
+            plural = "s" if missing > 1 else ""
+            self._line(f"  {missing} call{plural} to {model}, at most {tokens:,} tokens{found}")
         elif reused:
             self._line(f"  no call to make{found}")
         self._wanted, self._made, self._tokens = missing, 0, 0

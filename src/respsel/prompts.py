@@ -55,10 +55,15 @@ def check_template(source: str, shown: str, where: str) -> list[Problem]:
     return []
 
 
+def template_names(source: str) -> set[str]:
+    """The names that a template uses."""
+    return meta.find_undeclared_variables(_ENVIRONMENT.parse(source))
+
+
 def render(source: str, example: Example, shown: str, where: str) -> str:
     """Fill a template with an example's fields. Raises InputError naming the template and the example."""
     fields = template_fields(example)
-    unknown = meta.find_undeclared_variables(_ENVIRONMENT.parse(source)) - set(fields) - set(_ENVIRONMENT.globals)
+    unknown = template_names(source) - set(fields) - set(_ENVIRONMENT.globals)
     if unknown:
         name = min(unknown)
         raise InputError(Problem(shown, where, f"'{name}' is no field of example '{example.id}'", suggest(name, fields)))

@@ -6,6 +6,7 @@ it stands in the user's file.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, get_args
@@ -13,7 +14,7 @@ from typing import Any, get_args
 import tomli
 from pydantic import BaseModel, Tag, ValidationError
 
-from respsel.errors import InputError, Problem, suggest
+from respsel.errors import InputError, Problem, close_match, suggest
 
 
 def read_toml(path: Path, shown: str) -> dict[str, Any]:
@@ -39,7 +40,12 @@ def check_shape(kind: type[BaseModel], data: Mapping[str, Any], shown: str) -> t
     except ValidationError as error:
         # A list whose items are all wrong is also "too short" to pydantic; to the user it is not.
         details = [d for d in error.errors(include_url=False) if not (d["type"] == "too_short" and d["input"])]
-        return None, [_problem(kind, detail, shown) for detail in details]
+        problems: dict[str, Problem] = {}
+        for detail in details:
+            problem = _problem(kind, detail, shown)
+            # Where a union failed, each arm has its say; the first is the plain one.
+            problems.setdefault(problem.where if detail["type"] != "value_error" else str(problem), problem)
+        return None, list(problems.values())
 
 
 def _problem(kind: type[BaseModel], detail: Any, shown: str) -> Problem:
@@ -52,6 +58,9 @@ def _problem(kind: type[BaseModel], detail: Any, shown: str) -> Problem:
         return Problem(shown, where, "is missing", f"Add '{last}'")
     if fault in ("union_tag_invalid", "union_tag_not_found"):
         return Problem(shown, where, "'from' says where responses come from", 'Write from = "column", "file" or "model"')
+    if fault == "literal_error" and isinstance(detail["input"], str):
+        words = re.findall(r"'([^']*)'", str(detail["ctx"]["expected"]))
+        return Problem(shown, where, f"'{detail['input']}' is none of {', '.join(words)}", close_match(detail["input"], words))
     text = detail["msg"].removeprefix("Value error, ")
     if fault == "value_error":
         return Problem(shown, where, text, "")
@@ -83,7 +92,7 @@ def _walk(kind: type[BaseModel], loc: tuple[Any, ...]) -> tuple[list[Any], list[
         elif isinstance(part, str) and part in (arms := _arms(current)):
             current = arms[part]
             continue
-        elif isinstance(part, str) and part.startswith("literal["):
+        elif isinstance(part, str) and part.startswith(("literal[", "function-")):
             continue
         elif len(models := list(_arms(current).values())) == 1:
             current = models[0]

@@ -192,13 +192,24 @@ TOKEN_SCORES = Table(
 )
 
 
-def stack(table: Table[Any], parts: Sequence[tuple[Mapping[str, str], Sequence[Any]]]) -> bytes:
-    """Return one parquet file of all parts; each part's names become its rows' first columns."""
+def stack(
+    table: Table[Any],
+    parts: Sequence[tuple[Mapping[str, str], Sequence[Any]]],
+    input_of: Callable[[Mapping[str, str], Any], str] | None = None,
+) -> bytes:
+    """Return one parquet file of all parts; each part's names become its rows' first columns.
+
+    input_of: gives the text of a column `input`, after the id.
+    """
     import polars as pl
 
-    frames = [
-        table.frame(rows).select(*(pl.lit(value).alias(name) for name, value in names.items()), pl.all()) for names, rows in parts
-    ]
+    frames = []
+    for names, rows in parts:
+        frame = table.frame(rows).select(*(pl.lit(value).alias(name) for name, value in names.items()), pl.all())
+        if input_of is not None:
+            texts = pl.Series("input", [input_of(names, row) for row in rows], pl.String)
+            frame = frame.insert_column(len(names) + 1, texts)
+        frames.append(frame)
     buffer = io.BytesIO()
     (pl.concat(frames) if frames else pl.DataFrame()).write_parquet(buffer)
     return buffer.getvalue()

@@ -55,6 +55,7 @@ class Metric:
 
     scale "log": compared by ratios, and averaged over examples by the geometric mean (perplexities are
     heavy-tailed: one odd response must not decide); "linear": by differences and the arithmetic mean.
+    control: it is there to see what a ranking may really be about, not to select by.
     """
 
     name: str
@@ -68,6 +69,7 @@ class Metric:
     view: Callable[[Any], View | None]
     wants_own_outputs: bool
     measure: Callable[[Any, Evidence], float]
+    control: bool = False
 
 
 @dataclass(frozen=True)

@@ -24,5 +24,6 @@ RESPONSE_TOKENS = Metric(
     view=lambda _parameters: View("plain"),
     wants_own_outputs=False,
     measure=response_tokens,
+    control=True,
 )
 METRICS = (RESPONSE_TOKENS,)

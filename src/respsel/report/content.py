@@ -32,6 +32,7 @@ class MetricMean:
     metric: str
     unit: str
     direction: str
+    control: bool
     mean: float | None
     examples: int
 
@@ -135,18 +136,17 @@ def _dataset(result: RunResult, name: str, verdict: Verdict) -> DatasetReport:
     examples: list[Example] = result.rows(f"examples:{name}")
     strategies = [entry.name for entry in loaded.recipe.strategies_for(name)]
     entry = next(entry for entry in loaded.recipe.datasets if entry.name == name)
+    ranked = [item.strategy for item in verdict.ranking] or strategies
     own = f"own-outputs:{name}"
     return DatasetReport(
         name=name,
         examples=len(examples),
         asked=entry.sample,
         verdict=verdict,
-        strategies=tuple(_strategy(result, name, strategy) for strategy in strategies),
-        audit=tuple(_audit(result, name, strategy, view) for strategy in strategies for view in _views(loaded)),
+        strategies=tuple(_strategy(result, name, strategy) for strategy in ranked),
+        audit=tuple(_audit(result, name, strategy, view) for strategy in ranked for view in _views(loaded)),
         own_outputs=_own_outputs(result.rows(own)) if own in result.graph.steps else None,
-        samples=_samples(
-            result, name, examples[:_SAMPLE_EXAMPLES], [ranked.strategy for ranked in verdict.ranking] or strategies
-        ),
+        samples=_samples(result, name, examples[:_SAMPLE_EXAMPLES], ranked),
     )
 
 
@@ -191,7 +191,7 @@ def _mean(result: RunResult, dataset: str, strategy: str, index: int) -> MetricM
     mean: float | None = None
     if len(values):
         mean = float(np.exp(np.log(values).mean()) if chosen.metric.scale == "log" else values.mean())
-    return MetricMean(chosen.label, chosen.metric.unit, chosen.metric.direction, mean, len(values))
+    return MetricMean(chosen.label, chosen.metric.unit, chosen.metric.direction, chosen.metric.control, mean, len(values))
 
 
 def _audit(result: RunResult, dataset: str, strategy: str, view: str) -> AuditRow:

@@ -6,11 +6,14 @@ said beside it.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from respsel.loading import LoadedRecipe
-from respsel.recipe import OVERALL, DatasetEntry
+from respsel.prompts import template_names
+from respsel.recipe import OVERALL, DatasetEntry, ModelStrategy
+from respsel.records import Response
 from respsel.report.plots import percent, share
 from respsel.runner import RunResult
 from respsel.selection import FEWEST_EXAMPLES, Verdict
@@ -23,7 +26,7 @@ _FEWEST_RIGHT, _FEWEST_PAIRED, _MOST_CUT = 0.9, 0.8, 0.1
 
 @dataclass(frozen=True)
 class Headline:
-    """The three answers of the first screen, and what a user should mind about them."""
+    """The answers of the first screen, and what a user should mind about them; command may be empty."""
 
     which: str
     how_sure: str
@@ -55,8 +58,8 @@ def _answer(result: RunResult, verdict: Verdict) -> Headline:
     loaded = result.graph.loaded
     command = f"respsel run {loaded.shown}"
     if verdict.winner is None:
-        sure = "No example has a score for every strategy, so none can be compared."
-        step = "See the audit for what was not scored, mend it and run again."
+        sure = f"No example has a score for every strategy, so none can be compared. {_unscored(result, verdict)}"
+        step = "Mend what was not scored, or take those strategies out of the recipe, and run again."
         return Headline("No strategy can be ranked", sure, (), step, command, False)
     best, asked = share(verdict.ranking[0].p_best), percent(verdict.confidence)
     over = f"over {verdict.examples} examples by {verdict.metric}"
@@ -64,35 +67,75 @@ def _answer(result: RunResult, verdict: Verdict) -> Headline:
     if verdict.decided:
         beats = "it beats every other strategy" if len(verdict.ranking) > 1 else "it is the only strategy"
         sure = f"Decided at {asked}: {beats} {over}, and is the best in {best} of resamples."
-        return Headline(f"Fine-tune on {verdict.winner}", sure, cautions, _use_it(loaded, verdict.winner), command, True)
+        judged, right = _judged(_responses(result, verdict))
+        if right < judged / 2:
+            which = f"{verdict.winner} suits the target best, but most of its answers are wrong"
+            return Headline(which, sure, cautions, "Mend its answers, or choose another strategy, and run again.", command, False)
+        return Headline(f"Fine-tune on {verdict.winner}", sure, cautions, _use_it(loaded, verdict.winner), "", True)
     few = f"fewer than {FEWEST_EXAMPLES} examples decide nothing"
     what = f"it is not told apart from {_listed(verdict.tied)}" if verdict.tied else few
     sure = f"Undecided at {asked}: {verdict.winner} leads {over} and is the best in {best} of resamples, but {what}."
-    step = _more_examples(result, verdict)
-    return Headline(f"No clear winner yet; {verdict.winner} leads", sure, cautions, step, command, False)
+    step, runs = _more_examples(result, verdict)
+    which = f"No clear winner yet; {verdict.winner} leads"
+    return Headline(which, sure, cautions, step, command if runs else "", False)
 
 
 def _cautions(result: RunResult, verdict: Verdict) -> tuple[str, ...]:
-    """What can make a clear ranking a bad choice: wrong answers, missing scores, texts cut short."""
-    datasets = [entry.name for entry in _datasets(result, verdict)]
-    notes = []
+    """What can make a clear ranking a bad choice: wrong answers, leaked labels, missing scores, texts cut short."""
     assert verdict.winner is not None
-    responses = [r for d in datasets for r in result.rows(f"responses:{d}/{verdict.winner}")]
-    used = [r for r in responses if not r.problem]
-    judged, right = sum(r.correct is not None for r in used), sum(r.correct is True for r in used)
+    datasets = [entry.name for entry in _datasets(result, verdict)]
+    used = _responses(result, verdict)
+    own = [r for d in datasets if f"own-outputs:{d}" in result.graph.steps for r in result.rows(f"own-outputs:{d}")]
+    recipe = result.graph.loaded.recipe
+    entry = next(strategy for strategy in recipe.strategies if strategy.name == verdict.winner)
+    notes = []
+    if result.graph.loaded.models[recipe.target.model].entry.backend == "fake":
+        notes.append("The fake backend stands in for a model: these numbers mean nothing.")
+    judged, right = _judged(used)
     if right < _FEWEST_RIGHT * judged:
+        drop = "raise 'attempts' and set if_wrong = \"drop\"" if isinstance(entry, ModelStrategy) else "mend or drop those"
         notes.append(
-            f"only {right} of {judged} responses of {verdict.winner} have the right answer. The metric does not see that, "
-            "and fine-tuning teaches wrong answers too: raise 'attempts' and set if_wrong = \"drop\", or choose another."
+            f"{right} of {judged} checked responses of {verdict.winner} have the right answer. The metric does not see that, "
+            f"and fine-tuning teaches wrong answers too: {drop}, or choose another strategy."
+        )
+    elif isinstance(entry, ModelStrategy) and judged and "label" in template_names(entry.prompt):
+        notes.append(
+            f"The prompt of {verdict.winner} contains the label, so the answer check is passed easily: "
+            "read some of its responses before you train on them."
         )
     available = sum(result.count(f"examples:{d}") for d in datasets)
     if verdict.examples < _FEWEST_PAIRED * available:
-        missing = _listed([f"{name} ({count})" for name, count in verdict.unscored.items() if count])
-        notes.append(f"only {verdict.examples} of {available} examples have a score for every strategy. Missing: {missing}.")
-    cut = sum(r.truncated for r in used)
+        notes.append(
+            f"Only {verdict.examples} of {available} examples have a score for every strategy. {_unscored(result, verdict)}"
+        )
+    cut = sum(response.truncated for response in used)
     if cut > _MOST_CUT * len(used):
         notes.append(f"{cut} of {len(used)} responses of {verdict.winner} were cut short at max_tokens.")
+    cut = sum(output.truncated for output in own)
+    if cut > _MOST_CUT * len(own):
+        notes.append(f"{cut} of {len(own)} own outputs of the target were cut short: raise own_outputs.sampling.max_tokens.")
     return tuple(notes)
+
+
+def _responses(result: RunResult, verdict: Verdict) -> list[Response]:
+    """The leader's usable responses."""
+    steps = [f"responses:{entry.name}/{verdict.winner}" for entry in _datasets(result, verdict)]
+    return [response for step in steps for response in result.rows(step) if not response.problem]
+
+
+def _judged(responses: Sequence[Response]) -> tuple[int, int]:
+    return sum(r.correct is not None for r in responses), sum(r.correct is True for r in responses)
+
+
+def _unscored(result: RunResult, verdict: Verdict) -> str:
+    """Which strategies lack scores, and the commonest reason for each."""
+    said = []
+    for name, count in verdict.unscored.items():
+        if count:
+            scores = [f"scores:{entry.name}/{name}/{verdict.metric}" for entry in _datasets(result, verdict)]
+            reasons = Counter(score.problem for step in scores for score in result.rows(step) if score.problem)
+            said.append(f"{name} lacks {count} ({reasons.most_common(1)[0][0]})")
+    return f"Not scored: {_listed(said)}." if said else ""
 
 
 def _listed(names: Sequence[str]) -> str:
@@ -101,32 +144,32 @@ def _listed(names: Sequence[str]) -> str:
 
 def _use_it(loaded: LoadedRecipe, winner: str) -> str:
     where = f"{loaded.workspace.runs.name}/{loaded.name}/responses.parquet"
-    text = f"Train on the rows of {where} with strategy == '{winner}'."
+    text = f"Train on the rows of {where} with strategy == '{winner}' and no problem: their columns input and text."
     if any(entry.sample for entry in loaded.recipe.datasets):
-        text += (
-            " To have them for the whole dataset, take 'sample' out of the recipe and run again: only the new examples are made."
-        )
+        text += " If the dataset has more examples, take 'sample' out of the recipe and run again: only the new ones are made."
     return text
 
 
-def _more_examples(result: RunResult, verdict: Verdict) -> str:
+def _more_examples(result: RunResult, verdict: Verdict) -> tuple[str, bool]:
+    """What to do about an undecided verdict, and whether the recipe is to be run again for it."""
     entries = _datasets(result, verdict)
     if any(entry.sample and result.count(f"examples:{entry.name}") >= entry.sample for entry in entries):
-        how = "raise 'sample' and run again. Only the new examples are computed."
+        how = "raise 'sample' (and add examples, if the dataset has no more) and run again. Only the new ones are computed."
     else:
         how = "add some to the dataset and run again. Only the new ones are computed."
     if not verdict.tied:
-        return f"Take at least {FEWEST_EXAMPLES} examples: {how}"
+        return f"Take at least {FEWEST_EXAMPLES} examples: {how}", True
     leaders = _listed([str(verdict.winner), *verdict.tied])
     if verdict.examples_needed is None:
-        return f"Choose between {leaders} by what they cost to make, or add examples: nothing here tells them apart."
+        return f"Choose between {leaders} by what they cost to make, or add examples: nothing here tells them apart.", False
     need = max(verdict.examples_needed, verdict.examples + 1, FEWEST_EXAMPLES)
-    if need > _TOO_MANY_MORE * verdict.examples:
+    if need > _TOO_MANY_MORE * verdict.examples and verdict.examples >= 2 * FEWEST_EXAMPLES:
         return (
             f"It would take about {need} examples to tell {leaders} apart, so the difference is small: "
-            "choose between them by what they cost to make."
+            "choose between them by what they cost to make.",
+            False,
         )
-    return f"About {need} examples would probably decide it: {how}"
+    return f"About {need} examples would probably decide it: {how}", True
 
 
 def _datasets(result: RunResult, verdict: Verdict) -> list[DatasetEntry]:

@@ -121,8 +121,11 @@ def _tables(result: RunResult) -> Mapping[str, bytes]:
     tokens = [
         ({"dataset": d, "strategy": s, "view": v}, result.rows(f"token-scores:{d}/{s}/{v}")) for d, s in pairs for v in views
     ]
+    inputs = {
+        d.name: {example.id: example.input for example in result.rows(f"examples:{d.name}")} for d in loaded.recipe.datasets
+    }
     return {
-        "responses.parquet": stack(RESPONSES, responses),
+        "responses.parquet": stack(RESPONSES, responses, lambda names, row: inputs[names["dataset"]][row.id]),
         "scores.parquet": stack(SCORES, scores),
         "token_scores.parquet": stack(TOKEN_SCORES, tokens),
     }
