@@ -126,14 +126,16 @@ class Caller:
             reused += len(indices)
             self.reused += len(indices)
             answers |= dict.fromkeys(indices, found)
-        tokens = sum(_cost(calls[by_key[key][0]]) for key in missing)
+        wanted = _Evaluated()
+        tokens = sum(wanted.count(call, _most_tokens(call)) for call in (calls[by_key[key][0]] for key in missing))
         self._events.calls_wanted(name, len(missing), reused, tokens)
+        done = _Evaluated()
         for key, answer in self._make(self._models.open(name), [(key, calls[by_key[key][0]]) for key in missing]):
             indices = by_key[key]
             self._keep(key, answer, [trail[index][0] for index in indices])
             self.made += 1
             self.reused += len(indices) - 1
-            self._events.call_made(_tokens_done(calls[indices[0]], answer))
+            self._events.call_made(done.count(calls[indices[0]], _tokens_of(answer)))
             answers |= dict.fromkeys(indices, answer)
         return answers
 
@@ -191,13 +193,24 @@ def _raise_unfit(problems: list[Problem]) -> None:
         raise InputError(problems)
 
 
-def _cost(call: Call) -> int:
-    """About how many tokens a call takes, an upper bound: the whole prompt and response."""
-    return len(call.prompt_ids) + (len(call.response_ids) if isinstance(call, ScoreCall) else call.sampling.max_tokens)
+class _Evaluated:
+    """Counts the tokens that a model evaluates: each prompt once, since its responses branch from it."""
+
+    def __init__(self) -> None:
+        self._prompts: set[tuple[int, ...]] = set()
+
+    def count(self, call: Call, response_tokens: int) -> int:
+        prompt = 0 if call.prompt_ids in self._prompts else len(call.prompt_ids)
+        self._prompts.add(call.prompt_ids)
+        return prompt + response_tokens
 
 
-def _tokens_done(call: Call, answer: Answer) -> int:
-    return len(call.prompt_ids) + (len(call.response_ids) if isinstance(call, ScoreCall) else getattr(answer, "n_tokens", 0))
+def _most_tokens(call: Call) -> int:
+    return len(call.response_ids) if isinstance(call, ScoreCall) else call.sampling.max_tokens
+
+
+def _tokens_of(answer: Answer) -> int:
+    return answer.n_tokens if isinstance(answer, Generation) else answer.response_tokens
 
 
 def _is_finite(scores: TokenScores) -> bool:

@@ -22,7 +22,6 @@ from respsel.errors import EXIT_BUG, EXIT_INTERRUPTED, RespselError
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from respsel.planner import Plan
     from respsel.runner import RunResult
     from respsel.store import Store
 
@@ -129,7 +128,11 @@ def plan(recipe: RecipePath, as_json: AsJson = False) -> None:
         counts = {state: made.count(state) for state in ("cached", "run", "waits")}
         print(json.dumps({"recipe": loaded.shown, **counts, "steps": [asdict(step) for step in made.steps]}, ensure_ascii=False))
     else:
-        _show_plan(_console(), made)
+        from respsel.text import plan_summary, plan_table
+
+        console = _console()
+        console.print(plan_table(made))
+        console.print(plan_summary(made))
 
 
 @app.command()
@@ -286,28 +289,11 @@ def _run_json(result: RunResult, page: Path) -> dict[str, Any]:
 
 def _show_result(console: Console, result: RunResult, page: Path) -> None:
     from rich.markup import escape
-    from rich.table import Table
 
-    from respsel.report.plots import number, percent, share
+    from respsel.text import verdict_table
 
     for verdict in result.verdicts:
-        table = Table(
-            title=f"{verdict.dataset}: {verdict.metric}, {verdict.examples} examples", title_justify="left", title_style="bold"
-        )
-        interval = f"{percent(verdict.confidence)} interval"
-        against = "times the leader" if verdict.scale == "log" else "minus the leader"
-        for name in ("strategy", "score", interval, "P(best)", against, ""):
-            table.add_column(name, justify="left" if name in ("strategy", "") else "right", no_wrap=name != "strategy")
-        for place, ranked in enumerate(verdict.ranking):
-            word = "leads" if place == 0 else "tied" if ranked.strategy in verdict.tied else "worse"
-            bounds = f"{number(ranked.low)} – {number(ranked.high)}"
-            apart = (
-                f"{number(ranked.difference)} ({number(ranked.difference_low)} – {number(ranked.difference_high)})"
-                if place
-                else "–"
-            )
-            table.add_row(ranked.strategy, number(ranked.score), bounds, share(ranked.p_best), apart, word)
-        console.print(table)
+        console.print(verdict_table(verdict))
     # From the report, so that a cached run reads no table for it.
     answers = json.loads((page.parent / "report.json").read_bytes())["headline"]
     colour = "green" if answers["decided"] else "yellow"
@@ -319,28 +305,6 @@ def _show_result(console: Console, result: RunResult, page: Path) -> None:
         f"\n{result.steps_run} of {result.steps_total} steps run, {result.calls_made} calls made, {result.calls_reused} reused.\n"
         f"Report: {escape(_shown(page))}"
     )
-
-
-def _show_plan(console: Console, made: Plan) -> None:
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False)
-    for name in ("step", "state", "calls", "tokens", "why"):
-        table.add_column(
-            name, justify="right" if name in ("calls", "tokens") else "left", overflow="fold", no_wrap=name == "step"
-        )
-    words = {"cached": "[green]cached[/]", "run": "[yellow]to run[/]", "waits": "[dim]waits[/]"}
-    for step in made.steps:
-        calls = str(step.calls) if step.calls == step.calls_at_most else f"{step.calls}–{step.calls_at_most}"
-        calls = calls if step.calls_at_most else ""
-        tokens = f"~{step.tokens:,}" if step.tokens else ""
-        table.add_row(step.name, words[step.state], calls, tokens, step.reason)
-    console.print(table)
-    now = sum(step.calls for step in made.steps if step.state == "run")
-    later = sum(step.calls_at_most for step in made.steps) - now
-    more = f", and at most {later} more after them; what is stored is not asked again" if later else ""
-    waits = f", {made.count('waits')} wait for them" if made.count("waits") else ""
-    console.print(f"\n{made.count('cached')} steps cached, {made.count('run')} to run{waits}: {now} calls for certain{more}.")
 
 
 def _shown(path: Path) -> str:

@@ -1,14 +1,20 @@
-"""What commands say, as lines of plain text. Prints nothing itself."""
+"""What commands say, as lines of text and tables. Prints nothing itself."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from respsel.diff import RunDiff
 from respsel.explain import Explanation, InputChange
-from respsel.report.plots import number
+from respsel.planner import Plan
+from respsel.report.plots import number, percent, share
+from respsel.selection import Verdict
 from respsel.upkeep import Garbage, StoredStep, Usage
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 
 def explanation_lines(explanations: Sequence[Explanation]) -> Iterator[str]:
@@ -44,6 +50,49 @@ def diff_lines(found: RunDiff) -> Iterator[str]:
         same = verdict.before == verdict.after
         yield f"verdict {verdict.dataset}: {verdict.after}" + (", unchanged" if same else f"; was {verdict.before}")
     yield from (f"no longer in the store: {name}" for name in found.not_stored)
+
+
+def verdict_table(verdict: Verdict) -> Table:
+    """The ranking: score, interval, P(best), and how far each is from the leader."""
+    from rich.table import Table
+
+    title = f"{verdict.dataset}: {verdict.metric}, {verdict.examples} examples"
+    table = Table(title=title, title_justify="left", title_style="bold")
+    against = "times the leader" if verdict.scale == "log" else "minus the leader"
+    for name in ("strategy", "score", f"{percent(verdict.confidence)} interval", "P(best)", against, ""):
+        table.add_column(name, justify="left" if name in ("strategy", "") else "right", no_wrap=name != "strategy")
+    for place, ranked in enumerate(verdict.ranking):
+        word = "leads" if place == 0 else "tied" if ranked.strategy in verdict.tied else "worse"
+        span = f"{number(ranked.difference)} ({number(ranked.difference_low)} – {number(ranked.difference_high)})"
+        interval = f"{number(ranked.low)} – {number(ranked.high)}"
+        table.add_row(ranked.strategy, number(ranked.score), interval, share(ranked.p_best), span if place else "–", word)
+    return table
+
+
+def plan_table(made: Plan) -> Table:
+    """One step a row: state, calls, tokens, reason."""
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    for name in ("step", "state", "calls", "tokens", "why"):
+        table.add_column(
+            name, justify="right" if name in ("calls", "tokens") else "left", overflow="fold", no_wrap=name == "step"
+        )
+    words = {"cached": "[green]cached[/]", "run": "[yellow]to run[/]", "waits": "[dim]waits[/]"}
+    for step in made.steps:
+        calls = str(step.calls) if step.calls == step.calls_at_most else f"{step.calls}–{step.calls_at_most}"
+        tokens = f"~{step.tokens:,}" if step.tokens else ""
+        table.add_row(step.name, words[step.state], calls if step.calls_at_most else "", tokens, step.reason)
+    return table
+
+
+def plan_summary(made: Plan) -> str:
+    """The plan in one sentence."""
+    now = sum(step.calls for step in made.steps if step.state == "run")
+    later = sum(step.calls_at_most for step in made.steps) - now
+    more = f", and at most {later} more after them; what is stored is not asked again" if later else ""
+    waits = f", {made.count('waits')} wait for them" if made.count("waits") else ""
+    return f"\n{made.count('cached')} steps cached, {made.count('run')} to run{waits}: {now} calls for certain{more}."
 
 
 def usage_lines(usages: Sequence[Usage]) -> Iterator[str]:
