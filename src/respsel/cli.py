@@ -5,12 +5,12 @@ Heavy imports stand inside the commands: `respsel --help` imports neither polars
 
 from __future__ import annotations
 
-import functools
 import json
 import sys
 import traceback
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial, wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -30,6 +30,7 @@ app = typer.Typer(
     help="Find out which responses a language model should be fine-tuned on, before fine-tuning it.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,
     add_completion=False,
 )
 RecipePath = Annotated[Path, typer.Argument(metavar="RECIPE", help="The recipe, a TOML file.")]
@@ -44,7 +45,7 @@ def main() -> None:
 def reported(command: Callable[..., None]) -> Callable[..., None]:
     """Turn what a command raises into a message and the exit code of errors.py."""
 
-    @functools.wraps(command)
+    @wraps(command)
     def run(*args: Any, **options: Any) -> None:
         try:
             command(*args, **options)
@@ -92,11 +93,10 @@ def run(recipe: RecipePath, as_json: AsJson = False) -> None:
     from respsel.store import Store
     from respsel.upkeep import note_latest
 
-    log = _console(stderr=True)
     loaded = load_recipe(recipe)
     with Store(loaded.workspace.store) as store:
         graph = build_graph(loaded, store)
-        with OpenModels(graph.models, store.folder) as models, RunDisplay(log) as display:
+        with OpenModels(graph.models, store.folder) as models, RunDisplay(partial(_console, stderr=True)) as display:
             result = Runner(graph, store, models, display).run()
             finished_at = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
             page = write_report(result, finished_at)
@@ -142,7 +142,10 @@ def explain(
     step: Annotated[str | None, typer.Argument(metavar="[STEP]", help="A step's name, or how it begins. Default: all.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Say why a step is cached or would run: what changed against its last run, old and new. Opens no model."""
+    """Say why steps are cached or would run.
+
+    Shows what changed against each step's last run, old and new, and for how many examples. Opens no model.
+    """
     from dataclasses import asdict
 
     from respsel.explain import explain as explain_steps
@@ -168,7 +171,10 @@ def diff(
     run_b: Annotated[Path | None, typer.Argument(metavar="[RUN_B]", help="The run to compare it with.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Compare two recorded runs: recipe, responses, scores and verdicts."""
+    """Compare two recorded runs.
+
+    Shows what changed in the recipe, the responses, the scores (with paired intervals) and the verdicts.
+    """
     from dataclasses import asdict
 
     from respsel.diff import diff_runs
@@ -186,7 +192,7 @@ def diff(
         print("\n".join(diff_lines(found)))
 
 
-cache = typer.Typer(help="Look after the store: its size, its health, and what can be freed.", no_args_is_help=True)
+cache = typer.Typer(help="Look after the store.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(cache, name="cache")
 Folder = Annotated[Path, typer.Option("--workspace", help="A folder of the workspace. Default: here.")]
 

@@ -8,12 +8,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from types import TracebackType
-
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from typing import TYPE_CHECKING
 
 from respsel.graph import Step
 from respsel.store import Holder
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress, TaskID
 
 _LOG_EVERY_S = 10.0
 _STAGES = {
@@ -29,12 +31,10 @@ _STAGES = {
 class RunDisplay:
     """See runner.RunEvents; use it as a context manager."""
 
-    def __init__(self, console: Console, clock: Callable[[], float] = time.monotonic) -> None:
-        self._console, self._clock = console, clock
+    def __init__(self, make_console: Callable[[], Console], clock: Callable[[], float] = time.monotonic) -> None:
+        self._make_console, self._clock = make_console, clock
+        self._console: Console | None = None
         self._bar: Progress | None = None
-        if console.is_terminal:
-            columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[note]}"))
-            self._bar = Progress(*columns, TimeRemainingColumn(), console=console, transient=True)
         self._task: TaskID | None = None
         self._steps = self._steps_done = 0
         self._stage = ""
@@ -42,8 +42,6 @@ class RunDisplay:
         self._began = self._logged = clock()
 
     def __enter__(self) -> RunDisplay:
-        if self._bar:
-            self._bar.start()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
@@ -106,4 +104,17 @@ class RunDisplay:
         self._line(f"  waiting for {who}, which has been asking {model}{since}")
 
     def _line(self, text: str) -> None:
-        (self._bar.console if self._bar else self._console).print(text, highlight=False, markup=False)
+        console = self._bar.console if self._bar else self._open()
+        console.print(text, highlight=False, markup=False)
+
+    def _open(self) -> Console:
+        """Set the display up when it is first needed: a cached run shows nothing and loads nothing for it."""
+        if self._console is None:
+            self._console = self._make_console()
+            if self._console.is_terminal:
+                from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+                columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[note]}"))
+                self._bar = Progress(*columns, TimeRemainingColumn(), console=self._console, transient=True)
+                self._bar.start()
+        return self._console

@@ -6,14 +6,16 @@ example's fields and nothing else (Jinja2's immutable sandbox), and an unknown n
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
-from typing import Any
-
-from jinja2 import StrictUndefined, TemplateError, TemplateSyntaxError, meta
-from jinja2.sandbox import ImmutableSandboxedEnvironment
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 from respsel.errors import InputError, Problem, suggest
 from respsel.records import Example, Message
+
+if TYPE_CHECKING:
+    from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 # Raised when the same fields and template would give another text, or a view another prompt.
 VERSION = 1
@@ -26,7 +28,8 @@ _SELF_ALIGNED = (
     "{examples}"
     "now, according to the inference examples, please solve the problem. \n\n\n"
 )
-_ENVIRONMENT = ImmutableSandboxedEnvironment(undefined=StrictUndefined, keep_trailing_newline=True)
+# A template of nothing else needs no Jinja2 to be found well formed, which keeps cached runs quick.
+_PLAIN_FIELD = re.compile(r"\{\{\s*[A-Za-z_]\w*\s*\}\}")
 
 
 def plain_messages(question: str) -> tuple[Message, ...]:
@@ -48,8 +51,13 @@ def template_fields(example: Example) -> Mapping[str, Any]:
 
 def check_template(source: str, shown: str, where: str) -> list[Problem]:
     """Return what is wrong with a template's syntax."""
+    rest = _PLAIN_FIELD.sub("", source)
+    if not any(mark in rest for mark in ("{{", "{%", "{#")):
+        return []
+    from jinja2 import TemplateSyntaxError
+
     try:
-        _ENVIRONMENT.from_string(source)
+        _environment().from_string(source)
     except TemplateSyntaxError as error:
         return [Problem(shown, where, f"line {error.lineno} of the template: {error.message}", "Mend the template")]
     return []
@@ -57,21 +65,33 @@ def check_template(source: str, shown: str, where: str) -> list[Problem]:
 
 def template_names(source: str) -> set[str]:
     """The names that a template uses."""
-    return meta.find_undeclared_variables(_ENVIRONMENT.parse(source))
+    from jinja2 import meta
+
+    return meta.find_undeclared_variables(_environment().parse(source))
 
 
 def render(source: str, example: Example, shown: str, where: str) -> str:
     """Fill a template with an example's fields. Raises InputError naming the template and the example."""
+    from jinja2 import TemplateError
+
     fields = template_fields(example)
-    unknown = template_names(source) - set(fields) - set(_ENVIRONMENT.globals)
+    unknown = template_names(source) - set(fields) - set(_environment().globals)
     if unknown:
         name = min(unknown)
         raise InputError(Problem(shown, where, f"'{name}' is no field of example '{example.id}'", suggest(name, fields)))
     try:
-        text = _ENVIRONMENT.from_string(source).render(fields)
+        text = _environment().from_string(source).render(fields)
     except (TemplateError, TypeError, ValueError, ArithmeticError, LookupError, AttributeError) as error:
         what = f"the template failed on example '{example.id}': {error}"
         raise InputError(Problem(shown, where, what, "Mend the template")) from error
     if not text.strip():
         raise InputError(Problem(shown, where, f"the template gives no text for example '{example.id}'", "Mend the template"))
     return text
+
+
+@cache
+def _environment() -> ImmutableSandboxedEnvironment:
+    from jinja2 import StrictUndefined
+    from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+    return ImmutableSandboxedEnvironment(undefined=StrictUndefined, keep_trailing_newline=True)

@@ -11,8 +11,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from typing import TYPE_CHECKING
 
 import respsel
 from respsel.errors import Problem, RunError
@@ -21,6 +20,9 @@ from respsel.report.content import VERSION, Report, build_report
 from respsel.report.plots import number, percent, ranking_plot, share
 from respsel.runner import RunResult
 from respsel.tables import RESPONSES, SCORES, TOKEN_SCORES, stack
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 MANIFEST = "manifest.json"
 
@@ -82,6 +84,8 @@ def _replace(path: Path, data: bytes) -> None:
 
 
 def _environment(autoescape: bool) -> Environment:
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
     env = Environment(
         loader=PackageLoader("respsel.report"),
         autoescape=autoescape,
