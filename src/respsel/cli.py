@@ -107,7 +107,7 @@ def run(recipe: RecipePath, as_json: AsJson = False) -> None:
     if as_json:
         print(json.dumps(_run_json(result, page), ensure_ascii=False))
     else:
-        _show_result(_console(), result, page)
+        _show_result(result, page)
 
 
 @app.command()
@@ -293,24 +293,20 @@ def _run_json(result: RunResult, page: Path) -> dict[str, Any]:
     }
 
 
-def _show_result(console: Console, result: RunResult, page: Path) -> None:
-    from rich.markup import escape
-
-    from respsel.text import verdict_table
+def _show_result(result: RunResult, page: Path) -> None:
+    from respsel.text import verdict_lines
 
     for verdict in result.verdicts:
-        console.print(verdict_table(verdict))
+        print("\n".join(verdict_lines(verdict)) + "\n")
     # From the report, so that a cached run reads no table for it.
     answers = json.loads((page.parent / "report.json").read_bytes())["headline"]
-    colour = "green" if answers["decided"] else "yellow"
-    console.print(f"\n[bold {colour}]{escape(answers['which'])}[/]\n{escape(answers['how_sure'])}")
+    typer.secho(answers["which"], bold=True, fg="green" if answers["decided"] else "yellow")
+    print(answers["how_sure"])
     for caution in answers["cautions"]:
-        console.print(f"[bold yellow]Caution:[/] {escape(caution)}")
-    console.print(f"[bold]Next:[/] {escape(answers['next_step'])}")
-    console.print(
-        f"\n{result.steps_run} of {result.steps_total} steps run, {result.calls_made} calls made, {result.calls_reused} reused.\n"
-        f"Report: {escape(_shown(page))}"
-    )
+        print(f"{typer.style('Caution:', bold=True, fg='yellow') if sys.stdout.isatty() else 'Caution:'} {caution}")
+    print(f"Next: {answers['next_step']}\n")
+    print(f"{result.steps_run} of {result.steps_total} steps run, {result.calls_made} calls made, {result.calls_reused} reused.")
+    print(f"Report: {_shown(page)}")
 
 
 def _shown(path: Path) -> str:

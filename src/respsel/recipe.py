@@ -24,7 +24,7 @@ PreparedType = Literal["bf16", "f16", "f32", "q8_0", "q4_0"]
 
 
 class _Entry(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True, defer_build=True)
 
 
 class SamplingEntry(_Entry):
@@ -181,7 +181,7 @@ class OwnOutputsEntry(_Entry):
 class MetricEntry(BaseModel):
     """A metric by name; its other keys are its parameters."""
 
-    model_config = ConfigDict(extra="allow", frozen=True)
+    model_config = ConfigDict(extra="allow", frozen=True, defer_build=True)
     name: str
     label: Name | None = Field(None, description="Its name in this recipe, if one metric is used twice.")
 

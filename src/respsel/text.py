@@ -6,15 +6,16 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from respsel.diff import RunDiff
-from respsel.explain import Explanation, InputChange
-from respsel.planner import Plan
 from respsel.report.plots import number, percent, share
-from respsel.selection import Verdict
-from respsel.upkeep import Garbage, StoredStep, Usage
 
 if TYPE_CHECKING:
     from rich.table import Table
+
+    from respsel.diff import RunDiff
+    from respsel.explain import Explanation, InputChange
+    from respsel.planner import Plan
+    from respsel.selection import Verdict
+    from respsel.upkeep import Garbage, StoredStep, Usage
 
 
 def explanation_lines(explanations: Sequence[Explanation]) -> Iterator[str]:
@@ -52,21 +53,20 @@ def diff_lines(found: RunDiff) -> Iterator[str]:
     yield from (f"no longer in the store: {name}" for name in found.not_stored)
 
 
-def verdict_table(verdict: Verdict) -> Table:
+def verdict_lines(verdict: Verdict) -> Iterator[str]:
     """The ranking: score, interval, P(best), and how far each is from the leader."""
-    from rich.table import Table
-
-    title = f"{verdict.dataset}: {verdict.metric}, {verdict.examples} examples"
-    table = Table(title=title, title_justify="left", title_style="bold")
     against = "times the leader" if verdict.scale == "log" else "minus the leader"
-    for name in ("strategy", "score", f"{percent(verdict.confidence)} interval", "P(best)", against, ""):
-        table.add_column(name, justify="left" if name in ("strategy", "") else "right", no_wrap=name != "strategy")
+    rows = [("", "score", f"{percent(verdict.confidence)} interval", "P(best)", against, "")]
     for place, ranked in enumerate(verdict.ranking):
         word = "leads" if place == 0 else "tied" if ranked.strategy in verdict.tied else "worse"
         span = f"{number(ranked.difference)} ({number(ranked.difference_low)} – {number(ranked.difference_high)})"
         interval = f"{number(ranked.low)} – {number(ranked.high)}"
-        table.add_row(ranked.strategy, number(ranked.score), interval, share(ranked.p_best), span if place else "–", word)
-    return table
+        rows.append((ranked.strategy, number(ranked.score), interval, share(ranked.p_best), span if place else "–", word))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    yield f"{verdict.dataset}: {verdict.metric}, {verdict.examples} examples"
+    for name, *numbers, word in rows:
+        cells = [cell.rjust(width) for cell, width in zip(numbers, widths[1:], strict=False)]
+        yield "   ".join([f"  {name.ljust(widths[0])}", *cells, word]).rstrip()
 
 
 def plan_table(made: Plan) -> Table:

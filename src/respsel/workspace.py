@@ -22,7 +22,7 @@ FILE_NAME = "respsel.toml"
 class WorkspaceEntry(BaseModel):
     """What may stand in respsel.toml."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
     store: str = Field("cache", description="Folder of the store, relative to this file.")
     runs: str = Field("runs", description="Folder of the reports, relative to this file.")
     models: Mapping[Name, ModelEntry] = Field(default_factory=dict)

@@ -23,7 +23,7 @@ from respsel.shape import check_shape
 class Parameters(BaseModel):
     """A metric's parameters; one without any uses this class itself."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,6 @@ from respsel.report.headline import Headline, headline
 from respsel.runner import RunResult
 from respsel.selection import Verdict
 
-VERSION = 1
 _SAMPLE_EXAMPLES = 4
 _ENGINES = ("llama-cpp-python", "torch", "transformers")
 

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import math
 from html import escape
+from typing import TYPE_CHECKING
 
-from respsel.selection import Verdict
+if TYPE_CHECKING:
+    from respsel.selection import Verdict
 
 _WIDTH, _ROW, _LEFT, _RIGHT, _TOP = 720, 30, 190, 70, 8
 

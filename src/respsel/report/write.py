@@ -16,14 +16,16 @@ from typing import TYPE_CHECKING
 import respsel
 from respsel.errors import Problem, RunError
 from respsel.hashing import canonical_json, digest
-from respsel.report.content import VERSION, Report, build_report
-from respsel.report.plots import number, percent, ranking_plot, share
 from respsel.runner import RunResult
 from respsel.tables import RESPONSES, SCORES, TOKEN_SCORES, stack
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
+    from respsel.report.content import Report
+
+# Raised when the same results would give another report.
+VERSION = 1
 MANIFEST = "manifest.json"
 
 
@@ -36,6 +38,8 @@ def write_report(result: RunResult, finished_at: str) -> Path:
     folder = loaded.workspace.runs / loaded.name
     key = _key(result)
     if not is_written(folder, key):
+        from respsel.report.content import build_report
+
         report = build_report(result, finished_at)
         files: dict[str, bytes] = {
             "report.json": json.dumps(asdict(report), indent=1, ensure_ascii=False).encode(),
@@ -85,6 +89,8 @@ def _replace(path: Path, data: bytes) -> None:
 
 def _environment(autoescape: bool) -> Environment:
     from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    from respsel.report.plots import number, percent, ranking_plot, share
 
     env = Environment(
         loader=PackageLoader("respsel.report"),
