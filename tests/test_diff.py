@@ -46,6 +46,32 @@ def test_strategies_that_come_and_go_are_named(bench: Bench) -> None:
     assert "responses:sums/teacher" in found["only_before"]
     assert "responses:sums/tutor" in found["only_after"]
     assert found["responses"] == []
+    assert found["not_stored"] == []
+
+
+def test_runs_given_by_folder_find_their_store(bench: Bench) -> None:
+    """Without a respsel.toml too, two folders are compared with the store that they were made with."""
+    bench.run()
+    bench.edit("Solve:", "Solve this:")
+    bench.run()
+    folders = sorted(
+        (path.parent for path in (bench.folder / "runs/a").glob("*/run.json")), key=lambda path: path.stat().st_mtime
+    )
+    found = bench.respsel("diff", *map(str, folders), "--json").json
+    assert found["responses"][0]["counts"]["changed"] == 6
+    assert not (folders[0] / "cache").exists()
+
+
+def test_a_damaged_record_is_told(bench: Bench) -> None:
+    """A run.json that is no record is exit code 2, not a crash."""
+    bench.run()
+    bench.edit("Solve:", "Solve this:")
+    bench.run()
+    for text in ('{"steps": []}', "{}", "no json"):
+        next((bench.folder / "runs/a").glob("*/run.json")).write_text(text)
+        done = bench.respsel("diff", "a.toml")
+        assert done.code == 2
+        assert "is no recorded run" in done.err
 
 
 def test_runs_are_never_needed(bench: Bench) -> None:

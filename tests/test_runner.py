@@ -228,6 +228,17 @@ def test_people_read_the_verdict_and_programs_json(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("command", ["run", "plan"])
+def test_recipes_of_one_name_in_two_folders_have_reports_of_their_own(bench: Bench, command: str) -> None:
+    """x/a.toml does not write over the report of a.toml."""
+    bench.write("respsel.toml", "")
+    bench.write("x/a.toml", bench.recipe.read_text().replace('path = "sums', 'path = "../sums'))
+    assert bench.respsel(command, "x/a.toml").code == bench.respsel(command, "a.toml").code == 0
+    if command == "run":
+        assert (bench.folder / "runs/a/report.html").exists()
+        assert (bench.folder / "runs/x/a/report.html").exists()
+
+
+@pytest.mark.parametrize("command", ["run", "plan"])
 def test_a_missing_recipe_is_told(bench: Bench, command: str) -> None:
     """A path that is not there is exit code 2 and no traceback."""
     done = bench.respsel(command, "nowhere.toml")

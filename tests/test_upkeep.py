@@ -6,6 +6,7 @@ import shutil
 import sqlite3
 
 from tests.conftest import Bench
+from tests.promises.test_interruption import start
 
 
 def test_verify_finds_every_bad_record_and_exits_4(bench: Bench) -> None:
@@ -70,6 +71,65 @@ def test_gc_without_any_finished_run_frees_nothing(bench: Bench) -> None:
     assert "Freed 0 B: no record." in bench.respsel("cache", "gc", "--yes").out
     bench.edit('\nif_wrong = "fail"', "")
     assert bench.run()["calls_reused"] >= 18
+
+
+def test_gc_keeps_what_a_killed_run_has_made(bench: Bench) -> None:
+    """A run of one recipe that was killed, then a finished one of another: the killed run's calls are kept."""
+    shutil.copy(bench.recipe, bench.folder / "b.toml")
+    bench.edit("Solve:", "Other:")
+    killed = start(bench, "if count == 15: os.kill(os.getpid(), signal.SIGKILL)")
+    killed.communicate(timeout=60)
+    assert bench.respsel("run", "b.toml").code == 0
+    assert bench.respsel("cache", "gc", "--yes").code == 0
+    done = bench.run()
+    # Its six responses are there still; own outputs and the human's scores it shares with b.toml.
+    assert (done["calls_reused"], done["calls_made"]) == (6, 12)
+
+
+def test_gc_after_moving_the_workspace_frees_nothing_that_is_needed(bench: Bench) -> None:
+    """Recipes are known by their place in the workspace, so a moved folder keeps all, and its history."""
+    bench.run()
+    there = Bench(bench.folder.with_name("moved"))
+    shutil.copytree(bench.folder, there.folder)
+    shutil.rmtree(bench.folder)
+    assert "Would free 0 B" in there.respsel("cache", "gc").out
+    there.edit("Solve:", "Solve this:")
+    assert "prompt changed" in there.respsel("explain", "a.toml").out
+
+
+def test_gc_refuses_after_damage(bench: Bench) -> None:
+    """Where a note or step is damaged it is not known what is needed, so nothing is freed."""
+    bench.run()
+    for kind in ("run", "step"):
+        with sqlite3.connect(bench.folder / "cache/cache.db") as db:
+            db.execute(f"UPDATE Cache SET value = zeroblob(99) WHERE key LIKE '{kind}/%'")
+        db.close()
+        done = bench.respsel("cache", "gc", "--yes")
+        assert done.code == 4
+        assert "it is not known what is needed" in done.err
+    assert bench.run()["calls_made"] == 0
+
+
+def test_verify_finds_what_diskcache_hides(bench: Bench) -> None:
+    """A record that is listed but cannot be read, or holds no bytes, is bad too."""
+    bench.run()
+    with sqlite3.connect(bench.folder / "cache/cache.db") as db:
+        first, second = (key for (key,) in db.execute("SELECT key FROM Cache WHERE key LIKE 'call/%' LIMIT 2"))
+        db.execute("UPDATE Cache SET expire_time = 1 WHERE key = ?", (first,))
+        db.execute("UPDATE Cache SET value = 'text' WHERE key = ?", (second,))
+    db.close()
+    done = bench.respsel("cache", "verify")
+    assert done.code == 4
+    assert "2 bad" in done.out
+
+
+def test_commands_without_a_store_say_so(bench: Bench) -> None:
+    """Where there is no store, none is made."""
+    for command in ("size", "ls", "verify", "gc"):
+        done = bench.respsel("cache", command)
+        assert done.code == 2
+        assert "there is no store" in done.err
+    assert not (bench.folder / "cache").exists()
 
 
 def test_size_and_ls(bench: Bench) -> None:

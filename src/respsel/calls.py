@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from respsel.backends.base import GenerateCall, Generation, Model, ScoreCall
 from respsel.errors import InputError, Problem, RunError
 from respsel.records import TokenScores
-from respsel.requests import Answer, Call, GenerateRequest, Request, Scored, call_key, find_call, request_key, to_call
+from respsel.requests import NOT_FINITE, Answer, Call, GenerateRequest, Request, Scored, call_key, find_call, request_key, to_call
 from respsel.store import Holder, Store
 
 if TYPE_CHECKING:
@@ -152,7 +152,7 @@ class Caller:
             if _is_finite(scores):
                 yield key, Scored(len(call.prompt_ids), len(call.response_ids), scores)
             else:
-                yield key, Scored(len(call.prompt_ids), len(call.response_ids), None, "a score is not a finite number")
+                yield key, Scored(len(call.prompt_ids), len(call.response_ids), None, NOT_FINITE)
 
     def _keep(self, key: str, answer: Answer, requests: Sequence[str]) -> None:
         usable = answer.text if isinstance(answer, Generation) else answer.scores is not None

@@ -8,7 +8,8 @@ from __future__ import annotations
 import json
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial, wraps
 from pathlib import Path
@@ -91,13 +92,15 @@ def run(recipe: RecipePath, as_json: AsJson = False) -> None:
     from respsel.runner import Runner
     from respsel.runs import record_run
     from respsel.store import Store
-    from respsel.upkeep import note_latest
+    from respsel.upkeep import note_begun, note_latest
 
     loaded = load_recipe(recipe)
     with Store(loaded.workspace.store) as store:
         graph = build_graph(loaded, store)
         with OpenModels(graph.models, store.folder) as models, RunDisplay(partial(_console, stderr=True)) as display:
-            result = Runner(graph, store, models, display).run()
+            runner = Runner(graph, store, models, display)
+            runner.before_work = partial(note_begun, store, loaded)
+            result = runner.run()
             finished_at = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
             page = write_report(result, finished_at)
             record_run(result, page, finished_at)
@@ -181,8 +184,8 @@ def diff(
     from respsel.runs import choose_runs
     from respsel.store import Store
 
-    workspace, old, new = choose_runs(run_a, run_b)
-    with Store(workspace.store) as store:
+    old, new = choose_runs(run_a, run_b)
+    with Store(new.store) as store:
         found = diff_runs(store, old, new)
     if as_json:
         print(json.dumps(asdict(found), ensure_ascii=False))
@@ -204,7 +207,7 @@ def size(folder: Folder = Path()) -> None:
     from respsel.text import usage_lines
     from respsel.upkeep import measure
 
-    with _store_of(folder) as store:
+    with _store_of(folder) as (store, _):
         print("\n".join(usage_lines(measure(store))))
 
 
@@ -215,8 +218,8 @@ def ls(folder: Folder = Path()) -> None:
     from respsel.text import step_lines
     from respsel.upkeep import list_steps
 
-    with _store_of(folder) as store:
-        print("\n".join(step_lines(list_steps(store))))
+    with _store_of(folder) as (store, root):
+        print("\n".join(step_lines(list_steps(store, root))))
 
 
 @cache.command()
@@ -226,7 +229,7 @@ def verify(folder: Folder = Path()) -> None:
     from respsel.errors import StoreError
     from respsel.upkeep import verify as verify_store
 
-    with _store_of(folder) as store:
+    with _store_of(folder) as (store, _):
         count, problems = verify_store(store)
     print(f"{count} records read, {len(problems)} bad.")
     if problems:
@@ -242,8 +245,8 @@ def gc(
     from respsel.text import garbage_lines
     from respsel.upkeep import collect, find_garbage
 
-    with _store_of(folder) as store:
-        garbage = find_garbage(store)
+    with _store_of(folder) as (store, root):
+        garbage = find_garbage(store, root)
         if yes:
             collect(store, garbage)
     print("\n".join(garbage_lines(garbage, freed=yes)))
@@ -258,11 +261,18 @@ def schema() -> None:
     print(json.dumps(Recipe.model_json_schema(by_alias=True), indent=2))
 
 
-def _store_of(folder: Path) -> Store:
+@contextmanager
+def _store_of(folder: Path) -> Iterator[tuple[Store, Path]]:
+    """The store of the workspace that a folder is in, and the workspace's root."""
+    from respsel.errors import InputError, Problem
     from respsel.store import Store
     from respsel.workspace import find_workspace
 
-    return Store(find_workspace(folder).store)
+    workspace = find_workspace(folder)
+    if not (workspace.store / "cache.db").is_file():
+        raise InputError(Problem(str(workspace.store), "", "there is no store", "Give the workspace's folder with --workspace"))
+    with Store(workspace.store) as store:
+        yield store, workspace.root
 
 
 def _console(stderr: bool = False) -> Console:

@@ -12,6 +12,7 @@ from typing import Any
 
 import tomli
 
+from respsel.errors import InputError, Problem
 from respsel.explain import Change, InputChange, changes_between, compare_rows
 from respsel.metrics.base import all_metrics
 from respsel.runs import RunRecord
@@ -74,7 +75,7 @@ def diff_runs(store: Store, old: RunRecord, new: RunRecord, confidence: float = 
     return RunDiff(
         before=old.folder.name,
         after=new.folder.name,
-        recipe=tuple(changes_between(tomli.loads(old.text.replace("\r\n", "\n")), tomli.loads(new.text.replace("\r\n", "\n")))),
+        recipe=tuple(changes_between(_recipe(old), _recipe(new))),
         only_before=tuple(name for name in old.steps if name not in new.steps and name.startswith(kinds)),
         only_after=tuple(name for name in new.steps if name not in old.steps and name.startswith(kinds)),
         responses=tuple(item for item in responses if item is not None),
@@ -82,6 +83,13 @@ def diff_runs(store: Store, old: RunRecord, new: RunRecord, confidence: float = 
         verdicts=_verdicts(old, new),
         not_stored=tuple(missing),
     )
+
+
+def _recipe(run: RunRecord) -> Any:
+    try:
+        return tomli.loads(run.text.replace("\r\n", "\n"))
+    except tomli.TOMLDecodeError as error:
+        raise InputError(Problem(str(run.folder), "", f"its recipe is not TOML: {error}", "Run the recipe again")) from error
 
 
 def _rows(store: Store, table: Table[Any], old: RunRecord, new: RunRecord, name: str, missing: list[str]) -> Sequence[list[Any]]:

@@ -85,12 +85,13 @@ def changes_between(old: Any, new: Any) -> list[Change]:
 
 def _explain(graph: Graph, step: Step, planned: PlannedStep, ledger: Ledger, store: Store) -> Explanation:
     last = store.load_last(graph.loaded.key, step.name)
-    if planned.state != "run" or last is None:
+    if planned.state == "cached" or last is None:
         return Explanation(planned, (), ())
     changes = [Change(_place(step, change.where), change.old, change.new) for change in changes_between(last.fields, step.fields)]
     if last.version != step.version:
         changes.append(Change(f"respsel's operation '{step.op}'", f"version {last.version}", f"version {step.version}"))
-    return Explanation(planned, tuple(changes), tuple(_input_changes(graph, step, last, ledger, store)))
+    inputs = _input_changes(graph, step, last, ledger, store) if planned.state == "run" else ()
+    return Explanation(planned, tuple(changes), tuple(inputs))
 
 
 def _input_changes(graph: Graph, step: Step, last: StepRecord, ledger: Ledger, store: Store) -> Iterator[InputChange]:

@@ -9,10 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 from respsel import answers, datasets, metrics, own_outputs, prompts, requests, selection, strategies, token_scores
 from respsel.backends.registry import KnownModel, identify
+from respsel.errors import Problem, RunError
 from respsel.hashing import DigestMemo, canonical_json, digest, file_digest
 from respsel.loading import LoadedRecipe
 from respsel.metrics.base import ChosenMetric, Evidence, View
@@ -32,7 +35,7 @@ from respsel.selection import VERDICTS, Rule
 from respsel.strategies.base import Operation, Place
 from respsel.strategies.column import column_responses
 from respsel.strategies.file import file_responses
-from respsel.strategies.model import model_responses
+from respsel.strategies.model import EMPTY, model_responses
 from respsel.tables import EXAMPLES, OWN_OUTPUTS, RESPONSES, SCORES, TOKEN_SCORES, Document, Table
 from respsel.token_scores import score_responses
 
@@ -59,6 +62,7 @@ class Step:
     fields: the parameters in its key. inputs: names of the steps whose outputs it takes, in order.
     make: from the inputs' rows to its own, or to a generator that asks models on the way.
     calls_per_example: (fewest, most) model calls that it takes for an example; (0, 0): it asks no model.
+    failed: the `problem` of a row whose own call failed; with such a row the step is not recorded as done.
     """
 
     name: str
@@ -69,6 +73,7 @@ class Step:
     table: Table[Any] | Document[Any]
     make: Callable[[Sequence[Rows]], Rows | Operation]
     calls_per_example: tuple[int, int] = (0, 0)
+    failed: str = ""
 
     def key(self, input_digests: Sequence[str]) -> str:
         """The step's key, given the digests of its inputs' content."""
@@ -142,8 +147,9 @@ class _Builder:
         table: Any,
         make: Any,
         calls: tuple[int, int] = (0, 0),
+        failed: str = "",
     ) -> Step:
-        return Step(name, op, _VERSIONS[op], fields, tuple(inputs), table, make, calls)
+        return Step(name, op, _VERSIONS[op], fields, tuple(inputs), table, make, calls, failed)
 
     def _examples(self, dataset: DatasetEntry) -> Step:
         path, shown = self._loaded.resolve(dataset.path), self._loaded.show(dataset.path)
@@ -153,7 +159,12 @@ class _Builder:
             **{column: getattr(dataset, column) for column in ("id", "input", "reference", "label", "sample", "seed")},
         }
         return self._step(
-            f"examples:{dataset.name}", "examples", fields, (), EXAMPLES, lambda _: datasets.load_examples(dataset, path, shown)
+            f"examples:{dataset.name}",
+            "examples",
+            fields,
+            (),
+            EXAMPLES,
+            lambda _: _reading(path, shown, fields["file"], partial(datasets.load_examples, dataset, path, shown)),
         )
 
     def _responses(self, dataset: DatasetEntry, strategy: StrategyEntry) -> Step:
@@ -170,7 +181,12 @@ class _Builder:
             path, shown = self._loaded.resolve(strategy.path, dataset.name), self._loaded.show(strategy.path, dataset.name)
             fields |= {"file": file_digest(path, self._memo), "id": strategy.id, "response": strategy.response}
             return self._step(
-                name, "responses", fields, inputs, RESPONSES, lambda rows: file_responses(strategy, path, shown, rows[0], check)
+                name,
+                "responses",
+                fields,
+                inputs,
+                RESPONSES,
+                lambda rows: _reading(path, shown, fields["file"], lambda: file_responses(strategy, path, shown, rows[0], check)),
             )
         sampling, seed = merge_sampling(strategy.sampling, self._loaded.models[strategy.model].entry.sampling)
         fields |= {
@@ -185,7 +201,7 @@ class _Builder:
         }
         place = Place(self._loaded.shown, where)
         make = lambda rows: model_responses(strategy, sampling, seed, rows[0], check, place)
-        return self._step(name, "responses", fields, inputs, RESPONSES, make, (1, strategy.attempts))
+        return self._step(name, "responses", fields, inputs, RESPONSES, make, (1, strategy.attempts), EMPTY)
 
     def _own_outputs(self, dataset: DatasetEntry) -> Step:
         entry, check = self._recipe.own_outputs, dataset.check
@@ -200,7 +216,7 @@ class _Builder:
                 fields,
                 inputs,
                 OWN_OUTPUTS,
-                lambda rows: read_own_outputs(entry, path, shown, rows[0], check),
+                lambda rows: _reading(path, shown, fields["file"], lambda: read_own_outputs(entry, path, shown, rows[0], check)),
             )
         sampling, seed = merge_sampling(entry.sampling, self._loaded.models[self._target].entry.sampling)
         fields |= {
@@ -211,7 +227,7 @@ class _Builder:
             **_PROMPTS,
         }
         make = lambda rows: sample_own_outputs(entry, self._target, sampling, seed, rows[0], check)
-        return self._step(name, "own-outputs", fields, inputs, OWN_OUTPUTS, make, (entry.samples, entry.samples))
+        return self._step(name, "own-outputs", fields, inputs, OWN_OUTPUTS, make, (entry.samples, entry.samples), EMPTY)
 
     def _token_scores(self, dataset: DatasetEntry, strategy: StrategyEntry, view: View) -> Step:
         about = f"{strategy.name}, {view.name}"
@@ -225,7 +241,7 @@ class _Builder:
 
         fields = {"model": self._models[self._target].fields, "view": asdict(view), **_PROMPTS}
         name = f"token-scores:{dataset.name}/{strategy.name}/{view.name}"
-        return self._step(name, "token-scores", fields, inputs, TOKEN_SCORES, make, (1, 1))
+        return self._step(name, "token-scores", fields, inputs, TOKEN_SCORES, make, (1, 1), requests.NOT_FINITE)
 
     def _scores(self, dataset: DatasetEntry, strategy: StrategyEntry, metric: ChosenMetric) -> Step:
         inputs = [f"responses:{dataset.name}/{strategy.name}"]
@@ -257,6 +273,14 @@ class _Builder:
         fields = {"rule": asdict(rule), "dataset": name, "strategies": [[d, list(s)] for d, s in by_dataset]}
         inputs = [f"scores:{dataset}/{strategy}/{metric.label}" for dataset, strategy in pairs]
         return self._step(f"verdict:{name}", "verdict", fields, inputs, VERDICTS, make)
+
+
+def _reading(path: Path, shown: str, expected: str, load: Callable[[], Rows]) -> Rows:
+    """Load rows from a file. Raises RunError if it is not the file that was digested for the step's key."""
+    rows = load()
+    if file_digest(path, None) != expected:
+        raise RunError(Problem(shown, "", "changed while it was read", "Run again"))
+    return rows
 
 
 def _check_fields(check: AnswerEntry | None) -> Mapping[str, Any] | None:

@@ -66,13 +66,14 @@ class FileStat:
 
     size: int
     mtime_ns: int
+    ctime_ns: int
     inode: int
 
     @classmethod
     def of(cls, path: Path) -> FileStat:
         """Raises OSError if the file is not there."""
         info = os.stat(path)
-        return cls(info.st_size, info.st_mtime_ns, info.st_ino)
+        return cls(info.st_size, info.st_mtime_ns, info.st_ctime_ns, info.st_ino)
 
 
 class DigestMemo(Protocol):
@@ -99,7 +100,7 @@ def file_digest(path: Path, memo: DigestMemo | None, now: Callable[[], float] = 
     value = state.hexdigest()
     # Hazard: a file written again within the clock's resolution keeps its stat (git's "racy" problem),
     # so a file that is this young, or changed while it was read, is not remembered.
-    settled = FileStat.of(path) == stat and now() - stat.mtime_ns / 1e9 > _RACY_SECONDS
+    settled = FileStat.of(path) == stat and now() - max(stat.mtime_ns, stat.ctime_ns) / 1e9 > _RACY_SECONDS
     if memo is not None and settled:
         memo.save_file_digest(where, stat, value)
     return value

@@ -5,6 +5,7 @@ Invariant: every problem that can be seen without reading data or weights is rep
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,14 +32,19 @@ class LoadedRecipe:
     metrics: Sequence[ChosenMetric]
 
     @property
+    def place(self) -> str:
+        """The recipe's path within the workspace, so that it is the same recipe when the folder is moved."""
+        return Path(os.path.relpath(self.path, self.workspace.root)).as_posix()
+
+    @property
     def name(self) -> str:
-        """The file's name without its suffix; runs are kept under it."""
-        return self.path.stem
+        """What runs are kept under: the file's name; with its folder, if that is not `recipes` or the root."""
+        return run_name(self.place)
 
     @property
     def key(self) -> str:
         """Tells this recipe from others in the store, for "what changed since the last run"."""
-        return digest("recipe", str(self.path))
+        return digest("recipe", self.place)
 
     def resolve(self, path: str, dataset: str = "") -> Path:
         """A path in the recipe, relative to the recipe's folder."""
@@ -49,6 +55,12 @@ class LoadedRecipe:
         target = self.resolve(path, dataset).resolve()
         here = Path.cwd()
         return str(target.relative_to(here)) if target.is_relative_to(here) else str(target)
+
+
+def run_name(place: str) -> str:
+    """The folder under `runs/` of the recipe at a place in the workspace."""
+    name = place.removesuffix(".toml").removeprefix("recipes/")
+    return name.replace("../", "").lstrip("/")
 
 
 def load_recipe(path: Path) -> LoadedRecipe:

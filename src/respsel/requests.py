@@ -20,6 +20,8 @@ from respsel.store import Store
 
 # Raised when the same messages would become other token ids.
 RENDERING_VERSION = 1
+# The problem of a response whose scores hold NaN or infinity.
+NOT_FINITE = "a score is not a finite number"
 
 
 @dataclass(frozen=True)

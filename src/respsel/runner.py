@@ -7,7 +7,8 @@ after its output is stored, and an interruption at any point loses no acknowledg
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from types import GeneratorType
 from typing import Any, Protocol
 
@@ -59,9 +60,9 @@ class RunResult:
         return self._runner.key(self.graph.steps[name])
 
     @property
-    def weights(self) -> list[str]:
-        """Names of the prepared weights that the recipe's models use."""
-        return [path.name for known in self.graph.models.values() if (path := known.prepared) is not None]
+    def weights(self) -> list[Path]:
+        """The prepared weights that the recipe's models use, relative to the store."""
+        return [path for known in self.graph.models.values() if (path := known.prepared) is not None]
 
     @property
     def steps_total(self) -> int:
@@ -98,6 +99,8 @@ class Runner:
         self._caller = Caller(store, models, events)
         self._uses: dict[str, list[tuple[str, str]]] = {}
         self.steps_run = 0
+        # Called once, before the first step that must run; a fully cached run has none.
+        self.before_work: Callable[[], None] = lambda: None
 
     def run(self) -> RunResult:
         """Run every step that the store lacks. Raises RespselError; what is done stays stored."""
@@ -133,6 +136,8 @@ class Runner:
     def _perform(self, steps: Sequence[Step]) -> None:
         if not steps:
             return
+        self.before_work()
+        self.before_work = lambda: None
         self._events.stage_begins(steps)
         waiting: dict[str, Operation] = {}
         asked: dict[str, Sequence[Request]] = {}
@@ -175,7 +180,9 @@ class Runner:
         self._ledger.learn(step, rows, output)
         if step.asks:
             self._store.save_uses(self.key(step), self._uses.pop(step.name, []))
-        self._store.save_step(self.key(step), self._ledger.record(step, len(rows)))
+        # A step with a failed call is not done: the next run asks for that call once more.
+        if not (step.failed and any(row.problem == step.failed for row in rows)):
+            self._store.save_step(self.key(step), self._ledger.record(step, len(rows)))
         self._note_last(step)
         self.steps_run += 1
         self._events.step_done(step)

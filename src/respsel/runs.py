@@ -15,9 +15,10 @@ from typing import Any
 
 from respsel.errors import InputError, Problem, RunError
 from respsel.hashing import canonical_json, digest
+from respsel.loading import run_name
 from respsel.runner import RunResult
 from respsel.selection import Verdict, verdict_from_json
-from respsel.workspace import Workspace, find_workspace
+from respsel.workspace import find_workspace
 
 RECORD = "run.json"
 _PAGES = ("report.html", "report.md", "report.json")
@@ -42,6 +43,7 @@ class RunRecord:
     steps: Mapping[str, StepOutput]
     verdicts: tuple[Verdict, ...]
     folder: Path
+    store: Path
 
 
 def record_run(result: RunResult, report: Path, finished_at: str) -> Path:
@@ -63,6 +65,8 @@ def record_run(result: RunResult, report: Path, finished_at: str) -> Path:
         "recipe": loaded.shown,
         "text": text,
         "finished_at": finished_at,
+        # Relative, so that the workspace may be moved.
+        "store": os.path.relpath(loaded.workspace.store, folder),
         "steps": outputs,
         "verdicts": [asdict(verdict) for verdict in result.verdicts],
         "steps_run": result.steps_run,
@@ -79,22 +83,23 @@ def record_run(result: RunResult, report: Path, finished_at: str) -> Path:
 
 def list_runs(folder: Path) -> list[Path]:
     """The folders of a recipe's recorded runs, oldest first."""
-    return sorted(path.parent for path in folder.glob(f"*/{RECORD}"))
+    return sorted(path.parent for path in folder.glob(f"[!.]*/{RECORD}"))
 
 
-def choose_runs(first: Path, second: Path | None) -> tuple[Workspace, RunRecord, RunRecord]:
-    """The two runs to compare and their workspace: two folders, or a recipe's last two.
+def choose_runs(first: Path, second: Path | None) -> tuple[RunRecord, RunRecord]:
+    """The two runs to compare: two folders, or a recipe's last two.
 
     Raises InputError if they are not there.
     """
     if second is not None:
-        return find_workspace(first), load_run(first), load_run(second)
+        return load_run(first), load_run(second)
     workspace = find_workspace(first.resolve().parent)
-    runs = list_runs(workspace.runs / first.stem) if first.suffix == ".toml" else []
+    place = Path(os.path.relpath(first.resolve(), workspace.root)).as_posix()
+    runs = list_runs(workspace.runs / run_name(place)) if first.suffix == ".toml" else []
     if len(runs) < 2:
         what = f"has {len(runs)} recorded runs that differ, and two are needed" if first.suffix == ".toml" else "is no recipe"
         raise InputError(Problem(str(first), "", what, "Give a recipe that was run twice, or two folders under runs/"))
-    return workspace, load_run(runs[-2]), load_run(runs[-1])
+    return load_run(runs[-2]), load_run(runs[-1])
 
 
 def load_run(path: Path) -> RunRecord:
@@ -104,11 +109,13 @@ def load_run(path: Path) -> RunRecord:
         data = json.loads(file.read_bytes())
         steps = {name: StepOutput(**item) for name, item in data["steps"].items()}
         verdicts = tuple(verdict_from_json(item) for item in data["verdicts"])
-        return RunRecord(data["recipe"], data["text"], data["finished_at"], steps, verdicts, file.parent)
+        folder = file.resolve().parent
+        store = (folder / data["store"]).resolve()
+        return RunRecord(data["recipe"], str(data["text"]), data["finished_at"], steps, verdicts, folder, store)
     except OSError as error:
         remedy = "Give a folder like runs/quickstart/20260101-120000-0a1b2c3d"
         raise InputError(Problem(str(path), "", f"is no recorded run: {error.strerror}", remedy)) from error
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(Problem(str(file), "", f"is no recorded run: {error}", "Run the recipe again")) from error
 
 

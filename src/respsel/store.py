@@ -57,7 +57,21 @@ class _BytesDisk(diskcache.Disk):  # type: ignore[misc]
     def fetch(self, mode: int, filename: str | None, value: Any, read: bool) -> Any:
         if mode not in (MODE_RAW, MODE_BINARY):
             raise _Refused(f"a value of mode {mode}")
-        return super().fetch(mode, filename, value, read)
+        if filename is not None and not self._is_inside(filename):
+            raise _Refused("a value outside the store")
+        found = super().fetch(mode, filename, value, read)
+        if not isinstance(found, bytes):
+            raise _Refused(f"a value of type {type(found).__name__}")
+        return found
+
+    def remove(self, file_path: str) -> None:
+        # Hazard: a poisoned record could name any file of the user's, and be deleted with it.
+        if self._is_inside(file_path):
+            super().remove(file_path)
+
+    def _is_inside(self, name: str) -> bool:
+        folder = Path(self._directory).resolve()
+        return (folder / name).resolve().is_relative_to(folder)
 
 
 @dataclass(frozen=True)
@@ -118,6 +132,11 @@ class Store:
                 sealed = self._cache.get(key, retry=True)
             except _Refused as error:
                 self._quarantine(key, b"", f"{error} was written by something else")
+                return None
+            except sqlite3.OperationalError as error:
+                if "decode" not in str(error):
+                    raise
+                self._quarantine(key, b"", "text that is not UTF-8 was written by something else")
                 return None
             if sealed is None:
                 if key not in self._cache:
@@ -209,6 +228,27 @@ class Store:
             else:
                 self._cache.delete(entry.key, retry=True)
 
+    def strays(self) -> list[Path]:
+        """Value files that no record names: what is left of a put that the disk had no room for."""
+        with self._guard():
+            named = {name for (name,) in self._cache._sql("SELECT filename FROM Cache WHERE filename IS NOT NULL").fetchall()}
+            return [path for path in self.folder.rglob("*.val") if str(path.relative_to(self.folder)) not in named]
+
+    def integrity(self) -> str:
+        """What SQLite finds wrong with the database; "ok" if nothing."""
+        with self._guard():
+            return str(self._cache._sql("PRAGMA integrity_check").fetchone()[0])
+
+    def is_listed(self, key: str) -> bool:
+        """Whether the database has a row for a key, whatever diskcache thinks of it."""
+        with self._guard():
+            return self._cache._sql("SELECT 1 FROM Cache WHERE key = ?", (key,)).fetchone() is not None
+
+    def forget(self, key: str) -> None:
+        """Take a note out."""
+        with self._guard():
+            self._cache.delete(key, retry=True)
+
     def shrink(self) -> None:
         """Give the disk back what discarded records took."""
         with self._guard():
@@ -276,8 +316,17 @@ class Store:
             remedy = "Check the folder's permissions, or set 'store' in respsel.toml"
             raise StoreError(Problem(str(self.folder), "", f"the store cannot be used: {error}", remedy)) from error
         except (sqlite3.DatabaseError, diskcache.Timeout) as error:
-            if "full" in str(error) or "disk I/O" in str(error):
+            kind = getattr(error, "sqlite_errorname", "SQLITE_BUSY")
+            if kind.startswith(("SQLITE_FULL", "SQLITE_IOERR")):
                 raise RunError(self._full(str(error))) from error
+            if kind.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+                problem = Problem(
+                    str(self.folder), "", f"another program keeps the store locked: {error}", "Wait for it, then run again"
+                )
+                raise StoreError(problem) from error
+            if kind.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM")):
+                problem = Problem(str(self.folder), "", f"the store cannot be written: {error}", "Check the folder's permissions")
+                raise StoreError(problem) from error
             remedy = "Move the folder away and run again; its results are then made anew"
             raise StoreError(Problem(str(self.folder / "cache.db"), "", f"the store is damaged: {error}", remedy)) from error
 

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from respsel.errors import Problem
+from respsel.errors import Problem, StoreError
+from respsel.loading import LoadedRecipe
 from respsel.runner import RunResult
 from respsel.store import Entry, Store
 
@@ -24,7 +25,7 @@ _KINDS = {
     "step": "records of steps",
     "uses": "which calls a step used",
 }
-_NOTES = {"run": "latest runs", "last": "latest step of each recipe", "file": "digests of files"}
+_NOTES = {"run": "latest runs", "begun": "unfinished runs", "last": "latest step of each recipe", "file": "digests of files"}
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,7 @@ class LatestRun:
     exists: bool
     finished: float
     steps: Mapping[str, str]
+    weights: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -69,15 +71,23 @@ class Garbage:
     forgotten: Sequence[LatestRun]
 
 
+def note_begun(store: Store, loaded: LoadedRecipe) -> None:
+    """Note that a run of a recipe begins: until it finishes, gc keeps whatever is stored from now on."""
+    if store.load_json(f"begun/{loaded.key}") is None:
+        store.save_json(f"begun/{loaded.key}", {"place": loaded.place, "at": time.time()})
+
+
 def note_latest(store: Store, result: RunResult) -> None:
     """Note a finished run as its recipe's latest, for gc; nothing is written if it was the latest."""
     loaded = result.graph.loaded
     steps = {name: result.key(name) for name in result.graph.steps}
-    weights = [Path(name).name for name in result.weights]
+    weights = [path.name for path in result.weights]
     key, known = f"run/{loaded.key}", store.load_json(f"run/{loaded.key}")
-    said = {"recipe": loaded.shown, "path": str(loaded.path), "steps": steps, "weights": weights}
+    said = {"place": loaded.place, "steps": steps, "weights": weights}
     if known is None or {name: known.get(name) for name in said} != said:
         store.save_json(key, {**said, "finished": time.time()})
+    if store.has(f"begun/{loaded.key}"):
+        store.forget(f"begun/{loaded.key}")
 
 
 def measure(store: Store) -> list[Usage]:
@@ -95,13 +105,13 @@ def measure(store: Store) -> list[Usage]:
     return usages
 
 
-def list_steps(store: Store) -> list[StoredStep]:
+def list_steps(store: Store, root: Path) -> list[StoredStep]:
     """Every stored step, oldest first."""
     entries = list(store.entries())
     names: dict[str, str] = {}
     for entry in entries:
         if entry.key is not None and _kind(entry) == "run":
-            run, _ = _latest(store, entry.key)
+            run = _latest(store, root, entry.key)
             names |= {key: f"{run.recipe}: {name}" for name, key in run.steps.items()}
     found = []
     for entry in entries:
@@ -113,37 +123,56 @@ def list_steps(store: Store) -> list[StoredStep]:
 def verify(store: Store) -> tuple[int, list[Problem]]:
     """Read every record; return their number and the bad ones, which are moved to quarantine."""
     before, count = len(store.damage), 0
+    if (found := store.integrity()) != "ok":
+        remedy = "Run the recipes again: what cannot be read is made anew"
+        store.damage.append(Problem(str(store.folder / "cache.db"), "", f"SQLite finds fault with it: {found}", remedy))
     for entry in list(store.entries()):
         count += 1
         if entry.key is None:
             store.discard(entry)
             what = "a record whose key is not text was written by something else"
             store.damage.append(Problem(str(store.folder), f"row {entry.row}", what, "It was taken out"))
-        else:
-            store.get(entry.key)
+            continue
+        known = len(store.damage)
+        if store.get(entry.key) is None and len(store.damage) == known and store.is_listed(entry.key):
+            problem = Problem(
+                str(store.folder), entry.key, "a record that cannot be read", "It was taken out and will be made again"
+            )
+            store.forget(entry.key)
+            store.damage.append(problem)
     return count, store.damage[before:]
 
 
-def find_garbage(store: Store) -> Garbage:
-    """What no latest run reaches. A recipe whose file is gone reaches nothing; without any run all is kept."""
+def find_garbage(store: Store, root: Path) -> Garbage:
+    """What no latest run reaches. A recipe whose file is gone reaches nothing; without any run all is kept.
+
+    root: the workspace's folder. Raises StoreError after damage: what is reached is then not known.
+    """
     entries = list(store.entries())
-    runs = [_latest(store, entry.key) for entry in entries if entry.key is not None and _kind(entry) == "run"]
+    runs = [_latest(store, root, entry.key) for entry in entries if entry.key is not None and _kind(entry) == "run"]
+    kept, gone = [run for run in runs if run.exists], [run for run in runs if not run.exists]
     reached: set[str] = set()
-    weights: set[str] = set()
-    calls_known = True
-    for run, names in runs:
-        if run.exists:
-            weights |= set(names)
-            for key in run.steps.values():
-                calls_known &= _reach(store, key, reached)
-    newest = max((run.finished for run, _ in runs), default=0.0)
-    kinds = set(_KINDS) if calls_known else set(_KINDS) - {"call", "request"}
-    free = [entry for entry in entries if _is_free(entry, kinds, reached, newest)]
-    made = (store.folder / "weights").glob("*.gguf")
-    files = [path for path in made if path.name not in weights and path.stat().st_mtime < newest]
+    steps_known = True
+    for run in kept:
+        for key in run.steps.values():
+            steps_known &= _reach(store, key, reached)
+    if not steps_known or store.damage or any((store.folder / "quarantine").glob("*")):
+        what = "was damaged, so it is not known what is needed"
+        remedy = "Run every recipe again, empty its quarantine folder, and try once more"
+        raise StoreError(Problem(str(store.folder), "", what, remedy))
+    horizon = min([max((run.finished for run in runs), default=0.0), *_begun(store, root, entries)])
+    free = [entry for entry in entries if _is_free(entry, reached, horizon)]
+    weights = {name for run in kept for name in run.weights}
+    made = [*(store.folder / "weights").glob("*.gguf"), *store.strays()]
+    files = [path for path in made if path.name not in weights and path.stat().st_mtime < horizon]
     size = sum(entry.size_bytes for entry in free) + sum(path.stat().st_size for path in files)
-    kept, gone = [run for run, _ in runs if run.exists], [run for run, _ in runs if not run.exists]
     return Garbage(free, files, size, kept, gone)
+
+
+def _begun(store: Store, root: Path, entries: Sequence[Entry]) -> list[float]:
+    """When each run that has not finished began; one of a recipe that is gone does not count."""
+    notes = [store.load_json(entry.key) for entry in entries if entry.key is not None and _kind(entry) == "begun"]
+    return [float(note["at"]) for note in notes if note is not None and (root / note["place"]).is_file()]
 
 
 def collect(store: Store, garbage: Garbage) -> None:
@@ -155,27 +184,30 @@ def collect(store: Store, garbage: Garbage) -> None:
     store.shrink()
 
 
-def _latest(store: Store, key: str) -> tuple[LatestRun, list[str]]:
-    found: Any = store.load_json(key) or {}
-    path = Path(found.get("path", ""))
-    run = LatestRun(found.get("recipe", "?"), path.is_file(), found.get("finished", 0.0), found.get("steps", {}))
-    return run, found.get("weights", [])
+def _latest(store: Store, root: Path, key: str) -> LatestRun:
+    found: Any = store.load_json(key)
+    if found is None:
+        # Damaged; find_garbage refuses for it.
+        return LatestRun("?", False, 0.0, {}, ())
+    exists = (root / found["place"]).is_file()
+    return LatestRun(found["place"], exists, found["finished"], found["steps"], tuple(found["weights"]))
 
 
 def _reach(store: Store, step: str, reached: set[str]) -> bool:
-    """Add the keys that a step's record leads to; False if its calls are not known, so none may be freed."""
+    """Add the keys that a step's record leads to; False if that is not known."""
     record = store.load_step(step)
     reached |= {f"step/{step}", f"uses/{step}"}
-    if record is None:
-        return True
-    reached.add(f"rows/{record.table}/{record.output}")
     uses = store.load_uses(step)
     reached |= set(uses or ())
+    if record is None:
+        # A step with a failed call has no record, but notes its calls.
+        return uses is not None
+    reached.add(f"rows/{record.table}/{record.output}")
     return uses is not None or not record.asks
 
 
-def _is_free(entry: Entry, kinds: set[str], reached: set[str], newest: float) -> bool:
-    return entry.key is None or (_kind(entry) in kinds and entry.key not in reached and entry.stored_at < newest)
+def _is_free(entry: Entry, reached: set[str], horizon: float) -> bool:
+    return entry.stored_at < horizon and (entry.key is None or (_kind(entry) in _KINDS and entry.key not in reached))
 
 
 def _kind(entry: Entry) -> str:

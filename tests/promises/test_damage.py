@@ -96,6 +96,19 @@ def test_a_pickled_value_is_not_unpickled(tmp_path: Path) -> None:
     assert not target.exists()
 
 
+def test_a_record_that_names_a_file_outside_deletes_nothing(tmp_path: Path) -> None:
+    """A planted record that points out of the store is set aside; the file that it names stays."""
+    precious = tmp_path / "precious.txt"
+    precious.write_text("mine")
+    with Store(tmp_path / "cache") as store:
+        store.put("k", SMALL)
+    with sqlite3.connect(tmp_path / "cache" / "cache.db") as db:
+        db.execute("UPDATE Cache SET mode = 2, value = NULL, filename = '../precious.txt' WHERE key = 'k'")
+    db.close()
+    damaged(tmp_path / "cache", "k")
+    assert precious.read_text() == "mine"
+
+
 def test_a_pickled_key_is_not_unpickled(tmp_path: Path) -> None:
     """A row whose key is a pickle is refused where keys are listed, and runs nothing."""
     target = tmp_path / "boom"

@@ -35,7 +35,7 @@ def start(bench: Bench, action: str) -> subprocess.Popen[str]:
     return subprocess.Popen(command, cwd=bench.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-@pytest.mark.parametrize("place", sorted(random.Random(5).sample(range(1, CALLS), 6)))
+@pytest.mark.parametrize("place", sorted(random.Random(5).sample(range(1, CALLS), 20)))
 def test_kill_after_the_nth_call(bench: Bench, place: int) -> None:
     """After kill -9 behind the n-th acknowledged call, exactly the others are made."""
     process = start(bench, f"if count == {place}: os.kill(os.getpid(), signal.SIGKILL)")

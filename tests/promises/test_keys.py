@@ -171,3 +171,8 @@ def test_empty_texts_and_infinite_scores_are_not_stored_as_answers(bench: Bench)
     page = Path(bench.folder / "runs/a/report.json").read_text()
     assert "the model wrote nothing" in page
     assert "a score is not a finite number" in page
+    # A healthy backend is asked for what failed, and only for that.
+    healthy = bench.run()
+    assert healthy["calls_made"] > 0
+    assert healthy["verdicts"][0]["unscored"] == {"human": 0, "teacher": 0}
+    assert bench.run()["steps_run"] == 0
