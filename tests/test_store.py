@@ -18,7 +18,7 @@ from respsel.tables import EXAMPLES, OWN_OUTPUTS, RESPONSES, SCORES, TOKEN_SCORE
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30, deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30)
 @given(key=TEXT.filter(bool), body=st.binary(max_size=100_000))
 def test_a_body_comes_back(tmp_path: Path, key: str, body: bytes) -> None:
     """Any bytes under any key, small (in SQLite) or large (in a file)."""
@@ -41,7 +41,6 @@ def test_a_missing_key_is_none_and_no_damage(tmp_path: Path) -> None:
 @given(
     st.lists(st.builds(Response, id=TEXT, text=TEXT, problem=TEXT, correct=st.none() | st.booleans(), attempts=st.integers(0, 9)))
 )
-@settings(deadline=None)
 def test_responses_survive_parquet(rows: list[Response]) -> None:
     """A table of responses comes back as it was."""
     assert RESPONSES.decode(RESPONSES.encode(rows)) == rows

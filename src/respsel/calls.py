@@ -7,7 +7,7 @@ texts and numbers that are not finite are never stored as answers.
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
@@ -52,6 +52,8 @@ class Caller:
         self.reused = 0
         # (request key, call key) of each request of the newest `answer`, in order.
         self.trail: list[tuple[str, str]] = []
+        # Called once, before the first request that the store does not answer.
+        self.before_asking: Callable[[], None] = _nothing
 
     def answer(self, requests: Sequence[Request]) -> list[Answer]:
         """Return one answer per request, in order.
@@ -69,6 +71,9 @@ class Caller:
                 answers[index] = found
         reused = len(answers)
         self.reused += reused
+        if by_model:
+            before, self.before_asking = self.before_asking, _nothing
+            before()
         calls = self._fitting_calls({index: requests[index] for indices in by_model.values() for index in indices})
         for name, indices in by_model.items():
             identity = self._models.identity(name)
@@ -171,6 +176,10 @@ class Caller:
         if record is None:
             return None
         return _generation_of(record) if generated else _scored_of(record)
+
+
+def _nothing() -> None:
+    pass
 
 
 def _misfit(model: Model, request: Request, call: Call) -> Problem | None:

@@ -8,6 +8,7 @@ after its output is stored, and an interruption at any point loses no acknowledg
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from types import GeneratorType
 from typing import Any, Protocol
@@ -16,6 +17,7 @@ from respsel.calls import Caller, CallEvents
 from respsel.graph import STAGES, Graph, Rows, Step
 from respsel.ledger import Ledger
 from respsel.models import OpenModels
+from respsel.records import Response
 from respsel.requests import Answer, Request
 from respsel.selection import Verdict
 from respsel.store import Store
@@ -118,10 +120,8 @@ class Runner:
                     todo.append(step)
             # Given responses first: what is wrong with them is told before any model is asked.
             self._perform([step for step in todo if not step.asks])
-            asking = [step for step in todo if step.asks]
-            if asking:
-                self._check_known_responses(stage)
-            self._perform(asking)
+            self._caller.before_asking = partial(self._check_known_responses, stage)
+            self._perform([step for step in todo if step.asks])
         return RunResult(self._graph, self, self._ledger, self._caller, self._models)
 
     def rows(self, name: str) -> Rows:
@@ -197,9 +197,17 @@ class Runner:
         return key
 
     def _check_known_responses(self, stage: int) -> None:
-        """Before the first call: responses that are known already must fit the target's context."""
+        """Before the first call: what will be scored, as far as it is known, must fit the target's context."""
         for step in self._graph.steps.values():
-            if step.op != "token-scores" or step.stage <= stage or self._ledger.recall(step) or self._ledger.key(step) is None:
+            if step.op != "token-scores" or step.stage <= stage or self._ledger.recall(step):
                 continue
-            made: Any = step.make([self.rows(name) for name in step.inputs])
+            if self._ledger.key(step) is not None:
+                inputs = [self.rows(name) for name in step.inputs]
+            elif len(step.inputs) == 2:
+                # The responses are not there yet, but their prompts are.
+                examples = self.rows(step.inputs[0])
+                inputs = [examples, [Response(example.id, "") for example in examples]]
+            else:
+                continue
+            made: Any = step.make(inputs)
             self._caller.check(next(made))

@@ -103,6 +103,20 @@ def test_a_given_response_longer_than_the_context_stops_before_any_call(bench: B
     assert "calls to" not in done.err
 
 
+def test_an_input_longer_than_the_context_stops_before_a_teacher_is_asked(bench: Bench) -> None:
+    """An input that the target cannot be scored on is found before another model writes responses to it."""
+    long = [{**row, "question": "what " * 300} if row["id"] == "e5" else row for row in rows(12)]
+    bench.write("sums.jsonl", jsonl(long))
+    bench.edit("sample = 6", "sample = 12")
+    bench.edit('backend = "fake"\n\n[models.teacher]', 'backend = "fake"\ncontext_tokens = 700\n\n[models.teacher]')
+    bench.edit('[[strategies]]\nname = "human"\nfrom = "column"\ncolumn = "rationale"\n', "")
+    bench.edit('[[metrics]]\nname = "self-aligned-perplexity"\nk = 2\n\n[[metrics]]\nname = "alignment"\n', "")
+    done = bench.respsel("run", "a.toml")
+    assert done.code == 2
+    assert "example 'e5': prompt of " in done.err
+    assert "calls to" not in done.err
+
+
 @needs("llama_cpp", "gguf")
 def test_a_gguf_without_a_chat_template(bench: Bench, make_tiny_gguf: Callable[..., Path]) -> None:
     """It is refused with a remedy, exit code 3; nothing is asked with a template that was guessed."""

@@ -28,7 +28,7 @@ def test_eight_processes_make_each_call_once(bench: Bench) -> None:
 
 def test_a_live_holder_is_named(bench: Bench) -> None:
     """A run that must wait says for which process, and since when it has been at work; then it shares."""
-    first = start(bench, "time.sleep(1.0 if count <= 4 else 0)")
+    first = start(bench, "time.sleep(2.0 if count <= 4 else 0)")
     assert first.stderr is not None
     while "calls to" not in (first.stderr.readline()):
         time.sleep(0.01)

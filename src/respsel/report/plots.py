@@ -69,7 +69,7 @@ def share(value: float) -> str:
 
 
 def _short(name: str) -> str:
-    return name if len(name) <= 24 else f"{name[:23]}…"
+    return name if len(name) <= 22 else f"{name[:21]}…"
 
 
 def _ticks(low: float, high: float) -> list[float]:
