@@ -87,3 +87,9 @@ def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match=r"the store cannot be used.*set 'store' in respsel\.toml") as caught:
         Store(tmp_path / "cache")
     assert caught.value.exit_code == 4
+
+
+def test_a_table_of_nothing_but_unscored_responses_survives() -> None:
+    """Where no response is scored there are rows all the same, with their reasons."""
+    rows = [ScoredResponse("a", 0, 0, None, "empty"), ScoredResponse("b", 3, 2, None, "not finite")]
+    assert TOKEN_SCORES.decode(TOKEN_SCORES.encode(rows)) == rows

@@ -131,18 +131,19 @@ def _scored_digest(row: ScoredResponse) -> bytes:
 
 
 def _scored_to_columns(rows: Sequence[ScoredResponse]) -> Columns:
-    import numpy as np
+    def column(name: str) -> list[Any]:
+        arrays = [None if row.scores is None else getattr(row.scores, name) for row in rows]
+        # Hazard: polars takes a list of arrays fast, but not with None or (1.0) only empty ones among them.
+        if all(array is not None and len(array) for array in arrays):
+            return arrays
+        return [[] if array is None else array.tolist() for array in arrays]
 
-    # Hazard: polars takes a list of arrays fast, but not with None among them; `problem` tells them apart.
-    no_ids, no_values = np.empty(0, np.int32), np.empty(0, np.float32)
-    nothing = TokenScores(no_ids, no_values, no_ids, no_values)
-    scores = [nothing if row.scores is None else row.scores for row in rows]
     return {
         "id": [row.id for row in rows],
         "prompt_tokens": [row.prompt_tokens for row in rows],
         "response_tokens": [row.response_tokens for row in rows],
         "problem": [row.problem for row in rows],
-        **{name: [getattr(item, name) for item in scores] for name in ("token_ids", "nll", "rank", "entropy")},
+        **{name: column(name) for name in ("token_ids", "nll", "rank", "entropy")},
     }
 
 
