@@ -44,4 +44,4 @@ def wheel(session: nox.Session) -> None:
 
     (built,) = Path(out).glob("*.whl")
     session.install(f"{built}[test]")
-    session.run("pytest", "-m", "not real", "--import-mode=importlib", *session.posargs)
+    session.run("pytest", "-m", "not real", *session.posargs)
