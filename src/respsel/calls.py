@@ -62,9 +62,12 @@ class Caller:
         """
         answers: dict[int, Answer] = {}
         by_model: dict[str, list[int]] = {}
-        self.trail = [("", "")] * len(requests)
+        self.trail = []
         for index, request in enumerate(requests):
-            found = self._recall(index, request)
+            asked = request_key(self._models.identity(request.model), request)
+            became = (self._store.get(asked) or b"").decode()
+            self.trail.append((asked, became))
+            found = self._load(became, isinstance(request, GenerateRequest)) if became else None
             if found is None:
                 by_model.setdefault(request.model, []).append(index)
             else:
@@ -79,7 +82,7 @@ class Caller:
             identity = self._models.identity(name)
             for index in indices:
                 key = call_key(identity, calls[index], requests[index])
-                self.trail[index] = (request_key(identity, requests[index]), key)
+                self.trail[index] = (self.trail[index][0], key)
             places = {index: self.trail[index] for index in indices}
             # One process at a time asks a model, and looks first what the others have stored meanwhile.
             with self._store.turn(identity, partial(self._events.waits_for, name)):
@@ -106,14 +109,6 @@ class Caller:
                 problems.setdefault(str(problem), problem)
         _raise_unfit(list(problems.values()))
         return calls
-
-    def _recall(self, index: int, request: Request) -> Answer | None:
-        asked = request_key(self._models.identity(request.model), request)
-        key = self._store.get(asked)
-        if key is None:
-            return None
-        self.trail[index] = (asked, key.decode())
-        return self._load(key.decode(), isinstance(request, GenerateRequest))
 
     def _call(self, name: str, trail: Mapping[int, tuple[str, str]], calls: Mapping[int, Call], reused: int) -> dict[int, Answer]:
         """Answer requests by index: load the calls that are stored by now, make the others once each."""

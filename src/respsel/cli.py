@@ -23,6 +23,7 @@ from respsel.errors import EXIT_BUG, EXIT_INTERRUPTED, RespselError
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from respsel.graph import Graph
     from respsel.runner import RunResult
     from respsel.store import Store
 
@@ -84,22 +85,17 @@ def _options(
 @reported
 def run(recipe: RecipePath, as_json: AsJson = False) -> None:
     """Run a recipe to its report. What was done before is reused; Ctrl-C loses nothing."""
-    from respsel.graph import build_graph
-    from respsel.loading import load_recipe
     from respsel.models import OpenModels
     from respsel.progress import RunDisplay
     from respsel.report.write import write_report
     from respsel.runner import Runner
     from respsel.runs import record_run
-    from respsel.store import Store
     from respsel.upkeep import note_begun, note_latest
 
-    loaded = load_recipe(recipe)
-    with Store(loaded.workspace.store) as store:
-        graph = build_graph(loaded, store)
+    with _graph_of(recipe) as (graph, store):
         with OpenModels(graph.models, store.folder) as models, RunDisplay(partial(_console, stderr=True)) as display:
             runner = Runner(graph, store, models, display)
-            runner.before_work = partial(note_begun, store, loaded)
+            runner.before_work = partial(note_begun, store, graph.loaded)
             result = runner.run()
             finished_at = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
             page = write_report(result, finished_at)
@@ -119,17 +115,17 @@ def plan(recipe: RecipePath, as_json: AsJson = False) -> None:
     """Show what a run would do, step by step, and why. Opens no model."""
     from dataclasses import asdict
 
-    from respsel.graph import build_graph
-    from respsel.loading import load_recipe
     from respsel.planner import make_plan
-    from respsel.store import Store
 
-    loaded = load_recipe(recipe)
-    with Store(loaded.workspace.store) as store:
-        made = make_plan(build_graph(loaded, store), store)
+    with _graph_of(recipe) as (graph, store):
+        made = make_plan(graph, store)
     if as_json:
         counts = {state: made.count(state) for state in ("cached", "run", "waits")}
-        print(json.dumps({"recipe": loaded.shown, **counts, "steps": [asdict(step) for step in made.steps]}, ensure_ascii=False))
+        print(
+            json.dumps(
+                {"recipe": graph.loaded.shown, **counts, "steps": [asdict(step) for step in made.steps]}, ensure_ascii=False
+            )
+        )
     else:
         from respsel.text import plan_summary, plan_table
 
@@ -152,13 +148,9 @@ def explain(
     from dataclasses import asdict
 
     from respsel.explain import explain as explain_steps
-    from respsel.graph import build_graph
-    from respsel.loading import load_recipe
-    from respsel.store import Store
 
-    loaded = load_recipe(recipe)
-    with Store(loaded.workspace.store) as store:
-        found = explain_steps(build_graph(loaded, store), store, step)
+    with _graph_of(recipe) as (graph, store):
+        found = explain_steps(graph, store, step)
     if as_json:
         print(json.dumps([asdict(item) for item in found], ensure_ascii=False))
     else:
@@ -259,6 +251,18 @@ def schema() -> None:
     from respsel.recipe import Recipe
 
     print(json.dumps(Recipe.model_json_schema(by_alias=True), indent=2))
+
+
+@contextmanager
+def _graph_of(recipe: Path) -> Iterator[tuple[Graph, Store]]:
+    """A recipe's steps, and the open store of its workspace."""
+    from respsel.graph import build_graph
+    from respsel.loading import load_recipe
+    from respsel.store import Store
+
+    loaded = load_recipe(recipe)
+    with Store(loaded.workspace.store) as store:
+        yield build_graph(loaded, store), store
 
 
 @contextmanager

@@ -18,7 +18,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
 
-EXIT_OK = 0
 EXIT_BUG = 70
 EXIT_INTERRUPTED = 130
 

@@ -27,6 +27,7 @@ from respsel.recipe import (
     DatasetEntry,
     FileStrategy,
     ModelStrategy,
+    OwnOutputsEntry,
     StrategyEntry,
     merge_sampling,
 )
@@ -67,7 +68,6 @@ class Step:
 
     name: str
     op: str
-    version: int
     fields: Mapping[str, Any]
     inputs: tuple[str, ...]
     table: Table[Any] | Document[Any]
@@ -79,6 +79,11 @@ class Step:
         """The step's key, given the digests of its inputs' content."""
         parts = {"op": self.op, "version": self.version, "fields": self.fields, "inputs": list(input_digests)}
         return digest("step", canonical_json(parts))
+
+    @property
+    def version(self) -> int:
+        """The version of its operation."""
+        return _VERSIONS[self.op]
 
     @property
     def asks(self) -> bool:
@@ -138,19 +143,6 @@ class _Builder:
             steps.append(self._verdict(OVERALL, [dataset.name for dataset in self._recipe.datasets]))
         return sorted(steps, key=lambda step: step.stage)
 
-    def _step(
-        self,
-        name: str,
-        op: str,
-        fields: Mapping[str, Any],
-        inputs: Sequence[str],
-        table: Any,
-        make: Any,
-        calls: tuple[int, int] = (0, 0),
-        failed: str = "",
-    ) -> Step:
-        return Step(name, op, _VERSIONS[op], fields, tuple(inputs), table, make, calls, failed)
-
     def _examples(self, dataset: DatasetEntry) -> Step:
         path, shown = self._loaded.resolve(dataset.path), self._loaded.show(dataset.path)
         fields = {
@@ -158,7 +150,7 @@ class _Builder:
             "format": path.suffix.lower(),
             **{column: getattr(dataset, column) for column in ("id", "input", "reference", "label", "sample", "seed")},
         }
-        return self._step(
+        return Step(
             f"examples:{dataset.name}",
             "examples",
             fields,
@@ -174,20 +166,12 @@ class _Builder:
         if isinstance(strategy, ColumnStrategy):
             fields["column"] = strategy.column
             shown = f"{self._loaded.show(dataset.path)}: {strategy.name}"
-            return self._step(
+            return Step(
                 name, "responses", fields, inputs, RESPONSES, lambda rows: column_responses(strategy, rows[0], check, shown)
             )
         if isinstance(strategy, FileStrategy):
-            path, shown = self._loaded.resolve(strategy.path, dataset.name), self._loaded.show(strategy.path, dataset.name)
-            fields |= {"file": file_digest(path, self._memo), "id": strategy.id, "response": strategy.response}
-            return self._step(
-                name,
-                "responses",
-                fields,
-                inputs,
-                RESPONSES,
-                lambda rows: _reading(path, shown, fields["file"], lambda: file_responses(strategy, path, shown, rows[0], check)),
-            )
+            source, read = self._from_file(strategy, strategy.path, dataset, file_responses)
+            return Step(name, "responses", fields | source, inputs, RESPONSES, read)
         sampling, seed = merge_sampling(strategy.sampling, self._loaded.models[strategy.model].entry.sampling)
         fields |= {
             "model": self._models[strategy.model].fields,
@@ -201,23 +185,15 @@ class _Builder:
         }
         place = Place(self._loaded.shown, where)
         make = lambda rows: model_responses(strategy, sampling, seed, rows[0], check, place)
-        return self._step(name, "responses", fields, inputs, RESPONSES, make, (1, strategy.attempts), EMPTY)
+        return Step(name, "responses", fields, inputs, RESPONSES, make, (1, strategy.attempts), EMPTY)
 
     def _own_outputs(self, dataset: DatasetEntry) -> Step:
         entry, check = self._recipe.own_outputs, dataset.check
         name, inputs = f"own-outputs:{dataset.name}", (f"examples:{dataset.name}",)
         fields: dict[str, Any] = {"answer": _check_fields(check), "keep": entry.keep}
         if entry.path is not None:
-            path, shown = self._loaded.resolve(entry.path, dataset.name), self._loaded.show(entry.path, dataset.name)
-            fields |= {"file": file_digest(path, self._memo), "id": entry.id, "response": entry.response}
-            return self._step(
-                name,
-                "own-outputs",
-                fields,
-                inputs,
-                OWN_OUTPUTS,
-                lambda rows: _reading(path, shown, fields["file"], lambda: read_own_outputs(entry, path, shown, rows[0], check)),
-            )
+            source, read = self._from_file(entry, entry.path, dataset, read_own_outputs)
+            return Step(name, "own-outputs", fields | source, inputs, OWN_OUTPUTS, read)
         sampling, seed = merge_sampling(entry.sampling, self._loaded.models[self._target].entry.sampling)
         fields |= {
             "model": self._models[self._target].fields,
@@ -227,7 +203,19 @@ class _Builder:
             **_PROMPTS,
         }
         make = lambda rows: sample_own_outputs(entry, self._target, sampling, seed, rows[0], check)
-        return self._step(name, "own-outputs", fields, inputs, OWN_OUTPUTS, make, (entry.samples, entry.samples), EMPTY)
+        return Step(name, "own-outputs", fields, inputs, OWN_OUTPUTS, make, (entry.samples, entry.samples), EMPTY)
+
+    def _from_file(
+        self, entry: FileStrategy | OwnOutputsEntry, name: str, dataset: DatasetEntry, load: Callable[..., Rows]
+    ) -> tuple[dict[str, Any], Callable[[Sequence[Rows]], Rows]]:
+        """The key's fields of texts in a file of their own, and how a step reads them for its examples."""
+        path, shown = self._loaded.resolve(name, dataset.name), self._loaded.show(name, dataset.name)
+        file = file_digest(path, self._memo)
+
+        def make(rows: Sequence[Rows]) -> Rows:
+            return _reading(path, shown, file, partial(load, entry, path, shown, rows[0], dataset.check))
+
+        return {"file": file, "id": entry.id, "response": entry.response}, make
 
     def _token_scores(self, dataset: DatasetEntry, strategy: StrategyEntry, view: View) -> Step:
         about = f"{strategy.name}, {view.name}"
@@ -241,7 +229,7 @@ class _Builder:
 
         fields = {"model": self._models[self._target].fields, "view": asdict(view), **_PROMPTS}
         name = f"token-scores:{dataset.name}/{strategy.name}/{view.name}"
-        return self._step(name, "token-scores", fields, inputs, TOKEN_SCORES, make, (1, 1), requests.NOT_FINITE)
+        return Step(name, "token-scores", fields, tuple(inputs), TOKEN_SCORES, make, (1, 1), requests.NOT_FINITE)
 
     def _scores(self, dataset: DatasetEntry, strategy: StrategyEntry, metric: ChosenMetric) -> Step:
         inputs = [f"responses:{dataset.name}/{strategy.name}"]
@@ -255,7 +243,7 @@ class _Builder:
             "parameters": metric.parameters.model_dump(),
         }
         name = f"scores:{dataset.name}/{strategy.name}/{metric.label}"
-        return self._step(name, "scores", fields, inputs, SCORES, lambda rows: _measure(metric, rows))
+        return Step(name, "scores", fields, tuple(inputs), SCORES, lambda rows: _measure(metric, rows))
 
     def _verdict(self, name: str, over: Sequence[str]) -> Step:
         by_dataset = [(dataset, [strategy.name for strategy in self._recipe.strategies_for(dataset)]) for dataset in over]
@@ -271,8 +259,8 @@ class _Builder:
             return [selection.decide(name, list(strata.values()), rule)]
 
         fields = {"rule": asdict(rule), "dataset": name, "strategies": [[d, list(s)] for d, s in by_dataset]}
-        inputs = [f"scores:{dataset}/{strategy}/{metric.label}" for dataset, strategy in pairs]
-        return self._step(f"verdict:{name}", "verdict", fields, inputs, VERDICTS, make)
+        inputs = tuple(f"scores:{dataset}/{strategy}/{metric.label}" for dataset, strategy in pairs)
+        return Step(f"verdict:{name}", "verdict", fields, inputs, VERDICTS, make)
 
 
 def _reading(path: Path, shown: str, expected: str, load: Callable[[], Rows]) -> Rows:

@@ -5,7 +5,7 @@ Invariant: a step's key is known only when the content of all its inputs is.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from respsel.graph import Graph, Rows, Step
@@ -77,15 +77,5 @@ class Ledger:
 
 
 def _changed_fields(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
-    return [_label(name) for name in sorted({*old, *new}) if not _same(old.get(name), new.get(name))]
-
-
-def _same(old: Any, new: Any) -> bool:
-    # Fields that came back from JSON have lists where ours may have tuples.
-    if isinstance(old, Sequence) and isinstance(new, Sequence) and not isinstance(old, str):
-        return list(old) == list(new)
-    return bool(old == new)
-
-
-def _label(name: str) -> str:
-    return {"file": "the file", "answers": "answer check"}.get(name, name)
+    changed = [name for name in sorted({*old, *new}) if old.get(name) != new.get(name)]
+    return ["the file" if name == "file" else name for name in changed]

@@ -34,7 +34,7 @@ class LoadedRecipe:
     @property
     def place(self) -> str:
         """The recipe's path within the workspace, so that it is the same recipe when the folder is moved."""
-        return Path(os.path.relpath(self.path, self.workspace.root)).as_posix()
+        return place_in(self.workspace, self.path)
 
     @property
     def name(self) -> str:
@@ -55,6 +55,11 @@ class LoadedRecipe:
         target = self.resolve(path, dataset).resolve()
         here = Path.cwd()
         return str(target.relative_to(here)) if target.is_relative_to(here) else str(target)
+
+
+def place_in(workspace: Workspace, path: Path) -> str:
+    """A file's path relative to the workspace's root, with forward slashes."""
+    return Path(os.path.relpath(path.resolve(), workspace.root)).as_posix()
 
 
 def run_name(place: str) -> str:

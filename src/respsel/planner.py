@@ -31,11 +31,11 @@ class PlannedStep:
     op: str
     state: Literal["cached", "run", "waits"]
     reason: str
-    calls: int
-    calls_at_most: int
-    tokens: int | None
-    examples: int
-    rows: int | None
+    calls: int = 0
+    calls_at_most: int = 0
+    tokens: int | None = 0
+    examples: int = 0
+    rows: int | None = None
 
 
 @dataclass(frozen=True)
@@ -63,22 +63,23 @@ def walk(graph: Graph, store: Store) -> Iterator[tuple[Step, PlannedStep, Ledger
 
 def _plan_step(graph: Graph, step: Step, ledger: Ledger, store: Store) -> PlannedStep:
     if ledger.recall(step):
-        return PlannedStep(step.name, step.op, "cached", "unchanged", 0, 0, 0, 0, ledger.counts[step.name])
+        return PlannedStep(step.name, step.op, "cached", "unchanged", rows=ledger.counts[step.name])
     if ledger.key(step) is None:
         kinds = dict.fromkeys(name.split(":")[0] for name in step.inputs if name not in ledger.counts)
-        return PlannedStep(step.name, step.op, "waits", f"for {', '.join(kinds)}", 0, _most_calls(step, ledger), None, 0, None)
+        at_most = _most_calls(step, ledger)
+        return PlannedStep(step.name, step.op, "waits", f"for {', '.join(kinds)}", calls_at_most=at_most, tokens=None)
     reason = ledger.why_run(step, store.load_last(graph.loaded.key, step.name))
     inputs = [ledger.rows(name) for name in step.inputs]
     if step.op in ("scores", "verdict") or None in inputs:
-        return PlannedStep(step.name, step.op, "run", reason, 0, 0, 0, 0, None)
+        return PlannedStep(step.name, step.op, "run", reason)
     made = step.make([rows for rows in inputs if rows is not None])
     if not isinstance(made, GeneratorType):
         ledger.learn(step, made, step.table.digest(made))  # type: ignore[arg-type]
-        return PlannedStep(step.name, step.op, "run", reason, 0, 0, 0, 0, ledger.counts[step.name])
+        return PlannedStep(step.name, step.op, "run", reason, rows=ledger.counts[step.name])
     missing = _missing(graph, store, next(made))
     fewest, most = step.calls_per_example
     at_most, examples = len(missing) * most // fewest, len({request.example for request in missing})
-    return PlannedStep(step.name, step.op, "run", reason, len(missing), at_most, _about_tokens(missing), examples, None)
+    return PlannedStep(step.name, step.op, "run", reason, len(missing), at_most, _about_tokens(missing), examples)
 
 
 def _most_calls(step: Step, ledger: Ledger) -> int:

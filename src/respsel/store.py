@@ -222,11 +222,11 @@ class Store:
 
     def discard(self, entry: Entry) -> None:
         """Take a record out for good."""
+        if entry.key is not None:
+            self.forget(entry.key)
+            return
         with self._guard():
-            if entry.key is None:
-                self._cache._sql("DELETE FROM Cache WHERE rowid = ?", (entry.row,))
-            else:
-                self._cache.delete(entry.key, retry=True)
+            self._cache._sql("DELETE FROM Cache WHERE rowid = ?", (entry.row,))
 
     def strays(self) -> list[Path]:
         """Value files that no record names: what is left of a put that the disk had no room for."""
@@ -245,7 +245,7 @@ class Store:
             return self._cache._sql("SELECT 1 FROM Cache WHERE key = ?", (key,)).fetchone() is not None
 
     def forget(self, key: str) -> None:
-        """Take a note out."""
+        """Take the record under a key out for good."""
         with self._guard():
             self._cache.delete(key, retry=True)
 
