@@ -102,6 +102,20 @@ def test_a_sampled_text_does_not_depend_on_the_batch(model: LlamaCppModel) -> No
         assert together[i] == alone == backwards[len(calls) - 1 - i]
 
 
+@pytest.mark.real
+def test_a_sampled_text_does_not_depend_on_the_batch_with_bf16_weights(smollm2: Path, tmp_path: Path) -> None:
+    """BF16 sums depend on how many rows are computed at once; texts must not depend on what else is sampled."""
+    model = open_model(smollm2, (tmp_path / "w.gguf", "bf16"), None, None, None, 8, 0)
+    prompt = model.prompt_ids([Message("user", "Tell me a story about a rope and a bakery.")])
+    sampling = Sampling(temperature=1.0, top_p=1.0, top_k=0, min_p=0.0, max_tokens=60)
+    calls = [GenerateCall(prompt, sampling, seed) for seed in range(8)]
+    together = dict(model.generate(calls))
+    for few in (calls[:3], calls[3:4]):
+        first = calls.index(few[0])
+        for index, generation in model.generate(few):
+            assert generation == together[first + index]
+
+
 def test_other_seeds_give_other_texts(model: LlamaCppModel) -> None:
     """The seed decides the draw."""
     prompt = model.prompt_ids([Message("user", "one")])

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,14 @@ def test_requests_share_a_key_only_if_their_answers_are_the_same(
         return request.messages, request.sampling, request.stream, request.seed, request.sample
 
     assert (request_key("i", one) == request_key("i", other)) == (matters(one) == matters(other))
+
+
+@given(GENERATE, GENERATE, st.sampled_from(["messages", "sampling", "stream", "seed", "sample", "about", "example"]))
+def test_one_other_field_is_another_key_unless_it_is_words(one: GenerateRequest, other: GenerateRequest, field: str) -> None:
+    """With one field taken from another request, the key changes exactly if that field differs and matters."""
+    varied = replace(one, **{field: getattr(other, field)})
+    matters = field not in ("about", "example") and getattr(one, field) != getattr(other, field)
+    assert (request_key("i", varied) != request_key("i", one)) == matters
 
 
 @given(IDS, IDS, IDS, IDS)
