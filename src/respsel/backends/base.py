@@ -9,9 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from respsel.records import Message, Sampling, TokenScores
+
+if TYPE_CHECKING:
+    from respsel.records import FloatArray
+
+# The role of a message that is no chat: its text is the prompt as it stands, without the chat template.
+TEXT = "text"
 
 
 @dataclass(frozen=True)
@@ -46,8 +52,10 @@ class Model(Protocol):
     context_tokens: int
 
     def prompt_ids(self, messages: Sequence[Message]) -> tuple[int, ...]:
-        """Token ids of the chat, ready for the assistant's turn. Text in a message is data: it never
-        becomes a control token. Raises PreflightError where the template refuses the messages."""
+        """Token ids of the chat, ready for the assistant's turn; of the token that begins a text (BOS, or
+        end of text where there is none) if there is no message; of that token and the text for one
+        message of role TEXT. Text in a message is data: it never becomes a control token. Raises
+        PreflightError where the template refuses the messages."""
 
     def response_ids(self, text: str) -> tuple[int, ...]:
         """Token ids of the text alone: no BOS, no end of turn, no control token."""
@@ -55,6 +63,10 @@ class Model(Protocol):
     def score(self, calls: Sequence[ScoreCall]) -> Iterator[tuple[int, TokenScores]]:
         """Yield (index in calls, scores), in any order, each as soon as it is known. Calls that share
         a prompt share its computation. The caller has checked that every call fits the context."""
+
+    def represent(self, calls: Sequence[ScoreCall]) -> Iterator[tuple[int, FloatArray]]:
+        """Yield (index in calls, mean of the last layer's hidden states over the response's tokens, after
+        the final norm, shape (width,)). Raises PreflightError where the engine gives none."""
 
     def generate(self, calls: Sequence[GenerateCall]) -> Iterator[tuple[int, Generation]]:
         """Yield (index in calls, generation), in any order, each as soon as it is known."""

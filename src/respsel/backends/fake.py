@@ -11,13 +11,15 @@ import random
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from respsel.backends.base import GenerateCall, Generation, ScoreCall
+from respsel.backends.base import TEXT, GenerateCall, Generation, ScoreCall
 from respsel.hashing import digest
 from respsel.records import Message, TokenScores
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
+
+    from respsel.records import FloatArray
 
 VERSION = 1
 _N_BYTES = 256
@@ -36,6 +38,8 @@ class FakeModel:
 
     def prompt_ids(self, messages: Sequence[Message]) -> tuple[int, ...]:
         """See Model.prompt_ids."""
+        if not messages or messages[0].role == TEXT:
+            return (_END, *(byte for message in messages for byte in message.content.encode("utf-8")))
         ids: list[int] = []
         for message in messages:
             ids += [_USER, *message.content.encode("utf-8"), _END]
@@ -56,6 +60,15 @@ class FakeModel:
             shift = sum(call.prompt_ids) % 7
             before = (np.concatenate(([call.prompt_ids[-1]], ids[:-1])) + shift) % _N_VOCAB
             yield index, TokenScores(ids, nll[before, ids], rank[before, ids], entropy[before])
+
+    def represent(self, calls: Sequence[ScoreCall]) -> Iterator[tuple[int, FloatArray]]:
+        """See Model.represent: the shares of the response's bytes, moved a little by the prompt."""
+        import numpy as np
+
+        for index, call in enumerate(calls):
+            counts = np.bincount(call.response_ids, minlength=_N_BYTES).astype(np.float32) / len(call.response_ids)
+            counts[sum(call.prompt_ids) % _N_BYTES] += 0.1
+            yield index, counts
 
     def generate(self, calls: Sequence[GenerateCall]) -> Iterator[tuple[int, Generation]]:
         """See Model.generate: some words and a final answer from 0 to 9; a word counts as a token."""

@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from respsel.backends.base import GenerateCall, Generation, ScoreCall
+from respsel.backends.base import TEXT, GenerateCall, Generation, ScoreCall
 from respsel.backends.chat import ChatTemplate
 from respsel.backends.llama_context import LlamaContext
 from respsel.backends.logits import reduce_logits
@@ -29,6 +29,8 @@ from respsel.records import Message, TokenScores
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
+
+    from respsel.records import FloatArray
 
 # With two busy processes OpenMP's spinning threads slow both tenfold. Read when the library is loaded.
 os.environ.setdefault("GOMP_SPINCOUNT", "5000")
@@ -112,6 +114,10 @@ class LlamaCppModel:
 
     def prompt_ids(self, messages: Sequence[Message]) -> tuple[int, ...]:
         """See Model.prompt_ids. The template writes BOS itself where the model wants one."""
+        if not messages or messages[0].role == TEXT:
+            bos = self._api.llama_vocab_bos(self._vocab)
+            start = bos if bos >= 0 else self._api.llama_vocab_eos(self._vocab)
+            return (start, *(token for message in messages for token in self._tokenize(message.content, control=False)))
         stretches = self._template.split_text(messages, self._control_texts())
         return tuple(token for text, control in stretches for token in self._tokenize(text, control))
 
@@ -166,6 +172,11 @@ class LlamaCppModel:
         context.drop(0, n_prompt)
         nll, rank, entropy = (np.concatenate(column) for column in zip(*parts, strict=True))
         return TokenScores(np.array(response, np.int32), nll, rank, entropy)
+
+    def represent(self, calls: Sequence[ScoreCall]) -> Iterator[tuple[int, FloatArray]]:
+        """See Model.represent."""
+        what = "llama.cpp hands out no hidden states"
+        raise PreflightError(Problem("", "backend 'llama-cpp'", what, "Use backend 'transformers' with the same weights"))
 
     def generate(self, calls: Sequence[GenerateCall]) -> Iterator[tuple[int, Generation]]:
         """See Model.generate. A sequence that ends makes room for the next call at once."""
