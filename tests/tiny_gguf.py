@@ -17,7 +17,7 @@ def byte_to_unicode() -> dict[int, str]:
     return table | {byte: chr(256 + i) for i, byte in enumerate(others)}
 
 
-def write_tiny_gguf(path: Path, template: str | None, context: int) -> None:
+def write_tiny_gguf(path: Path, template: str | None, context: int, key_heads: bool = True) -> None:
     import gguf
 
     writer = gguf.GGUFWriter(str(path), "llama")
@@ -26,6 +26,8 @@ def write_tiny_gguf(path: Path, template: str | None, context: int) -> None:
     writer.add_block_count(N_LAYER)
     writer.add_feed_forward_length(N_FF)
     writer.add_head_count(N_HEAD)
+    if key_heads:
+        writer.add_head_count_kv(N_HEAD)
     writer.add_layer_norm_rms_eps(1e-5)
     writer.add_rope_dimension_count(N_EMBD // N_HEAD)
     tokens = [byte_to_unicode()[byte] for byte in range(256)]

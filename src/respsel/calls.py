@@ -8,14 +8,27 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
-from respsel.backends.base import GenerateCall, Generation, Model, ScoreCall
+from respsel.backends.base import Failure, GenerateCall, Generation, Model, ScoreCall
 from respsel.errors import InputError, Problem, RunError
 from respsel.records import TokenScores
-from respsel.requests import NOT_FINITE, Answer, Call, GenerateRequest, Request, Scored, call_key, find_call, request_key, to_call
+from respsel.requests import (
+    FAILED,
+    NOT_FINITE,
+    OVER_CONTEXT,
+    Answer,
+    Call,
+    GenerateRequest,
+    Request,
+    Scored,
+    ScoreRequest,
+    call_key,
+    find_call,
+    request_key,
+    to_call,
+)
 from respsel.store import Holder, Store
 
 if TYPE_CHECKING:
@@ -77,9 +90,11 @@ class Caller:
         if by_model:
             before, self.before_asking = self.before_asking, _nothing
             before()
-        calls = self._fitting_calls({index: requests[index] for indices in by_model.values() for index in indices})
-        for name, indices in by_model.items():
+        calls, too_long = self._fitting_calls({index: requests[index] for indices in by_model.values() for index in indices})
+        answers |= too_long
+        for name, asked_for in by_model.items():
             identity = self._models.identity(name)
+            indices = [index for index in asked_for if index in calls]
             for index in indices:
                 key = call_key(identity, calls[index], requests[index])
                 self.trail[index] = (self.trail[index][0], key)
@@ -98,17 +113,26 @@ class Caller:
         unknown = [r for r in requests if find_call(self._store, identity(r.model), r) is None]
         self._fitting_calls(dict(enumerate(unknown)))
 
-    def _fitting_calls(self, requests: Mapping[int, Request]) -> dict[int, Call]:
-        """The calls that the requests become. Raises InputError naming all that are too long."""
+    def _fitting_calls(self, requests: Mapping[int, Request]) -> tuple[dict[int, Call], dict[int, Answer]]:
+        """The calls that the requests become, and the answers to those that are too long and may be.
+
+        Raises InputError naming all others that are too long.
+        """
         calls: dict[int, Call] = {}
+        dropped: dict[int, Answer] = {}
         problems: dict[str, Problem] = {}
         for index, request in requests.items():
             model = self._models.open(request.model)
-            calls[index] = to_call(model, request)
-            if problem := _misfit(model, request, calls[index]):
+            call = to_call(model, request)
+            problem = _misfit(model, request, call)
+            if problem is None:
+                calls[index] = call
+            elif isinstance(call, ScoreCall) and isinstance(request, ScoreRequest) and request.if_too_long == "drop":
+                dropped[index] = Scored(len(call.prompt_ids), len(call.response_ids), None, OVER_CONTEXT)
+            else:
                 problems.setdefault(str(problem), problem)
         _raise_unfit(list(problems.values()))
-        return calls
+        return calls, dropped
 
     def _call(self, name: str, trail: Mapping[int, tuple[str, str]], calls: Mapping[int, Call], reused: int) -> dict[int, Answer]:
         """Answer requests by index: load the calls that are stored by now, make the others once each."""
@@ -143,9 +167,14 @@ class Caller:
         generate = [(key, call) for key, call in wanted if isinstance(call, GenerateCall)]
         score = [(key, call) for key, call in wanted if isinstance(call, ScoreCall)]
         for index, generation in model.generate([call for _, call in generate]):
+            if isinstance(generation, Failure):
+                generation = Generation("", 0, False, FAILED + generation.problem)
             yield generate[index][0], generation
         for index, scores in model.score([call for _, call in score]):
             key, call = score[index]
+            if isinstance(scores, Failure):
+                yield key, Scored(len(call.prompt_ids), len(call.response_ids), None, FAILED + scores.problem)
+                continue
             if tuple(scores.token_ids.tolist()) != call.response_ids:
                 what = f"the backend scored {len(scores)} tokens where {len(call.response_ids)} were asked for"
                 raise RunError(Problem("", "", what, "This is a fault of the backend: report it"))
@@ -225,7 +254,7 @@ def _is_finite(scores: TokenScores) -> bool:
 
 def _to_record(answer: Answer) -> Mapping[str, Any]:
     if isinstance(answer, Generation):
-        return asdict(answer)
+        return {"text": answer.text, "n_tokens": answer.n_tokens, "truncated": answer.truncated}
     assert answer.scores is not None
     scores = answer.scores
     return {

@@ -32,6 +32,7 @@ from respsel.recipe import (
     merge_sampling,
 )
 from respsel.records import Score
+from respsel.requests import FAILED, NOT_FINITE
 from respsel.selection import VERDICTS, Rule
 from respsel.strategies.base import Operation, Place
 from respsel.strategies.column import column_responses
@@ -63,7 +64,8 @@ class Step:
     fields: the parameters in its key. inputs: names of the steps whose outputs it takes, in order.
     make: from the inputs' rows to its own, or to a generator that asks models on the way.
     calls_per_example: (fewest, most) model calls that it takes for an example; (0, 0): it asks no model.
-    failed: the `problem` of a row whose own call failed; with such a row the step is not recorded as done.
+    failed: how the `problem` of a row begins whose own call failed; with such a row the step is not recorded
+    as done.
     """
 
     name: str
@@ -73,7 +75,7 @@ class Step:
     table: Table[Any] | Document[Any]
     make: Callable[[Sequence[Rows]], Rows | Operation]
     calls_per_example: tuple[int, int] = (0, 0)
-    failed: str = ""
+    failed: tuple[str, ...] = ()
 
     def key(self, input_digests: Sequence[str]) -> str:
         """The step's key, given the digests of its inputs' content."""
@@ -185,7 +187,7 @@ class _Builder:
         }
         place = Place(self._loaded.shown, where)
         make = lambda rows: model_responses(strategy, sampling, seed, rows[0], check, place)
-        return Step(name, "responses", fields, inputs, RESPONSES, make, (1, strategy.attempts), EMPTY)
+        return Step(name, "responses", fields, inputs, RESPONSES, make, (1, strategy.attempts), (EMPTY, FAILED))
 
     def _own_outputs(self, dataset: DatasetEntry) -> Step:
         entry, check = self._recipe.own_outputs, dataset.check
@@ -203,7 +205,7 @@ class _Builder:
             **_PROMPTS,
         }
         make = lambda rows: sample_own_outputs(entry, self._target, sampling, seed, rows[0], check)
-        return Step(name, "own-outputs", fields, inputs, OWN_OUTPUTS, make, (entry.samples, entry.samples), EMPTY)
+        return Step(name, "own-outputs", fields, inputs, OWN_OUTPUTS, make, (entry.samples, entry.samples), (EMPTY, FAILED))
 
     def _from_file(
         self, entry: FileStrategy | OwnOutputsEntry, name: str, dataset: DatasetEntry, load: Callable[..., Rows]
@@ -225,11 +227,15 @@ class _Builder:
 
         def make(rows: Sequence[Rows]) -> Operation:
             shown_with = neighbours(rows[0], kept_by_example(rows[2]), view.k, self._loaded.shown) if view.k else {}
-            return score_responses(self._target, view, rows[0], rows[1], shown_with, about)
+            return score_responses(self._target, view, rows[0], rows[1], shown_with, about, too_long)
 
+        too_long = self._recipe.target.if_too_long
         fields = {"model": self._models[self._target].fields, "view": asdict(view), **_PROMPTS}
+        if too_long == "drop":
+            # The context is in this key alone: elsewhere it changes no answer, only whether there is one.
+            fields["context_tokens"] = self._loaded.models[self._target].entry.context_tokens
         name = f"token-scores:{dataset.name}/{strategy.name}/{view.name}"
-        return Step(name, "token-scores", fields, tuple(inputs), TOKEN_SCORES, make, (1, 1), requests.NOT_FINITE)
+        return Step(name, "token-scores", fields, tuple(inputs), TOKEN_SCORES, make, (1, 1), (NOT_FINITE, FAILED))
 
     def _scores(self, dataset: DatasetEntry, strategy: StrategyEntry, metric: ChosenMetric) -> Step:
         inputs = [f"responses:{dataset.name}/{strategy.name}"]

@@ -40,7 +40,7 @@ def sample_own_outputs(
     for place, answer in enumerate(answers):
         assert isinstance(answer, Generation)
         example = examples[place // entry.samples]
-        output = OwnOutput(example.id, place % entry.samples, answer.text, truncated=answer.truncated)
+        output = OwnOutput(example.id, place % entry.samples, answer.text, answer.problem, truncated=answer.truncated)
         outputs.append(_judged(output, example, entry, check))
     return outputs
 
@@ -107,7 +107,7 @@ def _walk(examples: Sequence[Example], place: int) -> Iterator[str]:
 
 def _judged(output: OwnOutput, example: Example, entry: OwnOutputsEntry, check: AnswerEntry | None) -> OwnOutput:
     if not output.text:
-        return replace(output, problem=EMPTY)
+        return replace(output, problem=output.problem or EMPTY)
     if check is None or example.label is None:
         return output
     correct = is_correct(check, output.text, example.label)

@@ -20,7 +20,8 @@ OVERALL = "overall"
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=80)]
 AnswerKind = Literal["number", "choice", "exact", "regex"]
 # Model files that respsel can have llama.cpp convert to, once, for this machine's speed.
-PreparedType = Literal["bf16", "f16", "f32", "q8_0", "q4_0"]
+PreparedType = Literal["bf16", "f16", "f32", "q8_0", "q4_0", "safetensors"]
+Dtype = Literal["auto", "float32", "bfloat16", "float16"]
 
 
 class _Entry(BaseModel):
@@ -45,18 +46,27 @@ class ModelEntry(_Entry):
     """One model: which engine runs it and where its weights are."""
 
     backend: Literal["llama-cpp", "transformers", "openai", "fake"] = Field(description="The engine.")
-    path: str | None = Field(None, description="Weights: a GGUF file, or a directory for transformers.")
+    path: str | None = Field(None, description="Weights: a GGUF file; for transformers also a directory with safetensors.")
     package: str | None = Field(None, description="An installed Python package that carries the weights, with 'file'.")
     file: str | None = Field(None, description="The weights' file inside 'package'.")
     repo: str | None = Field(None, description="A hub repository, with 'revision' (transformers).")
-    revision: str | None = Field(None, description="The repository's commit.")
+    revision: str | None = Field(None, description="The repository's commit, 40 hexadecimal digits.")
     base_url: str | None = Field(None, description="The endpoint (openai).")
     api_key_env: str | None = Field(None, description="Name of the environment variable that holds the key (openai).")
     variant: str | None = Field(None, description="fake only: another variant is another model.")
     context_tokens: int | None = Field(None, ge=16, description="Context length; at most what the model was trained for.")
     chat_template: str | None = Field(None, description="A Jinja2 file to use instead of the model's own template.")
-    prepare: PreparedType | None = Field(None, description="llama-cpp: convert the weights to this type once, for speed.")
-    parallel: int = Field(16, ge=1, le=255, description="Responses sampled at once (llama-cpp).")
+    prepare: PreparedType | None = Field(
+        None, description="Convert a GGUF once, for speed: to a type that llama-cpp reads fast; safetensors for transformers."
+    )
+    dtype: Dtype = Field("auto", description="transformers: auto is bfloat16 on CUDA, else float32.")
+    device: str = Field(
+        "auto", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$", description="transformers: auto, cuda, cuda:1, mps or cpu."
+    )
+    batch_tokens: int | None = Field(
+        None, ge=64, description="transformers: tokens evaluated at once. Default 1024; on a GPU 8192."
+    )
+    parallel: int = Field(16, ge=1, le=255, description="Responses sampled at once.")
     threads: int | None = Field(None, ge=1, description="CPU threads. Default: all that this process may use.")
     gpu_layers: int = Field(0, ge=-1, description="Layers on the GPU (llama-cpp built for one); -1 is all.")
     sampling: SamplingEntry = Field(default_factory=lambda: SamplingEntry(), description="Defaults for this model.")
@@ -78,8 +88,14 @@ class ModelEntry(_Entry):
             raise ValueError("'package' and 'file' go together")
         if (self.repo is None) != (self.revision is None):
             raise ValueError("'repo' and 'revision' go together")
-        if self.prepare and self.backend != "llama-cpp":
-            raise ValueError("'prepare' is for backend 'llama-cpp'")
+        kinds = {"llama-cpp": ("bf16", "f16", "f32", "q8_0", "q4_0"), "transformers": ("safetensors",)}.get(self.backend, ())
+        if self.prepare and self.prepare not in kinds:
+            raise ValueError(
+                f"prepare '{self.prepare}' is not for backend '{self.backend}'. It takes {', '.join(kinds) or 'none'}"
+            )
+        given = [name for name in ("dtype", "device") if getattr(self, name) != "auto"]
+        if given and self.backend != "transformers":
+            raise ValueError(f"'{given[0]}' is for backend 'transformers'")
         return self
 
 
@@ -209,6 +225,9 @@ class TargetEntry(_Entry):
     """The model to be fine-tuned."""
 
     model: str
+    if_too_long: Literal["fail", "drop"] = Field(
+        "fail", description="What becomes of a response that does not fit the context: an error before any call, or unscored."
+    )
 
 
 class Recipe(_Entry):

@@ -22,6 +22,10 @@ from respsel.store import Store
 RENDERING_VERSION = 1
 # The problem of a response whose scores hold NaN or infinity.
 NOT_FINITE = "a score is not a finite number"
+# How the problem of a call begins that the backend could not answer; like NOT_FINITE it is asked again next time.
+FAILED = "the call failed: "
+# The problem of a response that does not fit the target's context, where the recipe says to leave it out.
+OVER_CONTEXT = "longer than the context"
 
 
 @dataclass(frozen=True)
@@ -44,13 +48,18 @@ class GenerateRequest:
 
 @dataclass(frozen=True)
 class ScoreRequest:
-    """Score a response, given the messages. `about` and `example` name it in errors and are in no key."""
+    """Score a response, given the messages.
+
+    `about` and `example` name it in errors; if_too_long: "fail", or "drop" for a Scored with the problem
+    OVER_CONTEXT. These are in no key.
+    """
 
     model: str
     messages: tuple[Message, ...]
     response: str
     about: str
     example: str
+    if_too_long: str = "fail"
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ def score_responses(
     responses: Sequence[Response],
     shown_with: Mapping[str, list[str]],
     about: str,
+    if_too_long: str,
 ) -> Operation:
     """Score every usable response; `shown_with` holds each example's own outputs to other inputs.
 
@@ -28,7 +29,7 @@ def score_responses(
     """
     usable = [(example, response) for example, response in zip(examples, responses, strict=True) if not response.problem]
     answers = yield [
-        ScoreRequest(target, view_messages(view, example, shown_with), response.text, about, example.id)
+        ScoreRequest(target, view_messages(view, example, shown_with), response.text, about, example.id, if_too_long)
         for example, response in usable
     ]
     found = {}

@@ -2,12 +2,13 @@
 
 A backend is one function, `open_model(settings) -> Model`. A Model turns text into token ids, scores
 responses and samples new ones; it knows nothing of strategies, metrics or the store. Invariant: what a
-request returns depends on that request and the model alone, never on what else was asked with it.
+call returns depends on that call and the model, not on what else was asked with it. Where an engine's
+arithmetic depends on the batch, docs/backends.md says by how much, and the stored answer stands.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -39,17 +40,33 @@ class GenerateCall:
 
 @dataclass(frozen=True)
 class Generation:
-    """A sampled response. truncated: it reached max_tokens before the model ended its turn."""
+    """A sampled response. truncated: it reached max_tokens before the model ended its turn; problem: why
+    there is no text, where the call failed."""
 
     text: str
     n_tokens: int
     truncated: bool
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why one call got no answer (out of memory, say); the calls beside it are answered all the same."""
+
+    problem: str
 
 
 class Model(Protocol):
     """A loaded model."""
 
     context_tokens: int
+
+    @property
+    def tokens_evaluated(self) -> int:
+        """How many tokens were run through the weights since the model was opened."""
+
+    def about(self) -> Mapping[str, str]:
+        """What a user may want to check: `template`, `special tokens`, `weights`, `device` and the like."""
 
     def prompt_ids(self, messages: Sequence[Message]) -> tuple[int, ...]:
         """Token ids of the chat, ready for the assistant's turn; of the token that begins a text (BOS, or
@@ -60,15 +77,15 @@ class Model(Protocol):
     def response_ids(self, text: str) -> tuple[int, ...]:
         """Token ids of the text alone: no BOS, no end of turn, no control token."""
 
-    def score(self, calls: Sequence[ScoreCall]) -> Iterator[tuple[int, TokenScores]]:
+    def score(self, calls: Sequence[ScoreCall]) -> Iterator[tuple[int, TokenScores | Failure]]:
         """Yield (index in calls, scores), in any order, each as soon as it is known. Calls that share
         a prompt share its computation. The caller has checked that every call fits the context."""
 
-    def represent(self, calls: Sequence[ScoreCall]) -> Iterator[tuple[int, FloatArray]]:
+    def represent(self, calls: Sequence[ScoreCall]) -> Iterator[tuple[int, FloatArray | Failure]]:
         """Yield (index in calls, mean of the last layer's hidden states over the response's tokens, after
         the final norm, shape (width,)). Raises PreflightError where the engine gives none."""
 
-    def generate(self, calls: Sequence[GenerateCall]) -> Iterator[tuple[int, Generation]]:
+    def generate(self, calls: Sequence[GenerateCall]) -> Iterator[tuple[int, Generation | Failure]]:
         """Yield (index in calls, generation), in any order, each as soon as it is known."""
 
     def close(self) -> None:

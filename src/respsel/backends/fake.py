@@ -8,7 +8,7 @@ VERSION is part of its identity and is raised when any of its numbers change.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from respsel.backends.base import TEXT, GenerateCall, Generation, ScoreCall
@@ -33,8 +33,13 @@ class FakeModel:
 
     def __init__(self, variant: str, context_tokens: int) -> None:
         self.context_tokens = context_tokens
+        self.tokens_evaluated = 0
         self._seed = int(digest("fake", str(VERSION), variant)[:16], 16)
         self._tables: tuple[npt.NDArray[np.float32], npt.NDArray[np.int32], npt.NDArray[np.float32]] | None = None
+
+    def about(self) -> Mapping[str, str]:
+        """See Model.about."""
+        return {"weights": "none: a random bigram model over bytes", "special tokens": "none that a text could spell"}
 
     def prompt_ids(self, messages: Sequence[Message]) -> tuple[int, ...]:
         """See Model.prompt_ids."""
@@ -55,6 +60,7 @@ class FakeModel:
 
         nll, rank, entropy = self._bigrams()
         for index, call in enumerate(calls):
+            self.tokens_evaluated += len(call.response_ids)
             ids = np.array(call.response_ids, np.int32)
             # The prompt shifts which row of the table is "the token before".
             shift = sum(call.prompt_ids) % 7
@@ -66,9 +72,9 @@ class FakeModel:
         import numpy as np
 
         for index, call in enumerate(calls):
-            counts = np.bincount(call.response_ids, minlength=_N_BYTES).astype(np.float32) / len(call.response_ids)
-            counts[sum(call.prompt_ids) % _N_BYTES] += 0.1
-            yield index, counts
+            shares = np.bincount(call.response_ids, minlength=_N_BYTES) / len(call.response_ids)
+            shares[sum(call.prompt_ids) % _N_BYTES] += 0.1
+            yield index, shares.astype(np.float32)
 
     def generate(self, calls: Sequence[GenerateCall]) -> Iterator[tuple[int, Generation]]:
         """See Model.generate: some words and a final answer from 0 to 9; a word counts as a token."""

@@ -30,6 +30,7 @@ class LlamaContext:
         log: list[str],
     ) -> None:
         self._api, self._n_vocab, self._batch_tokens, self._log = api, n_vocab, batch_tokens, log
+        self.tokens = 0
         params = api.llama_context_default_params()
         per_sequence = -(-tokens // _CACHE_PADDING) * _CACHE_PADDING
         params.n_ctx = per_sequence * sequences
@@ -47,14 +48,17 @@ class LlamaContext:
         self._memory = api.llama_get_memory(self._context)
         self._batch = api.llama_batch_init(batch_tokens, 0, 1)
 
-    def evaluate(self, sequence: int, tokens: Sequence[int], start: int, logits_from: int) -> list[npt.NDArray[np.float32]]:
+    def evaluate(
+        self, sequence: int, tokens: Sequence[int], start: int, logits_from: int, chunk_tokens: int | None = None
+    ) -> list[npt.NDArray[np.float32]]:
         """Evaluate tokens of one sequence from position `start`; return the logits of tokens[logits_from:].
 
-        One array (n, n_vocab) per batch that has any.
+        One array (n, n_vocab) per chunk that has any; a chunk is a batch, or `chunk_tokens` if that is less.
         """
         found = []
-        for begin in range(0, len(tokens), self._batch_tokens):
-            chunk = tokens[begin : begin + self._batch_tokens]
+        size = min(chunk_tokens or self._batch_tokens, self._batch_tokens)
+        for begin in range(0, len(tokens), size):
+            chunk = tokens[begin : begin + size]
             wanted = [begin + i >= logits_from for i in range(len(chunk))]
             logits = self.decode([(token, start + begin + i, sequence) for i, token in enumerate(chunk)], wanted)
             if len(logits):
@@ -77,6 +81,7 @@ class LlamaContext:
             batch.n_seq_id[i] = 1
             batch.seq_id[i][0] = sequence
             batch.logits[i] = wanted[i]
+        self.tokens += len(rows)
         code = self._api.llama_decode(self._context, batch)
         if code != 0:
             why = self._log[-1] if self._log else ""

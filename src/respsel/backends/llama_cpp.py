@@ -1,8 +1,9 @@
 """llama.cpp through its low-level batch API: GGUF weights on a CPU, or a GPU if it was built for one.
 
 Scoring: the prompt is evaluated once, each response is evaluated behind it and then dropped from the
-key-value cache (`llama_memory_seq_rm`), so the next response branches from the same prompt. The context
-holds one sequence. Sampling: many sequences in one batch, one cache each (`kv_unified=False`).
+key-value cache (`llama_memory_seq_rm`), so the next response branches from the same prompt, and so do
+prompts that begin alike. The context holds one sequence. Sampling: many sequences in one batch, one
+cache each (`kv_unified=False`).
 
 Invariant: an answer does not depend on what else was asked. Several sequences in one scoring batch, or a
 cache shared by the sampled sequences, shift log-probabilities by up to 0.3 nats (BF16 weights), and do
@@ -13,8 +14,9 @@ from __future__ import annotations
 
 import ctypes
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +24,7 @@ from respsel.backends.base import TEXT, GenerateCall, Generation, ScoreCall
 from respsel.backends.chat import ChatTemplate
 from respsel.backends.llama_context import LlamaContext
 from respsel.backends.logits import reduce_logits
-from respsel.backends.sampling import Sampler
+from respsel.backends.sampling import Drawn
 from respsel.errors import PreflightError, Problem
 from respsel.records import Message, TokenScores
 
@@ -37,6 +39,8 @@ os.environ.setdefault("GOMP_SPINCOUNT", "5000")
 
 _LOGITS_BYTES = 128 << 20
 _MAX_BATCH_TOKENS = 512
+# Prompts are evaluated in chunks of so many tokens; larger ones share less, smaller ones are slower.
+_PROMPT_CHUNK = 128
 _CONTROL_ATTRS = (1 << 3) | (1 << 4)  # LLAMA_TOKEN_ATTR_CONTROL, LLAMA_TOKEN_ATTR_USER_DEFINED
 
 
@@ -82,6 +86,7 @@ class LlamaCppModel:
         gpu_layers: int,
     ) -> None:
         self._api, self._log = api, log
+        self.tokens_evaluated = 0
         self._threads = threads or _cpu_count()
         self._parallel = parallel
         params = api.llama_model_default_params()
@@ -92,6 +97,9 @@ class LlamaCppModel:
             raise PreflightError(Problem(str(weights), "", f"llama.cpp cannot load this file: {why}", "Is it a whole GGUF file?"))
         self._vocab = api.llama_model_get_vocab(self._model)
         self._n_vocab = api.llama_vocab_n_tokens(self._vocab)
+        bos = api.llama_vocab_bos(self._vocab)
+        self._start = bos if bos >= 0 else api.llama_vocab_eos(self._vocab)
+        self._weights = weights
         trained = int(api.llama_model_n_ctx_train(self._model))
         self.context_tokens = min(context_tokens or trained, trained)
         self._template = self._load_template(weights, chat_template)
@@ -112,12 +120,19 @@ class LlamaCppModel:
     def _token_text(self, token: int) -> str:
         return self._api.llama_vocab_get_text(self._vocab, token).decode() if token >= 0 else ""
 
+    def about(self) -> Mapping[str, str]:
+        """See Model.about."""
+        eog = self._api.llama_vocab_is_eog
+        ends = [self._token_text(token) for token in range(self._n_vocab) if eog(self._vocab, token)]
+        return {
+            "weights": f"{self._weights}, {self._threads} threads",
+            "special tokens": f"begins a text: {self._token_text(self._start)}; ends a turn: {', '.join(ends)}",
+        }
+
     def prompt_ids(self, messages: Sequence[Message]) -> tuple[int, ...]:
         """See Model.prompt_ids. The template writes BOS itself where the model wants one."""
         if not messages or messages[0].role == TEXT:
-            bos = self._api.llama_vocab_bos(self._vocab)
-            start = bos if bos >= 0 else self._api.llama_vocab_eos(self._vocab)
-            return (start, *(token for message in messages for token in self._tokenize(message.content, control=False)))
+            return (self._start, *(token for message in messages for token in self._tokenize(message.content, control=False)))
         stretches = self._template.split_text(messages, self._control_texts())
         return tuple(token for text, control in stretches for token in self._tokenize(text, control))
 
@@ -144,7 +159,7 @@ class LlamaCppModel:
         return list(tokens[:count])
 
     def score(self, calls: Sequence[ScoreCall]) -> Iterator[tuple[int, TokenScores]]:
-        """See Model.score. Prompts are taken one by one; their responses branch from each."""
+        """See Model.score. Prompts are taken in order, so that each keeps what it shares with the one before."""
         if not calls:
             return
         by_prompt: dict[tuple[int, ...], list[int]] = {}
@@ -152,10 +167,13 @@ class LlamaCppModel:
             by_prompt.setdefault(call.prompt_ids, []).append(index)
         longest = max(len(call.prompt_ids) + len(call.response_ids) for call in calls)
         with self._context(longest, sequences=1, flash=True) as context:
-            for prompt, indices in by_prompt.items():
-                context.clear()
-                first = context.evaluate(0, prompt, 0, logits_from=len(prompt) - 1)
-                for index in indices:
+            before: tuple[int, ...] = ()
+            for prompt in sorted(by_prompt):
+                shared = _whole_chunks_shared(before, prompt)
+                context.drop(0, shared)
+                first = context.evaluate(0, prompt[shared:], shared, len(prompt) - 1 - shared, _PROMPT_CHUNK)
+                before = prompt
+                for index in by_prompt[prompt]:
                     response = calls[index].response_ids
                     yield index, self._score_response(context, first, len(prompt), response)
 
@@ -184,7 +202,7 @@ class LlamaCppModel:
             return
         room = max(len(call.prompt_ids) + call.sampling.max_tokens for call in calls)
         waiting = list(reversed(range(len(calls))))
-        running: dict[int, _Sampled] = {}
+        running: dict[int, Drawn] = {}
         # One sequence more than are sampled: it keeps the newest prompt.
         with self._context(room, self._parallel + 1, flash=False) as context:
             prompt = _Prompt(context, self._parallel)
@@ -192,18 +210,18 @@ class LlamaCppModel:
                 for sequence in range(self._parallel):
                     if sequence not in running and waiting:
                         index = waiting.pop()
-                        sampled = _Sampled(self._api, self._vocab, index, calls[index])
+                        sampled = Drawn(index, calls[index], partial(self._api.llama_vocab_is_eog, self._vocab))
                         sampled.take(prompt.branch(calls[index].prompt_ids, sequence))
                         running[sequence] = sampled
                 for sequence, sampled in list(running.items()):
                     if sampled.done:
-                        yield sampled.index, sampled.result()
+                        yield sampled.index, self._result(sampled)
                         del running[sequence]
                         context.drop(sequence, 0)
                 if running:
                     self._sample_step(context, running)
 
-    def _sample_step(self, context: LlamaContext, running: dict[int, _Sampled]) -> None:
+    def _sample_step(self, context: LlamaContext, running: dict[int, Drawn]) -> None:
         # Hazard: matrix kernels differ by the number of rows, so an idle sequence is fed a token that
         # is dropped again; with fewer rows, the others' texts would depend on what has ended (BF16).
         idle = [sequence for sequence in range(self._parallel) if sequence not in running]
@@ -215,6 +233,21 @@ class LlamaCppModel:
             running[sequence].take(logits[row])
         for sequence in idle:
             context.drop(sequence, 0)
+
+    def _result(self, drawn: Drawn) -> Generation:
+        """The text without leading and trailing blanks; a character cut in half is left out."""
+        data = b"".join(map(self._piece, drawn.tokens))
+        text = data.decode("utf-8", errors="ignore" if drawn.truncated else "replace").strip()
+        return Generation(text, len(drawn.tokens), drawn.truncated)
+
+    def _piece(self, token: int) -> bytes:
+        size = 64
+        while True:
+            buffer = ctypes.create_string_buffer(size)
+            count = self._api.llama_token_to_piece(self._vocab, token, buffer, size, 0, False)
+            if count >= 0:
+                return buffer.raw[:count]
+            size = -count
 
     @contextmanager
     def _context(self, tokens: int, sequences: int, flash: bool) -> Iterator[LlamaContext]:
@@ -232,6 +265,7 @@ class LlamaCppModel:
         try:
             yield context
         finally:
+            self.tokens_evaluated += context.tokens
             context.free()
 
     def close(self) -> None:
@@ -260,47 +294,15 @@ class _Prompt:
         return logits
 
 
-class _Sampled:
-    """One response on its way: its sampler, its tokens so far, and whether it has ended."""
+def _whole_chunks_shared(before: Sequence[int], prompt: Sequence[int]) -> int:
+    """How many tokens of the prompt before can stay: whole chunks, and not the prompt's last token.
 
-    def __init__(self, api: Any, vocab: Any, index: int, call: GenerateCall) -> None:
-        self._api, self._vocab = api, vocab
-        self.index = index
-        self._n_prompt = len(call.prompt_ids)
-        self._max_tokens = call.sampling.max_tokens
-        self._sampler = Sampler(call.sampling, call.seed)
-        self.tokens: list[int] = []
-        self.done = False
-        self._truncated = False
-
-    @property
-    def position(self) -> int:
-        """Where the newest token stands in its sequence."""
-        return self._n_prompt + len(self.tokens) - 1
-
-    def take(self, logits: npt.NDArray[np.float32]) -> None:
-        """Draw the next token from logits (n_vocab,)."""
-        token = self._sampler.draw(logits)
-        if self._api.llama_vocab_is_eog(self._vocab, token):
-            self.done = True
-            return
-        self.tokens.append(token)
-        self.done = self._truncated = len(self.tokens) >= self._max_tokens
-
-    def result(self) -> Generation:
-        """The text without leading and trailing blanks; a character cut in half is left out."""
-        data = b"".join(map(self._piece, self.tokens))
-        text = data.decode("utf-8", errors="ignore" if self._truncated else "replace").strip()
-        return Generation(text, len(self.tokens), self._truncated)
-
-    def _piece(self, token: int) -> bytes:
-        size = 64
-        while True:
-            buffer = ctypes.create_string_buffer(size)
-            count = self._api.llama_token_to_piece(self._vocab, token, buffer, size, 0, False)
-            if count >= 0:
-                return buffer.raw[:count]
-            size = -count
+    Hazard: the sums over a token depend on the chunk that it is evaluated in, so chunks begin at the same
+    positions whatever is shared; else a score would depend on what was scored before it.
+    """
+    most = min(len(before), len(prompt) - 1)
+    shared = next((i for i in range(most) if before[i] != prompt[i]), most)
+    return shared - shared % _PROMPT_CHUNK
 
 
 def _cpu_count() -> int:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from respsel.backends.base import Model
+from respsel.backends.hf_device import choose_device, choose_dtype
 from respsel.errors import InputError, PreflightError, Problem
 from respsel.hashing import DigestMemo, canonical_json, digest, file_digest
 from respsel.workspace import NamedModel
@@ -32,6 +33,8 @@ class KnownModel:
     def prepared(self) -> Path | None:
         """Where weights prepared for this machine lie in the store, made or not."""
         kind = self.named.entry.prepare
+        if kind == "safetensors":
+            return Path("weights") / f"{self.fields['weights']}.{self.fields['dtype']}.safetensors"
         return Path("weights") / f"{self.fields['weights']}.{kind}.gguf" if kind else None
 
 
@@ -51,9 +54,13 @@ def identify(named: NamedModel, memo: DigestMemo) -> KnownModel:
     elif entry.backend == "llama-cpp":
         weights = _weights(named)
         fields |= {"weights": file_digest(weights, memo), "prepare": entry.prepare}
+    elif entry.backend == "transformers":
+        weights = None if entry.repo is not None else _weights(named)
+        fields |= _transformers_fields(named, weights, memo)
     else:
         what = f"backend '{entry.backend}' is not in this version of respsel yet"
-        raise PreflightError(Problem(named.declared_in, _where(named), what, "Use backend 'llama-cpp' with a GGUF file"))
+        remedy = "Use backend 'llama-cpp' or 'transformers'"
+        raise PreflightError(Problem(named.declared_in, _where(named), what, remedy))
     fields["chat_template"] = digest("chat-template", template) if template else None
     return KnownModel(named, fields, digest("model", canonical_json(fields)), weights, template)
 
@@ -65,13 +72,52 @@ def open_model(known: KnownModel, store_folder: Path) -> Model:
         from respsel.backends.fake import FakeModel
 
         return FakeModel(entry.variant or "", entry.context_tokens or 4096)
+    prepared = store_folder / known.prepared if known.prepared else None
+    if entry.backend == "transformers":
+        return _open_transformers(known, prepared)
     from respsel.backends.llama_cpp import open_model as open_gguf
 
     assert known.weights is not None
-    prepared = (store_folder / known.prepared, entry.prepare) if known.prepared and entry.prepare else None
+    made = (prepared, entry.prepare) if prepared and entry.prepare else None
     return open_gguf(
-        known.weights, prepared, entry.context_tokens, known.chat_template, entry.threads, entry.parallel, entry.gpu_layers
+        known.weights, made, entry.context_tokens, known.chat_template, entry.threads, entry.parallel, entry.gpu_layers
     )
+
+
+def _transformers_fields(named: NamedModel, weights: Path | None, memo: DigestMemo) -> Mapping[str, Any]:
+    from respsel.backends.hf_files import check_commit, digest_directory
+
+    entry, shown, where = named.entry, named.declared_in, _where(named)
+    dtype = choose_dtype(entry.dtype, choose_device(entry.device))
+    if weights is None:
+        check_commit(str(entry.revision), shown, where)
+        return {"repo": entry.repo, "revision": entry.revision, "dtype": dtype}
+    found = digest_directory(weights, memo, shown, where) if weights.is_dir() else file_digest(weights, memo)
+    if entry.prepare and weights.is_dir():
+        raise InputError(Problem(shown, f"{where}.prepare", "is for a GGUF file, not for a directory", "Take it out"))
+    return {"weights": found, "dtype": dtype}
+
+
+def _open_transformers(known: KnownModel, prepared: Path | None) -> Model:
+    from respsel.backends.hf_files import Source
+    from respsel.backends.transformers import Settings, open_model
+
+    entry, weights = known.named.entry, known.weights
+    device = choose_device(entry.device)
+    if weights is None:
+        source = Source(str(entry.repo), entry.revision)
+    else:
+        source = Source(str(weights)) if weights.is_dir() else Source(str(weights.parent), None, weights.name)
+    settings = Settings(
+        dtype=known.fields["dtype"],
+        device=device,
+        context_tokens=entry.context_tokens,
+        chat_template=known.chat_template,
+        threads=entry.threads,
+        batch_tokens=entry.batch_tokens or (8192 if device.startswith("cuda") else 1024),
+        rows=entry.parallel,
+    )
+    return open_model(source, prepared, settings)
 
 
 def _weights(named: NamedModel) -> Path:
@@ -84,7 +130,7 @@ def _weights(named: NamedModel) -> Path:
         path = Path(spec.submodule_search_locations[0]) / str(entry.file)
     else:
         path = named.folder / str(entry.path)
-    if not path.is_file():
+    if not path.is_file() and not (entry.backend == "transformers" and path.is_dir()):
         raise InputError(Problem(named.declared_in, _where(named), f"no file at {path}", "Check where the weights are"))
     return path
 

@@ -6,8 +6,10 @@ sampling parameters, the seed and the token's position; not on the library, the 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from respsel.backends.base import GenerateCall
 from respsel.records import Sampling
 
 if TYPE_CHECKING:
@@ -17,6 +19,32 @@ if TYPE_CHECKING:
 # Sorting 49k candidates takes ten times the rest of a draw, so the unlikely ones are only looked at
 # when the likely ones do not suffice. Relative to the most likely token; the last must be 0 (all).
 _CUTOFFS = (1e-3, 1e-6, 0.0)
+
+
+class Drawn:
+    """A response on its way: its tokens so far, and whether it has ended."""
+
+    def __init__(self, index: int, call: GenerateCall, is_end: Callable[[int], bool]) -> None:
+        self.index = index
+        self._call, self._is_end = call, is_end
+        self._sampler = Sampler(call.sampling, call.seed)
+        self.tokens: list[int] = []
+        self.done = False
+        self.truncated = False
+
+    @property
+    def position(self) -> int:
+        """Where the newest token stands in its sequence."""
+        return len(self._call.prompt_ids) + len(self.tokens) - 1
+
+    def take(self, logits: npt.NDArray[np.float32]) -> None:
+        """Draw the next token from logits (n_vocab,)."""
+        token = self._sampler.draw(logits)
+        if self._is_end(token):
+            self.done = True
+            return
+        self.tokens.append(token)
+        self.done = self.truncated = len(self.tokens) >= self._call.sampling.max_tokens
 
 
 class Sampler:

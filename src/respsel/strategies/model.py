@@ -35,7 +35,7 @@ def model_responses(
         answers = yield requests
         for example, answer in zip(open_examples, answers, strict=True):
             assert isinstance(answer, Generation)
-            response = Response(example.id, answer.text, truncated=answer.truncated, attempts=attempt + 1)
+            response = Response(example.id, answer.text, answer.problem, truncated=answer.truncated, attempts=attempt + 1)
             best[example.id] = checked(response, example, check)
         open_examples = [example for example in open_examples if _is_open(best[example.id])]
         if not open_examples:
@@ -51,7 +51,7 @@ def _is_open(response: Response) -> bool:
 
 def _settled(response: Response, entry: ModelStrategy) -> Response:
     if not response.text:
-        return replace(response, problem=EMPTY)
+        return replace(response, problem=response.problem or EMPTY)
     if response.correct is False and entry.if_wrong == "drop":
         return replace(response, problem=WRONG)
     return response

@@ -1,0 +1,140 @@
+"""Where a transformers model's files are, what identifies them, and how they are loaded.
+
+Local directories (safetensors only), hub repositories at a pinned commit, and GGUF files. Knows nothing of
+scoring. Invariant: no code that comes with a model is run, and no pickle is read.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from respsel.errors import InputError, PreflightError, Problem
+from respsel.hashing import DigestMemo, canonical_json, digest, file_digest
+
+# The files of a model's directory that change its answers.
+_MEANINGFUL = re.compile(
+    r".*\.safetensors|.*\.safetensors\.index\.json|config\.json|generation_config\.json|added_tokens\.json|"
+    r"special_tokens_map\.json|tokenizer.*\.json|tokenizer.*\.model|spiece\.model|vocab\..*|merges\.txt|chat_template\..*"
+)
+_GGUF_HEAD_BYTES = 64 << 20
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+
+
+@dataclass(frozen=True)
+class Source:
+    """What from_pretrained is given: a directory or repository, and a commit or a GGUF file in it."""
+
+    name: str
+    revision: str | None = None
+    gguf_file: str | None = None
+
+    @property
+    def shown(self) -> str:
+        """For errors and the doctor."""
+        return f"{self.name} at {self.revision}" if self.revision else str(Path(self.name, self.gguf_file or ""))
+
+
+def digest_directory(folder: Path, memo: DigestMemo, shown: str, where: str) -> str:
+    """The digest of all files of a model's directory that change its answers. Raises InputError if it holds no weights."""
+    files = sorted(path for path in folder.iterdir() if path.is_file() and _MEANINGFUL.fullmatch(path.name))
+    if not any(path.suffix == ".safetensors" for path in files):
+        what = f"{folder} holds no .safetensors file"
+        raise InputError(Problem(shown, where, what, "Convert the weights: files of other kinds can run code when they are read"))
+    if not (folder / "config.json").is_file():
+        raise InputError(Problem(shown, where, f"{folder} holds no config.json", "Give the directory of a whole model"))
+    return digest("model-directory", canonical_json([[path.name, file_digest(path, memo)] for path in files]))
+
+
+def check_commit(revision: str, shown: str, where: str) -> None:
+    """Raises InputError unless a revision is a commit: a branch or tag is another model tomorrow."""
+    if not _COMMIT.fullmatch(revision):
+        what = f"revision '{revision}' is no commit, and a branch or tag may change"
+        raise InputError(Problem(shown, f"{where}.revision", what, "Give the commit's 40 hexadecimal digits"))
+
+
+def load(source: Source, dtype: str, prepared: Path | None) -> tuple[Any, Any]:
+    """Return (model, tokenizer), on the CPU; a GGUF is converted to `prepared` first, if that is given and not there.
+
+    Raises PreflightError where transformers cannot load it.
+    """
+    try:
+        if prepared is not None:
+            if not prepared.is_dir():
+                _convert(source, dtype, prepared)
+            source = Source(str(prepared))
+        if source.revision and (found := _find_in_cache(source, dtype)):
+            return found
+        return _load(source, dtype)
+    except (OSError, ValueError, KeyError, RuntimeError, ImportError, NotImplementedError) as error:
+        said = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        remedy = "Are the files whole, and is the architecture one that transformers knows?"
+        if source.revision:
+            remedy = "Download it where there is a network: hf download REPO --revision COMMIT"
+        raise PreflightError(Problem(source.shown, "", f"transformers cannot load this model: {said}", remedy)) from error
+
+
+def _find_in_cache(source: Source, dtype: str) -> tuple[Any, Any] | None:
+    """A commit that was downloaded before asks no network."""
+    try:
+        return _load(source, dtype, local_files_only=True)
+    except OSError:
+        return None
+
+
+def _load(source: Source, dtype: str, **how: Any) -> tuple[Any, Any]:
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
+
+    if source.gguf_file:
+        _check_gguf(Path(source.name, source.gguf_file))
+    where: dict[str, Any] = {"trust_remote_code": False, **how}
+    if source.revision:
+        where["revision"] = source.revision
+    if source.gguf_file:
+        where["gguf_file"] = source.gguf_file
+    # Hazard: without dequantize, weights may stay in blocks, and which kernels then compute depends on the machine.
+    more = {"quantization_config": GgufConfig(dequantize=True)} if source.gguf_file else {"use_safetensors": True}
+    with _quiet():
+        tokenizer = AutoTokenizer.from_pretrained(source.name, **where)
+        model = AutoModelForCausalLM.from_pretrained(source.name, dtype=getattr(torch, dtype), **where, **more)
+    return model, tokenizer
+
+
+def _check_gguf(path: Path) -> None:
+    """Hazard: without this field transformers 5.24 leaves the rows of Llama's queries and keys in llama.cpp's
+    order and says nothing, and every score is wrong by nats. Fields come before the tensors.
+    """
+    with path.open("rb") as file:
+        head = file.read(_GGUF_HEAD_BYTES)
+    if b".attention.head_count_kv" not in head:
+        raise ValueError("this GGUF does not say how many key heads it has (attention.head_count_kv)")
+
+
+def _convert(source: Source, dtype: str, target: Path) -> None:
+    """Dequantise a GGUF once: reading one takes transformers many seconds, reading what is written here none."""
+    model, tokenizer = _load(source, dtype)
+    part = target.with_name(f"{target.name}.{os.getpid()}.part")
+    part.mkdir(parents=True)
+    try:
+        with _quiet():
+            model.save_pretrained(part, safe_serialization=True)
+            tokenizer.save_pretrained(part)
+        if not target.is_dir():
+            os.replace(part, target)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep transformers' progress bars and advice off the user's terminal; what fails is raised all the same."""
+    with redirect_stderr(io.StringIO()):
+        yield
