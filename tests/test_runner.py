@@ -218,6 +218,35 @@ def test_plan_for_a_larger_sample_counts_the_new_calls_only(bench: Bench) -> Non
     assert steps["token-scores:sums/human/plain"]["calls"] == 4
 
 
+LONG = '[models.target]\nbackend = "fake"\ncontext_tokens = 60'
+
+
+def test_what_does_not_fit_the_context_is_an_error_before_any_call(bench: Bench) -> None:
+    """By default the run stops, naming each example that is too long."""
+    bench.edit('[models.target]\nbackend = "fake"', LONG)
+    bench.edit("samples = 2", "samples = 2\nsampling = { max_tokens = 20 }")
+    done = bench.respsel("run", "a.toml")
+    assert done.code == 2
+    assert "exceed the context of 60" in done.err
+
+
+def test_what_does_not_fit_the_context_can_be_left_out(bench: Bench) -> None:
+    """With if_too_long = "drop" the responses that fit are scored, the others are named and counted, and nothing is cut."""
+    bench.edit('[models.target]\nbackend = "fake"', LONG)
+    bench.edit('model = "target"', 'model = "target"\nif_too_long = "drop"')
+    bench.edit("samples = 2", "samples = 2\nsampling = { max_tokens = 20 }")
+    done = bench.run()
+    audit = json.loads((bench.folder / "runs/a/report.json").read_text())["datasets"][0]["audit"]
+    plain = {row["strategy"]: row for row in audit if row["view"] == "plain"}
+    assert (plain["human"]["over_context"], plain["human"]["scored_responses"]) == (0, 6)
+    assert plain["teacher"]["over_context"] > 0
+    assert plain["teacher"]["over_context"] + plain["teacher"]["scored_responses"] == 6
+    assert plain["teacher"]["tokens_scored"] < plain["teacher"]["tokens_expected"]
+    assert done["verdicts"][0]["unscored"]["teacher"] == 6
+    assert "longer than the context" in (bench.folder / "runs/a/report.md").read_text()
+    assert bench.run()["steps_run"] == 0
+
+
 def test_people_read_the_verdict_and_programs_json(bench: Bench) -> None:
     """Without --json the verdict is on standard output; with it, only one JSON object is."""
     done = bench.respsel("run", "a.toml")

@@ -150,16 +150,16 @@ FAILING = """
 import sys
 import numpy as np
 from respsel.backends import fake
-from respsel.backends.base import Generation
+from respsel.backends.base import Failure, Generation
 from respsel.records import TokenScores
 generate, score = fake.FakeModel.generate, fake.FakeModel.score
 def empty(self, calls):
     for index, made in generate(self, calls):
-        yield index, Generation("", 0, False) if index % 2 else made
+        yield index, Failure("out of memory") if index % 4 == 0 else Generation("", 0, False) if index % 4 == 1 else made
 def infinite(self, calls):
     for index, made in score(self, calls):
         bad = TokenScores(made.token_ids, np.full_like(made.nll, np.nan), made.rank, made.entropy)
-        yield index, bad if index % 3 == 0 else made
+        yield index, Failure("out of memory") if index % 6 == 3 else bad if index % 6 == 0 else made
 fake.FakeModel.generate, fake.FakeModel.score = empty, infinite
 from respsel.cli import app
 sys.argv = ["respsel", "run", "a.toml", "--json"]
@@ -167,8 +167,8 @@ app()
 """
 
 
-def test_empty_texts_and_infinite_scores_are_not_stored_as_answers(bench: Bench) -> None:
-    """Of a backend that often writes nothing or scores NaN, the store holds the good answers; the rest is named."""
+def test_failures_empty_texts_and_infinite_scores_are_not_stored_as_answers(bench: Bench) -> None:
+    """Of a backend that often fails, writes nothing or scores NaN, the store holds the good answers; the rest is named."""
     bench.edit("k = 2", "k = 1")
     done = subprocess.run([sys.executable, "-c", FAILING], cwd=bench.folder, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -180,6 +180,7 @@ def test_empty_texts_and_infinite_scores_are_not_stored_as_answers(bench: Bench)
     page = Path(bench.folder / "runs/a/report.json").read_text()
     assert "the model wrote nothing" in page
     assert "a score is not a finite number" in page
+    assert "the call failed: out of memory" in page
     # A healthy backend is asked for what failed, and only for that.
     healthy = bench.run()
     assert healthy["calls_made"] > 0

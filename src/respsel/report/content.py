@@ -17,6 +17,7 @@ from respsel.loading import LoadedRecipe
 from respsel.recipe import OVERALL, ColumnStrategy, FileStrategy
 from respsel.records import Example, OwnOutput, Response, Score, ScoredResponse
 from respsel.report.headline import Headline, headline
+from respsel.requests import OVER_CONTEXT
 from respsel.runner import RunResult
 from respsel.selection import Verdict
 
@@ -53,7 +54,7 @@ class StrategySummary:
 @dataclass(frozen=True)
 class AuditRow:
     """What was scored under a view. expected: the responses' tokens as they were tokenised; scored: the
-    values that are in the table of token scores and finite."""
+    values that are in the table of token scores and finite. over_context: responses that do not fit it."""
 
     strategy: str
     view: str
@@ -61,6 +62,7 @@ class AuditRow:
     scored_responses: int
     tokens_expected: int
     tokens_scored: int
+    over_context: int
     prompt_tokens_mean: float | None
 
 
@@ -201,7 +203,8 @@ def _audit(result: RunResult, dataset: str, strategy: str, view: str) -> AuditRo
     expected = sum(row.response_tokens for row in rows)
     finite = sum(int(np.isfinite(row.scores.nll).sum()) for row in scored if row.scores is not None)
     prompt = sum(row.prompt_tokens for row in scored) / len(scored) if scored else None
-    return AuditRow(strategy, view, len(rows), len(scored), expected, finite, prompt)
+    over = sum(row.problem == OVER_CONTEXT for row in rows)
+    return AuditRow(strategy, view, len(rows), len(scored), expected, finite, over, prompt)
 
 
 def _own_outputs(outputs: Sequence[OwnOutput]) -> OwnOutputSummary:
