@@ -29,7 +29,8 @@ def minimums(session: nox.Session) -> None:
     project = nox.project.load_toml("pyproject.toml")["project"]
     lowest = [line.split(";")[0].replace(">=", "==") for line in project["dependencies"]]
     extras = project["optional-dependencies"]
-    lowest += [line.replace(">=", "==") for line in extras["test"] if not line.startswith("respsel")]
+    more = [*extras["torch"], *extras["test"]]
+    lowest += [line.replace(">=", "==") for line in more if not line.startswith("respsel")]
     session.install("-e", ".", *lowest)
     session.run("pytest", "-m", "not real", *session.posargs)
 

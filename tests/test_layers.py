@@ -21,7 +21,7 @@ LAYERS = (
     {"graph", "models"},
     {"ledger"},
     {"planner", "runner"},
-    {"progress", "report", "runs", "upkeep"},
+    {"progress", "report", "runs", "upkeep", "doctor"},
     {"explain", "diff"},
     {"text"},
     {"cli"},

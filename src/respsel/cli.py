@@ -187,6 +187,38 @@ def diff(
         print("\n".join(diff_lines(found)))
 
 
+@app.command()
+@reported
+def doctor(recipe: RecipePath, as_json: AsJson = False) -> None:
+    """Load each model of a recipe and say what it is, how fast it is here, and what is wrong with it.
+
+    For llama.cpp it tries which type of weights this processor reads fastest. Stores no answer.
+    """
+    from dataclasses import asdict
+
+    from respsel.doctor import examine
+    from respsel.errors import PreflightError, Problem
+    from respsel.loading import load_recipe
+    from respsel.store import Store
+    from respsel.text import checkup_lines
+
+    loaded, found = load_recipe(recipe), []
+    problems: list[Problem] = []
+    with Store(loaded.workspace.store) as store:
+        for item in examine(loaded, store, store.folder):
+            if isinstance(item, RespselError):
+                problems += item.problems
+                continue
+            found.append(asdict(item))
+            problems += [Problem(loaded.shown, f"models.{item.name}", what, "") for what in item.problems]
+            if not as_json:
+                print("\n".join(checkup_lines(item)), flush=True)
+    if as_json:
+        print(json.dumps(found, ensure_ascii=False))
+    if problems:
+        raise PreflightError(problems)
+
+
 cache = typer.Typer(help="Look after the store.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(cache, name="cache")
 Folder = Annotated[Path, typer.Option("--workspace", help="A folder of the workspace. Default: here.")]

