@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from tests.conftest import Bench
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from respsel.runs import list_runs
+from tests.conftest import Bench, jsonl, rows
 
 
 def test_the_last_two_runs_of_a_recipe(bench: Bench) -> None:
@@ -26,6 +32,86 @@ def test_the_last_two_runs_of_a_recipe(bench: Bench) -> None:
     assert "strategies.teacher.prompt: Solve: {{ input }} -> Solve this: {{ input }}" in text
 
 
+def outside(bench: Bench) -> dict[str, tuple[str, str]]:
+    found = bench.respsel("diff", "a.toml", "--json").json
+    return {change["where"]: (change["old"], change["new"]) for change in found["outside"]}
+
+
+def test_a_model_in_the_workspace_file_is_a_cause(bench: Bench) -> None:
+    """What changed in respsel.toml is told once, though many steps have the model in their keys."""
+    models = '[models.target]\nbackend = "fake"\nvariant = "{}"\nsampling = {{ temperature = {} }}\n'
+    bench.edit('[models.target]\nbackend = "fake"\n', "")
+    bench.write("respsel.toml", models.format("one", 0.5))
+    bench.run()
+    bench.write("respsel.toml", models.format("two", 0.6))
+    bench.run()
+    assert outside(bench) == {
+        "models.target.variant": ("one", "two"),
+        "models.target.sampling.temperature": ("0.5", "0.6"),
+    }
+    found = bench.respsel("diff", "a.toml").out
+    assert found.count("models.target.variant") == 1
+    assert "recipe: unchanged" in found
+    assert "outside the recipe: models.target.variant: one -> two" in found
+
+
+def test_a_change_that_the_recipe_tells_is_not_told_again(bench: Bench) -> None:
+    """A model's entry, a strategy's model, its sampling, another data file: the recipe's text says it all."""
+    bench.write("more.jsonl", jsonl(rows(13)))
+    bench.run()
+    bench.edit('variant = "teacher"', 'variant = "other"\nsampling = { top_p = 0.5 }')
+    bench.edit('path = "sums.jsonl"', 'path = "more.jsonl"')
+    bench.edit('answer = "number"', 'answer = "exact"')
+    bench.run()
+    assert outside(bench) == {}
+    bench.edit('model = "teacher"', 'model = "target"')
+    bench.edit("samples = 2", "samples = 2\nsampling = { seed = 3 }")
+    bench.edit('from = "column"\ncolumn = "rationale"', 'from = "model"\nmodel = "target"\nprompt = "{{ input }}"')
+    bench.run()
+    assert outside(bench) == {}
+
+
+def test_contents_of_files_are_causes(bench: Bench) -> None:
+    """Data, responses and a chat template that changed under the same names."""
+    bench.edit('variant = "teacher"', 'variant = "teacher"\nchat_template = "t.jinja"')
+    bench.edit('from = "column"\ncolumn = "rationale"', 'from = "file"\npath = "r.jsonl"')
+
+    def write(word: str) -> None:
+        bench.write("r.jsonl", jsonl([{"id": f"e{i}", "response": f"{word} {i}"} for i in range(12)]))
+        bench.write("sums.jsonl", jsonl([{**row, "question": f"{word}: {row['question']}"} for row in rows(12)]))
+        bench.write("t.jinja", word)
+
+    write("one")
+    bench.run()
+    write("two")
+    bench.run()
+    assert set(outside(bench)) == {
+        "datasets.sums.path (its content)",
+        "strategies.human.path (its content)",
+        "models.teacher.chat_template",
+    }
+
+
+def test_a_newer_operation_is_a_cause(bench: Bench) -> None:
+    """A run with another version of one of respsel's operations and metrics says so."""
+    bench.run()
+    code = (
+        "import respsel.own_outputs as o, respsel.metrics.likelihood as m; from dataclasses import replace; o.VERSION = 2\n"
+        "m.METRICS = tuple(replace(metric, version=7) for metric in m.METRICS)\n"
+        "import respsel.backends.fake as f; f.VERSION = 9\n"
+        "from respsel.cli import app; app()"
+    )
+    done = subprocess.run([sys.executable, "-c", code, "run", "a.toml"], cwd=bench.folder, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert outside(bench) == {
+        "respsel's operation 'own-outputs'": ("version 1", "version 2"),
+        "respsel's metric 'perplexity', version": ("1", "7"),
+        "respsel's metric 'self-aligned-perplexity', version": ("1", "7"),
+        "models.target: respsel's fake backend": ("1", "9"),
+        "models.teacher: respsel's fake backend": ("1", "9"),
+    }
+
+
 def test_a_run_that_changes_nothing_is_not_recorded_again(bench: Bench) -> None:
     """Recorded runs are those that differ; one is too few to compare, and that is said."""
     bench.run()
@@ -34,6 +120,15 @@ def test_a_run_that_changes_nothing_is_not_recorded_again(bench: Bench) -> None:
     done = bench.respsel("diff", "a.toml")
     assert done.code == 2
     assert "a.toml: has 1 recorded runs that differ, and two are needed" in done.err
+
+
+def test_runs_of_one_second_keep_their_order(tmp_path: Path) -> None:
+    """Runs that finished within a second are told apart by when they were written, not by their digests."""
+    for name in ("20260101-120000-ffffffff", "20260101-120000-00000000", "20260101-115959-99999999"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "run.json").write_text("{}")
+        os.utime(tmp_path / name / "run.json", ns=(0, len(list(tmp_path.iterdir()))))
+    assert [path.name[-8:] for path in list_runs(tmp_path)] == ["99999999", "ffffffff", "00000000"]
 
 
 def test_strategies_that_come_and_go_are_named(bench: Bench) -> None:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import sqlite3
+import subprocess
+import sys
+import time
 from typing import Any
 
 import pytest
@@ -9,8 +13,8 @@ import pytest
 from tests.conftest import Bench, jsonl, rows
 
 
-def explained(bench: Bench, *args: str) -> dict[str, Any]:
-    done = bench.respsel("explain", "a.toml", *args, "--json")
+def explained(bench: Bench, *args: str, recipe: str = "a.toml") -> dict[str, Any]:
+    done = bench.respsel("explain", recipe, *args, "--json")
     assert done.code == 0, done.err
     return {item["step"]["name"]: item for item in done.json}
 
@@ -49,6 +53,98 @@ def test_a_changed_row_is_counted(bench: Bench) -> None:
     items = explained(bench)
     assert items["examples:sums"]["changes"][0]["where"] == "datasets.sums.path (its content)"
     assert items["responses:sums/human"]["inputs"][0]["changed"] == 6
+
+
+PROMPT = 'prompt = "Solve: {{ input }}"'
+TEACHER = "responses:sums/teacher"
+
+
+def test_a_copied_recipe_is_compared_with_the_one_it_was_copied_from(bench: Bench) -> None:
+    """Under another name a recipe has no run of its own: what really differs is told, and against what."""
+    bench.run()
+    bench.write("b.toml", bench.recipe.read_text().replace("Solve:", "Solve this:"))
+    item = explained(bench, recipe="b.toml")[TEACHER]
+    assert [change["where"] for change in item["changes"]] == ["strategies.teacher.prompt"]
+    assert item["against"] == "responses:sums/teacher of a.toml"
+    assert (item["step"]["calls"], item["step"]["examples"]) == (6, 6)
+    reason = "prompt changed (against responses:sums/teacher of a.toml)"
+    assert f"{TEACHER}: to run, {reason}; 6 calls for 6 examples" in bench.respsel("explain", "b.toml", TEACHER).out
+    planned = {step["name"]: step for step in bench.respsel("plan", "b.toml", "--json").json["steps"]}
+    assert planned[TEACHER]["reason"] == reason
+
+
+def test_a_renamed_strategy_is_compared_with_what_it_was(bench: Bench) -> None:
+    """A new name and a new prompt: the prompt is what changed, and its inputs are the same."""
+    bench.run()
+    bench.edit('name = "teacher"', 'name = "tutor"')
+    bench.edit("Solve:", "Solve this:")
+    item = explained(bench)["responses:sums/tutor"]
+    assert [change["where"] for change in item["changes"]] == ["strategies.tutor.prompt"]
+    assert item["inputs"] == []
+    assert item["against"] == "responses:sums/teacher of a.toml"
+
+
+def test_a_reverted_strategy_is_compared_with_the_run_before_last(bench: Bench) -> None:
+    """After a detour, the nearest of all stored steps is told, not the last one."""
+    bench.run()
+    bench.edit(PROMPT, 'prompt = "Think. Solve: {{ input }}"\nsystem = "s"')
+    bench.run()
+    bench.edit('prompt = "Think. Solve: {{ input }}"\nsystem = "s"', PROMPT + "\nattempts = 2")
+    item = explained(bench)[TEACHER]
+    assert [change["where"] for change in item["changes"]] == ["strategies.teacher.attempts"]
+    assert item["against"].startswith("a step stored 20")
+    assert item["against"].endswith("that no latest run has")
+
+
+def test_of_equally_near_steps_the_recipes_own_last_run_is_told(bench: Bench) -> None:
+    """Where another recipe's step is as near, though newer, the own last run is compared with, without a word."""
+    bench.run()
+    bench.write("b.toml", bench.recipe.read_text().replace("Solve:", "Another:"))
+    assert bench.respsel("run", "b.toml").code == 0
+    bench.edit("Solve:", "Solve this:")
+    item = explained(bench)[TEACHER]
+    assert item["changes"][0]["old"] == "Solve: {{ input }}"
+    assert item["against"] is None
+
+
+def test_of_equally_near_steps_of_others_the_newest_is_told(bench: Bench) -> None:
+    """Without an own run, the newest of the equally near ones."""
+    for name in ("One", "Two"):
+        bench.write("b.toml", bench.recipe.read_text().replace("Solve:", f"{name}:"))
+        assert bench.respsel("run", "b.toml").code == 0
+    assert explained(bench)[TEACHER]["changes"][0]["old"] == "Two: {{ input }}"
+
+
+def test_another_version_of_an_operation_is_named(bench: Bench) -> None:
+    """A step that a newer respsel would run anew says that its operation changed."""
+    bench.run()
+    code = "import respsel.strategies as s; s.VERSION = 2; from respsel.cli import app; app()"
+    done = subprocess.run(
+        [sys.executable, "-c", code, "explain", "a.toml", TEACHER], cwd=bench.folder, capture_output=True, text=True, check=True
+    )
+    assert f"{TEACHER}: to run, operation changed" in done.stdout
+    assert "respsel's operation 'responses' changed: version 1 -> version 2" in done.stdout
+
+
+def test_a_step_whose_result_is_gone_says_so(bench: Bench) -> None:
+    """Where nothing changed, what became of the stored result is the reason."""
+    bench.run()
+    with sqlite3.connect(bench.folder / "cache/cache.db") as db:
+        db.execute("DELETE FROM Cache WHERE key LIKE 'step/%'")
+    db.close()
+    reasons = {name: item["step"]["reason"] for name, item in explained(bench).items()}
+    assert reasons["examples:sums"] == "its stored result is damaged or gone"
+    assert reasons[TEACHER] == "a call failed in its last run, or its record was damaged"
+
+
+def test_a_cached_step_says_since_when_it_is_stored(bench: Bench) -> None:
+    """For a cached step: how many rows, and since when."""
+    begun = time.time()
+    bench.run()
+    item = explained(bench)[TEACHER]
+    assert begun - 1 < item["stored_at"] < time.time()
+    since = time.strftime("%Y-%m-%d %H:%M", time.localtime(item["stored_at"]))
+    assert f"{TEACHER}: cached, unchanged; 6 rows, stored since {since}" in bench.respsel("explain", "a.toml").out
 
 
 def test_an_unchanged_recipe_is_all_cached(bench: Bench) -> None:

@@ -12,17 +12,18 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "src" / "respsel"
 # From the bottom up; a module imports only from lower layers or its own.
 LAYERS = (
-    {"errors", "hashing", "records", "respsel"},
+    {"changes", "errors", "hashing", "records", "respsel"},
     {"shape", "tables", "recipe"},
     {"workspace", "answers", "datasets", "prompts", "store"},
     {"backends", "metrics"},
     {"requests", "loading"},
+    {"call_records"},
     {"calls", "strategies", "selection", "token_scores", "own_outputs"},
     {"graph", "models"},
-    {"ledger"},
+    {"ledger", "nearest"},
     {"planner", "runner"},
     {"progress", "report", "runs", "upkeep", "doctor"},
-    {"explain", "diff"},
+    {"causes", "explain", "diff"},
     {"text"},
     {"cli"},
     {"__main__"},
@@ -87,7 +88,8 @@ def test_a_cached_run_imports_neither_polars_nor_an_engine(tmp_path: Path, optio
     code = (
         "import sys\nfrom typer.testing import CliRunner\nfrom respsel.cli import app\n"
         f"assert CliRunner().invoke(app, ['run', 'a.toml', *{options}]).exit_code == 0\n"
-        "print([m for m in ('llama_cpp', 'polars', 'scipy', 'numpy', 'sacrebleu', 'jinja2', 'rich') if m in sys.modules])"
+        "heavy = ('llama_cpp', 'polars', 'scipy', 'numpy', 'sacrebleu', 'jinja2', 'rich', 'respsel.nearest')\n"
+        "print([m for m in heavy if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path)
     assert done.stdout.strip() == "[]"

@@ -1,17 +1,22 @@
 """Getting requests answered: from the store, or by one call each.
 
+Neither requests, calls nor answers are all in memory at once: requests are made anew where they are
+looked at, calls are made a few at a time, and answers beyond the first few are read back from the store.
+
 Invariants: one call is made for equal requests; an answer is stored before it is used; failures, empty
 texts and numbers that are not finite are never stored as answers.
 """
 
 from __future__ import annotations
 
-import base64
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol
+from itertools import islice
+from typing import Protocol
 
 from respsel.backends.base import Failure, GenerateCall, Generation, Model, ScoreCall
+from respsel.call_records import Trail, from_record, to_record
 from respsel.errors import InputError, Problem, RunError
 from respsel.records import TokenScores
 from respsel.requests import (
@@ -20,7 +25,7 @@ from respsel.requests import (
     OVER_CONTEXT,
     Answer,
     Call,
-    GenerateRequest,
+    Lazy,
     Request,
     Scored,
     ScoreRequest,
@@ -31,11 +36,12 @@ from respsel.requests import (
 )
 from respsel.store import Holder, Store
 
-if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
-
 _MOST_PROBLEMS = 20
+# So many calls are given to a model at once, and answers of so many tokens are kept at hand.
+_CALLS_AT_ONCE = 2048
+_TOKENS_AT_HAND = 1_000_000
+# What an answer takes besides its tokens, counted in tokens.
+_ANSWER_COSTS = 50
 
 
 class Models(Protocol):
@@ -56,6 +62,31 @@ class CallEvents(Protocol):
     def waits_for(self, model: str, holder: Holder) -> None: ...
 
 
+@dataclass(slots=True)
+class _Prompt:
+    """The requests that ask one model with one prompt, and how many tokens prompt and responses take."""
+
+    tokens: int
+    indices: list[int] = field(default_factory=list)
+    response_tokens: list[int] = field(default_factory=list)
+
+
+class _Batch:
+    """Requests with their keys, and the answers that are at hand."""
+
+    def __init__(self, requests: Sequence[Request]) -> None:
+        self.requests = requests
+        self.trail = Trail(len(requests))
+        self.at_hand: dict[int, Answer] = {}
+        self._room = _TOKENS_AT_HAND
+
+    def hold(self, indices: Iterable[int], answer: Answer, stored: bool = True) -> None:
+        """Keep an answer at hand, if there is room or it is nowhere else."""
+        self._room -= _ANSWER_COSTS + _tokens_of(answer)
+        if self._room > 0 or not stored:
+            self.at_hand |= dict.fromkeys(indices, answer)
+
+
 class Caller:
     """Answers requests; counts what was reused and what was called."""
 
@@ -63,159 +94,196 @@ class Caller:
         self._store, self._models, self._events = store, models, events
         self.made = 0
         self.reused = 0
-        # (request key, call key) of each request of the newest `answer`, in order.
-        self.trail: list[tuple[str, str]] = []
         # Called once, before the first request that the store does not answer.
         self.before_asking: Callable[[], None] = _nothing
 
-    def answer(self, requests: Sequence[Request]) -> list[Answer]:
-        """Return one answer per request, in order.
+    def answer(
+        self, requests: Sequence[Request], found: Callable[[Trail], None] = lambda _: None
+    ) -> tuple[Sequence[Answer], Trail]:
+        """Return one answer per request, in order, and the keys of their calls. The answers are to be taken once.
 
-        Raises InputError, before any call of a model, naming every request that does not fit its context.
+        found: is given the keys of the calls that are stored, before any is made. Raises InputError, before
+        any call of a model, naming every request that does not fit its context.
         """
-        answers: dict[int, Answer] = {}
-        by_model: dict[str, list[int]] = {}
-        self.trail = []
-        for index, request in enumerate(requests):
-            asked = request_key(self._models.identity(request.model), request)
-            became = (self._store.get(asked) or b"").decode()
-            self.trail.append((asked, became))
-            found = self._load(became, isinstance(request, GenerateRequest)) if became else None
-            if found is None:
-                by_model.setdefault(request.model, []).append(index)
-            else:
-                answers[index] = found
-        reused = len(answers)
+        batch = _Batch(requests)
+        missing = self._look_up(batch)
+        found(batch.trail)
+        reused = len(requests) - sum(map(len, missing.values()))
         self.reused += reused
-        if by_model:
+        if missing:
             before, self.before_asking = self.before_asking, _nothing
             before()
-        calls, too_long = self._fitting_calls({index: requests[index] for indices in by_model.values() for index in indices})
-        answers |= too_long
-        for name, asked_for in by_model.items():
-            identity = self._models.identity(name)
-            indices = [index for index in asked_for if index in calls]
-            for index in indices:
-                key = call_key(identity, calls[index], requests[index])
-                self.trail[index] = (self.trail[index][0], key)
-            places = {index: self.trail[index] for index in indices}
+        prompts = self._prompts(batch, missing)
+        for name, asked in prompts.items():
             # One process at a time asks a model, and looks first what the others have stored meanwhile.
-            with self._store.turn(identity, partial(self._events.waits_for, name)):
-                answers |= self._call(name, places, calls, reused)
+            with self._store.turn(self._models.identity(name), partial(self._events.waits_for, name)):
+                self._ask(name, asked, batch, reused)
             reused = 0
         if reused:
             self._events.calls_wanted("", 0, reused, 0)
-        return [answers[index] for index in range(len(requests))]
+        return Lazy(len(requests), partial(self._take, batch)), batch.trail
 
-    def check(self, requests: Sequence[Request]) -> None:
+    def check(self, requests: Iterable[Request]) -> None:
         """Raise InputError for requests, not answered yet, that do not fit their model's context."""
-        identity = self._models.identity
-        unknown = [r for r in requests if find_call(self._store, identity(r.model), r) is None]
-        self._fitting_calls(dict(enumerate(unknown)))
-
-    def _fitting_calls(self, requests: Mapping[int, Request]) -> tuple[dict[int, Call], dict[int, Answer]]:
-        """The calls that the requests become, and the answers to those that are too long and may be.
-
-        Raises InputError naming all others that are too long.
-        """
-        calls: dict[int, Call] = {}
-        dropped: dict[int, Answer] = {}
         problems: dict[str, Problem] = {}
-        for index, request in requests.items():
-            model = self._models.open(request.model)
-            call = to_call(model, request)
-            problem = _misfit(model, request, call)
-            if problem is None:
-                calls[index] = call
-            elif isinstance(call, ScoreCall) and isinstance(request, ScoreRequest) and request.if_too_long == "drop":
-                dropped[index] = Scored(len(call.prompt_ids), len(call.response_ids), None, OVER_CONTEXT)
-            else:
-                problems.setdefault(str(problem), problem)
+        for request in requests:
+            if find_call(self._store, self._models.identity(request.model), request) is None:
+                model = self._models.open(request.model)
+                _fits(model, request, to_call(model, request), problems)
         _raise_unfit(list(problems.values()))
-        return calls, dropped
 
-    def _call(self, name: str, trail: Mapping[int, tuple[str, str]], calls: Mapping[int, Call], reused: int) -> dict[int, Answer]:
-        """Answer requests by index: load the calls that are stored by now, make the others once each."""
+    def _look_up(self, batch: _Batch) -> dict[str, list[int]]:
+        """Note what the requests became, as far as the store knows; return by model those without an answer."""
+        missing: dict[str, list[int]] = {}
+        for index, request in enumerate(batch.requests):
+            asked = request_key(self._models.identity(request.model), request)
+            became = (self._store.get(asked) or b"").decode()
+            batch.trail.note(index, asked, became)
+            answer = self._load(became) if became else None
+            if answer is None:
+                missing.setdefault(request.model, []).append(index)
+            else:
+                batch.hold([index], answer)
+        return missing
+
+    def _prompts(self, batch: _Batch, missing: Mapping[str, Sequence[int]]) -> dict[str, list[_Prompt]]:
+        """Note the calls that requests become; return them by model and prompt. Raises InputError naming all that
+        are too long and may not be left out."""
+        problems: dict[str, Problem] = {}
+        found: dict[str, list[_Prompt]] = {}
+        for name, indices in missing.items():
+            model, identity = self._models.open(name), self._models.identity(name)
+            prompts: dict[int, _Prompt] = {}
+            for index in indices:
+                request = batch.requests[index]
+                call = to_call(model, request)
+                if not _fits(model, request, call, problems):
+                    dropped = Scored(len(call.prompt_ids), _most_tokens(call), None, OVER_CONTEXT)
+                    batch.hold([index], dropped, stored=False)
+                    continue
+                batch.trail.note(index, batch.trail.request(index), call_key(identity, call, request))
+                # Two prompts of one hash are only taken for one in the count of tokens and the order.
+                prompt = prompts.setdefault(hash(call.prompt_ids), _Prompt(len(call.prompt_ids)))
+                prompt.indices.append(index)
+                prompt.response_tokens.append(_most_tokens(call))
+            found[name] = list(prompts.values())
+        _raise_unfit(list(problems.values()))
+        return found
+
+    def _ask(self, name: str, prompts: Sequence[_Prompt], batch: _Batch, reused: int) -> None:
+        """Answer requests to one model: from calls that are stored by now, or by one call each."""
+        wanted: list[list[int]] = []
+        tokens = 0
+        for prompt in prompts:
+            found, missing, needed = self._sort_out(prompt, batch)
+            reused += found
+            wanted += missing
+            tokens += needed
+        self._events.calls_wanted(name, len(wanted), reused, tokens)
+        model, rest = self._models.open(name), iter(wanted)
+        while some := list(islice(rest, _CALLS_AT_ONCE)):
+            self._make_some(model, some, batch)
+
+    def _sort_out(self, prompt: _Prompt, batch: _Batch) -> tuple[int, list[list[int]], int]:
+        """Return how many of a prompt's requests are answered by now, the others by the call that they share,
+        and the tokens which those take."""
         by_key: dict[str, list[int]] = {}
-        for index, (_, key) in trail.items():
-            by_key.setdefault(key, []).append(index)
-        answers: dict[int, Answer] = {}
-        missing = []
+        for index in prompt.indices:
+            by_key.setdefault(batch.trail.call(index), []).append(index)
+        found, missing, tokens = 0, [], 0
+        sizes = dict(zip(prompt.indices, prompt.response_tokens, strict=True))
         for key, indices in by_key.items():
-            found = self._load(key, isinstance(calls[indices[0]], GenerateCall))
-            if found is None:
-                missing.append(key)
+            answer = self._load(key)
+            if answer is None:
+                missing.append(indices)
+                tokens += sizes[indices[0]]
                 continue
-            self._remember(key, [trail[index][0] for index in indices])
-            reused += len(indices)
-            self.reused += len(indices)
-            answers |= dict.fromkeys(indices, found)
-        wanted = _Evaluated()
-        tokens = sum(wanted.count(call, _most_tokens(call)) for call in (calls[by_key[key][0]] for key in missing))
-        self._events.calls_wanted(name, len(missing), reused, tokens)
-        done = _Evaluated()
-        for key, answer in self._make(self._models.open(name), [(key, calls[by_key[key][0]]) for key in missing]):
-            indices = by_key[key]
-            self._keep(key, answer, [trail[index][0] for index in indices])
+            self._remember(key, [batch.trail.request(index) for index in indices])
+            batch.hold(indices, answer)
+            found += len(indices)
+        self.reused += found
+        return found, missing, tokens + (prompt.tokens if missing else 0)
+
+    def _make_some(self, model: Model, wanted: Sequence[Sequence[int]], batch: _Batch) -> None:
+        """Make a few calls, each for the requests of some indices; store and hold the answers."""
+        calls = [to_call(model, batch.requests[indices[0]]) for indices in wanted]
+        evaluated: set[tuple[int, ...]] = set()
+        for place, answer in _answers(model, calls):
+            indices, prompt = wanted[place], calls[place].prompt_ids
+            usable = bool(answer.text if isinstance(answer, Generation) else answer.scores is not None)
+            if usable:
+                self._keep(batch.trail.call(indices[0]), answer, [batch.trail.request(index) for index in indices])
+            batch.hold(indices, answer, stored=usable)
             self.made += 1
             self.reused += len(indices) - 1
-            self._events.call_made(done.count(calls[indices[0]], _tokens_of(answer)))
-            answers |= dict.fromkeys(indices, answer)
-        return answers
-
-    def _make(self, model: Model, wanted: Sequence[tuple[str, Call]]) -> Iterator[tuple[str, Answer]]:
-        generate = [(key, call) for key, call in wanted if isinstance(call, GenerateCall)]
-        score = [(key, call) for key, call in wanted if isinstance(call, ScoreCall)]
-        for index, generation in model.generate([call for _, call in generate]):
-            if isinstance(generation, Failure):
-                generation = Generation("", 0, False, FAILED + generation.problem)
-            yield generate[index][0], generation
-        for index, scores in model.score([call for _, call in score]):
-            key, call = score[index]
-            if isinstance(scores, Failure):
-                yield key, Scored(len(call.prompt_ids), len(call.response_ids), None, FAILED + scores.problem)
-                continue
-            if tuple(scores.token_ids.tolist()) != call.response_ids:
-                what = f"the backend scored {len(scores)} tokens where {len(call.response_ids)} were asked for"
-                raise RunError(Problem("", "", what, "This is a fault of the backend: report it"))
-            if _is_finite(scores):
-                yield key, Scored(len(call.prompt_ids), len(call.response_ids), scores)
-            else:
-                yield key, Scored(len(call.prompt_ids), len(call.response_ids), None, NOT_FINITE)
+            # A prompt is evaluated once, since its responses branch from it.
+            self._events.call_made(_tokens_of(answer) + (0 if prompt in evaluated else len(prompt)))
+            evaluated.add(prompt)
 
     def _keep(self, key: str, answer: Answer, requests: Sequence[str]) -> None:
-        usable = answer.text if isinstance(answer, Generation) else answer.scores is not None
-        if not usable:
-            return
+        """Store an answer and what led to it; when this returns the call is acknowledged."""
         with self._store.together():
-            self._store.save_json(key, _to_record(answer))
+            self._store.save_json(key, to_record(answer))
             self._remember(key, requests)
 
     def _remember(self, key: str, requests: Sequence[str]) -> None:
         for request in requests:
             self._store.put(request, key.encode())
 
-    def _load(self, key: str, generated: bool) -> Answer | None:
+    def _load(self, key: str) -> Answer | None:
         record = self._store.load_json(key)
-        if record is None:
-            return None
-        return _generation_of(record) if generated else _scored_of(record)
+        return None if record is None else from_record(record)
+
+    def _take(self, batch: _Batch, index: int) -> Answer:
+        """An answer that was at hand or stored a moment ago; asked for again if something befell it."""
+        answer = batch.at_hand.pop(index, None) or self._load(batch.trail.call(index))
+        if answer is None:
+            self.reused -= 1
+            answers, _ = self.answer([batch.requests[index]])
+            answer = answers[0]
+        return answer
 
 
 def _nothing() -> None:
     pass
 
 
-def _misfit(model: Model, request: Request, call: Call) -> Problem | None:
+def _answers(model: Model, calls: Sequence[Call]) -> Iterator[tuple[int, Answer]]:
+    """Yield (index in calls, answer), each as soon as it is known."""
+    generate = {place: call for place, call in enumerate(calls) if isinstance(call, GenerateCall)}
+    score = {place: call for place, call in enumerate(calls) if isinstance(call, ScoreCall)}
+    places = list(generate)
+    for index, generation in model.generate(list(generate.values())):
+        if isinstance(generation, Failure):
+            generation = Generation("", 0, False, FAILED + generation.problem)
+        yield places[index], generation
+    places = list(score)
+    for index, scores in model.score(list(score.values())):
+        call = score[places[index]]
+        if isinstance(scores, Failure):
+            yield places[index], Scored(len(call.prompt_ids), len(call.response_ids), None, FAILED + scores.problem)
+            continue
+        if tuple(scores.token_ids.tolist()) != call.response_ids:
+            what = f"the backend scored {len(scores)} tokens where {len(call.response_ids)} were asked for"
+            raise RunError(Problem("", "", what, "This is a fault of the backend: report it"))
+        kept, problem = (scores, "") if _is_finite(scores) else (None, NOT_FINITE)
+        yield places[index], Scored(len(call.prompt_ids), len(call.response_ids), kept, problem)
+
+
+def _fits(model: Model, request: Request, call: Call, problems: dict[str, Problem]) -> bool:
+    """Whether a call fits the model's context; notes the problem where it does not and may not be left out."""
     prompt = len(call.prompt_ids)
     if isinstance(call, ScoreCall):
         more, what, remedy = len(call.response_ids), "response", "Shorten it, or take the example out"
     else:
         more, what, remedy = call.sampling.max_tokens, "max_tokens", "Lower max_tokens, or shorten the prompt"
     if prompt + more <= model.context_tokens:
-        return None
-    text = f"prompt of {prompt} tokens and {what} of {more} exceed the context of {model.context_tokens}"
-    return Problem(f"{request.about}, example '{request.example}'", "", text, remedy)
+        return True
+    if not (isinstance(request, ScoreRequest) and request.if_too_long == "drop"):
+        text = f"prompt of {prompt} tokens and {what} of {more} exceed the context of {model.context_tokens}"
+        problem = Problem(f"{request.about}, example '{request.example}'", "", text, remedy)
+        problems.setdefault(str(problem), problem)
+    return False
 
 
 def _raise_unfit(problems: list[Problem]) -> None:
@@ -224,18 +292,6 @@ def _raise_unfit(problems: list[Problem]) -> None:
         problems = [*problems[:_MOST_PROBLEMS], rest]
     if problems:
         raise InputError(problems)
-
-
-class _Evaluated:
-    """Counts the tokens that a model evaluates: each prompt once, since its responses branch from it."""
-
-    def __init__(self) -> None:
-        self._prompts: set[tuple[int, ...]] = set()
-
-    def count(self, call: Call, response_tokens: int) -> int:
-        prompt = 0 if call.prompt_ids in self._prompts else len(call.prompt_ids)
-        self._prompts.add(call.prompt_ids)
-        return prompt + response_tokens
 
 
 def _most_tokens(call: Call) -> int:
@@ -250,39 +306,3 @@ def _is_finite(scores: TokenScores) -> bool:
     import numpy as np
 
     return bool(np.isfinite(scores.nll).all() and np.isfinite(scores.entropy).all())
-
-
-def _to_record(answer: Answer) -> Mapping[str, Any]:
-    if isinstance(answer, Generation):
-        return {"text": answer.text, "n_tokens": answer.n_tokens, "truncated": answer.truncated}
-    assert answer.scores is not None
-    scores = answer.scores
-    return {
-        "prompt_tokens": answer.prompt_tokens,
-        "response_tokens": answer.response_tokens,
-        "token_ids": _pack(scores.token_ids, "<i4"),
-        "nll": _pack(scores.nll, "<f4"),
-        "rank": _pack(scores.rank, "<i4"),
-        "entropy": _pack(scores.entropy, "<f4"),
-    }
-
-
-def _generation_of(record: Mapping[str, Any]) -> Generation:
-    return Generation(record["text"], record["n_tokens"], record["truncated"])
-
-
-def _scored_of(record: Mapping[str, Any]) -> Scored:
-    ids, rank = _unpack(record["token_ids"], "<i4"), _unpack(record["rank"], "<i4")
-    nll, entropy = _unpack(record["nll"], "<f4"), _unpack(record["entropy"], "<f4")
-    return Scored(record["prompt_tokens"], record["response_tokens"], TokenScores(ids, nll, rank, entropy))
-
-
-def _pack(array: npt.NDArray[Any], kind: str) -> str:
-    return base64.b64encode(array.astype(kind).tobytes()).decode("ascii")
-
-
-def _unpack(text: str, kind: str) -> npt.NDArray[Any]:
-    import numpy as np
-
-    array: npt.NDArray[np.generic] = np.frombuffer(base64.b64decode(text), kind)
-    return array

@@ -1,4 +1,4 @@
-"""What changed between two recorded runs: recipe, responses, scores and verdicts.
+"""What changed between two recorded runs: recipe, causes outside it, responses, scores and verdicts.
 
 Reads the runs' records and, from the store, the tables they name. Invariant: what is no longer in the
 store is said, not guessed.
@@ -6,18 +6,21 @@ store is said, not guessed.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import tomli
 
+from respsel.causes import Names, causes_outside
+from respsel.changes import Change, changes_between
 from respsel.errors import InputError, Problem
-from respsel.explain import Change, InputChange, changes_between, compare_rows
+from respsel.explain import InputChange, compare_rows
+from respsel.graph import Rows
 from respsel.metrics.base import all_metrics
 from respsel.runs import RunRecord
 from respsel.selection import Comparison, Rule, compare
-from respsel.store import Store
+from respsel.store import StepRecord, Store
 from respsel.tables import RESPONSES, SCORES, Table
 
 _MOST_TEXTS = 3
@@ -52,11 +55,13 @@ class VerdictChange:
 
 @dataclass(frozen=True)
 class RunDiff:
-    """Everything that differs. not_stored: steps whose tables are no longer in the store."""
+    """Everything that differs. outside: causes that the recipe's text does not tell. not_stored: steps whose
+    tables or records are no longer in the store."""
 
     before: str
     after: str
     recipe: tuple[Change, ...]
+    outside: tuple[Change, ...]
     only_before: tuple[str, ...]
     only_after: tuple[str, ...]
     responses: tuple[ResponseChange, ...]
@@ -71,17 +76,20 @@ def diff_runs(store: Store, old: RunRecord, new: RunRecord, confidence: float = 
     changed = [name for name in new.steps if name in old.steps and old.steps[name].output != new.steps[name].output]
     responses = [_responses(store, old, new, name, missing) for name in changed if name.startswith("responses:")]
     scores = [_scores(store, old, new, name, confidence, missing) for name in changed if name.startswith("scores:")]
+    recipes = _recipe(old), _recipe(new)
+    recipe = changes_between(*recipes)
     kinds = ("responses:", "scores:")
     return RunDiff(
         before=old.folder.name,
         after=new.folder.name,
-        recipe=tuple(changes_between(_recipe(old), _recipe(new))),
+        recipe=tuple(recipe),
+        outside=causes_outside(_records(store, old, new, missing), Names.of(recipes[1]), recipe),
         only_before=tuple(name for name in old.steps if name not in new.steps and name.startswith(kinds)),
         only_after=tuple(name for name in new.steps if name not in old.steps and name.startswith(kinds)),
         responses=tuple(item for item in responses if item is not None),
         scores=tuple(item for item in scores if item is not None),
         verdicts=_verdicts(old, new),
-        not_stored=tuple(missing),
+        not_stored=tuple(dict.fromkeys(missing)),
     )
 
 
@@ -92,7 +100,21 @@ def _recipe(run: RunRecord) -> Any:
         raise InputError(Problem(str(run.folder), "", f"its recipe is not TOML: {error}", "Run the recipe again")) from error
 
 
-def _rows(store: Store, table: Table[Any], old: RunRecord, new: RunRecord, name: str, missing: list[str]) -> Sequence[list[Any]]:
+def _records(store: Store, old: RunRecord, new: RunRecord, missing: list[str]) -> Mapping[str, tuple[StepRecord, StepRecord]]:
+    """The records, before and after, of steps that both runs have under other keys."""
+    found = {}
+    for name in new.steps:
+        if name not in old.steps or old.steps[name].key == new.steps[name].key:
+            continue
+        before, after = (store.load_step(run.steps[name].key) for run in (old, new))
+        if before is None or after is None:
+            missing.append(name)
+        else:
+            found[name] = before, after
+    return found
+
+
+def _rows(store: Store, table: Table[Any], old: RunRecord, new: RunRecord, name: str, missing: list[str]) -> Sequence[Rows]:
     rows = [store.load_rows(table, run.steps[name].output) for run in (old, new)]
     if None in rows:
         missing.append(name)

@@ -1,31 +1,21 @@
-"""Why a step is cached or would run: what changed against its last run in this recipe, old and new.
+"""Why a step is cached or would run: what changed against the nearest stored step, old and new.
 
 Invariant: like planning, it opens no model and stores nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from respsel.changes import Change, changes_between
 from respsel.errors import InputError, Problem, suggest
 from respsel.graph import Graph, Rows, Step
-from respsel.ledger import Ledger
-from respsel.planner import PlannedStep, walk
+from respsel.nearest import input_slot
+from respsel.planner import PlannedStep, Walked, described, walk
 from respsel.store import StepRecord, Store
 from respsel.tables import Table
-
-_MOST_SHOWN = 70
-
-
-@dataclass(frozen=True)
-class Change:
-    """A field that changed: its place in the recipe, its old and its new value as text."""
-
-    where: str
-    old: str
-    new: str
 
 
 @dataclass(frozen=True)
@@ -41,16 +31,22 @@ class InputChange:
 
 @dataclass(frozen=True)
 class Explanation:
-    """A step, what a run would do with it, and the reasons."""
+    """A step, what a run would do with it, and the reasons.
+
+    against: what it was compared with, where that is not the recipe's own last run of the step. stored_at:
+    since when a cached step's result is stored (seconds since 1970).
+    """
 
     step: PlannedStep
     changes: tuple[Change, ...]
     inputs: tuple[InputChange, ...]
+    against: str | None = None
+    stored_at: float | None = None
 
 
 def explain(graph: Graph, store: Store, name: str | None) -> list[Explanation]:
     """Explain all steps, or those whose name is or begins with `name`. Raises InputError if there is none."""
-    found = [_explain(graph, step, planned, ledger, store) for step, planned, ledger in walk(graph, store)]
+    found = [_explain(graph, walked, store) for walked in walk(graph, store)]
     if name is None:
         return found
     chosen = [item for item in found if item.step.name == name] or [item for item in found if item.step.name.startswith(name)]
@@ -60,43 +56,25 @@ def explain(graph: Graph, store: Store, name: str | None) -> list[Explanation]:
     return chosen
 
 
-def flatten(value: Any, path: str = "") -> dict[str, str]:
-    """A nested value as {dotted path: text}; named items of lists go by their names."""
-    if isinstance(value, Mapping):
-        items = [(str(key), item) for key, item in value.items()]
-    elif isinstance(value, (list, tuple)) and value and all(isinstance(item, Mapping) for item in value):
-        # A metric that is used twice goes by its label; a dataset's "label" is one of its columns.
-        names = ("label", "name") if path.endswith("metrics") else ("name",)
-        items = [(next((str(item[n]) for n in names if n in item), str(i)), item) for i, item in enumerate(value)]
-    else:
-        return {path: value if isinstance(value, str) else "none" if value is None else str(value)}
-    flat: dict[str, str] = {}
-    for key, item in items:
-        flat |= flatten(item, f"{path}.{key}" if path else key)
-    return flat
-
-
-def changes_between(old: Any, new: Any) -> list[Change]:
-    """The places where two nested values differ, with both values cut to what differs."""
-    before, after = flatten(old), flatten(new)
-    places = [place for place in {**before, **after} if before.get(place) != after.get(place)]
-    return [Change(place, *_shortened(before.get(place, "nothing"), after.get(place, "nothing"))) for place in places]
-
-
-def _explain(graph: Graph, step: Step, planned: PlannedStep, ledger: Ledger, store: Store) -> Explanation:
-    last = store.load_last(graph.loaded.key, step.name)
-    if planned.state == "cached" or last is None:
+def _explain(graph: Graph, walked: Walked, store: Store) -> Explanation:
+    step, planned, nearest = walked.step, walked.planned, walked.nearest
+    if planned.state == "cached":
+        return Explanation(planned, (), (), stored_at=store.stored_at(f"step/{walked.ledger.key(step)}"))
+    if nearest is None:
         return Explanation(planned, (), ())
-    changes = [Change(_place(step, change.where), change.old, change.new) for change in changes_between(last.fields, step.fields)]
-    if last.version != step.version:
-        changes.append(Change(f"respsel's operation '{step.op}'", f"version {last.version}", f"version {step.version}"))
-    inputs = _input_changes(graph, step, last, ledger, store) if planned.state == "run" else ()
-    return Explanation(planned, tuple(changes), tuple(inputs))
+    record = nearest.record
+    changes = [Change(_place(step, c.where), c.old, c.new) for c in changes_between(record.fields, step.fields)]
+    if record.version != step.version:
+        changes.append(Change(f"respsel's operation '{step.op}'", f"version {record.version}", f"version {step.version}"))
+    inputs = _input_changes(graph, walked, record, store) if planned.state == "run" else ()
+    return Explanation(planned, tuple(changes), tuple(inputs), None if nearest.own else described(nearest))
 
 
-def _input_changes(graph: Graph, step: Step, last: StepRecord, ledger: Ledger, store: Store) -> Iterator[InputChange]:
+def _input_changes(graph: Graph, walked: Walked, record: StepRecord, store: Store) -> Iterator[InputChange]:
+    step, ledger = walked.step, walked.ledger
+    earlier = {input_slot(name, step.op): value for name, value in record.inputs.items()}
     for name, output in ledger.inputs(step).items():
-        before = last.inputs.get(name)
+        before = earlier.get(input_slot(name, step.op))
         if before == output:
             continue
         table = graph.steps[name].table
@@ -131,16 +109,3 @@ def _place(step: Step, field: str) -> str:
     if step.op == "scores":
         return f"metrics.{rest[1]}.{tail if head == 'parameters' else field}"
     return f"selection.{tail if head == 'rule' else field}"
-
-
-def _shortened(old: str, new: str) -> Sequence[str]:
-    """Cut two texts to the stretch around their first difference."""
-    start = next((i for i, (a, b) in enumerate(zip(old, new, strict=False)) if a != b), min(len(old), len(new)))
-    start = max(0, start - 20) if max(len(old), len(new)) > _MOST_SHOWN else 0
-    return [_window(text, start) for text in (old, new)]
-
-
-def _window(text: str, start: int) -> str:
-    end = start + _MOST_SHOWN
-    cut = text[start:end].replace("\n", "\\n")
-    return f"{'…' if start else ''}{cut}{'…' if end < len(text) else ''}"

@@ -54,7 +54,7 @@ _VERSIONS = {
 # What stands between a recipe and the token ids that a model sees.
 _PROMPTS = {"prompts": prompts.VERSION, "rendering": requests.RENDERING_VERSION}
 
-Rows = list[Any]
+Rows = Sequence[Any]
 
 
 @dataclass(frozen=True)
@@ -226,8 +226,9 @@ class _Builder:
             inputs.append(f"own-outputs:{dataset.name}")
 
         def make(rows: Sequence[Rows]) -> Operation:
-            shown_with = neighbours(rows[0], kept_by_example(rows[2]), view.k, self._loaded.shown) if view.k else {}
-            return score_responses(self._target, view, rows[0], rows[1], shown_with, about, too_long)
+            examples, responses = rows[0], rows[1]
+            shown_with = neighbours(examples, kept_by_example(rows[2]), view.k, self._loaded.shown) if view.k else {}
+            return score_responses(self._target, view, examples, responses, shown_with, about, too_long)
 
         too_long = self._recipe.target.if_too_long
         fields = {"model": self._models[self._target].fields, "view": asdict(view), **_PROMPTS}
@@ -284,14 +285,16 @@ def _check_fields(check: AnswerEntry | None) -> Mapping[str, Any] | None:
 def _measure(metric: ChosenMetric, rows: Sequence[Rows]) -> list[Score]:
     """From responses, token scores (if the metric has a view) and own outputs (if it wants them)."""
     responses, rest = rows[0], list(rows[1:])
-    scored = {row.id: row for row in rest.pop(0)} if metric.view else {}
+    # In the order of the responses; a table of token scores is large, so it is gone through once.
+    scored = iter(rest.pop(0)) if metric.view else None
     own = kept_by_example(rest.pop(0)) if metric.metric.wants_own_outputs else {}
     scores = []
     for response in responses:
-        problem = response.problem or (scored[response.id].problem if metric.view else "")
+        row = next(scored) if scored else None
+        problem = response.problem or (row.problem if row else "")
         if problem:
             scores.append(Score(response.id, None, problem))
             continue
-        tokens = scored[response.id].scores if metric.view else None
-        scores.append(Score(response.id, *metric.measure(Evidence(response.text, tokens, own.get(response.id, [])))))
+        evidence = Evidence(response.text, row.scores if row else None, own.get(response.id, []))
+        scores.append(Score(response.id, *metric.measure(evidence)))
     return scores

@@ -6,7 +6,6 @@ Invariant: a step's key is known only when the content of all its inputs is.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from respsel.graph import Graph, Rows, Step
 from respsel.store import StepRecord, Store
@@ -36,13 +35,20 @@ class Ledger:
         self._outputs[step.name], self.counts[step.name] = record.output, record.rows
         return True
 
-    def learn(self, step: Step, rows: Rows, output: str) -> None:
+    def learn(self, step: Step, output: str, count: int) -> None:
         """Note a step's output that was just made."""
-        self._outputs[step.name], self.counts[step.name] = output, len(rows)
-        self._rows[step.name] = rows
+        self._outputs[step.name], self.counts[step.name] = output, count
+
+    def keep(self, name: str, rows: Rows) -> None:
+        """Have a step's output rows at hand until they are dropped."""
+        self._rows[name] = rows
+
+    def drop(self, name: str) -> None:
+        """Let go of a step's output rows."""
+        self._rows.pop(name, None)
 
     def rows(self, name: str) -> Rows | None:
-        """A known step's output rows; None if the store's copy is damaged or gone."""
+        """A known step's output rows, kept until they are dropped; None if the store's copy is damaged or gone."""
         if name not in self._rows:
             found = self._store.load_rows(self._graph.steps[name].table, self._outputs[name])
             if found is None:
@@ -59,23 +65,10 @@ class Ledger:
         table, output = step.table.name, self._outputs[step.name]
         return StepRecord(step.op, step.version, step.fields, self.inputs(step), table, output, count, step.asks)
 
-    def why_run(self, step: Step, last: StepRecord | None) -> str:
-        """In words, why a step with a known key is not in the store, given its last record here."""
-        if last is None:
-            return "not run before"
-        changed = _changed_fields(last.fields, step.fields)
-        if last.version != step.version:
-            changed.append("operation")
-        changed += [name.split(":")[0] for name, value in self.inputs(step).items() if last.inputs.get(name) != value]
-        if changed:
-            return ", ".join(dict.fromkeys(changed)) + " changed"
-        return "its stored result is damaged or gone"
-
     def inputs(self, step: Step) -> Mapping[str, str]:
         """The digests of a step's inputs, by the inputs' names."""
         return {name: self._outputs[name] for name in step.inputs}
 
-
-def _changed_fields(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
-    changed = [name for name in sorted({*old, *new}) if old.get(name) != new.get(name)]
-    return ["the file" if name == "file" else name for name in changed]
+    def known_inputs(self, step: Step) -> Mapping[str, str | None]:
+        """The same, with None for those that are not known yet."""
+        return {name: self._outputs.get(name) for name in step.inputs}

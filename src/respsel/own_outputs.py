@@ -18,7 +18,7 @@ from respsel.errors import InputError, Problem
 from respsel.prompts import plain_messages
 from respsel.recipe import AnswerEntry, OwnOutputsEntry
 from respsel.records import Example, OwnOutput, Sampling
-from respsel.requests import GenerateRequest
+from respsel.requests import GenerateRequest, Lazy
 from respsel.strategies.base import Operation
 from respsel.strategies.model import EMPTY, WRONG
 
@@ -30,12 +30,15 @@ def sample_own_outputs(
     entry: OwnOutputsEntry, target: str, sampling: Sampling, seed: int, examples: Sequence[Example], check: AnswerEntry | None
 ) -> Operation:
     """Sample `samples` outputs per example from the target, asked with the input alone."""
-    requests = [
-        GenerateRequest(target, plain_messages(example.input), sampling, "own-output", seed, sample, "own_outputs", example.id)
-        for example in examples
-        for sample in range(entry.samples)
-    ]
-    answers = yield requests
+
+    def request(index: int) -> GenerateRequest:
+        place, sample = divmod(index, entry.samples)
+        example = examples[place]
+        return GenerateRequest(
+            target, plain_messages(example.input), sampling, "own-output", seed, sample, "own_outputs", example.id
+        )
+
+    answers = yield Lazy(len(examples) * entry.samples, request)
     outputs = []
     for place, answer in enumerate(answers):
         assert isinstance(answer, Generation)

@@ -7,13 +7,16 @@ nothing but file digests.
 
 from __future__ import annotations
 
+import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from types import GeneratorType
 from typing import Literal
 
-from respsel.graph import Graph, Step
+from respsel.graph import Graph, Rows, Step
 from respsel.ledger import Ledger
+from respsel.nearest import Nearest, StoredSteps, input_slot
 from respsel.requests import GenerateRequest, Request, find_call, request_key
 from respsel.store import Store
 
@@ -49,32 +52,85 @@ class Plan:
         return sum(step.state == state for step in self.steps)
 
 
+@dataclass(frozen=True)
+class Walked:
+    """A step, what a run would do with it, the stored step that is nearest to it, unless it is cached, and
+    what is known of the steps so far."""
+
+    step: Step
+    planned: PlannedStep
+    nearest: Nearest | None
+    ledger: Ledger
+
+
 def make_plan(graph: Graph, store: Store) -> Plan:
     """Say what a run of the graph would do. Raises InputError for bad data that can be seen now."""
-    return Plan(tuple(planned for _, planned, _ in walk(graph, store)))
+    return Plan(tuple(walked.planned for walked in walk(graph, store)))
 
 
-def walk(graph: Graph, store: Store) -> Iterator[tuple[Step, PlannedStep, Ledger]]:
-    """Yield each step with what a run would do with it, and what is known of the steps so far."""
-    ledger = Ledger(graph, store)
+def walk(graph: Graph, store: Store) -> Iterator[Walked]:
+    """Yield each step with what a run would do with it."""
+    ledger, stored = Ledger(graph, store), StoredSteps(store, graph.loaded.key)
+    uses_left = Counter(name for step in graph.steps.values() for name in step.inputs)
     for step in graph.steps.values():
-        yield step, _plan_step(graph, step, ledger, store), ledger
+        nearest = None if ledger.recall(step) else _find_nearest(graph, step, ledger, store, stored)
+        yield Walked(step, _plan_step(graph, step, ledger, store, nearest), nearest, ledger)
+        uses_left.subtract(step.inputs)
+        for name in step.inputs:
+            if not uses_left[name]:
+                ledger.drop(name)
 
 
-def _plan_step(graph: Graph, step: Step, ledger: Ledger, store: Store) -> PlannedStep:
-    if ledger.recall(step):
+def _find_nearest(graph: Graph, step: Step, ledger: Ledger, store: Store, stored: StoredSteps) -> Nearest | None:
+    """What to compare a step with; nothing where its last run had this very key."""
+    key = ledger.key(step)
+    if key is not None and store.last_key(graph.loaded.key, step.name) == key:
+        return None
+    return stored.nearest(step, ledger.known_inputs(step))
+
+
+def _why_run(graph: Graph, step: Step, ledger: Ledger, store: Store, nearest: Nearest | None) -> str:
+    """In words, why a step with a known key is not in the store."""
+    key = ledger.key(step)
+    if key is not None and store.last_key(graph.loaded.key, step.name) == key:
+        failed = step.asks and store.has(f"uses/{key}")
+        return "a call failed in its last run, or its record was damaged" if failed else "its stored result is damaged or gone"
+    if nearest is None:
+        return "not run before"
+    record, new = nearest.record, ledger.inputs(step)
+    changed = [name for name in sorted({*record.fields, *step.fields}) if record.fields.get(name) != step.fields.get(name)]
+    changed = ["the file" if name == "file" else name for name in changed]
+    if record.version != step.version:
+        changed.append("operation")
+    before = {input_slot(name, step.op): value for name, value in record.inputs.items()}
+    after = {input_slot(name, step.op): value for name, value in new.items()}
+    changed += [slot.partition(":")[0] for slot in {**before, **after} if before.get(slot) != after.get(slot)]
+    against = "" if nearest.own else f" (against {described(nearest)})"
+    return f"{', '.join(dict.fromkeys(changed))} changed{against}"
+
+
+def described(nearest: Nearest) -> str:
+    """In words, which stored step another is compared with."""
+    when = time.strftime("%Y-%m-%d %H:%M", time.localtime(nearest.stored.stored_at))
+    return nearest.stored.called or f"a step stored {when} that no latest run has"
+
+
+def _plan_step(graph: Graph, step: Step, ledger: Ledger, store: Store, nearest: Nearest | None) -> PlannedStep:
+    if step.name in ledger.counts:
         return PlannedStep(step.name, step.op, "cached", "unchanged", rows=ledger.counts[step.name])
     if ledger.key(step) is None:
         kinds = dict.fromkeys(name.split(":")[0] for name in step.inputs if name not in ledger.counts)
         at_most = _most_calls(step, ledger)
         return PlannedStep(step.name, step.op, "waits", f"for {', '.join(kinds)}", calls_at_most=at_most, tokens=None)
-    reason = ledger.why_run(step, store.load_last(graph.loaded.key, step.name))
+    reason = _why_run(graph, step, ledger, store, nearest)
     inputs = [ledger.rows(name) for name in step.inputs]
     if step.op in ("scores", "verdict") or None in inputs:
         return PlannedStep(step.name, step.op, "run", reason)
     made = step.make([rows for rows in inputs if rows is not None])
     if not isinstance(made, GeneratorType):
-        ledger.learn(step, made, step.table.digest(made))  # type: ignore[arg-type]
+        rows: Rows = made  # type: ignore[assignment]
+        ledger.learn(step, step.table.digest(rows), len(rows))
+        ledger.keep(step.name, rows)
         return PlannedStep(step.name, step.op, "run", reason, rows=ledger.counts[step.name])
     missing = _missing(graph, store, next(made))
     fewest, most = step.calls_per_example

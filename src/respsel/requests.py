@@ -9,14 +9,18 @@ Invariant: a key holds everything that changes the answer and nothing else.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from bisect import bisect_right
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from itertools import accumulate
+from typing import Any, TypeVar, overload
 
 from respsel.backends.base import GenerateCall, Generation, Model, ScoreCall
 from respsel.hashing import canonical_json, digest
 from respsel.records import Message, Sampling, TokenScores
 from respsel.store import Store
+
+Item = TypeVar("Item")
 
 # Raised when the same messages would become other token ids.
 RENDERING_VERSION = 1
@@ -75,6 +79,43 @@ class Scored:
 Request = GenerateRequest | ScoreRequest
 Answer = Generation | Scored
 Call = GenerateCall | ScoreCall
+
+
+class Lazy(Sequence[Item]):
+    """Items that are made when they are looked at and not kept: prompts and answers take more room than rows."""
+
+    def __init__(self, count: int, make: Callable[[int], Item]) -> None:
+        self._count, self._make = count, make
+
+    def __len__(self) -> int:
+        return self._count
+
+    @overload
+    def __getitem__(self, index: int) -> Item: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Item]: ...
+    def __getitem__(self, index: int | slice) -> Item | Sequence[Item]:
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(self._count))]
+        if not 0 <= index < self._count:
+            raise IndexError(index)
+        return self._make(index)
+
+
+def joined(parts: Sequence[Sequence[Request]]) -> Lazy[Request]:
+    """Several steps' requests as one sequence."""
+    starts = [0, *accumulate(len(part) for part in parts)]
+
+    def make(index: int) -> Request:
+        place = bisect_right(starts, index) - 1
+        return parts[place][index - starts[place]]
+
+    return Lazy(starts[-1], make)
+
+
+def part(items: Sequence[Item], start: int, count: int) -> Lazy[Item]:
+    """Some of a sequence's items."""
+    return Lazy(count, lambda index: items[start + index])
 
 
 def request_key(identity: str, request: Request) -> str:

@@ -7,21 +7,28 @@ after its output is stored, and an interruption at any point loses no acknowledg
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
+from itertools import accumulate
 from pathlib import Path
 from types import GeneratorType
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
+from respsel.call_records import Trail
 from respsel.calls import Caller, CallEvents
 from respsel.graph import STAGES, Graph, Rows, Step
 from respsel.ledger import Ledger
 from respsel.models import OpenModels
 from respsel.records import Response
-from respsel.requests import Answer, Request
+from respsel.requests import Answer, Lazy, Request, joined, part
 from respsel.selection import Verdict
 from respsel.store import Store
 from respsel.strategies.base import Operation
+from respsel.tables import Table
+
+if TYPE_CHECKING:
+    import polars
 
 
 class RunEvents(CallEvents, Protocol):
@@ -45,12 +52,24 @@ class RunResult:
         self.verdicts: tuple[Verdict, ...] = tuple(self.rows(name)[0] for name in verdicts)
 
     def rows(self, name: str) -> Rows:
-        """A step's output; made again, with open models, if its stored copy turns out damaged."""
-        return self._runner.rows(name)
+        """A step's output, read anew each time, so that one table at a time is in memory; made again, with
+        open models, if its stored copy turns out damaged."""
+        rows = self._runner.rows(name)
+        self._ledger.drop(name)
+        return rows
+
+    def frame(self, name: str) -> polars.DataFrame:
+        """A step's output as a data frame, which takes far less memory than rows; see `rows`."""
+        return self._runner.frame(name)
 
     def count(self, name: str) -> int:
         """The number of a step's output rows."""
         return self._ledger.counts[name]
+
+    @property
+    def store(self) -> Store:
+        """Where everything that it found is kept."""
+        return self._runner.store
 
     @property
     def outputs(self) -> Mapping[str, str]:
@@ -96,10 +115,11 @@ class Runner:
     """Runs one graph once."""
 
     def __init__(self, graph: Graph, store: Store, models: OpenModels, events: RunEvents) -> None:
-        self._graph, self._store, self._models, self._events = graph, store, models, events
+        self._graph, self.store, self._models, self._events = graph, store, models, events
         self._ledger = Ledger(graph, store)
         self._caller = Caller(store, models, events)
-        self._uses: dict[str, list[tuple[str, str]]] = {}
+        # By step that asks, the keys of its calls so far.
+        self._uses: dict[str, bytes] = {}
         self.steps_run = 0
         # Called once, before the first step that must run; a fully cached run has none.
         self.before_work: Callable[[], None] = lambda: None
@@ -133,31 +153,65 @@ class Runner:
             assert rows is not None
         return rows
 
+    def frame(self, name: str) -> polars.DataFrame:
+        """A step's output as a data frame; made again if its stored copy turns out damaged."""
+        step = self._graph.steps[name]
+        assert isinstance(step.table, Table)
+        frame = self.store.load_frame(step.table, self._ledger.output(name))
+        if frame is None:
+            self._perform([step])
+            frame = self.store.load_frame(step.table, self._ledger.output(name))
+            assert frame is not None
+        return frame
+
     def _perform(self, steps: Sequence[Step]) -> None:
         if not steps:
             return
         self.before_work()
         self.before_work = lambda: None
         self._events.stage_begins(steps)
+        # Steps that take the same tables follow each other, and a table is let go after the last of them.
+        steps = sorted(steps, key=lambda step: step.inputs)
+        uses_left = Counter(name for step in steps for name in step.inputs)
         waiting: dict[str, Operation] = {}
         asked: dict[str, Sequence[Request]] = {}
         for step in steps:
-            made = step.make([self.rows(name) for name in step.inputs])
-            if not isinstance(made, GeneratorType):
-                self._finish(step, made)  # type: ignore[arg-type]
-                continue
-            waiting[step.name] = made
-            self._advance(step, made, None, waiting, asked)
+            made = step.make(Lazy(len(step.inputs), partial(self._input, step, uses_left)))
+            if isinstance(made, GeneratorType):
+                waiting[step.name] = made
+                self._advance(step, made, None, waiting, asked)
+            else:
+                self._finish(step, made)
+            del made
+            uses_left.subtract(step.inputs)
         while asked:
-            names = list(asked)
-            answers = self._caller.answer([request for name in names for request in asked[name]])
-            trail = self._caller.trail
-            for name in names:
-                count = len(asked[name])
-                mine, answers = answers[:count], answers[count:]
-                self._uses.setdefault(name, []).extend(trail[:count])
-                trail = trail[count:]
-                self._advance(self._graph.steps[name], waiting[name], mine, waiting, asked)
+            self._answer(waiting, asked)
+
+    def _input(self, step: Step, uses_left: Mapping[str, int], place: int) -> Rows:
+        """An input of a step; let go of if no further step of the stage takes it."""
+        name = step.inputs[place]
+        rows = self.rows(name)
+        if uses_left[name] == 1:
+            self._ledger.drop(name)
+        return rows
+
+    def _answer(self, waiting: dict[str, Operation], asked: dict[str, Sequence[Request]]) -> None:
+        """Get what steps have asked answered, together, and send each its answers."""
+        steps = [self._graph.steps[name] for name in asked]
+        counts = [len(asked[step.name]) for step in steps]
+        places = list(zip(steps, accumulate(counts, initial=0), counts, strict=False))
+        before = {step.name: self._uses.get(step.name, b"") for step in steps}
+
+        def note(trail: Trail) -> None:
+            for step, start, count in places:
+                self._uses[step.name] = before[step.name] + trail.part(start, count)
+                self.store.save_uses(self.key(step), self._uses[step.name])
+
+        # Noted before any call is made: gc then keeps what this run has found, too.
+        answers, trail = self._caller.answer(joined(list(asked.values())), note)
+        note(trail)
+        for step, start, count in places:
+            self._advance(step, waiting[step.name], part(answers, start, count), waiting, asked)
 
     def _advance(
         self,
@@ -175,20 +229,20 @@ class Runner:
             asked.pop(step.name, None)
             self._finish(step, done.value)
 
-    def _finish(self, step: Step, rows: Rows) -> None:
-        output = self._store.save_rows(step.table, rows)
-        self._ledger.learn(step, rows, output)
-        if step.asks:
-            self._store.save_uses(self.key(step), self._uses.pop(step.name, []))
-        # A step with a failed call is not done: the next run asks for that call once more.
-        if not (step.failed and any(row.problem.startswith(step.failed) for row in rows)):
-            self._store.save_step(self.key(step), self._ledger.record(step, len(rows)))
-        self._note_last(step)
+    def _finish(self, step: Step, rows: Iterable[Any]) -> None:
+        packed = self.store.save_rows(step.table, rows)
+        self._ledger.learn(step, packed.digest, packed.count)
+        self._uses.pop(step.name, None)
+        with self.store.together():
+            # A step with a failed call is not done: the next run asks for that call once more.
+            if not any(problem.startswith(step.failed) for problem in packed.problems):
+                self.store.save_step(self.key(step), self._ledger.record(step, packed.count))
+            self._note_last(step)
         self.steps_run += 1
         self._events.step_done(step)
 
     def _note_last(self, step: Step) -> None:
-        self._store.save_last(self._graph.loaded.key, step.name, self.key(step))
+        self.store.save_last(self._graph.loaded.key, step.name, self.key(step))
 
     def key(self, step: Step) -> str:
         """The key of a step whose inputs are known."""
@@ -211,3 +265,5 @@ class Runner:
                 continue
             made: Any = step.make(inputs)
             self._caller.check(next(made))
+            for name in step.inputs:
+                self._ledger.drop(name)

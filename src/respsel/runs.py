@@ -16,6 +16,7 @@ from typing import Any
 from respsel.errors import InputError, Problem, RunError
 from respsel.hashing import canonical_json, digest
 from respsel.loading import place_in, run_name
+from respsel.report.write import PART, remove_leftovers, report_turn
 from respsel.runner import RunResult
 from respsel.selection import Verdict, verdict_from_json
 from respsel.workspace import find_workspace
@@ -54,13 +55,31 @@ def record_run(result: RunResult, report: Path, finished_at: str) -> Path:
     loaded = result.graph.loaded
     text = loaded.path.read_text("utf-8-sig")
     mark = digest("run", text, canonical_json(dict(result.outputs)))[:8]
-    runs = list_runs(report.parent)
-    if runs and runs[-1].name.endswith(f"-{mark}"):
-        return runs[-1]
-    stamp = finished_at.replace("-", "").replace(":", "").replace(" ", "-").removesuffix("-UTC")
-    folder = report.parent / f"{stamp}-{mark}"
+    if known := _newest(report.parent, mark):
+        return known
+    with result.store.turn(report_turn(loaded), lambda holder: None):
+        if known := _newest(report.parent, mark):
+            return known
+        stamp = finished_at.replace("-", "").replace(":", "").replace(" ", "-").removesuffix("-UTC")
+        folder = report.parent / f"{stamp}-{mark}"
+        try:
+            _write_folder(folder, report.parent, _record(result, text, finished_at, folder))
+        except OSError as error:
+            problem = Problem(str(folder), "", f"the run cannot be recorded: {error}", "Free the place and run again")
+            raise RunError(problem) from error
+    return folder
+
+
+def _newest(folder: Path, mark: str) -> Path | None:
+    """The newest recorded run, if it has this mark."""
+    runs = list_runs(folder)
+    return runs[-1] if runs and runs[-1].name.endswith(f"-{mark}") else None
+
+
+def _record(result: RunResult, text: str, finished_at: str, folder: Path) -> Mapping[str, Any]:
+    loaded = result.graph.loaded
     outputs = {name: {"key": result.key(name), "output": o, "rows": result.count(name)} for name, o in result.outputs.items()}
-    data = {
+    return {
         "format": 1,
         "recipe": loaded.shown,
         "text": text,
@@ -73,17 +92,16 @@ def record_run(result: RunResult, report: Path, finished_at: str) -> Path:
         "calls_made": result.calls_made,
         "calls_reused": result.calls_reused,
     }
-    try:
-        _write_folder(folder, report.parent, data)
-    except OSError as error:
-        problem = Problem(str(folder), "", f"the run cannot be recorded: {error}", "Free the place and run again")
-        raise RunError(problem) from error
-    return folder
 
 
 def list_runs(folder: Path) -> list[Path]:
     """The folders of a recipe's recorded runs, oldest first."""
-    return sorted(path.parent for path in folder.glob(f"[!.]*/{RECORD}"))
+
+    def age(record: Path) -> tuple[str, int]:
+        # Several may have finished within one second; their digests say nothing of their order.
+        return record.parent.name.rpartition("-")[0], record.stat().st_mtime_ns
+
+    return [record.parent for record in sorted(folder.glob(f"[!.]*/{RECORD}"), key=age)]
 
 
 def choose_runs(first: Path, second: Path | None) -> tuple[RunRecord, RunRecord]:
@@ -120,16 +138,14 @@ def load_run(path: Path) -> RunRecord:
 
 def _write_folder(folder: Path, pages: Path, data: Mapping[str, Any]) -> None:
     """Fill a folder beside its place and rename it, so that it appears whole or not at all."""
-    part = folder.with_name(f".{folder.name}.{os.getpid()}.part")
-    part.mkdir(parents=True)
+    part = folder.with_name(f".{folder.name}{PART}")
+    remove_leftovers(pages)
     try:
+        part.mkdir(parents=True)
         for name in _PAGES:
             (part / name).write_bytes((pages / name).read_bytes())
         (part / RECORD).write_text(json.dumps(data, indent=1, ensure_ascii=False), "utf-8")
         if not folder.exists():
             os.replace(part, folder)
     finally:
-        for path in part.glob("*"):
-            path.unlink()
-        if part.exists():
-            part.rmdir()
+        remove_leftovers(pages)

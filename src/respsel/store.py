@@ -15,19 +15,22 @@ import json
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import diskcache
 from diskcache.core import MODE_BINARY, MODE_RAW, UNKNOWN
 
 from respsel.errors import Problem, RunError, StoreError
 from respsel.hashing import FileStat, canonical_json, digest, seal
-from respsel.tables import Document, Table
+from respsel.tables import Document, Packed, Table
+
+if TYPE_CHECKING:
+    import polars
 
 _SEAL_BYTES = 32
 _FULL = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
@@ -116,7 +119,14 @@ class Store:
         with self._guard():
             folder.mkdir(parents=True, exist_ok=True)
             self._cache = diskcache.Cache(
-                str(folder), disk=_BytesDisk, eviction_policy="none", cull_limit=0, size_limit=2**62, statistics=0
+                str(folder),
+                disk=_BytesDisk,
+                eviction_policy="none",
+                cull_limit=0,
+                size_limit=2**62,
+                statistics=0,
+                sqlite_mmap_size=0,
+                sqlite_cache_size=2**11,
             )
 
     def __enter__(self) -> Store:
@@ -129,7 +139,7 @@ class Store:
         """Return the body under a key, or None. A damaged one is quarantined and counts as none."""
         with self._guard():
             try:
-                sealed = self._cache.get(key, retry=True)
+                sealed = self._fetch(key)
             except _Refused as error:
                 self._quarantine(key, b"", f"{error} was written by something else")
                 return None
@@ -138,19 +148,31 @@ class Store:
                     raise
                 self._quarantine(key, b"", "text that is not UTF-8 was written by something else")
                 return None
+            except FileNotFoundError:
+                self._quarantine(key, b"", "its file is gone")
+                return None
             if sealed is None:
-                if key not in self._cache:
-                    return None
-                # Either another process has stored it since, or the row is there and its file is not.
-                sealed = self._cache.get(key, retry=True)
-                if sealed is None:
-                    self._quarantine(key, b"", "its file is gone")
-                    return None
+                return None
             body = bytes(sealed[_SEAL_BYTES:])
             if sealed[:_SEAL_BYTES] != seal(key, body):
                 self._quarantine(key, sealed, "it does not match its seal")
                 return None
             return body
+
+    def _fetch(self, key: str) -> bytes | None:
+        """What is stored under a key, in one look; diskcache's own `get` takes a file that is gone for no record."""
+        for again in (True, False):
+            found = self._cache._sql("SELECT mode, filename, value FROM Cache WHERE key = ? AND raw = 1", (key,)).fetchone()
+            if found is None:
+                return None
+            try:
+                value: bytes = self._cache.disk.fetch(*found, False)
+                return value
+            except FileNotFoundError:
+                # Another process may have stored the key anew since, and its old file is gone.
+                if not again:
+                    raise
+        raise AssertionError("unreachable")
 
     def put(self, key: str, body: bytes) -> None:
         """Store a body; when this returns it survives kill -9 of this process."""
@@ -160,7 +182,7 @@ class Store:
     def has(self, key: str) -> bool:
         """Whether something is stored under a key; it is checked only when it is read."""
         with self._guard():
-            return key in self._cache
+            return self._cache._sql("SELECT 1 FROM Cache WHERE key = ? AND raw = 1", (key,)).fetchone() is not None
 
     @contextmanager
     def turn(self, name: str, wait: Callable[[Holder], None]) -> Iterator[None]:
@@ -213,20 +235,24 @@ class Store:
 
     def entries(self) -> Iterator[Entry]:
         """Yield every record that is stored, damaged ones too; no value is read and nothing unpickled."""
-        with self._guard():
-            rows = self._cache._sql(
-                "SELECT rowid, key, raw, size, store_time, length(value) FROM Cache ORDER BY rowid"
-            ).fetchall()
-        for row, key, raw, size, stored_at, inline in rows:
-            yield Entry(row, key if raw and isinstance(key, str) else None, (size or 0) + (inline or 0), stored_at)
+        last = -1
+        while True:
+            with self._guard():
+                # As bytes, since text that is not UTF-8 cannot be fetched as text.
+                rows = self._cache._sql(
+                    "SELECT rowid, raw = 1 AND typeof(key) = 'text', CAST(key AS BLOB), size, length(value), store_time"
+                    " FROM Cache WHERE rowid > ? ORDER BY rowid LIMIT 5000",
+                    (last,),
+                ).fetchall()
+            if not rows:
+                return
+            last = rows[-1][0]
+            for row, is_text, key, size, inline, stored_at in rows:
+                yield Entry(row, _text(key) if is_text else None, _number(size) + (inline or 0), _number(stored_at))
 
     def discard(self, entry: Entry) -> None:
         """Take a record out for good."""
-        if entry.key is not None:
-            self.forget(entry.key)
-            return
-        with self._guard():
-            self._cache._sql("DELETE FROM Cache WHERE rowid = ?", (entry.row,))
+        self._delete("rowid = ?", entry.row)
 
     def strays(self) -> list[Path]:
         """Value files that no record names: what is left of a put that the disk had no room for."""
@@ -239,25 +265,40 @@ class Store:
         with self._guard():
             return str(self._cache._sql("PRAGMA integrity_check").fetchone()[0])
 
-    def is_listed(self, key: str) -> bool:
-        """Whether the database has a row for a key, whatever diskcache thinks of it."""
-        with self._guard():
-            return self._cache._sql("SELECT 1 FROM Cache WHERE key = ?", (key,)).fetchone() is not None
-
     def forget(self, key: str) -> None:
         """Take the record under a key out for good."""
-        with self._guard():
-            self._cache.delete(key, retry=True)
+        self._delete("key = ?", key)
+
+    def _delete(self, which: str, value: object) -> None:
+        # diskcache's own `delete` passes over records that claim to have expired.
+        with self._guard(), self._cache._transact(retry=True) as (sql, remove_file_after):
+            for (name,) in sql(f"SELECT filename FROM Cache WHERE {which}", (value,)).fetchall():
+                remove_file_after(name)
+            sql(f"DELETE FROM Cache WHERE {which}", (value,))
 
     def shrink(self) -> None:
         """Give the disk back what discarded records took."""
         with self._guard():
             self._cache._sql("VACUUM")
 
-    def load_last(self, recipe: str, step: str) -> StepRecord | None:
-        """Return the record of a step's last run in a recipe, for "what changed"; never for reuse."""
+    def keys(self, kind: str) -> list[tuple[str, float]]:
+        """The keys of one kind and since when each is stored."""
+        with self._guard():
+            rows = self._cache._sql(
+                "SELECT key, store_time FROM Cache WHERE key >= ? AND key < ? AND raw = 1", (f"{kind}/", f"{kind}0")
+            )
+            return [(key, _number(stored_at)) for key, stored_at in rows.fetchall()]
+
+    def stored_at(self, key: str) -> float | None:
+        """Since when something is stored under a key (seconds since 1970), or None."""
+        with self._guard():
+            found = self._cache._sql("SELECT store_time FROM Cache WHERE key = ? AND raw = 1", (key,)).fetchone()
+        return None if found is None else float(_number(found[0]))
+
+    def last_key(self, recipe: str, step: str) -> str | None:
+        """Return the key of a step's last run in a recipe, for "what changed"; never for reuse."""
         key = self.get(f"last/{digest('last', recipe, step)}")
-        return self.load_step(key.decode()) if key else None
+        return key.decode() if key else None
 
     def save_last(self, recipe: str, step: str, key: str) -> None:
         """Note the key of a step's newest run in a recipe."""
@@ -273,20 +314,25 @@ class Store:
         digests = [body[i : i + 32].hex() for i in range(0, len(body), 32)]
         return [f"request/{value}" for value in digests[::2]] + [f"call/{value}" for value in digests[1::2]]
 
-    def save_uses(self, step: str, pairs: Sequence[tuple[str, str]]) -> None:
-        """Note the (request, call) keys of a step's calls, 64 bytes each."""
-        self.put(f"uses/{step}", b"".join(bytes.fromhex(key.partition("/")[2]) for pair in pairs for key in pair))
+    def save_uses(self, step: str, digests: bytes) -> None:
+        """Note the keys of the requests and calls of a step, as a Trail holds them."""
+        self.put(f"uses/{step}", digests)
 
-    def load_rows(self, table: Table[Row] | Document[Row], output: str) -> list[Row] | None:
+    def load_rows(self, table: Table[Row] | Document[Row], output: str) -> Sequence[Row] | None:
         """Return a step's output table, or None if it is missing or damaged."""
         body = self.get(f"rows/{table.name}/{output}")
         return None if body is None else table.decode(body)
 
-    def save_rows(self, table: Table[Row] | Document[Row], rows: Sequence[Row]) -> str:
+    def load_frame(self, table: Table[Any], output: str) -> polars.DataFrame | None:
+        """Return a step's output table as a data frame, or None if it is missing or damaged."""
+        body = self.get(f"rows/{table.name}/{output}")
+        return None if body is None else table.read(body)
+
+    def save_rows(self, table: Table[Row] | Document[Row], rows: Iterable[Row]) -> Packed:
         """Store an output table under the digest of its content and return that."""
-        output = table.digest(rows)
-        self.put(f"rows/{table.name}/{output}", table.encode(rows))
-        return output
+        packed = table.pack(rows)
+        self.put(f"rows/{table.name}/{packed.digest}", packed.data)
+        return packed
 
     def load_file_digest(self, path: str, stat: FileStat) -> str | None:
         """See hashing.DigestMemo."""
@@ -301,7 +347,7 @@ class Store:
         folder = self.folder / "quarantine"
         folder.mkdir(exist_ok=True)
         (folder / f"{digest('quarantine', key, found)[:24]}.bin").write_bytes(key.encode() + b"\n" + found)
-        self._cache.delete(key, retry=True)
+        self.forget(key)
         remedy = "It is moved to quarantine/ and will be made again"
         self.damage.append(Problem(str(self.folder), key, f"a damaged record: {why}", remedy))
 
@@ -334,6 +380,18 @@ class Store:
         return Problem(
             str(self.folder), "", f"nothing more can be written: {why}", "Free some space and run again; nothing done is lost"
         )
+
+
+def _text(data: bytes) -> str | None:
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        return None
+
+
+def _number(value: Any) -> Any:
+    """What stands in a column of numbers; a poisoned record may hold anything there."""
+    return value if isinstance(value, (int, float)) else 0
 
 
 def _read_holder(note: Path) -> Holder:

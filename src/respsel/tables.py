@@ -8,18 +8,35 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from respsel.hashing import RunningDigest, canonical_json, digest
 from respsel.records import Example, OwnOutput, Response, Score, ScoredResponse, TokenScores
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
     import polars
+
+# Kinds of columns with a list in each row.
+_LISTS = ("ints", "floats")
+_ROWS_AT_ONCE = 8192
 
 Row = TypeVar("Row")
 Columns = dict[str, list[Any]]
+
+
+@dataclass(frozen=True)
+class Packed:
+    """A table as it is stored: its content's digest, its bytes, its number of rows, and which problems they have."""
+
+    digest: str
+    data: bytes
+    count: int
+    problems: frozenset[str]
 
 
 @dataclass(frozen=True)
@@ -39,25 +56,82 @@ class Table(Generic[Row]):
             state.update(self.digest_row(row))
         return state.hexdigest()
 
-    def encode(self, rows: Sequence[Row]) -> bytes:
+    def encode(self, rows: Iterable[Row]) -> bytes:
         """Return the rows as one parquet file."""
-        buffer = io.BytesIO()
-        self.frame(rows).write_parquet(buffer)
-        return buffer.getvalue()
+        return self.pack(rows).data
 
-    def frame(self, rows: Sequence[Row]) -> polars.DataFrame:
-        """Return the rows as a data frame."""
+    def pack(self, rows: Iterable[Row]) -> Packed:
+        """Return all that the store keeps of rows, in one pass over them with a few at a time in memory."""
         import polars as pl
 
+        state, frames, problems = RunningDigest(f"table/{self.name}"), [], set()
+        rest = iter(rows)
+        while some := list(islice(rest, _ROWS_AT_ONCE)):
+            for row in some:
+                state.update(self.digest_row(row))
+                problems.add(getattr(row, "problem", ""))
+            frames.append(self._slice(some))
+        frame, buffer = pl.concat(frames or [self._slice([])]), io.BytesIO()
+        frame.write_parquet(buffer)
+        return Packed(state.hexdigest(), buffer.getvalue(), len(frame), frozenset(problems))
+
+    def _slice(self, rows: Sequence[Row]) -> polars.DataFrame:
+        import polars as pl
+
+        columns = self.to_columns(rows)
         types = {name: _polars_type(kind) for name, kind in self.column_types.items()}
-        return pl.DataFrame(self.to_columns(rows), schema=types)
+        return pl.DataFrame(
+            [
+                _lists(name, columns[name], types[name])
+                if self.column_types[name] in _LISTS
+                else pl.Series(name, columns[name], types[name])
+                for name in types
+            ]
+        )
 
-    def decode(self, data: bytes) -> list[Row]:
-        """Read what `encode` wrote."""
+    def read(self, data: bytes) -> polars.DataFrame:
+        """Read what `encode` wrote as a data frame."""
         import polars as pl
 
-        frame = pl.read_parquet(io.BytesIO(data))
-        return self.from_columns({name: frame[name].to_list() for name in self.column_types})
+        return pl.read_parquet(io.BytesIO(data))
+
+    def decode(self, data: bytes) -> Sequence[Row]:
+        """Read what `encode` wrote; rows are made when they are looked at."""
+        return _FrameRows(self, self.read(data))
+
+    def rows_of(self, frame: polars.DataFrame) -> list[Row]:
+        """The rows of a data frame."""
+        kinds = self.column_types.items()
+        return self.from_columns({n: _arrays(frame[n]) if kind in _LISTS else frame[n].to_list() for n, kind in kinds})
+
+
+class _FrameRows(Sequence[Row]):
+    """The rows of a data frame, of which a few are objects at a time: as objects they take many times the room."""
+
+    def __init__(self, table: Table[Row], frame: polars.DataFrame) -> None:
+        self._table, self._frame = table, frame
+        self._start, self._some = 0, list[Row]()
+
+    def __len__(self) -> int:
+        return len(self._frame)
+
+    @overload
+    def __getitem__(self, index: int) -> Row: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Row]: ...
+    def __getitem__(self, index: int | slice) -> Row | Sequence[Row]:
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        place = index - self._start
+        if not 0 <= place < len(self._some):
+            if not 0 <= index < len(self):
+                raise IndexError(index)
+            self._start, place = index - index % _ROWS_AT_ONCE, index % _ROWS_AT_ONCE
+            self._some = self._table.rows_of(self._frame.slice(self._start, _ROWS_AT_ONCE))
+        return self._some[place]
+
+    def __eq__(self, other: object) -> bool:
+        return list(self) == list(other) if isinstance(other, Sequence) else NotImplemented
 
 
 @dataclass(frozen=True)
@@ -75,7 +149,12 @@ class Document(Generic[Row]):
         """Return the rows as canonical JSON."""
         return canonical_json([asdict(row) for row in rows])  # type: ignore[call-overload]
 
-    def decode(self, data: bytes) -> list[Row]:
+    def pack(self, rows: Iterable[Row]) -> Packed:
+        """Return all that the store keeps of rows."""
+        some = list(rows)
+        return Packed(self.digest(some), self.encode(some), len(some), frozenset())
+
+    def decode(self, data: bytes) -> Sequence[Row]:
         """Read what `encode` wrote."""
         return [self.from_json(item) for item in json.loads(data)]
 
@@ -88,9 +167,35 @@ def _polars_type(kind: str) -> Any:
     return simple.get(kind) or lists[kind]
 
 
+def _lists(name: str, arrays: Sequence[npt.NDArray[Any] | None], kind: Any) -> polars.Series:
+    """A column of lists from an array a row. Given the arrays one by one, polars takes ten times as long."""
+    import numpy as np
+    import polars as pl
+
+    if not arrays:
+        return pl.Series(name, [], kind)
+    # Grouping has no empty groups: a row of no values gets one that is left out again.
+    empty = [array is None or not len(array) for array in arrays]
+    filled = [np.zeros(1) if none else array for array, none in zip(arrays, empty, strict=True)]
+    rows = np.repeat(np.arange(len(arrays)), [len(array) for array in filled])  # type: ignore[arg-type]
+    real = ~np.array(empty)[rows]
+    values = pl.Series(np.concatenate(filled)).cast(kind.inner)  # type: ignore[arg-type]
+    frame = pl.DataFrame({"row": rows, "real": real, name: values})
+    return frame.group_by("row", maintain_order=True).agg(pl.col(name).filter(pl.col("real")))[name]
+
+
+def _arrays(lists: polars.Series) -> list[npt.NDArray[Any]]:
+    """The rows of a column of lists, as parts of one array."""
+    lengths = lists.list.len()
+    # Hazard: explode makes a null of an empty list.
+    values = lists.filter(lengths > 0).explode().to_numpy()
+    ends = lengths.cum_sum().to_list()
+    return [values[start:end] for start, end in zip([0, *ends], ends, strict=False)]
+
+
 def _plain_table(name: str, kind: Callable[..., Row], column_types: Mapping[str, str]) -> Table[Row]:
     def digest_row(row: Row) -> bytes:
-        return canonical_json(asdict(row))  # type: ignore[call-overload]
+        return canonical_json({column: getattr(row, column) for column in column_types})
 
     def to_columns(rows: Sequence[Row]) -> Columns:
         return {column: [getattr(row, column) for row in rows] for column in column_types}
@@ -99,6 +204,11 @@ def _plain_table(name: str, kind: Callable[..., Row], column_types: Mapping[str,
         return [kind(*values) for values in zip(*columns.values(), strict=True)]
 
     return Table(name, digest_row, to_columns, from_columns, column_types)
+
+
+def _example_digest(row: Example) -> bytes:
+    fields = {"id": row.id, "input": row.input, "reference": row.reference, "label": row.label}
+    return canonical_json({**fields, "columns": dict(row.columns)})
 
 
 def _examples_to_columns(rows: Sequence[Example]) -> Columns:
@@ -131,35 +241,26 @@ def _scored_digest(row: ScoredResponse) -> bytes:
 
 
 def _scored_to_columns(rows: Sequence[ScoredResponse]) -> Columns:
-    def column(name: str) -> list[Any]:
-        arrays = [None if row.scores is None else getattr(row.scores, name) for row in rows]
-        # Hazard: polars takes a list of arrays fast, but not with None or (1.0) only empty ones among them.
-        if all(array is not None and len(array) for array in arrays):
-            return arrays
-        return [[] if array is None else array.tolist() for array in arrays]
-
+    arrays = ("token_ids", "nll", "rank", "entropy")
     return {
         "id": [row.id for row in rows],
         "prompt_tokens": [row.prompt_tokens for row in rows],
         "response_tokens": [row.response_tokens for row in rows],
         "problem": [row.problem for row in rows],
-        **{name: column(name) for name in ("token_ids", "nll", "rank", "entropy")},
+        **{name: [None if row.scores is None else getattr(row.scores, name) for row in rows] for name in arrays},
     }
 
 
 def _scored_from_columns(columns: Columns) -> list[ScoredResponse]:
-    import numpy as np
-
-    rows = []
-    for i, prompt_tokens, response_tokens, problem, ids, nll, rank, entropy in zip(*columns.values(), strict=True):
-        arrays = (np.array(ids, np.int32), np.array(nll, np.float32), np.array(rank, np.int32), np.array(entropy, np.float32))
-        rows.append(ScoredResponse(i, prompt_tokens, response_tokens, None if problem else TokenScores(*arrays), problem))
-    return rows
+    return [
+        ScoredResponse(i, prompt_tokens, response_tokens, None if problem else TokenScores(*arrays), problem)
+        for i, prompt_tokens, response_tokens, problem, *arrays in zip(*columns.values(), strict=True)
+    ]
 
 
 EXAMPLES = Table(
     "examples",
-    lambda row: canonical_json(asdict(row)),
+    _example_digest,
     _examples_to_columns,
     _examples_from_columns,
     {"id": "str", "input": "str", "reference": "str", "label": "str", "columns": "str"},
@@ -193,24 +294,22 @@ TOKEN_SCORES = Table(
 )
 
 
-def stack(
-    table: Table[Any],
-    parts: Sequence[tuple[Mapping[str, str], Sequence[Any]]],
-    input_of: Callable[[Mapping[str, str], Any], str] | None = None,
-) -> bytes:
-    """Return one parquet file of all parts; each part's names become its rows' first columns.
+def stack(path: Path, parts: Iterable[tuple[Mapping[str, str], polars.DataFrame]]) -> None:
+    """Write frames of one kind as one parquet file, with one of them in memory at a time.
 
-    input_of: gives the text of a column `input`, after the id.
+    Each part's names become its rows' first columns. Files beside `path` are made on the way and removed.
     """
     import polars as pl
 
-    frames = []
-    for names, rows in parts:
-        frame = table.frame(rows).select(*(pl.lit(value).alias(name) for name, value in names.items()), pl.all())
-        if input_of is not None:
-            texts = pl.Series("input", [input_of(names, row) for row in rows], pl.String)
-            frame = frame.insert_column(len(names) + 1, texts)
-        frames.append(frame)
-    buffer = io.BytesIO()
-    (pl.concat(frames) if frames else pl.DataFrame()).write_parquet(buffer)
-    return buffer.getvalue()
+    files: list[Path] = []
+    try:
+        for names, frame in parts:
+            files.append(path.with_name(f"{path.name}.{len(files)}"))
+            frame.select(*(pl.lit(value).alias(name) for name, value in names.items()), pl.all()).write_parquet(files[-1])
+        if files:
+            pl.scan_parquet(files).sink_parquet(path)
+        else:
+            pl.DataFrame().write_parquet(path)
+    finally:
+        for file in files:
+            file.unlink(missing_ok=True)

@@ -25,7 +25,13 @@ def explanation_lines(explanations: Sequence[Explanation]) -> Iterator[str]:
         step = item.step
         state = {"cached": "cached", "run": "to run", "waits": "waits"}[step.state]
         calls = f"; {step.calls} calls for {step.examples} examples" if step.calls else ""
-        yield f"{step.name}: {state}, {step.reason}{calls}"
+        stored = ""
+        if item.stored_at is not None:
+            since = time.strftime("%Y-%m-%d %H:%M", time.localtime(item.stored_at))
+            stored = f"; {step.rows} row{'s' if step.rows != 1 else ''}, stored since {since}"
+        yield f"{step.name}: {state}, {step.reason}{calls}{stored}"
+        if item.against and step.state == "waits":
+            yield f"    compared with {item.against}"
         for change in item.changes:
             yield f"    {change.where} changed: {change.old} -> {change.new}"
         for source in item.inputs:
@@ -37,6 +43,7 @@ def diff_lines(found: RunDiff) -> Iterator[str]:
     yield f"{found.before} -> {found.after}"
     yield "" if found.recipe else "recipe: unchanged"
     yield from (f"recipe: {change.where}: {change.old} -> {change.new}" for change in found.recipe)
+    yield from (f"outside the recipe: {change.where}: {change.old} -> {change.new}" for change in found.outside)
     yield from (f"only in the first: {name}" for name in found.only_before)
     yield from (f"only in the second: {name}" for name in found.only_after)
     for response in found.responses:

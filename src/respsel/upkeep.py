@@ -126,20 +126,14 @@ def verify(store: Store) -> tuple[int, list[Problem]]:
     if (found := store.integrity()) != "ok":
         remedy = "Run the recipes again: what cannot be read is made anew"
         store.damage.append(Problem(str(store.folder / "cache.db"), "", f"SQLite finds fault with it: {found}", remedy))
-    for entry in list(store.entries()):
+    for entry in store.entries():
         count += 1
-        if entry.key is None:
-            store.discard(entry)
-            what = "a record whose key is not text was written by something else"
-            store.damage.append(Problem(str(store.folder), f"row {entry.row}", what, "It was taken out"))
+        if entry.key is not None:
+            store.get(entry.key)
             continue
-        known = len(store.damage)
-        if store.get(entry.key) is None and len(store.damage) == known and store.is_listed(entry.key):
-            problem = Problem(
-                str(store.folder), entry.key, "a record that cannot be read", "It was taken out and will be made again"
-            )
-            store.forget(entry.key)
-            store.damage.append(problem)
+        store.discard(entry)
+        what = "a record whose key is not text was written by something else"
+        store.damage.append(Problem(str(store.folder), f"row {entry.row}", what, "It was taken out"))
     return count, store.damage[before:]
 
 

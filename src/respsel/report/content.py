@@ -15,7 +15,7 @@ from typing import Any
 import respsel
 from respsel.loading import LoadedRecipe
 from respsel.recipe import OVERALL, ColumnStrategy, FileStrategy
-from respsel.records import Example, OwnOutput, Response, Score, ScoredResponse
+from respsel.records import Example, OwnOutput, Response, Score
 from respsel.report.headline import Headline, headline
 from respsel.requests import OVER_CONTEXT
 from respsel.runner import RunResult
@@ -134,7 +134,7 @@ def build_report(result: RunResult, finished_at: str) -> Report:
 
 def _dataset(result: RunResult, name: str, verdict: Verdict) -> DatasetReport:
     loaded = result.graph.loaded
-    examples: list[Example] = result.rows(f"examples:{name}")
+    examples: Sequence[Example] = result.rows(f"examples:{name}")
     strategies = [entry.name for entry in loaded.recipe.strategies_for(name)]
     entry = next(entry for entry in loaded.recipe.datasets if entry.name == name)
     ranked = [item.strategy for item in verdict.ranking] or strategies
@@ -156,7 +156,7 @@ def _views(loaded: LoadedRecipe) -> list[str]:
 
 
 def _strategy(result: RunResult, dataset: str, strategy: str) -> StrategySummary:
-    responses: list[Response] = result.rows(f"responses:{dataset}/{strategy}")
+    responses: Sequence[Response] = result.rows(f"responses:{dataset}/{strategy}")
     unusable: dict[str, int] = {}
     for response in responses:
         if response.problem:
@@ -187,7 +187,7 @@ def _mean(result: RunResult, dataset: str, strategy: str, index: int) -> MetricM
     import numpy as np
 
     chosen = result.graph.loaded.metrics[index]
-    scores: list[Score] = result.rows(f"scores:{dataset}/{strategy}/{chosen.label}")
+    scores: Sequence[Score] = result.rows(f"scores:{dataset}/{strategy}/{chosen.label}")
     values = np.array([score.value for score in scores if score.value is not None], np.float64)
     mean: float | None = None
     if len(values):
@@ -196,15 +196,12 @@ def _mean(result: RunResult, dataset: str, strategy: str, index: int) -> MetricM
 
 
 def _audit(result: RunResult, dataset: str, strategy: str, view: str) -> AuditRow:
-    import numpy as np
-
-    rows: list[ScoredResponse] = result.rows(f"token-scores:{dataset}/{strategy}/{view}")
-    scored = [row for row in rows if row.scores is not None]
-    expected = sum(row.response_tokens for row in rows)
-    finite = sum(int(np.isfinite(row.scores.nll).sum()) for row in scored if row.scores is not None)
-    prompt = sum(row.prompt_tokens for row in scored) / len(scored) if scored else None
-    over = sum(row.problem == OVER_CONTEXT for row in rows)
-    return AuditRow(strategy, view, len(rows), len(scored), expected, finite, over, prompt)
+    table = result.frame(f"token-scores:{dataset}/{strategy}/{view}")
+    scored = table.filter(table["problem"] == "")
+    finite = int(scored["nll"].explode().is_finite().sum())
+    prompt = float(scored["prompt_tokens"].mean()) if len(scored) else None  # type: ignore[arg-type]
+    expected, over = int(table["response_tokens"].sum()), int((table["problem"] == OVER_CONTEXT).sum())
+    return AuditRow(strategy, view, len(table), len(scored), expected, finite, over, prompt)
 
 
 def _own_outputs(outputs: Sequence[OwnOutput]) -> OwnOutputSummary:
@@ -215,8 +212,9 @@ def _own_outputs(outputs: Sequence[OwnOutput]) -> OwnOutputSummary:
 
 def _samples(result: RunResult, dataset: str, examples: Sequence[Example], order: Sequence[str]) -> tuple[SampleExample, ...]:
     label = result.graph.loaded.recipe.selection_metric
-    responses = {s: {row.id: row for row in result.rows(f"responses:{dataset}/{s}")} for s in order}
-    scores = {s: {row.id: row for row in result.rows(f"scores:{dataset}/{s}/{label}")} for s in order}
+    shown = {example.id for example in examples}
+    responses = {s: {row.id: row for row in result.rows(f"responses:{dataset}/{s}") if row.id in shown} for s in order}
+    scores = {s: {row.id: row for row in result.rows(f"scores:{dataset}/{s}/{label}") if row.id in shown} for s in order}
     return tuple(
         SampleExample(
             example.id,

@@ -1,14 +1,18 @@
-"""A report to its files. The manifest is written last: where it is and fits, everything else does too.
+"""A report to its files, which appear whole or not at all.
 
-Each file is written beside its place and renamed, so it appears whole or not at all. Invariant: where the
-manifest has the run's key and every file its size, nothing is written.
+All parts are written beside their places first; then the old manifest goes, each part takes its place, and
+the new manifest is last. A process that is killed in between leaves whole files without a manifest, and the
+next run writes them again. Tables are copied from the store one at a time, never as rows.
+
+Invariant: where the manifest has the run's key and every file its size, nothing is written.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,10 +20,12 @@ from typing import TYPE_CHECKING
 import respsel
 from respsel.errors import Problem, RunError
 from respsel.hashing import canonical_json, digest
+from respsel.loading import LoadedRecipe
 from respsel.runner import RunResult
-from respsel.tables import RESPONSES, SCORES, TOKEN_SCORES, stack
+from respsel.tables import stack
 
 if TYPE_CHECKING:
+    import polars
     from jinja2 import Environment
 
     from respsel.report.content import Report
@@ -27,6 +33,8 @@ if TYPE_CHECKING:
 # Raised when the same results would give another report.
 VERSION = 1
 MANIFEST = "manifest.json"
+# In the names of files and folders that are not finished.
+PART = ".part"
 
 
 def write_report(result: RunResult, finished_at: str) -> Path:
@@ -38,26 +46,66 @@ def write_report(result: RunResult, finished_at: str) -> Path:
     folder = loaded.workspace.runs / loaded.name
     key = _key(result)
     if not is_written(folder, key):
-        from respsel.report.content import build_report
-
-        report = build_report(result, finished_at)
-        files: dict[str, bytes] = {
-            "report.json": json.dumps(asdict(report), indent=1, ensure_ascii=False).encode(),
-            "report.md": _markdown(report).encode(),
-            "report.html": _html(report).encode(),
-            **_tables(result),
-        }
-        manifest = {"key": key, "files": {name: len(data) for name, data in files.items()}}
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            for name, data in files.items():
-                _replace(folder / name, data)
-            _replace(folder / MANIFEST, json.dumps(manifest, indent=1).encode())
-        except OSError as error:
-            raise RunError(
-                Problem(str(folder), "", f"the report cannot be written: {error}", "Free the place and run again")
-            ) from error
+        with result.store.turn(report_turn(loaded), lambda holder: None):
+            # Another process may have written it meanwhile.
+            if not is_written(folder, key):
+                _write(result, folder, key, finished_at)
     return folder / "report.html"
+
+
+def report_turn(loaded: LoadedRecipe) -> str:
+    """The name of the turn to write a recipe's reports; who has it is the only one who writes there."""
+    return f"report/{loaded.place}"
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove what killed processes left of reports and records; whoever calls this has the turn."""
+    for path in folder.glob(f".*{PART}*"):
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+
+
+def _write(result: RunResult, folder: Path, key: str, finished_at: str) -> None:
+    from polars.exceptions import PolarsError
+
+    from respsel.report.content import build_report
+
+    report = build_report(result, finished_at)
+    pages = {
+        "report.json": json.dumps(asdict(report), indent=1, ensure_ascii=False),
+        "report.md": _markdown(report),
+        "report.html": _html(report),
+    }
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        remove_leftovers(folder)
+        try:
+            for name, text in pages.items():
+                _part(folder, name).write_text(text, "utf-8")
+            tables = _tables(result)
+            for name, parts in tables.items():
+                stack(_part(folder, name), parts)
+            _put_in_place(folder, key, [*pages, *tables])
+        finally:
+            remove_leftovers(folder)
+    except (OSError, PolarsError) as error:
+        what = f"the report cannot be written: {error}"
+        raise RunError(Problem(str(folder), "", what, "Free the place and run again")) from error
+
+
+def _put_in_place(folder: Path, key: str, names: Sequence[str]) -> None:
+    manifest = {"key": key, "files": {name: _part(folder, name).stat().st_size for name in names}}
+    _part(folder, MANIFEST).write_text(json.dumps(manifest, indent=1), "utf-8")
+    # Without this, one that is killed below could leave new files that fit the old manifest by their sizes.
+    (folder / MANIFEST).unlink(missing_ok=True)
+    for name in (*names, MANIFEST):
+        os.replace(_part(folder, name), folder / name)
+
+
+def _part(folder: Path, name: str) -> Path:
+    return folder / f".{name}{PART}"
 
 
 def is_written(folder: Path, key: str) -> bool:
@@ -76,15 +124,6 @@ def _key(result: RunResult) -> str:
     models = {name: known.fields for name, known in result.graph.models.items()}
     says = [loaded.shown, loaded.recipe.model_dump(mode="json"), dict(result.outputs), fields, models]
     return digest("report", str(VERSION), respsel.__version__, canonical_json(says))
-
-
-def _replace(path: Path, data: bytes) -> None:
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        part.write_bytes(data)
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _environment(autoescape: bool) -> Environment:
@@ -115,27 +154,32 @@ def _html(report: Report) -> str:
     return _environment(autoescape=True).get_template("report.html.jinja").render(report=report)
 
 
-def _tables(result: RunResult) -> Mapping[str, bytes]:
-    """The numbers behind the report, as parquet: responses, scores and token scores of all strategies."""
+def _tables(result: RunResult) -> Mapping[str, Iterable[tuple[Mapping[str, str], polars.DataFrame]]]:
+    """The numbers behind the report, one table after another: responses, scores and token scores of all strategies."""
     loaded = result.graph.loaded
     pairs = [
         (entry.name, strategy.name) for entry in loaded.recipe.datasets for strategy in loaded.recipe.strategies_for(entry.name)
     ]
     views = dict.fromkeys(metric.view.name for metric in loaded.metrics if metric.view)
-    responses = [({"dataset": d, "strategy": s}, result.rows(f"responses:{d}/{s}")) for d, s in pairs]
-    scores = [
-        ({"dataset": d, "strategy": s, "metric": m.label}, result.rows(f"scores:{d}/{s}/{m.label}"))
-        for d, s in pairs
-        for m in loaded.metrics
-    ]
-    tokens = [
-        ({"dataset": d, "strategy": s, "view": v}, result.rows(f"token-scores:{d}/{s}/{v}")) for d, s in pairs for v in views
-    ]
-    inputs = {
-        d.name: {example.id: example.input for example in result.rows(f"examples:{d.name}")} for d in loaded.recipe.datasets
-    }
     return {
-        "responses.parquet": stack(RESPONSES, responses, lambda names, row: inputs[names["dataset"]][row.id]),
-        "scores.parquet": stack(SCORES, scores),
-        "token_scores.parquet": stack(TOKEN_SCORES, tokens),
+        "responses.parquet": (({"dataset": d, "strategy": s}, _with_inputs(result, d, s)) for d, s in pairs),
+        "scores.parquet": (
+            ({"dataset": d, "strategy": s, "metric": m.label}, result.frame(f"scores:{d}/{s}/{m.label}"))
+            for d, s in pairs
+            for m in loaded.metrics
+        ),
+        "token_scores.parquet": (
+            ({"dataset": d, "strategy": s, "view": v}, result.frame(f"token-scores:{d}/{s}/{v}")) for d, s in pairs for v in views
+        ),
     }
+
+
+def _with_inputs(result: RunResult, dataset: str, strategy: str) -> polars.DataFrame:
+    """A strategy's responses, each with its example's input beside the id."""
+    import polars as pl
+
+    responses = result.frame(f"responses:{dataset}/{strategy}")
+    examples = result.frame(f"examples:{dataset}").select("id", "input")
+    # Joins of some polars versions keep no order.
+    ordered = responses.with_columns(pl.Series("order", range(len(responses)))).join(examples, on="id", how="left").sort("order")
+    return ordered.select("id", "input", pl.exclude("id", "input", "order"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,8 +12,8 @@ from respsel.records import Example, Response
 from respsel.requests import Answer, Request
 
 Responses = Generator[Sequence[Request], Sequence[Answer], list[Response]]
-# Any operation that may ask models: a strategy, own outputs, token scores.
-Operation = Generator[Sequence[Request], Sequence[Answer], list[Any]]
+# Any operation that may ask models: a strategy, own outputs, token scores. Its rows are taken once, in order.
+Operation = Generator[Sequence[Request], Sequence[Answer], Iterable[Any]]
 
 
 @dataclass(frozen=True)

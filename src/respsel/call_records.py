@@ -1,0 +1,83 @@
+"""Answers to the JSON that the store keeps of them, and back; and which call each request became.
+
+Knows nothing of models. Invariant: what was written comes back bit for bit.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from respsel.backends.base import Generation
+from respsel.records import TokenScores
+from respsel.requests import Answer, Scored
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+_DIGEST_BYTES = 32
+
+
+class Trail:
+    """The keys of requests and of the calls that they became, in 64 bytes each; the store's `uses` as they are."""
+
+    def __init__(self, count: int) -> None:
+        self._digests = bytearray(2 * _DIGEST_BYTES * count)
+
+    def note(self, index: int, request: str, call: str = "") -> None:
+        """Note a request's key, and its call's where that is known."""
+        start = 2 * _DIGEST_BYTES * index
+        found = bytes.fromhex(request.removeprefix("request/")) + bytes.fromhex(call.removeprefix("call/"))
+        self._digests[start : start + len(found)] = found
+
+    def request(self, index: int) -> str:
+        """The key of a request."""
+        start = 2 * _DIGEST_BYTES * index
+        return f"request/{self._digests[start : start + _DIGEST_BYTES].hex()}"
+
+    def call(self, index: int) -> str:
+        """The key of the call that a request became."""
+        start = 2 * _DIGEST_BYTES * index + _DIGEST_BYTES
+        return f"call/{self._digests[start : start + _DIGEST_BYTES].hex()}"
+
+    def part(self, start: int, count: int) -> bytes:
+        """The digests of some requests and their calls; zeros stand for a call that is not known yet."""
+        return bytes(self._digests[2 * _DIGEST_BYTES * start : 2 * _DIGEST_BYTES * (start + count)])
+
+
+def to_record(answer: Answer) -> Mapping[str, Any]:
+    """What the store keeps of an answer that has a text or scores."""
+    if isinstance(answer, Generation):
+        return {"text": answer.text, "n_tokens": answer.n_tokens, "truncated": answer.truncated}
+    assert answer.scores is not None
+    scores = answer.scores
+    return {
+        "prompt_tokens": answer.prompt_tokens,
+        "response_tokens": answer.response_tokens,
+        "token_ids": _pack(scores.token_ids, "<i4"),
+        "nll": _pack(scores.nll, "<f4"),
+        "rank": _pack(scores.rank, "<i4"),
+        "entropy": _pack(scores.entropy, "<f4"),
+    }
+
+
+def from_record(record: Mapping[str, Any]) -> Answer:
+    """The answer that a record was made of."""
+    if "text" in record:
+        return Generation(record["text"], record["n_tokens"], record["truncated"])
+    ids, rank = _unpack(record["token_ids"], "<i4"), _unpack(record["rank"], "<i4")
+    nll, entropy = _unpack(record["nll"], "<f4"), _unpack(record["entropy"], "<f4")
+    return Scored(record["prompt_tokens"], record["response_tokens"], TokenScores(ids, nll, rank, entropy))
+
+
+def _pack(array: npt.NDArray[Any], kind: str) -> str:
+    return base64.b64encode(array.astype(kind).tobytes()).decode("ascii")
+
+
+def _unpack(text: str, kind: str) -> npt.NDArray[Any]:
+    import numpy as np
+
+    array: npt.NDArray[np.generic] = np.frombuffer(base64.b64decode(text), kind)
+    return array
