@@ -13,12 +13,12 @@ PACKAGE = Path(__file__).parents[1] / "src" / "respsel"
 # From the bottom up; a module imports only from lower layers or its own.
 LAYERS = (
     {"changes", "errors", "hashing", "records", "respsel"},
-    {"shape", "tables", "recipe"},
-    {"workspace", "answers", "datasets", "prompts", "store"},
+    {"shape", "tables", "recipe", "plugins"},
+    {"workspace", "answers", "steps", "datasets", "prompts", "store"},
     {"backends", "metrics"},
     {"requests", "loading"},
     {"call_records"},
-    {"calls", "strategies", "selection", "token_scores", "own_outputs"},
+    {"calls", "strategies", "selection", "token_scores", "own_outputs", "measuring"},
     {"graph", "models"},
     {"ledger", "nearest"},
     {"planner", "runner"},

@@ -41,7 +41,7 @@ def test_every_command_is_in_the_readme() -> None:
 
     for command in app.registered_commands:
         assert command.callback is not None
-        assert f"`respsel {command.callback.__name__}" in README
+        assert f"`respsel {command.name or command.callback.__name__}" in README
     for command in cache.registered_commands:
         assert command.callback is not None
         assert f"`{command.callback.__name__}`" in README or f"`respsel cache {command.callback.__name__}" in README

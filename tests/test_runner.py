@@ -218,6 +218,113 @@ def test_plan_for_a_larger_sample_counts_the_new_calls_only(bench: Bench) -> Non
     assert steps["token-scores:sums/human/plain"]["calls"] == 4
 
 
+ONE_PASS = (
+    "perplexity",
+    "mean-log-likelihood",
+    "rank-surprisal-ratio",
+    "log-probability-plus-entropy",
+    "aslec-drop",
+    "response-tokens",
+    "mean-step-length",
+    "compression-ratio",
+)
+
+
+def add_metrics(bench: Bench, *metrics: str) -> None:
+    text = "".join(f"[[metrics]]\n{metric}\n\n" for metric in metrics)
+    bench.edit("[selection]", f"{text}[selection]")
+
+
+def test_each_one_pass_metric_is_free(bench: Bench) -> None:
+    """Whatever reads the plain view or the text alone makes no call in a finished recipe, all together and one by one."""
+    bench.run()
+    for name in ONE_PASS[1:]:
+        add_metrics(bench, f'name = "{name}"')
+        done = bench.run()
+        assert (done["steps_run"], done["calls_made"], done["models_opened"]) == (2, 0, []), name
+    scores = pl.read_parquet(bench.folder / "runs/a/scores.parquet")
+    assert set(ONE_PASS) <= set(scores["metric"])
+    assert scores["value"].is_not_null().all()
+
+
+def test_metrics_with_more_needs_make_their_calls_once(bench: Bench) -> None:
+    """Views, hidden states and judgements cost what they say, for 6 examples, 2 strategies and 2 own outputs, and once."""
+    bench.run()
+    for calls, metric in (
+        (12, 'name = "ifd-loss-ratio"'),
+        (0, 'name = "ifd-perplexity-ratio"\ndirection = "higher"'),
+        (12, 'name = "self-aligned-perplexity"\nlabel = "as-published"\nk = 2\ntemplate = "paper"'),
+        (12 + 12, 'name = "alignment"\nlabel = "hidden"\nkernel = "hidden"'),
+        (0, 'name = "alignment"\nlabel = "rouge"\nkernel = "rouge-l"'),
+        (0, 'name = "alignment"\nlabel = "same-answer"\nkernel = "exact"'),
+        (0, 'name = "alignment-perplexity-mix"'),
+        (0, 'name = "reward"\ncolumn = "answer"'),
+        (12, 'name = "car"\nmodel = "teacher"\nprompt = "Rate {{ response }} for {{ input }}."'),
+    ):
+        add_metrics(bench, metric)
+        assert bench.run()["calls_made"] == calls, metric
+        assert bench.run()["steps_run"] == 0
+    scores = pl.read_parquet(bench.folder / "runs/a/scores.parquet")
+    assert len(scores["metric"].unique()) == 12
+    assert scores.filter(pl.col("value").is_null()).is_empty()
+
+
+def test_local_naturalness_scores_each_step_behind_the_last_few(bench: Bench) -> None:
+    """A response of three lines takes three calls; with the same steps in another window, three others."""
+    lines = [{**row, "rationale": f"{row['rationale']}\nSo it is.\nDone {row['id']}."} for row in rows(12)]
+    bench.write("sums.jsonl", jsonl(lines))
+    bench.edit('[[strategies]]\nname = "teacher"\nfrom = "model"\nmodel = "teacher"\nprompt = "Solve: {{ input }}"\n', "")
+    bench.run()
+    add_metrics(bench, 'name = "local-naturalness"\nwindow = 2')
+    # The last two lines of each stand behind (sum, "So it is."), which differ by example; so do all prompts.
+    assert bench.run()["calls_made"] == 18
+    tokens = pl.read_parquet(bench.folder / "runs/a/token_scores.parquet").filter(pl.col("view") == "local-2")
+    assert tokens["response_tokens"].to_list() == tokens["nll"].list.len().to_list()
+    plain = pl.read_parquet(bench.folder / "runs/a/token_scores.parquet").filter(pl.col("view") == "plain")
+    assert tokens["token_ids"].to_list() == plain["token_ids"].to_list()
+
+
+def test_another_strategy_leaves_the_other_scores_alone(bench: Bench) -> None:
+    """Adding a strategy computes its own scores; of the others only a mix, which weighs by the spread, is computed anew."""
+    add_metrics(bench, 'name = "alignment-perplexity-mix"')
+    bench.run()
+    bench.edit("[own_outputs]", '[[strategies]]\nname = "short"\nfrom = "column"\ncolumn = "answer"\n\n[own_outputs]')
+    plan = bench.respsel("plan", "a.toml", "--json").json
+    to_run = {step["name"] for step in plan["steps"] if step["state"] != "cached"}
+    assert {name for name in to_run if "/short" not in name} == {
+        "scores:sums/human/alignment-perplexity-mix",
+        "scores:sums/teacher/alignment-perplexity-mix",
+        "verdict:sums",
+    }
+
+
+def test_a_run_can_be_made_to_fail_on_an_unscored_response(bench: Bench) -> None:
+    """With if_unscored = "fail" a response without a value is an error that counts and names it, behind a whole report."""
+    bench.write("sums.jsonl", jsonl([{**row, "stars": "x" if row["id"] == "e3" else 3} for row in rows(6)]))
+    add_metrics(bench, 'name = "reward"\ncolumn = "stars"')
+    assert bench.respsel("run", "a.toml").code == 0
+    bench.edit("resamples = 500", 'resamples = 500\nif_unscored = "fail"')
+    done = bench.respsel("run", "a.toml")
+    assert done.code == 1
+    assert (
+        "a.toml: scores:sums/human/reward: 1 of 6 responses have no value, e.g. 'e3': column 'stars' holds no number" in done.err
+    )
+    assert (bench.folder / "runs/a/report.html").is_file()
+
+
+def test_metrics_are_listed(bench: Bench) -> None:
+    """`respsel metrics` names all, `respsel metrics NAME` says all of one, both also as JSON; a wrong name is an error."""
+    assert "rank-surprisal-ratio" in bench.respsel("metrics").out
+    one = bench.respsel("metrics", "car").out
+    assert "parameter  beta = 3.0" in one
+    assert "arXiv 2411.07133" in one
+    assert bench.respsel("metrics", "car", "--json").json["direction"] == "higher"
+    assert len(bench.respsel("metrics", "--json").json) > 15
+    wrong = bench.respsel("metrics", "perplexty")
+    assert wrong.code == 2
+    assert "Did you mean 'perplexity'?" in wrong.err
+
+
 LONG = '[models.target]\nbackend = "fake"\ncontext_tokens = 60'
 
 

@@ -26,11 +26,16 @@ def is_correct(check: AnswerEntry, text: str, label: str) -> bool:
     if found is None:
         return False
     right = label.strip() if check.kind in ("exact", "regex") else find_answer(check, label)
+    return right is not None and is_same(check, found, right)
+
+
+def is_same(check: AnswerEntry, found: str, right: str) -> bool:
+    """Whether two answers, as `find_answer` gives them, are the same."""
     if check.kind == "number":
-        return right is not None and _as_number(found) == _as_number(right) is not None
+        return _as_number(found) == _as_number(right) is not None
     if check.kind == "choice":
-        return right is not None and found.casefold() == right.casefold()
-    return found.strip() == right
+        return found.casefold() == right.casefold()
+    return found.strip() == right.strip()
 
 
 def find_answer(check: AnswerEntry, text: str) -> str | None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from respsel.backends.base import Generation
 from respsel.records import TokenScores
-from respsel.requests import Answer, Scored
+from respsel.requests import Answer, Scored, Vector
 
 if TYPE_CHECKING:
     import numpy as np
@@ -51,9 +51,13 @@ def to_record(answer: Answer) -> Mapping[str, Any]:
     """What the store keeps of an answer that has a text or scores."""
     if isinstance(answer, Generation):
         return {"text": answer.text, "n_tokens": answer.n_tokens, "truncated": answer.truncated}
+    if isinstance(answer, Vector):
+        assert answer.values is not None
+        return {"response_tokens": answer.response_tokens, "vector": _pack(answer.values, "<f4")}
     assert answer.scores is not None
     scores = answer.scores
     return {
+        "lengths": None if scores.lengths is None else _pack(scores.lengths, "<i4"),
         "prompt_tokens": answer.prompt_tokens,
         "response_tokens": answer.response_tokens,
         "token_ids": _pack(scores.token_ids, "<i4"),
@@ -63,13 +67,18 @@ def to_record(answer: Answer) -> Mapping[str, Any]:
     }
 
 
-def from_record(record: Mapping[str, Any]) -> Answer:
-    """The answer that a record was made of."""
+def from_record(record: Mapping[str, Any]) -> Answer | None:
+    """The answer that a record was made of; None if it is of an earlier form, which did not hold all of it."""
     if "text" in record:
         return Generation(record["text"], record["n_tokens"], record["truncated"])
+    if "vector" in record:
+        return Vector(record["response_tokens"], _unpack(record["vector"], "<f4"))
+    if "lengths" not in record:
+        return None
+    lengths = None if record["lengths"] is None else _unpack(record["lengths"], "<i4")
     ids, rank = _unpack(record["token_ids"], "<i4"), _unpack(record["rank"], "<i4")
     nll, entropy = _unpack(record["nll"], "<f4"), _unpack(record["entropy"], "<f4")
-    return Scored(record["prompt_tokens"], record["response_tokens"], TokenScores(ids, nll, rank, entropy))
+    return Scored(record["prompt_tokens"], record["response_tokens"], TokenScores(ids, nll, rank, entropy, lengths))
 
 
 def _pack(array: npt.NDArray[Any], kind: str) -> str:

@@ -10,10 +10,10 @@ texts and numbers that are not finite are never stored as answers.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import islice
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from respsel.backends.base import Failure, GenerateCall, Generation, Model, ScoreCall
 from respsel.call_records import Trail, from_record, to_record
@@ -26,15 +26,20 @@ from respsel.requests import (
     Answer,
     Call,
     Lazy,
+    RepresentCall,
     Request,
     Scored,
     ScoreRequest,
+    Vector,
     call_key,
     find_call,
     request_key,
     to_call,
 )
 from respsel.store import Holder, Store
+
+if TYPE_CHECKING:
+    from respsel.records import FloatArray
 
 _MOST_PROBLEMS = 20
 # So many calls are given to a model at once, and answers of so many tokens are kept at hand.
@@ -209,8 +214,11 @@ class Caller:
         calls = [to_call(model, batch.requests[indices[0]]) for indices in wanted]
         evaluated: set[tuple[int, ...]] = set()
         for place, answer in _answers(model, calls):
+            request = batch.requests[wanted[place][0]]
+            if isinstance(answer, Scored) and answer.scores is not None and isinstance(request, ScoreRequest):
+                answer = replace(answer, scores=_with_lengths(model, request.response, answer.scores))
             indices, prompt = wanted[place], calls[place].prompt_ids
-            usable = bool(answer.text if isinstance(answer, Generation) else answer.scores is not None)
+            usable = _is_usable(answer)
             if usable:
                 self._keep(batch.trail.call(indices[0]), answer, [batch.trail.request(index) for index in indices])
             batch.hold(indices, answer, stored=usable)
@@ -251,7 +259,8 @@ def _nothing() -> None:
 def _answers(model: Model, calls: Sequence[Call]) -> Iterator[tuple[int, Answer]]:
     """Yield (index in calls, answer), each as soon as it is known."""
     generate = {place: call for place, call in enumerate(calls) if isinstance(call, GenerateCall)}
-    score = {place: call for place, call in enumerate(calls) if isinstance(call, ScoreCall)}
+    score = {p: call for p, call in enumerate(calls) if isinstance(call, ScoreCall) and not isinstance(call, RepresentCall)}
+    represent = {place: call for place, call in enumerate(calls) if isinstance(call, RepresentCall)}
     places = list(generate)
     for index, generation in model.generate(list(generate.values())):
         if isinstance(generation, Failure):
@@ -268,6 +277,30 @@ def _answers(model: Model, calls: Sequence[Call]) -> Iterator[tuple[int, Answer]
             raise RunError(Problem("", "", what, "This is a fault of the backend: report it"))
         kept, problem = (scores, "") if _is_finite(scores) else (None, NOT_FINITE)
         yield places[index], Scored(len(call.prompt_ids), len(call.response_ids), kept, problem)
+    places = list(represent)
+    for index, found in model.represent(list(represent.values())):
+        yield places[index], _vector(len(represent[places[index]].response_ids), found)
+
+
+def _vector(response_tokens: int, found: FloatArray | Failure) -> Vector:
+    import numpy as np
+
+    if isinstance(found, Failure):
+        return Vector(response_tokens, None, FAILED + found.problem)
+    return Vector(response_tokens, found) if np.isfinite(found).all() else Vector(response_tokens, None, NOT_FINITE)
+
+
+def _with_lengths(model: Model, text: str, scores: TokenScores) -> TokenScores:
+    import numpy as np
+
+    lengths = model.lengths(text)
+    return scores if lengths is None else replace(scores, lengths=np.array(lengths, np.int32))
+
+
+def _is_usable(answer: Answer) -> bool:
+    if isinstance(answer, Generation):
+        return bool(answer.text)
+    return (answer.values if isinstance(answer, Vector) else answer.scores) is not None
 
 
 def _fits(model: Model, request: Request, call: Call, problems: dict[str, Problem]) -> bool:

@@ -88,7 +88,7 @@ def run(recipe: RecipePath, as_json: AsJson = False) -> None:
     from respsel.models import OpenModels
     from respsel.progress import RunDisplay
     from respsel.report.write import write_report
-    from respsel.runner import Runner
+    from respsel.runner import Runner, refuse_unscored
     from respsel.runs import record_run
     from respsel.upkeep import note_begun, note_latest
 
@@ -101,6 +101,7 @@ def run(recipe: RecipePath, as_json: AsJson = False) -> None:
             page = write_report(result, finished_at)
             record_run(result, page, finished_at)
             note_latest(store, result)
+        refuse_unscored(result)
         for problem in store.damage:
             print(f"warning: {problem}", file=sys.stderr)
     if as_json:
@@ -274,6 +275,27 @@ def gc(
         if yes:
             collect(store, garbage)
     print("\n".join(garbage_lines(garbage, freed=yes)))
+
+
+@app.command(name="metrics")
+@reported
+def list_metrics(
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="A metric's name. Default: all.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the metrics; or say all of one: formula, direction, cost, parameters, source."""
+    from respsel.errors import InputError, Problem, suggest
+    from respsel.metrics.base import all_metrics
+    from respsel.text import contract_lines, metric_json, metric_lines
+
+    known = all_metrics()
+    if name is not None and name not in known:
+        raise InputError(Problem("", name, "is no metric", suggest(name, known)))
+    if as_json:
+        found = [metric_json(metric) for metric in known.values()]
+        print(json.dumps(found if name is None else metric_json(known[name]), ensure_ascii=False))
+    else:
+        print("\n".join(metric_lines(known.values()) if name is None else contract_lines(known[name])))
 
 
 @app.command()

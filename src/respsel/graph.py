@@ -13,12 +13,25 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from respsel import answers, datasets, metrics, own_outputs, prompts, requests, selection, strategies, token_scores
+from respsel import (
+    answers,
+    datasets,
+    measuring,
+    metrics,
+    own_outputs,
+    prompts,
+    requests,
+    selection,
+    steps,
+    strategies,
+    token_scores,
+)
 from respsel.backends.registry import KnownModel, identify
 from respsel.errors import Problem, RunError
 from respsel.hashing import DigestMemo, canonical_json, digest, file_digest
 from respsel.loading import LoadedRecipe
-from respsel.metrics.base import ChosenMetric, Evidence, View
+from respsel.metrics.base import ChosenMetric, View, components
+from respsel.metrics.reward import RewardParameters
 from respsel.own_outputs import kept_by_example, neighbours, read_own_outputs, sample_own_outputs
 from respsel.recipe import (
     OVERALL,
@@ -31,24 +44,33 @@ from respsel.recipe import (
     StrategyEntry,
     merge_sampling,
 )
-from respsel.records import Score
 from respsel.requests import FAILED, NOT_FINITE
 from respsel.selection import VERDICTS, Rule
 from respsel.strategies.base import Operation, Place
 from respsel.strategies.column import column_responses
 from respsel.strategies.file import file_responses
 from respsel.strategies.model import EMPTY, model_responses
-from respsel.tables import EXAMPLES, OWN_OUTPUTS, RESPONSES, SCORES, TOKEN_SCORES, Document, Table
+from respsel.tables import EXAMPLES, OWN_OUTPUTS, REPRESENTATIONS, RESPONSES, SCORES, TOKEN_SCORES, Document, Table
 from respsel.token_scores import score_responses
 
 # In this order: each stage needs only what the stages before it made.
-STAGES = (("examples",), ("responses", "own-outputs"), ("token-scores",), ("scores",), ("verdict",))
+STAGES = (
+    ("examples",),
+    ("responses", "own-outputs"),
+    ("token-scores", "representations", "rewards"),
+    ("scores",),
+    ("mixes",),
+    ("verdict",),
+)
 _VERSIONS = {
     "examples": datasets.VERSION,
     "responses": strategies.VERSION,
     "own-outputs": own_outputs.VERSION,
     "token-scores": token_scores.VERSION,
+    "representations": token_scores.VERSION,
+    "rewards": measuring.JUDGE_VERSION,
     "scores": metrics.VERSION,
+    "mixes": metrics.VERSION,
     "verdict": selection.VERSION,
 }
 # What stands between a recipe and the token ids that a model sees.
@@ -114,6 +136,7 @@ def build_graph(loaded: LoadedRecipe, memo: DigestMemo) -> Graph:
     """
     recipe = loaded.recipe
     names = {recipe.target.model} | {s.model for s in recipe.strategies if isinstance(s, ModelStrategy)}
+    names |= {model for metric in loaded.metrics if (model := getattr(metric.parameters, "model", None))}
     models = {name: identify(loaded.models[name], memo) for name in sorted(names)}
     steps = _Builder(loaded, models, memo).build()
     return Graph(loaded, models, {step.name: step for step in steps})
@@ -124,8 +147,11 @@ class _Builder:
         self._loaded, self._models, self._memo = loaded, models, memo
         self._recipe = loaded.recipe
         self._target = self._recipe.target.model
-        self._views = list(dict.fromkeys(metric.view for metric in loaded.metrics if metric.view))
-        self._wants_own = any(m.metric.wants_own_outputs for m in loaded.metrics) or any(v.k for v in self._views)
+        self._metrics = [part for metric in loaded.metrics for part in (*components(metric), metric)]
+        needs = [metric.needs for metric in self._metrics]
+        self._views = list(dict.fromkeys(view for need in needs for view in need.views))
+        self._wants_own = any(need.own_outputs for need in needs) or any(view.k for view in self._views)
+        self._wants_hidden = any(need.hidden for need in needs)
 
     def build(self) -> list[Step]:
         steps = []
@@ -135,10 +161,16 @@ class _Builder:
             steps += [self._responses(dataset, strategy) for strategy in strategies]
             if self._wants_own:
                 steps.append(self._own_outputs(dataset))
+            if self._wants_hidden:
+                steps.append(self._representations(dataset, None))
             for strategy in strategies:
                 steps += [self._token_scores(dataset, strategy, view) for view in self._views]
-            for metric in self._loaded.metrics:
-                steps += [self._scores(dataset, strategy, metric) for strategy in strategies]
+                if self._wants_hidden:
+                    steps.append(self._representations(dataset, strategy))
+                steps += [self._rewards(dataset, strategy, m) for m in self._metrics if getattr(m.parameters, "model", None)]
+            for metric in self._metrics:
+                make = self._mixes if metric.metric.combine else self._scores
+                steps += [make(dataset, strategy, metric) for strategy in strategies]
             steps.append(self._verdict(dataset.name, [dataset.name]))
         # An overall ranking without the strategies that some dataset lacks would name the wrong winner.
         if len(self._recipe.datasets) > 1 and all(strategy.datasets is None for strategy in self._recipe.strategies):
@@ -231,32 +263,83 @@ class _Builder:
             return score_responses(self._target, view, examples, responses, shown_with, about, too_long)
 
         too_long = self._recipe.target.if_too_long
-        fields = {"model": self._models[self._target].fields, "view": asdict(view), **_PROMPTS}
+        fields = {"model": self._models[self._target].fields, "view": view.fields, **_PROMPTS}
+        if view.kind == "local":
+            fields["steps"] = steps.VERSION
         if too_long == "drop":
             # The context is in this key alone: elsewhere it changes no answer, only whether there is one.
             fields["context_tokens"] = self._loaded.models[self._target].entry.context_tokens
         name = f"token-scores:{dataset.name}/{strategy.name}/{view.name}"
         return Step(name, "token-scores", fields, tuple(inputs), TOKEN_SCORES, make, (1, 1), (NOT_FINITE, FAILED))
 
+    def _representations(self, dataset: DatasetEntry, strategy: StrategyEntry | None) -> Step:
+        """Hidden states of a strategy's responses, or of the own outputs."""
+        texts = f"responses:{dataset.name}/{strategy.name}" if strategy else f"own-outputs:{dataset.name}"
+        name = f"representations:{dataset.name}/{strategy.name}" if strategy else f"representations:{dataset.name}"
+        about = f"{strategy.name if strategy else 'own_outputs'}, hidden states"
+        fields = {"model": self._models[self._target].fields, **_PROMPTS}
+        calls = 1 if strategy or self._recipe.own_outputs.path else self._recipe.own_outputs.samples
+
+        def make(rows: Sequence[Rows]) -> Operation:
+            return token_scores.represent_texts(self._target, rows[0], rows[1], about)
+
+        inputs = (f"examples:{dataset.name}", texts)
+        return Step(name, "representations", fields, inputs, REPRESENTATIONS, make, (calls, calls), (NOT_FINITE, FAILED))
+
+    def _rewards(self, dataset: DatasetEntry, strategy: StrategyEntry, metric: ChosenMetric) -> Step:
+        parameters = metric.parameters
+        assert isinstance(parameters, RewardParameters)
+        place = Place(self._loaded.shown, f"metrics ({metric.label}).prompt")
+        judged_by = self._models[str(parameters.model)].fields
+        fields = {"model": judged_by, "prompt": parameters.prompt, "max_tokens": parameters.max_tokens, **_PROMPTS}
+        name = f"rewards:{dataset.name}/{strategy.name}/{metric.label}"
+        inputs = (f"examples:{dataset.name}", f"responses:{dataset.name}/{strategy.name}")
+        make = lambda rows: measuring.judge(parameters, rows[0], rows[1], place)
+        return Step(name, "rewards", fields, inputs, SCORES, make, (1, 1), (FAILED,))
+
     def _scores(self, dataset: DatasetEntry, strategy: StrategyEntry, metric: ChosenMetric) -> Step:
-        inputs = [f"responses:{dataset.name}/{strategy.name}"]
-        if metric.view:
-            inputs.append(f"token-scores:{dataset.name}/{strategy.name}/{metric.view.name}")
-        if metric.metric.wants_own_outputs:
-            inputs.append(f"own-outputs:{dataset.name}")
-        fields = {
-            "metric": metric.metric.name,
-            "metric_version": metric.metric.version,
-            "parameters": metric.parameters.model_dump(),
-        }
-        name = f"scores:{dataset.name}/{strategy.name}/{metric.label}"
-        return Step(name, "scores", fields, tuple(inputs), SCORES, lambda rows: _measure(metric, rows))
+        needs, of = metric.needs, f"{dataset.name}/{strategy.name}"
+        check = dataset.check if getattr(metric.parameters, "kernel", None) == "exact" else None
+        # By their places in measuring.Sources.
+        inputs = {"responses": f"responses:{of}"}
+        if getattr(metric.parameters, "column", None):
+            inputs["examples"] = f"examples:{dataset.name}"
+        inputs |= {view.kind: f"token-scores:{of}/{view.name}" for view in needs.views}
+        if needs.own_outputs:
+            inputs["own_outputs"] = f"own-outputs:{dataset.name}"
+        if needs.hidden:
+            inputs |= {"vectors": f"representations:{of}", "own_vectors": f"representations:{dataset.name}"}
+        if getattr(metric.parameters, "model", None):
+            inputs["rewards"] = f"rewards:{of}/{metric.label}"
+        fields = {**metric.fields, **({"answer": _check_fields(check)} if check else {})}
+        if any(view.kind == "plain" for view in needs.views) and metric.metric.name in ("aslec-drop", "mean-step-length"):
+            fields["steps"] = steps.VERSION
+        if getattr(metric.parameters, "column", None):
+            fields["strategy"] = strategy.name
+
+        def make(rows: Sequence[Rows]) -> Rows:
+            given = dict(zip(inputs, rows, strict=True))
+            views = {str(view.kind): given.pop(view.kind) for view in needs.views}
+            return list(measuring.measure(metric, measuring.Sources(views=views, **given), check, strategy.name))
+
+        return Step(f"scores:{of}/{metric.label}", "scores", fields, tuple(inputs.values()), SCORES, make)
+
+    def _mixes(self, dataset: DatasetEntry, strategy: StrategyEntry, metric: ChosenMetric) -> Step:
+        """Scores that weigh two metrics by their spreads, so they need those of all strategies."""
+        strategies = self._recipe.strategies_for(dataset.name)
+        parts = [part.label for part in components(metric)]
+        inputs = tuple(f"scores:{dataset.name}/{other.name}/{label}" for label in parts for other in strategies)
+        which, count = strategies.index(strategy), len(strategies)
+        weight = float(getattr(metric.parameters, "weight", 0.5))
+        fields = {**metric.fields, "which": which}
+        make = lambda rows: measuring.mix(weight, rows[:count], rows[count:], which)
+        return Step(f"scores:{dataset.name}/{strategy.name}/{metric.label}", "mixes", fields, inputs, SCORES, make)
 
     def _verdict(self, name: str, over: Sequence[str]) -> Step:
         by_dataset = [(dataset, [strategy.name for strategy in self._recipe.strategies_for(dataset)]) for dataset in over]
         metric = next(m for m in self._loaded.metrics if m.label == self._recipe.selection_metric)
         chosen = self._recipe.selection
-        rule = Rule(metric.label, metric.metric.direction, metric.metric.scale, chosen.confidence, chosen.resamples, chosen.seed)
+        rule = Rule(metric.label, metric.direction, metric.metric.scale, chosen.confidence, chosen.resamples, chosen.seed)
         pairs = [(dataset, strategy) for dataset, strategies in by_dataset for strategy in strategies]
 
         def make(rows: Sequence[Rows]) -> Rows:
@@ -280,21 +363,3 @@ def _reading(path: Path, shown: str, expected: str, load: Callable[[], Rows]) ->
 
 def _check_fields(check: AnswerEntry | None) -> Mapping[str, Any] | None:
     return None if check is None else {**check.model_dump(), "version": answers.VERSION}
-
-
-def _measure(metric: ChosenMetric, rows: Sequence[Rows]) -> list[Score]:
-    """From responses, token scores (if the metric has a view) and own outputs (if it wants them)."""
-    responses, rest = rows[0], list(rows[1:])
-    # In the order of the responses; a table of token scores is large, so it is gone through once.
-    scored = iter(rest.pop(0)) if metric.view else None
-    own = kept_by_example(rest.pop(0)) if metric.metric.wants_own_outputs else {}
-    scores = []
-    for response in responses:
-        row = next(scored) if scored else None
-        problem = response.problem or (row.problem if row else "")
-        if problem:
-            scores.append(Score(response.id, None, problem))
-            continue
-        evidence = Evidence(response.text, row.scores if row else None, own.get(response.id, []))
-        scores.append(Score(response.id, *metric.measure(evidence)))
-    return scores

@@ -147,6 +147,8 @@ def _check_models(loaded: LoadedRecipe) -> list[Problem]:
     wanted += [
         (f"strategies[{i}].model", s.model) for i, s in enumerate(loaded.recipe.strategies) if isinstance(s, ModelStrategy)
     ]
+    judges = [(f"metrics[{i}].model", getattr(metric.parameters, "model", None)) for i, metric in enumerate(loaded.metrics)]
+    wanted += [(where, name) for where, name in judges if name]
     return [
         Problem(loaded.shown, where, f"'{name}' is no model of this recipe or of respsel.toml", suggest(name, loaded.models))
         for where, name in wanted
@@ -161,6 +163,9 @@ def _check_templates(loaded: LoadedRecipe) -> list[Problem]:
             problems += check_template(strategy.prompt, loaded.shown, f"strategies[{i}].prompt")
             if strategy.system is not None:
                 problems += check_template(strategy.system, loaded.shown, f"strategies[{i}].system")
+    for i, metric in enumerate(loaded.metrics):
+        if prompt := getattr(metric.parameters, "prompt", None):
+            problems += check_template(prompt, loaded.shown, f"metrics[{i}].prompt")
     return problems
 
 

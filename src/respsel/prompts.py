@@ -9,10 +9,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from functools import cache
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from respsel.errors import InputError, Problem, suggest
-from respsel.records import Example, Message
+from respsel.records import TEXT, Example, Message
 
 if TYPE_CHECKING:
     from jinja2.sandbox import ImmutableSandboxedEnvironment
@@ -37,10 +38,20 @@ def plain_messages(question: str) -> tuple[Message, ...]:
     return (Message("user", question),)
 
 
-def self_aligned_messages(question: str, own_outputs: Sequence[str]) -> tuple[Message, ...]:
-    """The `self-aligned` view: the input and own outputs to other inputs, as the user's turn."""
+def self_aligned_messages(question: str, own_outputs: Sequence[str], template: str = "native") -> tuple[Message, ...]:
+    """The `self-aligned` view: the input and own outputs to other inputs, as the user's turn.
+
+    template: "native" is the model's own chat template; "paper" the published code's wrapping, without it.
+    """
     examples = "".join(f"inference example: {text}\n\n" for text in own_outputs)
-    return (Message("user", _SELF_ALIGNED.format(question=question, examples=examples)),)
+    prompt = _SELF_ALIGNED.format(question=question, examples=examples)
+    return (Message(TEXT, f"[INST] {prompt} [/INST]"),) if template == "paper" else (Message("user", prompt),)
+
+
+def local_messages(question: str, steps: Sequence[str], window: int) -> tuple[Message, ...]:
+    """The `local` view of the step behind `steps`: the last `window` of input and steps, without the chat template."""
+    before = [f"{question}\n", *steps][-window:]
+    return (Message(TEXT, "".join(before)),)
 
 
 def template_fields(example: Example) -> Mapping[str, Any]:
@@ -70,11 +81,11 @@ def template_names(source: str) -> set[str]:
     return meta.find_undeclared_variables(_environment().parse(source))
 
 
-def render(source: str, example: Example, shown: str, where: str) -> str:
-    """Fill a template with an example's fields. Raises InputError naming the template and the example."""
+def render(source: str, example: Example, shown: str, where: str, more: Mapping[str, Any] = MappingProxyType({})) -> str:
+    """Fill a template with an example's fields and some more. Raises InputError naming the template and the example."""
     from jinja2 import TemplateError
 
-    fields = template_fields(example)
+    fields = {**template_fields(example), **more}
     unknown = template_names(source) - set(fields) - set(_environment().globals)
     if unknown:
         name = min(unknown)

@@ -17,9 +17,13 @@ if TYPE_CHECKING:
     FloatArray = npt.NDArray[np.float32]
 
 
+# The role of a message that is no chat: its text is the prompt as it stands, without the chat template.
+TEXT = "text"
+
+
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One turn of a chat."""
+    """One turn of a chat; or, with the role TEXT, a whole prompt."""
 
     role: str
     content: str
@@ -80,13 +84,15 @@ class OwnOutput:
 class TokenScores:
     """One response under one view. Arrays have one value per scored token, all of one length.
 
-    nll in nats, rank from 1 (1 = the most likely token), entropy in nats over the full vocabulary.
+    nll in nats, rank from 1 (1 = the most likely token), entropy in nats over the full vocabulary. lengths:
+    how many UTF-8 bytes of the response each token spells; None where the tokeniser does not tell.
     """
 
     token_ids: IntArray
     nll: FloatArray
     rank: IntArray
     entropy: FloatArray
+    lengths: IntArray | None = None
 
     def __len__(self) -> int:
         return len(self.nll)
@@ -108,8 +114,22 @@ class ScoredResponse:
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """A metric's value for one response; value is None where `problem` says why there is none."""
+    """A metric's value for one response; value is None where `problem` says why there is none.
+
+    weight: of a metric whose dataset-level form is a ratio of means, the value's denominator.
+    """
 
     id: str
     value: float | None
+    problem: str = ""
+    weight: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Represented:
+    """The hidden states of one text, a response (sample 0) or an own output; vector is None where `problem` says why."""
+
+    id: str
+    sample: int
+    vector: FloatArray | None
     problem: str = ""

@@ -13,12 +13,15 @@ from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import accumulate
-from typing import Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from respsel.backends.base import GenerateCall, Generation, Model, ScoreCall
 from respsel.hashing import canonical_json, digest
 from respsel.records import Message, Sampling, TokenScores
 from respsel.store import Store
+
+if TYPE_CHECKING:
+    from respsel.records import FloatArray
 
 Item = TypeVar("Item")
 
@@ -67,6 +70,31 @@ class ScoreRequest:
 
 
 @dataclass(frozen=True)
+class RepresentRequest:
+    """The mean hidden state of a response, given the messages. `about` and `example` name it and are in no key."""
+
+    model: str
+    messages: tuple[Message, ...]
+    response: str
+    about: str
+    example: str
+
+
+@dataclass(frozen=True)
+class RepresentCall(ScoreCall):
+    """A call for hidden states instead of scores."""
+
+
+@dataclass(frozen=True)
+class Vector:
+    """The answer to a RepresentRequest: hidden states (width,), None where `problem` says why."""
+
+    response_tokens: int
+    values: FloatArray | None
+    problem: str = ""
+
+
+@dataclass(frozen=True)
 class Scored:
     """The answer to a ScoreRequest; scores is None where `problem` says why. Tokens as they were asked for."""
 
@@ -76,8 +104,8 @@ class Scored:
     problem: str = ""
 
 
-Request = GenerateRequest | ScoreRequest
-Answer = Generation | Scored
+Request = GenerateRequest | ScoreRequest | RepresentRequest
+Answer = Generation | Scored | Vector
 Call = GenerateCall | ScoreCall
 
 
@@ -121,16 +149,18 @@ def part(items: Sequence[Item], start: int, count: int) -> Lazy[Item]:
 def request_key(identity: str, request: Request) -> str:
     """The key of a request: everything in it that changes the answer, and the model's identity."""
     messages = [[message.role, message.content] for message in request.messages]
-    if isinstance(request, ScoreRequest):
-        parts: list[Any] = ["score", messages, request.response]
+    if isinstance(request, ScoreRequest | RepresentRequest):
+        kind = "score" if isinstance(request, ScoreRequest) else "represent"
+        parts: list[Any] = [kind, messages, request.response]
     else:
         parts = ["generate", messages, _draw_parts(request)]
     return f"request/{digest('request', str(RENDERING_VERSION), identity, canonical_json(parts))}"
 
 
 def score_key(identity: str, call: ScoreCall) -> str:
-    """The key of a score call."""
-    return f"call/{digest('call/score', identity, _ids(call.prompt_ids), _ids(call.response_ids))}"
+    """The key of a call for scores, or for hidden states."""
+    kind = "call/represent" if isinstance(call, RepresentCall) else "call/score"
+    return f"call/{digest(kind, identity, _ids(call.prompt_ids), _ids(call.response_ids))}"
 
 
 def generate_key(identity: str, prompt_ids: Sequence[int], request: GenerateRequest) -> str:
@@ -166,6 +196,8 @@ def to_call(model: Model, request: Request) -> Call:
     prompt = model.prompt_ids(request.messages)
     if isinstance(request, ScoreRequest):
         return ScoreCall(prompt, model.response_ids(request.response))
+    if isinstance(request, RepresentRequest):
+        return RepresentCall(prompt, model.response_ids(request.response))
     return GenerateCall(prompt, request.sampling, draw_seed(prompt, request))
 
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from respsel.call_records import Trail
 from respsel.calls import Caller, CallEvents
+from respsel.errors import Problem, RunError
 from respsel.graph import STAGES, Graph, Rows, Step
 from respsel.ledger import Ledger
 from respsel.models import OpenModels
@@ -267,3 +268,21 @@ class Runner:
             self._caller.check(next(made))
             for name in step.inputs:
                 self._ledger.drop(name)
+
+
+def refuse_unscored(result: RunResult) -> None:
+    """Raise RunError if the recipe wants every response to have a value of every metric, and some have none."""
+    loaded = result.graph.loaded
+    if loaded.recipe.selection.if_unscored != "fail":
+        return
+    problems = []
+    for name in (step.name for step in result.graph.steps.values() if step.table.name == "scores"):
+        frame = result.frame(name)
+        bad = frame.filter(frame["problem"] != "")
+        if len(bad):
+            first = bad.row(0, named=True)
+            what = f"{len(bad)} of {len(frame)} responses have no value, e.g. '{first['id']}': {first['problem']}"
+            remedy = 'Mend or drop them, or set selection.if_unscored = "report"'
+            problems.append(Problem(loaded.shown, name, what, remedy))
+    if problems:
+        raise RunError(problems)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from respsel.hashing import RunningDigest, canonical_json, digest
-from respsel.records import Example, OwnOutput, Response, Score, ScoredResponse, TokenScores
+from respsel.records import Example, OwnOutput, Represented, Response, Score, ScoredResponse, TokenScores
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -237,11 +237,12 @@ def _scored_digest(row: ScoredResponse) -> bytes:
         scores.rank.astype("<i4"),
         scores.entropy.astype("<f4"),
     )
-    return head + b"\0" + b"".join(array.tobytes() for array in arrays)
+    lengths = b"" if scores.lengths is None else scores.lengths.astype("<i4").tobytes()
+    return head + b"\0" + b"".join(array.tobytes() for array in arrays) + lengths
 
 
 def _scored_to_columns(rows: Sequence[ScoredResponse]) -> Columns:
-    arrays = ("token_ids", "nll", "rank", "entropy")
+    arrays = ("token_ids", "nll", "rank", "entropy", "lengths")
     return {
         "id": [row.id for row in rows],
         "prompt_tokens": [row.prompt_tokens for row in rows],
@@ -252,10 +253,27 @@ def _scored_to_columns(rows: Sequence[ScoredResponse]) -> Columns:
 
 
 def _scored_from_columns(columns: Columns) -> list[ScoredResponse]:
+    def scores(ids: Any, nll: Any, rank: Any, entropy: Any, lengths: Any) -> TokenScores:
+        return TokenScores(ids, nll, rank, entropy, lengths if len(lengths) == len(ids) else None)
+
     return [
-        ScoredResponse(i, prompt_tokens, response_tokens, None if problem else TokenScores(*arrays), problem)
+        ScoredResponse(i, prompt_tokens, response_tokens, None if problem else scores(*arrays), problem)
         for i, prompt_tokens, response_tokens, problem, *arrays in zip(*columns.values(), strict=True)
     ]
+
+
+def _represented_digest(row: Represented) -> bytes:
+    vector = b"" if row.vector is None else row.vector.astype("<f4").tobytes()
+    return canonical_json([row.id, row.sample, row.problem]) + b"\0" + vector
+
+
+def _represented_to_columns(rows: Sequence[Represented]) -> Columns:
+    return {name: [getattr(row, name) for row in rows] for name in ("id", "sample", "problem", "vector")}
+
+
+def _represented_from_columns(columns: Columns) -> list[Represented]:
+    values = zip(*columns.values(), strict=True)
+    return [Represented(i, sample, None if problem else vector, problem) for i, sample, problem, vector in values]
 
 
 EXAMPLES = Table(
@@ -275,7 +293,14 @@ OWN_OUTPUTS = _plain_table(
     OwnOutput,
     {"id": "str", "sample": "int", "text": "str", "problem": "str", "correct": "bool", "truncated": "bool"},
 )
-SCORES = _plain_table("scores", Score, {"id": "str", "value": "float", "problem": "str"})
+SCORES = _plain_table("scores", Score, {"id": "str", "value": "float", "problem": "str", "weight": "float"})
+REPRESENTATIONS = Table(
+    "representations",
+    _represented_digest,
+    _represented_to_columns,
+    _represented_from_columns,
+    {"id": "str", "sample": "int", "problem": "str", "vector": "floats"},
+)
 TOKEN_SCORES = Table(
     "token-scores",
     _scored_digest,
@@ -290,6 +315,7 @@ TOKEN_SCORES = Table(
         "nll": "floats",
         "rank": "ints",
         "entropy": "floats",
+        "lengths": "ints",
     },
 )
 

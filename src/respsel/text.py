@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from respsel.report.plots import number, percent, share
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from respsel.diff import RunDiff
     from respsel.doctor import Checkup
     from respsel.explain import Explanation, InputChange
+    from respsel.metrics.base import Metric
     from respsel.planner import Plan
     from respsel.selection import Verdict
     from respsel.upkeep import Garbage, StoredStep, Usage
@@ -123,6 +125,69 @@ def checkup_lines(found: Checkup) -> Iterator[str]:
     if found.hint:
         yield f"  {found.hint}"
     yield "  " + ("; ".join(found.problems) if found.problems else "Nothing wrong was found.")
+
+
+def metric_rows(metrics: Iterable[Metric]) -> Iterator[str]:
+    """One Markdown table row for each metric, as in docs/metrics.md."""
+    for metric in metrics:
+        arrow = "control" if metric.control else metric.direction
+        cells = (metric.formula, arrow, _needs(metric), metric.cost, metric.source, metric.reported or "–")
+        yield "| " + " | ".join([f"`{metric.name}`", *(cell.replace("|", "\\|") for cell in cells)]) + " |"
+
+
+def metric_lines(metrics: Iterable[Metric]) -> Iterator[str]:
+    """One metric a line: name, direction, summary."""
+    some = list(metrics)
+    width = max(len(metric.name) for metric in some)
+    for metric in some:
+        arrow = "control" if metric.control else metric.direction
+        yield f"{metric.name:<{width}}  {arrow:<7}  {metric.summary}" + (f" [{metric.origin}]" if metric.origin else "")
+
+
+def contract_lines(metric: Metric) -> Iterator[str]:
+    """Everything of one metric."""
+    yield f"{metric.name} (version {metric.version}{', ' + metric.origin if metric.origin else ''}): {metric.summary}"
+    rows = {
+        "formula": metric.formula,
+        "direction": f"{metric.direction} is better" + (" (a control)" if metric.control else ""),
+        "unit": f"{metric.unit}; averaged on a {metric.scale} scale",
+        "variant": metric.variant,
+        "mask": metric.mask,
+        "needs": _needs(metric),
+        "cost": f"{metric.cost} (model work for a response; perplexity is 1)",
+        "source": metric.source,
+        "reported": metric.reported,
+    }
+    yield from (f"  {name:<10} {value}" for name, value in rows.items() if value)
+    for name, field in metric.parameters.model_fields.items():
+        yield f"  parameter  {name} = {json.dumps(field.get_default(call_default_factory=True))}"
+
+
+def metric_json(metric: Metric) -> dict[str, object]:
+    """Everything of one metric that JSON can hold."""
+    plain = (
+        "name",
+        "version",
+        "direction",
+        "scale",
+        "unit",
+        "summary",
+        "formula",
+        "variant",
+        "mask",
+        "cost",
+        "source",
+        "reported",
+    )
+    found: dict[str, object] = {name: getattr(metric, name) for name in (*plain, "control", "origin")}
+    return found | {"needs": _needs(metric), "parameters": metric.parameters.model_json_schema().get("properties", {})}
+
+
+def _needs(metric: Metric) -> str:
+    """With the default parameters; those without defaults do not change it."""
+    if metric.combine:
+        return f"the scores of {' and '.join(metric.combine)}"
+    return str(metric.needs(metric.parameters.model_construct()))
 
 
 def usage_lines(usages: Sequence[Usage]) -> Iterator[str]:

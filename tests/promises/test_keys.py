@@ -17,7 +17,7 @@ from respsel.backends.base import ScoreCall
 from respsel.graph import build_graph
 from respsel.loading import load_recipe
 from respsel.records import Message, Sampling
-from respsel.requests import GenerateRequest, ScoreRequest, request_key, score_key
+from respsel.requests import GenerateRequest, RepresentCall, RepresentRequest, Request, ScoreRequest, request_key, score_key
 from respsel.store import Store
 from tests.conftest import Bench
 
@@ -33,19 +33,18 @@ SAMPLINGS = st.builds(
 )
 NUMBERS = st.integers(0, 3)
 GENERATE = st.builds(GenerateRequest, st.just("m"), MESSAGES, SAMPLINGS, st.sampled_from("ab"), NUMBERS, NUMBERS, TEXT, TEXT)
-SCORE = st.builds(ScoreRequest, st.just("m"), MESSAGES, TEXT, TEXT, TEXT)
+SCORE = st.builds(ScoreRequest, st.just("m"), MESSAGES, TEXT, TEXT, TEXT, st.sampled_from(["fail", "drop"]))
+REPRESENT = st.builds(RepresentRequest, st.just("m"), MESSAGES, TEXT, TEXT, TEXT)
 IDS = st.lists(st.integers(0, 300_000), max_size=6).map(tuple)
 
 
-@given(GENERATE | SCORE, GENERATE | SCORE)
-def test_requests_share_a_key_only_if_their_answers_are_the_same(
-    one: GenerateRequest | ScoreRequest, other: GenerateRequest | ScoreRequest
-) -> None:
+@given(GENERATE | SCORE | REPRESENT, GENERATE | SCORE | REPRESENT)
+def test_requests_share_a_key_only_if_their_answers_are_the_same(one: Request, other: Request) -> None:
     """Two requests have one key exactly if all but the words for errors is the same."""
 
-    def matters(request: GenerateRequest | ScoreRequest) -> object:
-        if isinstance(request, ScoreRequest):
-            return "score", request.messages, request.response
+    def matters(request: Request) -> object:
+        if not isinstance(request, GenerateRequest):
+            return type(request), request.messages, request.response
         return request.messages, request.sampling, request.stream, request.seed, request.sample
 
     assert (request_key("i", one) == request_key("i", other)) == (matters(one) == matters(other))
@@ -65,6 +64,7 @@ def test_calls_share_a_key_only_if_their_tokens_are_the_same(
 ) -> None:
     """Prompt and response ids are both in the key, and do not run together."""
     assert (score_key("i", ScoreCall(a, b)) == score_key("i", ScoreCall(c, d))) == ((a, b) == (c, d))
+    assert score_key("i", ScoreCall(a, b)) != score_key("i", RepresentCall(a, b))
 
 
 def keys(bench: Bench) -> dict[str, str]:

@@ -12,13 +12,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from respsel.records import Message, Sampling, TokenScores
+from respsel.records import TEXT, Message, Sampling, TokenScores
 
 if TYPE_CHECKING:
     from respsel.records import FloatArray
 
-# The role of a message that is no chat: its text is the prompt as it stands, without the chat template.
-TEXT = "text"
+__all__ = ["TEXT", "Failure", "GenerateCall", "Generation", "Model", "ScoreCall"]
 
 
 @dataclass(frozen=True)
@@ -76,6 +75,9 @@ class Model(Protocol):
 
     def response_ids(self, text: str) -> tuple[int, ...]:
         """Token ids of the text alone: no BOS, no end of turn, no control token."""
+
+    def lengths(self, text: str) -> tuple[int, ...] | None:
+        """How many UTF-8 bytes of the text each of its `response_ids` spells; None where that is not known."""
 
     def score(self, calls: Sequence[ScoreCall]) -> Iterator[tuple[int, TokenScores | Failure]]:
         """Yield (index in calls, scores), in any order, each as soon as it is known. Calls that share

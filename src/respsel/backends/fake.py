@@ -54,6 +54,10 @@ class FakeModel:
         """See Model.response_ids."""
         return tuple(text.encode("utf-8"))
 
+    def lengths(self, text: str) -> tuple[int, ...]:
+        """See Model.lengths: a token is a byte."""
+        return (1,) * len(text.encode("utf-8"))
+
     def score(self, calls: Sequence[ScoreCall]) -> Iterator[tuple[int, TokenScores]]:
         """See Model.score."""
         import numpy as np

@@ -47,6 +47,15 @@ class HfText:
         """See Model.response_ids."""
         return tuple(self._encode(text, control=False))
 
+    def lengths(self, text: str) -> tuple[int, ...] | None:
+        """See Model.lengths. Of tokens that share a character the first has all its bytes."""
+        found = self._tokenizer(text, add_special_tokens=False, split_special_tokens=True, return_offsets_mapping=True)
+        lengths, at = [], 0
+        for _, end in found["offset_mapping"]:
+            lengths.append(len(text[at : max(at, end)].encode("utf-8")))
+            at = max(at, end)
+        return tuple(lengths) if at == len(text) else None
+
     def text(self, tokens: Sequence[int], truncated: bool) -> str:
         """A response's text without leading and trailing blanks; a character cut in half is left out."""
         text: str = self._tokenizer.decode(list(tokens), skip_special_tokens=True, clean_up_tokenization_spaces=False)

@@ -140,6 +140,14 @@ class LlamaCppModel:
         """See Model.response_ids."""
         return tuple(self._tokenize(text, control=False))
 
+    def lengths(self, text: str) -> tuple[int, ...] | None:
+        """See Model.lengths."""
+        pieces, data = [self._piece(token) for token in self._tokenize(text, control=False)], text.encode("utf-8")
+        if pieces and b"".join(pieces) == b" " + data:
+            # Vocabularies of SentencePiece put a blank before the first word, which the text does not have.
+            pieces[0] = pieces[0][1:]
+        return tuple(map(len, pieces)) if b"".join(pieces) == data else None
+
     def _control_texts(self) -> list[str]:
         if self._control is None:
             attrs, vocab = self._api.llama_vocab_get_attr, self._vocab

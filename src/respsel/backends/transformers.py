@@ -92,6 +92,10 @@ class TransformersModel:
         """See Model.response_ids."""
         return self._text.response_ids(text)
 
+    def lengths(self, text: str) -> tuple[int, ...] | None:
+        """See Model.lengths."""
+        return self._text.lengths(text)
+
     def score(self, calls: Sequence[ScoreCall]) -> Iterator[tuple[int, TokenScores | Failure]]:
         """See Model.score."""
         return self._halving(calls, self._score, _span)

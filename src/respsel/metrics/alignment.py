@@ -2,50 +2,77 @@
 
 from __future__ import annotations
 
-from functools import cache
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
-from respsel.metrics.base import Evidence, Metric, Parameters
+from pydantic import Field
 
-if TYPE_CHECKING:
-    from sacrebleu.metrics.chrf import CHRF
+from respsel.metrics import kernels
+from respsel.metrics.base import Evidence, Metric, Needs, Parameters
+
+_COST = "0 besides own outputs; hidden: 1, and 1 for each own output"
 
 
 class AlignmentParameters(Parameters):
-    """kernel: the similarity S. chrf is sacrebleu's sentence chrF2, divided by 100."""
+    """kernel: the similarity S (kernels.py)."""
 
-    kernel: Literal["chrf"] = "chrf"
+    kernel: Literal["chrf", "rouge-l", "exact", "embedding", "hidden"] = "chrf"
 
 
-def alignment(_parameters: AlignmentParameters, evidence: Evidence) -> float:
-    """Mean chrF (0 to 1) of the response against each own output to the same input: E[S(y, y')].
+class MixParameters(Parameters):
+    """weight: of the alignment, between 0 and 1; the rest is the perplexity's."""
+
+    kernel: Literal["chrf", "rouge-l", "exact", "embedding", "hidden"] = "chrf"
+    weight: float = Field(0.5, ge=0, le=1)
+
+
+def alignment(parameters: AlignmentParameters, evidence: Evidence) -> float:
+    """Mean similarity of the response to each own output to the same input: E[S(y, y')].
 
     Raises ValueError if there is no own output to this input.
     """
-    if not evidence.own_outputs:
-        raise ValueError("no own output to this input is kept")
-    similarity = [_chrf().sentence_score(evidence.text, [own]).score for own in evidence.own_outputs]
-    return float(sum(similarity) / len(similarity) / 100)
+    if parameters.kernel == "hidden":
+        if evidence.vector is None:
+            raise ValueError("no hidden states of the response")
+        return kernels.mean_over(kernels.cosine, evidence.vector, evidence.own_vectors)
+    texts = {"chrf": kernels.chrf, "rouge-l": kernels.rouge_l, "embedding": kernels.embedding}
+    if parameters.kernel == "exact":
+        return kernels.mean_over(
+            lambda one, other: kernels.exact(evidence.check, one, other), evidence.text, evidence.own_outputs
+        )
+    return kernels.mean_over(texts[parameters.kernel], evidence.text, evidence.own_outputs)
 
 
-@cache
-def _chrf() -> CHRF:
-    from sacrebleu.metrics.chrf import CHRF
-
-    return CHRF()
-
-
-ALIGNMENT = Metric(
-    name="alignment",
-    version=1,
-    direction="higher",
-    scale="linear",
-    unit="0 to 1",
-    summary="mean similarity (chrF) to the target's own outputs to the same input",
-    source="arXiv 2502.11779 (expected alignment); chrF: Popovic 2015, sacrebleu",
-    parameters=AlignmentParameters,
-    view=lambda _parameters: None,
-    wants_own_outputs=True,
-    measure=alignment,
+METRICS = (
+    Metric(
+        name="alignment",
+        version=1,
+        direction="higher",
+        scale="linear",
+        unit="similarity",
+        summary="expected similarity to the target's own outputs to the same input",
+        formula="mean of S(y, y') over own outputs y'; S: chrf, rouge-l, exact (same answer), embedding, hidden (cosine)",
+        source="arXiv 2502.11779 (expected alignment); chrF: Popovic 2015, sacrebleu; ROUGE-L: Lin 2004",
+        reported="the idea that perplexity (S = exact match of texts) and its softer forms follow from",
+        mask="the text; hidden: every response token",
+        cost=_COST,
+        parameters=AlignmentParameters,
+        needs=lambda parameters: Needs(own_outputs=True, hidden=parameters.kernel == "hidden"),
+        measure=alignment,
+    ),
+    Metric(
+        name="alignment-perplexity-mix",
+        version=1,
+        direction="higher",
+        scale="linear",
+        unit="spreads",
+        summary="alignment and perplexity, each in units of its spread over the strategies",
+        formula="weight * alignment / sd(alignment) - (1 - weight) * perplexity / sd(perplexity); "
+        "sd: population standard deviation, over the dataset's strategies, of their means",
+        source="arXiv 2502.11779, first version",
+        reported="given up in later versions for self-aligned perplexity. Its values depend on which strategies are compared",
+        cost="perplexity's and alignment's",
+        parameters=MixParameters,
+        needs=lambda _parameters: Needs(),
+        combine=("alignment", "perplexity"),
+    ),
 )
-METRICS = (ALIGNMENT,)

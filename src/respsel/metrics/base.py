@@ -1,23 +1,29 @@
 """The contract of a metric and the registry of all.
 
 A metric is a pure function from evidence about one response to one number, with a name, a version, a
-direction and a source. It makes no calls: it says which view and whether it wants own outputs, and the
-planner sees to it. Invariant: a value is finite, or there is a reason in words why there is none.
+direction and a source. It makes no calls: it says what it needs, and the planner sees to it. Invariants: a
+value is finite, or there is a reason in words why there is none; a response's value depends on that
+response's evidence alone (`combine` metrics, which weigh two others, say that they do not).
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
 from respsel.errors import Problem, suggest
-from respsel.recipe import MetricEntry
+from respsel.recipe import AnswerEntry, MetricEntry
 from respsel.records import TokenScores
 from respsel.shape import check_shape
+
+if TYPE_CHECKING:
+    from respsel.records import FloatArray
+
+Direction = Literal["lower", "higher"]
 
 
 class Parameters(BaseModel):
@@ -28,25 +34,81 @@ class Parameters(BaseModel):
 
 @dataclass(frozen=True)
 class View:
-    """The conditioning under which a response is scored: `plain`, or `self-aligned` with k own outputs."""
+    """The conditioning under which a response is scored: `plain`, `unconditional` (nothing), `self-aligned`
+    with k own outputs in the native chat template or as published ("paper"), or `local` (step by step, each
+    behind the last `window` of input and steps)."""
 
-    kind: Literal["plain", "self-aligned"]
+    kind: Literal["plain", "unconditional", "self-aligned", "local"]
     k: int = 0
+    template: Literal["native", "paper"] = "native"
+    window: int = 0
 
     @property
     def name(self) -> str:
         """What steps and the report call it."""
-        return f"{self.kind}-{self.k}" if self.k else self.kind
+        parts = [self.kind, str(self.k or self.window or ""), "paper" if self.template == "paper" else ""]
+        return "-".join(part for part in parts if part)
+
+    @property
+    def fields(self) -> Mapping[str, Any]:
+        """What of it is in a key: a parameter that a kind does not have is in none."""
+        fields: dict[str, Any] = {"kind": self.kind, "k": self.k}
+        return (
+            fields
+            | ({"template": "paper"} if self.template == "paper" else {})
+            | ({"window": self.window} if self.window else {})
+        )
+
+
+PLAIN, UNCONDITIONAL = View("plain"), View("unconditional")
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """What a metric is given about one response. token_scores: in the view that the metric asked for;
-    own_outputs: the target's own texts for the same input, if it asked for them."""
+    """What a metric is given about one response: only what it said that it needs.
+
+    scores: token scores by the view's kind. own_outputs: the target's own texts for the same input;
+    own_vectors, vector: hidden states (width,) of these and of the response. check, label: of the example.
+    """
 
     text: str
-    token_scores: TokenScores | None
-    own_outputs: Sequence[str]
+    scores: Mapping[str, TokenScores] = field(default_factory=dict)
+    own_outputs: Sequence[str] = ()
+    vector: FloatArray | None = None
+    own_vectors: Sequence[FloatArray] = ()
+    check: AnswerEntry | None = None
+    label: str | None = None
+    reward: float | None = None
+
+    def tokens(self, kind: str = "plain", least: int = 1) -> TokenScores:
+        """The token scores in a view. Raises ValueError if there are fewer than `least`."""
+        scores = self.scores.get(kind)
+        if scores is None or len(scores) < least:
+            raise ValueError("no scored token" if least == 1 else f"fewer than {least} scored tokens")
+        return scores
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """A value whose dataset-level form is a ratio of means: sum(above) / sum(below)."""
+
+    above: float
+    below: float
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What a metric asks of a response besides its text. reward: a column or a judge gives one."""
+
+    views: tuple[View, ...] = ()
+    own_outputs: bool = False
+    hidden: bool = False
+    reward: bool = False
+
+    def __str__(self) -> str:
+        words = [view.name for view in self.views]
+        words += [word for word in ("own_outputs", "hidden", "reward") if getattr(self, word)]
+        return ", ".join(words).replace("_", " ") or "the text"
 
 
 @dataclass(frozen=True)
@@ -55,21 +117,30 @@ class Metric:
 
     scale "log": compared by ratios, and averaged over examples by the geometric mean (perplexities are
     heavy-tailed: one odd response must not decide); "linear": by differences and the arithmetic mean.
-    control: it is there to see what a ranking may really be about, not to select by.
+    mask: which tokens count. cost: model work for a response relative to perplexity, in words. reported:
+    what its source says of it. control: it is there to see what a ranking may really be about, not to
+    select by. combine: it is not measured but weighs the scores of these two metrics of a recipe.
     """
 
     name: str
     version: int
-    direction: Literal["lower", "higher"]
+    direction: Direction
     scale: Literal["log", "linear"]
     unit: str
     summary: str
+    formula: str
     source: str
-    parameters: type[Parameters]
-    view: Callable[[Any], View | None]
-    wants_own_outputs: bool
-    measure: Callable[[Any, Evidence], float]
+    reported: str = ""
+    mask: str = "every response token"
+    cost: str = "0 where perplexity is scored, else 1"
+    variant: str = ""
+    parameters: type[Parameters] = Parameters
+    needs: Callable[[Any], Needs] = lambda _parameters: Needs((PLAIN,))
+    measure: Callable[[Any, Evidence], float | Ratio] | None = None
     control: bool = False
+    combine: tuple[str, str] | None = None
+    # Of a plug-in: the distribution that it comes from, and that one's version, which is in its keys.
+    origin: str = ""
 
 
 @dataclass(frozen=True)
@@ -81,26 +152,53 @@ class ChosenMetric:
     parameters: Parameters
 
     @property
-    def view(self) -> View | None:
-        """The view whose token scores it reads."""
-        return self.metric.view(self.parameters)
+    def needs(self) -> Needs:
+        """What it is to be given."""
+        return self.metric.needs(self.parameters)
 
-    def measure(self, evidence: Evidence) -> tuple[float | None, str]:
-        """Return (value, "") or (None, why there is none)."""
+    @property
+    def direction(self) -> Direction:
+        """The metric's; or the recipe's, where publications disagree and it is a parameter."""
+        found: Direction = getattr(self.parameters, "direction", self.metric.direction)
+        return found
+
+    @property
+    def fields(self) -> Mapping[str, Any]:
+        """What of it is in a key."""
+        fields = {"metric": self.metric.name, "metric_version": self.metric.version, "parameters": self.parameters.model_dump()}
+        return fields | ({"origin": self.metric.origin} if self.metric.origin else {})
+
+    def measure(self, evidence: Evidence) -> tuple[float | None, str, float | None]:
+        """Return (value, "", weight) or (None, why there is none, None); weight is of a ratio of means."""
+        assert self.metric.measure is not None
         try:
-            value = self.metric.measure(self.parameters, evidence)
+            found = self.metric.measure(self.parameters, evidence)
+            value, weight = (found.above / found.below, found.below) if isinstance(found, Ratio) else (found, None)
         except (ValueError, ArithmeticError) as error:
-            return None, str(error) or type(error).__name__
-        if not math.isfinite(value):
-            return None, f"the value is {value}"
-        return value, ""
+            return None, str(error) or type(error).__name__, None
+        if not math.isfinite(value) or (self.metric.scale == "log" and value <= 0):
+            return None, f"the value is {value}", None
+        return value, "", weight
+
+
+def components(metric: ChosenMetric) -> list[ChosenMetric]:
+    """The metrics that a `combine` metric weighs, labelled as parts of it; none for another."""
+    known, parts = all_metrics() if metric.metric.combine else {}, []
+    for name in metric.metric.combine or ():
+        of = known[name]
+        shared = {key: value for key, value in metric.parameters if key in of.parameters.model_fields}
+        parts.append(ChosenMetric(f"{metric.label}.{name}", of, of.parameters.model_validate(shared)))
+    return parts
 
 
 def all_metrics() -> Mapping[str, Metric]:
-    """Every metric by name."""
-    from respsel.metrics import alignment, length, likelihood
+    """Every metric by name: our own, and those of installed plug-ins (entry points `respsel.metrics`)."""
+    from respsel.metrics import alignment, controls, likelihood, reward, stepwise
+    from respsel.plugins import load_plugins
 
-    return {metric.name: metric for metric in (*likelihood.METRICS, *alignment.METRICS, *length.METRICS)}
+    families = (likelihood, stepwise, alignment, reward, controls)
+    known = {metric.name: metric for family in families for metric in family.METRICS}
+    return known | load_plugins("respsel.metrics", Metric, known)
 
 
 def choose(entry: MetricEntry, shown: str, where: str) -> tuple[ChosenMetric | None, list[Problem]]:
@@ -118,4 +216,5 @@ def _in_place(problem: Problem, where: str, metric: Metric) -> Problem:
     remedy = problem.remedy
     if problem.what == "unknown key":
         remedy = suggest(problem.where, ("name", "label", *metric.parameters.model_fields))
-    return Problem(problem.file, f"{where}.{problem.where}", problem.what, remedy)
+    place = f"{where}.{problem.where}" if problem.where else where
+    return Problem(problem.file, place, problem.what, remedy)

@@ -1,52 +1,192 @@
-"""Metrics of how likely the target finds a response: perplexity under a view."""
+"""Metrics of how likely the target finds a response: one pass over a view or two."""
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 
-from respsel.metrics.base import Evidence, Metric, Parameters, View
+from respsel.metrics.base import PLAIN, UNCONDITIONAL, Direction, Evidence, Metric, Needs, Parameters, Ratio, View
+from respsel.records import TokenScores
+
+_RANK_CLIP = 100
+_CAPTION = "arXiv 2502.11779"
 
 
 class SelfAlignedParameters(Parameters):
-    """k: how many own outputs to other inputs stand in the prompt."""
+    """k: own outputs to other inputs in the prompt. template: the model's own chat template, or the published
+    code's "[INST] ... [/INST]" without one."""
 
     k: int = Field(2, ge=1, le=16)
+    template: Literal["native", "paper"] = "native"
+
+
+class IfdParameters(Parameters):
+    """direction: publications select both ways; "lower" (easier by the instruction) is the default."""
+
+    direction: Direction = "lower"
+
+
+class RankParameters(Parameters):
+    """clip: larger ranks count as this."""
+
+    clip: int = Field(_RANK_CLIP, ge=1)
+
+
+def mean_nll(scores: TokenScores) -> float:
+    """Nats per token."""
+    import numpy as np
+
+    return float(scores.nll.mean(dtype=np.float64))
 
 
 def perplexity(_parameters: Parameters, evidence: Evidence) -> float:
-    """exp of the mean nll (nats) over the response's tokens. Raises ValueError if there are none."""
+    """exp of the mean nll (nats) over the response's tokens."""
+    import math
+
+    return math.exp(mean_nll(evidence.tokens()))
+
+
+def self_aligned_perplexity(_parameters: Parameters, evidence: Evidence) -> float:
+    """Perplexity in the self-aligned view."""
+    import math
+
+    return math.exp(mean_nll(evidence.tokens("self-aligned")))
+
+
+def mean_log_likelihood(_parameters: Parameters, evidence: Evidence) -> float:
+    """Minus the mean nll."""
+    return -mean_nll(evidence.tokens())
+
+
+def rank_surprisal_ratio(parameters: RankParameters, evidence: Evidence) -> Ratio:
+    """Sum of clipped ranks over sum of nll."""
     import numpy as np
 
-    scores = evidence.token_scores
-    if scores is None or len(scores) == 0:
-        raise ValueError("no scored token")
-    return float(np.exp(scores.nll.mean(dtype=np.float64)))
+    scores = evidence.tokens()
+    return Ratio(float(scores.rank.clip(max=parameters.clip).sum()), float(scores.nll.sum(dtype=np.float64)))
 
 
-PERPLEXITY = Metric(
-    name="perplexity",
-    version=1,
-    direction="lower",
-    scale="log",
-    unit="per token",
-    summary="exp of the mean nll of the response's tokens, given the input",
-    source="arXiv 2502.11779",
-    parameters=Parameters,
-    view=lambda _parameters: View("plain"),
-    wants_own_outputs=False,
-    measure=perplexity,
+def log_probability_plus_entropy(_parameters: Parameters, evidence: Evidence) -> float:
+    """Mean of log-probability plus entropy."""
+    import numpy as np
+
+    scores = evidence.tokens()
+    return float((scores.entropy.astype(np.float64) - scores.nll).mean())
+
+
+def ifd_loss_ratio(_parameters: IfdParameters, evidence: Evidence) -> float:
+    """Mean nll given the input over mean nll given nothing."""
+    return mean_nll(evidence.tokens()) / mean_nll(evidence.tokens("unconditional"))
+
+
+def ifd_perplexity_ratio(_parameters: IfdParameters, evidence: Evidence) -> float:
+    """Perplexity given the input over perplexity given nothing."""
+    import math
+
+    return math.exp(mean_nll(evidence.tokens()) - mean_nll(evidence.tokens("unconditional")))
+
+
+def _both_views(_parameters: Parameters) -> Needs:
+    return Needs((PLAIN, UNCONDITIONAL))
+
+
+METRICS = (
+    Metric(
+        name="perplexity",
+        version=1,
+        direction="lower",
+        scale="log",
+        unit="per token",
+        summary="exp of the mean nll of the response's tokens, given the input",
+        formula="exp(mean nll)",
+        source=_CAPTION,
+        reported="the baseline: 63.53 accuracy over 51 published cells, picking by 50 examples (the average strategy: 62.74)",
+        cost="1",
+        measure=perplexity,
+    ),
+    Metric(
+        name="self-aligned-perplexity",
+        version=1,
+        direction="lower",
+        scale="log",
+        unit="per token",
+        summary="perplexity, given the input and k of the target's own outputs to other inputs",
+        formula="exp(mean nll | k own outputs, input)",
+        source=_CAPTION,
+        reported="best of the published metrics there: 64.02 over the same 51 cells; k from 1 to 4 hardly matters",
+        cost="1, behind a longer prompt that all strategies share; and own outputs once",
+        parameters=SelfAlignedParameters,
+        needs=lambda parameters: Needs((View("self-aligned", parameters.k, parameters.template),)),
+        measure=self_aligned_perplexity,
+    ),
+    Metric(
+        name="mean-log-likelihood",
+        version=1,
+        direction="higher",
+        scale="linear",
+        unit="nats per token",
+        summary="mean log-likelihood of the response's tokens, given the input; ranks as perplexity does",
+        formula="-mean nll",
+        source="GRAPE, arXiv 2502.04194",
+        reported="selecting each example's likeliest response for the base model improved fine-tuning",
+        measure=mean_log_likelihood,
+    ),
+    Metric(
+        name="rank-surprisal-ratio",
+        version=1,
+        direction="lower",
+        scale="linear",
+        unit="ranks per nat",
+        summary="informative and aligned: unlikely tokens that still rank high. Over a dataset a ratio of means",
+        formula="sum min(rank, 100) / sum nll; over a dataset: sum of sums / sum of sums",
+        source="arXiv 2601.14249",
+        reported="average Spearman 0.86 with post-training performance, five students, trajectories of 11 teachers",
+        parameters=RankParameters,
+        measure=rank_surprisal_ratio,
+    ),
+    Metric(
+        name="log-probability-plus-entropy",
+        version=1,
+        direction="higher",
+        scale="linear",
+        unit="nats per token",
+        summary="how much likelier the tokens are than the target's own draws would be: about 0 for its own text",
+        formula="mean(entropy - nll)",
+        source="arXiv 2602.12222 (distribution discriminant theory)",
+        reported="quantifies the alignment of data with the model's distribution, for its on-policy fine-tuning",
+        measure=log_probability_plus_entropy,
+    ),
+    Metric(
+        name="ifd-loss-ratio",
+        version=1,
+        direction="lower",
+        scale="linear",
+        unit="ratio",
+        summary="instruction-following difficulty as a ratio of losses",
+        formula="mean nll / mean nll given nothing",
+        variant="loss ratio; see ifd-perplexity-ratio",
+        source="IFD, arXiv 2308.12032",
+        reported="there higher (below 1) was selected; in 2502.11779's comparison higher is worse, 62.91 over 51 cells",
+        cost="2",
+        parameters=IfdParameters,
+        needs=_both_views,
+        measure=ifd_loss_ratio,
+    ),
+    Metric(
+        name="ifd-perplexity-ratio",
+        version=1,
+        direction="lower",
+        scale="log",
+        unit="ratio",
+        summary="instruction-following difficulty as a ratio of perplexities",
+        formula="exp(mean nll - mean nll given nothing)",
+        variant="perplexity ratio; see ifd-loss-ratio",
+        source="IFD, arXiv 2308.12032",
+        reported="as ifd-loss-ratio; publications differ in which of the two they compute",
+        cost="2",
+        parameters=IfdParameters,
+        needs=_both_views,
+        measure=ifd_perplexity_ratio,
+    ),
 )
-SELF_ALIGNED_PERPLEXITY = Metric(
-    name="self-aligned-perplexity",
-    version=1,
-    direction="lower",
-    scale="log",
-    unit="per token",
-    summary="perplexity, given the input and k of the target's own outputs to other inputs",
-    source="arXiv 2502.11779",
-    parameters=SelfAlignedParameters,
-    view=lambda parameters: View("self-aligned", parameters.k),
-    wants_own_outputs=False,
-    measure=perplexity,
-)
-METRICS = (PERPLEXITY, SELF_ALIGNED_PERPLEXITY)

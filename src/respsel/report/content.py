@@ -152,7 +152,7 @@ def _dataset(result: RunResult, name: str, verdict: Verdict) -> DatasetReport:
 
 
 def _views(loaded: LoadedRecipe) -> list[str]:
-    return list(dict.fromkeys(metric.view.name for metric in loaded.metrics if metric.view))
+    return list(dict.fromkeys(view.name for metric in loaded.metrics for view in metric.needs.views))
 
 
 def _strategy(result: RunResult, dataset: str, strategy: str) -> StrategySummary:
@@ -192,7 +192,7 @@ def _mean(result: RunResult, dataset: str, strategy: str, index: int) -> MetricM
     mean: float | None = None
     if len(values):
         mean = float(np.exp(np.log(values).mean()) if chosen.metric.scale == "log" else values.mean())
-    return MetricMean(chosen.label, chosen.metric.unit, chosen.metric.direction, chosen.metric.control, mean, len(values))
+    return MetricMean(chosen.label, chosen.metric.unit, chosen.direction, chosen.metric.control, mean, len(values))
 
 
 def _audit(result: RunResult, dataset: str, strategy: str, view: str) -> AuditRow:

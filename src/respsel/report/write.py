@@ -160,7 +160,7 @@ def _tables(result: RunResult) -> Mapping[str, Iterable[tuple[Mapping[str, str],
     pairs = [
         (entry.name, strategy.name) for entry in loaded.recipe.datasets for strategy in loaded.recipe.strategies_for(entry.name)
     ]
-    views = dict.fromkeys(metric.view.name for metric in loaded.metrics if metric.view)
+    views = dict.fromkeys(view.name for metric in loaded.metrics for view in metric.needs.views)
     return {
         "responses.parquet": (({"dataset": d, "strategy": s}, _with_inputs(result, d, s)) for d, s in pairs),
         "scores.parquet": (

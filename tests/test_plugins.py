@@ -1,0 +1,72 @@
+"""Plug-ins of other packages: found through entry points, in the keys with their version, and refused by name."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import tomli
+
+from tests.conftest import Bench
+
+EXAMPLE = Path(__file__).parents[1] / "docs" / "example_plugin"
+
+
+def install(bench: Bench, version: str = "1.0", entry: str | None = None) -> dict[str, str]:
+    """Lay the example of the docs out as an installer would; return the environment that finds it."""
+    site = bench.folder / "site"
+    site.mkdir(exist_ok=True)
+    shutil.copy(EXAMPLE / "respsel_worst_token.py", site)
+    project = tomli.loads((EXAMPLE / "pyproject.toml").read_text())["project"]
+    for old in site.glob("*.dist-info"):
+        shutil.rmtree(old)
+    info = site / f"respsel_worst_token-{version}.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {version}\n")
+    points = project["entry-points"]["respsel.metrics"]
+    lines = [f"{name} = {entry or target}" for name, target in points.items()]
+    (info / "entry_points.txt").write_text("[respsel.metrics]\n" + "\n".join(lines) + "\n")
+    return {"PYTHONPATH": f"{site}:{Path(__file__).parents[1] / 'src'}"}
+
+
+def test_the_example_of_the_docs_runs(bench: Bench) -> None:
+    """A recipe uses the plug-in's metric over a scored view without a call, and `respsel metrics` names where it is from."""
+    bench.run()
+    env = install(bench)
+    bench.edit('name = "alignment"', 'name = "alignment"\n\n[[metrics]]\nname = "worst-token"')
+    done = bench.respsel("run", "a.toml", "--json", env=env)
+    assert done.code == 0, done.err
+    assert done.json["calls_made"] == 0
+    assert "worst-token" in (bench.folder / "runs/a/report.md").read_text()
+    listed = bench.respsel("metrics", env=env)
+    assert "[respsel-worst-token 1.0]" in listed.out
+    again = bench.respsel("run", "a.toml", "--json", env=env)
+    assert again.json["steps_run"] == 0
+
+
+def test_another_version_of_a_plugin_is_computed_anew(bench: Bench) -> None:
+    """The distribution's version is in the keys of its scores, and in no other."""
+    bench.edit('name = "alignment"', 'name = "alignment"\n\n[[metrics]]\nname = "worst-token"')
+    first = bench.respsel("run", "a.toml", "--json", env=install(bench))
+    assert first.code == 0, first.err
+    done = bench.respsel("run", "a.toml", "--json", env=install(bench, version="1.1"))
+    assert (done.json["steps_run"], done.json["calls_made"]) == (2, 0)
+
+
+def test_a_broken_plugin_is_one_error(bench: Bench) -> None:
+    """A plug-in that cannot be imported, or is no metric, is an error that names its package."""
+    for entry, message in (("nowhere:X", "cannot be loaded: ModuleNotFoundError"), ("json:dumps", "is a function, not a Metric")):
+        done = bench.respsel("plan", "a.toml", env=install(bench, entry=entry))
+        assert done.code == 3
+        assert f"error: respsel-worst-token 1.0: respsel.metrics: worst-token: {message}" in done.err
+        assert "Traceback" not in done.err
+
+
+def test_a_plugin_takes_no_name_of_ours(bench: Bench) -> None:
+    """A plug-in cannot put itself in the place of a metric that respsel has."""
+    env = install(bench)
+    info = next((bench.folder / "site").glob("*.dist-info"))
+    (info / "entry_points.txt").write_text("[respsel.metrics]\nperplexity = respsel_worst_token:WORST_TOKEN\n")
+    done = bench.respsel("metrics", env=env)
+    assert done.code == 3
+    assert "has a name that is taken" in done.err
