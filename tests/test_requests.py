@@ -35,7 +35,7 @@ def test_golden_step_keys(bench: Bench) -> None:
     assert steps["responses:sums/teacher"].key(["x"]) == "4169db4a77267544d2499fa853fc1062dbb27fb18bd7ba4b28dca305ff0fffd8"
     assert (
         steps["token-scores:sums/human/self-aligned-2"].key(["x", "y", "z"])
-        == "112464d195a5bec742d3e39f98c170aed357693717eb9f5548af9d5be1046eac"
+        == "f1c23ef3bd0e845bafff317bbcdf52a7a508198f58c90d0a2cec622a3c9a4a5f"
     )
     assert steps["own-outputs:sums"].key(["x"]) == "369ec99e3810910ff30fe72bb01a906e560e85ab669861018d5a623fd28b9d5b"
     assert steps["verdict:sums"].key(["x", "y"]) == "98836845989e2df85279780ea07dbfef05fa3f14d7e0db5e5739e2d517fe5c29"
