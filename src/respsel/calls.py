@@ -20,7 +20,8 @@ from respsel.call_records import Trail, from_record, to_record
 from respsel.errors import InputError, Problem, RunError
 from respsel.records import TokenScores
 from respsel.requests import NOT_FINITE, Answer, Call, Lazy, Request, Scored, call_key, find_call, request_key, to_call
-from respsel.store import Holder, Store
+from respsel.store import Store
+from respsel.turns import Holder
 
 _MOST_PROBLEMS = 20
 # So many calls are given to a model at once, and answers of so many tokens are kept at hand.
