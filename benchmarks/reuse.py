@@ -127,7 +127,8 @@ def through_the_store(calls: int = 10_000) -> None:
     from respsel.calls import Caller
     from respsel.records import Message, Sampling
     from respsel.requests import GenerateRequest
-    from respsel.store import Holder, Store
+    from respsel.store import Store
+    from respsel.turns import Holder
 
     class Silent:
         """Events that nobody watches."""

@@ -14,7 +14,7 @@ PACKAGE = Path(__file__).parents[1] / "src" / "respsel"
 LAYERS = (
     {"changes", "errors", "hashing", "records", "respsel"},
     {"shape", "tables", "recipe", "plugins"},
-    {"workspace", "answers", "steps", "datasets", "prompts", "store"},
+    {"workspace", "answers", "steps", "datasets", "prompts", "sealed", "store", "turns"},
     {"backends", "metrics"},
     {"requests", "loading"},
     {"call_records"},
@@ -56,7 +56,7 @@ def test_imports_run_downwards(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("library", "only"), [("hashlib", {"hashing"}), ("diskcache", {"store"}), ("llama_cpp", {"backends"}), ("sys", {"cli"})]
+    ("library", "only"), [("hashlib", {"hashing"}), ("diskcache", {"sealed"}), ("llama_cpp", {"backends"}), ("sys", {"cli"})]
 )
 def test_some_libraries_have_one_home(library: str, only: set[str]) -> None:
     """hashlib, diskcache, llama_cpp and sys are imported in one place each."""

@@ -36,7 +36,8 @@ from respsel.requests import (
     request_key,
     to_call,
 )
-from respsel.store import Holder, Store
+from respsel.store import Store
+from respsel.turns import Holder
 
 if TYPE_CHECKING:
     from respsel.records import FloatArray

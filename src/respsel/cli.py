@@ -268,12 +268,10 @@ def gc(
 ) -> None:
     """Free what no recipe's latest run needs. Says what it would free, unless --yes is given."""
     from respsel.text import garbage_lines
-    from respsel.upkeep import collect, find_garbage
+    from respsel.upkeep import clean
 
     with _store_of(folder) as (store, root):
-        garbage = find_garbage(store, root)
-        if yes:
-            collect(store, garbage)
+        garbage = clean(store, root, free=yes)
     print("\n".join(garbage_lines(garbage, freed=yes)))
 
 
@@ -323,11 +321,12 @@ def _graph_of(recipe: Path) -> Iterator[tuple[Graph, Store]]:
 def _store_of(folder: Path) -> Iterator[tuple[Store, Path]]:
     """The store of the workspace that a folder is in, and the workspace's root."""
     from respsel.errors import InputError, Problem
+    from respsel.sealed import MARK
     from respsel.store import Store
     from respsel.workspace import find_workspace
 
     workspace = find_workspace(folder)
-    if not (workspace.store / "cache.db").is_file():
+    if not any((workspace.store / name).exists() for name in ("cache.db", MARK)):
         raise InputError(Problem(str(workspace.store), "", "there is no store", "Give the workspace's folder with --workspace"))
     with Store(workspace.store) as store:
         yield store, workspace.root

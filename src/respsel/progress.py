@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from respsel.graph import Step
-from respsel.store import Holder
+from respsel.turns import Holder
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -15,7 +15,8 @@ from typing import Any
 from respsel.errors import Problem, StoreError
 from respsel.loading import LoadedRecipe
 from respsel.runner import RunResult
-from respsel.store import Entry, Store
+from respsel.sealed import Entry
+from respsel.store import Store
 
 # Kinds of records that gc may free; the others are small notes.
 _KINDS = {
@@ -26,6 +27,10 @@ _KINDS = {
     "uses": "which calls a step used",
 }
 _NOTES = {"run": "latest runs", "begun": "unfinished runs", "last": "latest step of each recipe", "file": "digests of files"}
+
+
+# gc and the beginnings of runs take turns: a run is either known to gc, or begins with what gc has left.
+_GC_TURN = "gc"
 
 
 @dataclass(frozen=True)
@@ -72,9 +77,11 @@ class Garbage:
 
 
 def note_begun(store: Store, loaded: LoadedRecipe) -> None:
-    """Note that a run of a recipe begins: until it finishes, gc keeps whatever is stored from now on."""
-    if store.load_json(f"begun/{loaded.key}") is None:
-        store.save_json(f"begun/{loaded.key}", {"place": loaded.place, "at": time.time()})
+    """Note that a run of a recipe begins: until it finishes, gc keeps whatever is stored from now on, and
+    what unfinished runs have found. Waits for a gc that is going on."""
+    with store.turn(_GC_TURN, lambda holder: None):
+        if store.load_json(f"begun/{loaded.key}") is None:
+            store.save_json(f"begun/{loaded.key}", {"place": loaded.place, "at": time.time()})
 
 
 def note_latest(store: Store, result: RunResult) -> None:
@@ -137,6 +144,15 @@ def verify(store: Store) -> tuple[int, list[Problem]]:
     return count, store.damage[before:]
 
 
+def clean(store: Store, root: Path, free: bool) -> Garbage:
+    """Find what no latest run reaches and free it, if so told; see find_garbage."""
+    with store.turn(_GC_TURN, lambda holder: None):
+        garbage = find_garbage(store, root)
+        if free:
+            collect(store, garbage)
+    return garbage
+
+
 def find_garbage(store: Store, root: Path) -> Garbage:
     """What no latest run reaches. A recipe whose file is gone reaches nothing; without any run all is kept.
 
@@ -154,7 +170,10 @@ def find_garbage(store: Store, root: Path) -> Garbage:
         what = "was damaged, so it is not known what is needed"
         remedy = "Run every recipe again, empty its quarantine folder, and try once more"
         raise StoreError(Problem(str(store.folder), "", what, remedy))
-    horizon = min([max((run.finished for run in runs), default=0.0), *_begun(store, root, entries)])
+    begun = _begun(store, root, entries)
+    if begun:
+        _reach_unfinished(store, entries, min(begun), reached)
+    horizon = min([max((run.finished for run in runs), default=0.0), *begun])
     free = [entry for entry in entries if _is_free(entry, reached, horizon)]
     weights = {name for run in kept for name in run.weights}
     made = [*(store.folder / "weights").glob("*.gguf"), *store.strays()]
@@ -167,6 +186,17 @@ def _begun(store: Store, root: Path, entries: Sequence[Entry]) -> list[float]:
     """When each run that has not finished began; one of a recipe that is gone does not count."""
     notes = [store.load_json(entry.key) for entry in entries if entry.key is not None and _kind(entry) == "begun"]
     return [float(note["at"]) for note in notes if note is not None and (root / note["place"]).is_file()]
+
+
+def _reach_unfinished(store: Store, entries: Sequence[Entry], since: float, reached: set[str]) -> None:
+    """Add what unfinished runs may have found: every recipe's newest steps, and the calls that steps began with."""
+    for entry in entries:
+        if entry.key is None:
+            continue
+        if _kind(entry) == "last" and (body := store.get(entry.key)):
+            _reach(store, body.decode(), reached)
+        elif _kind(entry) == "uses" and entry.stored_at >= since:
+            reached |= set(store.load_uses(entry.key.partition("/")[2]) or ())
 
 
 def collect(store: Store, garbage: Garbage) -> None:

@@ -1,0 +1,296 @@
+"""Sealed records in one diskcache: str keys, bytes values. The only module that imports diskcache.
+
+Each value is sealed with the digest of (key, body), so a damaged or swapped value is a miss that is
+reported and moved to `quarantine/`, never served. Nothing is ever evicted. A value that `put` returned from
+survives kill -9 (SQLite commit, or a file renamed first).
+
+Knows nothing of what the records mean. Hazard: diskcache unpickles by default (CVE-2025-69872: a poisoned
+record runs code on read); `_BytesDisk` refuses everything but str keys and bytes values both ways.
+"""
+
+from __future__ import annotations
+
+import errno
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import diskcache
+from diskcache.core import MODE_BINARY, MODE_RAW, UNKNOWN
+
+from respsel.errors import Problem, RunError, StoreError
+from respsel.hashing import digest, seal
+from respsel.turns import Holder, take_turn
+
+# A file beside the database of every store that was ever opened.
+MARK = "store.txt"
+_ANEW = "Move the folder away and run again; its results are then made anew"
+_SEAL_BYTES = 32
+_FULL = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
+
+
+class _Refused(Exception):
+    """A record of a kind that this store never writes."""
+
+
+class _BytesDisk(diskcache.Disk):  # type: ignore[misc]
+    def put(self, key: Any) -> tuple[str, bool]:
+        if not isinstance(key, str):
+            raise _Refused(f"key of type {type(key).__name__}")
+        return key, True
+
+    def get(self, key: Any, raw: bool) -> str:
+        if not raw or not isinstance(key, str):
+            raise _Refused("a key that is not text")
+        return key
+
+    def store(self, value: Any, read: bool, key: Any = UNKNOWN) -> Any:
+        if not isinstance(value, bytes):
+            raise _Refused(f"value of type {type(value).__name__}")
+        return super().store(value, read, key=key)
+
+    def fetch(self, mode: int, filename: str | None, value: Any, read: bool) -> Any:
+        if mode not in (MODE_RAW, MODE_BINARY):
+            raise _Refused(f"a value of mode {mode}")
+        if filename is not None and not (isinstance(filename, str) and self._is_inside(filename)):
+            raise _Refused("a value outside the store")
+        found = super().fetch(mode, filename, value, read)
+        if not isinstance(found, bytes):
+            raise _Refused(f"a value of type {type(found).__name__}")
+        return found
+
+    def remove(self, file_path: str) -> None:
+        # Hazard: a poisoned record could name any file of the user's, and be deleted with it.
+        if self._is_inside(file_path):
+            super().remove(file_path)
+
+    def _is_inside(self, name: str) -> bool:
+        folder = Path(self._directory).resolve()
+        return (folder / name).resolve().is_relative_to(folder)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A stored record as the database lists it; key is None where it is not text."""
+
+    row: int
+    key: str | None
+    size_bytes: int
+    stored_at: float
+
+
+class SealedRecords:
+    """An open store. `damage` lists what was found damaged since it was opened."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.damage: list[Problem] = []
+        with self._guard():
+            folder.mkdir(parents=True, exist_ok=True)
+            self._refuse_lost_database()
+            self._cache = diskcache.Cache(
+                str(folder),
+                disk=_BytesDisk,
+                eviction_policy="none",
+                cull_limit=0,
+                size_limit=2**62,
+                statistics=0,
+                # Hazard: with a mapped file, one cut short by others kills the process instead of raising.
+                sqlite_mmap_size=0,
+                sqlite_cache_size=2**11,
+            )
+            # Only now, so that a process beside this one that also makes the store finds it made or not begun.
+            if not (folder / MARK).exists():
+                (folder / MARK).write_text("A store of respsel, format 1.\n", "utf-8")
+
+    def _refuse_lost_database(self) -> None:
+        """SQLite takes a database of no bytes for a new one, and what was stored would be made again in silence."""
+        database = self.folder / "cache.db"
+        if (self.folder / MARK).exists() and not (database.exists() and database.stat().st_size):
+            what = "the store is damaged: its database is empty or gone"
+            raise StoreError(Problem(str(database), "", what, _ANEW))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._cache.close()
+
+    def get(self, key: str) -> bytes | None:
+        """Return the body under a key, or None. A damaged one is quarantined and counts as none."""
+        with self._guard():
+            try:
+                sealed = self._fetch(key)
+            except _Refused as error:
+                self._quarantine(key, b"", f"{error} was written by something else")
+                return None
+            except sqlite3.OperationalError as error:
+                if "decode" not in str(error):
+                    raise
+                self._quarantine(key, b"", "text that is not UTF-8 was written by something else")
+                return None
+            except FileNotFoundError:
+                self._quarantine(key, b"", "its file is gone")
+                return None
+            if sealed is None:
+                return None
+            body = bytes(sealed[_SEAL_BYTES:])
+            if sealed[:_SEAL_BYTES] != seal(key, body):
+                self._quarantine(key, sealed, "it does not match its seal")
+                return None
+            return body
+
+    def _fetch(self, key: str) -> bytes | None:
+        """What is stored under a key, in one look; diskcache's own `get` takes a file that is gone for no record."""
+        before = None
+        while True:
+            found = self._cache._sql("SELECT mode, filename, value FROM Cache WHERE key = ? AND raw = 1", (key,)).fetchone()
+            if found is None:
+                return None
+            try:
+                value: bytes = self._cache.disk.fetch(*found, False)
+                return value
+            except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+                # Another process may have stored the key anew since, and its old file is gone.
+                if found == before:
+                    raise FileNotFoundError from None
+                before = found
+
+    def put(self, key: str, body: bytes) -> None:
+        """Store a body; when this returns it survives kill -9 of this process."""
+        with self._guard():
+            self._cache.set(key, seal(key, body) + body, retry=True)
+
+    def has(self, key: str) -> bool:
+        """Whether something is stored under a key; it is checked only when it is read."""
+        with self._guard():
+            return self._cache._sql("SELECT 1 FROM Cache WHERE key = ? AND raw = 1", (key,)).fetchone() is not None
+
+    @contextmanager
+    def turn(self, name: str, wait: Callable[[Holder], None]) -> Iterator[None]:
+        """Hold the only turn, among all processes that use this store; see turns.take_turn."""
+        with self._guard():
+            turn = take_turn(self.folder / "locks", name, wait)
+        with turn:
+            yield
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Make the puts inside one transaction: all are acknowledged when it ends, or none."""
+        with self._guard(), self._cache.transact(retry=True):
+            yield
+
+    def entries(self) -> Iterator[Entry]:
+        """Yield every record that is stored, damaged ones too; no value is read and nothing unpickled."""
+        last = -1
+        while True:
+            with self._guard():
+                # As bytes, since text that is not UTF-8 cannot be fetched as text.
+                rows = self._cache._sql(
+                    "SELECT rowid, raw = 1 AND typeof(key) = 'text', CAST(key AS BLOB), size, length(value), store_time"
+                    " FROM Cache WHERE rowid > ? ORDER BY rowid LIMIT 5000",
+                    (last,),
+                ).fetchall()
+            if not rows:
+                return
+            last = rows[-1][0]
+            for row, is_text, key, size, inline, stored_at in rows:
+                yield Entry(row, _text(key) if is_text else None, _number(size) + (inline or 0), _number(stored_at))
+
+    def discard(self, entry: Entry) -> None:
+        """Take a record out for good."""
+        self._delete("rowid = ?", entry.row)
+
+    def strays(self) -> list[Path]:
+        """Value files that no record names: what is left of a put that the disk had no room for."""
+        with self._guard():
+            named = {name for (name,) in self._cache._sql("SELECT filename FROM Cache WHERE filename IS NOT NULL").fetchall()}
+            return [path for path in self.folder.rglob("*.val") if str(path.relative_to(self.folder)) not in named]
+
+    def integrity(self) -> str:
+        """What SQLite finds wrong with the database; "ok" if nothing."""
+        with self._guard():
+            return str(self._cache._sql("PRAGMA integrity_check").fetchone()[0])
+
+    def forget(self, key: str) -> None:
+        """Take the record under a key out for good."""
+        self._delete("key = ?", key)
+
+    def _delete(self, which: str, value: object) -> None:
+        # diskcache's own `delete` passes over records that claim to have expired.
+        with self._guard(), self._cache._transact(retry=True) as (sql, remove_file_after):
+            for (name,) in sql(f"SELECT CAST(filename AS BLOB) FROM Cache WHERE {which}", (value,)).fetchall():
+                remove_file_after(_text(name) if name else None)
+            sql(f"DELETE FROM Cache WHERE {which}", (value,))
+
+    def shrink(self) -> None:
+        """Give the disk back what discarded records took."""
+        with self._guard():
+            self._cache._sql("VACUUM")
+
+    def keys(self, kind: str) -> list[tuple[str, float]]:
+        """The keys of one kind and since when each is stored."""
+        with self._guard():
+            rows = self._cache._sql(
+                "SELECT key, store_time FROM Cache WHERE key >= ? AND key < ? AND raw = 1", (f"{kind}/", f"{kind}0")
+            )
+            return [(key, _number(stored_at)) for key, stored_at in rows.fetchall()]
+
+    def stored_at(self, key: str) -> float | None:
+        """Since when something is stored under a key (seconds since 1970), or None."""
+        with self._guard():
+            found = self._cache._sql("SELECT store_time FROM Cache WHERE key = ? AND raw = 1", (key,)).fetchone()
+        return None if found is None else float(_number(found[0]))
+
+    def _quarantine(self, key: str, found: bytes, why: str) -> None:
+        folder = self.folder / "quarantine"
+        folder.mkdir(exist_ok=True)
+        (folder / f"{digest('quarantine', key, found)[:24]}.bin").write_bytes(key.encode() + b"\n" + found)
+        self.forget(key)
+        remedy = "It is moved to quarantine/ and will be made again"
+        self.damage.append(Problem(str(self.folder), key, f"a damaged record: {why}", remedy))
+
+    @contextmanager
+    def _guard(self) -> Iterator[None]:
+        """Turn what SQLite and the file system raise into errors that name the store and a remedy."""
+        try:
+            yield
+        except OSError as error:
+            if error.errno in _FULL:
+                raise RunError(self._full(str(error))) from error
+            remedy = "Check the folder's permissions, or set 'store' in respsel.toml"
+            raise StoreError(Problem(str(self.folder), "", f"the store cannot be used: {error}", remedy)) from error
+        except (sqlite3.DatabaseError, diskcache.Timeout) as error:
+            kind = getattr(error, "sqlite_errorname", "SQLITE_BUSY")
+            if kind.startswith(("SQLITE_FULL", "SQLITE_IOERR")):
+                raise RunError(self._full(str(error))) from error
+            if kind.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+                problem = Problem(
+                    str(self.folder), "", f"another program keeps the store locked: {error}", "Wait for it, then run again"
+                )
+                raise StoreError(problem) from error
+            if kind.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM")):
+                problem = Problem(str(self.folder), "", f"the store cannot be written: {error}", "Check the folder's permissions")
+                raise StoreError(problem) from error
+            raise StoreError(Problem(str(self.folder / "cache.db"), "", f"the store is damaged: {error}", _ANEW)) from error
+
+    def _full(self, why: str) -> Problem:
+        return Problem(
+            str(self.folder), "", f"nothing more can be written: {why}", "Free some space and run again; nothing done is lost"
+        )
+
+
+def _text(data: bytes) -> str | None:
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        return None
+
+
+def _number(value: Any) -> Any:
+    """What stands in a column of numbers; a poisoned record may hold anything there."""
+    return value if isinstance(value, (int, float)) else 0

@@ -1,0 +1,65 @@
+"""Turns: one process at a time does what a name stands for, and others learn who it is.
+
+Invariant: the lock is the operating system's, so a killed process holds nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from respsel.hashing import canonical_json, digest
+
+if TYPE_CHECKING:
+    from filelock import FileLock
+
+
+@dataclass(frozen=True)
+class Holder:
+    """Who computes now: a process, and since when (seconds since 1970). Both None where that is not known."""
+
+    pid: int | None
+    since: float | None
+
+
+def take_turn(folder: Path, name: str, wait: Callable[[Holder], None]) -> AbstractContextManager[None]:
+    """Take the only turn for what `name` stands for; it is given back when the returned context ends.
+
+    A live holder is waited for, after `wait` is told who it is. Raises OSError if the folder cannot be used.
+    """
+    from filelock import FileLock, Timeout
+
+    path = folder / f"{digest('turn', name)[:32]}.lock"
+    note = path.with_suffix(".json")
+    folder.mkdir(exist_ok=True)
+    lock = FileLock(path, is_singleton=False)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        wait(_read_holder(note))
+        lock.acquire()
+    return _held(lock, note)
+
+
+@contextmanager
+def _held(lock: FileLock, note: Path) -> Iterator[None]:
+    try:
+        note.write_bytes(canonical_json({"pid": os.getpid(), "since": time.time()}))
+        yield
+    finally:
+        lock.release()
+
+
+def _read_holder(note: Path) -> Holder:
+    try:
+        found = json.loads(note.read_bytes())
+        return Holder(int(found["pid"]), float(found["since"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        # The holder has just taken its turn and not signed yet.
+        return Holder(None, None)

@@ -1,0 +1,123 @@
+"""Promise: looking after the store while runs are going on loses nothing that they stored or found."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+
+from tests.conftest import Bench
+from tests.promises.test_interruption import CALLS, HOOKED
+
+SLOWLY = "print(count, file=sys.stderr, flush=True); time.sleep(0.05)"
+
+
+def started(bench: Bench, calls: int) -> subprocess.Popen[bytes]:
+    """A slow run of a.toml that has just made so many calls; what it says goes to files."""
+    command = [sys.executable, "-c", HOOKED.format(action=SLOWLY)]
+    with (bench.folder / "out").open("wb") as out, (bench.folder / "err").open("wb") as err:
+        process = subprocess.Popen(command, cwd=bench.folder, stdout=out, stderr=err)
+    while str(calls) not in (bench.folder / "err").read_text().split():
+        assert process.poll() is None
+        time.sleep(0.005)
+    return process
+
+
+def ended(bench: Bench, process: subprocess.Popen[bytes], meanwhile: Callable[[], None]) -> dict[str, int]:
+    """Do something again and again until a run ends, which must end well; what it printed."""
+    rounds = 0
+    while process.poll() is None:
+        meanwhile()
+        rounds += 1
+    assert process.returncode == 0, (bench.folder / "err").read_text()
+    assert rounds >= 2
+    found: dict[str, int] = json.loads((bench.folder / "out").read_text())
+    return found
+
+
+def collected(bench: Bench) -> None:
+    done = bench.respsel("cache", "gc", "--yes")
+    assert done.code == 0, done.err
+
+
+def verified(bench: Bench) -> None:
+    done = bench.respsel("cache", "verify")
+    assert done.code == 0, done.err
+
+
+def test_gc_during_a_first_run(bench: Bench) -> None:
+    """While a store's first run goes on, gc frees nothing of it: each call is made once, and nothing is missing."""
+    done = ended(bench, started(bench, 3), lambda: collected(bench))
+    assert done["calls_made"] == CALLS
+    assert (bench.run()["steps_run"], bench.run()["calls_made"]) == (0, 0)
+    verified(bench)
+
+
+def test_gc_during_a_run_that_uses_what_no_latest_run_needs(bench: Bench) -> None:
+    """A run that goes back to an earlier prompt finds that one's calls; gc beside it keeps them for it and after it."""
+    bench.run()
+    earlier = bench.recipe.read_text()
+    bench.edit("Solve:", "Solve this:")
+    bench.edit("samples = 2", "samples = 1")
+    bench.edit("k = 2", "k = 1")
+    bench.run()
+    # One more example than before: every step must run, and all but that example's calls are stored.
+    bench.recipe.write_text(earlier.replace("sample = 6", "sample = 7"))
+    done = ended(bench, started(bench, 1), lambda: collected(bench))
+    assert done["calls_made"] == 7
+    assert bench.run()["steps_run"] == 0
+    # Not only its tables: the calls themselves are there, for an example more.
+    bench.edit("sample = 7", "sample = 8")
+    collected(bench)
+    assert bench.run()["calls_made"] == 7
+
+
+def test_gc_during_a_run_frees_what_nobody_needs(bench: Bench) -> None:
+    """An unfinished run does not keep everything: what only the run before the latest needed goes."""
+    bench.run()
+    bench.edit("Solve:", "Solve this:")
+    bench.run()
+    bench.edit("Solve this:", "Another:")
+    process = started(bench, 2)
+    assert "Freed" in (freed := bench.respsel("cache", "gc", "--yes").out)
+    assert "18 call" in freed
+    process.wait(timeout=60)
+    assert process.returncode == 0
+    assert bench.run()["steps_run"] == 0
+
+
+def test_verify_during_a_run(bench: Bench) -> None:
+    """verify beside a run finds no fault and takes nothing away."""
+    done = ended(bench, started(bench, 3), lambda: verified(bench))
+    assert done["calls_made"] == CALLS
+    assert bench.run()["steps_run"] == 0
+    assert not (bench.folder / "cache/quarantine").exists()
+
+
+def test_plan_and_explain_during_a_run(bench: Bench) -> None:
+    """Looking at a plan beside a run changes nothing and counts down."""
+    announced: list[int] = []
+
+    def look() -> None:
+        planned = bench.respsel("plan", "a.toml", "--json")
+        assert planned.code == 0, planned.err
+        announced.append(sum(step["calls"] for step in planned.json["steps"]))
+        assert bench.respsel("explain", "a.toml").code == 0
+
+    done = ended(bench, started(bench, 3), look)
+    assert done["calls_made"] == CALLS
+    assert announced[-1] < announced[0] or len(announced) < 3
+
+
+def test_processes_that_make_a_store_at_once(bench: Bench) -> None:
+    """Eight processes that find no store make one, and none takes another's beginnings for damage."""
+    command = [sys.executable, "-m", "respsel", "plan", "a.toml"]
+    for _ in range(3):
+        shutil.rmtree(bench.folder / "cache", ignore_errors=True)
+        pipes = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "text": True}
+        processes = [subprocess.Popen(command, cwd=bench.folder, **pipes) for _ in range(8)]  # type: ignore[call-overload]
+        ends = [process.communicate(timeout=60)[1] for process in processes]
+        assert [process.returncode for process in processes] == [0] * 8, ends
