@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).parents[1] / "src" / "respsel"
 # From the bottom up; a module imports only from lower layers or its own.
 LAYERS = (
     {"errors", "hashing", "records", "respsel"},
-    {"shape", "tables", "recipe"},
+    {"shape", "tables", "recipe", "statistics"},
     {"workspace", "answers", "datasets", "prompts", "store"},
     {"backends", "metrics"},
     {"requests", "loading"},

@@ -217,7 +217,7 @@ class SelectionEntry(_Entry):
 
     metric: str | None = Field(None, description="Name or label of the metric. Default: the first one.")
     confidence: float = Field(0.95, gt=0.5, lt=1, description="What 'decided' takes.")
-    resamples: int = Field(10_000, ge=100, le=1_000_000, description="Bootstrap resamples.")
+    resamples: int = Field(10_000, ge=100, le=1_000_000, description="Draws of the examples, for P(best).")
     seed: int = Field(0, ge=0, lt=2**63)
 
 
