@@ -13,11 +13,11 @@ PACKAGE = Path(__file__).parents[1] / "src" / "respsel"
 # From the bottom up; a module imports only from lower layers or its own.
 LAYERS = (
     {"errors", "hashing", "records", "respsel"},
-    {"shape", "tables", "recipe", "statistics"},
+    {"shape", "tables", "recipe", "statistics", "gaps"},
     {"workspace", "answers", "datasets", "prompts", "store"},
     {"backends", "metrics"},
     {"requests", "loading"},
-    {"calls", "strategies", "selection", "token_scores", "own_outputs"},
+    {"calls", "strategies", "selection", "racing", "token_scores", "own_outputs"},
     {"graph", "models"},
     {"ledger"},
     {"planner", "runner"},

@@ -4,11 +4,12 @@ Scores are compared on the metric's scale (logarithms for perplexities), paired 
 nothing of files or models. Invariant: the same scores and parameters give the same verdict.
 
 Decided: the leader beats each other strategy by a paired t-test at the asked confidence, corrected for
-the number of strategies, and each over FEWEST_EXAMPLES. Equal strategies must be called decided in at most
-5 % of cases at 95 %. Simulated with 12 to 100 examples, uncorrected tests call 2 equal strategies decided in
-5.0 %, 4 in 0.5 %, and 2 equal ones before others far behind in 5.0 %: just the bound, with nothing left for the
-leader being chosen from the same scores. Divided by their number (Bonferroni), it is 2.5 % for 2 and less
-for more. The intervals that are shown are each at the asked confidence, uncorrected.
+the number of strategies (Holm; see statistics.limits), and each over FEWEST_EXAMPLES. Equal strategies must
+be called decided in at most 5 % of cases at 95 %. Simulated with 12 to 100 examples, uncorrected tests call 2
+equal strategies decided in 5.0 %, 4 in 0.5 %, and 2 equal ones before others far behind in 5.0 %: just the
+bound, with nothing left for the leader being chosen from the same scores. With Holm's correction over all
+strategies, the leader among them, it is 2.5 %, 0.1 % and 2.5 %. Bonferroni's holds too, and decides less.
+The intervals that are shown are each at the asked confidence, uncorrected.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from respsel.statistics import TOLERANCE, Estimates, Values, estimate, noise, pair, reach, responses, share_of_wins
+from respsel.gaps import Gap, effect, error_of, gap_between, needed
+from respsel.statistics import TOLERANCE, Estimates, Values, estimate, limits, noise, pair, reach, responses, share_of_wins
 from respsel.tables import Document
 
 if TYPE_CHECKING:
@@ -30,8 +32,6 @@ if TYPE_CHECKING:
 VERSION = 2
 # With fewer, a t-test is at the mercy of how the values are distributed.
 FEWEST_EXAMPLES = 12
-# The chance at which `examples_needed` is meant to decide (a usual choice of power).
-_POWER = 0.8
 
 
 @dataclass(frozen=True)
@@ -167,26 +167,24 @@ def _weigh(
     order = sorted(range(len(names)), key=lambda i: (names[i] in dropped, rule.sign * scores[i], names[i]))
     leader, p_best = order[0], share_of_wins(rule.sign * draws)
     places = np.mean([_places(rule.sign * part.scores) for part in parts], axis=0)
-    each = 1 - (1 - rule.confidence) / len(names)
-    ranking, tied, needed = [], [], 0.0
-    for i in order:
-        fewest, examples = min(part.counts[i] for part in parts), sum(part.counts[i] for part in parts)
-        gap, error = scores[i] - scores[leader], _error(parts, i, leader)
-        score, low, high = (_shown(x, rule) for x in _interval(scores[i], _error(parts, i, None), rule.confidence, fewest))
-        shown, more = (names[i], score, low, high, float(p_best[i])), (float(places[i]), examples)
-        if i == leader:
-            ranking.append(Ranked(*shown, None, None, None, None, *more))
-            continue
-        apart, nearest, farthest = (_shown(x, rule) for x in _interval(gap, error, rule.confidence, fewest))
-        ranking.append(Ranked(*shown, apart, nearest, farthest, _effect(parts, gap, error, fewest), *more))
-        if _interval(rule.sign * gap, error, each, fewest)[1] <= TOLERANCE:
-            tied.append(names[i])
-            needed = max(needed, _needed(examples, gap, error, each))
-    decided = not tied and min(min(part.counts) for part in parts) >= FEWEST_EXAMPLES
-    enough = max(FEWEST_EXAMPLES, math.ceil(needed)) if tied and math.isfinite(needed) else None
+    gaps = [gap_between(parts, i, leader, rule.sign) for i in order]
+    allowed = limits([gap.chance for gap in gaps[1:]], 1 - rule.confidence)
+    tied = [(gap, limit) for gap, limit in zip(gaps[1:], allowed, strict=True) if gap.chance > limit]
+    most = max((needed(gap, 1 - limit) for gap, limit in tied), default=math.inf)
+    ranking = []
+    for gap in gaps:
+        i = gap.column
+        shown = (names[i], *_interval(scores[i], error_of(parts, i, None), gap, rule), float(p_best[i]))
+        apart: tuple[float | None, float | None, float | None] = (None, None, None)
+        if i != leader:
+            apart = _interval(rule.sign * gap.size, gap.error, gap, rule)
+        size = None if i == leader else effect(parts, gap, rule.sign)
+        ranking.append(Ranked(*shown, *apart, size, float(places[i]), gap.examples))
+    decided = not tied and min(gap.fewest for gap in gaps) >= FEWEST_EXAMPLES
+    enough = max(FEWEST_EXAMPLES, math.ceil(most)) if math.isfinite(most) else None
     by_rank = min(range(len(names)), key=lambda i: (round(places[i], 9), i != leader, names[i]))
-    first = names[by_rank] if len(parts) > 1 else None
-    return Verdict(*head, names[leader], decided, tuple(tied), enough, tuple(ranking), unscored, first)
+    first, tied_names = names[by_rank] if len(parts) > 1 else None, tuple(names[gap.column] for gap, _ in tied)
+    return Verdict(*head, names[leader], decided, tied_names, enough, tuple(ranking), unscored, first)
 
 
 @dataclass(frozen=True)
@@ -209,8 +207,9 @@ def compare(before: Values, after: Values, rule: Rule) -> Comparison | None:
         return None
     found = estimate(totals, sums, 0, 0, _stream(rule, 0))
     old, new = found.scores
-    difference = _interval(new - old, _error([found], 1, 0), rule.confidence, len(totals))
-    return Comparison(len(totals), *(_shown(float(x), rule) for x in (old, new, *difference)))
+    gap = gap_between([found], 1, 0, rule.sign)
+    shown = _interval(float(new - old), gap.error, gap, rule)
+    return Comparison(len(totals), _shown(old, rule), _shown(new, rule), *shown)
 
 
 def _stream(rule: Rule, stratum: int) -> np.random.Generator:
@@ -233,33 +232,10 @@ def _places(worse: Matrix) -> Matrix:
     return places
 
 
-def _interval(value: float, error: float, confidence: float, examples: int) -> tuple[float, float, float]:
-    """The value with its interval's ends."""
-    margin = reach(confidence, examples) * error if error else 0.0
-    return value, value - margin, value + margin
-
-
-def _error(parts: Sequence[Estimates], i: int, other: int | None) -> float:
-    """The standard error of a strategy's score, or of its difference to another's, over all parts."""
-    columns = [part.errors[:, i] - (0.0 if other is None else part.errors[:, other]) for part in parts]
-    error = math.sqrt(sum(float((column**2).sum()) for column in columns)) / len(parts)
-    return error if error > TOLERANCE else 0.0
-
-
-def _effect(parts: Sequence[Estimates], gap: float, error: float, examples: int) -> float | None:
-    """The paired difference in standard deviations; standardised scores are in such units already."""
-    if len(parts) > 1:
-        return float(gap)
-    return float(gap / (error * math.sqrt(examples))) if error else None
-
-
-def _needed(examples: int, gap: float, error: float, confidence: float) -> float:
-    """How many examples would decide a gap that is as large as it looks, with _POWER."""
-    from scipy.special import ndtri
-
-    if abs(gap) <= TOLERANCE:
-        return math.inf
-    return examples * ((float(ndtri((1 + confidence) / 2)) + float(ndtri(_POWER))) * error / gap) ** 2
+def _interval(value: float, error: float, gap: Gap, rule: Rule) -> tuple[float, float, float]:
+    """The value with its interval's ends, as they are shown."""
+    margin = reach(rule.confidence, gap.fewest) * error if error else 0.0
+    return _shown(value, rule), _shown(value - margin, rule), _shown(value + margin, rule)
 
 
 def _shown(value: float, rule: Rule) -> float:

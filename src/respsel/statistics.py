@@ -42,6 +42,12 @@ class Estimates:
     counts: Sequence[int]
     draws: Matrix
 
+    def error(self, one: int, other: int | None) -> float:
+        """The standard error of a strategy's score, or of its difference to another's."""
+        columns = self.errors[:, one] - (0.0 if other is None else self.errors[:, other])
+        error = math.sqrt(float((columns**2).sum()))
+        return error if error > TOLERANCE else 0.0
+
     def scaled(self, centre: float, size: float) -> Estimates:
         """The same in units of `size` from `centre`."""
         return Estimates((self.scores - centre) / size, self.errors / size, self.counts, (self.draws - centre) / size)
@@ -148,6 +154,30 @@ def reach(confidence: float, examples: int) -> float:
     from scipy.special import stdtrit
 
     return float(stdtrit(examples - 1, (1 + confidence) / 2)) if examples > 1 else math.inf
+
+
+def chance(gap: float, error: float, examples: int) -> float:
+    """The two-sided p-value of a gap by Student's t; 1 for one that is none or goes the other way."""
+    from scipy.special import stdtr
+
+    if gap <= TOLERANCE or examples < 2:
+        return 1.0
+    return 2 * float(stdtr(examples - 1, -gap / error)) if error else 0.0
+
+
+def limits(chances: Sequence[float], error: float) -> list[float]:
+    """For each other strategy's p-value, the most it may be for the leader to beat it, by Holm's correction.
+
+    The smallest may be error / n for n strategies, the next error / (n - 1), ..., the largest error / 2: the
+    leader's own share is kept because it was chosen from the same scores. From the first that is more than it
+    may be on, the limit stays as it is, so no larger one is within it.
+    """
+    found, left = [0.0] * len(chances), len(chances) + 1
+    for place in sorted(range(len(chances)), key=lambda i: chances[i]):
+        found[place] = error / left
+        if chances[place] <= found[place]:
+            left -= 1
+    return found
 
 
 def noise(errors: Matrix) -> float:
