@@ -13,12 +13,12 @@ PACKAGE = Path(__file__).parents[1] / "src" / "respsel"
 # From the bottom up; a module imports only from lower layers or its own.
 LAYERS = (
     {"changes", "errors", "hashing", "records", "respsel"},
-    {"shape", "tables", "recipe", "plugins"},
+    {"shape", "tables", "recipe", "plugins", "statistics", "gaps"},
     {"workspace", "answers", "steps", "datasets", "prompts", "sealed", "store", "turns"},
     {"backends", "metrics"},
     {"requests", "loading"},
     {"call_records"},
-    {"calls", "strategies", "selection", "token_scores", "own_outputs", "measuring"},
+    {"calls", "strategies", "selection", "racing", "token_scores", "own_outputs", "measuring"},
     {"graph", "models"},
     {"ledger", "nearest"},
     {"planner", "runner"},

@@ -312,6 +312,22 @@ def test_a_run_can_be_made_to_fail_on_an_unscored_response(bench: Bench) -> None
     assert (bench.folder / "runs/a/report.html").is_file()
 
 
+def test_a_ratio_of_means_is_selected_by_as_one(bench: Bench) -> None:
+    """The verdict's and the report's score of a rank-surprisal ratio is all ranks over all nats, not a mean of ratios."""
+    add_metrics(bench, 'name = "rank-surprisal-ratio"')
+    bench.edit("resamples = 500", 'resamples = 500\nmetric = "rank-surprisal-ratio"')
+    verdict = bench.run()["verdicts"][0]
+    tokens = pl.read_parquet(bench.folder / "runs/a/token_scores.parquet").filter(pl.col("view") == "plain")
+    data = json.loads((bench.folder / "runs/a/report.json").read_text())["datasets"][0]
+    for ranked in verdict["ranking"]:
+        mine = tokens.filter(pl.col("strategy") == ranked["strategy"])
+        ranks, nats = mine["rank"].explode().clip(upper_bound=100).sum(), mine["nll"].explode().cast(pl.Float64).sum()
+        assert ranked["score"] == pytest.approx(ranks / nats)
+        summary = next(item for item in data["strategies"] if item["strategy"] == ranked["strategy"])
+        (shown,) = [mean["mean"] for mean in summary["means"] if mean["metric"] == "rank-surprisal-ratio"]
+        assert shown == pytest.approx(ranked["score"])
+
+
 def test_metrics_are_listed(bench: Bench) -> None:
     """`respsel metrics` names all, `respsel metrics NAME` says all of one, both also as JSON; a wrong name is an error."""
     assert "rank-surprisal-ratio" in bench.respsel("metrics").out

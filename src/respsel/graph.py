@@ -344,9 +344,13 @@ class _Builder:
 
         def make(rows: Sequence[Rows]) -> Rows:
             strata: dict[str, dict[str, dict[str, float | None]]] = {dataset: {} for dataset, _ in by_dataset}
+            weights: dict[str, dict[str, dict[str, float | None]]] = {dataset: {} for dataset, _ in by_dataset}
             for (dataset, strategy), scores in zip(pairs, rows, strict=True):
                 strata[dataset][strategy] = {score.id: score.value for score in scores}
-            return [selection.decide(name, list(strata.values()), rule)]
+                weights[dataset][strategy] = {score.id: score.weight for score in scores}
+            # A metric is a ratio of means, or it is not: one weight tells.
+            weighted = any(score.weight is not None for scores in rows for score in scores)
+            return [selection.decide(name, list(strata.values()), rule, list(weights.values()) if weighted else None)]
 
         fields = {"rule": asdict(rule), "dataset": name, "strategies": [[d, list(s)] for d, s in by_dataset]}
         inputs = tuple(f"scores:{dataset}/{strategy}/{metric.label}" for dataset, strategy in pairs)

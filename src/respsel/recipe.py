@@ -220,7 +220,7 @@ class SelectionEntry(_Entry):
     if_unscored: Literal["report", "fail"] = Field(
         "report", description="What becomes of a run in which a response has no value of some metric."
     )
-    resamples: int = Field(10_000, ge=100, le=1_000_000, description="Bootstrap resamples.")
+    resamples: int = Field(10_000, ge=100, le=1_000_000, description="Draws of the examples, for P(best).")
     seed: int = Field(0, ge=0, lt=2**63)
 
 

@@ -66,17 +66,21 @@ def diff_lines(found: RunDiff) -> Iterator[str]:
 def verdict_lines(verdict: Verdict) -> Iterator[str]:
     """The ranking: score, interval, P(best), and how far each is from the leader."""
     against = "times the leader" if verdict.scale == "log" else "minus the leader"
-    rows = [("", "score", f"{percent(verdict.confidence)} interval", "P(best)", against, "")]
+    score = "standardised" if verdict.scale == "standardised" else "score"
+    rows = [("", score, f"{percent(verdict.confidence)} interval", "P(best)", against, "effect", "")]
     for place, ranked in enumerate(verdict.ranking):
         word = "leads" if place == 0 else "tied" if ranked.strategy in verdict.tied else "worse"
         span = f"{number(ranked.difference)} ({number(ranked.difference_low)} – {number(ranked.difference_high)})"
         interval = f"{number(ranked.low)} – {number(ranked.high)}"
-        rows.append((ranked.strategy, number(ranked.score), interval, share(ranked.p_best), span if place else "–", word))
+        numbers = (number(ranked.score), interval, share(ranked.p_best), span if place else "–", number(ranked.effect))
+        rows.append((ranked.strategy, *numbers, word))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     yield f"{verdict.dataset}: {verdict.metric}, {verdict.examples} examples"
-    for name, *numbers, word in rows:
-        cells = [cell.rjust(width) for cell, width in zip(numbers, widths[1:], strict=False)]
+    for name, *cells, word in rows:
+        cells = [cell.rjust(width) for cell, width in zip(cells, widths[1:], strict=False)]
         yield "   ".join([f"  {name.ljust(widths[0])}", *cells, word]).rstrip()
+    if verdict.datasets_disagree:
+        yield f"  By the mean of ranks {verdict.first_by_rank} comes first, by the mean of standardised scores {verdict.winner}."
 
 
 def plan_table(made: Plan) -> Table:

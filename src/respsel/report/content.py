@@ -27,7 +27,7 @@ _ENGINES = ("llama-cpp-python", "torch", "transformers")
 
 @dataclass(frozen=True)
 class MetricMean:
-    """A metric's mean over the examples that have a value (geometric on a log scale)."""
+    """A metric's mean over the examples that have a value: geometric on a log scale; of a ratio of means, that ratio."""
 
     metric: str
     unit: str
@@ -188,10 +188,14 @@ def _mean(result: RunResult, dataset: str, strategy: str, index: int) -> MetricM
 
     chosen = result.graph.loaded.metrics[index]
     scores: Sequence[Score] = result.rows(f"scores:{dataset}/{strategy}/{chosen.label}")
-    values = np.array([score.value for score in scores if score.value is not None], np.float64)
+    having = [score for score in scores if score.value is not None]
+    values = np.array([score.value for score in having], np.float64)
+    weights = [1.0 if score.weight is None else score.weight for score in having]
     mean: float | None = None
-    if len(values):
-        mean = float(np.exp(np.log(values).mean()) if chosen.metric.scale == "log" else values.mean())
+    if having:
+        log = chosen.metric.scale == "log"
+        average = float(np.average(np.log(values) if log else values, weights=weights))
+        mean = float(np.exp(average)) if log else average
     return MetricMean(chosen.label, chosen.metric.unit, chosen.direction, chosen.metric.control, mean, len(values))
 
 

@@ -91,6 +91,11 @@ def _cautions(result: RunResult, verdict: Verdict) -> tuple[str, ...]:
     notes = []
     if result.graph.loaded.models[recipe.target.model].entry.backend == "fake":
         notes.append("The fake backend stands in for a model: these numbers mean nothing.")
+    if verdict.datasets_disagree:
+        notes.append(
+            f"The datasets disagree: by the mean of ranks {verdict.first_by_rank} comes first, by the mean of standardised "
+            f"scores {verdict.winner}. Look at the verdicts of the single datasets."
+        )
     judged, right = _judged(used)
     if right < _FEWEST_RIGHT * judged:
         drop = "raise 'attempts' and set if_wrong = \"drop\"" if isinstance(entry, ModelStrategy) else "mend or drop those"

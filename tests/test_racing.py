@@ -1,0 +1,94 @@
+"""Races: who is dropped when, and that the rule is the same whoever drives it."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from respsel.racing import FIRST, STEP, Lap, race
+from respsel.selection import Rule
+from respsel.statistics import Values
+
+RULE = Rule("perplexity", "lower", "log", 0.95, 1, 0)
+Columns = dict[str, list[float | None]]
+
+
+def columns(seed: int, n: int = 60, **shifts: float) -> Columns:
+    stream = np.random.default_rng(seed)
+    shared = stream.normal(0, 1, n)
+    return {name: list(np.exp(shared + shift + stream.normal(0, 0.2, n))) for name, shift in shifts.items()}
+
+
+def run(scores: Columns, sample: int, rule: Rule = RULE) -> list[Lap]:
+    going = race(tuple(scores), sample, rule)
+    found: dict[str, Values] | None = None
+    while True:
+        try:
+            batch = next(going) if found is None else going.send(found)
+        except StopIteration as done:
+            laps: list[Lap] = done.value
+            return laps
+        found = {name: {f"e{i}": scores[name][i] for i in range(batch.start, batch.stop)} for name in batch.strategies}
+
+
+def scored(laps: list[Lap]) -> int:
+    before = [0, *(lap.examples for lap in laps)]
+    return sum((lap.examples - start) * len(lap.strategies) for lap, start in zip(laps, before, strict=False))
+
+
+def test_one_that_is_far_behind_is_dropped_at_once() -> None:
+    """After the first batch the worst is out; the two that are equal go on to the end of the sample."""
+    laps = run(columns(1, a=0.0, b=0.0, c=2.0), 30)
+    assert laps[0].dropped == ("c",)
+    assert [lap.examples for lap in laps] == [*range(FIRST, 30, STEP), 30]
+    assert all(lap.strategies == ("a", "b") for lap in laps[1:])
+    assert scored(laps) == FIRST * 3 + (30 - FIRST) * 2
+
+
+def test_a_race_ends_when_one_is_left() -> None:
+    """A clear winner is found in one batch."""
+    (lap,) = run(columns(1, a=0.0, b=1.0, c=2.0), 60)
+    assert (lap.leader, lap.dropped, lap.examples) == ("a", ("b", "c"), FIRST)
+
+
+def test_the_direction_is_the_metrics() -> None:
+    """Where higher is better, the lowest are dropped."""
+    (lap,) = run(columns(1, a=0.0, b=1.0), 60, Rule("m", "higher", "log", 0.95, 1, 0))
+    assert (lap.leader, lap.dropped) == ("b", ("a",))
+
+
+def test_a_larger_sample_begins_with_the_same_laps() -> None:
+    """What a smaller sample's race asked for, a larger one's asks for too."""
+    for seed in range(20):
+        scores = columns(seed, a=0.0, b=0.05, c=0.1, d=0.2)
+        short, long = run(scores, 25), run(scores, 60)
+        whole = [lap for lap in short if lap.examples < 25]
+        assert long[: len(whole)] == whole
+
+
+def test_a_race_seldom_drops_the_best() -> None:
+    """The best of four is picked about as often as with all examples, for less than half of the scores."""
+    same = cost = 0
+    for seed in range(200):
+        scores = columns(seed, a=0.0, b=0.1, c=0.3, d=0.6)
+        laps = run(scores, 60)
+        full = min(scores, key=lambda name: sum(math.log(value or 0) for value in scores[name]))
+        same += laps[-1].leader == full
+        cost += scored(laps)
+    assert same >= 194
+    assert cost / (200 * 240) < 0.45
+
+
+def test_few_examples_drop_none() -> None:
+    """With fewer than a first batch of examples that all strategies have a score for, nobody is dropped."""
+    scores = columns(1, n=FIRST, a=0.0, b=3.0)
+    scores["a"][0] = None
+    (lap,) = run(scores, FIRST)
+    assert (lap.leader, lap.dropped) == ("a", ())
+
+
+def test_nothing_to_compare_has_no_leader() -> None:
+    """A race in which no example has a score for all strategies runs on without one."""
+    laps = run({"a": [None] * 20, "b": [1.0] * 20}, 20)
+    assert [lap.leader for lap in laps] == [None] * len(laps)
