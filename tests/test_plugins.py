@@ -23,9 +23,10 @@ def install(bench: Bench, version: str = "1.0", entry: str | None = None) -> dic
     info = site / f"respsel_worst_token-{version}.dist-info"
     info.mkdir()
     (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {version}\n")
-    points = project["entry-points"]["respsel.metrics"]
-    lines = [f"{name} = {entry or target}" for name, target in points.items()]
-    (info / "entry_points.txt").write_text("[respsel.metrics]\n" + "\n".join(lines) + "\n")
+    lines = []
+    for group, points in project["entry-points"].items():
+        lines += [f"[{group}]", *(f"{name} = {entry or target}" for name, target in points.items())]
+    (info / "entry_points.txt").write_text("\n".join(lines) + "\n")
     return {"PYTHONPATH": f"{site}:{Path(__file__).parents[1] / 'src'}"}
 
 
@@ -70,3 +71,54 @@ def test_a_plugin_takes_no_name_of_ours(bench: Bench) -> None:
     done = bench.respsel("metrics", env=env)
     assert done.code == 3
     assert "has a name that is taken" in done.err
+
+
+STRATEGY = """
+[[strategies]]
+name = "backwards"
+from = "plugin"
+plugin = "reversed"
+options = { words = 3 }
+
+[own_outputs]"""
+
+
+def test_a_strategy_of_a_plugin_is_one_like_others(bench: Bench) -> None:
+    """Its texts are scored and ranked beside the others; other options are other responses, and only those are scored."""
+    env = install(bench)
+    bench.edit("[own_outputs]", STRATEGY)
+    done = bench.respsel("run", "a.toml", "--json", env=env)
+    assert done.code == 0, done.err
+    assert "backwards" in {ranked["strategy"] for ranked in done.json["verdicts"][0]["ranking"]}
+    bench.edit("words = 3", "words = 4")
+    assert bench.respsel("run", "a.toml", "--json", env=env).json["calls_made"] == 12
+
+
+def test_a_backend_of_a_plugin_is_one_like_others(bench: Bench) -> None:
+    """It is asked through the contract, and what it says of its model's identity is in the keys."""
+    env = install(bench)
+    entry = '[models.target]\nbackend = "plugin"\nplugin = "seeded"\noptions = { seed = 1 }'
+    bench.edit('[models.target]\nbackend = "fake"', entry)
+    first = bench.respsel("run", "a.toml", "--json", env=env)
+    assert (first.code, first.json["calls_made"]) == (0, 42), first.err
+    bench.edit("seed = 1", "seed = 2")
+    assert bench.respsel("run", "a.toml", "--json", env=env).json["calls_made"] == 36
+    bench.edit("seed = 2", "seed = 1")
+    assert bench.respsel("run", "a.toml", "--json", env=env).json["calls_made"] == 0
+
+
+def test_a_plugin_that_is_not_there_is_told(bench: Bench) -> None:
+    """A name that no installed package gives is an error at its place in the recipe."""
+    bench.edit("[own_outputs]", STRATEGY.replace("reversed", "reverse"))
+    done = bench.respsel("plan", "a.toml", env=install(bench))
+    assert done.code == 2
+    where = "a.toml: strategies[2] (backwards).plugin"
+    assert f"{where}: no installed package gives a plug-in 'reverse'. Did you mean 'reversed'?" in done.err
+
+
+def test_a_strategy_that_fails_is_told(bench: Bench) -> None:
+    """What a plug-in raises is an error that names its package; the store keeps what was done."""
+    bench.edit("[own_outputs]", STRATEGY.replace("words = 3", 'words = "x"'))
+    done = bench.respsel("run", "a.toml", env=install(bench))
+    assert done.code == 1
+    assert "the plug-in of respsel-worst-token 1.0 failed: TypeError" in done.err

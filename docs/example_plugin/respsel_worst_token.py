@@ -1,8 +1,17 @@
-"""A metric of its own package: how surprised the target is at the worst token of a response."""
+"""A metric, a strategy and a backend of a package of their own."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from respsel.backends.base import Model
+from respsel.backends.fake import FakeModel
+from respsel.backends.registry import BackendPlugin
 from respsel.metrics.base import Evidence, Metric, Parameters
+from respsel.records import Example
+from respsel.strategies.plugin import StrategyPlugin
 
 
 def worst_token(_parameters: Parameters, evidence: Evidence) -> float:
@@ -21,3 +30,24 @@ WORST_TOKEN = Metric(
     source="an example",
     measure=worst_token,
 )
+
+
+def reversed_reference(options: Mapping[str, Any], examples: Sequence[Example]) -> list[str]:
+    """Each example's reference with its words in reverse order, up to `words` of them."""
+    return [" ".join(reversed((example.reference or "").split()[: options.get("words", 100)])) for example in examples]
+
+
+REVERSED = StrategyPlugin(version=1, respond=reversed_reference)
+
+
+def identify(options: Mapping[str, Any], _folder: Path) -> Mapping[str, Any]:
+    """What tells this model from another: here, the words that it is made of."""
+    return {"seed": options["seed"]}
+
+
+def open_model(options: Mapping[str, Any], _folder: Path) -> Model:
+    """A model that satisfies respsel.backends.base.Model; a real one would load its weights here."""
+    return FakeModel(f"example-{options['seed']}", 4096)
+
+
+SEEDED = BackendPlugin(identify, open_model)

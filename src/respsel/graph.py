@@ -41,6 +41,7 @@ from respsel.recipe import (
     FileStrategy,
     ModelStrategy,
     OwnOutputsEntry,
+    PluginStrategy,
     StrategyEntry,
     merge_sampling,
 )
@@ -50,6 +51,7 @@ from respsel.strategies.base import Operation, Place
 from respsel.strategies.column import column_responses
 from respsel.strategies.file import file_responses
 from respsel.strategies.model import EMPTY, model_responses
+from respsel.strategies.plugin import find_strategy, plugin_responses
 from respsel.tables import EXAMPLES, OWN_OUTPUTS, REPRESENTATIONS, RESPONSES, SCORES, TOKEN_SCORES, Document, Table
 from respsel.token_scores import score_responses
 
@@ -203,6 +205,12 @@ class _Builder:
             return Step(
                 name, "responses", fields, inputs, RESPONSES, lambda rows: column_responses(strategy, rows[0], check, shown)
             )
+        if isinstance(strategy, PluginStrategy):
+            plugin, at = find_strategy(strategy, self._loaded.shown, where), Place(self._loaded.shown, where)
+            given = {"plugin": strategy.plugin, "plugin_version": plugin.version, "origin": plugin.origin}
+            fields |= {**given, "options": dict(strategy.options)}
+            give = lambda rows: plugin_responses(plugin, strategy, rows[0], check, at)
+            return Step(name, "responses", fields, inputs, RESPONSES, give)
         if isinstance(strategy, FileStrategy):
             source, read = self._from_file(strategy, strategy.path, dataset, file_responses)
             return Step(name, "responses", fields | source, inputs, RESPONSES, read)

@@ -11,7 +11,7 @@ from dataclasses import replace
 from functools import cache
 from typing import Any, TypeVar
 
-from respsel.errors import PreflightError, Problem
+from respsel.errors import InputError, PreflightError, Problem, suggest
 
 Plugin = TypeVar("Plugin")
 
@@ -34,6 +34,15 @@ def load_plugins(group: str, kind: type[Plugin], taken: Iterable[str]) -> dict[s
             raise _refused(group, name, origin, "has a name that is taken")
         found[name] = replace(made, origin=origin)  # type: ignore[type-var]
     return found
+
+
+def find_plugin(group: str, kind: type[Plugin], name: str, shown: str, where: str) -> Plugin:
+    """Return one plug-in. Raises InputError at a place in the recipe if none of that name is installed."""
+    found = load_plugins(group, kind, ())
+    if name not in found:
+        remedy = suggest(name, found) or f"Install the package that has it (entry points {group})"
+        raise InputError(Problem(shown, where, f"no installed package gives a plug-in '{name}'", remedy))
+    return found[name]
 
 
 def _refused(group: str, name: str, origin: str, what: str) -> PreflightError:

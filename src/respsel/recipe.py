@@ -45,7 +45,9 @@ DEFAULT_SAMPLING = SamplingEntry(temperature=0.7, top_p=0.95, top_k=0, min_p=0.0
 class ModelEntry(_Entry):
     """One model: which engine runs it and where its weights are."""
 
-    backend: Literal["llama-cpp", "transformers", "openai", "fake"] = Field(description="The engine.")
+    backend: Literal["llama-cpp", "transformers", "openai", "fake", "plugin"] = Field(description="The engine.")
+    plugin: str | None = Field(None, description="plugin: its name among the installed packages' (respsel.backends).")
+    options: Mapping[str, Any] = Field(default_factory=dict, description="plugin: what it is given.")
     path: str | None = Field(None, description="Weights: a GGUF file; for transformers also a directory with safetensors.")
     package: str | None = Field(None, description="An installed Python package that carries the weights, with 'file'.")
     file: str | None = Field(None, description="The weights' file inside 'package'.")
@@ -73,17 +75,20 @@ class ModelEntry(_Entry):
 
     @model_validator(mode="after")
     def _says_where_the_weights_are(self) -> ModelEntry:
-        ways = [way for way in ("path", "package", "repo", "base_url", "variant") if getattr(self, way) is not None]
+        ways = [way for way in ("path", "package", "repo", "base_url", "variant", "plugin") if getattr(self, way) is not None]
         allowed = {
             "llama-cpp": ("path", "package"),
             "transformers": ("path", "package", "repo"),
             "openai": ("base_url",),
             "fake": ("variant",),
+            "plugin": ("plugin",),
         }[self.backend]
         if self.backend != "fake" and len(ways) != 1:
             raise ValueError(f"needs exactly one of {', '.join(allowed)}, has {', '.join(ways) or 'none'}")
         if any(way not in allowed for way in ways):
             raise ValueError(f"'{ways[0]}' is not for backend '{self.backend}'. Use {' or '.join(allowed)}")
+        if self.options and self.backend != "plugin":
+            raise ValueError("'options' is for backend 'plugin'")
         if (self.package is None) != (self.file is None):
             raise ValueError("'package' and 'file' go together")
         if (self.repo is None) != (self.revision is None):
@@ -177,8 +182,19 @@ class ModelStrategy(_Strategy):
     if_wrong: Literal["keep", "drop", "fail"] = Field("keep", description="What becomes of a response still wrong after them.")
 
 
+class PluginStrategy(_Strategy):
+    """Responses that an installed package gives (entry points respsel.strategies)."""
+
+    from_: Literal["plugin"] = Field("plugin", alias="from")
+    plugin: str = Field(description="Its name among the installed packages'.")
+    options: Mapping[str, Any] = Field(default_factory=dict, description="What it is given.")
+
+
 StrategyEntry = Annotated[
-    Annotated[ColumnStrategy, Tag("column")] | Annotated[FileStrategy, Tag("file")] | Annotated[ModelStrategy, Tag("model")],
+    Annotated[ColumnStrategy, Tag("column")]
+    | Annotated[FileStrategy, Tag("file")]
+    | Annotated[ModelStrategy, Tag("model")]
+    | Annotated[PluginStrategy, Tag("plugin")],
     Discriminator(lambda value: value.get("from") if isinstance(value, dict) else getattr(value, "from_", None)),
 ]
 

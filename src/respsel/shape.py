@@ -57,7 +57,9 @@ def _problem(kind: type[BaseModel], detail: Any, shown: str) -> Problem:
     if fault == "missing":
         return Problem(shown, where, "is missing", f"Add '{last}'")
     if fault in ("union_tag_invalid", "union_tag_not_found"):
-        return Problem(shown, where, "'from' says where responses come from", 'Write from = "column", "file" or "model"')
+        return Problem(
+            shown, where, "'from' says where responses come from", 'Write from = "column", "file", "model" or "plugin"'
+        )
     if fault == "literal_error" and isinstance(detail["input"], str):
         words = re.findall(r"'([^']*)'", str(detail["ctx"]["expected"]))
         return Problem(shown, where, f"'{detail['input']}' is none of {', '.join(words)}", close_match(detail["input"], words))

@@ -6,7 +6,7 @@ count, batch size or context length. Two entries that give the same answers shar
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -16,7 +16,19 @@ from respsel.backends.base import Model
 from respsel.backends.hf_device import choose_device, choose_dtype
 from respsel.errors import InputError, PreflightError, Problem
 from respsel.hashing import DigestMemo, canonical_json, digest, file_digest
+from respsel.plugins import find_plugin
 from respsel.workspace import NamedModel
+
+
+@dataclass(frozen=True)
+class BackendPlugin:
+    """A backend of another package (entry points `respsel.backends`). Both are given the entry's options and
+    the folder of the file that declares it. identify: what of the model changes its answers, as JSON, found
+    without loading it; open_model: the loaded model (base.Model)."""
+
+    identify: Callable[[Mapping[str, Any], Path], Mapping[str, Any]]
+    open_model: Callable[[Mapping[str, Any], Path], Model]
+    origin: str = ""
 
 
 @dataclass(frozen=True)
@@ -57,6 +69,10 @@ def identify(named: NamedModel, memo: DigestMemo) -> KnownModel:
     elif entry.backend == "transformers":
         weights = None if entry.repo is not None else _weights(named)
         fields |= _transformers_fields(named, weights, memo)
+    elif entry.backend == "plugin":
+        plugin = _plugin(named)
+        found = plugin.identify(dict(entry.options), named.folder)
+        fields |= {"plugin": entry.plugin, "origin": plugin.origin, "identity": dict(found)}
     else:
         what = f"backend '{entry.backend}' is not in this version of respsel yet"
         remedy = "Use backend 'llama-cpp' or 'transformers'"
@@ -72,6 +88,8 @@ def open_model(known: KnownModel, store_folder: Path) -> Model:
         from respsel.backends.fake import FakeModel
 
         return FakeModel(entry.variant or "", entry.context_tokens or 4096)
+    if entry.backend == "plugin":
+        return _plugin(known.named).open_model(dict(entry.options), known.named.folder)
     prepared = store_folder / known.prepared if known.prepared else None
     if entry.backend == "transformers":
         return _open_transformers(known, prepared)
@@ -82,6 +100,10 @@ def open_model(known: KnownModel, store_folder: Path) -> Model:
     return open_gguf(
         known.weights, made, entry.context_tokens, known.chat_template, entry.threads, entry.parallel, entry.gpu_layers
     )
+
+
+def _plugin(named: NamedModel) -> BackendPlugin:
+    return find_plugin("respsel.backends", BackendPlugin, str(named.entry.plugin), named.declared_in, f"{_where(named)}.plugin")
 
 
 def _transformers_fields(named: NamedModel, weights: Path | None, memo: DigestMemo) -> Mapping[str, Any]:

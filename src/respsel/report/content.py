@@ -14,7 +14,7 @@ from typing import Any
 
 import respsel
 from respsel.loading import LoadedRecipe
-from respsel.recipe import OVERALL, ColumnStrategy, FileStrategy
+from respsel.recipe import OVERALL, ColumnStrategy, FileStrategy, PluginStrategy
 from respsel.records import Example, OwnOutput, Response, Score
 from respsel.report.headline import Headline, headline
 from respsel.requests import OVER_CONTEXT
@@ -180,6 +180,8 @@ def _source(loaded: LoadedRecipe, strategy: str) -> str:
         return f"column '{entry.column}'"
     if isinstance(entry, FileStrategy):
         return entry.path
+    if isinstance(entry, PluginStrategy):
+        return f"plug-in '{entry.plugin}'"
     return f"written by {entry.model}"
 
 

@@ -1,0 +1,50 @@
+"""Responses that another package gives (entry points `respsel.strategies`)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from respsel.errors import Problem, RunError
+from respsel.plugins import find_plugin
+from respsel.recipe import AnswerEntry, PluginStrategy
+from respsel.records import Example, Response
+from respsel.strategies.base import Place, checked
+
+GROUP = "respsel.strategies"
+
+
+@dataclass(frozen=True)
+class StrategyPlugin:
+    """A strategy of another package. respond: from the recipe's options and the examples to one text for each,
+    in order; version: raised when the same options would give other texts."""
+
+    version: int
+    respond: Callable[[Mapping[str, Any], Sequence[Example]], Sequence[str]]
+    origin: str = ""
+
+
+def find_strategy(entry: PluginStrategy, shown: str, where: str) -> StrategyPlugin:
+    """The installed plug-in. Raises InputError if there is none of the name."""
+    return find_plugin(GROUP, StrategyPlugin, entry.plugin, shown, f"{where}.plugin")
+
+
+def plugin_responses(
+    plugin: StrategyPlugin, entry: PluginStrategy, examples: Sequence[Example], check: AnswerEntry | None, place: Place
+) -> list[Response]:
+    """Return the plug-in's texts. Raises RunError naming it if it fails or gives anything but a text for each example."""
+    try:
+        texts = list(plugin.respond(dict(entry.options), examples))
+    except Exception as error:
+        raise _fault(plugin, place, f"failed: {type(error).__name__}: {error}") from error
+    if len(texts) != len(examples) or not all(isinstance(text, str) for text in texts):
+        raise _fault(plugin, place, f"gave {len(texts)} answers for {len(examples)} examples, or some that are no text")
+    rows = [Response(example.id, text, "" if text else "empty") for example, text in zip(examples, texts, strict=True)]
+    return [checked(row, example, check) for row, example in zip(rows, examples, strict=True)]
+
+
+def _fault(plugin: StrategyPlugin, place: Place, what: str) -> RunError:
+    return RunError(
+        Problem(place.file, place.where, f"the plug-in of {plugin.origin} {what}", "Mend its options, or the package")
+    )
