@@ -171,6 +171,7 @@ def test_nothing_to_do_is_no_work(model: Model) -> None:
     """No call gives no answer."""
     assert not list(model.score([]))
     assert not list(model.generate([]))
+    assert not list(model.represent([]))
 
 
 def test_it_says_what_it_is(model: Model) -> None:

@@ -279,7 +279,7 @@ def _answers(model: Model, calls: Sequence[Call]) -> Iterator[tuple[int, Answer]
         kept, problem = (scores, "") if _is_finite(scores) else (None, NOT_FINITE)
         yield places[index], Scored(len(call.prompt_ids), len(call.response_ids), kept, problem)
     places = list(represent)
-    for index, found in model.represent(list(represent.values())):
+    for index, found in model.represent(list(represent.values())) if represent else ():
         yield places[index], _vector(len(represent[places[index]].response_ids), found)
 
 

@@ -201,6 +201,8 @@ class LlamaCppModel:
 
     def represent(self, calls: Sequence[ScoreCall]) -> Iterator[tuple[int, FloatArray]]:
         """See Model.represent."""
+        if not calls:
+            return iter(())
         what = "llama.cpp hands out no hidden states"
         raise PreflightError(Problem("", "backend 'llama-cpp'", what, "Use backend 'transformers' with the same weights"))
 
