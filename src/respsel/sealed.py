@@ -29,6 +29,7 @@ from respsel.turns import Holder, take_turn
 # A file beside the database of every store that was ever opened.
 MARK = "store.txt"
 _ANEW = "Move the folder away and run again; its results are then made anew"
+_SMALLEST_PAGE_BYTES = 512
 _SEAL_BYTES = 32
 _FULL = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
 
@@ -108,9 +109,9 @@ class SealedRecords:
                 (folder / MARK).write_text("A store of respsel, format 1.\n", "utf-8")
 
     def _refuse_lost_database(self) -> None:
-        """SQLite takes a database of no bytes for a new one, and what was stored would be made again in silence."""
+        """SQLite takes a database of a few bytes for a new one, and what was stored would be made again in silence."""
         database = self.folder / "cache.db"
-        if (self.folder / MARK).exists() and not (database.exists() and database.stat().st_size):
+        if (self.folder / MARK).exists() and not (database.exists() and database.stat().st_size >= _SMALLEST_PAGE_BYTES):
             what = "the store is damaged: its database is empty or gone"
             raise StoreError(Problem(str(database), "", what, _ANEW))
 

@@ -157,6 +157,110 @@ def read_all(folder: Path) -> None:
             store.get(f"k{i}")
 
 
+@pytest.mark.parametrize("kept", [0, 1, 99, 100, 511, 4096, 9000, 0.3, 0.6, 0.9, None])
+def test_a_database_cut_short_or_gone(bench: Bench, kept: float | None) -> None:
+    """Wherever cache.db ends, or if it is gone: every command is exit code 4 with the remedy, and nothing is made
+    again in silence."""
+    bench.run()
+    path = bench.folder / "cache/cache.db"
+    data = path.read_bytes()
+    if kept is None:
+        path.unlink()
+    else:
+        path.write_bytes(data[: kept if isinstance(kept, int) else int(len(data) * kept)])
+    for args in (["run", "a.toml"], ["plan", "a.toml"], ["cache", "verify"], ["cache", "gc", "--yes"], ["cache", "size"]):
+        done = bench.respsel(*args)
+        assert done.code == 4, (args, done.err)
+        assert "cache.db: the store is damaged: " in done.err
+        assert "Move the folder away and run again; its results are then made anew." in done.err
+        assert "Traceback" not in done.err
+    (bench.folder / "cache").rename(bench.folder / "away")
+    assert bench.run()["steps_run"] == 15
+
+
+def change(bench: Bench, *statements: tuple[str, tuple[Any, ...]]) -> None:
+    """Change the database behind the store's back."""
+    with sqlite3.connect(bench.folder / "cache/cache.db") as db:
+        for statement, values in statements:
+            assert db.execute(statement, values).rowcount > 0
+    db.close()
+
+
+def listed(bench: Bench, kind: str) -> dict[str, Any]:
+    """The rows of one kind: key and value."""
+    with sqlite3.connect(bench.folder / "cache/cache.db") as db:
+        found = dict(db.execute("SELECT key, value FROM Cache WHERE key LIKE ? ORDER BY key", (f"{kind}/%",)))
+    db.close()
+    return found
+
+
+@pytest.mark.parametrize(("kind", "made"), [("call", 2), ("request", 0), ("step", 0), ("rows/scores", 0)])
+def test_two_swapped_records_in_a_store_that_is_used(bench: Bench, kind: str, made: int) -> None:
+    """Two whole records under each other's keys: a run reports both, makes them again and comes out the same."""
+    first = bench.run()
+    rows = listed(bench, kind)
+    # Two that differ; the first two of the kind that do.
+    a = next(iter(rows))
+    b = next(key for key, value in rows.items() if value != rows[a])
+    update = "UPDATE Cache SET value = ? WHERE key = ?"
+    change(bench, (update, (rows[b], a)), (update, (rows[a], b)))
+    # Every step must look at its calls and tables again, and each finds them.
+    bench.edit("sample = 6", "sample = 7")
+    bench.edit("resamples = 500", "resamples = 501")
+    done = bench.respsel("run", "a.toml", "--json")
+    assert done.code == 0, done.err
+    verified = bench.respsel("cache", "verify")
+    said = done.err + verified.err
+    assert all(f"{key}: a damaged record: it does not match its seal." in said for key in (a, b))
+    assert done.json["calls_made"] == 7 + made
+    assert bench.respsel("cache", "verify").code == 0
+    bench.edit("sample = 7", "sample = 6")
+    bench.edit("resamples = 501", "resamples = 500")
+    assert bench.run()["verdicts"] == first["verdicts"]
+
+
+def test_poisoned_records_in_a_store_that_is_used(bench: Bench) -> None:
+    """Planted keys and values, by every command that reads the store: no code runs, nothing outside is touched, all
+    are found by verify, and the run comes out the same."""
+    first = bench.run()
+    target, precious = bench.folder / "boom", bench.write("precious.txt", "mine")
+    bomb = pickle.dumps(Bomb(target))
+    insert = "INSERT INTO Cache (key, raw, store_time, access_time, access_count, size, mode, filename, value) "
+    insert += "VALUES (?, ?, ?, 0, 0, ?, ?, ?, ?)"
+    planted: list[tuple[Any, ...]] = [
+        (bomb, 0, 1.0, 0, 4, None, bomb),
+        (bomb + b".", 1, 1.0, 0, 1, None, b"x"),
+        (7, 1, 1.0, 0, 1, None, b"x"),
+        ("step/poison", 0, 1.0, 0, 4, None, bomb),
+        ("step/poisoned", 1, "soon", "large", 4, None, bomb),
+        ("call/poison", 1, 1.0, 0, 2, "../precious.txt", None),
+        ("call/folder", 1, 1.0, 0, 2, "quarantine/..", None),
+        ("call/bytes", 1, 1.0, 0, 2, b"x", None),
+        ("run/poison", 1, 1.0, 0, 4, None, bomb),
+        ("last/poison", 1, 1.0, 0, 3, None, "text"),
+    ]
+    change(bench, *((insert, values) for values in planted))
+    change(bench, ("UPDATE Cache SET mode = 4, value = ? WHERE key LIKE 'call/%' OR key LIKE 'rows/%'", (bomb,)))
+    change(
+        bench,
+        ("INSERT INTO Cache (key, raw, store_time, mode, value) VALUES (CAST(? AS TEXT), 1, 1.0, 1, ?)", (b"\xff\xfe", b"x")),
+    )
+    bench.edit("resamples = 500", "resamples = 501")
+    for args in (["cache", "size"], ["cache", "ls"], ["plan", "a.toml"], ["explain", "a.toml"], ["run", "a.toml"]):
+        done = bench.respsel(*args)
+        assert done.code == 0, (args, done.err)
+        assert "Traceback" not in done.err
+    verified = bench.respsel("cache", "verify")
+    assert verified.code == 4
+    assert "Traceback" not in verified.err
+    assert verified.err.count("whose key is not text") == 5
+    assert bench.respsel("cache", "verify").code == 0
+    assert not target.exists()
+    assert precious.read_text() == "mine"
+    bench.edit("resamples = 501", "resamples = 500")
+    assert bench.run()["verdicts"] == first["verdicts"]
+
+
 def test_a_run_over_damaged_records_comes_out_the_same(bench: Bench) -> None:
     """Whatever is damaged is said on standard error and made again; the verdict is the same."""
     first = bench.run()
