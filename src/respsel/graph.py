@@ -13,13 +13,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from respsel import answers, datasets, metrics, own_outputs, prompts, requests, selection, strategies, token_scores
+from respsel import answers, datasets, metrics, own_outputs, prompts, racing, requests, selection, strategies, token_scores
 from respsel.backends.registry import KnownModel, identify
 from respsel.errors import Problem, RunError
 from respsel.hashing import DigestMemo, canonical_json, digest, file_digest
 from respsel.loading import LoadedRecipe
 from respsel.metrics.base import ChosenMetric, Evidence, View
 from respsel.own_outputs import kept_by_example, neighbours, read_own_outputs, sample_own_outputs
+from respsel.race_scores import run_race
+from respsel.racing import LAPS, dropped_in, reach_of
 from respsel.recipe import (
     OVERALL,
     AnswerEntry,
@@ -39,14 +41,15 @@ from respsel.strategies.column import column_responses
 from respsel.strategies.file import file_responses
 from respsel.strategies.model import EMPTY, model_responses
 from respsel.tables import EXAMPLES, OWN_OUTPUTS, RESPONSES, SCORES, TOKEN_SCORES, Document, Table
-from respsel.token_scores import score_responses
+from respsel.token_scores import NOT_REACHED, score_responses
 
 # In this order: each stage needs only what the stages before it made.
-STAGES = (("examples",), ("responses", "own-outputs"), ("token-scores",), ("scores",), ("verdict",))
+STAGES = (("examples",), ("responses", "own-outputs"), ("race",), ("token-scores",), ("scores",), ("verdict",))
 _VERSIONS = {
     "examples": datasets.VERSION,
     "responses": strategies.VERSION,
     "own-outputs": own_outputs.VERSION,
+    "race": racing.VERSION,
     "token-scores": token_scores.VERSION,
     "scores": metrics.VERSION,
     "verdict": selection.VERSION,
@@ -63,7 +66,8 @@ class Step:
 
     fields: the parameters in its key. inputs: names of the steps whose outputs it takes, in order.
     make: from the inputs' rows to its own, or to a generator that asks models on the way.
-    calls_per_example: (fewest, most) model calls that it takes for an example; (0, 0): it asks no model.
+    calls_per_example: (fewest, most) model calls that it takes for an example; (0, 0): it asks no model, or
+    only for what an input of it has asked for.
     failed: how the `problem` of a row begins whose own call failed; with such a row the step is not recorded
     as done.
     """
@@ -125,6 +129,7 @@ class _Builder:
         self._recipe = loaded.recipe
         self._target = self._recipe.target.model
         self._views = list(dict.fromkeys(metric.view for metric in loaded.metrics if metric.view))
+        self._race = self._recipe.selection.budget == "race"
         self._wants_own = any(m.metric.wants_own_outputs for m in loaded.metrics) or any(v.k for v in self._views)
 
     def build(self) -> list[Step]:
@@ -135,6 +140,8 @@ class _Builder:
             steps += [self._responses(dataset, strategy) for strategy in strategies]
             if self._wants_own:
                 steps.append(self._own_outputs(dataset))
+            if self._race:
+                steps.append(self._run_race(dataset, strategies))
             for strategy in strategies:
                 steps += [self._token_scores(dataset, strategy, view) for view in self._views]
             for metric in self._loaded.metrics:
@@ -225,17 +232,53 @@ class _Builder:
         if view.k:
             inputs.append(f"own-outputs:{dataset.name}")
 
+        known = len(inputs)
+
         def make(rows: Sequence[Rows]) -> Operation:
             shown_with = neighbours(rows[0], kept_by_example(rows[2]), view.k, self._loaded.shown) if view.k else {}
-            return score_responses(self._target, view, rows[0], rows[1], shown_with, about, too_long)
+            # Without the race's laps (before it is run) it is about all responses.
+            reached = reach_of(rows[known], strategy.name) if len(rows) > known else None
+            return score_responses(
+                self._target, view, rows[0], rows[1], shown_with, about, self._recipe.target.if_too_long, reached
+            )
 
-        too_long = self._recipe.target.if_too_long
+        fields, calls = self._view_fields(view), (1, 1)
+        if self._race:
+            inputs.append(f"race:{dataset.name}")
+            fields["raced_as"] = strategy.name
+            # The race has asked for all that this needs.
+            calls = (0, 0) if view == self._selected.view else calls
+        name = f"token-scores:{dataset.name}/{strategy.name}/{view.name}"
+        return Step(name, "token-scores", fields, tuple(inputs), TOKEN_SCORES, make, calls, (NOT_FINITE, FAILED))
+
+    def _view_fields(self, view: View) -> dict[str, Any]:
         fields = {"model": self._models[self._target].fields, "view": asdict(view), **_PROMPTS}
-        if too_long == "drop":
+        if self._recipe.target.if_too_long == "drop":
             # The context is in this key alone: elsewhere it changes no answer, only whether there is one.
             fields["context_tokens"] = self._loaded.models[self._target].entry.context_tokens
-        name = f"token-scores:{dataset.name}/{strategy.name}/{view.name}"
-        return Step(name, "token-scores", fields, tuple(inputs), TOKEN_SCORES, make, (1, 1), (NOT_FINITE, FAILED))
+        return fields
+
+    def _run_race(self, dataset: DatasetEntry, strategies: Sequence[StrategyEntry]) -> Step:
+        names, metric = [strategy.name for strategy in strategies], self._selected
+        view = metric.view
+        assert view is not None, "loading asks for a metric from token scores"
+        inputs = [f"examples:{dataset.name}", *(f"responses:{dataset.name}/{name}" for name in names)]
+        wants_own = view.k > 0 or metric.metric.wants_own_outputs
+        if wants_own:
+            inputs.append(f"own-outputs:{dataset.name}")
+
+        def make(rows: Sequence[Rows]) -> Operation:
+            own = rows[-1] if wants_own else []
+            shown_with = neighbours(rows[0], kept_by_example(own), view.k, self._loaded.shown) if view.k else {}
+            responses = dict(zip(names, rows[1:], strict=False))
+            measure = lambda some, scored: _measure(metric, [some, scored, *([own] if metric.metric.wants_own_outputs else [])])
+            too_long = self._recipe.target.if_too_long
+            return run_race(self._target, view, rows[0], responses, shown_with, too_long, self._rule, measure)
+
+        fields = {**self._view_fields(view), **_metric_fields(metric), "strategies": names}
+        # How many calls it makes is known when it is over; at most one for each response.
+        calls = (0, len(names))
+        return Step(f"race:{dataset.name}", "race", fields, tuple(inputs), LAPS, make, calls, (NOT_FINITE, FAILED))
 
     def _scores(self, dataset: DatasetEntry, strategy: StrategyEntry, metric: ChosenMetric) -> Step:
         inputs = [f"responses:{dataset.name}/{strategy.name}"]
@@ -243,30 +286,35 @@ class _Builder:
             inputs.append(f"token-scores:{dataset.name}/{strategy.name}/{metric.view.name}")
         if metric.metric.wants_own_outputs:
             inputs.append(f"own-outputs:{dataset.name}")
-        fields = {
-            "metric": metric.metric.name,
-            "metric_version": metric.metric.version,
-            "parameters": metric.parameters.model_dump(),
-        }
+        fields = _metric_fields(metric)
         name = f"scores:{dataset.name}/{strategy.name}/{metric.label}"
         return Step(name, "scores", fields, tuple(inputs), SCORES, lambda rows: _measure(metric, rows))
 
     def _verdict(self, name: str, over: Sequence[str]) -> Step:
         by_dataset = [(dataset, [strategy.name for strategy in self._recipe.strategies_for(dataset)]) for dataset in over]
-        metric = next(m for m in self._loaded.metrics if m.label == self._recipe.selection_metric)
-        chosen = self._recipe.selection
-        rule = Rule(metric.label, metric.metric.direction, metric.metric.scale, chosen.confidence, chosen.resamples, chosen.seed)
+        rule = self._rule
         pairs = [(dataset, strategy) for dataset, strategies in by_dataset for strategy in strategies]
 
         def make(rows: Sequence[Rows]) -> Rows:
             strata: dict[str, dict[str, dict[str, float | None]]] = {dataset: {} for dataset, _ in by_dataset}
-            for (dataset, strategy), scores in zip(pairs, rows, strict=True):
-                strata[dataset][strategy] = {score.id: score.value for score in scores}
-            return [selection.decide(name, list(strata.values()), rule)]
+            for (dataset, strategy), scores in zip(pairs, rows, strict=False):
+                strata[dataset][strategy] = {score.id: score.value for score in scores if score.problem != NOT_REACHED}
+            dropped = [dropped_in(laps) for laps in rows[len(pairs) :]]
+            return [selection.decide(name, list(strata.values()), rule, dropped=dropped)]
 
         fields = {"rule": asdict(rule), "dataset": name, "strategies": [[d, list(s)] for d, s in by_dataset]}
-        inputs = tuple(f"scores:{dataset}/{strategy}/{metric.label}" for dataset, strategy in pairs)
-        return Step(f"verdict:{name}", "verdict", fields, inputs, VERDICTS, make)
+        inputs = [f"scores:{dataset}/{strategy}/{rule.metric}" for dataset, strategy in pairs]
+        inputs += [f"race:{dataset}" for dataset, _ in by_dataset if self._race]
+        return Step(f"verdict:{name}", "verdict", fields, tuple(inputs), VERDICTS, make)
+
+    @property
+    def _selected(self) -> ChosenMetric:
+        return next(metric for metric in self._loaded.metrics if metric.label == self._recipe.selection_metric)
+
+    @property
+    def _rule(self) -> Rule:
+        metric, chosen = self._selected, self._recipe.selection
+        return Rule(metric.label, metric.metric.direction, metric.metric.scale, chosen.confidence, chosen.resamples, chosen.seed)
 
 
 def _reading(path: Path, shown: str, expected: str, load: Callable[[], Rows]) -> Rows:
@@ -279,6 +327,14 @@ def _reading(path: Path, shown: str, expected: str, load: Callable[[], Rows]) ->
 
 def _check_fields(check: AnswerEntry | None) -> Mapping[str, Any] | None:
     return None if check is None else {**check.model_dump(), "version": answers.VERSION}
+
+
+def _metric_fields(metric: ChosenMetric) -> dict[str, Any]:
+    return {
+        "metric": metric.metric.name,
+        "metric_version": metric.metric.version,
+        "parameters": metric.parameters.model_dump(),
+    }
 
 
 def _measure(metric: ChosenMetric, rows: Sequence[Rows]) -> list[Score]:

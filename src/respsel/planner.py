@@ -78,7 +78,9 @@ def _plan_step(graph: Graph, step: Step, ledger: Ledger, store: Store) -> Planne
         return PlannedStep(step.name, step.op, "run", reason, rows=ledger.counts[step.name])
     missing = _missing(graph, store, next(made))
     fewest, most = step.calls_per_example
-    at_most, examples = len(missing) * most // fewest, len({request.example for request in missing})
+    # A race is certain of its first batch only.
+    at_most = len(missing) * most // fewest if fewest else _most_calls(step, ledger)
+    examples = len({request.example for request in missing})
     return PlannedStep(step.name, step.op, "run", reason, len(missing), at_most, _about_tokens(missing), examples)
 
 

@@ -22,6 +22,7 @@ _STAGES = {
     "examples": "Reading examples",
     "responses": "Making responses",
     "own-outputs": "Making responses",
+    "race": "Racing strategies",
     "token-scores": "Scoring responses",
     "scores": "Computing metrics",
     "verdict": "Weighing strategies",

@@ -201,11 +201,13 @@ class Runner:
         for step in self._graph.steps.values():
             if step.op != "token-scores" or step.stage <= stage or self._ledger.recall(step):
                 continue
-            if self._ledger.key(step) is not None:
-                inputs = [self.rows(name) for name in step.inputs]
-            elif len(step.inputs) == 2:
+            # A race is no input here: before it, all that it might come to must fit.
+            names = [name for name in step.inputs if not name.startswith("race:")]
+            if self._ledger.knows(names):
+                inputs = [self.rows(name) for name in names]
+            elif len(names) == 2:
                 # The responses are not there yet, but their prompts are.
-                examples = self.rows(step.inputs[0])
+                examples = self.rows(names[0])
                 inputs = [examples, [Response(example.id, "") for example in examples]]
             else:
                 continue

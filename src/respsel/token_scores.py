@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from respsel.metrics.base import View
 from respsel.prompts import plain_messages, self_aligned_messages
@@ -10,6 +11,8 @@ from respsel.records import Example, Message, Response, ScoredResponse
 from respsel.requests import Scored, ScoreRequest
 from respsel.strategies.base import Operation
 
+# The problem of a response that a race did not come to: its strategy was dropped, or the race over.
+NOT_REACHED = "not scored: the race was over for it"
 # Raised when the same responses under the same view would give another table.
 VERSION = 1
 
@@ -22,11 +25,15 @@ def score_responses(
     shown_with: Mapping[str, list[str]],
     about: str,
     if_too_long: str,
+    reached: int | None = None,
 ) -> Operation:
     """Score every usable response; `shown_with` holds each example's own outputs to other inputs.
 
-    Returns one ScoredResponse per response, in order, without scores where the response has a problem.
+    reached: only those to so many of the first examples, after a race. Returns one ScoredResponse per
+    response, in order, without scores where the response has a problem.
     """
+    if reached is not None:
+        responses = [r if i < reached or r.problem else replace(r, problem=NOT_REACHED) for i, r in enumerate(responses)]
     usable = [(example, response) for example, response in zip(examples, responses, strict=True) if not response.problem]
     answers = yield [
         ScoreRequest(target, view_messages(view, example, shown_with), response.text, about, example.id, if_too_long)

@@ -14,6 +14,7 @@ from typing import Any
 
 import respsel
 from respsel.loading import LoadedRecipe
+from respsel.racing import Lap, reach_of
 from respsel.recipe import OVERALL, ColumnStrategy, FileStrategy
 from respsel.records import Example, OwnOutput, Response, Score, ScoredResponse
 from respsel.report.headline import Headline, headline
@@ -78,6 +79,15 @@ class OwnOutputSummary:
 
 
 @dataclass(frozen=True)
+class RaceSummary:
+    """How a race went. scored: of the `possible` scores of all strategies over the whole sample."""
+
+    laps: tuple[Lap, ...]
+    scored: int
+    possible: int
+
+
+@dataclass(frozen=True)
 class SampleResponse:
     """One strategy's response to a shown example, with its selection score."""
 
@@ -109,6 +119,7 @@ class DatasetReport:
     audit: tuple[AuditRow, ...]
     own_outputs: OwnOutputSummary | None
     samples: tuple[SampleExample, ...]
+    race: RaceSummary | None
 
 
 @dataclass(frozen=True)
@@ -148,7 +159,16 @@ def _dataset(result: RunResult, name: str, verdict: Verdict) -> DatasetReport:
         audit=tuple(_audit(result, name, strategy, view) for strategy in ranked for view in _views(loaded)),
         own_outputs=_own_outputs(result.rows(own)) if own in result.graph.steps else None,
         samples=_samples(result, name, examples[:_SAMPLE_EXAMPLES], ranked),
+        race=_race(result, name, len(examples), strategies),
     )
+
+
+def _race(result: RunResult, dataset: str, examples: int, strategies: Sequence[str]) -> RaceSummary | None:
+    if f"race:{dataset}" not in result.graph.steps:
+        return None
+    laps: list[Lap] = result.rows(f"race:{dataset}")
+    scored = sum(reach_of(laps, strategy) for strategy in strategies)
+    return RaceSummary(tuple(laps), scored, examples * len(strategies))
 
 
 def _views(loaded: LoadedRecipe) -> list[str]:
