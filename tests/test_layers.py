@@ -17,7 +17,7 @@ LAYERS = (
     {"workspace", "answers", "datasets", "prompts", "store"},
     {"backends", "metrics"},
     {"requests", "loading"},
-    {"calls", "strategies", "selection", "racing", "race_scores", "token_scores", "own_outputs"},
+    {"calls", "strategies", "selection", "choices", "racing", "race_scores", "token_scores", "own_outputs"},
     {"graph", "models"},
     {"ledger"},
     {"planner", "runner"},

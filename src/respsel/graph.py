@@ -13,8 +13,21 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from respsel import answers, datasets, metrics, own_outputs, prompts, racing, requests, selection, strategies, token_scores
+from respsel import (
+    answers,
+    choices,
+    datasets,
+    metrics,
+    own_outputs,
+    prompts,
+    racing,
+    requests,
+    selection,
+    strategies,
+    token_scores,
+)
 from respsel.backends.registry import KnownModel, identify
+from respsel.choices import CHOICES, choose_responses
 from respsel.errors import Problem, RunError
 from respsel.hashing import DigestMemo, canonical_json, digest, file_digest
 from respsel.loading import LoadedRecipe
@@ -44,7 +57,7 @@ from respsel.tables import EXAMPLES, OWN_OUTPUTS, RESPONSES, SCORES, TOKEN_SCORE
 from respsel.token_scores import NOT_REACHED, score_responses
 
 # In this order: each stage needs only what the stages before it made.
-STAGES = (("examples",), ("responses", "own-outputs"), ("race",), ("token-scores",), ("scores",), ("verdict",))
+STAGES = (("examples",), ("responses", "own-outputs"), ("race",), ("token-scores",), ("scores",), ("choices", "verdict"))
 _VERSIONS = {
     "examples": datasets.VERSION,
     "responses": strategies.VERSION,
@@ -52,6 +65,7 @@ _VERSIONS = {
     "race": racing.VERSION,
     "token-scores": token_scores.VERSION,
     "scores": metrics.VERSION,
+    "choices": choices.VERSION,
     "verdict": selection.VERSION,
 }
 # What stands between a recipe and the token ids that a model sees.
@@ -146,6 +160,8 @@ class _Builder:
                 steps += [self._token_scores(dataset, strategy, view) for view in self._views]
             for metric in self._loaded.metrics:
                 steps += [self._scores(dataset, strategy, metric) for strategy in strategies]
+            if self._recipe.selection.mode == "per-example":
+                steps.append(self._choices(dataset, [strategy.name for strategy in strategies]))
             steps.append(self._verdict(dataset.name, [dataset.name]))
         # An overall ranking without the strategies that some dataset lacks would name the wrong winner.
         if len(self._recipe.datasets) > 1 and all(strategy.datasets is None for strategy in self._recipe.strategies):
@@ -306,6 +322,17 @@ class _Builder:
         inputs = [f"scores:{dataset}/{strategy}/{rule.metric}" for dataset, strategy in pairs]
         inputs += [f"race:{dataset}" for dataset, _ in by_dataset if self._race]
         return Step(f"verdict:{name}", "verdict", fields, tuple(inputs), VERDICTS, make)
+
+    def _choices(self, dataset: DatasetEntry, names: Sequence[str]) -> Step:
+        rule = self._rule
+
+        def make(rows: Sequence[Rows]) -> Rows:
+            values = {name: {s.id: s.value for s in scores} for name, scores in zip(names, rows, strict=True)}
+            return choose_responses(values, rule)
+
+        fields = {"direction": rule.direction, "strategies": list(names)}
+        inputs = tuple(f"scores:{dataset.name}/{name}/{rule.metric}" for name in names)
+        return Step(f"choices:{dataset.name}", "choices", fields, inputs, CHOICES, make)
 
     @property
     def _selected(self) -> ChosenMetric:

@@ -70,7 +70,7 @@ def _plan_step(graph: Graph, step: Step, ledger: Ledger, store: Store) -> Planne
         return PlannedStep(step.name, step.op, "waits", f"for {', '.join(kinds)}", calls_at_most=at_most, tokens=None)
     reason = ledger.why_run(step, store.load_last(graph.loaded.key, step.name))
     inputs = [ledger.rows(name) for name in step.inputs]
-    if step.op in ("scores", "verdict") or None in inputs:
+    if step.op in ("scores", "choices", "verdict") or None in inputs:
         return PlannedStep(step.name, step.op, "run", reason)
     made = step.make([rows for rows in inputs if rows is not None])
     if not isinstance(made, GeneratorType):

@@ -25,6 +25,7 @@ _STAGES = {
     "race": "Racing strategies",
     "token-scores": "Scoring responses",
     "scores": "Computing metrics",
+    "choices": "Choosing responses",
     "verdict": "Weighing strategies",
 }
 

@@ -88,7 +88,9 @@ def _polars_type(kind: str) -> Any:
     return simple.get(kind) or lists[kind]
 
 
-def _plain_table(name: str, kind: Callable[..., Row], column_types: Mapping[str, str]) -> Table[Row]:
+def plain_table(name: str, kind: Callable[..., Row], column_types: Mapping[str, str]) -> Table[Row]:
+    """A table of flat rows, one column a field."""
+
     def digest_row(row: Row) -> bytes:
         return canonical_json(asdict(row))  # type: ignore[call-overload]
 
@@ -164,17 +166,17 @@ EXAMPLES = Table(
     _examples_from_columns,
     {"id": "str", "input": "str", "reference": "str", "label": "str", "columns": "str"},
 )
-RESPONSES = _plain_table(
+RESPONSES = plain_table(
     "responses",
     Response,
     {"id": "str", "text": "str", "problem": "str", "correct": "bool", "truncated": "bool", "attempts": "int"},
 )
-OWN_OUTPUTS = _plain_table(
+OWN_OUTPUTS = plain_table(
     "own-outputs",
     OwnOutput,
     {"id": "str", "sample": "int", "text": "str", "problem": "str", "correct": "bool", "truncated": "bool"},
 )
-SCORES = _plain_table("scores", Score, {"id": "str", "value": "float", "problem": "str"})
+SCORES = plain_table("scores", Score, {"id": "str", "value": "float", "problem": "str"})
 TOKEN_SCORES = Table(
     "token-scores",
     _scored_digest,

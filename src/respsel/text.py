@@ -85,6 +85,18 @@ def race_lines(dataset: Mapping[str, Any]) -> Iterator[str]:
     yield f"  the race scored {race['scored']} of {race['possible']} responses: {saved:.0%} saved"
 
 
+def mixture_lines(dataset: Mapping[str, Any]) -> Iterator[str]:
+    """The best response for each example, from a dataset's part of report.json; nothing where it was not asked for."""
+    mixture = dataset["mixture"]
+    if mixture is None:
+        return
+    total = len(dataset["choices"])
+    shares = ", ".join(f"{name} {count}" for name, count in mixture["counts"].items())
+    yield f"  best response for each of {total} examples: {shares}; mean score {number(mixture['score'])}"
+    if mixture["without"]:
+        yield f"  {mixture['without']} examples have no score"
+
+
 def plan_table(made: Plan) -> Table:
     """One step a row: state, calls, tokens, reason."""
     from rich.table import Table

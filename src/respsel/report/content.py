@@ -13,6 +13,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import respsel
+from respsel.choices import Choice, Mixture, mix
 from respsel.loading import LoadedRecipe
 from respsel.racing import Lap, reach_of
 from respsel.recipe import OVERALL, ColumnStrategy, FileStrategy
@@ -120,6 +121,8 @@ class DatasetReport:
     own_outputs: OwnOutputSummary | None
     samples: tuple[SampleExample, ...]
     race: RaceSummary | None
+    mixture: Mixture | None
+    choices: tuple[Choice, ...]
 
 
 @dataclass(frozen=True)
@@ -149,7 +152,8 @@ def _dataset(result: RunResult, name: str, verdict: Verdict) -> DatasetReport:
     strategies = [entry.name for entry in loaded.recipe.strategies_for(name)]
     entry = next(entry for entry in loaded.recipe.datasets if entry.name == name)
     ranked = [item.strategy for item in verdict.ranking] or strategies
-    own = f"own-outputs:{name}"
+    own, chosen = f"own-outputs:{name}", f"choices:{name}"
+    choices: list[Choice] = result.rows(chosen) if chosen in result.graph.steps else []
     return DatasetReport(
         name=name,
         examples=len(examples),
@@ -160,6 +164,8 @@ def _dataset(result: RunResult, name: str, verdict: Verdict) -> DatasetReport:
         own_outputs=_own_outputs(result.rows(own)) if own in result.graph.steps else None,
         samples=_samples(result, name, examples[:_SAMPLE_EXAMPLES], ranked),
         race=_race(result, name, len(examples), strategies),
+        mixture=mix(choices, strategies, len(examples), verdict.scale) if chosen in result.graph.steps else None,
+        choices=tuple(choices),
     )
 
 
