@@ -9,6 +9,7 @@ import pytest
 
 from respsel.racing import FIRST, STEP
 from tests.conftest import Bench, jsonl, rows
+from tests.promises.test_interruption import start
 
 RACE = """\
 format = 1
@@ -116,6 +117,18 @@ def test_a_race_over_the_same_is_the_same(racing: Bench) -> None:
     assert done["calls_made"] == 0
     after = json.dumps(report(racing)["datasets"]).replace("strange", "odd")
     assert json.loads(after)[0]["race"] == before[0]["race"]
+
+
+def test_a_killed_race_goes_on(racing: Bench) -> None:
+    """After kill -9 in the middle of a race exactly the calls that are missing are made, and the race is the same."""
+    whole = Bench(racing.folder / "whole")
+    for name in ("a.toml", "sums.jsonl"):
+        whole.write(name, (racing.folder / name).read_bytes())
+    calls = whole.run()["calls_made"]
+    process = start(racing, "if count == 75: os.kill(os.getpid(), signal.SIGKILL)")
+    process.communicate(timeout=60)
+    assert racing.run()["calls_made"] == calls - 75
+    assert report(racing)["datasets"][0]["race"] == report(whole)["datasets"][0]["race"]
 
 
 def test_a_plan_says_how_many_calls_a_race_makes_at_most(racing: Bench) -> None:

@@ -243,7 +243,6 @@ class _Builder:
         return {"file": file, "id": entry.id, "response": entry.response}, make
 
     def _token_scores(self, dataset: DatasetEntry, strategy: StrategyEntry, view: View) -> Step:
-        about = f"{strategy.name}, {view.name}"
         inputs = [f"examples:{dataset.name}", f"responses:{dataset.name}/{strategy.name}"]
         if view.k:
             inputs.append(f"own-outputs:{dataset.name}")
@@ -254,9 +253,7 @@ class _Builder:
             shown_with = neighbours(rows[0], kept_by_example(rows[2]), view.k, self._loaded.shown) if view.k else {}
             # Without the race's laps (before it is run) it is about all responses.
             reached = reach_of(rows[known], strategy.name) if len(rows) > known else None
-            return score_responses(
-                self._target, view, rows[0], rows[1], shown_with, about, self._recipe.target.if_too_long, reached
-            )
+            return self._score(view, shown_with, strategy.name, rows[0], rows[1], reached)
 
         fields, calls = self._view_fields(view), (1, 1)
         if self._race:
@@ -266,6 +263,18 @@ class _Builder:
             calls = (0, 0) if view == self._selected.view else calls
         name = f"token-scores:{dataset.name}/{strategy.name}/{view.name}"
         return Step(name, "token-scores", fields, tuple(inputs), TOKEN_SCORES, make, calls, (NOT_FINITE, FAILED))
+
+    def _score(
+        self,
+        view: View,
+        shown_with: Mapping[str, list[str]],
+        strategy: str,
+        examples: Rows,
+        responses: Rows,
+        reached: int | None = None,
+    ) -> Operation:
+        about, too_long = f"{strategy}, {view.name}", self._recipe.target.if_too_long
+        return score_responses(self._target, view, examples, responses, shown_with, about, too_long, reached)
 
     def _view_fields(self, view: View) -> dict[str, Any]:
         fields = {"model": self._models[self._target].fields, "view": asdict(view), **_PROMPTS}
@@ -288,8 +297,7 @@ class _Builder:
             shown_with = neighbours(rows[0], kept_by_example(own), view.k, self._loaded.shown) if view.k else {}
             responses = dict(zip(names, rows[1:], strict=False))
             measure = lambda some, scored: _measure(metric, [some, scored, *([own] if metric.metric.wants_own_outputs else [])])
-            too_long = self._recipe.target.if_too_long
-            return run_race(self._target, view, rows[0], responses, shown_with, too_long, self._rule, measure)
+            return run_race(rows[0], responses, self._rule, partial(self._score, view, shown_with), measure)
 
         fields = {**self._view_fields(view), **_metric_fields(metric), "strategies": names}
         # How many calls it makes is known when it is over; at most one for each response.
