@@ -18,7 +18,7 @@ LAYERS = (
     {"backends", "metrics"},
     {"requests", "loading"},
     {"call_records"},
-    {"calls", "strategies", "selection", "racing", "token_scores", "own_outputs", "measuring"},
+    {"calls", "strategies", "selection", "choices", "racing", "race_scores", "token_scores", "own_outputs", "measuring"},
     {"graph", "models"},
     {"ledger", "nearest"},
     {"planner", "runner"},

@@ -361,12 +361,15 @@ def _run_json(result: RunResult, page: Path) -> dict[str, Any]:
 
 
 def _show_result(result: RunResult, page: Path) -> None:
-    from respsel.text import verdict_lines
+    from respsel.text import mixture_lines, race_lines, verdict_lines
 
-    for verdict in result.verdicts:
-        print("\n".join(verdict_lines(verdict)) + "\n")
     # From the report, so that a cached run reads no table for it.
-    answers = json.loads((page.parent / "report.json").read_bytes())["headline"]
+    report = json.loads((page.parent / "report.json").read_bytes())
+    answers, datasets = report["headline"], {data["name"]: data for data in report["datasets"]}
+    for verdict in result.verdicts:
+        data = datasets.get(verdict.dataset)
+        more = [*race_lines(data), *mixture_lines(data)] if data else []
+        print("\n".join([*verdict_lines(verdict), *more]) + "\n")
     typer.secho(answers["which"], bold=True, fg="green" if answers["decided"] else "yellow")
     print(answers["how_sure"])
     for caution in answers["cautions"]:

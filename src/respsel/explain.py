@@ -104,7 +104,7 @@ def _place(step: Step, field: str) -> str:
         return f"strategies.{rest[0]}.{'path (its content)' if field == 'file' else field}"
     if step.op == "own-outputs":
         return f"own_outputs.{field}"
-    if step.op == "token-scores":
+    if step.op in ("token-scores", "race"):
         return f"target.{field}" if head == "model" else field
     if step.op == "scores":
         return f"metrics.{rest[1]}.{tail if head == 'parameters' else field}"

@@ -15,11 +15,13 @@ from typing import Any
 
 from respsel import (
     answers,
+    choices,
     datasets,
     measuring,
     metrics,
     own_outputs,
     prompts,
+    racing,
     requests,
     selection,
     steps,
@@ -27,12 +29,15 @@ from respsel import (
     token_scores,
 )
 from respsel.backends.registry import KnownModel, identify
+from respsel.choices import CHOICES, choose_responses
 from respsel.errors import Problem, RunError
 from respsel.hashing import DigestMemo, canonical_json, digest, file_digest
 from respsel.loading import LoadedRecipe
 from respsel.metrics.base import ChosenMetric, View, components
 from respsel.metrics.reward import RewardParameters
 from respsel.own_outputs import kept_by_example, neighbours, read_own_outputs, sample_own_outputs
+from respsel.race_scores import run_race
+from respsel.racing import LAPS, dropped_in, reach_of
 from respsel.recipe import (
     OVERALL,
     AnswerEntry,
@@ -45,6 +50,7 @@ from respsel.recipe import (
     StrategyEntry,
     merge_sampling,
 )
+from respsel.records import Response, Score, ScoredResponse
 from respsel.requests import FAILED, NOT_FINITE
 from respsel.selection import VERDICTS, Rule
 from respsel.strategies.base import Operation, Place
@@ -53,26 +59,29 @@ from respsel.strategies.file import file_responses
 from respsel.strategies.model import EMPTY, model_responses
 from respsel.strategies.plugin import find_strategy, plugin_responses
 from respsel.tables import EXAMPLES, OWN_OUTPUTS, REPRESENTATIONS, RESPONSES, SCORES, TOKEN_SCORES, Document, Table
-from respsel.token_scores import score_responses
+from respsel.token_scores import NOT_REACHED, score_responses
 
 # In this order: each stage needs only what the stages before it made.
 STAGES = (
     ("examples",),
     ("responses", "own-outputs"),
-    ("token-scores", "representations", "rewards"),
+    ("race", "representations", "rewards"),
+    ("token-scores",),
     ("scores",),
     ("mixes",),
-    ("verdict",),
+    ("choices", "verdict"),
 )
 _VERSIONS = {
     "examples": datasets.VERSION,
     "responses": strategies.VERSION,
     "own-outputs": own_outputs.VERSION,
+    "race": racing.VERSION,
     "token-scores": token_scores.VERSION,
     "representations": token_scores.VERSION,
     "rewards": measuring.JUDGE_VERSION,
     "scores": metrics.VERSION,
     "mixes": metrics.VERSION,
+    "choices": choices.VERSION,
     "verdict": selection.VERSION,
 }
 # What stands between a recipe and the token ids that a model sees.
@@ -87,7 +96,8 @@ class Step:
 
     fields: the parameters in its key. inputs: names of the steps whose outputs it takes, in order.
     make: from the inputs' rows to its own, or to a generator that asks models on the way.
-    calls_per_example: (fewest, most) model calls that it takes for an example; (0, 0): it asks no model.
+    calls_per_example: (fewest, most) model calls that it takes for an example; (0, 0): it asks no model, or
+    only for what an input of it has asked for.
     failed: how the `problem` of a row begins whose own call failed; with such a row the step is not recorded
     as done.
     """
@@ -154,6 +164,7 @@ class _Builder:
         self._views = list(dict.fromkeys(view for need in needs for view in need.views))
         self._wants_own = any(need.own_outputs for need in needs) or any(view.k for view in self._views)
         self._wants_hidden = any(need.hidden for need in needs)
+        self._race = self._recipe.selection.budget == "race"
 
     def build(self) -> list[Step]:
         steps = []
@@ -165,6 +176,8 @@ class _Builder:
                 steps.append(self._own_outputs(dataset))
             if self._wants_hidden:
                 steps.append(self._representations(dataset, None))
+            if self._race:
+                steps.append(self._run_race(dataset, strategies))
             for strategy in strategies:
                 steps += [self._token_scores(dataset, strategy, view) for view in self._views]
                 if self._wants_hidden:
@@ -173,6 +186,8 @@ class _Builder:
             for metric in self._metrics:
                 make = self._mixes if metric.metric.combine else self._scores
                 steps += [make(dataset, strategy, metric) for strategy in strategies]
+            if self._recipe.selection.mode == "per-example":
+                steps.append(self._choices(dataset, [strategy.name for strategy in strategies]))
             steps.append(self._verdict(dataset.name, [dataset.name]))
         # An overall ranking without the strategies that some dataset lacks would name the wrong winner.
         if len(self._recipe.datasets) > 1 and all(strategy.datasets is None for strategy in self._recipe.strategies):
@@ -260,25 +275,66 @@ class _Builder:
         return {"file": file, "id": entry.id, "response": entry.response}, make
 
     def _token_scores(self, dataset: DatasetEntry, strategy: StrategyEntry, view: View) -> Step:
-        about = f"{strategy.name}, {view.name}"
         inputs = [f"examples:{dataset.name}", f"responses:{dataset.name}/{strategy.name}"]
         if view.k:
             inputs.append(f"own-outputs:{dataset.name}")
 
-        def make(rows: Sequence[Rows]) -> Operation:
-            examples, responses = rows[0], rows[1]
-            shown_with = neighbours(examples, kept_by_example(rows[2]), view.k, self._loaded.shown) if view.k else {}
-            return score_responses(self._target, view, examples, responses, shown_with, about, too_long)
+        known = len(inputs)
 
-        too_long = self._recipe.target.if_too_long
+        def make(rows: Sequence[Rows]) -> Operation:
+            shown_with = neighbours(rows[0], kept_by_example(rows[2]), view.k, self._loaded.shown) if view.k else {}
+            # Without the race's laps (before it is run) it is about all responses.
+            reached = reach_of(rows[known], strategy.name) if len(rows) > known else None
+            return self._score(view, shown_with, strategy.name, rows[0], rows[1], reached)
+
+        fields, calls = self._view_fields(view), (1, 1)
+        if self._race:
+            inputs.append(f"race:{dataset.name}")
+            fields["raced_as"] = strategy.name
+            # The race has asked for all that this needs.
+            calls = (0, 0) if view == self._raced_view else calls
+        name = f"token-scores:{dataset.name}/{strategy.name}/{view.name}"
+        return Step(name, "token-scores", fields, tuple(inputs), TOKEN_SCORES, make, calls, (NOT_FINITE, FAILED))
+
+    def _score(
+        self,
+        view: View,
+        shown_with: Mapping[str, list[str]],
+        strategy: str,
+        examples: Rows,
+        responses: Rows,
+        reached: int | None = None,
+    ) -> Operation:
+        about, too_long = f"{strategy}, {view.name}", self._recipe.target.if_too_long
+        return score_responses(self._target, view, examples, responses, shown_with, about, too_long, reached)
+
+    def _view_fields(self, view: View) -> dict[str, Any]:
         fields = {"model": self._models[self._target].fields, "view": view.fields, **_PROMPTS}
         if view.kind == "local":
             fields["steps"] = steps.VERSION
-        if too_long == "drop":
+        if self._recipe.target.if_too_long == "drop":
             # The context is in this key alone: elsewhere it changes no answer, only whether there is one.
             fields["context_tokens"] = self._loaded.models[self._target].entry.context_tokens
-        name = f"token-scores:{dataset.name}/{strategy.name}/{view.name}"
-        return Step(name, "token-scores", fields, tuple(inputs), TOKEN_SCORES, make, (1, 1), (NOT_FINITE, FAILED))
+        return fields
+
+    def _run_race(self, dataset: DatasetEntry, strategies: Sequence[StrategyEntry]) -> Step:
+        names, metric, view = [strategy.name for strategy in strategies], self._selected, self._raced_view
+        inputs = [f"examples:{dataset.name}", *(f"responses:{dataset.name}/{name}" for name in names)]
+        if view.k:
+            inputs.append(f"own-outputs:{dataset.name}")
+
+        def weigh(some: Sequence[Response], scored: Sequence[ScoredResponse]) -> list[Score]:
+            return list(measuring.measure(metric, measuring.Sources(some, views={view.kind: scored}), None, ""))
+
+        def make(rows: Sequence[Rows]) -> Operation:
+            shown_with = neighbours(rows[0], kept_by_example(rows[len(names) + 1]), view.k, self._loaded.shown) if view.k else {}
+            responses = dict(zip(names, rows[1:], strict=False))
+            return run_race(rows[0], responses, self._rule, partial(self._score, view, shown_with), weigh)
+
+        fields = {**self._view_fields(view), **metric.fields, "strategies": names}
+        # How many calls it makes is known when it is over; at most one for each response.
+        calls = (0, len(names))
+        return Step(f"race:{dataset.name}", "race", fields, tuple(inputs), LAPS, make, calls, (NOT_FINITE, FAILED))
 
     def _representations(self, dataset: DatasetEntry, strategy: StrategyEntry | None) -> Step:
         """Hidden states of a strategy's responses, or of the own outputs."""
@@ -345,24 +401,51 @@ class _Builder:
 
     def _verdict(self, name: str, over: Sequence[str]) -> Step:
         by_dataset = [(dataset, [strategy.name for strategy in self._recipe.strategies_for(dataset)]) for dataset in over]
-        metric = next(m for m in self._loaded.metrics if m.label == self._recipe.selection_metric)
-        chosen = self._recipe.selection
-        rule = Rule(metric.label, metric.direction, metric.metric.scale, chosen.confidence, chosen.resamples, chosen.seed)
+        rule = self._rule
         pairs = [(dataset, strategy) for dataset, strategies in by_dataset for strategy in strategies]
 
         def make(rows: Sequence[Rows]) -> Rows:
             strata: dict[str, dict[str, dict[str, float | None]]] = {dataset: {} for dataset, _ in by_dataset}
             weights: dict[str, dict[str, dict[str, float | None]]] = {dataset: {} for dataset, _ in by_dataset}
-            for (dataset, strategy), scores in zip(pairs, rows, strict=True):
-                strata[dataset][strategy] = {score.id: score.value for score in scores}
-                weights[dataset][strategy] = {score.id: score.weight for score in scores}
+            for (dataset, strategy), scores in zip(pairs, rows, strict=False):
+                reached = [score for score in scores if score.problem != NOT_REACHED]
+                strata[dataset][strategy] = {score.id: score.value for score in reached}
+                weights[dataset][strategy] = {score.id: score.weight for score in reached}
             # A metric is a ratio of means, or it is not: one weight tells.
-            weighted = any(score.weight is not None for scores in rows for score in scores)
-            return [selection.decide(name, list(strata.values()), rule, list(weights.values()) if weighted else None)]
+            given = [weight for table in weights.values() for mine in table.values() for weight in mine.values()]
+            weighted = list(weights.values()) if any(weight is not None for weight in given) else None
+            dropped = [dropped_in(laps) for laps in rows[len(pairs) :]]
+            return [selection.decide(name, list(strata.values()), rule, weighted, dropped)]
 
         fields = {"rule": asdict(rule), "dataset": name, "strategies": [[d, list(s)] for d, s in by_dataset]}
-        inputs = tuple(f"scores:{dataset}/{strategy}/{metric.label}" for dataset, strategy in pairs)
-        return Step(f"verdict:{name}", "verdict", fields, inputs, VERDICTS, make)
+        inputs = [f"scores:{dataset}/{strategy}/{rule.metric}" for dataset, strategy in pairs]
+        inputs += [f"race:{dataset}" for dataset, _ in by_dataset if self._race]
+        return Step(f"verdict:{name}", "verdict", fields, tuple(inputs), VERDICTS, make)
+
+    def _choices(self, dataset: DatasetEntry, names: Sequence[str]) -> Step:
+        rule = self._rule
+
+        def make(rows: Sequence[Rows]) -> Rows:
+            values = {name: {s.id: s.value for s in scores} for name, scores in zip(names, rows, strict=True)}
+            return choose_responses(values, rule)
+
+        fields = {"direction": rule.direction, "strategies": list(names)}
+        inputs = tuple(f"scores:{dataset.name}/{name}/{rule.metric}" for name in names)
+        return Step(f"choices:{dataset.name}", "choices", fields, inputs, CHOICES, make)
+
+    @property
+    def _selected(self) -> ChosenMetric:
+        return next(metric for metric in self._loaded.metrics if metric.label == self._recipe.selection_metric)
+
+    @property
+    def _raced_view(self) -> View:
+        """The view that a race scores in; loading asks for a metric that has just one."""
+        return self._selected.needs.views[0]
+
+    @property
+    def _rule(self) -> Rule:
+        metric, chosen = self._selected, self._recipe.selection
+        return Rule(metric.label, metric.direction, metric.metric.scale, chosen.confidence, chosen.resamples, chosen.seed)
 
 
 def _reading(path: Path, shown: str, expected: str, load: Callable[[], Rows]) -> Rows:

@@ -5,7 +5,7 @@ Invariant: a step's key is known only when the content of all its inputs is.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from respsel.graph import Graph, Rows, Step
 from respsel.store import StepRecord, Store
@@ -25,6 +25,10 @@ class Ledger:
         digests = [self._outputs.get(name) for name in step.inputs]
         known = [value for value in digests if value is not None]
         return step.key(known) if len(known) == len(digests) else None
+
+    def knows(self, names: Sequence[str]) -> bool:
+        """Whether the outputs of all these steps are known."""
+        return all(name in self._outputs for name in names)
 
     def recall(self, step: Step) -> bool:
         """Look a step up in the store; True if it has been run with just these inputs."""

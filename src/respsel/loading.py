@@ -115,6 +115,10 @@ def _check_names(loaded: LoadedRecipe) -> list[Problem]:
         problems.append(Problem(shown, f"datasets[{datasets.index(OVERALL)}].name", what, "Choose another name"))
     if (name := recipe.selection_metric) not in metrics:
         problems.append(Problem(shown, "selection.metric", f"'{name}' is no metric of this recipe", suggest(name, metrics)))
+    for metric in loaded.metrics:
+        if recipe.selection.budget == "race" and metric.label == recipe.selection_metric and not metric.can_race:
+            what = f"'{metric.label}' is not from token scores, so scoring less of it saves no call"
+            problems.append(Problem(shown, "selection.budget", what, 'Select by a perplexity, or set budget = "all"'))
     if recipe.own_outputs.keep == "correct":
         what = 'own_outputs.keep = "correct" needs an answer check'
         unchecked = [f"datasets[{i}]" for i, entry in enumerate(recipe.datasets) if entry.check is None]

@@ -124,7 +124,7 @@ def _plan_step(graph: Graph, step: Step, ledger: Ledger, store: Store, nearest: 
         return PlannedStep(step.name, step.op, "waits", f"for {', '.join(kinds)}", calls_at_most=at_most, tokens=None)
     reason = _why_run(graph, step, ledger, store, nearest)
     inputs = [ledger.rows(name) for name in step.inputs]
-    if step.op in ("scores", "verdict") or None in inputs:
+    if step.op in ("scores", "choices", "verdict") or None in inputs:
         return PlannedStep(step.name, step.op, "run", reason)
     made = step.make([rows for rows in inputs if rows is not None])
     if not isinstance(made, GeneratorType):
@@ -134,7 +134,9 @@ def _plan_step(graph: Graph, step: Step, ledger: Ledger, store: Store, nearest: 
         return PlannedStep(step.name, step.op, "run", reason, rows=ledger.counts[step.name])
     missing = _missing(graph, store, next(made))
     fewest, most = step.calls_per_example
-    at_most, examples = len(missing) * most // fewest, len({request.example for request in missing})
+    # A race is certain of its first batch only.
+    at_most = len(missing) * most // fewest if fewest else _most_calls(step, ledger)
+    examples = len({request.example for request in missing})
     return PlannedStep(step.name, step.op, "run", reason, len(missing), at_most, _about_tokens(missing), examples)
 
 

@@ -22,8 +22,10 @@ _STAGES = {
     "examples": "Reading examples",
     "responses": "Making responses",
     "own-outputs": "Making responses",
+    "race": "Racing strategies",
     "token-scores": "Scoring responses",
     "scores": "Computing metrics",
+    "choices": "Choosing responses",
     "verdict": "Weighing strategies",
 }
 

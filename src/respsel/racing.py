@@ -16,9 +16,11 @@ from __future__ import annotations
 
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from respsel.selection import Rule
 from respsel.statistics import Value, Values, chance, estimate, limits, pair
+from respsel.tables import Document
 
 # Raised when the same scores would give another race.
 VERSION = 1
@@ -37,12 +39,32 @@ class Batch:
 
 @dataclass(frozen=True)
 class Lap:
-    """A batch that was scored, who led after it, and who was dropped. examples: how many came so far."""
+    """A batch that was scored, who led after it, and who was dropped. examples: how many came so far.
+    problem: why a call failed in it, so that it is not the last word."""
 
     examples: int
     strategies: tuple[str, ...]
     leader: str | None
     dropped: tuple[str, ...]
+    problem: str = ""
+
+
+def lap_from_json(data: Any) -> Lap:
+    """Read a lap from what asdict and JSON made of it."""
+    return Lap(**{**data, "strategies": tuple(data["strategies"]), "dropped": tuple(data["dropped"])})
+
+
+LAPS = Document("laps", lap_from_json)
+
+
+def reach_of(laps: Sequence[Lap], strategy: str) -> int:
+    """Over how many examples, from the first on, a strategy was scored."""
+    return max((lap.examples for lap in laps if strategy in lap.strategies), default=0)
+
+
+def dropped_in(laps: Sequence[Lap]) -> set[str]:
+    """Who was dropped on the way."""
+    return {name for lap in laps for name in lap.dropped}
 
 
 Race = Generator[Batch, Mapping[str, Values], list[Lap]]

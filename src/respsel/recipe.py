@@ -238,6 +238,12 @@ class SelectionEntry(_Entry):
     )
     resamples: int = Field(10_000, ge=100, le=1_000_000, description="Draws of the examples, for P(best).")
     seed: int = Field(0, ge=0, lt=2**63)
+    mode: Literal["strategy", "per-example"] = Field(
+        "strategy", description="per-example: also choose the best response for each example."
+    )
+    budget: Literal["all", "race"] = Field(
+        "all", description="race: score in batches and drop strategies that are far behind on the way."
+    )
 
 
 class TargetEntry(_Entry):

@@ -27,6 +27,7 @@ from respsel.selection import Verdict
 from respsel.store import Store
 from respsel.strategies.base import Operation
 from respsel.tables import Table
+from respsel.token_scores import NOT_REACHED
 
 if TYPE_CHECKING:
     import polars
@@ -256,11 +257,13 @@ class Runner:
         for step in self._graph.steps.values():
             if step.op != "token-scores" or step.stage <= stage or self._ledger.recall(step):
                 continue
-            if self._ledger.key(step) is not None:
-                inputs = [self.rows(name) for name in step.inputs]
-            elif len(step.inputs) == 2:
+            # A race is no input here: before it, all that it might come to must fit.
+            names = [name for name in step.inputs if not name.startswith("race:")]
+            if self._ledger.knows(names):
+                inputs = [self.rows(name) for name in names]
+            elif len(names) == 2:
                 # The responses are not there yet, but their prompts are.
-                examples = self.rows(step.inputs[0])
+                examples = self.rows(names[0])
                 inputs = [examples, [Response(example.id, "") for example in examples]]
             else:
                 continue
@@ -278,7 +281,7 @@ def refuse_unscored(result: RunResult) -> None:
     problems = []
     for name in (step.name for step in result.graph.steps.values() if step.table.name == "scores"):
         frame = result.frame(name)
-        bad = frame.filter(frame["problem"] != "")
+        bad = frame.filter(~frame["problem"].is_in(["", NOT_REACHED]))
         if len(bad):
             first = bad.row(0, named=True)
             what = f"{len(bad)} of {len(frame)} responses have no value, e.g. '{first['id']}': {first['problem']}"

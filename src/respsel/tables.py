@@ -193,7 +193,9 @@ def _arrays(lists: polars.Series) -> list[npt.NDArray[Any]]:
     return [values[start:end] for start, end in zip([0, *ends], ends, strict=False)]
 
 
-def _plain_table(name: str, kind: Callable[..., Row], column_types: Mapping[str, str]) -> Table[Row]:
+def plain_table(name: str, kind: Callable[..., Row], column_types: Mapping[str, str]) -> Table[Row]:
+    """A table of flat rows, one column a field."""
+
     def digest_row(row: Row) -> bytes:
         return canonical_json({column: getattr(row, column) for column in column_types})
 
@@ -283,17 +285,17 @@ EXAMPLES = Table(
     _examples_from_columns,
     {"id": "str", "input": "str", "reference": "str", "label": "str", "columns": "str"},
 )
-RESPONSES = _plain_table(
+RESPONSES = plain_table(
     "responses",
     Response,
     {"id": "str", "text": "str", "problem": "str", "correct": "bool", "truncated": "bool", "attempts": "int"},
 )
-OWN_OUTPUTS = _plain_table(
+OWN_OUTPUTS = plain_table(
     "own-outputs",
     OwnOutput,
     {"id": "str", "sample": "int", "text": "str", "problem": "str", "correct": "bool", "truncated": "bool"},
 )
-SCORES = _plain_table("scores", Score, {"id": "str", "value": "float", "problem": "str", "weight": "float"})
+SCORES = plain_table("scores", Score, {"id": "str", "value": "float", "problem": "str", "weight": "float"})
 REPRESENTATIONS = Table(
     "representations",
     _represented_digest,

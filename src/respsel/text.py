@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from respsel.report.plots import number, percent, share
 
@@ -81,6 +81,30 @@ def verdict_lines(verdict: Verdict) -> Iterator[str]:
         yield "   ".join([f"  {name.ljust(widths[0])}", *cells, word]).rstrip()
     if verdict.datasets_disagree:
         yield f"  By the mean of ranks {verdict.first_by_rank} comes first, by the mean of standardised scores {verdict.winner}."
+
+
+def race_lines(dataset: Mapping[str, Any]) -> Iterator[str]:
+    """How a race went, from a dataset's part of report.json; nothing where there was none."""
+    race = dataset["race"]
+    if race is None:
+        return
+    for lap in race["laps"]:
+        if lap["dropped"]:
+            yield f"  after {lap['examples']} examples {lap['leader']} led and {', '.join(lap['dropped'])} dropped out"
+    saved = 1 - race["scored"] / race["possible"]
+    yield f"  the race scored {race['scored']} of {race['possible']} responses: {saved:.0%} saved"
+
+
+def mixture_lines(dataset: Mapping[str, Any]) -> Iterator[str]:
+    """The best response for each example, from a dataset's part of report.json; nothing where it was not asked for."""
+    mixture = dataset["mixture"]
+    if mixture is None:
+        return
+    total = len(dataset["choices"])
+    shares = ", ".join(f"{name} {count}" for name, count in mixture["counts"].items())
+    yield f"  best response for each of {total} examples: {shares}; mean score {number(mixture['score'])}"
+    if mixture["without"]:
+        yield f"  {mixture['without']} examples have no score"
 
 
 def plan_table(made: Plan) -> Table:

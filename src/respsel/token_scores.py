@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import accumulate
 
 from respsel.metrics.base import View
@@ -12,6 +13,8 @@ from respsel.requests import Lazy, RepresentRequest, Scored, ScoreRequest, Vecto
 from respsel.steps import split_steps
 from respsel.strategies.base import Operation
 
+# The problem of a response that a race did not come to: its strategy was dropped, or the race over.
+NOT_REACHED = "not scored: the race was over for it"
 # Raised when the same responses under the same view would give another table.
 VERSION = 2
 
@@ -24,12 +27,16 @@ def score_responses(
     shown_with: Mapping[str, list[str]],
     about: str,
     if_too_long: str,
+    reached: int | None = None,
 ) -> Operation:
     """Score every usable response; `shown_with` holds each example's own outputs to other inputs.
 
-    Returns an iterator of one ScoredResponse per response, in order, without scores where the response has
-    a problem; a table of them is never in memory. In the local view a response takes a request for each step.
+    reached: only those to so many of the first examples, after a race. Returns an iterator of one ScoredResponse
+    per response, in order, without scores where the response has a problem; a table of them is never in memory.
+    In the local view a response takes a request for each step.
     """
+    if reached is not None:
+        responses = [r if i < reached or r.problem else replace(r, problem=NOT_REACHED) for i, r in enumerate(responses)]
     usable = [place for place, response in enumerate(responses) if not response.problem]
     parts = [_count_parts(view, responses[place]) for place in usable]
     owner = [place for place, count in zip(usable, parts, strict=True) for _ in range(count)]

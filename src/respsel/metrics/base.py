@@ -157,6 +157,12 @@ class ChosenMetric:
         return self.metric.needs(self.parameters)
 
     @property
+    def can_race(self) -> bool:
+        """Whether scoring fewer responses saves calls: its values come from token scores in one view, and only there."""
+        needs = self.needs
+        return len(needs.views) == 1 and not (needs.own_outputs or needs.hidden or needs.reward)
+
+    @property
     def direction(self) -> Direction:
         """The metric's; or the recipe's, where publications disagree and it is a parameter."""
         found: Direction = getattr(self.parameters, "direction", self.metric.direction)

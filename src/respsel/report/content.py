@@ -13,7 +13,9 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import respsel
+from respsel.choices import Choice, Mixture, mix
 from respsel.loading import LoadedRecipe
+from respsel.racing import Lap, reach_of
 from respsel.recipe import OVERALL, ColumnStrategy, FileStrategy, PluginStrategy
 from respsel.records import Example, OwnOutput, Response, Score
 from respsel.report.headline import Headline, headline
@@ -78,6 +80,15 @@ class OwnOutputSummary:
 
 
 @dataclass(frozen=True)
+class RaceSummary:
+    """How a race went. scored: of the `possible` scores of all strategies over the whole sample."""
+
+    laps: tuple[Lap, ...]
+    scored: int
+    possible: int
+
+
+@dataclass(frozen=True)
 class SampleResponse:
     """One strategy's response to a shown example, with its selection score."""
 
@@ -109,6 +120,9 @@ class DatasetReport:
     audit: tuple[AuditRow, ...]
     own_outputs: OwnOutputSummary | None
     samples: tuple[SampleExample, ...]
+    race: RaceSummary | None
+    mixture: Mixture | None
+    choices: tuple[Choice, ...]
 
 
 @dataclass(frozen=True)
@@ -138,7 +152,8 @@ def _dataset(result: RunResult, name: str, verdict: Verdict) -> DatasetReport:
     strategies = [entry.name for entry in loaded.recipe.strategies_for(name)]
     entry = next(entry for entry in loaded.recipe.datasets if entry.name == name)
     ranked = [item.strategy for item in verdict.ranking] or strategies
-    own = f"own-outputs:{name}"
+    own, chosen = f"own-outputs:{name}", f"choices:{name}"
+    choices: Sequence[Choice] = result.rows(chosen) if chosen in result.graph.steps else []
     return DatasetReport(
         name=name,
         examples=len(examples),
@@ -148,7 +163,18 @@ def _dataset(result: RunResult, name: str, verdict: Verdict) -> DatasetReport:
         audit=tuple(_audit(result, name, strategy, view) for strategy in ranked for view in _views(loaded)),
         own_outputs=_own_outputs(result.rows(own)) if own in result.graph.steps else None,
         samples=_samples(result, name, examples[:_SAMPLE_EXAMPLES], ranked),
+        race=_race(result, name, len(examples), strategies),
+        mixture=mix(choices, strategies, len(examples), verdict.scale) if chosen in result.graph.steps else None,
+        choices=tuple(choices),
     )
+
+
+def _race(result: RunResult, dataset: str, examples: int, strategies: Sequence[str]) -> RaceSummary | None:
+    if f"race:{dataset}" not in result.graph.steps:
+        return None
+    laps: Sequence[Lap] = result.rows(f"race:{dataset}")
+    scored = sum(reach_of(laps, strategy) for strategy in strategies)
+    return RaceSummary(tuple(laps), scored, examples * len(strategies))
 
 
 def _views(loaded: LoadedRecipe) -> list[str]:

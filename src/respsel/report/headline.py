@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from respsel.loading import LoadedRecipe
 from respsel.prompts import template_names
+from respsel.racing import Lap, dropped_in
 from respsel.recipe import OVERALL, DatasetEntry, ModelStrategy
 from respsel.records import Response
 from respsel.report.plots import percent, share
@@ -108,7 +109,7 @@ def _cautions(result: RunResult, verdict: Verdict) -> tuple[str, ...]:
             f"The prompt of {verdict.winner} contains the label, so the answer check is passed easily: "
             "read some of its responses before you train on them."
         )
-    available = sum(result.count(f"examples:{d}") for d in datasets)
+    available = sum(_available(result, d) for d in datasets)
     if verdict.examples < _FEWEST_PAIRED * available:
         notes.append(
             f"Only {verdict.examples} of {available} examples have a score for every strategy. {_unscored(result, verdict)}"
@@ -155,6 +156,17 @@ def _use_it(loaded: LoadedRecipe, winner: str) -> str:
     return text
 
 
+def _available(result: RunResult, dataset: str) -> int:
+    """The examples, as far as a race came, if there was one."""
+    laps = _laps(result, dataset)
+    return laps[-1].examples if laps else result.count(f"examples:{dataset}")
+
+
+def _laps(result: RunResult, dataset: str) -> Sequence[Lap]:
+    name = f"race:{dataset}"
+    return result.rows(name) if name in result.graph.steps else []
+
+
 def _more_examples(result: RunResult, verdict: Verdict) -> tuple[str, bool]:
     """What to do about an undecided verdict, and whether the recipe is to be run again for it."""
     entries = _datasets(result, verdict)
@@ -165,6 +177,12 @@ def _more_examples(result: RunResult, verdict: Verdict) -> tuple[str, bool]:
     if not verdict.tied:
         return f"Take at least {FEWEST_EXAMPLES} examples: {how}", True
     leaders = _listed([str(verdict.winner), *verdict.tied])
+    if any(set(verdict.tied) & dropped_in(_laps(result, entry.name)) for entry in entries):
+        return (
+            'The race dropped what it could not tell apart at that confidence. To be surer, set selection.budget = "all" and run '
+            "again: what is scored is not scored anew.",
+            True,
+        )
     if verdict.examples_needed is None:
         return f"Choose between {leaders} by what they cost to make, or add examples: nothing here tells them apart.", False
     need = max(verdict.examples_needed, verdict.examples + 1, FEWEST_EXAMPLES)
