@@ -1,7 +1,4 @@
-"""The rows that flow between steps. They know nothing of models, recipes, files or the store.
-
-There are hundreds of thousands of them at once, hence the slots.
-"""
+"""The rows that flow between steps. They know nothing of models, recipes, files or the store."""
 
 from __future__ import annotations
 
@@ -17,7 +14,7 @@ if TYPE_CHECKING:
     FloatArray = npt.NDArray[np.float32]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Message:
     """One turn of a chat."""
 
@@ -25,7 +22,7 @@ class Message:
     content: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Sampling:
     """How a response is sampled. temperature 0 is greedy; top_k 0 and min_p 0 switch those off."""
 
@@ -36,7 +33,7 @@ class Sampling:
     max_tokens: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Example:
     """One input of a dataset; `columns` are the row's fields under their own names, for prompts."""
 
@@ -47,7 +44,7 @@ class Example:
     columns: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Response:
     """The text a strategy gives for an example.
 
@@ -64,7 +61,7 @@ class Response:
     attempts: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class OwnOutput:
     """A response sampled from the target itself; the `sample`-th one for the example."""
 
@@ -76,7 +73,7 @@ class OwnOutput:
     truncated: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class TokenScores:
     """One response under one view. Arrays have one value per scored token, all of one length.
 
@@ -92,7 +89,7 @@ class TokenScores:
         return len(self.nll)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ScoredResponse:
     """The token scores of one example's response; scores is None exactly where `problem` says why.
 
@@ -106,7 +103,7 @@ class ScoredResponse:
     problem: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Score:
     """A metric's value for one response; value is None where `problem` says why there is none."""
 
