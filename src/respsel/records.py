@@ -1,7 +1,4 @@
-"""The rows that flow between steps. They know nothing of models, recipes, files or the store.
-
-There are hundreds of thousands of them at once, hence the slots.
-"""
+"""The rows that flow between steps. They know nothing of models, recipes, files or the store."""
 
 from __future__ import annotations
 
@@ -21,7 +18,7 @@ if TYPE_CHECKING:
 TEXT = "text"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Message:
     """One turn of a chat; or, with the role TEXT, a whole prompt."""
 
@@ -29,7 +26,7 @@ class Message:
     content: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Sampling:
     """How a response is sampled. temperature 0 is greedy; top_k 0 and min_p 0 switch those off."""
 
@@ -40,7 +37,7 @@ class Sampling:
     max_tokens: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Example:
     """One input of a dataset; `columns` are the row's fields under their own names, for prompts."""
 
@@ -51,7 +48,7 @@ class Example:
     columns: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Response:
     """The text a strategy gives for an example.
 
@@ -68,7 +65,7 @@ class Response:
     attempts: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class OwnOutput:
     """A response sampled from the target itself; the `sample`-th one for the example."""
 
@@ -80,7 +77,7 @@ class OwnOutput:
     truncated: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class TokenScores:
     """One response under one view. Arrays have one value per scored token, all of one length.
 
@@ -98,7 +95,7 @@ class TokenScores:
         return len(self.nll)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ScoredResponse:
     """The token scores of one example's response; scores is None exactly where `problem` says why.
 
@@ -112,7 +109,7 @@ class ScoredResponse:
     problem: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Score:
     """A metric's value for one response; value is None where `problem` says why there is none.
 
@@ -125,7 +122,7 @@ class Score:
     weight: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Represented:
     """The hidden states of one text, a response (sample 0) or an own output; vector is None where `problem` says why."""
 
