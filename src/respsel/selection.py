@@ -134,10 +134,7 @@ def decide(
     paired = [
         pair(stratum, names, rule.scale == "log", weights[i] if weights else None, out[i]) for i, stratum in enumerate(strata)
     ]
-    unscored = {
-        name: sum(1 for i, s in enumerate(strata) if name not in out[i] for value in s[name].values() if not responses(value))
-        for name in names
-    }
+    unscored = {name: sum(1 for s in strata for value in s[name].values() if not responses(value)) for name in names}
     count = sum(len(totals) for totals, _ in paired)
     head = (dataset, rule.metric, rule.direction, rule.scale, rule.confidence, count)
     if not names or min(len(totals) for totals, _ in paired) == 0:
