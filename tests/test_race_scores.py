@@ -83,6 +83,17 @@ def test_a_race_scores_less_and_says_what_it_saved(racing: Bench) -> None:
     assert f"after {FIRST} examples" in shown
 
 
+def test_a_race_that_ends_early_lacks_nothing(racing: Bench) -> None:
+    """What a race did not come to is no missing score: a winner after the first batch is decided without a caution."""
+    racing.edit('[[strategies]]\nname = "again"\nfrom = "column"\ncolumn = "again"\n', "")
+    data = [{**row, "rationale": "bg" * 20, "odd": "fq" * 20} for row in rows(30)]
+    racing.write("sums.jsonl", jsonl(data))
+    (verdict,) = racing.run()["verdicts"]
+    assert (verdict["examples"], verdict["winner"], verdict["decided"]) == (FIRST, "human", True)
+    assert verdict["unscored"] == {"human": 0, "odd": 0}
+    assert not [caution for caution in report(racing)["headline"]["cautions"] if "have a score" in caution]
+
+
 def test_a_finished_race_is_cached(racing: Bench) -> None:
     """Run again: nothing is run, nothing asked; plan says so too."""
     racing.run()

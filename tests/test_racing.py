@@ -6,8 +6,8 @@ import math
 
 import numpy as np
 
-from respsel.racing import FIRST, STEP, Lap, race
-from respsel.selection import Rule
+from respsel.racing import FIRST, STEP, Lap, dropped_in, race, reach_of
+from respsel.selection import Rule, decide
 from respsel.statistics import Values
 
 RULE = Rule("perplexity", "lower", "log", 0.95, 1, 0)
@@ -78,6 +78,19 @@ def test_a_race_seldom_drops_the_best() -> None:
         cost += scored(laps)
     assert same >= 194
     assert cost / (200 * 240) < 0.45
+
+
+def test_equal_strategies_that_race_are_seldom_decided() -> None:
+    """That a race looks often and stops early does not make equal strategies decided in more than 5 % of the cases."""
+    decided = 0
+    for seed in range(300):
+        scores = columns(seed, a=0.0, b=0.0)
+        laps = run(scores, 60)
+        some: dict[str, Values] = {
+            name: {f"e{i}": values[i] for i in range(reach_of(laps, name))} for name, values in scores.items()
+        }
+        decided += decide("d", [some], RULE, dropped=[dropped_in(laps)]).decided
+    assert decided / 300 <= 0.05
 
 
 def test_few_examples_drop_none() -> None:
