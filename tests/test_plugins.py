@@ -56,6 +56,7 @@ def test_another_version_of_a_plugin_is_computed_anew(bench: Bench) -> None:
 
 def test_a_broken_plugin_is_one_error(bench: Bench) -> None:
     """A plug-in that cannot be imported, or is no metric, is an error that names its package."""
+    bench.edit('name = "alignment"', 'name = "worst-token"')
     for entry, message in (("nowhere:X", "cannot be loaded: ModuleNotFoundError"), ("json:dumps", "is a function, not a Metric")):
         done = bench.respsel("plan", "a.toml", env=install(bench, entry=entry))
         assert done.code == 3

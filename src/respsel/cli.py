@@ -5,7 +5,7 @@ Heavy imports stand inside the commands: `respsel --help` imports neither polars
 
 from __future__ import annotations
 
-import gc
+import gc as garbage
 import json
 import os
 import sys
@@ -44,7 +44,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on standar
 # pydantic would look through every installed package for plugins, and respsel has no use for any.
 os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
 # Imports and tables make many objects that stay; looking through them for cycles takes an eighth of a cached run.
-gc.set_threshold(100_000, 50, 50)
+garbage.set_threshold(100_000, 50, 50)
 
 
 def main() -> None:

@@ -17,7 +17,7 @@ from respsel.changes import Change, changes_between
 from respsel.errors import InputError, Problem
 from respsel.explain import InputChange, compare_rows
 from respsel.graph import Rows
-from respsel.metrics.base import all_metrics
+from respsel.metrics.base import find_metric
 from respsel.runs import RunRecord
 from respsel.selection import Comparison, Rule, compare
 from respsel.store import StepRecord, Store
@@ -138,7 +138,10 @@ def _scores(store: Store, old: RunRecord, new: RunRecord, name: str, confidence:
     record = store.load_step(new.steps[name].key)
     if not rows or record is None:
         return None
-    metric = all_metrics()[record.fields["metric"]]
+    metric = find_metric(record.fields["metric"])
+    if metric is None:
+        missing.append(name)
+        return None
     rule = Rule(name, metric.direction, metric.scale, confidence, 10_000, 0)
     found = compare({row.id: row.value for row in rows[0]}, {row.id: row.value for row in rows[1]}, rule)
     return None if found is None else ScoreChange(name, metric.scale, found)

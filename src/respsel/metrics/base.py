@@ -189,9 +189,9 @@ class ChosenMetric:
 
 def components(metric: ChosenMetric) -> list[ChosenMetric]:
     """The metrics that a `combine` metric weighs, labelled as parts of it; none for another."""
-    known, parts = all_metrics() if metric.metric.combine else {}, []
+    parts = []
     for name in metric.metric.combine or ():
-        of = known[name]
+        of = _own_metrics()[name]
         shared = {key: value for key, value in metric.parameters if key in of.parameters.model_fields}
         parts.append(ChosenMetric(f"{metric.label}.{name}", of, of.parameters.model_validate(shared)))
     return parts
@@ -199,20 +199,29 @@ def components(metric: ChosenMetric) -> list[ChosenMetric]:
 
 def all_metrics() -> Mapping[str, Metric]:
     """Every metric by name: our own, and those of installed plug-ins (entry points `respsel.metrics`)."""
-    from respsel.metrics import alignment, controls, likelihood, reward, stepwise
     from respsel.plugins import load_plugins
 
-    families = (likelihood, stepwise, alignment, reward, controls)
-    known = {metric.name: metric for family in families for metric in family.METRICS}
+    known = _own_metrics()
     return known | load_plugins("respsel.metrics", Metric, known)
+
+
+def find_metric(name: str) -> Metric | None:
+    """The metric of a name. Plug-ins are looked for only if it is none of ours: that takes longer than a cached run."""
+    return _own_metrics().get(name) or all_metrics().get(name)
+
+
+def _own_metrics() -> dict[str, Metric]:
+    from respsel.metrics import alignment, controls, likelihood, reward, stepwise
+
+    families = (likelihood, stepwise, alignment, reward, controls)
+    return {metric.name: metric for family in families for metric in family.METRICS}
 
 
 def choose(entry: MetricEntry, shown: str, where: str) -> tuple[ChosenMetric | None, list[Problem]]:
     """Return the metric that a recipe entry asks for, or what is wrong with the entry."""
-    known = all_metrics()
-    if entry.name not in known:
-        return None, [Problem(shown, f"{where}.name", f"'{entry.name}' is no metric", suggest(entry.name, known))]
-    metric = known[entry.name]
+    metric = find_metric(entry.name)
+    if metric is None:
+        return None, [Problem(shown, f"{where}.name", f"'{entry.name}' is no metric", suggest(entry.name, all_metrics()))]
     parameters, problems = check_shape(metric.parameters, entry.parameters, shown)
     problems = [_in_place(problem, where, metric) for problem in problems]
     return (None, problems) if problems else (ChosenMetric(entry.known_as, metric, parameters), [])
