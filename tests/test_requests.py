@@ -38,7 +38,7 @@ def test_golden_step_keys(bench: Bench) -> None:
         == "112464d195a5bec742d3e39f98c170aed357693717eb9f5548af9d5be1046eac"
     )
     assert steps["own-outputs:sums"].key(["x"]) == "369ec99e3810910ff30fe72bb01a906e560e85ab669861018d5a623fd28b9d5b"
-    assert steps["verdict:sums"].key(["x", "y"]) == "98836845989e2df85279780ea07dbfef05fa3f14d7e0db5e5739e2d517fe5c29"
+    assert steps["verdict:sums"].key(["x", "y"]) == "6cce638b4e5b503a4f5db726871e359bacd7f48ee6e9bf83ca15477f10db6916"
 
 
 @pytest.mark.parametrize(
