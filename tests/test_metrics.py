@@ -98,8 +98,8 @@ def test_ifd_by_hand() -> None:
 
 
 def test_aslec_drop_by_hand() -> None:
-    """Steps "a b. " (tokens of 2 and 3 bytes) and "Cd e" (2 and 2): without their first tokens nll 1 and 3 are left."""
-    evidence = plain([9.0, 1.0, 8.0, 3.0], text="a b. Cd e", lengths=[2, 3, 2, 2])
+    """Tokens "a", " b.", " Cd", " e" of the steps "a b. " and "Cd e": without their first ones nll 1 and 3 are left."""
+    evidence = plain([9.0, 1.0, 8.0, 3.0], text="a b. Cd e", lengths=[1, 3, 3, 2])
     assert value_of(chosen("aslec-drop"), evidence) == pytest.approx(-2.0)
 
 

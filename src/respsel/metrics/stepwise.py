@@ -7,7 +7,7 @@ from pydantic import Field
 from respsel.metrics.base import Evidence, Metric, Needs, Parameters, View
 from respsel.metrics.likelihood import mean_nll
 from respsel.records import TokenScores
-from respsel.steps import first_tokens, split_steps
+from respsel.steps import UNKNOWN_PLACES, first_tokens, split_steps
 
 
 class LocalParameters(Parameters):
@@ -41,7 +41,7 @@ def local_naturalness(_parameters: LocalParameters, evidence: Evidence) -> float
 
 def _firsts(text: str, scores: TokenScores) -> list[int]:
     if scores.lengths is None:
-        raise ValueError("the tokens' places in the text are not known")
+        raise ValueError(UNKNOWN_PLACES)
     return first_tokens(split_steps(text), scores.lengths.tolist())
 
 
