@@ -70,17 +70,19 @@ def test_mean_log_likelihood_by_hand() -> None:
 
 
 def test_rank_surprisal_ratio_by_hand() -> None:
-    """Ranks 1, 250 (counts as 100) and 3 over nll 0.5, 3 and 0.5: 104 / 4 = 26, with the weight 4."""
-    assert chosen("rank-surprisal-ratio").measure(plain([0.5, 3.0, 0.5], rank=[1, 250, 3])) == (26.0, "", 4.0)
-    assert value_of(chosen("rank-surprisal-ratio", clip=10), plain([0.5, 3.0, 0.5], rank=[1, 250, 3])) == 3.5
+    """Ranks 1, 250 (counts as 100), 3 and 4 over nll 0.5, 3, 0.5 and 0: means 27 and 1; 27, with the weight 1."""
+    evidence = plain([0.5, 3.0, 0.5, 0.0], rank=[1, 250, 3, 4])
+    assert chosen("rank-surprisal-ratio").measure(evidence) == (27.0, "", 1.0)
+    assert value_of(chosen("rank-surprisal-ratio", clip=10), evidence) == 4.5
 
 
-def test_a_ratio_of_means_is_no_mean_of_ratios() -> None:
-    """Responses of 104 ranks over 4 nats and 2 over 1: together 106 / 5 = 21.2, not (26 + 2) / 2."""
+def test_a_ratio_of_means_is_no_mean_of_ratios_and_no_ratio_of_sums() -> None:
+    """A response of four tokens has mean rank 27 and mean nll 1, one of one token 3 and 2: together 30 / 3 = 10,
+    as in the paper's code; not (27 + 1.5) / 2 of the ratios, nor (108 + 3) / (4 + 2) of all tokens."""
     metric = chosen("rank-surprisal-ratio")
-    found = [metric.measure(plain([0.5, 3.0, 0.5], rank=[1, 250, 3])), metric.measure(plain([1.0], rank=[2]))]
+    found = [metric.measure(plain([0.5, 3.0, 0.5, 0.0], rank=[1, 250, 3, 4])), metric.measure(plain([2.0], rank=[3]))]
     above = sum(value * weight for value, _, weight in found if value is not None and weight is not None)
-    assert above / sum(weight for _, _, weight in found if weight is not None) == pytest.approx(21.2)
+    assert above / sum(weight for _, _, weight in found if weight is not None) == pytest.approx(10)
 
 
 def test_log_probability_plus_entropy_by_hand() -> None:

@@ -90,7 +90,7 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Ratio:
-    """A value whose dataset-level form is a ratio of means: sum(above) / sum(below)."""
+    """A value whose dataset-level form is a ratio of means over its responses: mean(above) / mean(below)."""
 
     above: float
     below: float

@@ -60,11 +60,11 @@ def mean_log_likelihood(_parameters: Parameters, evidence: Evidence) -> float:
 
 
 def rank_surprisal_ratio(parameters: RankParameters, evidence: Evidence) -> Ratio:
-    """Sum of clipped ranks over sum of nll."""
+    """Mean of clipped ranks over mean nll: means and not sums, so that in a dataset each response counts alike."""
     import numpy as np
 
     scores = evidence.tokens()
-    return Ratio(float(scores.rank.clip(max=parameters.clip).sum()), float(scores.nll.sum(dtype=np.float64)))
+    return Ratio(float(scores.rank.clip(max=parameters.clip).mean(dtype=np.float64)), mean_nll(scores))
 
 
 def log_probability_plus_entropy(_parameters: Parameters, evidence: Evidence) -> float:
@@ -134,12 +134,13 @@ METRICS = (
     ),
     Metric(
         name="rank-surprisal-ratio",
-        version=1,
+        version=2,
         direction="lower",
         scale="linear",
         unit="ranks per nat",
         summary="informative and aligned: unlikely tokens that still rank high. Over a dataset a ratio of means",
-        formula="sum min(rank, 100) / sum nll; over a dataset: sum of sums / sum of sums",
+        formula="mean min(rank, 100) / mean nll; over a dataset: mean over responses of the one / of the other",
+        variant="ratio of means, as the paper's code (its appendix A.8); a long response weighs no more than a short one",
         source="arXiv 2601.14249",
         reported="average Spearman 0.86 with post-training performance, five students, trajectories of 11 teachers",
         parameters=RankParameters,
