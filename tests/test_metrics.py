@@ -103,6 +103,8 @@ def test_aslec_drop_by_hand() -> None:
     """Tokens "a", " b.", " Cd", " e" of the steps "a b. " and "Cd e": without their first ones nll 1 and 3 are left."""
     evidence = plain([9.0, 1.0, 8.0, 3.0], text="a b. Cd e", lengths=[1, 3, 3, 2])
     assert value_of(chosen("aslec-drop"), evidence) == pytest.approx(-2.0)
+    longer = plain([9.0, 1.0, 8.0, 3.0, 5.0], text="a b. Cd e f", lengths=[1, 3, 3, 2, 2])
+    assert value_of(chosen("aslec-drop", skip=2), longer) == pytest.approx(-5.0)
 
 
 def test_mean_step_length_by_hand() -> None:
@@ -195,23 +197,26 @@ def test_mix_by_hand() -> None:
     [
         ("I would say 3 of 5 hold. Score: 4.5", 4.5),
         ("**Rating:** 7", 7),
-        ("It is 2, or 3", 3),
         ("Reward: -1", -1),
+        ("8/10", 8),
+        ("I give it 7.5 out of 10.", 7.5),
+        ("It is 2, or 3", None),
+        ("8 of the 10 steps hold", None),
         ("none", None),
     ],
 )
 def test_a_judges_number(text: str, number: float | None) -> None:
-    """The number behind the last "Score:" and the like, else the last one."""
+    """The number behind the last "Score:" and the like, else the only one; of several, none is guessed."""
     assert read_number(text) == number
 
 
 def test_a_judge_is_asked_with_the_response() -> None:
     """The prompt knows the example's fields and the response; what fails or gives no number is named."""
     from respsel.backends.base import Generation
-    from respsel.metrics.reward import RewardParameters
+    from respsel.metrics.base import RewardSource
     from respsel.strategies.base import Place
 
-    parameters = RewardParameters(model="m", prompt="{{ input }} -> {{ response }}?")
+    parameters = RewardSource(model="m", prompt="{{ input }} -> {{ response }}?")
     examples = [Example(f"e{i}", f"ask {i}") for i in range(4)]
     responses = [Response("e0", "a"), Response("e1", "b"), Response("e2", "", "empty"), Response("e3", "d")]
     operation = judge(parameters, examples, responses, Place("a.toml", "metrics"))
@@ -231,7 +236,7 @@ def test_a_judge_is_asked_with_the_response() -> None:
         ("perplexity", plain([1e5]), "math range error"),
         ("alignment", Evidence("x"), "no own output to this input is kept"),
         ("rank-surprisal-ratio", plain([0.0]), "float division by zero"),
-        ("aslec-drop", plain([1.0], text="a", lengths=[1]), "every step is a single token"),
+        ("aslec-drop", plain([1.0], text="a", lengths=[1]), "no step has a token behind those that do not count"),
         ("aslec-drop", plain([1.0, 2.0], text="a b"), "the tokens' places in the text are not known"),
         ("compression-ratio", Evidence(""), "no text"),
     ],

@@ -30,8 +30,7 @@ from respsel.backends.registry import KnownModel, identify
 from respsel.errors import Problem, RunError
 from respsel.hashing import DigestMemo, canonical_json, digest, file_digest
 from respsel.loading import LoadedRecipe
-from respsel.metrics.base import ChosenMetric, View, components
-from respsel.metrics.reward import RewardParameters
+from respsel.metrics.base import ChosenMetric, RewardSource, View, components
 from respsel.own_outputs import kept_by_example, neighbours, read_own_outputs, sample_own_outputs
 from respsel.recipe import (
     OVERALL,
@@ -136,7 +135,7 @@ def build_graph(loaded: LoadedRecipe, memo: DigestMemo) -> Graph:
     """
     recipe = loaded.recipe
     names = {recipe.target.model} | {s.model for s in recipe.strategies if isinstance(s, ModelStrategy)}
-    names |= {model for metric in loaded.metrics if (model := getattr(metric.parameters, "model", None))}
+    names |= {source.model for metric in loaded.metrics if (source := metric.needs.reward) and source.model}
     models = {name: identify(loaded.models[name], memo) for name in sorted(names)}
     steps = _Builder(loaded, models, memo).build()
     return Graph(loaded, models, {step.name: step for step in steps})
@@ -167,7 +166,9 @@ class _Builder:
                 steps += [self._token_scores(dataset, strategy, view) for view in self._views]
                 if self._wants_hidden:
                     steps.append(self._representations(dataset, strategy))
-                steps += [self._rewards(dataset, strategy, m) for m in self._metrics if getattr(m.parameters, "model", None)]
+                for metric in self._metrics:
+                    if (source := metric.needs.reward) and source.model:
+                        steps.append(self._rewards(dataset, strategy, metric, source))
             for metric in self._metrics:
                 make = self._mixes if metric.metric.combine else self._scores
                 steps += [make(dataset, strategy, metric) for strategy in strategies]
@@ -286,35 +287,34 @@ class _Builder:
         inputs = (f"examples:{dataset.name}", texts)
         return Step(name, "representations", fields, inputs, REPRESENTATIONS, make, (calls, calls), (NOT_FINITE, FAILED))
 
-    def _rewards(self, dataset: DatasetEntry, strategy: StrategyEntry, metric: ChosenMetric) -> Step:
-        parameters = metric.parameters
-        assert isinstance(parameters, RewardParameters)
+    def _rewards(self, dataset: DatasetEntry, strategy: StrategyEntry, metric: ChosenMetric, source: RewardSource) -> Step:
         place = Place(self._loaded.shown, f"metrics ({metric.label}).prompt")
-        judged_by = self._models[str(parameters.model)].fields
-        fields = {"model": judged_by, "prompt": parameters.prompt, "max_tokens": parameters.max_tokens, **_PROMPTS}
+        judged_by = self._models[str(source.model)].fields
+        fields = {"model": judged_by, "prompt": source.prompt, "max_tokens": source.max_tokens, **_PROMPTS}
         name = f"rewards:{dataset.name}/{strategy.name}/{metric.label}"
         inputs = (f"examples:{dataset.name}", f"responses:{dataset.name}/{strategy.name}")
-        make = lambda rows: measuring.judge(parameters, rows[0], rows[1], place)
+        make = lambda rows: measuring.judge(source, rows[0], rows[1], place)
         return Step(name, "rewards", fields, inputs, SCORES, make, (1, 1), (FAILED,))
 
     def _scores(self, dataset: DatasetEntry, strategy: StrategyEntry, metric: ChosenMetric) -> Step:
         needs, of = metric.needs, f"{dataset.name}/{strategy.name}"
-        check = dataset.check if getattr(metric.parameters, "kernel", None) == "exact" else None
+        check = dataset.check if needs.answer else None
+        column, judge = (needs.reward.column, needs.reward.model) if needs.reward else (None, None)
         # By their places in measuring.Sources.
         inputs = {"responses": f"responses:{of}"}
-        if getattr(metric.parameters, "column", None):
+        if column:
             inputs["examples"] = f"examples:{dataset.name}"
         inputs |= {view.kind: f"token-scores:{of}/{view.name}" for view in needs.views}
         if needs.own_outputs:
             inputs["own_outputs"] = f"own-outputs:{dataset.name}"
         if needs.hidden:
             inputs |= {"vectors": f"representations:{of}", "own_vectors": f"representations:{dataset.name}"}
-        if getattr(metric.parameters, "model", None):
+        if judge:
             inputs["rewards"] = f"rewards:{of}/{metric.label}"
         fields = {**metric.fields, **({"answer": _check_fields(check)} if check else {})}
-        if any(view.kind == "plain" for view in needs.views) and metric.metric.name in ("aslec-drop", "mean-step-length"):
+        if needs.steps:
             fields["steps"] = steps.VERSION
-        if getattr(metric.parameters, "column", None):
+        if column and "{strategy}" in column:
             fields["strategy"] = strategy.name
 
         def make(rows: Sequence[Rows]) -> Rows:

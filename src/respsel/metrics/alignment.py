@@ -56,7 +56,9 @@ METRICS = (
         mask="the text; hidden: every response token",
         cost=_COST,
         parameters=AlignmentParameters,
-        needs=lambda parameters: Needs(own_outputs=True, hidden=parameters.kernel == "hidden"),
+        needs=lambda parameters: Needs(
+            own_outputs=True, hidden=parameters.kernel == "hidden", answer=parameters.kernel == "exact"
+        ),
         measure=alignment,
     ),
     Metric(

@@ -97,13 +97,32 @@ class Ratio:
 
 
 @dataclass(frozen=True)
+class RewardSource:
+    """Where a reward comes from: a column of the data, or the judgement of a model that is asked with a prompt."""
+
+    column: str | None = None
+    model: str | None = None
+    prompt: str | None = None
+    max_tokens: int = 256
+
+
+@dataclass(frozen=True)
 class Needs:
-    """What a metric asks of a response besides its text. reward: a column or a judge gives one."""
+    """What a metric asks of a response besides its text; at most one view of a kind.
+
+    steps: it splits the text by steps.py. answer: it looks for the answer, by the dataset's answer check.
+    """
 
     views: tuple[View, ...] = ()
     own_outputs: bool = False
     hidden: bool = False
-    reward: bool = False
+    reward: RewardSource | None = None
+    steps: bool = False
+    answer: bool = False
+
+    def __post_init__(self) -> None:
+        if len({view.kind for view in self.views}) < len(self.views):
+            raise ValueError("a metric reads at most one view of a kind")
 
     def __str__(self) -> str:
         words = [view.name for view in self.views]
@@ -119,7 +138,8 @@ class Metric:
     heavy-tailed: one odd response must not decide); "linear": by differences and the arithmetic mean.
     mask: which tokens count. cost: model work for a response relative to perplexity, in words. reported:
     what its source says of it. control: it is there to see what a ranking may really be about, not to
-    select by. combine: it is not measured but weighs the scores of these two metrics of a recipe.
+    select by. combine: it is not measured but weighs the scores of these two metrics of a recipe. Where
+    publications disagree on the direction, a parameter of that name takes its place.
     """
 
     name: str
@@ -164,8 +184,9 @@ class ChosenMetric:
 
     @property
     def fields(self) -> Mapping[str, Any]:
-        """What of it is in a key."""
-        fields = {"metric": self.metric.name, "metric_version": self.metric.version, "parameters": self.parameters.model_dump()}
+        """What of it is in a key; the direction changes no value."""
+        parameters = self.parameters.model_dump(exclude={"direction"})
+        fields = {"metric": self.metric.name, "metric_version": self.metric.version, "parameters": parameters}
         return fields | ({"origin": self.metric.origin} if self.metric.origin else {})
 
     def measure(self, evidence: Evidence) -> tuple[float | None, str, float | None]:

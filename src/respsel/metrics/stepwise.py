@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from respsel.metrics.base import Evidence, Metric, Needs, Parameters, View
+from respsel.metrics.base import PLAIN, Evidence, Metric, Needs, Parameters, View
 from respsel.metrics.likelihood import mean_nll
 from respsel.records import TokenScores
 from respsel.steps import UNKNOWN_PLACES, first_tokens, split_steps
+
+
+class DropParameters(Parameters):
+    """skip: how many tokens of each step do not count. The paper speaks of the first; its released driver skips 2."""
+
+    skip: int = Field(1, ge=1, le=16)
 
 
 class LocalParameters(Parameters):
@@ -16,15 +22,17 @@ class LocalParameters(Parameters):
     window: int = Field(4, ge=1, le=64)
 
 
-def aslec_drop(_parameters: Parameters, evidence: Evidence) -> float:
-    """Mean log-likelihood without each step's first token. Raises ValueError if nothing is left."""
+def aslec_drop(parameters: DropParameters, evidence: Evidence) -> float:
+    """Mean log-likelihood without each step's first tokens. Raises ValueError if nothing is left."""
     import numpy as np
 
     scores = evidence.tokens()
+    firsts = _firsts(evidence.text, scores)
     kept = np.ones(len(scores), bool)
-    kept[_firsts(evidence.text, scores)] = False
+    for first, end in zip(firsts, [*firsts[1:], len(scores)], strict=True):
+        kept[first : min(first + parameters.skip, end)] = False
     if not kept.any():
-        raise ValueError("every step is a single token")
+        raise ValueError("no step has a token behind those that do not count")
     return -float(scores.nll[kept].mean(dtype=np.float64))
 
 
@@ -53,10 +61,13 @@ METRICS = (
         scale="linear",
         unit="nats per token",
         summary="mean log-likelihood without each step's first token, so that longer steps gain nothing by being long",
-        formula="-mean nll over the tokens that begin no step",
+        formula="-mean nll over all tokens but the first `skip` = 1 of each step",
+        variant="skip = 1 is the paper's definition; the driver of its released code skips 2",
         source="ASLEC-DROP, arXiv 2604.06834",
         reported="mean log-likelihood prefers longer steps; dropping first tokens mends that (four models, five benchmarks)",
         mask="every response token but each step's first",
+        parameters=DropParameters,
+        needs=lambda _parameters: Needs((PLAIN,), steps=True),
         measure=aslec_drop,
     ),
     Metric(
@@ -83,6 +94,7 @@ METRICS = (
         summary="a control: mean log-likelihood prefers long steps",
         formula="tokens / steps",
         source="arXiv 2604.06834",
+        needs=lambda _parameters: Needs((PLAIN,), steps=True),
         measure=mean_step_length,
         control=True,
     ),
