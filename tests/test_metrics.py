@@ -113,10 +113,12 @@ def test_mean_step_length_by_hand() -> None:
 
 
 def test_local_naturalness_by_hand() -> None:
-    """It is the mean log-likelihood of all steps' tokens in the local view: nll 1, 2 and 6 give -3."""
+    """Steps "a b. " of nll 1, 3 (mean 2) and "C d e" of 6, 6, 6: each step counts alike, -(2 + 6) / 2."""
     metric = chosen("local-naturalness", window=2)
     assert metric.needs.views == (View("local", window=2),)
-    assert value_of(metric, Evidence("x", {"local": tokens([1.0, 2.0, 6.0])})) == pytest.approx(-3)
+    assert [v.name for v in chosen("local-naturalness", with_input=False).needs.views] == ["local-4-alone"]
+    evidence = Evidence("a b. C d e", {"local": tokens([1.0, 3.0, 6.0, 6.0, 6.0], lengths=[1, 3, 2, 2, 2])})
+    assert value_of(metric, evidence) == pytest.approx(-4)
 
 
 def test_controls_by_hand() -> None:

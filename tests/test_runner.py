@@ -271,18 +271,24 @@ def test_metrics_with_more_needs_make_their_calls_once(bench: Bench) -> None:
 
 
 def test_local_naturalness_scores_each_step_behind_the_last_few(bench: Bench) -> None:
-    """A response of three lines takes three calls; with the same steps in another window, three others."""
+    """A response of three lines takes three calls; where a step stands behind the same, another window makes none."""
     lines = [{**row, "rationale": f"{row['rationale']}\nSo it is.\nDone {row['id']}."} for row in rows(12)]
     bench.write("sums.jsonl", jsonl(lines))
     bench.edit('[[strategies]]\nname = "teacher"\nfrom = "model"\nmodel = "teacher"\nprompt = "Solve: {{ input }}"\n', "")
     bench.run()
     add_metrics(bench, 'name = "local-naturalness"\nwindow = 2')
-    # The last two lines of each stand behind (sum, "So it is."), which differ by example; so do all prompts.
+    # Every example has another input, and with it all of its steps have other prompts.
     assert bench.run()["calls_made"] == 18
     tokens = pl.read_parquet(bench.folder / "runs/a/token_scores.parquet").filter(pl.col("view") == "local-2")
     assert tokens["response_tokens"].to_list() == tokens["nll"].list.len().to_list()
     plain = pl.read_parquet(bench.folder / "runs/a/token_scores.parquet").filter(pl.col("view") == "plain")
     assert tokens["token_ids"].to_list() == plain["token_ids"].to_list()
+    bench.edit("window = 2", "window = 1")
+    # Only the third step has more than one step before it.
+    assert bench.run()["calls_made"] == 6
+    bench.edit("window = 1", "window = 1\nwith_input = false")
+    # Without the input all three steps of each stand behind other tokens than before.
+    assert bench.run()["calls_made"] == 18
 
 
 def test_another_strategy_leaves_the_other_scores_alone(bench: Bench) -> None:

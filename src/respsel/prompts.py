@@ -48,12 +48,6 @@ def self_aligned_messages(question: str, own_outputs: Sequence[str], template: s
     return (Message(TEXT, f"[INST] {prompt} [/INST]"),) if template == "paper" else (Message("user", prompt),)
 
 
-def local_messages(question: str, steps: Sequence[str], window: int) -> tuple[Message, ...]:
-    """The `local` view of the step behind `steps`: the last `window` of input and steps, without the chat template."""
-    before = [f"{question}\n", *steps][-window:]
-    return (Message(TEXT, "".join(before)),)
-
-
 def template_fields(example: Example) -> Mapping[str, Any]:
     """The names that a prompt template can use for an example: the row's columns, and over them the mapped ones."""
     named = {"id": example.id, "input": example.input, "reference": example.reference, "label": example.label}

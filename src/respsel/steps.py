@@ -1,10 +1,11 @@
 """A response to its reasoning steps. One splitter for every metric that speaks of steps.
 
 A step is a line; in a line of prose, a sentence. Kept whole: a fenced code block, a display formula
-($$...$$, \\[...\\], \\begin{...}...\\end{...}), and what stands in inline mathematics or inline code. No
-sentence ends behind a list's number ("2."), a single capital ("J."), a common abbreviation, or inside a
-number. Blanks and line ends belong to the step before them. Invariant: the steps joined are the text, and
-each holds something other than white space (unless the text does not).
+($$...$$, \\[...\\], \\begin{...}...\\end{...}), and what stands in inline mathematics (not sums of money: "$5
+and $7") or inline code. No sentence ends behind the number at a line's beginning ("2.", "Step 2."), a single
+capital ("J."), a common abbreviation, or inside a number. Blanks and line ends belong to the step before
+them. Invariant: the steps joined are the text, and each holds something other than white space (unless the
+text does not).
 """
 
 from __future__ import annotations
@@ -18,12 +19,14 @@ from itertools import accumulate
 VERSION = 2
 UNKNOWN_PLACES = "the tokens' places in the text are not known"
 _WHOLE = re.compile(
-    r"```.*?(?:```|\Z)|~~~.*?(?:~~~|\Z)|\$\$.*?\$\$|\\\[.*?\\\]|\\begin\{(\w+\*?)\}.*?\\end\{\1\}|\\\(.*?\\\)|\$[^$\n]+\$|`[^`\n]+`",
+    r"```.*?(?:```|\Z)|~~~.*?(?:~~~|\Z)|\$\$.*?\$\$|\\\[.*?\\\]|\\begin\{(\w+\*?)\}.*?\\end\{\1\}|\\\(.*?\\\)|\$(?!\s)[^$\n]+(?<!\s)\$(?!\d)|`[^`\n]+`",
     re.DOTALL,
 )
-_SENTENCE_END = re.compile(r"[.!?][\"')\]*]*(?=\s+\S)")
+# Full-width marks end a sentence without a blank behind them.
+_SENTENCE_END = re.compile(r"[.!?][\"')\]*]*(?=\s+\S)|[。！？]+[”’」』）]*(?=\s*\S)")
 _NO_END = re.compile(
-    r"(?:^|[\s(])(?:[A-Z]|\(?\d{1,3}|e\.g|i\.e|etc|vs|cf|approx|resp|[Ff]ig|[Ee]q|[Nn]o|Mr|Mrs|Ms|Dr|St|Prof)\.$"
+    r"(?:^|[\s(])(?:[A-Z]|e\.g|i\.e|etc|vs|cf|approx|resp|[Ff]ig|[Ee]q|[Nn]o|Mr|Mrs|Ms|Dr|St|Prof)\.$"
+    r"|^\(?(?:[Ss]tep )?\d{1,3}\)?\.$"
 )
 
 

@@ -36,17 +36,19 @@ class Parameters(BaseModel):
 class View:
     """The conditioning under which a response is scored: `plain`, `unconditional` (nothing), `self-aligned`
     with k own outputs in the native chat template or as published ("paper"), or `local` (step by step, each
-    behind the last `window` of input and steps)."""
+    behind the last `window` steps, and these behind the input unless with_input is false)."""
 
     kind: Literal["plain", "unconditional", "self-aligned", "local"]
     k: int = 0
     template: Literal["native", "paper"] = "native"
     window: int = 0
+    with_input: bool = True
 
     @property
     def name(self) -> str:
         """What steps and the report call it."""
-        parts = [self.kind, str(self.k or self.window or ""), "paper" if self.template == "paper" else ""]
+        words = {"paper": self.template == "paper", "alone": not self.with_input}
+        parts = [self.kind, str(self.k or self.window or ""), *(word for word, holds in words.items() if holds)]
         return "-".join(part for part in parts if part)
 
     @property
@@ -57,6 +59,7 @@ class View:
             fields
             | ({"template": "paper"} if self.template == "paper" else {})
             | ({"window": self.window} if self.window else {})
+            | ({} if self.with_input else {"with_input": False})
         )
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pydantic import Field
 
 from respsel.metrics.base import PLAIN, Evidence, Metric, Needs, Parameters, View
-from respsel.metrics.likelihood import mean_nll
 from respsel.records import TokenScores
 from respsel.steps import UNKNOWN_PLACES, first_tokens, split_steps
 
@@ -17,9 +16,11 @@ class DropParameters(Parameters):
 
 
 class LocalParameters(Parameters):
-    """window: how many of input and steps stand before each step."""
+    """window: how many steps stand before each step. with_input: whether the input, as the user's turn, stands
+    before those, as in the paper; false leaves the steps alone, behind the token that begins a text."""
 
     window: int = Field(4, ge=1, le=64)
+    with_input: bool = True
 
 
 def aslec_drop(parameters: DropParameters, evidence: Evidence) -> float:
@@ -43,8 +44,13 @@ def mean_step_length(_parameters: Parameters, evidence: Evidence) -> float:
 
 
 def local_naturalness(_parameters: LocalParameters, evidence: Evidence) -> float:
-    """Minus the mean nll in the local view."""
-    return -mean_nll(evidence.tokens("local"))
+    """Mean over steps of their mean log-likelihood in the local view."""
+    import numpy as np
+
+    scores = evidence.tokens("local")
+    firsts = [0, *_firsts(evidence.text, scores)[1:]]
+    sums = np.add.reduceat(scores.nll.astype(np.float64), firsts)
+    return -float((sums / np.diff([*firsts, len(scores)])).mean())
 
 
 def _firsts(text: str, scores: TokenScores) -> list[int]:
@@ -72,17 +78,18 @@ METRICS = (
     ),
     Metric(
         name="local-naturalness",
-        version=1,
+        version=2,
         direction="higher",
         scale="linear",
         unit="nats per token",
-        summary="mean log-likelihood of each step, given only the last few of input and steps",
-        formula="-mean nll over all tokens, each step behind the last `window` of (input, steps), no chat template",
+        summary="mean log-likelihood of each step, given the input and only the last few steps",
+        formula="mean over steps of -(mean nll of the step's tokens | input, the last `window` = 4 steps)",
+        variant="of the paper, as two public implementations of its equation have it; with_input = false: the steps alone",
         source="arXiv 2510.03988",
-        reported="picks teachers of long reasoning where whole-response likelihood fails; we average over tokens, not over steps",
+        reported="picks the best teacher of long reasoning where whole-response likelihood fails (its abstract)",
         cost="1 for the steps, and up to `window` times their length for what stands before them",
         parameters=LocalParameters,
-        needs=lambda parameters: Needs((View("local", window=parameters.window),)),
+        needs=lambda parameters: Needs((View("local", window=parameters.window, with_input=parameters.with_input),), steps=True),
         measure=local_naturalness,
     ),
     Metric(
