@@ -60,7 +60,9 @@ def test_self_aligned_perplexity_is_perplexity_under_another_view() -> None:
     """It reads the view with k own outputs in the template asked for; the number is computed alike."""
     metric = chosen("self-aligned-perplexity", k=3)
     assert metric.needs.views == (View("self-aligned", 3),)
-    assert [v.name for v in chosen("self-aligned-perplexity", template="paper").needs.views] == ["self-aligned-2-paper"]
+    for template in ("paper", "paper-system"):
+        views = chosen("self-aligned-perplexity", template=template).needs.views
+        assert [view.name for view in views] == [f"self-aligned-2-{template}"]
     assert value_of(metric, Evidence("x", {"self-aligned": tokens([LN2])})) == pytest.approx(2)
 
 

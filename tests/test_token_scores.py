@@ -92,6 +92,17 @@ def test_the_steps_tokens_are_the_responses(text: str) -> None:
         assert len(row.scores) == row.response_tokens == len(model.response_ids(text))
 
 
+def test_the_published_wrapping_with_a_system_text_has_a_blank_behind_it() -> None:
+    """That blank is the response's first token's, as in the published code's tokenisation of the whole."""
+    operation = score_responses(
+        "m", View("self-aligned", 1, "paper-system"), [Example("e", "ask")], [Response("e", "x")], {"e": ["own"]}, "a", "fail"
+    )
+    (request,) = next(operation)
+    assert isinstance(request, ScoreRequest)
+    assert request.response == " x"
+    assert request.messages[0].content.startswith("[INST] <<SYS>>\nYou are a helpful assistant.\n<</SYS>>\n\nQuestion: ask")
+
+
 def test_a_part_is_in_the_key() -> None:
     """Each step of a response is another request."""
     operation = score_responses("m", View("local", window=1), [Example("e", "ask")], [Response("e", TEXT)], {}, "a", "fail")

@@ -37,7 +37,7 @@ def score_responses(
 
     def request(index: int) -> ScoreRequest:
         place = owner[index]
-        example, text = examples[place], responses[place].text
+        example, text = examples[place], _scored_text(view, responses[place])
         part = _parts(view, text)[index - starts[place]]
         return ScoreRequest(target, view_messages(view, example, shown_with), text, about, example.id, if_too_long, part)
 
@@ -87,6 +87,12 @@ def view_messages(view: View, example: Example, shown_with: Mapping[str, list[st
         return self_aligned_messages(example.input, shown_with[example.id], view.template)
     bare = view.kind == "unconditional" or (view.kind == "local" and not view.with_input)
     return () if bare else plain_messages(example.input)
+
+
+def _scored_text(view: View, response: Response) -> str:
+    # The published code puts a blank behind its wrapping: to byte-level vocabularies (Llama 3, Qwen) it is the
+    # beginning of the first word's token; SentencePiece (Mistral) sees to it itself.
+    return f" {response.text}" if view.template == "paper-system" else response.text
 
 
 def _parts(view: View, text: str) -> list[Part | None]:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from respsel.records import FloatArray
 
 Direction = Literal["lower", "higher"]
+Template = Literal["native", "paper", "paper-system"]
 
 
 class Parameters(BaseModel):
@@ -35,19 +36,19 @@ class Parameters(BaseModel):
 @dataclass(frozen=True)
 class View:
     """The conditioning under which a response is scored: `plain`, `unconditional` (nothing), `self-aligned`
-    with k own outputs in the native chat template or as published ("paper"), or `local` (step by step, each
+    with k own outputs in the native chat template or as the published code wraps prompts, or `local` (step by step, each
     behind the last `window` steps, and these behind the input unless with_input is false)."""
 
     kind: Literal["plain", "unconditional", "self-aligned", "local"]
     k: int = 0
-    template: Literal["native", "paper"] = "native"
+    template: Template = "native"
     window: int = 0
     with_input: bool = True
 
     @property
     def name(self) -> str:
         """What steps and the report call it."""
-        words = {"paper": self.template == "paper", "alone": not self.with_input}
+        words = {self.template: self.template != "native", "alone": not self.with_input}
         parts = [self.kind, str(self.k or self.window or ""), *(word for word, holds in words.items() if holds)]
         return "-".join(part for part in parts if part)
 
@@ -57,7 +58,7 @@ class View:
         fields: dict[str, Any] = {"kind": self.kind, "k": self.k}
         return (
             fields
-            | ({"template": "paper"} if self.template == "paper" else {})
+            | ({"template": self.template} if self.template != "native" else {})
             | ({"window": self.window} if self.window else {})
             | ({} if self.with_input else {"with_input": False})
         )

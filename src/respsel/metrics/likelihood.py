@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from pydantic import Field
 
-from respsel.metrics.base import PLAIN, UNCONDITIONAL, Direction, Evidence, Metric, Needs, Parameters, Ratio, View
+from respsel.metrics.base import PLAIN, UNCONDITIONAL, Direction, Evidence, Metric, Needs, Parameters, Ratio, Template, View
 from respsel.records import TokenScores
 
 _RANK_CLIP = 100
@@ -15,10 +13,10 @@ _CAPTION = "arXiv 2502.11779"
 
 class SelfAlignedParameters(Parameters):
     """k: own outputs to other inputs in the prompt. template: the model's own chat template, or the published
-    code's "[INST] ... [/INST]" without one."""
+    code's "[INST] ... [/INST]": "paper" as for Mistral, "paper-system" with the system text that it gives the others."""
 
     k: int = Field(2, ge=1, le=16)
-    template: Literal["native", "paper"] = "native"
+    template: Template = "native"
 
 
 class IfdParameters(Parameters):
@@ -100,6 +98,7 @@ METRICS = (
         unit="per token",
         summary="exp of the mean nll of the response's tokens, given the input",
         formula="exp(mean nll)",
+        variant="of a response, not of a corpus: over responses its geometric mean",
         source=_CAPTION,
         reported="the baseline: 63.53 accuracy over 51 published cells, picking by 50 examples (the average strategy: 62.74)",
         cost="1",
@@ -113,6 +112,7 @@ METRICS = (
         unit="per token",
         summary="perplexity, given the input and k of the target's own outputs to other inputs",
         formula="exp(mean nll | k own outputs, input)",
+        variant="of the native chat template, unless template says otherwise; the published code used none",
         source=_CAPTION,
         reported="best of the published metrics there: 64.02 over the same 51 cells; k from 1 to 4 hardly matters",
         cost="1, behind a longer prompt that all strategies share; and own outputs once",
