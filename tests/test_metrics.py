@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from pathlib import Path
 from typing import Any
@@ -17,16 +16,11 @@ from respsel.metrics import kernels
 from respsel.metrics.base import ChosenMetric, Evidence, View, all_metrics, choose
 from respsel.recipe import AnswerEntry, MetricEntry
 from respsel.records import Example, Represented, Response, Score, ScoredResponse, TokenScores
-from tests.conftest import SHARED, Bench, needs, needs_shared
+from tests.conftest import Bench, needs, needs_shared
+from tests.golden import chosen, measured, read_golden
 
 LN2 = math.log(2)
 ROOT = Path(__file__).parents[1]
-
-
-def chosen(name: str, **parameters: object) -> ChosenMetric:
-    metric, problems = choose(MetricEntry.model_validate({"name": name, **parameters}), "a.toml", "metrics[0]")
-    assert metric is not None, problems
-    return metric
 
 
 def tokens(
@@ -277,20 +271,17 @@ def test_no_value_has_a_reason(name: str, given: Evidence, reason: str) -> None:
 @needs_shared
 @pytest.mark.parametrize("index", range(24))
 def test_golden_values(index: int) -> None:
-    """From the reference's token scores come the reference's metrics, to what five decimals of a token allow."""
-    golden = json.loads((SHARED / "reference" / "golden.json").read_text())[index]
-    scores = tokens(golden["token_nll"], golden["token_rank"], golden["token_entropy"])
-    evidence = Evidence("x", {"plain": scores})
-    for name, key in (
-        ("perplexity", "perplexity"),
-        ("rank-surprisal-ratio", "rank_surprisal_ratio"),
-        ("log-probability-plus-entropy", "mean_logp_plus_entropy"),
-    ):
-        assert value_of(chosen(name), evidence) == pytest.approx(golden[key], rel=1e-3, abs=1e-5)
-    # The reference gives no unconditional scores; their mean follows from one ratio, and the other must then agree.
-    mean = float(scores.nll.mean(dtype=np.float64))
-    free = Evidence("x", {"plain": scores, "unconditional": tokens([mean / golden["ifd_loss_ratio"]])})
-    assert value_of(chosen("ifd-perplexity-ratio"), free) == pytest.approx(golden["ifd_perplexity_ratio"], rel=1e-3)
+    """From the reference's token scores come the reference's metrics: 1e-4 relative, as far as five decimals of a token tell."""
+    expected = read_golden()[1][index]
+    scores = tokens(expected["token_nll"], expected["token_rank"], expected["token_entropy"])
+    names = ("perplexity", "rank_surprisal_ratio", "mean_logp_plus_entropy")
+    for name, value in measured(Evidence("x", {"plain": scores}), *names).items():
+        assert value == pytest.approx(expected[name], rel=1e-4, abs=1e-5), name
+    # The reference keeps no unconditional token scores; their mean follows from one ratio, and the other must then agree.
+    free = float(scores.nll.mean(dtype=np.float64)) / expected["ifd_loss_ratio"]
+    given = Evidence("x", {"plain": scores, "unconditional": tokens([free])})
+    for name, value in measured(given, "ifd_loss_ratio", "ifd_perplexity_ratio").items():
+        assert value == pytest.approx(expected[name], rel=1e-4), name
 
 
 def everything(stream: np.random.Generator, count: int) -> Sources:
