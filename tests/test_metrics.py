@@ -353,7 +353,7 @@ def test_every_metric_states_its_contract() -> None:
 
 
 def test_the_documented_table_is_the_registry() -> None:
-    """docs/metrics.md has a row for each metric, with its formula, direction, needs, cost and source as registered."""
+    """docs/metrics.md has a row for each metric, with its version, formula, direction, needs, cost and source as registered."""
     from respsel.text import metric_rows
 
     text = (ROOT / "docs" / "metrics.md").read_text()

@@ -336,6 +336,14 @@ def test_a_ratio_of_means_is_selected_by_as_one(bench: Bench) -> None:
         assert shown == pytest.approx(ranked["score"])
 
 
+def test_a_misspelt_reward_column_is_told(bench: Bench) -> None:
+    """A column that no row has is an error with a suggestion, not a table of failures."""
+    add_metrics(bench, 'name = "reward"\ncolumn = "anwser"')
+    done = bench.respsel("run", "a.toml")
+    assert done.code == 2
+    assert "sums.jsonl: reward: no row has the column 'anwser'. Did you mean 'answer'?" in done.err
+
+
 def test_metrics_are_listed(bench: Bench) -> None:
     """`respsel metrics` names all, `respsel metrics NAME` says all of one, both also as JSON; a wrong name is an error."""
     assert "rank-surprisal-ratio" in bench.respsel("metrics").out

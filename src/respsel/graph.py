@@ -28,7 +28,7 @@ from respsel import (
     token_scores,
 )
 from respsel.backends.registry import KnownModel, identify
-from respsel.errors import PreflightError, Problem, RunError
+from respsel.errors import InputError, PreflightError, Problem, RunError, suggest
 from respsel.hashing import DigestMemo, canonical_json, digest, file_digest
 from respsel.loading import LoadedRecipe
 from respsel.metrics.base import EXTRAS, ChosenMetric, RewardSource, View, components
@@ -319,8 +319,12 @@ class _Builder:
         if column and "{strategy}" in column:
             fields["strategy"] = strategy.name
 
+        shown = self._loaded.show(dataset.path)
+
         def make(rows: Sequence[Rows]) -> Rows:
             given = dict(zip(inputs, rows, strict=True))
+            if column:
+                _check_column(column.replace("{strategy}", strategy.name), given["examples"], shown, metric.label)
             views = {str(view.kind): given.pop(view.kind) for view in needs.views}
             return list(measuring.measure(metric, measuring.Sources(views=views, **given), check, strategy.name))
 
@@ -365,6 +369,13 @@ def _reading(path: Path, shown: str, expected: str, load: Callable[[], Rows]) ->
     if file_digest(path, None) != expected:
         raise RunError(Problem(shown, "", "changed while it was read", "Run again"))
     return rows
+
+
+def _check_column(name: str, examples: Rows, shown: str, label: str) -> None:
+    """Raise InputError if no example has the column of a metric's rewards."""
+    known = {column: None for example in examples for column in example.columns}
+    if examples and name not in known:
+        raise InputError(Problem(shown, label, f"no row has the column '{name}'", suggest(name, known)))
 
 
 def _check_extras(loaded: LoadedRecipe) -> None:
