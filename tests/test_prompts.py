@@ -6,7 +6,7 @@ import pytest
 
 from respsel.errors import InputError
 from respsel.prompts import check_template, plain_messages, render, self_aligned_messages
-from respsel.records import Example
+from respsel.records import TEXT, Example, Message
 
 EXAMPLE = Example("e1", "2 + 2?", "It is 4.", "4", {"hint": "count"})
 
@@ -57,3 +57,12 @@ def test_the_self_aligned_prompt_is_the_published_one() -> None:
         "now, according to the inference examples, please solve the problem. \n\n\n"
     )
     assert plain_messages("Q")[0].content == "Q"
+
+
+def test_the_published_wrapping_takes_the_place_of_the_chat_template() -> None:
+    """The published code's wrapping for Mistral, and its wrapping with a system text for the other models."""
+    (native,) = self_aligned_messages("Q", ["one"])
+    (paper,) = self_aligned_messages("Q", ["one"], "paper")
+    (system,) = self_aligned_messages("Q", ["one"], "paper-system")
+    assert paper == Message(TEXT, f"[INST] {native.content} [/INST]")
+    assert system == Message(TEXT, f"[INST] <<SYS>>\nYou are a helpful assistant.\n<</SYS>>\n\n{native.content} [/INST]")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from statistics import mean
 
 import polars as pl
 import pytest
@@ -270,18 +271,24 @@ def test_metrics_with_more_needs_make_their_calls_once(bench: Bench) -> None:
 
 
 def test_local_naturalness_scores_each_step_behind_the_last_few(bench: Bench) -> None:
-    """A response of three lines takes three calls; with the same steps in another window, three others."""
+    """A response of three lines takes three calls; where a step stands behind the same, another window makes none."""
     lines = [{**row, "rationale": f"{row['rationale']}\nSo it is.\nDone {row['id']}."} for row in rows(12)]
     bench.write("sums.jsonl", jsonl(lines))
     bench.edit('[[strategies]]\nname = "teacher"\nfrom = "model"\nmodel = "teacher"\nprompt = "Solve: {{ input }}"\n', "")
     bench.run()
     add_metrics(bench, 'name = "local-naturalness"\nwindow = 2')
-    # The last two lines of each stand behind (sum, "So it is."), which differ by example; so do all prompts.
+    # Every example has another input, and with it all of its steps have other prompts.
     assert bench.run()["calls_made"] == 18
     tokens = pl.read_parquet(bench.folder / "runs/a/token_scores.parquet").filter(pl.col("view") == "local-2")
     assert tokens["response_tokens"].to_list() == tokens["nll"].list.len().to_list()
     plain = pl.read_parquet(bench.folder / "runs/a/token_scores.parquet").filter(pl.col("view") == "plain")
     assert tokens["token_ids"].to_list() == plain["token_ids"].to_list()
+    bench.edit("window = 2", "window = 1")
+    # Only the third step has more than one step before it.
+    assert bench.run()["calls_made"] == 6
+    bench.edit("window = 1", "window = 1\nwith_input = false")
+    # Without the input all three steps of each stand behind other tokens than before.
+    assert bench.run()["calls_made"] == 18
 
 
 def test_another_strategy_leaves_the_other_scores_alone(bench: Bench) -> None:
@@ -313,7 +320,7 @@ def test_a_run_can_be_made_to_fail_on_an_unscored_response(bench: Bench) -> None
 
 
 def test_a_ratio_of_means_is_selected_by_as_one(bench: Bench) -> None:
-    """The verdict's and the report's score of a rank-surprisal ratio is all ranks over all nats, not a mean of ratios."""
+    """The verdict's and the report's score of a rank-surprisal ratio is mean ranks over mean nats, not a mean of ratios."""
     add_metrics(bench, 'name = "rank-surprisal-ratio"')
     bench.edit("resamples = 500", 'resamples = 500\nmetric = "rank-surprisal-ratio"')
     verdict = bench.run()["verdicts"][0]
@@ -321,11 +328,20 @@ def test_a_ratio_of_means_is_selected_by_as_one(bench: Bench) -> None:
     data = json.loads((bench.folder / "runs/a/report.json").read_text())["datasets"][0]
     for ranked in verdict["ranking"]:
         mine = tokens.filter(pl.col("strategy") == ranked["strategy"])
-        ranks, nats = mine["rank"].explode().clip(upper_bound=100).to_numpy(), mine["nll"].explode().to_numpy()
-        assert ranked["score"] == pytest.approx(ranks.sum() / nats.sum(dtype="f8"))
+        ranks = [mean(min(rank, 100) for rank in response) for response in mine["rank"].to_list()]
+        nats = [mean(response) for response in mine["nll"].to_list()]
+        assert ranked["score"] == pytest.approx(mean(ranks) / mean(nats))
         summary = next(item for item in data["strategies"] if item["strategy"] == ranked["strategy"])
-        (shown,) = [mean["mean"] for mean in summary["means"] if mean["metric"] == "rank-surprisal-ratio"]
+        (shown,) = [item["mean"] for item in summary["means"] if item["metric"] == "rank-surprisal-ratio"]
         assert shown == pytest.approx(ranked["score"])
+
+
+def test_a_misspelt_reward_column_is_told(bench: Bench) -> None:
+    """A column that no row has is an error with a suggestion, not a table of failures."""
+    add_metrics(bench, 'name = "reward"\ncolumn = "anwser"')
+    done = bench.respsel("run", "a.toml")
+    assert done.code == 2
+    assert "sums.jsonl: reward: no row has the column 'anwser'. Did you mean 'answer'?" in done.err
 
 
 def test_metrics_are_listed(bench: Bench) -> None:

@@ -33,6 +33,11 @@ CODE = "Run this:\n```python\nx = 1. \nprint(x)\n\ny = 2\n```\nIt prints `a. B` 
             ],
         ),
         (CODE, ["Run this:\n", "```python\nx = 1. \nprint(x)\n\ny = 2\n```\n", "It prints `a. B` and 1.\n", "The end."]),
+        ("So it is 12. Then we add 3. Done", ["So it is 12. ", "Then we add 3. ", "Done"]),
+        ("**Step 2.** Add.\n(3). Go on", ["**Step 2.** Add.\n", "(3). Go on"]),
+        ("He paid $5. She paid $7. So $5. x$ is one.", ["He paid $5. ", "She paid $7. ", "So $5. x$ is one."]),
+        ("Step 2. Add 5. Stop", ["Step 2. Add 5. ", "Stop"]),
+        ("先加。再减！好了", ["先加。", "再减！", "好了"]),
         ("One step only", ["One step only"]),
         ("\n\n  First.\r\n\r\nSecond.  ", ["\n\n  First.\r\n\r\n", "Second.  "]),
         ("   ", ["   "]),
@@ -53,14 +58,25 @@ def test_the_steps_are_the_text(text: str) -> None:
 
 
 def test_first_tokens_by_hand() -> None:
-    """Steps of 4, 3 and 5 bytes; tokens of 2, 2, 4, 1 and 3: the second step begins at the third token, which
-    reaches one byte into the third step, so that step's first token is the fourth."""
-    assert first_tokens(["abc ", "de ", "fgh. "], [2, 2, 4, 1, 3]) == [0, 2, 3]
+    """Tokens "a", " b", ".", " C", "d", ".\\n", "  e": the blank before "C" is the first step's, its token the second's;
+    the third step's first token is the one that spells "e"."""
+    assert first_tokens(["a b. ", "Cd.\n", "  e"], [1, 2, 1, 2, 1, 2, 3]) == [0, 3, 6]
 
 
-def test_a_step_without_a_token_of_its_own_is_left_out() -> None:
-    """One token over two steps begins the first of them alone."""
+def test_a_step_does_not_begin_with_a_token_of_blanks() -> None:
+    """Line ends and indentation that are tokens of their own are not a step's first token; its first word's is."""
+    assert first_tokens(["a.\n\n", "b"], [1, 1, 2, 1]) == [0, 3]
+    assert first_tokens(["- a\n", "    - b"], [1, 2, 1, 4, 1, 2]) == [0, 4]
+
+
+def test_steps_inside_one_token_share_it() -> None:
+    """One token over two steps is named once."""
     assert first_tokens(["a ", "b ", "cc"], [4, 2]) == [0, 1]
+
+
+def test_bytes_are_counted_not_characters() -> None:
+    """An e with an accent takes two bytes."""
+    assert first_tokens(["é. ", "b"], [2, 1, 2]) == [0, 2]
 
 
 def test_tokens_that_do_not_spell_the_text_are_told() -> None:

@@ -33,6 +33,7 @@ from respsel.requests import (
     Vector,
     call_key,
     find_call,
+    part_tokens,
     request_key,
     to_call,
 )
@@ -217,7 +218,7 @@ class Caller:
         for place, answer in _answers(model, calls):
             request = batch.requests[wanted[place][0]]
             if isinstance(answer, Scored) and answer.scores is not None and isinstance(request, ScoreRequest):
-                answer = replace(answer, scores=_with_lengths(model, request.response, answer.scores))
+                answer = replace(answer, scores=_with_lengths(model, request, answer.scores))
             indices, prompt = wanted[place], calls[place].prompt_ids
             usable = _is_usable(answer)
             if usable:
@@ -291,10 +292,11 @@ def _vector(response_tokens: int, found: FloatArray | Failure) -> Vector:
     return Vector(response_tokens, found) if np.isfinite(found).all() else Vector(response_tokens, None, NOT_FINITE)
 
 
-def _with_lengths(model: Model, text: str, scores: TokenScores) -> TokenScores:
+def _with_lengths(model: Model, request: ScoreRequest, scores: TokenScores) -> TokenScores:
     import numpy as np
 
-    lengths = model.lengths(text)
+    text, part = request.response, request.part
+    lengths = model.lengths(text) if part is None else part_tokens(model, text, part)[2]
     return scores if lengths is None else replace(scores, lengths=np.array(lengths, np.int32))
 
 

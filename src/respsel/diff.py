@@ -56,7 +56,7 @@ class VerdictChange:
 @dataclass(frozen=True)
 class RunDiff:
     """Everything that differs. outside: causes that the recipe's text does not tell. not_stored: steps whose
-    tables or records are no longer in the store."""
+    tables or records are no longer in the store; not_installed: scores whose metric is not installed."""
 
     before: str
     after: str
@@ -68,14 +68,16 @@ class RunDiff:
     scores: tuple[ScoreChange, ...]
     verdicts: tuple[VerdictChange, ...]
     not_stored: tuple[str, ...]
+    not_installed: tuple[str, ...]
 
 
 def diff_runs(store: Store, old: RunRecord, new: RunRecord, confidence: float = 0.95) -> RunDiff:
     """Compare two recorded runs; what is the same in both is left out."""
     missing: list[str] = []
+    unknown: list[str] = []
     changed = [name for name in new.steps if name in old.steps and old.steps[name].output != new.steps[name].output]
     responses = [_responses(store, old, new, name, missing) for name in changed if name.startswith("responses:")]
-    scores = [_scores(store, old, new, name, confidence, missing) for name in changed if name.startswith("scores:")]
+    scores = [_scores(store, old, new, name, confidence, missing, unknown) for name in changed if name.startswith("scores:")]
     recipes = _recipe(old), _recipe(new)
     recipe = changes_between(*recipes)
     kinds = ("responses:", "scores:")
@@ -90,6 +92,7 @@ def diff_runs(store: Store, old: RunRecord, new: RunRecord, confidence: float = 
         scores=tuple(item for item in scores if item is not None),
         verdicts=_verdicts(old, new),
         not_stored=tuple(dict.fromkeys(missing)),
+        not_installed=tuple(unknown),
     )
 
 
@@ -133,14 +136,17 @@ def _responses(store: Store, old: RunRecord, new: RunRecord, name: str, missing:
     return ResponseChange(name, counts, tuple(texts[:_MOST_TEXTS]))
 
 
-def _scores(store: Store, old: RunRecord, new: RunRecord, name: str, confidence: float, missing: list[str]) -> ScoreChange | None:
+def _scores(
+    store: Store, old: RunRecord, new: RunRecord, name: str, confidence: float, missing: list[str], unknown: list[str]
+) -> ScoreChange | None:
     rows = _rows(store, SCORES, old, new, name, missing)
     record = store.load_step(new.steps[name].key)
     if not rows or record is None:
         return None
     metric = find_metric(record.fields["metric"])
     if metric is None:
-        missing.append(name)
+        # Of a plug-in that was taken out since.
+        unknown.append(name)
         return None
     rule = Rule(name, metric.direction, metric.scale, confidence, 10_000, 0)
     found = compare({row.id: row.value for row in rows[0]}, {row.id: row.value for row in rows[1]}, rule)

@@ -104,8 +104,8 @@ def _place(step: Step, field: str) -> str:
         return f"strategies.{rest[0]}.{'path (its content)' if field == 'file' else field}"
     if step.op == "own-outputs":
         return f"own_outputs.{field}"
-    if step.op in ("token-scores", "race"):
+    if step.op in ("token-scores", "representations", "race"):
         return f"target.{field}" if head == "model" else field
-    if step.op == "scores":
+    if step.op in ("scores", "mixes", "rewards"):
         return f"metrics.{rest[1]}.{tail if head == 'parameters' else field}"
     return f"selection.{tail if head == 'rule' else field}"

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -30,11 +31,10 @@ from respsel import (
 )
 from respsel.backends.registry import KnownModel, identify
 from respsel.choices import CHOICES, choose_responses
-from respsel.errors import Problem, RunError
+from respsel.errors import InputError, PreflightError, Problem, RunError, suggest
 from respsel.hashing import DigestMemo, canonical_json, digest, file_digest
 from respsel.loading import LoadedRecipe
-from respsel.metrics.base import ChosenMetric, View, components
-from respsel.metrics.reward import RewardParameters
+from respsel.metrics.base import EXTRAS, ChosenMetric, RewardSource, View, components
 from respsel.own_outputs import kept_by_example, neighbours, read_own_outputs, sample_own_outputs
 from respsel.race_scores import run_race
 from respsel.racing import LAPS, dropped_in, reach_of
@@ -147,8 +147,9 @@ def build_graph(loaded: LoadedRecipe, memo: DigestMemo) -> Graph:
     Raises InputError and PreflightError where files, weights or packages are missing.
     """
     recipe = loaded.recipe
+    _check_extras(loaded)
     names = {recipe.target.model} | {s.model for s in recipe.strategies if isinstance(s, ModelStrategy)}
-    names |= {model for metric in loaded.metrics if (model := getattr(metric.parameters, "model", None))}
+    names |= {source.model for metric in loaded.metrics if (source := metric.needs.reward) and source.model}
     models = {name: identify(loaded.models[name], memo) for name in sorted(names)}
     steps = _Builder(loaded, models, memo).build()
     return Graph(loaded, models, {step.name: step for step in steps})
@@ -179,10 +180,7 @@ class _Builder:
             if self._race:
                 steps.append(self._run_race(dataset, strategies))
             for strategy in strategies:
-                steps += [self._token_scores(dataset, strategy, view) for view in self._views]
-                if self._wants_hidden:
-                    steps.append(self._representations(dataset, strategy))
-                steps += [self._rewards(dataset, strategy, m) for m in self._metrics if getattr(m.parameters, "model", None)]
+                steps += self._asking_steps(dataset, strategy)
             for metric in self._metrics:
                 make = self._mixes if metric.metric.combine else self._scores
                 steps += [make(dataset, strategy, metric) for strategy in strategies]
@@ -193,6 +191,16 @@ class _Builder:
         if len(self._recipe.datasets) > 1 and all(strategy.datasets is None for strategy in self._recipe.strategies):
             steps.append(self._verdict(OVERALL, [dataset.name for dataset in self._recipe.datasets]))
         return sorted(steps, key=lambda step: step.stage)
+
+    def _asking_steps(self, dataset: DatasetEntry, strategy: StrategyEntry) -> list[Step]:
+        """What models are asked about a strategy's responses."""
+        steps = [self._token_scores(dataset, strategy, view) for view in self._views]
+        if self._wants_hidden:
+            steps.append(self._representations(dataset, strategy))
+        for metric in self._metrics:
+            if (source := metric.needs.reward) and source.model:
+                steps.append(self._rewards(dataset, strategy, metric, source))
+        return steps
 
     def _examples(self, dataset: DatasetEntry) -> Step:
         path, shown = self._loaded.resolve(dataset.path), self._loaded.show(dataset.path)
@@ -350,39 +358,42 @@ class _Builder:
         inputs = (f"examples:{dataset.name}", texts)
         return Step(name, "representations", fields, inputs, REPRESENTATIONS, make, (calls, calls), (NOT_FINITE, FAILED))
 
-    def _rewards(self, dataset: DatasetEntry, strategy: StrategyEntry, metric: ChosenMetric) -> Step:
-        parameters = metric.parameters
-        assert isinstance(parameters, RewardParameters)
+    def _rewards(self, dataset: DatasetEntry, strategy: StrategyEntry, metric: ChosenMetric, source: RewardSource) -> Step:
         place = Place(self._loaded.shown, f"metrics ({metric.label}).prompt")
-        judged_by = self._models[str(parameters.model)].fields
-        fields = {"model": judged_by, "prompt": parameters.prompt, "max_tokens": parameters.max_tokens, **_PROMPTS}
+        judged_by = self._models[str(source.model)].fields
+        fields = {"model": judged_by, "prompt": source.prompt, "max_tokens": source.max_tokens, **_PROMPTS}
         name = f"rewards:{dataset.name}/{strategy.name}/{metric.label}"
         inputs = (f"examples:{dataset.name}", f"responses:{dataset.name}/{strategy.name}")
-        make = lambda rows: measuring.judge(parameters, rows[0], rows[1], place)
+        make = lambda rows: measuring.judge(source, rows[0], rows[1], place)
         return Step(name, "rewards", fields, inputs, SCORES, make, (1, 1), (FAILED,))
 
     def _scores(self, dataset: DatasetEntry, strategy: StrategyEntry, metric: ChosenMetric) -> Step:
         needs, of = metric.needs, f"{dataset.name}/{strategy.name}"
-        check = dataset.check if getattr(metric.parameters, "kernel", None) == "exact" else None
+        check = dataset.check if needs.answer else None
+        column, judge = (needs.reward.column, needs.reward.model) if needs.reward else (None, None)
         # By their places in measuring.Sources.
         inputs = {"responses": f"responses:{of}"}
-        if getattr(metric.parameters, "column", None):
+        if column:
             inputs["examples"] = f"examples:{dataset.name}"
         inputs |= {view.kind: f"token-scores:{of}/{view.name}" for view in needs.views}
         if needs.own_outputs:
             inputs["own_outputs"] = f"own-outputs:{dataset.name}"
         if needs.hidden:
             inputs |= {"vectors": f"representations:{of}", "own_vectors": f"representations:{dataset.name}"}
-        if getattr(metric.parameters, "model", None):
+        if judge:
             inputs["rewards"] = f"rewards:{of}/{metric.label}"
         fields = {**metric.fields, **({"answer": _check_fields(check)} if check else {})}
-        if any(view.kind == "plain" for view in needs.views) and metric.metric.name in ("aslec-drop", "mean-step-length"):
+        if needs.steps:
             fields["steps"] = steps.VERSION
-        if getattr(metric.parameters, "column", None):
+        if column and "{strategy}" in column:
             fields["strategy"] = strategy.name
+
+        shown = self._loaded.show(dataset.path)
 
         def make(rows: Sequence[Rows]) -> Rows:
             given = dict(zip(inputs, rows, strict=True))
+            if column:
+                _check_column(column.replace("{strategy}", strategy.name), given["examples"], shown, metric.label)
             views = {str(view.kind): given.pop(view.kind) for view in needs.views}
             return list(measuring.measure(metric, measuring.Sources(views=views, **given), check, strategy.name))
 
@@ -454,6 +465,26 @@ def _reading(path: Path, shown: str, expected: str, load: Callable[[], Rows]) ->
     if file_digest(path, None) != expected:
         raise RunError(Problem(shown, "", "changed while it was read", "Run again"))
     return rows
+
+
+def _check_column(name: str, examples: Rows, shown: str, label: str) -> None:
+    """Raise InputError if no example has the column of a metric's rewards."""
+    known = {column: None for example in examples for column in example.columns}
+    if examples and name not in known:
+        raise InputError(Problem(shown, label, f"no row has the column '{name}'", suggest(name, known)))
+
+
+def _check_extras(loaded: LoadedRecipe) -> None:
+    """Raise PreflightError for metrics whose packages are missing, before any model is asked for their sake."""
+    problems = []
+    for i, metric in enumerate(loaded.metrics):
+        for extra in {part.needs.extra for part in (metric, *components(metric))}:
+            missing = [name for name in EXTRAS[extra] if find_spec(name) is None]
+            if missing:
+                what = f"'{metric.label}' needs {', '.join(missing)}, which is not installed"
+                problems.append(Problem(loaded.shown, f"metrics[{i}]", what, f"Run: pip install 'respsel[{extra}]'"))
+    if problems:
+        raise PreflightError(problems)
 
 
 def _check_fields(check: AnswerEntry | None) -> Mapping[str, Any] | None:

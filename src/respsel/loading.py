@@ -13,7 +13,7 @@ from typing import Any
 
 from respsel.errors import InputError, Problem, suggest
 from respsel.hashing import digest
-from respsel.metrics.base import ChosenMetric, choose
+from respsel.metrics.base import ChosenMetric, RewardSource, choose
 from respsel.prompts import check_template
 from respsel.recipe import OVERALL, FileStrategy, MetricEntry, ModelStrategy, Recipe
 from respsel.shape import check_shape, read_toml
@@ -151,8 +151,7 @@ def _check_models(loaded: LoadedRecipe) -> list[Problem]:
     wanted += [
         (f"strategies[{i}].model", s.model) for i, s in enumerate(loaded.recipe.strategies) if isinstance(s, ModelStrategy)
     ]
-    judges = [(f"metrics[{i}].model", getattr(metric.parameters, "model", None)) for i, metric in enumerate(loaded.metrics)]
-    wanted += [(where, name) for where, name in judges if name]
+    wanted += [(f"metrics[{i}].model", source.model) for i, source in _rewards(loaded) if source.model]
     return [
         Problem(loaded.shown, where, f"'{name}' is no model of this recipe or of respsel.toml", suggest(name, loaded.models))
         for where, name in wanted
@@ -167,10 +166,14 @@ def _check_templates(loaded: LoadedRecipe) -> list[Problem]:
             problems += check_template(strategy.prompt, loaded.shown, f"strategies[{i}].prompt")
             if strategy.system is not None:
                 problems += check_template(strategy.system, loaded.shown, f"strategies[{i}].system")
-    for i, metric in enumerate(loaded.metrics):
-        if prompt := getattr(metric.parameters, "prompt", None):
-            problems += check_template(prompt, loaded.shown, f"metrics[{i}].prompt")
+    for i, source in _rewards(loaded):
+        problems += check_template(source.prompt or "", loaded.shown, f"metrics[{i}].prompt")
     return problems
+
+
+def _rewards(loaded: LoadedRecipe) -> list[tuple[int, RewardSource]]:
+    """The sources of rewards, by the metric's place in the recipe."""
+    return [(i, source) for i, metric in enumerate(loaded.metrics) if (source := metric.needs.reward)]
 
 
 def _check_files(loaded: LoadedRecipe) -> list[Problem]:

@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from respsel.backends.base import Generation
-from respsel.metrics.base import ChosenMetric, Evidence
-from respsel.metrics.reward import RewardParameters
+from respsel.metrics.base import ChosenMetric, Evidence, RewardSource
 from respsel.own_outputs import kept_by_example
 from respsel.prompts import render
 from respsel.recipe import AnswerEntry
@@ -22,9 +21,11 @@ from respsel.requests import GenerateRequest, Lazy
 from respsel.strategies.base import Operation, Place
 
 # Raised when a judge's answer would be read otherwise.
-JUDGE_VERSION = 1
+JUDGE_VERSION = 2
 _MARKED = re.compile(r"(?:score|reward|rating)\s*(?:is|=|:)\s*\**\s*([-+]?\d+(?:\.\d+)?)", re.IGNORECASE)
 _NUMBER = re.compile(r"[-+]?\d+(?:\.\d+)?")
+# What a number is out of, in "8/10" and "8 out of 10".
+_OUT_OF = re.compile(r"(?<=\d)\s*(?:/|out of)\s*\d+(?:\.\d+)?")
 
 
 @dataclass(frozen=True)
@@ -99,17 +100,17 @@ def mix(weight: float, alignments: Sequence[Sequence[Score]], perplexities: Sequ
     return scores
 
 
-def judge(parameters: RewardParameters, examples: Sequence[Example], responses: Sequence[Response], place: Place) -> Operation:
+def judge(source: RewardSource, examples: Sequence[Example], responses: Sequence[Response], place: Place) -> Operation:
     """Ask the judging model for a number for every usable response; returns one Score per response, in order."""
     by_id = {example.id: example for example in examples}
     usable = [response for response in responses if not response.problem]
-    sampling = Sampling(0.0, 1.0, 0, 0.0, parameters.max_tokens)
+    sampling = Sampling(0.0, 1.0, 0, 0.0, source.max_tokens)
 
     def request(index: int) -> GenerateRequest:
         response = usable[index]
-        prompt = render(str(parameters.prompt), by_id[response.id], place.file, place.where, {"response": response.text})
+        prompt = render(str(source.prompt), by_id[response.id], place.file, place.where, {"response": response.text})
         messages = (Message("user", prompt),)
-        return GenerateRequest(str(parameters.model), messages, sampling, "judge", 0, 0, place.where, response.id)
+        return GenerateRequest(str(source.model), messages, sampling, "judge", 0, 0, place.where, response.id)
 
     answers = iter((yield Lazy(len(usable), request)))
     scores = []
@@ -126,16 +127,19 @@ def judge(parameters: RewardParameters, examples: Sequence[Example], responses: 
 
 
 def read_number(text: str) -> float | None:
-    """The number behind the last "Score:", "Reward:" or "Rating:", else the text's last number."""
-    found = _MARKED.findall(text) or _NUMBER.findall(text)
-    return float(found[-1]) if found else None
+    """The number behind the last "Score:", "Reward:" or "Rating:", else the text's only number; None if there is
+    neither: of "8 of the 10 steps hold" nobody can say which number is meant."""
+    if marked := _MARKED.findall(text):
+        return float(marked[-1])
+    found = _NUMBER.findall(_OUT_OF.sub("", text))
+    return float(found[0]) if len(found) == 1 else None
 
 
 def _column_reward(metric: ChosenMetric, example: Example | None, strategy: str) -> Score | None:
-    column = getattr(metric.parameters, "column", None)
-    if column is None or example is None:
+    source = metric.needs.reward
+    if source is None or source.column is None or example is None:
         return None
-    name = column.replace("{strategy}", strategy)
+    name = source.column.replace("{strategy}", strategy)
     try:
         return Score(example.id, float(str(example.columns.get(name))))
     except ValueError:

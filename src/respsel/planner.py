@@ -17,7 +17,7 @@ from typing import Literal
 from respsel.graph import Graph, Rows, Step
 from respsel.ledger import Ledger
 from respsel.nearest import Nearest, StoredSteps, input_slot
-from respsel.requests import GenerateRequest, Request, find_call, request_key
+from respsel.requests import GenerateRequest, Request, ScoreRequest, find_call, request_key
 from respsel.store import Store
 
 # English text has about four characters to a token; good enough for "about how many tokens".
@@ -124,7 +124,7 @@ def _plan_step(graph: Graph, step: Step, ledger: Ledger, store: Store, nearest: 
         return PlannedStep(step.name, step.op, "waits", f"for {', '.join(kinds)}", calls_at_most=at_most, tokens=None)
     reason = _why_run(graph, step, ledger, store, nearest)
     inputs = [ledger.rows(name) for name in step.inputs]
-    if step.op in ("scores", "choices", "verdict") or None in inputs:
+    if step.op in ("scores", "mixes", "choices", "verdict") or None in inputs:
         return PlannedStep(step.name, step.op, "run", reason)
     made = step.make([rows for rows in inputs if rows is not None])
     if not isinstance(made, GeneratorType):
@@ -160,7 +160,8 @@ def _about_tokens(requests: Sequence[Request]) -> int:
         if isinstance(request, GenerateRequest):
             total += request.sampling.max_tokens
         else:
-            total += len(request.response) // _CHARS_PER_TOKEN
+            length = request.characters if isinstance(request, ScoreRequest) else len(request.response)
+            total += length // _CHARS_PER_TOKEN
         if request.messages not in prompts:
             prompts.add(request.messages)
             total += sum(len(message.content) for message in request.messages) // _CHARS_PER_TOKEN

@@ -29,6 +29,7 @@ _SELF_ALIGNED = (
     "{examples}"
     "now, according to the inference examples, please solve the problem. \n\n\n"
 )
+_SYSTEM = "<<SYS>>\nYou are a helpful assistant.\n<</SYS>>\n\n"
 # A template of nothing else needs no Jinja2 to be found well formed, which keeps cached runs quick.
 _PLAIN_FIELD = re.compile(r"\{\{\s*[A-Za-z_]\w*\s*\}\}")
 
@@ -41,17 +42,13 @@ def plain_messages(question: str) -> tuple[Message, ...]:
 def self_aligned_messages(question: str, own_outputs: Sequence[str], template: str = "native") -> tuple[Message, ...]:
     """The `self-aligned` view: the input and own outputs to other inputs, as the user's turn.
 
-    template: "native" is the model's own chat template; "paper" the published code's wrapping, without it.
+    template: "native" is the model's own chat template; the others are the published code's wrapping instead.
     """
     examples = "".join(f"inference example: {text}\n\n" for text in own_outputs)
     prompt = _SELF_ALIGNED.format(question=question, examples=examples)
-    return (Message(TEXT, f"[INST] {prompt} [/INST]"),) if template == "paper" else (Message("user", prompt),)
-
-
-def local_messages(question: str, steps: Sequence[str], window: int) -> tuple[Message, ...]:
-    """The `local` view of the step behind `steps`: the last `window` of input and steps, without the chat template."""
-    before = [f"{question}\n", *steps][-window:]
-    return (Message(TEXT, "".join(before)),)
+    if template == "native":
+        return (Message("user", prompt),)
+    return (Message(TEXT, f"[INST] {_SYSTEM if template == 'paper-system' else ''}{prompt} [/INST]"),)
 
 
 def template_fields(example: Example) -> Mapping[str, Any]:

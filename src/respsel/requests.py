@@ -12,6 +12,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
@@ -54,8 +55,18 @@ class GenerateRequest:
 
 
 @dataclass(frozen=True)
+class Part:
+    """A stretch of a response, from the token that spells the byte at place `start` to before that at `end`,
+    behind those from `context` on: places in its UTF-8 bytes."""
+
+    context: int
+    start: int
+    end: int
+
+
+@dataclass(frozen=True)
 class ScoreRequest:
-    """Score a response, given the messages.
+    """Score a response, given the messages; or a part of it, given the messages and what stands before it.
 
     `about` and `example` name it in errors; if_too_long: "fail", or "drop" for a Scored with the problem
     OVER_CONTEXT. These are in no key.
@@ -67,6 +78,12 @@ class ScoreRequest:
     about: str
     example: str
     if_too_long: str = "fail"
+    part: Part | None = None
+
+    @property
+    def characters(self) -> int:
+        """About how long the text is that is evaluated behind the messages."""
+        return len(self.response) if self.part is None else self.part.end - self.part.context
 
 
 @dataclass(frozen=True)
@@ -152,6 +169,8 @@ def request_key(identity: str, request: Request) -> str:
     if isinstance(request, ScoreRequest | RepresentRequest):
         kind = "score" if isinstance(request, ScoreRequest) else "represent"
         parts: list[Any] = [kind, messages, request.response]
+        if isinstance(request, ScoreRequest) and request.part is not None:
+            parts.append([request.part.context, request.part.start, request.part.end])
     else:
         parts = ["generate", messages, _draw_parts(request)]
     return f"request/{digest('request', str(RENDERING_VERSION), identity, canonical_json(parts))}"
@@ -194,11 +213,35 @@ def _ids(tokens: Sequence[int]) -> bytes:
 def to_call(model: Model, request: Request) -> Call:
     """The call that a request becomes with a loaded model."""
     prompt = model.prompt_ids(request.messages)
+    if isinstance(request, ScoreRequest) and request.part is not None:
+        before, ids, _ = part_tokens(model, request.response, request.part)
+        return ScoreCall(prompt + before, ids)
     if isinstance(request, ScoreRequest):
         return ScoreCall(prompt, model.response_ids(request.response))
     if isinstance(request, RepresentRequest):
         return RepresentCall(prompt, model.response_ids(request.response))
     return GenerateCall(prompt, request.sampling, draw_seed(prompt, request))
+
+
+def part_tokens(model: Model, text: str, part: Part) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...] | None]:
+    """The tokens before a part and of it, as they are in the whole text, and how many bytes each of the latter spells.
+
+    Where the tokeniser does not tell its tokens' places, both stretches are tokenised alone and the last is None.
+    """
+    ids, lengths = _tokens_of(model, text)  # type: ignore[arg-type]  # a model is hashed by its identity
+    if lengths is None:
+        data = text.encode("utf-8")
+        before, within = data[part.context : part.start], data[part.start : part.end]
+        return model.response_ids(before.decode("utf-8")), model.response_ids(within.decode("utf-8")), None
+    ends = list(accumulate(lengths))
+    context, start, end = (bisect_right(ends, place) if place else 0 for place in (part.context, part.start, part.end))
+    return ids[context:start], ids[start:end], lengths[start:end]
+
+
+@lru_cache(maxsize=4)
+def _tokens_of(model: Model, text: str) -> tuple[tuple[int, ...], tuple[int, ...] | None]:
+    # A text of hundreds of steps is asked about for each of them.
+    return model.response_ids(text), model.lengths(text)
 
 
 def call_key(identity: str, call: Call, request: Request) -> str:

@@ -1,26 +1,32 @@
 """A response to its reasoning steps. One splitter for every metric that speaks of steps.
 
 A step is a line; in a line of prose, a sentence. Kept whole: a fenced code block, a display formula
-($$...$$, \\[...\\], \\begin{...}...\\end{...}), and what stands in inline mathematics or inline code. No
-sentence ends behind a list's number ("2."), a single capital ("J."), a common abbreviation, or inside a
-number. Blanks and line ends belong to the step before them. Invariant: the steps joined are the text, and
-each holds something other than white space (unless the text does not).
+($$...$$, \\[...\\], \\begin{...}...\\end{...}), and what stands in inline mathematics (not sums of money: "$5
+and $7") or inline code. No sentence ends behind the number at a line's beginning ("2.", "Step 2."), a single
+capital ("J."), a common abbreviation, or inside a number. Blanks and line ends belong to the step before
+them. Invariant: the steps joined are the text, and each holds something other than white space (unless the
+text does not).
 """
 
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterator
+from itertools import accumulate
 
-# Raised when a text would be split otherwise.
-VERSION = 1
+# Raised when a text would be split otherwise, or a step would have another first token.
+VERSION = 2
+UNKNOWN_PLACES = "the tokens' places in the text are not known"
 _WHOLE = re.compile(
-    r"```.*?(?:```|\Z)|~~~.*?(?:~~~|\Z)|\$\$.*?\$\$|\\\[.*?\\\]|\\begin\{(\w+\*?)\}.*?\\end\{\1\}|\\\(.*?\\\)|\$[^$\n]+\$|`[^`\n]+`",
+    r"```.*?(?:```|\Z)|~~~.*?(?:~~~|\Z)|\$\$.*?\$\$|\\\[.*?\\\]|\\begin\{(\w+\*?)\}.*?\\end\{\1\}|\\\(.*?\\\)|\$(?!\s)[^$\n]+(?<!\s)\$(?!\d)|`[^`\n]+`",
     re.DOTALL,
 )
-_SENTENCE_END = re.compile(r"[.!?][\"')\]*]*(?=\s+\S)")
+# Full-width marks end a sentence without a blank behind them.
+_SENTENCE_END = re.compile(r"[.!?][\"')\]*]*(?=\s+\S)|[。！？]+[”’」』）]*(?=\s*\S)")
 _NO_END = re.compile(
-    r"(?:^|[\s(])(?:[A-Z]|\(?\d{1,3}|e\.g|i\.e|etc|vs|cf|approx|resp|[Ff]ig|[Ee]q|[Nn]o|Mr|Mrs|Ms|Dr|St|Prof)\.$"
+    r"(?:^|[\s(])(?:[A-Z]|e\.g|i\.e|etc|vs|cf|approx|resp|[Ff]ig|[Ee]q|[Nn]o|Mr|Mrs|Ms|Dr|St|Prof)\.$"
+    r"|^\(?(?:[Ss]tep )?\d{1,3}\)?\.$"
 )
 
 
@@ -71,18 +77,22 @@ def _spans(text: str) -> list[tuple[int, int]]:
 def first_tokens(steps: list[str], lengths: list[int]) -> list[int]:
     """Return, for each step, the index of its first token, given how many UTF-8 bytes each token spells.
 
-    A token that reaches over a step's beginning belongs to the step before; a step without a token of its
-    own is left out. Raises ValueError where the tokens do not spell the steps.
+    That is the first token which spells something of the step's words: in most vocabularies a word's token
+    begins with the blank before the word, which split_steps gives to the step before. Steps that begin inside
+    one token share it, and it is returned once. Raises ValueError where the tokens do not spell the steps.
     """
-    if sum(lengths) != sum(len(step.encode()) for step in steps):
-        raise ValueError("the tokens' places in the text are not known")
-    firsts: list[int] = []
-    token = at = edge = 0
+    ends = list(accumulate(lengths))
+    places = word_places(steps)
+    if (ends[-1] if ends else 0) != places[-1]:
+        raise ValueError(UNKNOWN_PLACES)
+    return list(dict.fromkeys(first for place in places[:-1] if (first := bisect_right(ends, place)) < len(ends)))
+
+
+def word_places(steps: list[str]) -> list[int]:
+    """The place in the text, in UTF-8 bytes, of each step's first word; and behind them the text's length."""
+    places, start = [], 0
     for step in steps:
-        while token < len(lengths) and at < edge:
-            at += lengths[token]
-            token += 1
-        if token < len(lengths) and token not in firsts:
-            firsts.append(token)
-        edge += len(step.encode())
-    return firsts
+        blanks = len(step) - len(step.lstrip())
+        places.append(start + len(step[:blanks].encode()) if step.strip() else start)
+        start += len(step.encode())
+    return [*places, start]

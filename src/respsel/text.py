@@ -61,6 +61,7 @@ def diff_lines(found: RunDiff) -> Iterator[str]:
         same = verdict.before == verdict.after
         yield f"verdict {verdict.dataset}: {verdict.after}" + (", unchanged" if same else f"; was {verdict.before}")
     yield from (f"no longer in the store: {name}" for name in found.not_stored)
+    yield from (f"not compared, its metric is not installed: {name}" for name in found.not_installed)
 
 
 def verdict_lines(verdict: Verdict) -> Iterator[str]:
@@ -159,7 +160,7 @@ def metric_rows(metrics: Iterable[Metric]) -> Iterator[str]:
     """One Markdown table row for each metric, as in docs/metrics.md."""
     for metric in metrics:
         arrow = "control" if metric.control else metric.direction
-        cells = (metric.formula, arrow, _needs(metric), metric.cost, metric.source, metric.reported or "–")
+        cells = (str(metric.version), metric.formula, arrow, _needs(metric), metric.cost, metric.source, metric.reported or "–")
         yield "| " + " | ".join([f"`{metric.name}`", *(cell.replace("|", "\\|") for cell in cells)]) + " |"
 
 

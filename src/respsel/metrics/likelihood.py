@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from pydantic import Field
 
-from respsel.metrics.base import PLAIN, UNCONDITIONAL, Direction, Evidence, Metric, Needs, Parameters, Ratio, View
+from respsel.metrics.base import PLAIN, UNCONDITIONAL, Direction, Evidence, Metric, Needs, Parameters, Ratio, Template, View
 from respsel.records import TokenScores
 
 _RANK_CLIP = 100
@@ -15,10 +13,10 @@ _CAPTION = "arXiv 2502.11779"
 
 class SelfAlignedParameters(Parameters):
     """k: own outputs to other inputs in the prompt. template: the model's own chat template, or the published
-    code's "[INST] ... [/INST]" without one."""
+    code's "[INST] ... [/INST]": "paper" as for Mistral, "paper-system" with the system text that it gives the others."""
 
     k: int = Field(2, ge=1, le=16)
-    template: Literal["native", "paper"] = "native"
+    template: Template = "native"
 
 
 class IfdParameters(Parameters):
@@ -60,11 +58,11 @@ def mean_log_likelihood(_parameters: Parameters, evidence: Evidence) -> float:
 
 
 def rank_surprisal_ratio(parameters: RankParameters, evidence: Evidence) -> Ratio:
-    """Sum of clipped ranks over sum of nll."""
+    """Mean of clipped ranks over mean nll: means and not sums, so that in a dataset each response counts alike."""
     import numpy as np
 
     scores = evidence.tokens()
-    return Ratio(float(scores.rank.clip(max=parameters.clip).sum()), float(scores.nll.sum(dtype=np.float64)))
+    return Ratio(float(scores.rank.clip(max=parameters.clip).mean(dtype=np.float64)), mean_nll(scores))
 
 
 def log_probability_plus_entropy(_parameters: Parameters, evidence: Evidence) -> float:
@@ -100,6 +98,7 @@ METRICS = (
         unit="per token",
         summary="exp of the mean nll of the response's tokens, given the input",
         formula="exp(mean nll)",
+        variant="of a response, not of a corpus: over responses its geometric mean",
         source=_CAPTION,
         reported="the baseline: 63.53 accuracy over 51 published cells, picking by 50 examples (the average strategy: 62.74)",
         cost="1",
@@ -113,9 +112,10 @@ METRICS = (
         unit="per token",
         summary="perplexity, given the input and k of the target's own outputs to other inputs",
         formula="exp(mean nll | k own outputs, input)",
+        variant="of the native chat template, unless template says otherwise; the published code used none",
         source=_CAPTION,
         reported="best of the published metrics there: 64.02 over the same 51 cells; k from 1 to 4 hardly matters",
-        cost="1, behind a longer prompt that all strategies share; and own outputs once",
+        cost="1.7 with 2 own outputs (2.9 where no prompt is shared), and sampling them once",
         parameters=SelfAlignedParameters,
         needs=lambda parameters: Needs((View("self-aligned", parameters.k, parameters.template),)),
         measure=self_aligned_perplexity,
@@ -134,12 +134,13 @@ METRICS = (
     ),
     Metric(
         name="rank-surprisal-ratio",
-        version=1,
+        version=2,
         direction="lower",
         scale="linear",
         unit="ranks per nat",
         summary="informative and aligned: unlikely tokens that still rank high. Over a dataset a ratio of means",
-        formula="sum min(rank, 100) / sum nll; over a dataset: sum of sums / sum of sums",
+        formula="mean min(rank, 100) / mean nll; over a dataset: mean over responses of the one / of the other",
+        variant="ratio of means, as the paper's code (its appendix A.8); a long response weighs no more than a short one",
         source="arXiv 2601.14249",
         reported="average Spearman 0.86 with post-training performance, five students, trajectories of 11 teachers",
         parameters=RankParameters,
@@ -168,7 +169,7 @@ METRICS = (
         variant="loss ratio; see ifd-perplexity-ratio",
         source="IFD, arXiv 2308.12032",
         reported="there higher (below 1) was selected; in 2502.11779's comparison higher is worse, 62.91 over 51 cells",
-        cost="2",
+        cost="1.8: perplexity's and 0.8",
         parameters=IfdParameters,
         needs=_both_views,
         measure=ifd_loss_ratio,
@@ -184,7 +185,7 @@ METRICS = (
         variant="perplexity ratio; see ifd-loss-ratio",
         source="IFD, arXiv 2308.12032",
         reported="as ifd-loss-ratio; publications differ in which of the two they compute",
-        cost="2",
+        cost="1.8: perplexity's and 0.8",
         parameters=IfdParameters,
         needs=_both_views,
         measure=ifd_perplexity_ratio,
