@@ -5,7 +5,6 @@ Heavy imports stand inside the commands: `respsel --help` imports neither polars
 
 from __future__ import annotations
 
-import gc
 import json
 import os
 import sys
@@ -14,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial, wraps
+from gc import set_threshold
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -44,7 +44,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on standar
 # pydantic would look through every installed package for plugins, and respsel has no use for any.
 os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
 # Imports and tables make many objects that stay; looking through them for cycles takes an eighth of a cached run.
-gc.set_threshold(100_000, 50, 50)
+set_threshold(100_000, 50, 50)
 
 
 def main() -> None:
