@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 # Kinds of columns with a list in each row.
 _LISTS = ("ints", "floats")
-_ROWS_AT_ONCE = 8192
+_ROWS_AT_ONCE = 1024
 
 Row = TypeVar("Row")
 Columns = dict[str, list[Any]]
@@ -333,7 +333,10 @@ def stack(path: Path, parts: Iterable[tuple[Mapping[str, str], polars.DataFrame]
     try:
         for names, frame in parts:
             files.append(path.with_name(f"{path.name}.{len(files)}"))
-            frame.select(*(pl.lit(value).alias(name) for name, value in names.items()), pl.all()).write_parquet(files[-1])
+            named = frame.select(*(pl.lit(value).alias(name) for name, value in names.items()), pl.all())
+            # Small groups are what is then copied at once; these files do not last, so they are packed lightly.
+            named.write_parquet(files[-1], compression="lz4", row_group_size=_ROWS_AT_ONCE)
+            del frame, named
         if files:
             pl.scan_parquet(files).sink_parquet(path)
         else:
