@@ -37,7 +37,8 @@ def test_the_recipe_by_example_is_well_formed() -> None:
 
 def test_every_command_is_in_the_readme() -> None:
     """No command is undocumented."""
-    from respsel.cli import app, cache
+    from respsel.cli import app
+    from respsel.cli.cache import cache
 
     for command in app.registered_commands:
         assert command.callback is not None

@@ -1,0 +1,9 @@
+"""The commands. The only package that prints, reads the terminal's environment, or exits."""
+
+# The order of the imports is that of the commands in --help.
+from respsel.cli import running  # isort: skip
+from respsel.cli import looking  # isort: skip
+from respsel.cli import cache
+from respsel.cli.app import app, main
+
+__all__ = ["app", "cache", "looking", "main", "running"]

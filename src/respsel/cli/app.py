@@ -1,0 +1,107 @@
+"""The application that the commands belong to, and what they share: errors to exit codes, recipe and console.
+
+Heavy imports stand inside functions: `respsel --help` imports neither polars nor any engine.
+"""
+
+from __future__ import annotations
+
+import gc as garbage
+import os
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from respsel import __version__
+from respsel.errors import EXIT_BUG, EXIT_INTERRUPTED, RespselError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from respsel.graph import Graph
+    from respsel.store import Store
+
+app = typer.Typer(
+    name="respsel",
+    help="Find out which responses a language model should be fine-tuned on, before fine-tuning it.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    add_completion=False,
+)
+RecipePath = Annotated[Path, typer.Argument(metavar="RECIPE", help="The recipe, a TOML file.")]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on standard output; all else on standard error.")]
+
+
+# pydantic would look through every installed package for plugins, and respsel has no use for any.
+os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
+# Imports and tables make many objects that stay; looking through them for cycles takes an eighth of a cached run.
+garbage.set_threshold(100_000, 50, 50)
+
+
+def main() -> None:
+    """The console script."""
+    app()
+
+
+def reported(command: Callable[..., None]) -> Callable[..., None]:
+    """Turn what a command raises into a message and the exit code of errors.py."""
+
+    @wraps(command)
+    def run(*args: Any, **options: Any) -> None:
+        try:
+            command(*args, **options)
+        except RespselError as error:
+            for problem in error.problems:
+                print(f"error: {problem}", file=sys.stderr)
+            raise typer.Exit(error.exit_code) from None
+        except KeyboardInterrupt:
+            print("Stopped. What was done is kept: run the same command again to go on.", file=sys.stderr)
+            raise typer.Exit(EXIT_INTERRUPTED) from None
+        except (typer.Exit, typer.Abort, BrokenPipeError):
+            raise
+        except Exception:
+            traceback.print_exc()
+            print("error: This is a bug in respsel. Please report it with the lines above.", file=sys.stderr)
+            raise typer.Exit(EXIT_BUG) from None
+
+    return run
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"respsel {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    _show: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
+) -> None:
+    pass
+
+
+@contextmanager
+def graph_of(recipe: Path) -> Iterator[tuple[Graph, Store]]:
+    """A recipe's steps, and the open store of its workspace."""
+    from respsel.graph import build_graph
+    from respsel.loading import load_recipe
+    from respsel.store import Store
+
+    loaded = load_recipe(recipe)
+    with Store(loaded.workspace.store) as store:
+        yield build_graph(loaded, store), store
+
+
+def console_of(stderr: bool = False) -> Console:
+    """Standard output or standard error, for tables."""
+    from rich.console import Console
+
+    console = Console(stderr=stderr, highlight=False)
+    # A file or a pipe has no width: lines are not broken for it.
+    return console if console.is_terminal else Console(stderr=stderr, highlight=False, width=200)

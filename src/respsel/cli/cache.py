@@ -1,0 +1,84 @@
+"""The commands that look after the store: cache size, ls, verify, gc."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from respsel.cli.app import app, reported
+
+if TYPE_CHECKING:
+    from respsel.store import Store
+
+cache = typer.Typer(help="Look after the store.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(cache, name="cache")
+Folder = Annotated[Path, typer.Option("--workspace", help="A folder of the workspace. Default: here.")]
+
+
+@cache.command()
+@reported
+def size(folder: Folder = Path()) -> None:
+    """Show how many records of each kind there are and what they take."""
+    from respsel.text import usage_lines
+    from respsel.upkeep import measure
+
+    with store_of(folder) as (store, _):
+        print("\n".join(usage_lines(measure(store))))
+
+
+@cache.command()
+@reported
+def ls(folder: Folder = Path()) -> None:
+    """List the stored steps, newest last: key, operation, rows, and whether a latest run needs it."""
+    from respsel.text import step_lines
+    from respsel.upkeep import list_steps
+
+    with store_of(folder) as (store, root):
+        print("\n".join(step_lines(list_steps(store, root))))
+
+
+@cache.command()
+@reported
+def verify(folder: Folder = Path()) -> None:
+    """Read every record; list the bad ones, move them to quarantine, and exit with 4 if there are any."""
+    from respsel.errors import StoreError
+    from respsel.upkeep import verify as verify_store
+
+    with store_of(folder) as (store, _):
+        count, problems = verify_store(store)
+    print(f"{count} records read, {len(problems)} bad.")
+    if problems:
+        raise StoreError(problems)
+
+
+@cache.command()
+@reported
+def gc(
+    folder: Folder = Path(), yes: Annotated[bool, typer.Option("--yes", help="Free it. Without, only say what.")] = False
+) -> None:
+    """Free what no recipe's latest run needs. Says what it would free, unless --yes is given."""
+    from respsel.text import garbage_lines
+    from respsel.upkeep import clean
+
+    with store_of(folder) as (store, root):
+        garbage = clean(store, root, free=yes)
+    print("\n".join(garbage_lines(garbage, freed=yes)))
+
+
+@contextmanager
+def store_of(folder: Path) -> Iterator[tuple[Store, Path]]:
+    """The store of the workspace that a folder is in, and the workspace's root."""
+    from respsel.errors import InputError, Problem
+    from respsel.sealed import MARK
+    from respsel.store import Store
+    from respsel.workspace import find_workspace
+
+    workspace = find_workspace(folder)
+    if not any((workspace.store / name).exists() for name in ("cache.db", MARK)):
+        raise InputError(Problem(str(workspace.store), "", "there is no store", "Give the workspace's folder with --workspace"))
+    with Store(workspace.store) as store:
+        yield store, workspace.root

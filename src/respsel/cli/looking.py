@@ -1,0 +1,73 @@
+"""The commands that look at models and metrics: doctor, metrics, schema."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+
+from respsel.cli.app import AsJson, RecipePath, app, reported
+from respsel.errors import RespselError
+
+
+@app.command()
+@reported
+def doctor(recipe: RecipePath, as_json: AsJson = False) -> None:
+    """Load each model of a recipe and say what it is, how fast it is here, and what is wrong with it.
+
+    For llama.cpp it tries which type of weights this processor reads fastest. Stores no answer.
+    """
+    from dataclasses import asdict
+
+    from respsel.doctor import examine
+    from respsel.errors import PreflightError, Problem
+    from respsel.loading import load_recipe
+    from respsel.store import Store
+    from respsel.text import checkup_lines
+
+    loaded, found = load_recipe(recipe), []
+    problems: list[Problem] = []
+    with Store(loaded.workspace.store) as store:
+        for item in examine(loaded, store, store.folder):
+            if isinstance(item, RespselError):
+                problems += item.problems
+                continue
+            found.append(asdict(item))
+            problems += [Problem(loaded.shown, f"models.{item.name}", what, "") for what in item.problems]
+            if not as_json:
+                print("\n".join(checkup_lines(item)), flush=True)
+    if as_json:
+        print(json.dumps(found, ensure_ascii=False))
+    if problems:
+        raise PreflightError(problems)
+
+
+@app.command(name="metrics")
+@reported
+def list_metrics(
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="A metric's name. Default: all.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the metrics; or say all of one: formula, direction, cost, parameters, source."""
+    from respsel.errors import InputError, Problem, suggest
+    from respsel.metrics.base import all_metrics
+    from respsel.text import contract_lines, metric_json, metric_lines
+
+    known = all_metrics()
+    if name is not None and name not in known:
+        raise InputError(Problem("", name, "is no metric", suggest(name, known)))
+    if as_json:
+        found = [metric_json(metric) for metric in known.values()]
+        print(json.dumps(found if name is None else metric_json(known[name]), ensure_ascii=False))
+    else:
+        print("\n".join(metric_lines(known.values()) if name is None else contract_lines(known[name])))
+
+
+@app.command()
+@reported
+def schema() -> None:
+    """Print the recipe's JSON Schema, for editors."""
+    from respsel.recipe import Recipe
+
+    print(json.dumps(Recipe.model_json_schema(by_alias=True), indent=2))

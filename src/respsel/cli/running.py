@@ -1,0 +1,168 @@
+"""The commands on a recipe and its runs: run, plan, explain, diff."""
+
+from __future__ import annotations
+
+import json
+import sys
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from respsel.cli.app import AsJson, RecipePath, app, console_of, graph_of, reported
+
+if TYPE_CHECKING:
+    from respsel.runner import RunResult
+
+
+@app.command()
+@reported
+def run(recipe: RecipePath, as_json: AsJson = False) -> None:
+    """Run a recipe to its report. What was done before is reused; Ctrl-C loses nothing."""
+    from respsel.models import OpenModels
+    from respsel.progress import RunDisplay
+    from respsel.report.write import write_report
+    from respsel.runner import Runner, refuse_unscored
+    from respsel.runs import record_run
+    from respsel.upkeep import note_begun, note_latest
+
+    with graph_of(recipe) as (graph, store):
+        with OpenModels(graph.models, store.folder) as models, RunDisplay(partial(console_of, stderr=True)) as display:
+            runner = Runner(graph, store, models, display)
+            runner.before_work = partial(note_begun, store, graph.loaded)
+            result = runner.run()
+            finished_at = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+            page = write_report(result, finished_at)
+            record_run(result, page, finished_at)
+            note_latest(store, result)
+        refuse_unscored(result)
+        for problem in store.damage:
+            print(f"warning: {problem}", file=sys.stderr)
+    if as_json:
+        print(json.dumps(_run_json(result, page), ensure_ascii=False))
+    else:
+        _show_result(result, page)
+
+
+@app.command()
+@reported
+def plan(recipe: RecipePath, as_json: AsJson = False) -> None:
+    """Show what a run would do, step by step, and why. Opens no model."""
+    from dataclasses import asdict
+
+    from respsel.planner import make_plan
+
+    with graph_of(recipe) as (graph, store):
+        made = make_plan(graph, store)
+    if as_json:
+        counts = {state: made.count(state) for state in ("cached", "run", "waits")}
+        print(
+            json.dumps(
+                {"recipe": graph.loaded.shown, **counts, "steps": [asdict(step) for step in made.steps]}, ensure_ascii=False
+            )
+        )
+    else:
+        from respsel.text import plan_summary, plan_table
+
+        console = console_of()
+        console.print(plan_table(made))
+        console.print(plan_summary(made))
+
+
+@app.command()
+@reported
+def explain(
+    recipe: RecipePath,
+    step: Annotated[str | None, typer.Argument(metavar="[STEP]", help="A step's name, or how it begins. Default: all.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say why steps are cached or would run.
+
+    Shows what changed against each step's last run, old and new, and for how many examples. Opens no model.
+    """
+    from dataclasses import asdict
+
+    from respsel.explain import explain as explain_steps
+
+    with graph_of(recipe) as (graph, store):
+        found = explain_steps(graph, store, step)
+    if as_json:
+        print(json.dumps([asdict(item) for item in found], ensure_ascii=False))
+    else:
+        from respsel.text import explanation_lines
+
+        print("\n".join(explanation_lines(found)))
+
+
+@app.command()
+@reported
+def diff(
+    run_a: Annotated[Path, typer.Argument(metavar="RUN_A", help="A recorded run's folder; or a recipe, for its last two runs.")],
+    run_b: Annotated[Path | None, typer.Argument(metavar="[RUN_B]", help="The run to compare it with.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Compare two recorded runs.
+
+    Shows what changed in the recipe, the responses, the scores (with paired intervals) and the verdicts.
+    """
+    from dataclasses import asdict
+
+    from respsel.diff import diff_runs
+    from respsel.runs import choose_runs
+    from respsel.store import Store
+
+    old, new = choose_runs(run_a, run_b)
+    with Store(new.store) as store:
+        found = diff_runs(store, old, new)
+    if as_json:
+        print(json.dumps(asdict(found), ensure_ascii=False))
+    else:
+        from respsel.text import diff_lines
+
+        print("\n".join(diff_lines(found)))
+
+
+def _run_json(result: RunResult, page: Path) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    from respsel.recipe import OVERALL
+
+    verdicts = [asdict(verdict) for verdict in result.verdicts if verdict.dataset != OVERALL]
+    overall = [asdict(verdict) for verdict in result.verdicts if verdict.dataset == OVERALL]
+    return {
+        "recipe": result.graph.loaded.shown,
+        "steps_total": result.steps_total,
+        "steps_run": result.steps_run,
+        "calls_made": result.calls_made,
+        "calls_reused": result.calls_reused,
+        "models_opened": list(result.models_opened),
+        "verdicts": verdicts,
+        "overall": overall[0] if overall else None,
+        "report": str(page),
+    }
+
+
+def _show_result(result: RunResult, page: Path) -> None:
+    from respsel.text import mixture_lines, race_lines, verdict_lines
+
+    # From the report, so that a cached run reads no table for it.
+    report = json.loads((page.parent / "report.json").read_bytes())
+    answers, datasets = report["headline"], {data["name"]: data for data in report["datasets"]}
+    for verdict in result.verdicts:
+        data = datasets.get(verdict.dataset)
+        more = [*race_lines(data), *mixture_lines(data)] if data else []
+        print("\n".join([*verdict_lines(verdict), *more]) + "\n")
+    typer.secho(answers["which"], bold=True, fg="green" if answers["decided"] else "yellow")
+    print(answers["how_sure"])
+    for caution in answers["cautions"]:
+        print(f"{typer.style('Caution:', bold=True, fg='yellow') if sys.stdout.isatty() else 'Caution:'} {caution}")
+    print(f"Next: {answers['next_step']}\n")
+    print(f"{result.steps_run} of {result.steps_total} steps run, {result.calls_made} calls made, {result.calls_reused} reused.")
+    print(f"Report: {_shown(page)}")
+
+
+def _shown(path: Path) -> str:
+    here = Path.cwd()
+    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
