@@ -1,0 +1,93 @@
+"""All steps of a recipe, inputs before their users."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib.util import find_spec
+
+from respsel.backends.registry import KnownModel, identify
+from respsel.errors import PreflightError, Problem
+from respsel.graph.asking import AskingSteps
+from respsel.graph.basis import Basis
+from respsel.graph.judging import JudgingSteps
+from respsel.graph.step import Graph, Step
+from respsel.graph.texts import TextSteps
+from respsel.hashing import DigestMemo
+from respsel.loading import LoadedRecipe
+from respsel.metrics.base import EXTRAS, components
+from respsel.recipe import OVERALL, DatasetEntry, ModelStrategy, StrategyEntry
+
+
+def build_graph(loaded: LoadedRecipe, memo: DigestMemo) -> Graph:
+    """Return a recipe's steps. Digests files (not those whose stat is known) and opens no model.
+
+    Raises InputError and PreflightError where files, weights or packages are missing.
+    """
+    recipe = loaded.recipe
+    _check_extras(loaded)
+    names = {recipe.target.model} | {s.model for s in recipe.strategies if isinstance(s, ModelStrategy)}
+    names |= {source.model for metric in loaded.metrics if (source := metric.needs.reward) and source.model}
+    models = {name: identify(loaded.models[name], memo) for name in sorted(names)}
+    steps = _Builder(loaded, models, memo).build()
+    return Graph(loaded, models, {step.name: step for step in steps})
+
+
+class _Builder:
+    def __init__(self, loaded: LoadedRecipe, models: Mapping[str, KnownModel], memo: DigestMemo) -> None:
+        of = Basis(loaded, models, memo)
+        self._texts, self._asking, self._judging = TextSteps(of), AskingSteps(of), JudgingSteps(of)
+        self._recipe = loaded.recipe
+        self._metrics = [part for metric in loaded.metrics for part in (*components(metric), metric)]
+        needs = [metric.needs for metric in self._metrics]
+        self._views = list(dict.fromkeys(view for need in needs for view in need.views))
+        self._wants_own = any(need.own_outputs for need in needs) or any(view.k for view in self._views)
+        self._wants_hidden = any(need.hidden for need in needs)
+        self._race = self._recipe.selection.budget == "race"
+
+    def build(self) -> list[Step]:
+        steps = []
+        for dataset in self._recipe.datasets:
+            steps.append(self._texts.examples(dataset))
+            strategies = self._recipe.strategies_for(dataset.name)
+            steps += [self._texts.responses(dataset, strategy) for strategy in strategies]
+            if self._wants_own:
+                steps.append(self._texts.own_outputs(dataset))
+            if self._wants_hidden:
+                steps.append(self._asking.representations(dataset, None))
+            if self._race:
+                steps.append(self._asking.race(dataset, strategies))
+            for strategy in strategies:
+                steps += self._asking_steps(dataset, strategy)
+            for metric in self._metrics:
+                make = self._judging.mixes if metric.metric.combine else self._judging.scores
+                steps += [make(dataset, strategy, metric) for strategy in strategies]
+            if self._recipe.selection.mode == "per-example":
+                steps.append(self._judging.choices(dataset, [strategy.name for strategy in strategies]))
+            steps.append(self._judging.verdict(dataset.name, [dataset.name]))
+        # An overall ranking without the strategies that some dataset lacks would name the wrong winner.
+        if len(self._recipe.datasets) > 1 and all(strategy.datasets is None for strategy in self._recipe.strategies):
+            steps.append(self._judging.verdict(OVERALL, [dataset.name for dataset in self._recipe.datasets]))
+        return sorted(steps, key=lambda step: step.stage)
+
+    def _asking_steps(self, dataset: DatasetEntry, strategy: StrategyEntry) -> list[Step]:
+        """What models are asked about a strategy's responses."""
+        steps = [self._asking.token_scores(dataset, strategy, view) for view in self._views]
+        if self._wants_hidden:
+            steps.append(self._asking.representations(dataset, strategy))
+        for metric in self._metrics:
+            if (source := metric.needs.reward) and source.model:
+                steps.append(self._asking.rewards(dataset, strategy, metric, source))
+        return steps
+
+
+def _check_extras(loaded: LoadedRecipe) -> None:
+    """Raise PreflightError for metrics whose packages are missing, before any model is asked for their sake."""
+    problems = []
+    for i, metric in enumerate(loaded.metrics):
+        for extra in {part.needs.extra for part in (metric, *components(metric))}:
+            missing = [name for name in EXTRAS[extra] if find_spec(name) is None]
+            if missing:
+                what = f"'{metric.label}' needs {', '.join(missing)}, which is not installed"
+                problems.append(Problem(loaded.shown, f"metrics[{i}]", what, f"Run: pip install 'respsel[{extra}]'"))
+    if problems:
+        raise PreflightError(problems)

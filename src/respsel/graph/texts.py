@@ -1,0 +1,127 @@
+"""Steps that give texts: examples, responses, own outputs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from respsel import datasets
+from respsel.errors import Problem, RunError
+from respsel.graph.basis import PROMPTS, Basis, check_fields
+from respsel.graph.step import Rows, Step
+from respsel.hashing import file_digest
+from respsel.own_outputs import read_own_outputs, sample_own_outputs
+from respsel.recipe import (
+    ColumnStrategy,
+    DatasetEntry,
+    FileStrategy,
+    OwnOutputsEntry,
+    PluginStrategy,
+    StrategyEntry,
+    merge_sampling,
+)
+from respsel.requests import FAILED
+from respsel.strategies.base import Place
+from respsel.strategies.column import column_responses
+from respsel.strategies.file import file_responses
+from respsel.strategies.model import EMPTY, model_responses
+from respsel.strategies.plugin import find_strategy, plugin_responses
+from respsel.tables import EXAMPLES, OWN_OUTPUTS, RESPONSES
+
+
+class TextSteps:
+    """Makes the steps whose outputs are texts."""
+
+    def __init__(self, of: Basis) -> None:
+        self._of = of
+
+    def examples(self, dataset: DatasetEntry) -> Step:
+        path, shown = self._of.loaded.resolve(dataset.path), self._of.loaded.show(dataset.path)
+        fields = {
+            "file": file_digest(path, self._of.memo),
+            "format": path.suffix.lower(),
+            **{column: getattr(dataset, column) for column in ("id", "input", "reference", "label", "sample", "seed")},
+        }
+        return Step(
+            f"examples:{dataset.name}",
+            "examples",
+            fields,
+            (),
+            EXAMPLES,
+            lambda _: _reading(path, shown, fields["file"], partial(datasets.load_examples, dataset, path, shown)),
+        )
+
+    def responses(self, dataset: DatasetEntry, strategy: StrategyEntry) -> Step:
+        name, inputs = f"responses:{dataset.name}/{strategy.name}", (f"examples:{dataset.name}",)
+        check, where = dataset.check, f"strategies[{self._of.recipe.strategies.index(strategy)}] ({strategy.name})"
+        fields: dict[str, Any] = {"from": strategy.from_, "answer": check_fields(check)}
+        if isinstance(strategy, ColumnStrategy):
+            fields["column"] = strategy.column
+            shown = f"{self._of.loaded.show(dataset.path)}: {strategy.name}"
+            return Step(
+                name, "responses", fields, inputs, RESPONSES, lambda rows: column_responses(strategy, rows[0], check, shown)
+            )
+        if isinstance(strategy, PluginStrategy):
+            plugin, at = find_strategy(strategy, self._of.loaded.shown, where), Place(self._of.loaded.shown, where)
+            given = {"plugin": strategy.plugin, "plugin_version": plugin.version, "origin": plugin.origin}
+            fields |= {**given, "options": dict(strategy.options)}
+            give = lambda rows: plugin_responses(plugin, strategy, rows[0], check, at)
+            return Step(name, "responses", fields, inputs, RESPONSES, give)
+        if isinstance(strategy, FileStrategy):
+            source, read = self._from_file(strategy, strategy.path, dataset, file_responses)
+            return Step(name, "responses", fields | source, inputs, RESPONSES, read)
+        sampling, seed = merge_sampling(strategy.sampling, self._of.loaded.models[strategy.model].entry.sampling)
+        fields |= {
+            "model": self._of.models[strategy.model].fields,
+            "prompt": strategy.prompt,
+            "system": strategy.system,
+            "sampling": asdict(sampling),
+            "seed": seed,
+            "attempts": strategy.attempts,
+            "if_wrong": strategy.if_wrong,
+            **PROMPTS,
+        }
+        place = Place(self._of.loaded.shown, where)
+        make = lambda rows: model_responses(strategy, sampling, seed, rows[0], check, place)
+        return Step(name, "responses", fields, inputs, RESPONSES, make, (1, strategy.attempts), (EMPTY, FAILED))
+
+    def own_outputs(self, dataset: DatasetEntry) -> Step:
+        entry, check = self._of.recipe.own_outputs, dataset.check
+        name, inputs = f"own-outputs:{dataset.name}", (f"examples:{dataset.name}",)
+        fields: dict[str, Any] = {"answer": check_fields(check), "keep": entry.keep}
+        if entry.path is not None:
+            source, read = self._from_file(entry, entry.path, dataset, read_own_outputs)
+            return Step(name, "own-outputs", fields | source, inputs, OWN_OUTPUTS, read)
+        sampling, seed = merge_sampling(entry.sampling, self._of.loaded.models[self._of.target].entry.sampling)
+        fields |= {
+            "model": self._of.target_fields,
+            "samples": entry.samples,
+            "sampling": asdict(sampling),
+            "seed": seed,
+            **PROMPTS,
+        }
+        make = lambda rows: sample_own_outputs(entry, self._of.target, sampling, seed, rows[0], check)
+        return Step(name, "own-outputs", fields, inputs, OWN_OUTPUTS, make, (entry.samples, entry.samples), (EMPTY, FAILED))
+
+    def _from_file(
+        self, entry: FileStrategy | OwnOutputsEntry, name: str, dataset: DatasetEntry, load: Callable[..., Rows]
+    ) -> tuple[dict[str, Any], Callable[[Sequence[Rows]], Rows]]:
+        """The key's fields of texts in a file of their own, and how a step reads them for its examples."""
+        path, shown = self._of.loaded.resolve(name, dataset.name), self._of.loaded.show(name, dataset.name)
+        file = file_digest(path, self._of.memo)
+
+        def make(rows: Sequence[Rows]) -> Rows:
+            return _reading(path, shown, file, partial(load, entry, path, shown, rows[0], dataset.check))
+
+        return {"file": file, "id": entry.id, "response": entry.response}, make
+
+
+def _reading(path: Path, shown: str, expected: str, load: Callable[[], Rows]) -> Rows:
+    """Load rows from a file. Raises RunError if it is not the file that was digested for the step's key."""
+    rows = load()
+    if file_digest(path, None) != expected:
+        raise RunError(Problem(shown, "", "changed while it was read", "Run again"))
+    return rows
