@@ -151,7 +151,7 @@ def explain(
 ) -> None:
     """Say why steps are cached or would run.
 
-    Shows what changed against each step's last run, old and new, and for how many examples. Opens no model.
+    Shows what changed against the nearest stored step, old and new, and for how many examples. Opens no model.
     """
     from dataclasses import asdict
 
@@ -176,7 +176,7 @@ def diff(
 ) -> None:
     """Compare two recorded runs.
 
-    Shows what changed in the recipe, the responses, the scores (with paired intervals) and the verdicts.
+    Shows what changed in the recipe and outside it, in responses, scores (with paired intervals) and verdicts.
     """
     from dataclasses import asdict
 
