@@ -103,7 +103,7 @@ def run(recipe: RecipePath, as_json: AsJson = False) -> None:
     with _graph_of(recipe) as (graph, store):
         with OpenModels(graph.models, store.folder) as models, RunDisplay(partial(_console, stderr=True)) as display:
             runner = Runner(graph, store, models, display)
-            runner.before_work = partial(note_begun, store, graph.loaded)
+            runner.before_work = partial(note_begun, store, graph.loaded, display.waits_for_gc)
             result = runner.run()
             finished_at = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
             page = write_report(result, finished_at)

@@ -7,7 +7,7 @@ finished run of any recipe reaches, and whatever was stored since, so an unfinis
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from respsel.loading import LoadedRecipe
 from respsel.runner import RunResult
 from respsel.sealed import Entry
 from respsel.store import Store
+from respsel.turns import Holder
 
 # Kinds of records that gc may free; the others are small notes.
 _KINDS = {
@@ -30,7 +31,7 @@ _NOTES = {"run": "latest runs", "begun": "unfinished runs", "last": "latest step
 
 
 # gc and the beginnings of runs take turns: a run is either known to gc, or begins with what gc has left.
-_GC_TURN = "gc"
+GC_TURN = "gc"
 
 
 @dataclass(frozen=True)
@@ -76,10 +77,10 @@ class Garbage:
     forgotten: Sequence[LatestRun]
 
 
-def note_begun(store: Store, loaded: LoadedRecipe) -> None:
+def note_begun(store: Store, loaded: LoadedRecipe, wait: Callable[[Holder], None]) -> None:
     """Note that a run of a recipe begins: until it finishes, gc keeps whatever is stored from now on, and
-    what unfinished runs have found. Waits for a gc that is going on."""
-    with store.turn(_GC_TURN, lambda holder: None):
+    what unfinished runs have found. A gc that is going on is waited for, after `wait` is told who does it."""
+    with store.turn(GC_TURN, wait):
         if store.load_json(f"begun/{loaded.key}") is None:
             store.save_json(f"begun/{loaded.key}", {"place": loaded.place, "at": time.time()})
 
@@ -146,7 +147,7 @@ def verify(store: Store) -> tuple[int, list[Problem]]:
 
 def clean(store: Store, root: Path, free: bool) -> Garbage:
     """Find what no latest run reaches and free it, if so told; see find_garbage."""
-    with store.turn(_GC_TURN, lambda holder: None):
+    with store.turn(GC_TURN, lambda holder: None):
         garbage = find_garbage(store, root)
         if free:
             collect(store, garbage)

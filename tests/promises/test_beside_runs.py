@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 
+from respsel.store import Store
+from respsel.upkeep import GC_TURN
 from tests.conftest import Bench
 from tests.promises.test_interruption import CALLS, HOOKED
 
@@ -87,6 +90,21 @@ def test_gc_during_a_run_frees_what_nobody_needs(bench: Bench) -> None:
     process.wait(timeout=60)
     assert process.returncode == 0
     assert bench.run()["steps_run"] == 0
+
+
+def test_a_run_that_begins_during_gc_waits_and_says_for_whom(bench: Bench) -> None:
+    """A run is either known to gc or begins after it: it waits for its turn, and names who has it."""
+    (bench.folder / "cache").mkdir()
+    with Store(bench.folder / "cache") as store, store.turn(GC_TURN, lambda holder: None):
+        command = [sys.executable, "-m", "respsel", "run", "a.toml", "--json"]
+        process = subprocess.Popen(command, cwd=bench.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        assert process.stderr is not None
+        said = process.stderr.readline()
+        assert f"waiting for process {os.getpid()}, which has been freeing space in the store since" in said
+        assert not store.keys("call")
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    assert json.loads(out)["calls_made"] == CALLS
 
 
 def test_verify_during_a_run(bench: Bench) -> None:
