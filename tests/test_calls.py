@@ -11,7 +11,6 @@ import pytest
 from respsel import calls
 from respsel.backends.base import GenerateCall, Generation, Model, ScoreCall
 from respsel.backends.fake import FakeModel
-from respsel.call_records import Trail
 from respsel.calls import Caller
 from respsel.records import Message, Sampling, TokenScores
 from respsel.requests import GenerateRequest, Lazy, Request, Scored, ScoreRequest, joined, part
@@ -135,21 +134,15 @@ def test_an_answer_that_is_damaged_before_it_is_taken_is_asked_for_again(tmp_pat
         assert texts == [answer.text for answer in ask(store, [generate(i) for i in range(5)])[0]]  # type: ignore[attr-defined]
 
 
-def test_calls_that_are_found_are_told_before_any_is_made(tmp_path: Path) -> None:
-    """What a step begins with is noted first: request keys for all, call keys for those that are stored."""
+def test_a_trail_holds_the_keys_of_requests_and_calls(tmp_path: Path) -> None:
+    """The keys of a part of it are what the store keeps as a step's uses, and come back from there."""
     with Store(tmp_path) as store:
-        ask(store, [generate(0)])
         watched = Watched()
-        told: list[bytes] = []
-
-        def note(trail: Trail) -> None:
-            assert watched.model.given == []
-            told.append(trail.part(0, 2))
-
-        _, trail = Caller(store, watched, watched).answer([generate(0), generate(1)], note)
-    assert told[0][:96] == trail.part(0, 2)[:96]
-    assert told[0][96:] == bytes(32)
-    assert trail.part(1, 1)[32:] == bytes.fromhex(trail.call(1).removeprefix("call/"))
+        _, trail = Caller(store, watched, watched).answer([generate(0), generate(1), generate(2)])
+        store.save_uses("s", trail.part(1, 2))
+        uses = store.load_uses("s")
+        assert uses == [trail.request(1), trail.request(2), trail.call(1), trail.call(2)]
+        assert all(store.has(key) for key in uses)
 
 
 def test_sequences_that_are_made_when_looked_at() -> None:

@@ -43,7 +43,7 @@ class Trail:
         return f"call/{self._digests[start : start + _DIGEST_BYTES].hex()}"
 
     def part(self, start: int, count: int) -> bytes:
-        """The digests of some requests and their calls; zeros stand for a call that is not known yet."""
+        """The digests of some requests and their calls, in turn."""
         return bytes(self._digests[2 * _DIGEST_BYTES * start : 2 * _DIGEST_BYTES * (start + count)])
 
 

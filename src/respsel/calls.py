@@ -84,17 +84,13 @@ class Caller:
         # Called once, before the first request that the store does not answer.
         self.before_asking: Callable[[], None] = _nothing
 
-    def answer(
-        self, requests: Sequence[Request], found: Callable[[Trail], None] = lambda _: None
-    ) -> tuple[Sequence[Answer], Trail]:
-        """Return one answer per request, in order, and the keys of their calls. The answers are to be taken once.
+    def answer(self, requests: Sequence[Request]) -> tuple[Sequence[Answer], Trail]:
+        """Return one answer per request, in order, to be taken once; and the keys of their calls.
 
-        found: is given the keys of the calls that are stored, before any is made. Raises InputError, before
-        any call of a model, naming every request that does not fit its context.
+        Raises InputError, before any call of a model, naming every request that does not fit its context.
         """
         batch = _Batch(requests)
         missing = self._look_up(batch)
-        found(batch.trail)
         reused = len(requests) - sum(map(len, missing.values()))
         self.reused += reused
         if missing:

@@ -15,7 +15,6 @@ from pathlib import Path
 from types import GeneratorType
 from typing import TYPE_CHECKING, Any, Protocol
 
-from respsel.call_records import Trail
 from respsel.calls import Caller, CallEvents
 from respsel.graph import STAGES, Graph, Rows, Step
 from respsel.ledger import Ledger
@@ -199,18 +198,9 @@ class Runner:
         """Get what steps have asked answered, together, and send each its answers."""
         steps = [self._graph.steps[name] for name in asked]
         counts = [len(asked[step.name]) for step in steps]
-        places = list(zip(steps, accumulate(counts, initial=0), counts, strict=False))
-        before = {step.name: self._uses.get(step.name, b"") for step in steps}
-
-        def note(trail: Trail) -> None:
-            for step, start, count in places:
-                self._uses[step.name] = before[step.name] + trail.part(start, count)
-                self.store.save_uses(self.key(step), self._uses[step.name])
-
-        # Noted before any call is made: gc then keeps what this run has found, too.
-        answers, trail = self._caller.answer(joined(list(asked.values())), note)
-        note(trail)
-        for step, start, count in places:
+        answers, trail = self._caller.answer(joined(list(asked.values())))
+        for step, start, count in zip(steps, accumulate(counts, initial=0), counts, strict=False):
+            self._uses[step.name] = self._uses.get(step.name, b"") + trail.part(start, count)
             self._advance(step, waiting[step.name], part(answers, start, count), waiting, asked)
 
     def _advance(
@@ -232,8 +222,9 @@ class Runner:
     def _finish(self, step: Step, rows: Iterable[Any]) -> None:
         packed = self.store.save_rows(step.table, rows)
         self._ledger.learn(step, packed.digest, packed.count)
-        self._uses.pop(step.name, None)
         with self.store.together():
+            if step.asks:
+                self.store.save_uses(self.key(step), self._uses.pop(step.name, b""))
             # A step with a failed call is not done: the next run asks for that call once more.
             if not (step.failed and step.failed in packed.problems):
                 self.store.save_step(self.key(step), self._ledger.record(step, packed.count))

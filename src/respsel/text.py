@@ -122,6 +122,8 @@ def garbage_lines(garbage: Garbage, freed: bool) -> Iterator[str]:
     """What is kept, what is or would be freed, and how."""
     for run in garbage.kept:
         yield f"keeps what the latest run of {run.recipe} needs"
+    for recipe in garbage.unfinished:
+        yield f"{recipe} has a run that has not finished: nothing is freed until it has, or the recipe is gone"
     for run in garbage.forgotten:
         yield f"{run.recipe} is gone: what only its latest run needs is not kept"
     kinds: dict[str, int] = {}

@@ -1,7 +1,7 @@
 """Looking after the store: its size, whether every record is whole, and what no latest run reaches.
 
 Invariants: verify reads everything and deletes nothing but into quarantine; gc keeps whatever the latest
-finished run of any recipe reaches, and whatever was stored since, so an unfinished run loses nothing.
+finished run of any recipe reaches, whatever was stored since, and everything while a run has not finished.
 """
 
 from __future__ import annotations
@@ -68,18 +68,19 @@ class LatestRun:
 
 @dataclass(frozen=True)
 class Garbage:
-    """What gc would free, and the runs whose reach it keeps."""
+    """What gc would free, the runs whose reach it keeps, and the recipes with unfinished runs, which keep all."""
 
     entries: Sequence[Entry]
     files: Sequence[Path]
     size_bytes: int
     kept: Sequence[LatestRun]
     forgotten: Sequence[LatestRun]
+    unfinished: Sequence[str]
 
 
 def note_begun(store: Store, loaded: LoadedRecipe, wait: Callable[[Holder], None]) -> None:
-    """Note that a run of a recipe begins: until it finishes, gc keeps whatever is stored from now on, and
-    what unfinished runs have found. A gc that is going on is waited for, after `wait` is told who does it."""
+    """Note that a run of a recipe begins: until it finishes, gc frees nothing. A gc that is going on is
+    waited for, after `wait` is told who does it."""
     with store.turn(GC_TURN, wait):
         if store.load_json(f"begun/{loaded.key}") is None:
             store.save_json(f"begun/{loaded.key}", {"place": loaded.place, "at": time.time()})
@@ -171,33 +172,22 @@ def find_garbage(store: Store, root: Path) -> Garbage:
         what = "was damaged, so it is not known what is needed"
         remedy = "Run every recipe again, empty its quarantine folder, and try once more"
         raise StoreError(Problem(str(store.folder), "", what, remedy))
-    begun = _begun(store, root, entries)
-    if begun:
-        _reach_unfinished(store, entries, min(begun), reached)
-    horizon = min([max((run.finished for run in runs), default=0.0), *begun])
+    if unfinished := _unfinished(store, root, entries):
+        # What such a run will find in its later stages is known to nobody yet.
+        return Garbage((), (), 0, kept, gone, unfinished)
+    horizon = max((run.finished for run in runs), default=0.0)
     free = [entry for entry in entries if _is_free(entry, reached, horizon)]
     weights = {name for run in kept for name in run.weights}
     made = [*(store.folder / "weights").glob("*.gguf"), *store.strays()]
     files = [path for path in made if path.name not in weights and path.stat().st_mtime < horizon]
     size = sum(entry.size_bytes for entry in free) + sum(path.stat().st_size for path in files)
-    return Garbage(free, files, size, kept, gone)
+    return Garbage(free, files, size, kept, gone, ())
 
 
-def _begun(store: Store, root: Path, entries: Sequence[Entry]) -> list[float]:
-    """When each run that has not finished began; one of a recipe that is gone does not count."""
+def _unfinished(store: Store, root: Path, entries: Sequence[Entry]) -> Sequence[str]:
+    """The recipes with a run that has begun and not finished; one whose file is gone does not count."""
     notes = [store.load_json(entry.key) for entry in entries if entry.key is not None and _kind(entry) == "begun"]
-    return [float(note["at"]) for note in notes if note is not None and (root / note["place"]).is_file()]
-
-
-def _reach_unfinished(store: Store, entries: Sequence[Entry], since: float, reached: set[str]) -> None:
-    """Add what unfinished runs may have found: every recipe's newest steps, and the calls that steps began with."""
-    for entry in entries:
-        if entry.key is None:
-            continue
-        if _kind(entry) == "last" and (body := store.get(entry.key)):
-            _reach(store, body.decode(), reached)
-        elif _kind(entry) == "uses" and entry.stored_at >= since:
-            reached |= set(store.load_uses(entry.key.partition("/")[2]) or ())
+    return [note["place"] for note in notes if note is not None and (root / note["place"]).is_file()]
 
 
 def collect(store: Store, garbage: Garbage) -> None:
