@@ -20,7 +20,7 @@ LAYERS = (
     {"call_records"},
     {"calls", "strategies", "selection", "choices", "racing", "race_scores", "token_scores", "own_outputs", "measuring"},
     {"graph", "models"},
-    {"ledger", "nearest"},
+    {"ledger", "nearest", "unfinished"},
     {"planner", "runner"},
     {"progress", "report", "runs", "upkeep", "doctor"},
     {"causes", "explain", "diff"},

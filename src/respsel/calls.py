@@ -248,7 +248,6 @@ class Caller:
         """An answer that was at hand or stored a moment ago; asked for again if something befell it."""
         answer = batch.at_hand.pop(index, None) or self._load(batch.trail.call(index))
         if answer is None:
-            self.reused -= 1
             answers, _ = self.answer([batch.requests[index]])
             answer = answers[0]
         return answer

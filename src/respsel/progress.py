@@ -101,9 +101,16 @@ class RunDisplay:
 
     def waits_for(self, model: str, holder: Holder) -> None:
         """Another process asks this model; this one goes on with what that one leaves."""
+        self._wait(holder, f"asking {model}")
+
+    def waits_for_gc(self, holder: Holder) -> None:
+        """Another process frees space in the store; this one begins after it."""
+        self._wait(holder, "freeing space in the store")
+
+    def _wait(self, holder: Holder, doing: str) -> None:
         who = "another process" if holder.pid is None else f"process {holder.pid}"
         since = "" if holder.since is None else f" since {time.strftime('%H:%M:%S', time.localtime(holder.since))}"
-        self._line(f"  waiting for {who}, which has been asking {model}{since}")
+        self._line(f"  waiting for {who}, which has been {doing}{since}")
 
     def _line(self, text: str) -> None:
         console = self._bar.console if self._bar else self._open()

@@ -13,7 +13,7 @@ from __future__ import annotations
 import errno
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -24,7 +24,7 @@ from diskcache.core import MODE_BINARY, MODE_RAW, UNKNOWN
 
 from respsel.errors import Problem, RunError, StoreError
 from respsel.hashing import digest, seal
-from respsel.turns import Holder, take_turn
+from respsel.turns import Holder, take_turn, try_turn
 
 # A file beside the database of every store that was ever opened.
 MARK = "store.txt"
@@ -180,6 +180,11 @@ class SealedRecords:
             turn = take_turn(self.folder / "locks", name, wait)
         with turn:
             yield
+
+    def try_turn(self, name: str) -> AbstractContextManager[None] | Holder:
+        """Take a turn if it is free, else say who has it; see turns.try_turn."""
+        with self._guard():
+            return try_turn(self.folder / "locks", name)
 
     @contextmanager
     def together(self) -> Iterator[None]:

@@ -239,6 +239,10 @@ def garbage_lines(garbage: Garbage, freed: bool) -> Iterator[str]:
     """What is kept, what is or would be freed, and how."""
     for run in garbage.kept:
         yield f"keeps what the latest run of {run.recipe} needs"
+    for going_on in garbage.running:
+        pid = going_on.holder.pid if going_on.holder else None
+        who = f" by process {pid}" if pid else ""
+        yield f"{going_on.recipe} is being run{who}: nothing is freed until that run has finished"
     for run in garbage.forgotten:
         yield f"{run.recipe} is gone: what only its latest run needs is not kept"
     kinds: dict[str, int] = {}

@@ -33,18 +33,35 @@ def take_turn(folder: Path, name: str, wait: Callable[[Holder], None]) -> Abstra
 
     A live holder is waited for, after `wait` is told who it is. Raises OSError if the folder cannot be used.
     """
-    from filelock import FileLock, Timeout
+    lock, note = _lock_of(folder, name)
+    if (holder := _try(lock, note)) is not None:
+        wait(holder)
+        lock.acquire()
+    return _held(lock, note)
+
+
+def try_turn(folder: Path, name: str) -> AbstractContextManager[None] | Holder:
+    """Take the turn if it is free, see take_turn; else say who has it. Whoever gets it enters the context."""
+    lock, note = _lock_of(folder, name)
+    return _try(lock, note) or _held(lock, note)
+
+
+def _lock_of(folder: Path, name: str) -> tuple[FileLock, Path]:
+    from filelock import FileLock
 
     path = folder / f"{digest('turn', name)[:32]}.lock"
-    note = path.with_suffix(".json")
     folder.mkdir(exist_ok=True)
-    lock = FileLock(path, is_singleton=False)
+    return FileLock(path, is_singleton=False), path.with_suffix(".json")
+
+
+def _try(lock: FileLock, note: Path) -> Holder | None:
+    from filelock import Timeout
+
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        wait(_read_holder(note))
-        lock.acquire()
-    return _held(lock, note)
+        return _read_holder(note)
+    return None
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """Looking after the store: its size, whether every record is whole, and what no latest run reaches.
 
 Invariants: verify reads everything and deletes nothing but into quarantine; gc keeps whatever the latest
-finished run of any recipe reaches, and whatever was stored since, so an unfinished run loses nothing.
+finished run of any recipe reaches, and whatever was stored since, and frees nothing beside a run that goes on.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from respsel.errors import Problem, StoreError
-from respsel.loading import LoadedRecipe
 from respsel.runner import RunResult
 from respsel.sealed import Entry
 from respsel.store import Store
+from respsel.unfinished import GC_TURN, Unfinished, find_unfinished
 
 # Kinds of records that gc may free; the others are small notes.
 _KINDS = {
@@ -27,10 +27,6 @@ _KINDS = {
     "uses": "which calls a step used",
 }
 _NOTES = {"run": "latest runs", "begun": "unfinished runs", "last": "latest step of each recipe", "file": "digests of files"}
-
-
-# gc and the beginnings of runs take turns: a run is either known to gc, or begins with what gc has left.
-_GC_TURN = "gc"
 
 
 @dataclass(frozen=True)
@@ -67,21 +63,14 @@ class LatestRun:
 
 @dataclass(frozen=True)
 class Garbage:
-    """What gc would free, and the runs whose reach it keeps."""
+    """What gc would free, the runs whose reach it keeps, and those that go on, beside which it frees nothing."""
 
     entries: Sequence[Entry]
     files: Sequence[Path]
     size_bytes: int
     kept: Sequence[LatestRun]
     forgotten: Sequence[LatestRun]
-
-
-def note_begun(store: Store, loaded: LoadedRecipe) -> None:
-    """Note that a run of a recipe begins: until it finishes, gc keeps whatever is stored from now on, and
-    what unfinished runs have found. Waits for a gc that is going on."""
-    with store.turn(_GC_TURN, lambda holder: None):
-        if store.load_json(f"begun/{loaded.key}") is None:
-            store.save_json(f"begun/{loaded.key}", {"place": loaded.place, "at": time.time()})
+    running: Sequence[Unfinished]
 
 
 def note_latest(store: Store, result: RunResult) -> None:
@@ -93,8 +82,6 @@ def note_latest(store: Store, result: RunResult) -> None:
     said = {"place": loaded.place, "steps": steps, "weights": weights}
     if known is None or {name: known.get(name) for name in said} != said:
         store.save_json(key, {**said, "finished": time.time()})
-    if store.has(f"begun/{loaded.key}"):
-        store.forget(f"begun/{loaded.key}")
 
 
 def measure(store: Store) -> list[Usage]:
@@ -146,7 +133,7 @@ def verify(store: Store) -> tuple[int, list[Problem]]:
 
 def clean(store: Store, root: Path, free: bool) -> Garbage:
     """Find what no latest run reaches and free it, if so told; see find_garbage."""
-    with store.turn(_GC_TURN, lambda holder: None):
+    with store.turn(GC_TURN, lambda holder: None):
         garbage = find_garbage(store, root)
         if free:
             collect(store, garbage)
@@ -154,7 +141,8 @@ def clean(store: Store, root: Path, free: bool) -> Garbage:
 
 
 def find_garbage(store: Store, root: Path) -> Garbage:
-    """What no latest run reaches. A recipe whose file is gone reaches nothing; without any run all is kept.
+    """What no latest run reaches. A recipe whose file is gone reaches nothing; without any run all is kept, and
+    so it is while one goes on.
 
     root: the workspace's folder. Raises StoreError after damage: what is reached is then not known.
     """
@@ -170,22 +158,19 @@ def find_garbage(store: Store, root: Path) -> Garbage:
         what = "was damaged, so it is not known what is needed"
         remedy = "Run every recipe again, empty its quarantine folder, and try once more"
         raise StoreError(Problem(str(store.folder), "", what, remedy))
-    begun = _begun(store, root, entries)
-    if begun:
-        _reach_unfinished(store, entries, min(begun), reached)
-    horizon = min([max((run.finished for run in runs), default=0.0), *begun])
+    unfinished = find_unfinished(store, root)
+    if running := [run for run in unfinished if run.holder]:
+        return Garbage((), (), 0, kept, gone, running)
+    began = [run.began for run in unfinished]
+    if began:
+        _reach_unfinished(store, entries, min(began), reached)
+    horizon = min([max((run.finished for run in runs), default=0.0), *began])
     free = [entry for entry in entries if _is_free(entry, reached, horizon)]
     weights = {name for run in kept for name in run.weights}
     made = [*(store.folder / "weights").glob("*.gguf"), *store.strays()]
     files = [path for path in made if path.name not in weights and path.stat().st_mtime < horizon]
     size = sum(entry.size_bytes for entry in free) + sum(path.stat().st_size for path in files)
-    return Garbage(free, files, size, kept, gone)
-
-
-def _begun(store: Store, root: Path, entries: Sequence[Entry]) -> list[float]:
-    """When each run that has not finished began; one of a recipe that is gone does not count."""
-    notes = [store.load_json(entry.key) for entry in entries if entry.key is not None and _kind(entry) == "begun"]
-    return [float(note["at"]) for note in notes if note is not None and (root / note["place"]).is_file()]
+    return Garbage(free, files, size, kept, gone, ())
 
 
 def _reach_unfinished(store: Store, entries: Sequence[Entry], since: float, reached: set[str]) -> None:

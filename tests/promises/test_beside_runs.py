@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 
+from respsel.store import Store
+from respsel.unfinished import GC_TURN
 from tests.conftest import Bench
 from tests.promises.test_interruption import CALLS, HOOKED
 
@@ -75,18 +78,35 @@ def test_gc_during_a_run_that_uses_what_no_latest_run_needs(bench: Bench) -> Non
     assert bench.run()["calls_made"] == 7
 
 
-def test_gc_during_a_run_frees_what_nobody_needs(bench: Bench) -> None:
-    """An unfinished run does not keep everything: what only the run before the latest needed goes."""
+def test_gc_during_a_run_says_why_it_frees_nothing_and_frees_it_afterwards(bench: Bench) -> None:
+    """It cannot be known what a run will find in its later stages: gc says so, and frees the rest when it has finished."""
     bench.run()
     bench.edit("Solve:", "Solve this:")
     bench.run()
     bench.edit("Solve this:", "Another:")
     process = started(bench, 2)
-    assert "Freed" in (freed := bench.respsel("cache", "gc", "--yes").out)
-    assert "18 call" in freed
+    during = bench.respsel("cache", "gc", "--yes").out
+    assert f"a.toml is being run by process {process.pid}: nothing is freed until that run has finished" in during
+    assert "Freed 0 B" in during
     process.wait(timeout=60)
     assert process.returncode == 0
+    assert "36 call" in bench.respsel("cache", "gc", "--yes").out
     assert bench.run()["steps_run"] == 0
+
+
+def test_a_run_that_begins_during_gc_waits_and_says_for_whom(bench: Bench) -> None:
+    """A run is either known to gc or begins after it: it waits for its turn, and names who has it."""
+    (bench.folder / "cache").mkdir()
+    with Store(bench.folder / "cache") as store, store.turn(GC_TURN, lambda holder: None):
+        command = [sys.executable, "-m", "respsel", "run", "a.toml", "--json"]
+        process = subprocess.Popen(command, cwd=bench.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        assert process.stderr is not None
+        said = process.stderr.readline()
+        assert f"waiting for process {os.getpid()}, which has been freeing space in the store since" in said
+        assert not store.keys("call")
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    assert json.loads(out)["calls_made"] == CALLS
 
 
 def test_verify_during_a_run(bench: Bench) -> None:

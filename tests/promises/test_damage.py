@@ -194,6 +194,29 @@ def listed(bench: Bench, kind: str) -> dict[str, Any]:
     return found
 
 
+def test_damage_of_every_sort_in_a_store_that_is_used(bench: Bench) -> None:
+    """Bytes flipped at five places, a value cut short and an empty one: a run reports each, makes just those calls
+    again, and comes out the same."""
+    bench.run()
+    values = list(listed(bench, "call").items())[:7]
+    update = "UPDATE Cache SET value = ? WHERE key = ?"
+    for place, (key, value) in zip((0, 31, 32, len(values[3][1]) // 2, -1), values, strict=False):
+        flipped = bytearray(value)
+        flipped[place] ^= 1
+        change(bench, (update, (bytes(flipped), key)))
+    change(bench, (update, (values[5][1][:-5], values[5][0])), (update, (b"", values[6][0])))
+    bench.edit("sample = 6", "sample = 7")
+    done = bench.respsel("run", "a.toml", "--json")
+    assert done.code == 0, done.err
+    assert all(f"{key}: a damaged record: it does not match its seal." in done.err for key, _ in values)
+    assert done.json["calls_made"] == 7 + 7
+    other = Bench(bench.folder / "other")
+    for name in ("a.toml", "sums.jsonl"):
+        other.write(name, (bench.folder / name).read_bytes())
+    assert other.run()["verdicts"] == done.json["verdicts"]
+    assert bench.respsel("cache", "verify").code == 0
+
+
 @pytest.mark.parametrize(("kind", "made"), [("call", 2), ("request", 0), ("step", 0), ("rows/scores", 0)])
 def test_two_swapped_records_in_a_store_that_is_used(bench: Bench, kind: str, made: int) -> None:
     """Two whole records under each other's keys: a run reports both, makes them again and comes out the same."""

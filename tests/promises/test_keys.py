@@ -186,3 +186,31 @@ def test_failures_empty_texts_and_infinite_scores_are_not_stored_as_answers(benc
     assert healthy["calls_made"] > 0
     assert healthy["verdicts"][0]["unscored"] == {"human": 0, "teacher": 0}
     assert bench.run()["steps_run"] == 0
+
+
+RAISING = """
+import sys
+from respsel.backends import fake
+generate, made = fake.FakeModel.generate, 0
+def failing(self, calls):
+    global made
+    for index, answer in generate(self, calls):
+        if made == 3:
+            raise OSError("the engine has crashed")
+        made += 1
+        yield index, answer
+fake.FakeModel.generate = failing
+from respsel.cli import app
+sys.argv = ["respsel", "run", "a.toml", "--json"]
+app()
+"""
+
+
+def test_a_call_that_fails_is_no_answer(bench: Bench) -> None:
+    """A backend that crashes in its fourth call has three stored; the next run makes exactly the others."""
+    done = subprocess.run([sys.executable, "-c", RAISING], cwd=bench.folder, capture_output=True, text=True, check=False)
+    assert done.returncode != 0
+    assert "the engine has crashed" in done.stderr
+    with Store(bench.folder / "cache") as store:
+        assert len(store.keys("call")) == 3
+    assert bench.run()["calls_made"] == 42 - 3

@@ -26,17 +26,23 @@ def run(recipe: RecipePath, as_json: AsJson = False) -> None:
     from respsel.report.write import write_report
     from respsel.runner import Runner, refuse_unscored
     from respsel.runs import record_run
-    from respsel.upkeep import note_begun, note_latest
+    from respsel.unfinished import RunNote
+    from respsel.upkeep import note_latest
 
     with graph_of(recipe) as (graph, store):
-        with OpenModels(graph.models, store.folder) as models, RunDisplay(partial(console_of, stderr=True)) as display:
+        with (
+            OpenModels(graph.models, store.folder) as models,
+            RunDisplay(partial(console_of, stderr=True)) as display,
+            RunNote(store, graph.loaded, display.waits_for_gc) as note,
+        ):
             runner = Runner(graph, store, models, display)
-            runner.before_work = partial(note_begun, store, graph.loaded)
+            runner.before_work = note.begin
             result = runner.run()
             finished_at = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
             page = write_report(result, finished_at)
             record_run(result, page, finished_at)
             note_latest(store, result)
+            note.finish()
         refuse_unscored(result)
         for problem in store.damage:
             print(f"warning: {problem}", file=sys.stderr)
@@ -80,7 +86,7 @@ def explain(
 ) -> None:
     """Say why steps are cached or would run.
 
-    Shows what changed against each step's last run, old and new, and for how many examples. Opens no model.
+    Shows what changed against the nearest stored step, old and new, and for how many examples. Opens no model.
     """
     from dataclasses import asdict
 
@@ -105,7 +111,7 @@ def diff(
 ) -> None:
     """Compare two recorded runs.
 
-    Shows what changed in the recipe, the responses, the scores (with paired intervals) and the verdicts.
+    Shows what changed in the recipe and outside it, in responses, scores (with paired intervals) and verdicts.
     """
     from dataclasses import asdict
 

@@ -1,0 +1,87 @@
+"""Runs that have not finished: noted in the store, so that gc leaves what they need.
+
+A run that goes on holds a turn of its own, which the system gives back when its process dies; so it is
+known which ones live. What a live run will find in its later stages is known to nobody yet: gc frees
+nothing beside it. One that was stopped keeps what was stored since it began and what it had found.
+
+Invariant: a run is either known to gc, or begins with what gc has left.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+from respsel.loading import LoadedRecipe
+from respsel.store import Store
+from respsel.turns import Holder
+
+# gc and the beginnings of runs take turns.
+GC_TURN = "gc"
+
+
+@dataclass(frozen=True)
+class Unfinished:
+    """A run that has begun at a time (seconds since 1970) and not finished. holder: who it is, if it lives."""
+
+    recipe: str
+    began: float
+    holder: Holder | None
+
+
+class RunNote:
+    """The note of one run of a recipe; several runs of one recipe at once have a note each."""
+
+    def __init__(self, store: Store, loaded: LoadedRecipe, wait: Callable[[Holder], None]) -> None:
+        """wait: told who frees space in the store, where this run must wait for that."""
+        self._store, self._loaded, self._wait = store, loaded, wait
+        self._turn = ExitStack()
+
+    def __enter__(self) -> RunNote:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._turn.close()
+
+    def begin(self) -> None:
+        """Note that the run begins; a gc that is going on is waited for."""
+        with self._store.turn(GC_TURN, self._wait):
+            slot = 0
+            while isinstance(turn := self._store.try_turn(key := f"begun/{self._loaded.key}/{slot}"), Holder):
+                slot += 1
+            self._turn.enter_context(turn)
+            # The note of one that was stopped stays, with its earlier time.
+            if not self._store.has(key):
+                self._store.save_json(key, {"place": self._loaded.place, "at": time.time()})
+
+    def finish(self) -> None:
+        """The run has finished: take away its note, and those of the recipe's runs that were stopped."""
+        self._turn.close()
+        for key, _ in self._store.keys(f"begun/{self._loaded.key}"):
+            turn = self._store.try_turn(key)
+            if not isinstance(turn, Holder):
+                with turn:
+                    self._store.forget(key)
+
+
+def find_unfinished(store: Store, root: Path) -> Sequence[Unfinished]:
+    """The runs that have not finished. One that was stopped and whose recipe is gone from `root` does not count."""
+    return list(_unfinished(store, root))
+
+
+def _unfinished(store: Store, root: Path) -> Iterator[Unfinished]:
+    for key, _ in store.keys("begun"):
+        note = store.load_json(key)
+        if note is None:
+            continue
+        turn = store.try_turn(key)
+        if isinstance(turn, Holder):
+            yield Unfinished(note["place"], float(note["at"]), turn)
+            continue
+        with turn:
+            if (root / note["place"]).is_file():
+                yield Unfinished(note["place"], float(note["at"]), None)

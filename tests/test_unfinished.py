@@ -1,0 +1,75 @@
+"""Runs that have not finished: which there are, and which go on."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from respsel.loading import LoadedRecipe, load_recipe
+from respsel.store import Store
+from respsel.turns import Holder
+from respsel.unfinished import RunNote, find_unfinished
+from tests.conftest import RECIPE, jsonl, rows
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    with Store(tmp_path / "cache") as store:
+        yield store
+
+
+@pytest.fixture
+def loaded(tmp_path: Path) -> LoadedRecipe:
+    (tmp_path / "a.toml").write_text(RECIPE)
+    (tmp_path / "sums.jsonl").write_text(jsonl(rows(12)))
+    return load_recipe(tmp_path / "a.toml")
+
+
+def no_wait(holder: Holder) -> None:
+    raise AssertionError(f"{holder} frees space")
+
+
+def living(store: Store, root: Path) -> list[int | None]:
+    return [run.holder.pid if run.holder else None for run in find_unfinished(store, root)]
+
+
+def test_a_run_lives_until_it_has_finished(store: Store, loaded: LoadedRecipe, tmp_path: Path) -> None:
+    """A run that has begun is named with its process; one that has finished is no longer there."""
+    assert living(store, tmp_path) == []
+    with RunNote(store, loaded, no_wait) as note:
+        note.begin()
+        assert living(store, tmp_path) == [os.getpid()]
+        note.finish()
+        assert living(store, tmp_path) == []
+
+
+def test_one_run_that_finishes_leaves_the_others_note(store: Store, loaded: LoadedRecipe, tmp_path: Path) -> None:
+    """Of two runs of one recipe at once, the first to finish does not take away what protects the other."""
+    with RunNote(store, loaded, no_wait) as first, RunNote(store, loaded, no_wait) as second:
+        first.begin()
+        second.begin()
+        first.finish()
+        assert living(store, tmp_path) == [os.getpid()]
+        second.finish()
+        assert living(store, tmp_path) == []
+
+
+def test_a_stopped_run_counts_until_the_recipe_finishes_or_is_gone(store: Store, loaded: LoadedRecipe, tmp_path: Path) -> None:
+    """A run that was stopped lives no more but keeps its time; a later run that finishes takes its note away."""
+    with RunNote(store, loaded, no_wait) as note:
+        note.begin()
+    (stopped,) = find_unfinished(store, tmp_path)
+    with RunNote(store, loaded, no_wait) as note:
+        note.begin()
+        (again,) = find_unfinished(store, tmp_path)
+        assert again.began == stopped.began
+    loaded.path.rename(tmp_path / "b.toml")
+    assert living(store, tmp_path) == []
+    (tmp_path / "b.toml").rename(loaded.path)
+    assert living(store, tmp_path) == [None]
+    # One that found everything stored has not begun, and finishes all the same.
+    RunNote(store, loaded, no_wait).finish()
+    assert living(store, tmp_path) == []
