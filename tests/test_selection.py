@@ -56,11 +56,26 @@ def test_pairing_sees_through_the_examples_own_spread() -> None:
 
 
 @pytest.mark.parametrize("names", ["ab", "abcd", "abcdefgh"])
-def test_equal_strategies_are_seldom_decided(names: str) -> None:
-    """At 95 %, strategies that are equal are called decided in at most 5 % of the cases."""
+def test_equal_strategies_are_seldom_decided_and_seldom_called_worse(names: str) -> None:
+    """At 95 %, strategies that are equal are called decided in at most 5 % of the cases, and any of them worse in as few."""
     rule = Rule("m", "lower", "log", 0.95, 1, 0)
-    decided = sum(decide("d", [noisy(seed, dict.fromkeys(names, 0.0), n=12 + seed % 40)], rule).decided for seed in range(2000))
-    assert decided / 2000 <= 0.05
+    verdicts = [decide("d", [noisy(seed, dict.fromkeys(names, 0.0), n=12 + seed % 40)], rule) for seed in range(2000)]
+    assert sum(verdict.decided for verdict in verdicts) / 2000 <= 0.05
+    assert sum(len(verdict.tied) < len(names) - 1 for verdict in verdicts) / 2000 <= 0.05
+
+
+def test_a_differences_interval_agrees_with_its_label() -> None:
+    """It excludes no difference just where the strategy is worse than the leader, and not tied with it."""
+    tied = 0
+    for seed in range(200):
+        verdict = decide("d", [noisy(seed, {"a": 0.0, "b": 0.05, "c": 0.12, "d": 0.3})], replace(LOG, resamples=1))
+        for ranked in verdict.ranking[1:]:
+            assert ranked.difference_low is not None
+            assert (ranked.difference_low > 1) == (ranked.strategy not in verdict.tied)
+            assert ranked.level is not None
+            assert 0.95 < ranked.level < 1
+        tied += len(verdict.tied)
+    assert 100 < tied < 500
 
 
 def test_two_equal_strategies_before_others_are_seldom_decided() -> None:
@@ -83,6 +98,8 @@ def test_the_examples_needed_would_mostly_decide() -> None:
 def test_intervals_cover_the_truth(confidence: float) -> None:
     """A score's interval and a difference's hold the truth as often as asked, within 1.5 points in 2,000 draws."""
     rule = Rule("m", "lower", "log", confidence, 1, 0)
+    # The difference's interval is at the level of its test, which is that of half the error for two strategies.
+    level = 1 - (1 - confidence) / 2
     score = difference = 0
     for seed in range(2000):
         by_name = {r.strategy: r for r in decide("d", [noisy(seed, {"a": 0.0, "b": 1.0}, n=20)], rule).ranking}
@@ -92,7 +109,8 @@ def test_intervals_cover_the_truth(confidence: float) -> None:
         score += b.low <= math.exp(2) <= b.high
         difference += b.difference_low <= math.e <= b.difference_high
     assert abs(score / 2000 - confidence) <= 0.015
-    assert abs(difference / 2000 - confidence) <= 0.015
+    assert b.level == pytest.approx(level)
+    assert abs(difference / 2000 - level) <= 0.015
 
 
 def test_ties_are_named_with_what_would_decide_them() -> None:

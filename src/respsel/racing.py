@@ -102,5 +102,5 @@ def judge(scores: Mapping[str, Values], rule: Rule) -> tuple[str | None, tuple[s
     others = [i for i in range(len(names)) if i != leader]
     gaps = [rule.sign * float(found.scores[i] - found.scores[leader]) for i in others]
     chances = [chance(gap, found.error(i, leader), len(totals)) for gap, i in zip(gaps, others, strict=True)]
-    allowed = limits(chances, DROP_ERROR)
+    allowed = limits(chances, DROP_ERROR, all_pairs=False)
     return names[leader], tuple(names[i] for i, p, most in zip(others, chances, allowed, strict=True) if p <= most)

@@ -165,16 +165,17 @@ def chance(gap: float, error: float, examples: int) -> float:
     return 2 * float(stdtr(examples - 1, -gap / error)) if error else 0.0
 
 
-def limits(chances: Sequence[float], error: float) -> list[float]:
-    """For each other strategy's p-value, the most it may be for the leader to beat it, by Holm's correction.
+def limits(chances: Sequence[float], error: float, all_pairs: bool) -> list[float]:
+    """For each other strategy's p-value, the most it may be for the leader to beat it, stepping down as Holm does.
 
-    The smallest may be error / n for n strategies, the next error / (n - 1), ..., the largest error / 2: the
-    leader's own share is kept because it was chosen from the same scores. From the first that is more than it
-    may be on, the limit stays as it is, so no larger one is within it.
+    With `left` strategies not yet beaten, the leader among them, it may be error / left: the leader's own share
+    is kept because it was chosen from the same scores. all_pairs: error / (left (left - 1) / 2) where that is
+    less, since the leader of equal strategies may beat any of them by chance. From the first that is more than
+    it may be on, the limit stays as it is, so no larger one is within it.
     """
     found, left = [0.0] * len(chances), len(chances) + 1
     for place in sorted(range(len(chances)), key=lambda i: chances[i]):
-        found[place] = error / left
+        found[place] = error / (max(left, left * (left - 1) / 2) if all_pairs else left)
         if chances[place] <= found[place]:
             left -= 1
     return found
