@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from respsel.runs import list_runs
 from tests.conftest import Bench, jsonl, rows
 
@@ -30,6 +32,22 @@ def test_the_last_two_runs_of_a_recipe(bench: Bench) -> None:
     assert [verdict["dataset"] for verdict in found["verdicts"]] == ["sums"]
     text = bench.respsel("diff", "a.toml").out
     assert "strategies.teacher.prompt: Solve: {{ input }} -> Solve this: {{ input }}" in text
+
+
+def test_a_ratio_of_means_is_compared_as_one(bench: Bench) -> None:
+    """A metric that is a ratio of means over a dataset is compared in that form, so the numbers are the rankings' own."""
+    bench.edit('[[metrics]]\nname = "perplexity"', '[[metrics]]\nname = "rank-surprisal-ratio"')
+
+    def score() -> float:
+        ranking = bench.run()["verdicts"][0]["ranking"]
+        return float(next(ranked["score"] for ranked in ranking if ranked["strategy"] == "teacher"))
+
+    before = score()
+    bench.edit("Solve:", "Solve this:")
+    after = score()
+    (found,) = [item for item in bench.respsel("diff", "a.toml", "--json").json["scores"] if "rank-surprisal" in item["name"]]
+    assert found["comparison"]["before"] == pytest.approx(before)
+    assert found["comparison"]["after"] == pytest.approx(after)
 
 
 def outside(bench: Bench) -> dict[str, tuple[str, str]]:

@@ -149,7 +149,11 @@ def _scores(
         unknown.append(name)
         return None
     rule = Rule(name, metric.direction, metric.scale, confidence, 10_000, 0)
-    found = compare({row.id: row.value for row in rows[0]}, {row.id: row.value for row in rows[1]}, rule)
+    before, after = ({row.id: row.value for row in side} for side in rows)
+    old_weights, new_weights = ({row.id: row.weight for row in side} for side in rows)
+    # A metric is a ratio of means, or it is not: one weight tells.
+    weighed = any(weight is not None for weight in new_weights.values())
+    found = compare(before, after, rule, (old_weights, new_weights) if weighed else None)
     return None if found is None else ScoreChange(name, metric.scale, found)
 
 

@@ -39,8 +39,9 @@ FEWEST_EXAMPLES = 12
 @dataclass(frozen=True)
 class Ranked:
     """One strategy in a ranking. low, high: the interval of its score. For the others than the leader,
-    difference (with its interval) is score minus the leader's, or score / leader's on a log scale;
-    level: the confidence of that interval, which is the one that the difference was tested at; effect: the paired difference in its standard deviations over examples, None where it does not vary.
+    difference (with its interval) is score minus the leader's, or score / leader's on a log scale; level: the
+    confidence of that interval, which is the one that the difference was tested at; effect: the paired
+    difference in its standard deviations over examples, None where it does not vary.
     place: its rank, over several datasets the mean of its ranks. examples: how many it is compared over."""
 
     strategy: str
@@ -201,9 +202,11 @@ class Comparison:
     high: float
 
 
-def compare(before: Values, after: Values, rule: Rule) -> Comparison | None:
-    """Compare two runs' scores of one strategy; None if no example has both."""
-    totals, sums = pair({"before": before, "after": after}, ("before", "after"), rule.scale == "log", None, ())
+def compare(before: Values, after: Values, rule: Rule, weights: tuple[Values, Values] | None = None) -> Comparison | None:
+    """Compare two runs' scores of one strategy; None if no example has both. weights: see decide."""
+    names = ("before", "after")
+    by_name = dict(zip(names, weights, strict=True)) if weights else None
+    totals, sums = pair(dict(zip(names, (before, after), strict=True)), names, rule.scale == "log", by_name, ())
     if not len(totals):
         return None
     found = estimate(totals, sums, 0, 0, _stream(rule, 0))
