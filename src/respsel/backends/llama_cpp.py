@@ -16,13 +16,12 @@ import ctypes
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from respsel.backends.base import TEXT, GenerateCall, Generation, ScoreCall
-from respsel.backends.chat import ChatTemplate
+from respsel.backends.base import GenerateCall, Generation, ScoreCall
 from respsel.backends.llama_context import LlamaContext
+from respsel.backends.llama_text import LlamaText
 from respsel.backends.logits import reduce_logits
 from respsel.backends.sampling import Drawn
 from respsel.errors import PreflightError, Problem
@@ -41,7 +40,6 @@ _LOGITS_BYTES = 128 << 20
 _MAX_BATCH_TOKENS = 512
 # Prompts are evaluated in chunks of so many tokens; larger ones share less, smaller ones are slower.
 _PROMPT_CHUNK = 128
-_CONTROL_ATTRS = (1 << 3) | (1 << 4)  # LLAMA_TOKEN_ATTR_CONTROL, LLAMA_TOKEN_ATTR_USER_DEFINED
 
 
 def open_model(
@@ -95,76 +93,29 @@ class LlamaCppModel:
         if not self._model:
             why = self._log[-1] if self._log else "unknown reason"
             raise PreflightError(Problem(str(weights), "", f"llama.cpp cannot load this file: {why}", "Is it a whole GGUF file?"))
-        self._vocab = api.llama_model_get_vocab(self._model)
-        self._n_vocab = api.llama_vocab_n_tokens(self._vocab)
-        bos = api.llama_vocab_bos(self._vocab)
-        self._start = bos if bos >= 0 else api.llama_vocab_eos(self._vocab)
+        self._text = LlamaText(api, self._model, weights, chat_template)
         self._weights = weights
         trained = int(api.llama_model_n_ctx_train(self._model))
         self.context_tokens = min(context_tokens or trained, trained)
-        self._template = self._load_template(weights, chat_template)
-        self._control: list[str] | None = None
         # Logits are n_tokens x n_vocab floats: a large vocabulary gets smaller batches, not more memory.
-        fit = _LOGITS_BYTES // (4 * self._n_vocab)
+        fit = _LOGITS_BYTES // (4 * self._text.size)
         self._batch_tokens = max(32, min(_MAX_BATCH_TOKENS, 1 << (fit.bit_length() - 1)))
-
-    def _load_template(self, weights: Path, override: str | None) -> ChatTemplate:
-        built_in = self._api.llama_model_chat_template(self._model, None)
-        source = override or (built_in.decode() if built_in else "")
-        if not source:
-            remedy = "Set 'chat_template' to a Jinja2 file, or use an instruction-tuned model that carries one"
-            raise PreflightError(Problem(str(weights), "", "this GGUF has no chat template", remedy))
-        bos, eos = self._api.llama_vocab_bos(self._vocab), self._api.llama_vocab_eos(self._vocab)
-        return ChatTemplate(source, self._token_text(bos), self._token_text(eos), str(weights))
-
-    def _token_text(self, token: int) -> str:
-        return self._api.llama_vocab_get_text(self._vocab, token).decode() if token >= 0 else ""
 
     def about(self) -> Mapping[str, str]:
         """See Model.about."""
-        eog = self._api.llama_vocab_is_eog
-        ends = [self._token_text(token) for token in range(self._n_vocab) if eog(self._vocab, token)]
-        return {
-            "weights": f"{self._weights}, {self._threads} threads",
-            "special tokens": f"begins a text: {self._token_text(self._start)}; ends a turn: {', '.join(ends)}",
-        }
+        return {"weights": f"{self._weights}, {self._threads} threads", "special tokens": self._text.special_tokens}
 
     def prompt_ids(self, messages: Sequence[Message]) -> tuple[int, ...]:
         """See Model.prompt_ids. The template writes BOS itself where the model wants one."""
-        if not messages or messages[0].role == TEXT:
-            return (self._start, *(token for message in messages for token in self._tokenize(message.content, control=False)))
-        stretches = self._template.split_text(messages, self._control_texts())
-        return tuple(token for text, control in stretches for token in self._tokenize(text, control))
+        return self._text.prompt_ids(messages)
 
     def response_ids(self, text: str) -> tuple[int, ...]:
         """See Model.response_ids."""
-        return tuple(self._tokenize(text, control=False))
+        return self._text.response_ids(text)
 
     def lengths(self, text: str) -> tuple[int, ...] | None:
         """See Model.lengths."""
-        pieces, data = [self._piece(token) for token in self._tokenize(text, control=False)], text.encode("utf-8")
-        if pieces and b"".join(pieces) == b" " + data:
-            # Vocabularies of SentencePiece put a blank before the first word, which the text does not have.
-            pieces[0] = pieces[0][1:]
-        return tuple(map(len, pieces)) if b"".join(pieces) == data else None
-
-    def _control_texts(self) -> list[str]:
-        if self._control is None:
-            attrs, vocab = self._api.llama_vocab_get_attr, self._vocab
-            tokens = (token for token in range(self._n_vocab) if attrs(vocab, token) & _CONTROL_ATTRS)
-            self._control = [text for text in map(self._token_text, tokens) if text]
-        return self._control
-
-    def _tokenize(self, text: str, control: bool) -> list[int]:
-        data = text.encode("utf-8")
-        size = len(data) + 8
-        tokens = (self._api.llama_token * size)()
-        count = self._api.llama_tokenize(self._vocab, data, len(data), tokens, size, False, control)
-        if count < 0:
-            size = -count
-            tokens = (self._api.llama_token * size)()
-            count = self._api.llama_tokenize(self._vocab, data, len(data), tokens, size, False, control)
-        return list(tokens[:count])
+        return self._text.lengths(text)
 
     def score(self, calls: Sequence[ScoreCall]) -> Iterator[tuple[int, TokenScores]]:
         """See Model.score. Prompts are taken in order, so that each keeps what it shares with the one before."""
@@ -220,7 +171,7 @@ class LlamaCppModel:
                 for sequence in range(self._parallel):
                     if sequence not in running and waiting:
                         index = waiting.pop()
-                        sampled = Drawn(index, calls[index], partial(self._api.llama_vocab_is_eog, self._vocab))
+                        sampled = Drawn(index, calls[index], self._text.ends)
                         sampled.take(prompt.branch(calls[index].prompt_ids, sequence))
                         running[sequence] = sampled
                 for sequence, sampled in list(running.items()):
@@ -246,25 +197,16 @@ class LlamaCppModel:
 
     def _result(self, drawn: Drawn) -> Generation:
         """The text without leading and trailing blanks; a character cut in half is left out."""
-        data = b"".join(map(self._piece, drawn.tokens))
+        data = b"".join(map(self._text.piece, drawn.tokens))
         text = data.decode("utf-8", errors="ignore" if drawn.truncated else "replace").strip()
         return Generation(text, len(drawn.tokens), drawn.truncated)
-
-    def _piece(self, token: int) -> bytes:
-        size = 64
-        while True:
-            buffer = ctypes.create_string_buffer(size)
-            count = self._api.llama_token_to_piece(self._vocab, token, buffer, size, 0, False)
-            if count >= 0:
-                return buffer.raw[:count]
-            size = -count
 
     @contextmanager
     def _context(self, tokens: int, sequences: int, flash: bool) -> Iterator[LlamaContext]:
         context = LlamaContext(
             self._api,
             self._model,
-            self._n_vocab,
+            self._text.size,
             tokens,
             sequences,
             flash,
