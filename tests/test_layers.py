@@ -14,7 +14,7 @@ PACKAGE = Path(__file__).parents[1] / "src" / "respsel"
 LAYERS = (
     {"changes", "errors", "hashing", "records", "respsel"},
     {"shape", "tables", "recipe", "plugins", "statistics", "gaps"},
-    {"workspace", "answers", "steps", "datasets", "prompts", "sealed", "store", "turns"},
+    {"workspace", "answers", "steps", "datasets", "prompts", "sealed", "store", "turns", "costs"},
     {"backends", "metrics"},
     {"requests", "loading"},
     {"call_records"},

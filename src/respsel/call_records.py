@@ -50,10 +50,12 @@ class Trail:
 def to_record(answer: Answer) -> Mapping[str, Any]:
     """What the store keeps of an answer that has a text or scores."""
     if isinstance(answer, Generation):
-        return {"text": answer.text, "n_tokens": answer.n_tokens, "truncated": answer.truncated}
+        said = {"text": answer.text, "n_tokens": answer.n_tokens, "truncated": answer.truncated}
+        return {**said, "prompt_tokens": answer.prompt_tokens}
     if isinstance(answer, Vector):
         assert answer.values is not None
-        return {"response_tokens": answer.response_tokens, "vector": _pack(answer.values, "<f4")}
+        said = {"response_tokens": answer.response_tokens, "prompt_tokens": answer.prompt_tokens}
+        return {**said, "vector": _pack(answer.values, "<f4")}
     assert answer.scores is not None
     scores = answer.scores
     return {
@@ -70,9 +72,11 @@ def to_record(answer: Answer) -> Mapping[str, Any]:
 def from_record(record: Mapping[str, Any]) -> Answer | None:
     """The answer that a record was made of; None if it is of an earlier form, which did not hold all of it."""
     if "text" in record:
-        return Generation(record["text"], record["n_tokens"], record["truncated"])
+        # Earlier records do not tell how long the prompt was.
+        return Generation(record["text"], record["n_tokens"], record["truncated"], prompt_tokens=record.get("prompt_tokens"))
     if "vector" in record:
-        return Vector(record["response_tokens"], _unpack(record["vector"], "<f4"))
+        vector = _unpack(record["vector"], "<f4")
+        return Vector(record["response_tokens"], vector, prompt_tokens=record.get("prompt_tokens"))
     if "lengths" not in record:
         return None
     lengths = None if record["lengths"] is None else _unpack(record["lengths"], "<i4")

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Protocol
 from respsel.backends.base import Failure, GenerateCall, Generation, Model, ScoreCall
 from respsel.call_records import Trail, from_record, to_record
 from respsel.errors import InputError, Problem, RunError
-from respsel.records import TokenScores
+from respsel.records import TokenScores, Took
 from respsel.requests import (
     FAILED,
     NOT_FINITE,
@@ -101,6 +101,8 @@ class Caller:
         self._store, self._models, self._events = store, models, events
         self.made = 0
         self.reused = 0
+        # By model, what the calls took that were made now.
+        self.took: dict[str, Took] = {}
         # Called once, before the first request that the store does not answer.
         self.before_asking: Callable[[], None] = _nothing
 
@@ -189,7 +191,7 @@ class Caller:
         self._events.calls_wanted(name, len(wanted), reused, tokens)
         model, rest = self._models.open(name), iter(wanted)
         while some := list(islice(rest, _CALLS_AT_ONCE)):
-            self._make_some(model, some, batch)
+            self._make_some(name, model, some, batch)
 
     def _sort_out(self, prompt: _Prompt, batch: _Batch) -> tuple[int, list[list[int]], int]:
         """Return how many of a prompt's requests are answered by now, the others by the call that they share,
@@ -211,7 +213,7 @@ class Caller:
         self.reused += found
         return found, missing, tokens + (prompt.tokens if missing else 0)
 
-    def _make_some(self, model: Model, wanted: Sequence[Sequence[int]], batch: _Batch) -> None:
+    def _make_some(self, name: str, model: Model, wanted: Sequence[Sequence[int]], batch: _Batch) -> None:
         """Make a few calls, each for the requests of some indices; store and hold the answers."""
         calls = [to_call(model, batch.requests[indices[0]]) for indices in wanted]
         evaluated: set[tuple[int, ...]] = set()
@@ -225,6 +227,7 @@ class Caller:
                 self._keep(batch.trail.call(indices[0]), answer, [batch.trail.request(index) for index in indices])
             batch.hold(indices, answer, stored=usable)
             self.made += 1
+            self.took[name] = self.took.get(name, Took()) + took(answer)
             self.reused += len(indices) - 1
             # A prompt is evaluated once, since its responses branch from it.
             self._events.call_made(_tokens_of(answer) + (0 if prompt in evaluated else len(prompt)))
@@ -265,7 +268,9 @@ def _answers(model: Model, calls: Sequence[Call]) -> Iterator[tuple[int, Answer]
     places = list(generate)
     for index, generation in model.generate(list(generate.values())):
         if isinstance(generation, Failure):
-            generation = Generation("", 0, False, FAILED + generation.problem)
+            generation = Generation("", 0, False, FAILED + generation.problem, prompt_tokens=0)
+        elif generation.prompt_tokens is None:
+            generation = replace(generation, prompt_tokens=len(generate[places[index]].prompt_ids))
         yield places[index], generation
     places = list(score)
     for index, scores in model.score(list(score.values())):
@@ -280,15 +285,15 @@ def _answers(model: Model, calls: Sequence[Call]) -> Iterator[tuple[int, Answer]
         yield places[index], Scored(len(call.prompt_ids), len(call.response_ids), kept, problem)
     places = list(represent)
     for index, found in model.represent(list(represent.values())) if represent else ():
-        yield places[index], _vector(len(represent[places[index]].response_ids), found)
+        yield places[index], _vector(represent[places[index]], found)
 
 
-def _vector(response_tokens: int, found: FloatArray | Failure) -> Vector:
+def _vector(call: ScoreCall, found: FloatArray | Failure) -> Vector:
     import numpy as np
 
-    if isinstance(found, Failure):
-        return Vector(response_tokens, None, FAILED + found.problem)
-    return Vector(response_tokens, found) if np.isfinite(found).all() else Vector(response_tokens, None, NOT_FINITE)
+    problem = FAILED + found.problem if isinstance(found, Failure) else "" if np.isfinite(found).all() else NOT_FINITE
+    values = None if problem or isinstance(found, Failure) else found
+    return Vector(len(call.response_ids), values, problem, len(call.prompt_ids))
 
 
 def _with_lengths(model: Model, request: ScoreRequest, scores: TokenScores) -> TokenScores:
@@ -331,6 +336,12 @@ def _raise_unfit(problems: list[Problem]) -> None:
 
 def _most_tokens(call: Call) -> int:
     return len(call.response_ids) if isinstance(call, ScoreCall) else call.sampling.max_tokens
+
+
+def took(answer: Answer) -> Took:
+    """What the call took that gave an answer; a scored response is read like its prompt."""
+    prompt = answer.prompt_tokens or 0
+    return Took(1, prompt, answer.n_tokens) if isinstance(answer, Generation) else Took(1, prompt + answer.response_tokens, 0)
 
 
 def _tokens_of(answer: Answer) -> int:

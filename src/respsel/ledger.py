@@ -6,8 +6,10 @@ Invariant: a step's key is known only when the content of all its inputs is.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import astuple
 
 from respsel.graph import Graph, Rows, Step
+from respsel.records import Took
 from respsel.store import StepRecord, Store
 
 
@@ -19,6 +21,8 @@ class Ledger:
         self._outputs: dict[str, str] = {}
         self._rows: dict[str, Rows] = {}
         self.counts: dict[str, int] = {}
+        # By step and model, what its calls took, whenever they were made.
+        self.took: dict[str, dict[str, Took]] = {}
 
     def key(self, step: Step) -> str | None:
         """The step's key, or None while an input is unknown."""
@@ -37,6 +41,7 @@ class Ledger:
         if record is None:
             return False
         self._outputs[step.name], self.counts[step.name] = record.output, record.rows
+        self.took[step.name] = {model: Took(*counts) for model, counts in record.took.items()}
         return True
 
     def learn(self, step: Step, output: str, count: int) -> None:
@@ -67,7 +72,8 @@ class Ledger:
     def record(self, step: Step, count: int) -> StepRecord:
         """The record to store for a step whose inputs and output are known."""
         table, output = step.table.name, self._outputs[step.name]
-        return StepRecord(step.op, step.version, step.fields, self.inputs(step), table, output, count, step.asks)
+        took = {model: list(astuple(found)) for model, found in self.took.get(step.name, {}).items()}
+        return StepRecord(step.op, step.version, step.fields, self.inputs(step), table, output, count, step.asks, took)
 
     def inputs(self, step: Step) -> Mapping[str, str]:
         """The digests of a step's inputs, by the inputs' names."""

@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from types import GeneratorType
 from typing import Literal
 
 from respsel.graph import Graph, Rows, Step
 from respsel.ledger import Ledger
 from respsel.nearest import Nearest, StoredSteps, input_slot
+from respsel.records import Message, Took
 from respsel.requests import GenerateRequest, Request, ScoreRequest, find_call, request_key
 from respsel.store import Store
 
@@ -28,7 +29,8 @@ _CHARS_PER_TOKEN = 4
 class PlannedStep:
     """What a run would do with a step. calls: the model calls that it makes for certain; calls_at_most:
     with all attempts, or if nothing that it waits for is known; tokens: about how many the calls take
-    (None where that cannot be told yet); examples: how many examples those calls are for."""
+    (None where that cannot be told yet), a shared prompt once; examples: how many examples those calls are for.
+    model: whom it asks; takes: about what its certain calls take, with every prompt and at most so much output."""
 
     name: str
     op: str
@@ -39,6 +41,8 @@ class PlannedStep:
     tokens: int | None = 0
     examples: int = 0
     rows: int | None = None
+    model: str = ""
+    takes: Took = field(default_factory=Took)
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,15 @@ class Plan:
     """All steps in the order in which they would run."""
 
     steps: tuple[PlannedStep, ...]
+
+    @property
+    def takes(self) -> Mapping[str, Took]:
+        """By model, about what the calls take that are certain."""
+        found: dict[str, Took] = {}
+        for step in self.steps:
+            if step.model:
+                found[step.model] = found.get(step.model, Took()) + step.takes
+        return found
 
     def count(self, state: str) -> int:
         """How many steps are in a state."""
@@ -137,7 +150,10 @@ def _plan_step(graph: Graph, step: Step, ledger: Ledger, store: Store, nearest: 
     # A race is certain of its first batch only.
     at_most = len(missing) * most // fewest if fewest else _most_calls(step, ledger)
     examples = len({request.example for request in missing})
-    return PlannedStep(step.name, step.op, "run", reason, len(missing), at_most, _about_tokens(missing), examples)
+    takes, model = _about_taken(missing), missing[0].model if missing else ""
+    return PlannedStep(
+        step.name, step.op, "run", reason, len(missing), at_most, _about_tokens(missing), examples, model=model, takes=takes
+    )
 
 
 def _most_calls(step: Step, ledger: Ledger) -> int:
@@ -155,14 +171,24 @@ def _missing(graph: Graph, store: Store, requests: Sequence[Request]) -> list[Re
 
 
 def _about_tokens(requests: Sequence[Request]) -> int:
-    prompts, total = set(), 0
-    for request in requests:
-        if isinstance(request, GenerateRequest):
-            total += request.sampling.max_tokens
-        else:
-            length = request.characters if isinstance(request, ScoreRequest) else len(request.response)
-            total += length // _CHARS_PER_TOKEN
-        if request.messages not in prompts:
-            prompts.add(request.messages)
-            total += sum(len(message.content) for message in request.messages) // _CHARS_PER_TOKEN
-    return total
+    """What there is to evaluate: each prompt once."""
+    prompts = {request.messages for request in requests}
+    return sum(_prompt_tokens(messages) for messages in prompts) + sum(map(_response_tokens, requests))
+
+
+def _about_taken(requests: Sequence[Request]) -> Took:
+    """The same as an endpoint counts it: every prompt, and what is scored like it."""
+    output = sum(_response_tokens(request) for request in requests if isinstance(request, GenerateRequest))
+    read = sum(_response_tokens(request) for request in requests if not isinstance(request, GenerateRequest))
+    return Took(len(requests), read + sum(_prompt_tokens(request.messages) for request in requests), output)
+
+
+def _prompt_tokens(messages: Sequence[Message]) -> int:
+    return sum(len(message.content) for message in messages) // _CHARS_PER_TOKEN
+
+
+def _response_tokens(request: Request) -> int:
+    """Of a response that is still to be written, at most."""
+    if isinstance(request, GenerateRequest):
+        return request.sampling.max_tokens
+    return (request.characters if isinstance(request, ScoreRequest) else len(request.response)) // _CHARS_PER_TOKEN

@@ -42,6 +42,14 @@ class SamplingEntry(_Entry):
 DEFAULT_SAMPLING = SamplingEntry(temperature=0.7, top_p=0.95, top_k=0, min_p=0.0, max_tokens=512, seed=0)
 
 
+class PriceEntry(_Entry):
+    """What an endpoint takes, for a million tokens."""
+
+    input: float = Field(ge=0, description="For a million prompt tokens.")
+    output: float = Field(ge=0, description="For a million output tokens.")
+    currency: str = Field("USD", pattern=r"^[A-Z]{3}$", description="Three letters, as of ISO 4217.")
+
+
 class ModelEntry(_Entry):
     """One model: which engine runs it and where its weights are."""
 
@@ -72,6 +80,7 @@ class ModelEntry(_Entry):
     threads: int | None = Field(None, ge=1, description="CPU threads. Default: all that this process may use.")
     gpu_layers: int = Field(0, ge=-1, description="Layers on the GPU (llama-cpp built for one); -1 is all.")
     sampling: SamplingEntry = Field(default_factory=lambda: SamplingEntry(), description="Defaults for this model.")
+    price: PriceEntry | None = Field(None, description="What it costs, for plan and report; changes no result.")
 
     @model_validator(mode="after")
     def _says_where_the_weights_are(self) -> ModelEntry:

@@ -130,3 +130,16 @@ class Represented:
     sample: int
     vector: FloatArray | None
     problem: str = ""
+
+
+@dataclass(frozen=True)
+class Took:
+    """What calls took. prompt_tokens: all that a model was given to read, a response that is scored included, as
+    an endpoint counts it; an engine that shares prompts reads fewer. output_tokens: what it wrote."""
+
+    calls: int = 0
+    prompt_tokens: int = 0
+    output_tokens: int = 0
+
+    def __add__(self, more: Took) -> Took:
+        return Took(self.calls + more.calls, self.prompt_tokens + more.prompt_tokens, self.output_tokens + more.output_tokens)

@@ -109,6 +109,7 @@ class Vector:
     response_tokens: int
     values: FloatArray | None
     problem: str = ""
+    prompt_tokens: int | None = None
 
 
 @dataclass(frozen=True)

@@ -16,12 +16,12 @@ from types import GeneratorType
 from typing import TYPE_CHECKING, Any, Protocol
 
 from respsel.call_records import Trail
-from respsel.calls import Caller, CallEvents
+from respsel.calls import Caller, CallEvents, took
 from respsel.errors import Problem, RunError
 from respsel.graph import STAGES, Graph, Rows, Step
 from respsel.ledger import Ledger
 from respsel.models import OpenModels
-from respsel.records import Response
+from respsel.records import Response, Took
 from respsel.requests import Answer, Lazy, Request, joined, part
 from respsel.selection import Verdict
 from respsel.store import Store
@@ -108,6 +108,20 @@ class RunResult:
         return self._caller.reused
 
     @property
+    def took_now(self) -> Mapping[str, Took]:
+        """By model, what the calls took that were made now."""
+        return self._caller.took
+
+    @property
+    def took(self) -> Mapping[str, Took]:
+        """By model, what all calls that the recipe's steps use took, whenever they were made."""
+        found: dict[str, Took] = {}
+        for counts in (self._ledger.took.get(name, {}) for name in self.graph.steps):
+            for model, more in counts.items():
+                found[model] = found.get(model, Took()) + more
+        return found
+
+    @property
     def models_opened(self) -> tuple[str, ...]:
         """The models that were loaded."""
         return tuple(self._models.opened)
@@ -120,8 +134,9 @@ class Runner:
         self._graph, self.store, self._models, self._events = graph, store, models, events
         self._ledger = Ledger(graph, store)
         self._caller = Caller(store, models, events)
-        # By step that asks, the keys of its calls so far.
+        # By step that asks, the keys of its calls so far, and which of them are counted in the ledger's `took`.
         self._uses: dict[str, bytes] = {}
+        self._counted: dict[str, set[int]] = {}
         self.steps_run = 0
         # Called once, before the first step that must run; a fully cached run has none.
         self.before_work: Callable[[], None] = lambda: None
@@ -178,6 +193,7 @@ class Runner:
         waiting: dict[str, Operation] = {}
         asked: dict[str, Sequence[Request]] = {}
         for step in steps:
+            self._ledger.took.pop(step.name, None)
             made = step.make(Lazy(len(step.inputs), partial(self._input, step, uses_left)))
             if isinstance(made, GeneratorType):
                 waiting[step.name] = made
@@ -213,7 +229,23 @@ class Runner:
         answers, trail = self._caller.answer(joined(list(asked.values())), note)
         note(trail)
         for step, start, count in places:
-            self._advance(step, waiting[step.name], part(answers, start, count), waiting, asked)
+            given: Sequence[Answer] = part(answers, start, count)
+            if step.asks and count:
+                given = self._counting(step, asked[step.name][0].model, given, partial(_call_at, trail, start))
+            self._advance(step, waiting[step.name], given, waiting, asked)
+
+    def _counting(self, step: Step, model: str, answers: Sequence[Answer], call_at: Callable[[int], str]) -> Lazy[Answer]:
+        """The same answers; what each call took is counted for the step when its answer is first looked at."""
+        counts, seen = self._ledger.took.setdefault(step.name, {}), self._counted.setdefault(step.name, set())
+
+        def take(index: int) -> Answer:
+            answer, call = answers[index], hash(call_at(index))
+            if not answer.problem and call not in seen:
+                seen.add(call)
+                counts[model] = counts.get(model, Took()) + took(answer)
+            return answer
+
+        return Lazy(len(answers), take)
 
     def _advance(
         self,
@@ -235,6 +267,7 @@ class Runner:
         packed = self.store.save_rows(step.table, rows)
         self._ledger.learn(step, packed.digest, packed.count)
         self._uses.pop(step.name, None)
+        self._counted.pop(step.name, None)
         with self.store.together():
             # A step with a failed call is not done: the next run asks for that call once more.
             if not any(problem.startswith(step.failed) for problem in packed.problems):
@@ -271,6 +304,10 @@ class Runner:
             self._caller.check(next(made))
             for name in step.inputs:
                 self._ledger.drop(name)
+
+
+def _call_at(trail: Trail, start: int, index: int) -> str:
+    return trail.call(start + index)
 
 
 def refuse_unscored(result: RunResult) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from respsel.hashing import FileStat, canonical_json, digest
@@ -25,7 +25,8 @@ Row = TypeVar("Row")
 @dataclass(frozen=True)
 class StepRecord:
     """What a finished step left: the key's parts, the table and digest under which its output is stored,
-    and whether it may have asked a model."""
+    whether it may have asked a model, and by model what its calls took, whenever they were made: (calls,
+    prompt tokens, output tokens); earlier records do not tell."""
 
     op: str
     version: int
@@ -35,6 +36,7 @@ class StepRecord:
     output: str
     rows: int
     asks: bool
+    took: Mapping[str, Sequence[int]] = field(default_factory=dict)
 
 
 class Store(SealedRecords):

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from respsel.costs import Cost, total
 from respsel.report.plots import number, percent, share
 
 if TYPE_CHECKING:
@@ -132,6 +133,20 @@ def plan_summary(made: Plan) -> str:
     more = f", and at most {later} more after them; what is stored is not asked again" if later else ""
     waits = f", {made.count('waits')} wait for them" if made.count("waits") else ""
     return f"\n{made.count('cached')} steps cached, {made.count('run')} to run{waits}: {now} calls for certain{more}."
+
+
+def cost_lines(costs: Sequence[Cost], planned: bool) -> Iterator[str]:
+    """Calls and tokens by model, with money where there is a price. planned: they are estimates, output at most."""
+    about, most = ("about ", "at most ") if planned else ("", "")
+    for cost in costs:
+        tokens = f"{about}{cost.prompt_tokens:,} prompt and {most}{cost.output_tokens:,} output tokens"
+        yield f"  {cost.model}: {cost.calls:,} calls, {tokens}{_money(cost.money, cost.currency)}"
+    if len([cost for cost in costs if cost.money is not None]) > 1:
+        yield "  together" + ", ".join(_money(money, currency) for currency, money in total(costs).items()).removeprefix(",")
+
+
+def _money(money: float | None, currency: str) -> str:
+    return "" if money is None else f", {money:,.2f} {currency}" if money >= 0.01 or not money else f", under 0.01 {currency}"
 
 
 def checkup_lines(found: Checkup) -> Iterator[str]:

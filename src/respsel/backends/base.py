@@ -40,12 +40,13 @@ class GenerateCall:
 @dataclass(frozen=True)
 class Generation:
     """A sampled response. truncated: it reached max_tokens before the model ended its turn; problem: why
-    there is no text, where the call failed."""
+    there is no text, where the call failed; prompt_tokens: how many the prompt has, where those are not its ids."""
 
     text: str
     n_tokens: int
     truncated: bool
     problem: str = ""
+    prompt_tokens: int | None = None
 
 
 @dataclass(frozen=True)

@@ -58,23 +58,32 @@ def plan(recipe: RecipePath, as_json: AsJson = False) -> None:
     """Show what a run would do, step by step, and why. Opens no model."""
     from dataclasses import asdict
 
+    from respsel.costs import costs_of
     from respsel.planner import make_plan
 
     with graph_of(recipe) as (graph, store):
         made = make_plan(graph, store)
+    costs = costs_of(made.takes, graph.loaded.models)
     if as_json:
         counts = {state: made.count(state) for state in ("cached", "run", "waits")}
         print(
             json.dumps(
-                {"recipe": graph.loaded.shown, **counts, "steps": [asdict(step) for step in made.steps]}, ensure_ascii=False
+                {
+                    "recipe": graph.loaded.shown,
+                    **counts,
+                    "costs": [asdict(cost) for cost in costs],
+                    "steps": [asdict(step) for step in made.steps],
+                },
+                ensure_ascii=False,
             )
         )
     else:
-        from respsel.text import plan_summary, plan_table
+        from respsel.text import cost_lines, plan_summary, plan_table
 
         console = console_of()
         console.print(plan_table(made))
         console.print(plan_summary(made))
+        console.print("\n".join(cost_lines(costs, planned=True)), end="\n" if costs else "")
 
 
 @app.command()
@@ -133,8 +142,10 @@ def diff(
 def _run_json(result: RunResult, page: Path) -> dict[str, Any]:
     from dataclasses import asdict
 
+    from respsel.costs import costs_of
     from respsel.recipe import OVERALL
 
+    models = result.graph.loaded.models
     verdicts = [asdict(verdict) for verdict in result.verdicts if verdict.dataset != OVERALL]
     overall = [asdict(verdict) for verdict in result.verdicts if verdict.dataset == OVERALL]
     return {
@@ -144,6 +155,8 @@ def _run_json(result: RunResult, page: Path) -> dict[str, Any]:
         "calls_made": result.calls_made,
         "calls_reused": result.calls_reused,
         "models_opened": list(result.models_opened),
+        "costs_now": [asdict(cost) for cost in costs_of(result.took_now, models)],
+        "costs": [asdict(cost) for cost in costs_of(result.took, models)],
         "verdicts": verdicts,
         "overall": overall[0] if overall else None,
         "report": str(page),
@@ -151,7 +164,8 @@ def _run_json(result: RunResult, page: Path) -> dict[str, Any]:
 
 
 def _show_result(result: RunResult, page: Path) -> None:
-    from respsel.text import mixture_lines, race_lines, verdict_lines
+    from respsel.costs import costs_of
+    from respsel.text import cost_lines, mixture_lines, race_lines, verdict_lines
 
     # From the report, so that a cached run reads no table for it.
     report = json.loads((page.parent / "report.json").read_bytes())
@@ -166,6 +180,8 @@ def _show_result(result: RunResult, page: Path) -> None:
         print(f"{typer.style('Caution:', bold=True, fg='yellow') if sys.stdout.isatty() else 'Caution:'} {caution}")
     print(f"Next: {answers['next_step']}\n")
     print(f"{result.steps_run} of {result.steps_total} steps run, {result.calls_made} calls made, {result.calls_reused} reused.")
+    for line in cost_lines(costs_of(result.took_now, result.graph.loaded.models), planned=False):
+        print(line)
     print(f"Report: {_shown(page)}")
 
 

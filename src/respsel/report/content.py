@@ -14,6 +14,7 @@ from typing import Any
 
 import respsel
 from respsel.choices import Choice, Mixture, mix
+from respsel.costs import Cost, costs_of
 from respsel.loading import LoadedRecipe
 from respsel.racing import Lap, reach_of
 from respsel.recipe import OVERALL, ColumnStrategy, FileStrategy, PluginStrategy
@@ -127,13 +128,14 @@ class DatasetReport:
 
 @dataclass(frozen=True)
 class Report:
-    """The whole report."""
+    """The whole report. costs: what all calls took that the recipe's steps use, whenever they were made."""
 
     recipe: str
     recipe_path: str
     headline: Headline
     overall: Verdict | None
     datasets: tuple[DatasetReport, ...]
+    costs: tuple[Cost, ...]
     provenance: Mapping[str, Any]
 
 
@@ -143,7 +145,8 @@ def build_report(result: RunResult, finished_at: str) -> Report:
     verdicts = {verdict.dataset: verdict for verdict in result.verdicts}
     datasets = tuple(_dataset(result, entry.name, verdicts[entry.name]) for entry in loaded.recipe.datasets)
     overall = verdicts.get(OVERALL)
-    return Report(loaded.name, loaded.shown, headline(result), overall, datasets, _provenance(result, finished_at))
+    costs = costs_of(result.took, loaded.models)
+    return Report(loaded.name, loaded.shown, headline(result), overall, datasets, costs, _provenance(result, finished_at))
 
 
 def _dataset(result: RunResult, name: str, verdict: Verdict) -> DatasetReport:

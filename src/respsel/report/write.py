@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from respsel.report.content import Report
 
 # Raised when the same results would give another report.
-VERSION = 1
+VERSION = 2
 MANIFEST = "manifest.json"
 # In the names of files and folders that are not finished.
 PART = ".part"
@@ -122,7 +122,9 @@ def _key(result: RunResult) -> str:
     loaded = result.graph.loaded
     fields = {name: step.fields for name, step in result.graph.steps.items()}
     models = {name: known.fields for name, known in result.graph.models.items()}
-    says = [loaded.shown, loaded.recipe.model_dump(mode="json"), dict(result.outputs), fields, models]
+    prices = {name: known.named.entry.price for name, known in result.graph.models.items()}
+    shown = [loaded.shown, loaded.recipe.model_dump(mode="json"), {n: p.model_dump() for n, p in prices.items() if p}]
+    says = [*shown, dict(result.outputs), fields, models]
     return digest("report", str(VERSION), respsel.__version__, canonical_json(says))
 
 
