@@ -60,6 +60,10 @@ class Store(SealedRecords):
         """Record a finished step; its output must be stored before."""
         self.save_json(f"step/{key}", asdict(record))
 
+    def forget_step(self, key: str) -> None:
+        """Have the next run make a step again; what it asked for is still stored."""
+        self.forget(f"step/{key}")
+
     def last_key(self, recipe: str, step: str) -> str | None:
         """Return the key of a step's last run in a recipe, for "what changed"; never for reuse."""
         key = self.get(f"last/{digest('last', recipe, step)}")
@@ -92,6 +96,10 @@ class Store(SealedRecords):
         """Return a step's output table as a data frame, or None if it is missing or damaged."""
         body = self.get(f"rows/{table.name}/{output}")
         return None if body is None else table.read(body)
+
+    def holds_rows(self, table: Table[Any] | Document[Any], output: str) -> bool:
+        """Whether an output table is there whole; a damaged one is set aside."""
+        return self.get(f"rows/{table.name}/{output}") is not None
 
     def save_rows(self, table: Table[Row] | Document[Row], rows: Iterable[Row]) -> Packed:
         """Store an output table under the digest of its content and return that."""

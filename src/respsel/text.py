@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from respsel.costs import Cost, total
-from respsel.report.plots import number, percent, share
+from respsel.report.numbers import number, percent, share
 
 if TYPE_CHECKING:
     from rich.table import Table

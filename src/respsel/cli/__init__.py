@@ -2,8 +2,9 @@
 
 # The order of the imports is that of the commands in --help.
 from respsel.cli import running  # isort: skip
+from respsel.cli import reporting  # isort: skip
 from respsel.cli import looking  # isort: skip
 from respsel.cli import cache
 from respsel.cli.app import app, main
 
-__all__ = ["app", "cache", "looking", "main", "running"]
+__all__ = ["app", "cache", "looking", "main", "reporting", "running"]

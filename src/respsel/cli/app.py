@@ -105,3 +105,9 @@ def console_of(stderr: bool = False) -> Console:
     console = Console(stderr=stderr, highlight=False)
     # A file or a pipe has no width: lines are not broken for it.
     return console if console.is_terminal else Console(stderr=stderr, highlight=False, width=200)
+
+
+def shown_path(path: Path) -> str:
+    """A path as messages show it: relative to here, where it is below."""
+    here = Path.cwd()
+    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from respsel.cli.app import AsJson, RecipePath, app, console_of, graph_of, reported
+from respsel.cli.app import AsJson, RecipePath, app, console_of, graph_of, reported, shown_path
 
 if TYPE_CHECKING:
     from respsel.runner import RunResult
@@ -182,9 +182,4 @@ def _show_result(result: RunResult, page: Path) -> None:
     print(f"{result.steps_run} of {result.steps_total} steps run, {result.calls_made} calls made, {result.calls_reused} reused.")
     for line in cost_lines(costs_of(result.took_now, result.graph.loaded.models), planned=False):
         print(line)
-    print(f"Report: {_shown(page)}")
-
-
-def _shown(path: Path) -> str:
-    here = Path.cwd()
-    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
+    print(f"Report: {shown_path(page)}")

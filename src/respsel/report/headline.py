@@ -7,7 +7,7 @@ said beside it.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from respsel.loading import LoadedRecipe
@@ -15,7 +15,8 @@ from respsel.prompts import template_names
 from respsel.racing import Lap, dropped_in
 from respsel.recipe import OVERALL, DatasetEntry, ModelStrategy
 from respsel.records import Response
-from respsel.report.plots import percent, share
+from respsel.report.confounds import Confounds
+from respsel.report.numbers import percent, share
 from respsel.runner import RunResult
 from respsel.selection import FEWEST_EXAMPLES, Verdict
 
@@ -37,11 +38,14 @@ class Headline:
     decided: bool
 
 
-def headline(result: RunResult) -> Headline:
-    """The answers that a user wants first; several datasets without an overall verdict have one each."""
+def headline(result: RunResult, confounds: Mapping[str, Confounds]) -> Headline:
+    """The answers that a user wants first; several datasets without an overall verdict have one each.
+
+    confounds: by dataset, what its ranking may really be about.
+    """
     overall = [verdict for verdict in result.verdicts if verdict.dataset == OVERALL]
     verdicts = overall or list(result.verdicts)
-    answers = [_answer(result, verdict) for verdict in verdicts]
+    answers = [_answer(result, verdict, confounds) for verdict in verdicts]
     if len(answers) == 1:
         return answers[0]
     named = [(verdict.dataset, answer) for verdict, answer in zip(verdicts, answers, strict=True)]
@@ -50,12 +54,12 @@ def headline(result: RunResult) -> Headline:
         " ".join(f"{name}: {answer.how_sure}" for name, answer in named),
         tuple(f"{name}: {caution}" for name, answer in named for caution in answer.cautions),
         " ".join(f"{name}: {answer.next_step}" for name, answer in named),
-        answers[0].command,
+        "\n".join(dict.fromkeys(answer.command for answer in answers if answer.command)),
         all(answer.decided for answer in answers),
     )
 
 
-def _answer(result: RunResult, verdict: Verdict) -> Headline:
+def _answer(result: RunResult, verdict: Verdict, confounds: Mapping[str, Confounds]) -> Headline:
     loaded = result.graph.loaded
     command = f"respsel run {loaded.shown}"
     if verdict.winner is None:
@@ -64,7 +68,7 @@ def _answer(result: RunResult, verdict: Verdict) -> Headline:
         return Headline("No strategy can be ranked", sure, (), step, command, False)
     best, asked = share(verdict.ranking[0].p_best), percent(verdict.confidence)
     over = f"over {verdict.examples} examples by {verdict.metric}"
-    cautions = _cautions(result, verdict)
+    cautions = (*_cautions(result, verdict), *_extremes(result, verdict, confounds))
     if verdict.decided:
         beats = "it beats every other strategy" if len(verdict.ranking) > 1 else "it is the only strategy"
         sure = f"Decided at {asked}: {beats} {over}, and is the best in {best} of resamples."
@@ -76,6 +80,10 @@ def _answer(result: RunResult, verdict: Verdict) -> Headline:
     few = f"fewer than {FEWEST_EXAMPLES} examples decide nothing"
     what = f"it is not told apart from {_listed(verdict.tied)}" if verdict.tied else few
     sure = f"Undecided at {asked}: {verdict.winner} leads {over} and is the best in {best} of resamples, but {what}."
+    judged, right = _judged(_responses(result, verdict))
+    if right < judged / 2:
+        step = f"Mend the answers of {verdict.winner} or choose another strategy first: most of them are wrong. Then run again."
+        return Headline(f"No clear winner yet; {verdict.winner} leads", sure, cautions, step, command, False)
     step, runs = _more_examples(result, verdict)
     which = f"No clear winner yet; {verdict.winner} leads"
     return Headline(which, sure, cautions, step, command if runs else "", False)
@@ -121,6 +129,23 @@ def _cautions(result: RunResult, verdict: Verdict) -> tuple[str, ...]:
     if cut > _MOST_CUT * len(own):
         notes.append(f"{cut} of {len(own)} own outputs of the target were cut short: raise own_outputs.sampling.max_tokens.")
     return tuple(notes)
+
+
+def _extremes(result: RunResult, verdict: Verdict, confounds: Mapping[str, Confounds]) -> list[str]:
+    """A warning where the leader is simply the shortest or the longest of all strategies, in every dataset."""
+    about = [confounds[entry.name] for entry in _datasets(result, verdict)]
+    kinds = {found.extreme for found in about}
+    if len(kinds) > 1 or "" in kinds or len(verdict.ranking) < 2:
+        return []
+    first = {found.controlled[0].strategy for found in about if found.controlled}
+    if any(not found.controlled for found in about):
+        rest = "There is too little to tell what is left of its lead at equal length."
+    elif first == {verdict.winner}:
+        rest = "With length controlled it still comes first."
+    else:
+        rest = f"With length controlled {_listed(sorted(first))} would come first{' in a dataset' if len(first) > 1 else ''}."
+    of = "of both" if len(verdict.ranking) == 2 else "of all strategies"
+    return [f"{verdict.winner} is also the {kinds.pop()} {of}: is it more than a matter of length? {rest}"]
 
 
 def _responses(result: RunResult, verdict: Verdict) -> list[Response]:

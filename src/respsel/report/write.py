@@ -31,26 +31,36 @@ if TYPE_CHECKING:
     from respsel.report.content import Report
 
 # Raised when the same results would give another report.
-VERSION = 2
+VERSION = 3
+FORMATS = ("json", "md", "html")
 MANIFEST = "manifest.json"
 # In the names of files and folders that are not finished.
 PART = ".part"
 
 
-def write_report(result: RunResult, finished_at: str) -> Path:
-    """Write the report of a run unless it is there; return the path of report.html.
+def write_report(result: RunResult, finished_at: str, anew: bool = False) -> Path:
+    """Write the report of a run unless it is there, or all the same; return the path of report.html.
 
     Raises RunError naming the folder if it cannot be written.
     """
     loaded = result.graph.loaded
     folder = loaded.workspace.runs / loaded.name
     key = _key(result)
-    if not is_written(folder, key):
+    if anew or not is_written(folder, key):
         with result.store.turn(report_turn(loaded), lambda holder: None):
             # Another process may have written it meanwhile.
-            if not is_written(folder, key):
+            if anew or not is_written(folder, key):
                 _write(result, folder, key, finished_at)
     return folder / "report.html"
+
+
+def render_report(result: RunResult, finished_at: str, formats: Sequence[str]) -> Mapping[str, str]:
+    """The report of a run as text, in some of FORMATS."""
+    from respsel.report.content import build_report
+
+    report = build_report(result, finished_at)
+    make = {"json": _json, "md": _markdown, "html": _html}
+    return {kind: make[kind](report) for kind in formats}
 
 
 def report_turn(loaded: LoadedRecipe) -> str:
@@ -70,14 +80,7 @@ def remove_leftovers(folder: Path) -> None:
 def _write(result: RunResult, folder: Path, key: str, finished_at: str) -> None:
     from polars.exceptions import PolarsError
 
-    from respsel.report.content import build_report
-
-    report = build_report(result, finished_at)
-    pages = {
-        "report.json": json.dumps(asdict(report), indent=1, ensure_ascii=False),
-        "report.md": _markdown(report),
-        "report.html": _html(report),
-    }
+    pages = {f"report.{kind}": text for kind, text in render_report(result, finished_at, FORMATS).items()}
     try:
         folder.mkdir(parents=True, exist_ok=True)
         remove_leftovers(folder)
@@ -131,7 +134,8 @@ def _key(result: RunResult) -> str:
 def _environment(autoescape: bool) -> Environment:
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
-    from respsel.report.plots import number, percent, ranking_plot, share
+    from respsel.report import figures
+    from respsel.report.numbers import number, percent, share, signed
 
     env = Environment(
         loader=PackageLoader("respsel.report"),
@@ -143,9 +147,15 @@ def _environment(autoescape: bool) -> Environment:
     env.filters["number"] = number
     env.filters["percent"] = percent
     env.filters["share"] = share
+    env.filters["signed"] = signed
     env.filters["cell"] = lambda text: str(text).replace("|", "\\|").replace("\n", " ")
-    env.globals["ranking_plot"] = ranking_plot
+    for plot in (figures.ranking_plot, figures.difference_plot, figures.distribution_plot, figures.race_plot):
+        env.globals[plot.__name__] = plot
     return env
+
+
+def _json(report: Report) -> str:
+    return json.dumps(asdict(report), indent=1, ensure_ascii=False)
 
 
 def _markdown(report: Report) -> str:

@@ -1,0 +1,77 @@
+"""The command that rebuilds a report from the store."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from enum import StrEnum
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+from respsel.cli.app import RecipePath, app, console_of, graph_of, reported, shown_path
+
+if TYPE_CHECKING:
+    from respsel.graph import Graph
+    from respsel.ledger import Ledger
+    from respsel.store import Store
+
+
+class Format(StrEnum):
+    """What a report can be printed as; see report.write.FORMATS."""
+
+    HTML = "html"
+    MD = "md"
+    JSON = "json"
+
+
+@app.command()
+@reported
+def report(
+    recipe: RecipePath,
+    kind: Annotated[Format | None, typer.Option("--format", help="Print it so instead of writing the files.")] = None,
+) -> None:
+    """Rebuild a recipe's report from what is stored. Opens no model."""
+    from respsel.models import OpenModels
+    from respsel.progress import RunDisplay
+    from respsel.report.write import render_report, write_report
+    from respsel.runner import Runner
+
+    with graph_of(recipe) as (graph, store):
+        ledger = _refuse_missing(graph, store)
+        with OpenModels({}, store.folder) as models, RunDisplay(partial(console_of, stderr=True)) as display:
+            runner = Runner(graph, store, models, display)
+            # What turns out damaged is not made again here, since that may take a model.
+            runner.before_work = partial(_refuse_damaged, graph, store, ledger)
+            result = runner.run()
+            now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+            if kind is not None:
+                print(render_report(result, now, [kind.value])[kind.value])
+                return
+            print(f"Report: {shown_path(write_report(result, now, anew=True))}")
+
+
+def _refuse_missing(graph: Graph, store: Store) -> Ledger:
+    from respsel.ledger import Ledger
+
+    ledger = Ledger(graph, store)
+    missing = [step.name for step in graph.steps.values() if not ledger.recall(step)]
+    if missing:
+        count = f"{len(missing)} of {len(graph.steps)} steps are not in the store"
+        _refuse(graph, f"{count}, the first is {missing[0]}")
+    return ledger
+
+
+def _refuse_damaged(graph: Graph, store: Store, ledger: Ledger) -> NoReturn:
+    # All are looked at, and none counts as done any more: one run then mends them all.
+    for step in graph.steps.values():
+        key = ledger.key(step)
+        if key and not store.holds_rows(step.table, ledger.output(step.name)):
+            store.forget_step(key)
+    _refuse(graph, "a stored result is damaged")
+
+
+def _refuse(graph: Graph, what: str) -> NoReturn:
+    from respsel.errors import Problem, RunError
+
+    raise RunError(Problem(graph.loaded.shown, "", what, f"Run: respsel run {graph.loaded.shown}"))

@@ -1,0 +1,95 @@
+"""One horizontal axis of a figure, linear or logarithmic, and the rows of names beside it, as SVG text.
+
+Invariant: every string that comes from a recipe is escaped; colours come from the page's style sheet.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from html import escape
+
+WIDTH, ROW, LEFT, RIGHT, TOP = 720, 30, 190, 70, 8
+_LONGEST_NAME = 22
+
+
+@dataclass(frozen=True)
+class Axis:
+    """Values to places: from `low` to `high`, with marks at `ticks`."""
+
+    low: float
+    high: float
+    ticks: Sequence[float]
+    log: bool
+
+    def x(self, value: float) -> float:
+        """Where a value stands, cut off at the axis's ends."""
+        value = min(max(value, self.low), self.high)
+        low, high = self._at(self.low), self._at(self.high)
+        return LEFT + (self._at(value) - low) / ((high - low) or 1.0) * (WIDTH - LEFT - RIGHT)
+
+    def _at(self, value: float) -> float:
+        return math.log(value) if self.log else value
+
+
+def axis_for(values: Iterable[float], log: bool) -> Axis:
+    """An axis that holds all values; a logarithmic one only if all are positive."""
+    found = list(values)
+    low, high = min(found), max(found)
+    log = log and low > 0
+    ticks = _log_ticks(low, high) if log else _ticks(low, high)
+    return Axis(min(ticks[0], low), max(ticks[-1], high), ticks, log)
+
+
+def figure(axis: Axis, names: Sequence[str], about: str, below: str, rows: Sequence[str]) -> str:
+    """The whole SVG: grid, names, and what was drawn for each row. about: for those who cannot see it."""
+    bottom = TOP + ROW * len(names)
+    label = escape(about, quote=True)
+    parts = [f'<svg class="plot" viewBox="0 0 {WIDTH} {bottom + 42}" role="img" aria-label="{label}">']
+    for tick in axis.ticks:
+        x = axis.x(tick)
+        parts.append(f'<line class="grid" x1="{x:.1f}" x2="{x:.1f}" y1="{TOP}" y2="{bottom}"/>')
+        parts.append(f'<text class="tick" x="{x:.1f}" y="{bottom + 17}" text-anchor="middle">{tick:g}</text>')
+    for i, name in enumerate(names):
+        parts.append(
+            f'<text class="name" x="{LEFT - 12}" y="{middle(i) + 4.5:.1f}" text-anchor="end">{escape(shortened(name))}</text>'
+        )
+    parts += rows
+    parts.append(f'<text class="tick" x="{LEFT}" y="{bottom + 36}">{escape(below)}</text></svg>')
+    return "".join(parts)
+
+
+def middle(row: int) -> float:
+    """The height of a row's middle."""
+    return TOP + ROW * row + ROW / 2
+
+
+def value_beside(row: int, text: str) -> str:
+    """A value written at the right of a row."""
+    return f'<text class="value" x="{WIDTH - RIGHT + 10}" y="{middle(row) + 4.5:.1f}">{escape(text)}</text>'
+
+
+def shortened(name: str) -> str:
+    """A name that fits beside the axis. Names that begin alike often end otherwise, so the middle goes."""
+    half = (_LONGEST_NAME - 1) // 2
+    return name if len(name) <= _LONGEST_NAME else f"{name[:half]}…{name[-half:]}"
+
+
+def _ticks(low: float, high: float) -> list[float]:
+    """About five round numbers within the range."""
+    span = (high - low) or abs(high) or 1.0
+    step = 10 ** math.floor(math.log10(span / 4))
+    step *= next(factor for factor in (1, 2, 5, 10) if span / (step * factor) <= 6)
+    first = math.ceil(low / step)
+    return [round(i * step, 10) for i in range(first, math.floor(high / step) + 1)] or [low]
+
+
+def _log_ticks(low: float, high: float) -> list[float]:
+    """1, 2 and 5 of each power of ten within the range; round numbers where that is less than three."""
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    ticks = [factor * 10.0**power for power in powers for factor in (1, 2, 5)]
+    found = [tick for tick in ticks if low <= tick <= high]
+    if len(found) > 8:
+        found = [tick for tick in found if math.log10(tick).is_integer()]
+    return found if len(found) >= 3 else [tick for tick in _ticks(low, high) if tick > 0] or [low]

@@ -1,0 +1,112 @@
+"""The report's figures as SVG text: no library, no script.
+
+Knows what a verdict, a distribution and a race are, and nothing of files. Invariant: a figure shows numbers
+that stand in a table or in report.json, too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from respsel.racing import reach_of
+from respsel.report.axis import axis_for, figure, middle, value_beside
+from respsel.report.numbers import number, percent
+
+if TYPE_CHECKING:
+    from respsel.report.content import RaceSummary
+    from respsel.report.distributions import Distribution
+    from respsel.selection import Ranked, Verdict
+
+
+def ranking_plot(verdict: Verdict) -> str:
+    """One line per strategy: its score as a dot and its interval as a bar; best at the top."""
+    ranking = verdict.ranking
+    axis = axis_for([value for r in ranking for value in (r.low, r.high)], log=False)
+    rows = []
+    for i, ranked in enumerate(ranking):
+        rows.append(_bar(axis.x(ranked.low), axis.x(ranked.high), axis.x(ranked.score), i, _kind(verdict, ranked)))
+        rows.append(value_beside(i, number(ranked.score)))
+    about = f"{verdict.metric} by strategy, with intervals at {percent(verdict.confidence)}"
+    return figure(axis, [r.strategy for r in ranking], about, f"{verdict.metric}; {_better(verdict.direction)}", rows)
+
+
+def difference_plot(verdict: Verdict) -> str:
+    """One line per strategy behind the leader: the paired difference and its interval, beside "no difference"."""
+    others = [r for r in verdict.ranking if r.difference is not None]
+    log = verdict.scale == "log"
+    none = 1.0 if log else 0.0
+    axis = axis_for([none, *(value for r in others for value in (_or(r.difference_low), _or(r.difference_high)))], log)
+    rows = [
+        f'<line class="none" x1="{axis.x(none):.1f}" x2="{axis.x(none):.1f}" y1="{middle(0) - 15}" '
+        f'y2="{middle(len(others) - 1) + 15}"/>'
+    ]
+    for i, ranked in enumerate(others):
+        ends = axis.x(_or(ranked.difference_low)), axis.x(_or(ranked.difference_high))
+        rows.append(_bar(*ends, axis.x(_or(ranked.difference)), i, _kind(verdict, ranked)))
+        rows.append(value_beside(i, number(ranked.difference)))
+    leader = verdict.ranking[0].strategy
+    about = f"paired differences of {verdict.metric} to {leader}; an interval that holds {none:g} is a tie"
+    below = f"{'times' if log else 'minus'} the score of {leader}; {none:g} is no difference"
+    return figure(axis, [r.strategy for r in others], about, below, rows)
+
+
+def distribution_plot(distributions: Sequence[Distribution], metric: str, scale: str) -> str:
+    """One box per strategy: the middle half of its scores, whiskers at 5 % and 95 %, and the scores if they are few."""
+    axis = axis_for([value for d in distributions for value in (d.low, d.high)], scale == "log")
+    rows = []
+    for i, d in enumerate(distributions):
+        y = middle(i)
+        rows.append(f'<line class="whisker" x1="{axis.x(d.q05):.1f}" x2="{axis.x(d.q95):.1f}" y1="{y}" y2="{y}"/>')
+        left, right = axis.x(d.q25), axis.x(d.q75)
+        rows.append(f'<rect class="box" x="{left:.1f}" y="{y - 8}" width="{max(right - left, 1):.1f}" height="16" rx="3"/>')
+        rows += [
+            f'<circle class="point" cx="{axis.x(value):.1f}" cy="{y + _scatter(n)}" r="2"/>' for n, value in enumerate(d.points)
+        ]
+        rows.append(f'<line class="median" x1="{axis.x(d.median):.1f}" x2="{axis.x(d.median):.1f}" y1="{y - 10}" y2="{y + 10}"/>')
+        rows.append(value_beside(i, number(d.median)))
+    how = ", logarithmic" if axis.log else ""
+    about = f"distribution of {metric} over examples, by strategy; medians at the right"
+    return figure(axis, [d.strategy for d in distributions], about, f"{metric}, one value an example{how}", rows)
+
+
+def race_plot(race: RaceSummary, verdict: Verdict) -> str:
+    """One line per strategy: over how many examples it was scored, and where it dropped out."""
+    names = [ranked.strategy for ranked in verdict.ranking]
+    axis = axis_for([0.0, float(race.sample)], log=False)
+    dropped = {name for lap in race.laps for name in lap.dropped}
+    rows = []
+    for i, name in enumerate(names):
+        reached, y = reach_of(race.laps, name), middle(i)
+        kind = "rest" if name in dropped else "lead"
+        rows.append(f'<line class="bar {kind}" x1="{axis.x(0):.1f}" x2="{axis.x(reached):.1f}" y1="{y}" y2="{y}"/>')
+        if name in dropped:
+            x = axis.x(reached)
+            rows.append(f'<path class="out" d="M{x - 5:.1f} {y - 5}l10 10m0 -10l-10 10"/>')
+        rows.append(value_beside(i, str(reached)))
+    about = "race: over how many examples each strategy was scored"
+    return figure(axis, names, about, "examples scored; a cross is where a strategy dropped out", rows)
+
+
+def _bar(low: float, high: float, at: float, row: int, kind: str) -> str:
+    y = middle(row)
+    bar = f'<line class="bar {kind}" x1="{low:.1f}" x2="{high:.1f}" y1="{y}" y2="{y}"/>'
+    return bar + f'<circle class="dot {kind}" cx="{at:.1f}" cy="{y}" r="5.5"/>'
+
+
+def _kind(verdict: Verdict, ranked: Ranked) -> str:
+    return "lead" if ranked.difference is None else "tied" if ranked.strategy in verdict.tied else "rest"
+
+
+def _better(direction: str) -> str:
+    return "lower is better" if direction == "lower" else "higher is better"
+
+
+def _or(value: float | None) -> float:
+    assert value is not None, "a strategy behind the leader has a difference"
+    return value
+
+
+def _scatter(place: int) -> float:
+    """Points of one row apart in height, the same in every report."""
+    return (place * 7 % 13) - 6
