@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).parents[1] / "src" / "respsel"
 # From the bottom up; a module imports only from lower layers or its own.
 LAYERS = (
     {"changes", "errors", "hashing", "records", "respsel"},
-    {"shape", "tables", "recipe", "plugins", "statistics", "gaps"},
+    {"shape", "tables", "recipe", "plugins", "statistics", "gaps", "publish"},
     {"workspace", "answers", "steps", "datasets", "prompts", "sealed", "store", "turns", "costs"},
     {"backends", "metrics"},
     {"requests", "loading"},
@@ -22,7 +22,9 @@ LAYERS = (
     {"graph", "models"},
     {"ledger", "nearest", "unfinished"},
     {"planner", "runner"},
-    {"progress", "report", "runs", "upkeep", "doctor"},
+    {"progress", "report", "runs", "upkeep", "doctor", "applying"},
+    {"training"},
+    {"export"},
     {"causes", "explain", "diff"},
     {"text"},
     {"cli"},

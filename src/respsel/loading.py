@@ -22,7 +22,8 @@ from respsel.workspace import NamedModel, Workspace, find_workspace
 
 @dataclass(frozen=True)
 class LoadedRecipe:
-    """A recipe, where it is, and what its names stand for. `shown` is its path as the user gave it."""
+    """A recipe, where it is, and what its names stand for. `shown` is its path as the user gave it; purpose: what
+    it is changed for, if it is not as the file has it."""
 
     recipe: Recipe
     path: Path
@@ -30,6 +31,7 @@ class LoadedRecipe:
     workspace: Workspace
     models: Mapping[str, NamedModel]
     metrics: Sequence[ChosenMetric]
+    purpose: str = ""
 
     @property
     def place(self) -> str:
@@ -44,7 +46,7 @@ class LoadedRecipe:
     @property
     def key(self) -> str:
         """Tells this recipe from others in the store, for "what changed since the last run"."""
-        return digest("recipe", self.place)
+        return digest("recipe", self.place, *([self.purpose] if self.purpose else []))
 
     def resolve(self, path: str, dataset: str = "") -> Path:
         """A path in the recipe, relative to the recipe's folder."""

@@ -19,8 +19,8 @@ from respsel.prompts import plain_messages
 from respsel.recipe import AnswerEntry, OwnOutputsEntry
 from respsel.records import Example, OwnOutput, Sampling
 from respsel.requests import GenerateRequest, Lazy
-from respsel.strategies.base import Operation
-from respsel.strategies.model import EMPTY, WRONG
+from respsel.strategies.base import WRONG, Operation
+from respsel.strategies.model import EMPTY
 
 # Raised when the same parameters would give another table, or an example other neighbours.
 VERSION = 1

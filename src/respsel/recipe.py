@@ -161,6 +161,9 @@ class DatasetEntry(_Entry):
 class _Strategy(_Entry):
     name: Name
     datasets: tuple[str, ...] | None = Field(None, description="Only these datasets. Default: all.")
+    if_wrong: Literal["keep", "drop", "fail"] = Field(
+        "keep", description="What becomes of a response that the answer check finds wrong (after all attempts)."
+    )
 
 
 class ColumnStrategy(_Strategy):
@@ -188,7 +191,6 @@ class ModelStrategy(_Strategy):
     system: str | None = Field(None, description="Jinja2, like prompt.")
     sampling: SamplingEntry = Field(default_factory=lambda: SamplingEntry())
     attempts: int = Field(1, ge=1, le=100, description="Tries while the answer check fails.")
-    if_wrong: Literal["keep", "drop", "fail"] = Field("keep", description="What becomes of a response still wrong after them.")
 
 
 class PluginStrategy(_Strategy):
@@ -264,6 +266,14 @@ class TargetEntry(_Entry):
     )
 
 
+class TrainingEntry(_Entry):
+    """What of the selected responses goes into the training set."""
+
+    if_truncated: Literal["drop", "keep"] = Field(
+        "drop", description="What becomes of a response that was cut short at max_tokens: it would teach the target to break off."
+    )
+
+
 class Recipe(_Entry):
     """A whole recipe."""
 
@@ -275,6 +285,7 @@ class Recipe(_Entry):
     own_outputs: OwnOutputsEntry = Field(default_factory=lambda: OwnOutputsEntry())
     metrics: tuple[MetricEntry, ...] = Field(min_length=1)
     selection: SelectionEntry = Field(default_factory=lambda: SelectionEntry())
+    training: TrainingEntry = Field(default_factory=lambda: TrainingEntry())
 
     def strategies_for(self, dataset: str) -> list[StrategyEntry]:
         """The strategies that are for a dataset, in order."""

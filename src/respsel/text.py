@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from respsel.metrics.base import Metric
     from respsel.planner import Plan
     from respsel.selection import Verdict
+    from respsel.training import Counts
     from respsel.upkeep import Garbage, StoredStep, Usage
 
 
@@ -147,6 +148,16 @@ def cost_lines(costs: Sequence[Cost], planned: bool) -> Iterator[str]:
 
 def _money(money: float | None, currency: str) -> str:
     return "" if money is None else f", {money:,.2f} {currency}" if money >= 0.01 or not money else f", under 0.01 {currency}"
+
+
+def counts_lines(counts: Sequence[Counts]) -> Iterator[str]:
+    """What of each dataset is in a training set."""
+    for item in counts:
+        kept = ", ".join(f"{name} {number:,}" for name, number in item.by_strategy.items())
+        left = ", ".join(f"{number:,} {reason}" for reason, number in item.dropped.items())
+        yield f"{item.dataset}: {item.kept:,} of {item.examples:,} examples kept ({kept or 'none'})" + (
+            f"; left out: {left}" if left else ""
+        )
 
 
 def checkup_lines(found: Checkup) -> Iterator[str]:

@@ -26,7 +26,13 @@ _KINDS = {
     "step": "records of steps",
     "uses": "which calls a step used",
 }
-_NOTES = {"run": "latest runs", "begun": "unfinished runs", "last": "latest step of each recipe", "file": "digests of files"}
+_NOTES = {
+    "run": "latest runs",
+    "begun": "unfinished runs",
+    "applied": "applied selections",
+    "last": "latest step of each recipe",
+    "file": "digests of files",
+}
 
 
 @dataclass(frozen=True)
@@ -52,13 +58,15 @@ class StoredStep:
 
 @dataclass(frozen=True)
 class LatestRun:
-    """The latest finished run of a recipe, as gc knows it."""
+    """The latest finished run of a recipe, as gc knows it. unrecorded: tables of steps that have no record, since
+    a call of theirs failed."""
 
     recipe: str
     exists: bool
     finished: float
     steps: Mapping[str, str]
     weights: tuple[str, ...]
+    unrecorded: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -79,7 +87,9 @@ def note_latest(store: Store, result: RunResult) -> None:
     steps = {name: result.key(name) for name in result.graph.steps}
     weights = [path.name for path in result.weights]
     key, known = f"run/{loaded.key}", store.load_json(f"run/{loaded.key}")
-    said = {"place": loaded.place, "steps": steps, "weights": weights}
+    tables = {name: f"rows/{step.table.name}/{result.outputs[name]}" for name, step in result.graph.steps.items()}
+    unrecorded = [tables[name] for name, step in steps.items() if not store.has(f"step/{step}")]
+    said = {"place": loaded.place, "purpose": loaded.purpose, "steps": steps, "weights": weights, "unrecorded": unrecorded}
     if known is None or {name: known.get(name) for name in said} != said:
         store.save_json(key, {**said, "finished": time.time()})
 
@@ -152,6 +162,7 @@ def find_garbage(store: Store, root: Path) -> Garbage:
     reached: set[str] = set()
     steps_known = True
     for run in kept:
+        reached |= set(run.unrecorded)
         for key in run.steps.values():
             steps_known &= _reach(store, key, reached)
     if not steps_known or store.damage or any((store.folder / "quarantine").glob("*")):
@@ -199,7 +210,9 @@ def _latest(store: Store, root: Path, key: str) -> LatestRun:
         # Damaged; find_garbage refuses for it.
         return LatestRun("?", False, 0.0, {}, ())
     exists = (root / found["place"]).is_file()
-    return LatestRun(found["place"], exists, found["finished"], found["steps"], tuple(found["weights"]))
+    # Earlier notes do not tell the last two.
+    name = f"{found['place']} ({found['purpose']})" if found.get("purpose") else found["place"]
+    return LatestRun(name, exists, found["finished"], found["steps"], tuple(found["weights"]), tuple(found.get("unrecorded", ())))
 
 
 def _reach(store: Store, step: str, reached: set[str]) -> bool:

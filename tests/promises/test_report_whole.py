@@ -15,7 +15,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from respsel.report.write import MANIFEST, is_written
+from respsel.publish import MANIFEST, is_written
 from tests.conftest import Bench
 
 # Counts what a process does to files of the report's folder, and kills it before the n-th time.
@@ -132,8 +132,8 @@ def test_a_kill_while_tables_are_written(before: Bench) -> None:
 
 def test_a_live_writers_parts_are_left_alone(before: Bench) -> None:
     """Two processes that write one report take turns; neither removes what the other is about to put in place."""
-    slow = "import time, respsel.report.write as w\nput = w._put_in_place\n"
-    slow += "def hooked(*args):\n    time.sleep(1); put(*args)\nw._put_in_place = hooked\n"
+    slow = "import time, respsel.report.write as w\nput = w.put_in_place\n"
+    slow += "def hooked(*args):\n    time.sleep(1); put(*args)\nw.put_in_place = hooked\n"
     slow += "import sys; sys.argv = ['respsel', 'run', 'a.toml', '--json']\nfrom respsel.cli import app\napp()\n"
     before.run()
     shutil.rmtree(before.folder / "runs")

@@ -2,9 +2,10 @@
 
 # The order of the imports is that of the commands in --help.
 from respsel.cli import running  # isort: skip
+from respsel.cli import making  # isort: skip
 from respsel.cli import reporting  # isort: skip
 from respsel.cli import looking  # isort: skip
 from respsel.cli import cache
 from respsel.cli.app import app, main
 
-__all__ = ["app", "cache", "looking", "main", "reporting", "running"]
+__all__ = ["app", "cache", "looking", "main", "making", "reporting", "running"]

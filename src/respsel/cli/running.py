@@ -14,6 +14,8 @@ import typer
 from respsel.cli.app import AsJson, RecipePath, app, console_of, graph_of, reported, shown_path
 
 if TYPE_CHECKING:
+    from respsel.loading import LoadedRecipe
+    from respsel.planner import Plan
     from respsel.runner import RunResult
 
 
@@ -56,34 +58,11 @@ def run(recipe: RecipePath, as_json: AsJson = False) -> None:
 @reported
 def plan(recipe: RecipePath, as_json: AsJson = False) -> None:
     """Show what a run would do, step by step, and why. Opens no model."""
-    from dataclasses import asdict
-
-    from respsel.costs import costs_of
     from respsel.planner import make_plan
 
     with graph_of(recipe) as (graph, store):
         made = make_plan(graph, store)
-    costs = costs_of(made.takes, graph.loaded.models)
-    if as_json:
-        counts = {state: made.count(state) for state in ("cached", "run", "waits")}
-        print(
-            json.dumps(
-                {
-                    "recipe": graph.loaded.shown,
-                    **counts,
-                    "costs": [asdict(cost) for cost in costs],
-                    "steps": [asdict(step) for step in made.steps],
-                },
-                ensure_ascii=False,
-            )
-        )
-    else:
-        from respsel.text import cost_lines, plan_summary, plan_table
-
-        console = console_of()
-        console.print(plan_table(made))
-        console.print(plan_summary(made))
-        console.print("\n".join(cost_lines(costs, planned=True)), end="\n" if costs else "")
+    show_plan(made, graph.loaded, as_json)
 
 
 @app.command()
@@ -139,6 +118,30 @@ def diff(
         print("\n".join(diff_lines(found)))
 
 
+def show_plan(made: Plan, loaded: LoadedRecipe, as_json: bool) -> None:
+    """Print a plan with what its calls would cost."""
+    from dataclasses import asdict
+
+    from respsel.costs import costs_of
+
+    costs = costs_of(made.takes, loaded.models)
+    if as_json:
+        said = {
+            "recipe": loaded.shown,
+            **{state: made.count(state) for state in ("cached", "run", "waits")},
+            "costs": [asdict(cost) for cost in costs],
+            "steps": [asdict(step) for step in made.steps],
+        }
+        print(json.dumps(said, ensure_ascii=False))
+    else:
+        from respsel.text import cost_lines, plan_summary, plan_table
+
+        console = console_of()
+        console.print(plan_table(made))
+        console.print(plan_summary(made))
+        console.print("\n".join(cost_lines(costs, planned=True)), end="\n" if costs else "")
+
+
 def _run_json(result: RunResult, page: Path) -> dict[str, Any]:
     from dataclasses import asdict
 
@@ -178,7 +181,8 @@ def _show_result(result: RunResult, page: Path) -> None:
     print(answers["how_sure"])
     for caution in answers["cautions"]:
         print(f"{typer.style('Caution:', bold=True, fg='yellow') if sys.stdout.isatty() else 'Caution:'} {caution}")
-    print(f"Next: {answers['next_step']}\n")
+    print(f"Next: {answers['next_step']}")
+    print("".join(f"  {command}\n" for command in answers["command"].splitlines()))
     print(f"{result.steps_run} of {result.steps_total} steps run, {result.calls_made} calls made, {result.calls_reused} reused.")
     for line in cost_lines(costs_of(result.took_now, result.graph.loaded.models), planned=False):
         print(line)

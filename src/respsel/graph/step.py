@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -89,3 +89,12 @@ class Graph:
     loaded: LoadedRecipe
     models: Mapping[str, KnownModel]
     steps: Mapping[str, Step]
+
+    def needed_for(self, names: Iterable[str]) -> Graph:
+        """The part of the graph that some steps need, themselves included."""
+        wanted, left = set[str](), list(names)
+        while left:
+            if (name := left.pop()) not in wanted:
+                wanted.add(name)
+                left += self.steps[name].inputs
+        return Graph(self.loaded, self.models, {name: step for name, step in self.steps.items() if name in wanted})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -18,13 +18,14 @@ from respsel.recipe import (
     ColumnStrategy,
     DatasetEntry,
     FileStrategy,
+    ModelStrategy,
     OwnOutputsEntry,
     PluginStrategy,
     StrategyEntry,
     merge_sampling,
 )
 from respsel.requests import FAILED
-from respsel.strategies.base import Place
+from respsel.strategies.base import Place, settled
 from respsel.strategies.column import column_responses
 from respsel.strategies.file import file_responses
 from respsel.strategies.model import EMPTY, model_responses
@@ -56,23 +57,45 @@ class TextSteps:
 
     def responses(self, dataset: DatasetEntry, strategy: StrategyEntry) -> Step:
         name, inputs = f"responses:{dataset.name}/{strategy.name}", (f"examples:{dataset.name}",)
-        check, where = dataset.check, f"strategies[{self._of.recipe.strategies.index(strategy)}] ({strategy.name})"
-        fields: dict[str, Any] = {"from": strategy.from_, "answer": check_fields(check)}
+        where = f"strategies[{self._of.recipe.strategies.index(strategy)}] ({strategy.name})"
+        place = Place(self._of.loaded.shown, where)
+        fields: dict[str, Any] = {"from": strategy.from_, "answer": check_fields(dataset.check)}
+        if isinstance(strategy, ModelStrategy):
+            return self._written(name, fields, inputs, dataset, strategy, place)
+        more, given = self._given(dataset, strategy, place)
+        fields |= more
+        if strategy.if_wrong != "keep":
+            fields["if_wrong"] = strategy.if_wrong
+
+        def make(rows: Sequence[Rows]) -> Rows:
+            return settled(given(rows), strategy, place, "Mend or remove them, or set if_wrong to 'keep' or 'drop'")
+
+        return Step(name, "responses", fields, inputs, RESPONSES, make)
+
+    def _given(
+        self, dataset: DatasetEntry, strategy: ColumnStrategy | FileStrategy | PluginStrategy, place: Place
+    ) -> tuple[Mapping[str, Any], Callable[[Sequence[Rows]], Rows]]:
+        """The key's fields of responses that no model is asked for, and how they are had."""
+        check = dataset.check
         if isinstance(strategy, ColumnStrategy):
-            fields["column"] = strategy.column
             shown = f"{self._of.loaded.show(dataset.path)}: {strategy.name}"
-            return Step(
-                name, "responses", fields, inputs, RESPONSES, lambda rows: column_responses(strategy, rows[0], check, shown)
-            )
-        if isinstance(strategy, PluginStrategy):
-            plugin, at = find_strategy(strategy, self._of.loaded.shown, where), Place(self._of.loaded.shown, where)
-            given = {"plugin": strategy.plugin, "plugin_version": plugin.version, "origin": plugin.origin}
-            fields |= {**given, "options": dict(strategy.options)}
-            give = lambda rows: plugin_responses(plugin, strategy, rows[0], check, at)
-            return Step(name, "responses", fields, inputs, RESPONSES, give)
+            return {"column": strategy.column}, lambda rows: column_responses(strategy, rows[0], check, shown)
         if isinstance(strategy, FileStrategy):
-            source, read = self._from_file(strategy, strategy.path, dataset, file_responses)
-            return Step(name, "responses", fields | source, inputs, RESPONSES, read)
+            return self._from_file(strategy, strategy.path, dataset, file_responses)
+        plugin = find_strategy(strategy, place.file, place.where)
+        told = {"plugin": strategy.plugin, "plugin_version": plugin.version, "origin": plugin.origin}
+        return {**told, "options": dict(strategy.options)}, lambda rows: plugin_responses(plugin, strategy, rows[0], check, place)
+
+    def _written(
+        self,
+        name: str,
+        fields: dict[str, Any],
+        inputs: tuple[str, ...],
+        dataset: DatasetEntry,
+        strategy: ModelStrategy,
+        place: Place,
+    ) -> Step:
+        """The step of responses that a model writes."""
         sampling, seed = merge_sampling(strategy.sampling, self._of.loaded.models[strategy.model].entry.sampling)
         fields |= {
             "model": self._of.models[strategy.model].fields,
@@ -84,8 +107,7 @@ class TextSteps:
             "if_wrong": strategy.if_wrong,
             **PROMPTS,
         }
-        place = Place(self._of.loaded.shown, where)
-        make = lambda rows: model_responses(strategy, sampling, seed, rows[0], check, place)
+        make = lambda rows: model_responses(strategy, sampling, seed, rows[0], dataset.check, place)
         return Step(name, "responses", fields, inputs, RESPONSES, make, (1, strategy.attempts), (EMPTY, FAILED))
 
     def own_outputs(self, dataset: DatasetEntry) -> Step:

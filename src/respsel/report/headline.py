@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from respsel.loading import LoadedRecipe
 from respsel.prompts import template_names
 from respsel.racing import Lap, dropped_in
 from respsel.recipe import OVERALL, DatasetEntry, ModelStrategy
@@ -61,7 +60,7 @@ def headline(result: RunResult, confounds: Mapping[str, Confounds]) -> Headline:
 
 def _answer(result: RunResult, verdict: Verdict, confounds: Mapping[str, Confounds]) -> Headline:
     loaded = result.graph.loaded
-    command = f"respsel run {loaded.shown}"
+    command, apply = f"respsel run {loaded.shown}", f"respsel apply {loaded.shown}"
     if verdict.winner is None:
         sure = f"No example has a score for every strategy, so none can be compared. {_unscored(result, verdict)}"
         step = "Mend what was not scored, or take those strategies out of the recipe, and run again."
@@ -76,7 +75,8 @@ def _answer(result: RunResult, verdict: Verdict, confounds: Mapping[str, Confoun
         if right < judged / 2:
             which = f"{verdict.winner} suits the target best, but most of its answers are wrong"
             return Headline(which, sure, cautions, "Mend its answers, or choose another strategy, and run again.", command, False)
-        return Headline(f"Fine-tune on {verdict.winner}", sure, cautions, _use_it(loaded, verdict.winner), "", True)
+        step = "Have it applied to the whole dataset, which writes the training set; what is there is reused."
+        return Headline(f"Fine-tune on {verdict.winner}", sure, cautions, step, apply, True)
     few = f"fewer than {FEWEST_EXAMPLES} examples decide nothing"
     what = f"it is not told apart from {_listed(verdict.tied)}" if verdict.tied else few
     sure = f"Undecided at {asked}: {verdict.winner} leads {over} and is the best in {best} of resamples, but {what}."
@@ -86,7 +86,7 @@ def _answer(result: RunResult, verdict: Verdict, confounds: Mapping[str, Confoun
         return Headline(f"No clear winner yet; {verdict.winner} leads", sure, cautions, step, command, False)
     step, runs = _more_examples(result, verdict)
     which = f"No clear winner yet; {verdict.winner} leads"
-    return Headline(which, sure, cautions, step, command if runs else "", False)
+    return Headline(which, sure, cautions, step, command if runs else f"{apply} --strategy {verdict.winner}", False)
 
 
 def _cautions(result: RunResult, verdict: Verdict) -> tuple[str, ...]:
@@ -173,14 +173,6 @@ def _listed(names: Sequence[str]) -> str:
     return names[0] if len(names) == 1 else ", ".join(names[:-1]) + f" and {names[-1]}"
 
 
-def _use_it(loaded: LoadedRecipe, winner: str) -> str:
-    where = f"{loaded.workspace.runs.name}/{loaded.name}/responses.parquet"
-    text = f"Train on the rows of {where} with strategy == '{winner}' and no problem: their columns input and text."
-    if any(entry.sample for entry in loaded.recipe.datasets):
-        text += " If the dataset has more examples, take 'sample' out of the recipe and run again: only the new ones are made."
-    return text
-
-
 def _available(result: RunResult, dataset: str) -> int:
     """The examples, as far as a race came, if there was one."""
     laps = _laps(result, dataset)
@@ -209,12 +201,15 @@ def _more_examples(result: RunResult, verdict: Verdict) -> tuple[str, bool]:
             True,
         )
     if verdict.examples_needed is None:
-        return f"Choose between {leaders} by what they cost to make, or add examples: nothing here tells them apart.", False
+        return (
+            f"Choose between {leaders} by what they cost to make and apply one, or add examples: nothing here tells them apart.",
+            False,
+        )
     need = max(verdict.examples_needed, verdict.examples + 1, FEWEST_EXAMPLES)
     if need > _TOO_MANY_MORE * verdict.examples and verdict.examples >= 2 * FEWEST_EXAMPLES:
         return (
             f"It would take about {need} examples to tell {leaders} apart, so the difference is small: "
-            "choose between them by what they cost to make.",
+            "choose between them by what they cost to make, and apply one.",
             False,
         )
     return f"About {need} examples would probably decide it: {how}", True

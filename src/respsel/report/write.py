@@ -1,17 +1,11 @@
-"""A report to its files, which appear whole or not at all.
+"""A report to its files, which appear whole or not at all; see publish.
 
-All parts are written beside their places first; then the old manifest goes, each part takes its place, and
-the new manifest is last. A process that is killed in between leaves whole files without a manifest, and the
-next run writes them again. Tables are copied from the store one at a time, never as rows.
-
-Invariant: where the manifest has the run's key and every file its size, nothing is written.
+Tables are copied from the store one at a time, never as rows.
 """
 
 from __future__ import annotations
 
 import json
-import os
-import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -21,6 +15,7 @@ import respsel
 from respsel.errors import Problem, RunError
 from respsel.hashing import canonical_json, digest
 from respsel.loading import LoadedRecipe
+from respsel.publish import is_written, part_of, put_in_place, remove_leftovers
 from respsel.runner import RunResult
 from respsel.tables import stack
 
@@ -31,11 +26,8 @@ if TYPE_CHECKING:
     from respsel.report.content import Report
 
 # Raised when the same results would give another report.
-VERSION = 3
+VERSION = 4
 FORMATS = ("json", "md", "html")
-MANIFEST = "manifest.json"
-# In the names of files and folders that are not finished.
-PART = ".part"
 
 
 def write_report(result: RunResult, finished_at: str, anew: bool = False) -> Path:
@@ -68,15 +60,6 @@ def report_turn(loaded: LoadedRecipe) -> str:
     return f"report/{loaded.place}"
 
 
-def remove_leftovers(folder: Path) -> None:
-    """Remove what killed processes left of reports and records; whoever calls this has the turn."""
-    for path in folder.glob(f".*{PART}*"):
-        if path.is_dir():
-            shutil.rmtree(path)
-        else:
-            path.unlink()
-
-
 def _write(result: RunResult, folder: Path, key: str, finished_at: str) -> None:
     from polars.exceptions import PolarsError
 
@@ -86,38 +69,16 @@ def _write(result: RunResult, folder: Path, key: str, finished_at: str) -> None:
         remove_leftovers(folder)
         try:
             for name, text in pages.items():
-                _part(folder, name).write_text(text, "utf-8")
+                part_of(folder, name).write_text(text, "utf-8")
             tables = _tables(result)
             for name, parts in tables.items():
-                stack(_part(folder, name), parts)
-            _put_in_place(folder, key, [*pages, *tables])
+                stack(part_of(folder, name), parts)
+            put_in_place(folder, key, [*pages, *tables])
         finally:
             remove_leftovers(folder)
     except (OSError, PolarsError) as error:
         what = f"the report cannot be written: {error}"
         raise RunError(Problem(str(folder), "", what, "Free the place and run again")) from error
-
-
-def _put_in_place(folder: Path, key: str, names: Sequence[str]) -> None:
-    manifest = {"key": key, "files": {name: _part(folder, name).stat().st_size for name in names}}
-    _part(folder, MANIFEST).write_text(json.dumps(manifest, indent=1), "utf-8")
-    # Without this, one that is killed below could leave new files that fit the old manifest by their sizes.
-    (folder / MANIFEST).unlink(missing_ok=True)
-    for name in (*names, MANIFEST):
-        os.replace(_part(folder, name), folder / name)
-
-
-def _part(folder: Path, name: str) -> Path:
-    return folder / f".{name}{PART}"
-
-
-def is_written(folder: Path, key: str) -> bool:
-    """Whether the folder holds the whole report of a run with this key."""
-    try:
-        manifest = json.loads((folder / MANIFEST).read_bytes())
-        return manifest["key"] == key and all((folder / name).stat().st_size == size for name, size in manifest["files"].items())
-    except (OSError, ValueError, KeyError, TypeError):
-        return False
 
 
 def _key(result: RunResult) -> str:

@@ -7,13 +7,16 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from respsel.answers import is_correct
-from respsel.recipe import AnswerEntry
+from respsel.errors import Problem, RunError
+from respsel.recipe import AnswerEntry, StrategyEntry
 from respsel.records import Example, Response
 from respsel.requests import Answer, Request
 
 Responses = Generator[Sequence[Request], Sequence[Answer], list[Response]]
 # Any operation that may ask models: a strategy, own outputs, token scores. Its rows are taken once, in order.
 Operation = Generator[Sequence[Request], Sequence[Answer], Iterable[Any]]
+
+WRONG = "wrong answer"
 
 
 @dataclass(frozen=True)
@@ -29,3 +32,15 @@ def checked(response: Response, example: Example, check: AnswerEntry | None) -> 
     if check is None or example.label is None or not response.text:
         return response
     return replace(response, correct=is_correct(check, response.text, example.label))
+
+
+def settled(responses: Sequence[Response], entry: StrategyEntry, place: Place, remedy: str) -> list[Response]:
+    """Keep or drop the wrong ones, as the entry says. Raises RunError naming them if it says "fail"."""
+    wrong = [response.id for response in responses if response.correct is False or not response.text]
+    if wrong and entry.if_wrong == "fail":
+        names = ", ".join(f"'{name}'" for name in wrong[:10]) + (f" and {len(wrong) - 10} more" if len(wrong) > 10 else "")
+        what = f"no right answer for {len(wrong)} of {len(responses)} examples: {names}"
+        raise RunError(Problem(place.file, place.where, what, remedy))
+    if entry.if_wrong == "keep":
+        return list(responses)
+    return [replace(r, problem=WRONG) if r.correct is False and not r.problem else r for r in responses]

@@ -6,15 +6,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from respsel.backends.base import Generation
-from respsel.errors import Problem, RunError
 from respsel.prompts import render
 from respsel.recipe import AnswerEntry, ModelStrategy
 from respsel.records import Example, Message, Response, Sampling
 from respsel.requests import GenerateRequest
-from respsel.strategies.base import Place, Responses, checked
+from respsel.strategies.base import Place, Responses, checked, settled
 
 EMPTY = "the model wrote nothing"
-WRONG = "wrong answer"
 
 
 def model_responses(
@@ -40,29 +38,16 @@ def model_responses(
         open_examples = [example for example in open_examples if _is_open(best[example.id])]
         if not open_examples:
             break
-    if entry.if_wrong == "fail":
-        _raise_wrong(best, place)
-    return [_settled(best[example.id], entry) for example in examples]
+    tried = [_named(best[example.id]) for example in examples]
+    return settled(tried, entry, place, "Raise 'attempts', or set if_wrong to 'keep' or 'drop'")
 
 
 def _is_open(response: Response) -> bool:
     return not response.text or response.correct is False
 
 
-def _settled(response: Response, entry: ModelStrategy) -> Response:
-    if not response.text:
-        return replace(response, problem=response.problem or EMPTY)
-    if response.correct is False and entry.if_wrong == "drop":
-        return replace(response, problem=WRONG)
-    return response
-
-
-def _raise_wrong(best: dict[str, Response], place: Place) -> None:
-    wrong = [name for name, response in best.items() if _is_open(response)]
-    if wrong:
-        names = ", ".join(f"'{name}'" for name in wrong[:10]) + (f" and {len(wrong) - 10} more" if len(wrong) > 10 else "")
-        what = f"no right answer for {len(wrong)} of {len(best)} examples: {names}"
-        raise RunError(Problem(place.file, place.where, what, "Raise 'attempts', or set if_wrong to 'keep' or 'drop'"))
+def _named(response: Response) -> Response:
+    return response if response.text else replace(response, problem=response.problem or EMPTY)
 
 
 def _messages(entry: ModelStrategy, example: Example, place: Place) -> tuple[Message, ...]:

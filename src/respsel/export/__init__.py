@@ -1,0 +1,1 @@
+"""A training set to files that trainers take, with a card that says where it came from."""

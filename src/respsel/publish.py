@@ -1,0 +1,55 @@
+"""Files of a folder that appear whole or not at all.
+
+All parts are written beside their places first; then the old manifest goes, each part takes its place, and
+the new manifest is last. A process that is killed in between leaves whole files without a manifest, and the
+next one writes them again. Whoever writes into a folder has the turn to do so.
+
+Invariant: where the manifest has the content's key and every file its size, nothing is written.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+MANIFEST = "manifest.json"
+# In the names of files and folders that are not finished.
+PART = ".part"
+
+
+def part_of(folder: Path, name: str) -> Path:
+    """Where a file is written before it takes its place."""
+    return folder / f".{name}{PART}"
+
+
+def put_in_place(folder: Path, key: str, names: Sequence[str], more: Mapping[str, Any] = MappingProxyType({})) -> None:
+    """Have the parts of some files take their places, and then the manifest, which says some more."""
+    manifest = {"key": key, **more, "files": {name: part_of(folder, name).stat().st_size for name in names}}
+    part_of(folder, MANIFEST).write_text(json.dumps(manifest, indent=1, ensure_ascii=False), "utf-8")
+    # Without this, one that is killed below could leave new files that fit the old manifest by their sizes.
+    (folder / MANIFEST).unlink(missing_ok=True)
+    for name in (*names, MANIFEST):
+        os.replace(part_of(folder, name), folder / name)
+
+
+def is_written(folder: Path, key: str) -> bool:
+    """Whether the folder holds all files of the content with this key."""
+    try:
+        manifest = json.loads((folder / MANIFEST).read_bytes())
+        return manifest["key"] == key and all((folder / name).stat().st_size == size for name, size in manifest["files"].items())
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove what killed processes left; whoever calls this has the turn."""
+    for path in folder.glob(f".*{PART}*"):
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()

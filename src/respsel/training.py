@@ -1,0 +1,182 @@
+"""What was applied to training examples: which responses go into the set, which are left out and why.
+
+Invariants: every example of a dataset is counted once, as kept or under one reason; tables are read as they
+are needed and never held as rows.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from respsel.applying import Applied
+from respsel.choices import Choice
+from respsel.records import Example, Response, Score
+
+CUT_SHORT = "cut short at max_tokens"
+NO_SCORE = "no strategy has a score"
+
+
+@dataclass(frozen=True)
+class TrainingExample:
+    """An input and the response to be trained on. correct: the answer check's result, if there is one."""
+
+    dataset: str
+    id: str
+    input: str
+    response: str
+    strategy: str
+    correct: bool | None
+
+
+@dataclass(frozen=True)
+class Pair:
+    """An input with the response that suits the target best (of `strategy`), the one that suits it least, and their scores."""
+
+    dataset: str
+    id: str
+    input: str
+    chosen: str
+    rejected: str
+    strategy: str
+    rejected_strategy: str
+    chosen_score: float
+    rejected_score: float
+
+
+@dataclass(frozen=True)
+class Dropped:
+    """An example that is left out, and why."""
+
+    dataset: str
+    id: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Of one dataset: its examples, those kept, in all and by strategy, and those left out by reason."""
+
+    dataset: str
+    examples: int
+    kept: int
+    by_strategy: Mapping[str, int]
+    dropped: Mapping[str, int]
+
+
+def training_examples(applied: Applied) -> Iterator[TrainingExample | Dropped]:
+    """Each example of the datasets with the selected response, or why it has none."""
+    for dataset in _datasets(applied):
+        for example, response, strategy in _selected(applied, dataset):
+            if response is None:
+                yield Dropped(dataset, example.id, NO_SCORE)
+            elif reason := _fault(applied, response):
+                yield Dropped(dataset, example.id, reason)
+            else:
+                yield TrainingExample(dataset, example.id, example.input, response.text, strategy, response.correct)
+
+
+def training_pairs(applied: Applied) -> Iterator[Pair | Dropped]:
+    """Each example's best response against its worst by the selection metric, or why there is no such pair.
+
+    A best response that is known to be wrong makes no pair: it would be preferred for its style alone.
+    """
+    sign = 1 if _direction(applied) == "lower" else -1
+    for dataset in _datasets(applied):
+        for example, scored in _candidates(applied, dataset):
+            usable = [(sign * value, name, response) for name, response, value in scored if not _fault(applied, response)]
+            if len(usable) < 2:
+                yield Dropped(dataset, example.id, "fewer than two usable responses")
+                continue
+            (low, best, chosen), (high, worst, rejected) = min(usable, key=_score_of), max(usable, key=_score_of)
+            if chosen.text == rejected.text or low == high:
+                yield Dropped(dataset, example.id, "best and worst are the same")
+            elif chosen.correct is False:
+                yield Dropped(dataset, example.id, "the best has a wrong answer")
+            else:
+                texts, scores = (chosen.text, rejected.text), (sign * low, sign * high)
+                yield Pair(dataset, example.id, example.input, *texts, best, worst, *scores)
+
+
+Row = TypeVar("Row", TrainingExample, Pair)
+
+
+class Tally:
+    """Counts what is kept and what is left out as it goes by."""
+
+    def __init__(self, applied: Applied) -> None:
+        self._kept: dict[str, Counter[str]] = {name: Counter() for name in _datasets(applied)}
+        self._dropped: dict[str, Counter[str]] = {name: Counter() for name in self._kept}
+
+    def kept(self, rows: Iterable[Row | Dropped]) -> Iterator[Row]:
+        """Pass on what is kept."""
+        for row in rows:
+            if isinstance(row, Dropped):
+                self._dropped[row.dataset][row.reason] += 1
+            else:
+                self._kept[row.dataset][row.strategy] += 1
+                yield row
+
+    @property
+    def counts(self) -> tuple[Counts, ...]:
+        """What has gone by, by dataset, the commonest strategy and reason first."""
+        found = []
+        for name, kept in self._kept.items():
+            dropped = self._dropped[name]
+            whole = kept.total() + dropped.total()
+            found.append(Counts(name, whole, kept.total(), dict(kept.most_common()), dict(dropped.most_common())))
+        return tuple(found)
+
+
+def _datasets(applied: Applied) -> list[str]:
+    names = [entry.name for entry in applied.graph.loaded.recipe.datasets]
+    return [name for name in names if f"examples:{name}" in applied.graph.steps]
+
+
+def _direction(applied: Applied) -> str:
+    loaded = applied.graph.loaded
+    return next(metric.direction for metric in loaded.metrics if metric.label == loaded.recipe.selection_metric)
+
+
+def _selected(applied: Applied, dataset: str) -> Iterator[tuple[Example, Response | None, str]]:
+    """Each example with the selected response and the strategy that it is of."""
+    examples: Sequence[Example] = applied.rows(f"examples:{dataset}")
+    if applied.selected.mode == "strategy":
+        strategy = applied.selected.strategies[dataset]
+        for example, response in zip(examples, applied.rows(f"responses:{dataset}/{strategy}"), strict=True):
+            yield example, response, strategy
+        return
+    choices: Sequence[Choice] = applied.rows(f"choices:{dataset}")
+    chosen = {choice.id: choice.strategy for choice in choices}
+    names = [strategy.name for strategy in applied.graph.loaded.recipe.strategies_for(dataset)]
+    tables = [applied.rows(f"responses:{dataset}/{name}") for name in names]
+    for example, *responses in zip(examples, *tables, strict=True):
+        strategy = chosen.get(example.id, "")
+        yield example, responses[names.index(strategy)] if strategy else None, strategy
+
+
+def _candidates(applied: Applied, dataset: str) -> Iterator[tuple[Example, list[tuple[str, Response, float]]]]:
+    """Each example with every strategy's response that has a score."""
+    loaded = applied.graph.loaded
+    names, metric = [strategy.name for strategy in loaded.recipe.strategies_for(dataset)], loaded.recipe.selection_metric
+    examples: Sequence[Example] = applied.rows(f"examples:{dataset}")
+    responses: list[Sequence[Response]] = [applied.rows(f"responses:{dataset}/{name}") for name in names]
+    scores: list[Sequence[Score]] = [applied.rows(f"scores:{dataset}/{name}/{metric}") for name in names]
+    for place, example in enumerate(examples):
+        found = [(name, rows[place], values[place]) for name, rows, values in zip(names, responses, scores, strict=True)]
+        yield example, [(name, response, score.value) for name, response, score in found if score.value is not None]
+
+
+def _score_of(candidate: tuple[float, str, Response]) -> float:
+    return candidate[0]
+
+
+def _fault(applied: Applied, response: Response) -> str:
+    """Why a response is left out; nothing if it is kept."""
+    if response.problem:
+        # The rest tells which call failed how; as a reason to count by it is one.
+        return "the call failed" if response.problem.startswith("the call failed") else response.problem
+    cut = response.truncated and applied.graph.loaded.recipe.training.if_truncated == "drop"
+    return CUT_SHORT if cut else ""
