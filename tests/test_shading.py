@@ -50,7 +50,8 @@ def test_the_pieces_are_the_text(text: str, data: st.DataObject) -> None:
     most = data.draw(st.integers(0, 12))
     found = pieces(text, scores(lengths, nll), most)
     assert "".join(piece.text for piece in found) == text
-    assert all(piece.level == sum(piece.nats >= least for least in LEVELS) for piece in found if piece.nats is not None)
+    # Joined neighbours of no surprise have none, whatever their nats come to together.
+    assert all(piece.level in (0, sum(piece.nats >= least for least in LEVELS)) for piece in found if piece.nats is not None)
 
 
 def test_what_is_not_known_is_not_shaded() -> None:

@@ -351,4 +351,6 @@ def _tokens_of(answer: Answer) -> int:
 def _is_finite(scores: TokenScores) -> bool:
     import numpy as np
 
-    return bool(np.isfinite(scores.nll).all() and np.isfinite(scores.entropy).all())
+    # All NaN: the engine gives no entropies.
+    entropies = np.isfinite(scores.entropy).all() or np.isnan(scores.entropy).all()
+    return bool(np.isfinite(scores.nll).all() and entropies)

@@ -31,6 +31,7 @@ _KNOWN_TEXT = (
 )
 _LEAST_GAP = 1.5
 _READ_TOKENS = 512
+_SHORT = Sampling(temperature=1.0, top_p=1.0, top_k=0, min_p=0.0, max_tokens=16)
 _WRITE = Sampling(temperature=1.0, top_p=1.0, top_k=0, min_p=0.0, max_tokens=32)
 _ROUNDS = 2
 # Types that keep what a file says to within rounding. Larger files are not converted on trial.
@@ -73,14 +74,28 @@ class Checkup:
     problems: tuple[str, ...]
 
 
-def examine(loaded: LoadedRecipe, memo: DigestMemo, store_folder: Path) -> Iterator[Checkup | RespselError]:
+@dataclass(frozen=True)
+class EndpointCheckup:
+    """What was found of a model behind an endpoint. answered_s: how long one short answer took; scores_by: the way in
+    which it gives log-probabilities that can be trusted, or why it is not asked for any."""
+
+    name: str
+    backend: str
+    about: Mapping[str, str]
+    answered_s: float
+    scores_by: str
+    problems: tuple[str, ...]
+
+
+def examine(loaded: LoadedRecipe, memo: DigestMemo, store_folder: Path) -> Iterator[Checkup | EndpointCheckup | RespselError]:
     """Yield what is found of each model, or the error that keeps it from being loaded."""
     recipe = loaded.recipe
     names = dict.fromkeys([recipe.target.model, *(s.model for s in recipe.strategies if isinstance(s, ModelStrategy))])
     for name in names:
         try:
             known = identify(loaded.models[name], memo)
-            yield _examine(known, store_folder)
+            examine_one = _examine_endpoint if known.named.entry.backend == "openai" else _examine
+            yield examine_one(known, store_folder)
         except RespselError as error:
             yield error
 
@@ -113,6 +128,25 @@ def _examine(known: KnownModel, store_folder: Path) -> Checkup:
             _hint(known, load_s, alternatives),
             tuple(problems),
         )
+    finally:
+        model.close()
+
+
+def _examine_endpoint(known: KnownModel, store_folder: Path) -> EndpointCheckup:
+    """One short answer, and whether it scores; more would cost money."""
+    from respsel.backends.openai import EndpointModel
+
+    model, entry = open_model(known, store_folder), known.named.entry
+    assert isinstance(model, EndpointModel)
+    try:
+        asked = (Message("user", "Say hello."),)
+        begun = time.perf_counter()
+        ((_, answer),) = model.generate([GenerateCall(model.prompt_ids(asked), _SHORT, 0, asked)])
+        answered_s = time.perf_counter() - begun
+        problems = (f"it does not answer: {answer.problem}",) if isinstance(answer, Failure) else ()
+        has_tokenizer = entry.path or entry.package or entry.repo
+        scores_by = str(model.probe().way) if has_tokenizer else "not asked for: its tokenizer is not given"
+        return EndpointCheckup(known.named.name, entry.backend, model.about(), answered_s, scores_by, problems)
     finally:
         model.close()
 

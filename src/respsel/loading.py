@@ -83,6 +83,7 @@ def load_recipe(path: Path) -> LoadedRecipe:
     own = {name: NamedModel(name, entry, path.resolve().parent, shown) for name, entry in recipe.models.items()}
     loaded = LoadedRecipe(recipe, path.resolve(), shown, workspace, {**workspace.models, **own}, metrics)
     problems += [*_check_names(loaded), *_check_models(loaded), *_check_templates(loaded), *_check_files(loaded)]
+    problems += _check_endpoint(loaded)
     if problems:
         raise InputError(problems)
     return loaded
@@ -159,6 +160,24 @@ def _check_models(loaded: LoadedRecipe) -> list[Problem]:
         for where, name in wanted
         if name not in loaded.models
     ]
+
+
+def _check_endpoint(loaded: LoadedRecipe) -> list[Problem]:
+    """A target behind an endpoint is scored there, which takes its tokenizer."""
+    named = loaded.models.get(loaded.recipe.target.model)
+    if named is None or named.entry.backend != "openai":
+        return []
+    where, entry = f"models.{named.name}", named.entry
+    problems = []
+    if any(metric.needs.views for metric in loaded.metrics) and not (entry.path or entry.package or entry.repo):
+        what = "is the target, and scoring through an endpoint needs its own tokenizer, to know what the scores are of"
+        remedy = "Add where it is: 'package' and 'file', 'path', or 'repo' and 'revision'"
+        problems.append(Problem(named.declared_in, where, what, remedy))
+    for i, metric in enumerate(loaded.metrics):
+        if metric.needs.hidden:
+            what = f"'{metric.label}' needs hidden states, which an endpoint does not hand out"
+            problems.append(Problem(loaded.shown, f"metrics[{i}]", what, "Take it out, or use backend 'transformers'"))
+    return problems
 
 
 def _check_templates(loaded: LoadedRecipe) -> list[Problem]:

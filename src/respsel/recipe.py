@@ -8,7 +8,7 @@ one is reported at once, each with its place and a remedy.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
@@ -22,6 +22,10 @@ AnswerKind = Literal["number", "choice", "exact", "regex"]
 # Model files that respsel can have llama.cpp convert to, once, for this machine's speed.
 PreparedType = Literal["bf16", "f16", "f32", "q8_0", "q4_0", "safetensors"]
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]
+
+
+# No user or password, which would be kept and shown with everything else that a recipe says.
+_BASE_URL = re.compile(r"https?://[^\s/?#@]+(/[^\s?#]*)?")
 
 
 class _Entry(BaseModel):
@@ -56,14 +60,29 @@ class ModelEntry(_Entry):
     backend: Literal["llama-cpp", "transformers", "openai", "fake", "plugin"] = Field(description="The engine.")
     plugin: str | None = Field(None, description="plugin: its name among the installed packages' (respsel.backends).")
     options: Mapping[str, Any] = Field(default_factory=dict, description="plugin: what it is given.")
-    path: str | None = Field(None, description="Weights: a GGUF file; for transformers also a directory with safetensors.")
+    path: str | None = Field(
+        None,
+        description="Weights: a GGUF file; for transformers also a directory with safetensors. For openai only the tokenizer "
+        "and template in it are read, and only scoring needs them; so it is with 'package' and 'repo'.",
+    )
     package: str | None = Field(None, description="An installed Python package that carries the weights, with 'file'.")
     file: str | None = Field(None, description="The weights' file inside 'package'.")
     repo: str | None = Field(None, description="A hub repository, with 'revision' (transformers).")
     revision: str | None = Field(None, description="The repository's commit, 40 hexadecimal digits.")
-    base_url: str | None = Field(None, description="The endpoint (openai).")
-    api_key_env: str | None = Field(None, description="Name of the environment variable that holds the key (openai).")
-    variant: str | None = Field(None, description="fake only: another variant is another model.")
+    base_url: str | None = Field(None, description="openai: the endpoint, e.g. https://api.openai.com/v1.")
+    model: str | None = Field(None, description="openai: what the endpoint calls the model.")
+    api_key_env: str | None = Field(
+        None, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", description="openai: name of the environment variable that holds the key."
+    )
+    timeout_s: float = Field(600, gt=0, description="openai: how long an answer may take, in seconds.")
+    retries: int = Field(
+        6, ge=0, le=100, description="openai: tries more after a failure; what the server asks to wait is waited."
+    )
+    variant: str | None = Field(
+        None,
+        description="fake: another variant is another model. openai: stands for base_url in keys, so that what was answered "
+        "is found when the endpoint moves.",
+    )
     context_tokens: int | None = Field(None, ge=16, description="Context length; at most what the model was trained for.")
     chat_template: str | None = Field(None, description="A Jinja2 file to use instead of the model's own template.")
     prepare: PreparedType | None = Field(
@@ -76,7 +95,7 @@ class ModelEntry(_Entry):
     batch_tokens: int | None = Field(
         None, ge=64, description="transformers: tokens evaluated at once. Default 1024; on a GPU 8192."
     )
-    parallel: int = Field(16, ge=1, le=255, description="Responses sampled at once.")
+    parallel: int = Field(16, ge=1, le=255, description="Responses sampled at once; openai: requests at once.")
     threads: int | None = Field(None, ge=1, description="CPU threads. Default: all that this process may use.")
     gpu_layers: int = Field(0, ge=-1, description="Layers on the GPU (llama-cpp built for one); -1 is all.")
     sampling: SamplingEntry = Field(default_factory=lambda: SamplingEntry(), description="Defaults for this model.")
@@ -84,7 +103,8 @@ class ModelEntry(_Entry):
 
     @model_validator(mode="after")
     def _says_where_the_weights_are(self) -> ModelEntry:
-        ways = [way for way in ("path", "package", "repo", "base_url", "variant", "plugin") if getattr(self, way) is not None]
+        known = ("path", "package", "repo", "base_url", "variant", "plugin")
+        ways = [way for way in known if getattr(self, way) is not None]
         allowed = {
             "llama-cpp": ("path", "package"),
             "transformers": ("path", "package", "repo"),
@@ -92,16 +112,23 @@ class ModelEntry(_Entry):
             "fake": ("variant",),
             "plugin": ("plugin",),
         }[self.backend]
+        if self.backend == "openai":
+            ways = self._check_endpoint(ways)
         if self.backend != "fake" and len(ways) != 1:
             raise ValueError(f"needs exactly one of {', '.join(allowed)}, has {', '.join(ways) or 'none'}")
         if any(way not in allowed for way in ways):
             raise ValueError(f"'{ways[0]}' is not for backend '{self.backend}'. Use {' or '.join(allowed)}")
-        if self.options and self.backend != "plugin":
-            raise ValueError("'options' is for backend 'plugin'")
         if (self.package is None) != (self.file is None):
             raise ValueError("'package' and 'file' go together")
         if (self.repo is None) != (self.revision is None):
             raise ValueError("'repo' and 'revision' go together")
+        return self
+
+    @model_validator(mode="after")
+    def _says_nothing_of_other_backends(self) -> ModelEntry:
+        for name, backend in {"options": "plugin", "model": "openai", "api_key_env": "openai"}.items():
+            if getattr(self, name) and self.backend != backend:
+                raise ValueError(f"'{name}' is for backend '{backend}'")
         kinds = {"llama-cpp": ("bf16", "f16", "f32", "q8_0", "q4_0"), "transformers": ("safetensors",)}.get(self.backend, ())
         if self.prepare and self.prepare not in kinds:
             raise ValueError(
@@ -111,6 +138,20 @@ class ModelEntry(_Entry):
         if given and self.backend != "transformers":
             raise ValueError(f"'{given[0]}' is for backend 'transformers'")
         return self
+
+    def _check_endpoint(self, ways: Sequence[str]) -> list[str]:
+        """Return the ways without those that are for the tokenizer."""
+        if self.model is None:
+            raise ValueError("backend 'openai' needs 'model', what the endpoint calls it")
+        if self.base_url is not None and not _BASE_URL.fullmatch(self.base_url):
+            raise ValueError(
+                "'base_url' is http:// or https://, a host and a path, without user, password or query. "
+                "Name the environment variable of a key in 'api_key_env'"
+            )
+        tokenizers = [way for way in ways if way in ("path", "package", "repo")]
+        if len(tokenizers) > 1:
+            raise ValueError(f"takes its tokenizer from one place, has {', '.join(tokenizers)}")
+        return [way for way in ways if way not in (*tokenizers, "variant")]
 
 
 class AnswerEntry(_Entry):

@@ -82,7 +82,8 @@ class TokenScores:
     """One response under one view. Arrays have one value per scored token, all of one length.
 
     nll in nats, rank from 1 (1 = the most likely token), entropy in nats over the full vocabulary. lengths:
-    how many UTF-8 bytes of the response each token spells; None where the tokeniser does not tell.
+    how many UTF-8 bytes of the response each token spells; None where the tokeniser does not tell. From an
+    endpoint that does not tell them, ranks are 0 and entropies NaN.
     """
 
     token_ids: IntArray

@@ -221,7 +221,7 @@ def to_call(model: Model, request: Request) -> Call:
         return ScoreCall(prompt, model.response_ids(request.response))
     if isinstance(request, RepresentRequest):
         return RepresentCall(prompt, model.response_ids(request.response))
-    return GenerateCall(prompt, request.sampling, draw_seed(prompt, request))
+    return GenerateCall(prompt, request.sampling, draw_seed(prompt, request), request.messages)
 
 
 def part_tokens(model: Model, text: str, part: Part) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...] | None]:

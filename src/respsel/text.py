@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from respsel.diff import RunDiff
-    from respsel.doctor import Checkup
+    from respsel.doctor import Checkup, EndpointCheckup
     from respsel.explain import Explanation, InputChange
     from respsel.metrics.base import Metric
     from respsel.planner import Plan
@@ -160,8 +160,16 @@ def counts_lines(counts: Sequence[Counts]) -> Iterator[str]:
         )
 
 
-def checkup_lines(found: Checkup) -> Iterator[str]:
+def checkup_lines(found: Checkup | EndpointCheckup) -> Iterator[str]:
     """What the doctor found of one model, and what other weights would gain."""
+    from respsel.doctor import EndpointCheckup
+
+    if isinstance(found, EndpointCheckup):
+        yield f"{found.name} ({found.backend})"
+        told = {**found.about, "answered in": f"{found.answered_s:.1f} s", "scores by": found.scores_by}
+        yield from (f"  {name:<15} {value}" for name, value in told.items())
+        yield "  " + ("; ".join(found.problems) if found.problems else "Nothing wrong was found.")
+        return
     rows = [
         *found.about.items(),
         ("context", f"{found.context_tokens:,} tokens"),

@@ -30,11 +30,13 @@ class ScoreCall:
 
 @dataclass(frozen=True)
 class GenerateCall:
-    """Sample one response; `seed` alone decides the draw."""
+    """Sample one response; `seed` alone decides the draw. messages: the chat that the prompt's ids are of, for
+    engines that are asked in text."""
 
     prompt_ids: tuple[int, ...]
     sampling: Sampling
     seed: int
+    messages: tuple[Message, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,8 @@ class Model(Protocol):
 
     def score(self, calls: Sequence[ScoreCall]) -> Iterator[tuple[int, TokenScores | Failure]]:
         """Yield (index in calls, scores), in any order, each as soon as it is known. Calls that share
-        a prompt share its computation. The caller has checked that every call fits the context."""
+        a prompt share its computation. The caller has checked that every call fits the context. An engine that
+        gives no ranks sets them to 0, and one that gives no entropies sets all of them to NaN."""
 
     def represent(self, calls: Sequence[ScoreCall]) -> Iterator[tuple[int, FloatArray | Failure]]:
         """Yield (index in calls, mean of the last layer's hidden states over the response's tokens, after

@@ -53,6 +53,13 @@ def digest_directory(folder: Path, memo: DigestMemo, shown: str, where: str) -> 
     return digest("model-directory", canonical_json([[path.name, file_digest(path, memo)] for path in files]))
 
 
+def digest_tokenizer(folder: Path, memo: DigestMemo) -> str:
+    """The digest of the files of a model's directory without its weights, for one that is only tokenised with."""
+    files = sorted(path for path in folder.iterdir() if path.is_file() and _MEANINGFUL.fullmatch(path.name))
+    kept = [path for path in files if ".safetensors" not in path.name]
+    return digest("tokenizer-directory", canonical_json([[path.name, file_digest(path, memo)] for path in kept]))
+
+
 def check_commit(revision: str, shown: str, where: str) -> None:
     """Raises InputError unless a revision is a commit: a branch or tag is another model tomorrow."""
     if not _COMMIT.fullmatch(revision):
@@ -79,6 +86,22 @@ def load(source: Source, dtype: str, prepared: Path | None) -> tuple[Any, Any]:
         if source.revision:
             remedy = "Download it where there is a network: hf download REPO --revision COMMIT"
         raise PreflightError(Problem(source.shown, "", f"transformers cannot load this model: {said}", remedy)) from error
+
+
+def load_tokenizer(source: Source) -> Any:
+    """The tokenizer alone of a directory or repository. Raises PreflightError where transformers cannot load it."""
+    where: dict[str, Any] = {"trust_remote_code": False}
+    if source.revision:
+        where["revision"] = source.revision
+    try:
+        from transformers import AutoTokenizer
+
+        with _quiet():
+            return AutoTokenizer.from_pretrained(source.name, **where)
+    except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
+        said = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        what = f"transformers cannot load this tokenizer: {said}"
+        raise PreflightError(Problem(source.shown, "", what, "Are its files there? Is transformers installed?")) from error
 
 
 def _find_in_cache(source: Source, dtype: str) -> tuple[Any, Any] | None:

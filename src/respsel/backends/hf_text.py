@@ -56,6 +56,11 @@ class HfText:
             at = max(at, end)
         return tuple(lengths) if at == len(text) else None
 
+    def spell(self, tokens: Sequence[int]) -> str:
+        """The text that tokens spell, control tokens included."""
+        text: str = self._tokenizer.decode(list(tokens), skip_special_tokens=False, clean_up_tokenization_spaces=False)
+        return text
+
     def text(self, tokens: Sequence[int], truncated: bool) -> str:
         """A response's text without leading and trailing blanks; a character cut in half is left out."""
         text: str = self._tokenizer.decode(list(tokens), skip_special_tokens=True, clean_up_tokenization_spaces=False)

@@ -60,7 +60,7 @@ def open_model(
     except ImportError as error:
         problem = Problem("", "backend 'llama-cpp'", "llama-cpp-python is not installed", "Run: pip install 'respsel[llama]'")
         raise PreflightError(problem) from error
-    log = _capture_log(llama_cpp)
+    log = capture_log(llama_cpp)
     if prepared:
         from respsel.backends.prepare import prepare_weights
 
@@ -263,7 +263,7 @@ def _cpu_count() -> int:
     return os.cpu_count() or 1
 
 
-def _capture_log(api: Any) -> list[str]:
+def capture_log(api: Any) -> list[str]:
     """Keep llama.cpp's errors for our messages, and everything else off the user's terminal."""
     lines: list[str] = []
 

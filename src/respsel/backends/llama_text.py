@@ -80,12 +80,16 @@ class LlamaText:
             count = self._api.llama_tokenize(self._vocab, data, len(data), tokens, size, False, control)
         return list(tokens[:count])
 
-    def piece(self, token: int) -> bytes:
-        """The bytes that a token spells; none for a control token."""
+    def spell(self, tokens: Sequence[int]) -> str:
+        """The text that tokens spell, control tokens included."""
+        return b"".join(self.piece(token, control=True) for token in tokens).decode("utf-8", "replace")
+
+    def piece(self, token: int, control: bool = False) -> bytes:
+        """The bytes that a token spells; none for a control token, unless they are asked for."""
         size = 64
         while True:
             buffer = ctypes.create_string_buffer(size)
-            count = self._api.llama_token_to_piece(self._vocab, token, buffer, size, 0, False)
+            count = self._api.llama_token_to_piece(self._vocab, token, buffer, size, 0, control)
             if count >= 0:
                 return buffer.raw[:count]
             size = -count

@@ -74,9 +74,8 @@ def identify(named: NamedModel, memo: DigestMemo) -> KnownModel:
         found = plugin.identify(dict(entry.options), named.folder)
         fields |= {"plugin": entry.plugin, "origin": plugin.origin, "identity": dict(found)}
     else:
-        what = f"backend '{entry.backend}' is not in this version of respsel yet"
-        remedy = "Use backend 'llama-cpp' or 'transformers'"
-        raise PreflightError(Problem(named.declared_in, _where(named), what, remedy))
+        weights = _weights(named) if entry.path or entry.package else None
+        fields |= _endpoint_fields(named, weights, memo)
     fields["chat_template"] = digest("chat-template", template) if template else None
     return KnownModel(named, fields, digest("model", canonical_json(fields)), weights, template)
 
@@ -90,6 +89,8 @@ def open_model(known: KnownModel, store_folder: Path) -> Model:
         return FakeModel(entry.variant or "", entry.context_tokens or 4096)
     if entry.backend == "plugin":
         return _plugin(known.named).open_model(dict(entry.options), known.named.folder)
+    if entry.backend == "openai":
+        return _open_endpoint(known)
     prepared = store_folder / known.prepared if known.prepared else None
     if entry.backend == "transformers":
         return _open_transformers(known, prepared)
@@ -104,6 +105,39 @@ def open_model(known: KnownModel, store_folder: Path) -> Model:
 
 def _plugin(named: NamedModel) -> BackendPlugin:
     return find_plugin("respsel.backends", BackendPlugin, str(named.entry.plugin), named.declared_in, f"{_where(named)}.plugin")
+
+
+def _endpoint_fields(named: NamedModel, weights: Path | None, memo: DigestMemo) -> Mapping[str, Any]:
+    """Who answers at an endpoint cannot be known: its address, or what the user says instead, stands for it."""
+    from respsel.backends.hf_files import check_commit, digest_tokenizer
+
+    entry, where = named.entry, _where(named)
+    fields = {"endpoint": entry.variant or str(entry.base_url).rstrip("/"), "model": entry.model}
+    if entry.repo is not None:
+        check_commit(str(entry.revision), named.declared_in, where)
+        return {**fields, "tokenizer": f"{entry.repo} {entry.revision}"}
+    if weights is None:
+        return fields
+    return {**fields, "tokenizer": digest_tokenizer(weights, memo) if weights.is_dir() else file_digest(weights, memo)}
+
+
+def _open_endpoint(known: KnownModel) -> Model:
+    from respsel.backends.endpoint_client import EndpointSettings
+    from respsel.backends.openai import EndpointModel
+
+    entry, named = known.named.entry, known.named
+    settings = EndpointSettings(
+        base_url=str(entry.base_url),
+        model=str(entry.model),
+        api_key_env=entry.api_key_env,
+        timeout_s=entry.timeout_s,
+        retries=entry.retries,
+        parallel=entry.parallel,
+        shown=named.declared_in,
+        where=_where(named),
+    )
+    repo = (entry.repo, str(entry.revision)) if entry.repo else None
+    return EndpointModel(settings, entry.context_tokens, known.weights, repo, known.chat_template)
 
 
 def _transformers_fields(named: NamedModel, weights: Path | None, memo: DigestMemo) -> Mapping[str, Any]:
@@ -152,7 +186,7 @@ def _weights(named: NamedModel) -> Path:
         path = Path(spec.submodule_search_locations[0]) / str(entry.file)
     else:
         path = named.folder / str(entry.path)
-    if not path.is_file() and not (entry.backend == "transformers" and path.is_dir()):
+    if not path.is_file() and not (entry.backend in ("transformers", "openai") and path.is_dir()):
         raise InputError(Problem(named.declared_in, _where(named), f"no file at {path}", "Check where the weights are"))
     return path
 

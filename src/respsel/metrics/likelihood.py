@@ -62,6 +62,8 @@ def rank_surprisal_ratio(parameters: RankParameters, evidence: Evidence) -> Rati
     import numpy as np
 
     scores = evidence.tokens()
+    if not scores.rank.all():
+        raise ValueError("the endpoint gives no ranks")
     return Ratio(float(scores.rank.clip(max=parameters.clip).mean(dtype=np.float64)), mean_nll(scores))
 
 
@@ -70,6 +72,8 @@ def log_probability_plus_entropy(_parameters: Parameters, evidence: Evidence) ->
     import numpy as np
 
     scores = evidence.tokens()
+    if np.isnan(scores.entropy).any():
+        raise ValueError("the endpoint gives no entropies")
     return float((scores.entropy.astype(np.float64) - scores.nll).mean())
 
 

@@ -1,0 +1,167 @@
+"""A model behind an OpenAI-compatible endpoint: it writes by chat completions, and scores where the server lets it.
+
+Without a tokenizer of its own a prompt's ids are the chat itself, four bytes of its JSON to an id, about as many as it has
+tokens; it can then be asked to write and not to score. Not one word of a server's is trusted: see
+endpoint_client for failures and endpoint_scores for log-probabilities.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from respsel.backends.base import Failure, GenerateCall, Generation, ScoreCall
+from respsel.backends.endpoint_client import EndpointClient, EndpointSettings, counts_of
+from respsel.backends.endpoint_scores import EndpointScores, find_way
+from respsel.backends.endpoint_text import Text, open_text
+from respsel.errors import PreflightError, Problem
+from respsel.records import Message, TokenScores
+
+if TYPE_CHECKING:
+    from respsel.records import FloatArray
+
+_BYTES_AN_ID = 4
+# How long a context is that nobody told us.
+_UNKNOWN_CONTEXT = 1 << 30
+# What some servers do not know and may be left out: the filters where they are off, and the seed.
+_OPTIONAL = ("top_k", "min_p", "seed")
+
+
+class EndpointModel:
+    """See Model. A connection is made when the first call is."""
+
+    def __init__(
+        self,
+        settings: EndpointSettings,
+        context_tokens: int | None,
+        weights: Path | None,
+        repo: tuple[str, str] | None,
+        chat_template: str | None,
+    ) -> None:
+        """weights, repo: where the tokenizer is, if there is one. Raises PreflightError for a missing key or package."""
+        self._client = EndpointClient(settings)
+        self._settings = settings
+        self._text: Text | None = open_text(weights, repo, chat_template) if weights or repo else None
+        self._scores: EndpointScores | None = None
+        self._left_out: set[str] = set()
+        self._max_tokens = "max_tokens"
+        # Without a tokenizer nothing can be said of lengths.
+        self.context_tokens = context_tokens if context_tokens and self._text else _UNKNOWN_CONTEXT
+        self.tokens_evaluated = 0
+
+    def about(self) -> Mapping[str, str]:
+        """See Model.about."""
+        known = {"endpoint": self._settings.base_url, "model": self._settings.model}
+        return known if self._scores is None else {**known, "scores by": str(self._scores.way)}
+
+    def prompt_ids(self, messages: Sequence[Message]) -> tuple[int, ...]:
+        """See Model.prompt_ids, and above."""
+        if self._text is not None:
+            return self._text.prompt_ids(messages)
+        data = json.dumps([[m.role, m.content] for m in messages], ensure_ascii=False).encode("utf-8")
+        # JSON holds no zero byte, so the padding takes nothing away.
+        return tuple(int.from_bytes(data[i : i + _BYTES_AN_ID], "little") for i in range(0, len(data), _BYTES_AN_ID))
+
+    def response_ids(self, text: str) -> tuple[int, ...]:
+        """See Model.response_ids. Raises PreflightError without a tokenizer."""
+        return self._tokenizer().response_ids(text)
+
+    def lengths(self, text: str) -> tuple[int, ...] | None:
+        """See Model.lengths."""
+        return self._tokenizer().lengths(text)
+
+    def score(self, calls: Sequence[ScoreCall]) -> Iterator[tuple[int, TokenScores | Failure]]:
+        """See Model.score. Raises PreflightError if the server gives no scores that can be trusted."""
+        if not calls:
+            return
+        scores = self.probe()
+        for index, answer in self._client.each(len(calls), lambda i: scores.ask(calls[i])):
+            self.tokens_evaluated += len(calls[index].prompt_ids) + len(calls[index].response_ids)
+            yield index, answer
+
+    def probe(self) -> EndpointScores:
+        """Find out how the server scores; see endpoint_scores.find_way."""
+        if self._scores is None:
+            self._scores = find_way(self._client, self._tokenizer())
+        return self._scores
+
+    def represent(self, calls: Sequence[ScoreCall]) -> Iterator[tuple[int, FloatArray]]:
+        """See Model.represent."""
+        if not calls:
+            return iter(())
+        remedy = "Use backend 'transformers' with the same weights"
+        raise PreflightError(
+            Problem(self._settings.shown, self._settings.where, "an endpoint hands out no hidden states", remedy)
+        )
+
+    def generate(self, calls: Sequence[GenerateCall]) -> Iterator[tuple[int, Generation | Failure]]:
+        """See Model.generate."""
+        for index, answer in self._client.each(len(calls), lambda i: self._write(calls[i])):
+            if isinstance(answer, Generation):
+                self.tokens_evaluated += (answer.prompt_tokens or 0) + answer.n_tokens
+            yield index, answer
+
+    def close(self) -> None:
+        """See Model.close."""
+        self._client.close()
+
+    async def _write(self, call: GenerateCall) -> Generation | Failure:
+        while True:
+            body = self._body(call)
+            try:
+                return self._generation(await self._client.api.chat.completions.create(**body))
+            except (self._client.bad_request, self._client.unprocessable) as error:
+                if not self._leave_out(str(error), body):
+                    raise
+
+    def _body(self, call: GenerateCall) -> dict[str, Any]:
+        sampling = call.sampling
+        more = {"top_k": sampling.top_k, "min_p": sampling.min_p}
+        body: dict[str, Any] = {
+            "model": self._settings.model,
+            "messages": [{"role": message.role, "content": message.content} for message in call.messages],
+            "temperature": sampling.temperature,
+            "top_p": sampling.top_p,
+            self._max_tokens: sampling.max_tokens,
+            # Servers take 31 bits for certain.
+            "seed": call.seed % (1 << 31),
+            # Said even where they are off: servers have defaults of their own.
+            "extra_body": {name: value for name, value in more.items() if name not in self._left_out},
+        }
+        return {name: value for name, value in body.items() if name not in self._left_out}
+
+    def _leave_out(self, said: str, body: Mapping[str, Any]) -> bool:
+        """After a server refused a request: whether there was something in it that it may do without."""
+        if "max_completion_tokens" in said and "max_tokens" in body:
+            self._max_tokens = "max_completion_tokens"
+            return True
+        sent = {**body, **body["extra_body"]}
+        # A filter that is on is not left out: the responses would be others.
+        found = {name for name in _OPTIONAL if name in said and name in sent and (name == "seed" or not sent[name])}
+        self._left_out |= found
+        return bool(found)
+
+    def _generation(self, made: Any) -> Generation | Failure:
+        choices = getattr(made, "choices", None)
+        if not isinstance(choices, list) or len(choices) != 1:
+            return Failure(f"{len(choices) if isinstance(choices, list) else 'no'} choices came back where one was asked for")
+        choice = choices[0]
+        text, ended = getattr(getattr(choice, "message", None), "content", None), getattr(choice, "finish_reason", None)
+        if ended == "content_filter":
+            return Failure("the server's content filter stopped it")
+        if not isinstance(text, str):
+            refusal = getattr(getattr(choice, "message", None), "refusal", None)
+            return Failure(f"the model refused: {refusal}" if refusal else "the answer has no text")
+        if self._client.holds_key(text):
+            return Failure("the answer has the API key in it")
+        prompt_tokens, n_tokens = counts_of(getattr(made, "usage", None))
+        return Generation(text.strip(), n_tokens, ended == "length", prompt_tokens=prompt_tokens)
+
+    def _tokenizer(self) -> Text:
+        if self._text is None:
+            what = "scoring through an endpoint needs the model's own tokenizer, to know what the scores are of"
+            remedy = "Add where it is: 'package' and 'file', 'path', or 'repo' and 'revision'"
+            raise PreflightError(Problem(self._settings.shown, self._settings.where, what, remedy))
+        return self._text

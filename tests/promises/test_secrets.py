@@ -1,0 +1,117 @@
+"""Promise: an API key reaches the endpoint that it is for, and nothing else: no store, report, log, message or traceback."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from io import BytesIO
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from respsel.store import Store
+from tests.conftest import Bench, needs
+from tests.endpoints import Asked, Endpoint, Reply, chat, error, serving
+
+pytestmark = needs("openai")
+CANARY = "sk-canary-7f3a9b1c5d2e"
+ENV = {"MY_KEY": CANARY, "OPENAI_LOG": "debug"}
+
+
+def echoing(asked: Asked) -> Reply:
+    """A server that says the key back in every way it can: in errors of several kinds, in a text, in headers."""
+    header = asked.headers["authorization"]
+    place = int(str(asked.body["messages"][0]["content"]).split("is ")[1].split(" ")[0])
+    replies = [
+        error(400, f"bad key {header}"),
+        error(500, f"trouble with {header}", x_said=header),
+        Reply(f'{{"broken": "{header}'.encode()),
+        chat(f"your key is {header}, and the answer is 4"),
+        Reply({"choices": [], "said": header}),
+        chat("It is 4."),
+    ]
+    return replies[place % len(replies)]
+
+
+def use(bench: Bench, endpoint: Endpoint) -> None:
+    entry = (
+        f'[models.teacher]\nbackend = "openai"\nbase_url = "{endpoint.url}"\nmodel = "m"\napi_key_env = "MY_KEY"\nretries = 1\n'
+    )
+    bench.edit('[models.teacher]\nbackend = "fake"\nvariant = "teacher"\n', entry)
+
+
+def check(folder: Path, *said: str) -> None:
+    """The key is in no file and in nothing that was said, whole or without its first letters."""
+    for path in (path for path in folder.rglob("*") if path.is_file()):
+        assert CANARY[3:].encode() not in path.read_bytes(), path
+        if path.suffix == ".parquet":
+            assert CANARY[3:] not in str(pl.read_parquet(path).to_dicts()), path
+    # Tables are compressed, so their bytes do not show what they hold.
+    with Store(folder / "cache") as store:
+        for key, _ in store.keys("rows"):
+            body = store.get(key) or b""
+            text = str(pl.read_parquet(BytesIO(body)).to_dicts()) if body.startswith(b"PAR1") else body.decode()
+            assert CANARY[3:] not in text, key
+    for text in said:
+        assert CANARY[3:] not in text
+
+
+def test_a_server_that_says_the_key_back(bench: Bench) -> None:
+    """In errors, broken answers and texts, with the SDK's own log on: after run, apply, export and reports nothing holds it."""
+    said: list[str] = []
+    with serving(echoing) as endpoint:
+        use(bench, endpoint)
+        for command in (
+            ["plan", "a.toml"],
+            ["run", "a.toml"],
+            ["explain", "a.toml"],
+            ["report", "a.toml", "--format", "md"],
+            ["apply", "a.toml", "--strategy", "teacher"],
+            ["export", "a.toml", "--format", "messages"],
+            ["doctor", "a.toml"],
+        ):
+            done = bench.respsel(*command, env=ENV)
+            said += [done.out, done.err]
+        assert CANARY in str(endpoint.asked[0].headers)
+        assert len({str(asked.body["messages"]) for asked in endpoint.asked}) > 6
+    texts = pl.read_parquet(bench.folder / "runs/a/responses.parquet")
+    assert "It is 4." in texts["text"].to_list()
+    assert any("[API key]" in problem for problem in texts["problem"])
+    check(bench.folder, *said)
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 429])
+def test_a_refusal_that_says_the_key_back(bench: Bench, status: int) -> None:
+    """What ends the run is told without the key."""
+    with serving(lambda asked: error(status, f"no: {asked.headers['authorization']}")) as endpoint:
+        use(bench, endpoint)
+        done = bench.respsel("run", "a.toml", env={**ENV, "MY_KEY": f"{CANARY} "})
+    assert done.code == 1
+    assert "[API key]" in done.err
+    check(bench.folder, done.out, done.err)
+
+
+def test_a_traceback_shows_no_key(bench: Bench) -> None:
+    """A bug in the middle of a call prints a traceback, and the key is not in it."""
+    code = (
+        "import sys\nfrom respsel.backends.openai import EndpointModel\n"
+        "def broken(self, made):\n    raise TypeError('a bug')\n"
+        "EndpointModel._generation = broken\n"
+        "from respsel.cli import app\nsys.argv = ['respsel', 'run', 'a.toml']\napp()\n"
+    )
+    with serving(lambda asked: chat("It is 4.")) as endpoint:
+        use(bench, endpoint)
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            cwd=bench.folder,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+            env={**os.environ, **ENV},
+        )
+    assert done.returncode == 70
+    assert "a bug" in done.stderr
+    check(bench.folder, done.stdout, done.stderr)
