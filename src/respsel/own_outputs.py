@@ -13,7 +13,8 @@ from pathlib import Path
 
 from respsel.answers import is_correct
 from respsel.backends.base import Generation
-from respsel.datasets import raise_problems, read_rows, text_field
+from respsel.datasets import raise_problems
+from respsel.elsewhere import Found, note_missing, read_texts
 from respsel.errors import InputError, Problem
 from respsel.prompts import plain_messages
 from respsel.recipe import AnswerEntry, OwnOutputsEntry
@@ -56,18 +57,19 @@ def read_own_outputs(
     Raises InputError naming every bad row and every example without a row.
     """
     problems: list[Problem] = []
-    texts: dict[str, list[str]] = {example.id: [] for example in examples}
-    for row in read_rows(path, shown):
-        name = text_field(row, entry.id, shown, problems)
-        if name in texts and (text := text_field(row, entry.response, shown, problems)):
-            texts[name].append(text)
-    for name in sorted(name for name, found in texts.items() if not found):
-        problems.append(Problem(shown, "", f"has no own output for example '{name}'", "Add a row with this id"))
+    texts: dict[str, list[Found]] = {example.id: [] for example in examples}
+    others: list[str] = []
+    for found in read_texts(entry, path, shown, texts, problems):
+        if found.id not in texts:
+            others.append(found.id)
+        elif found.text or found.problem:
+            texts[found.id].append(found)
+    note_missing(sorted(name for name, rows in texts.items() if not rows), others, "own output", entry, shown, problems)
     raise_problems(problems)
     return [
-        _judged(OwnOutput(example.id, sample, text), example, entry, check)
+        _judged(OwnOutput(example.id, sample, found.text, found.problem, truncated=found.truncated), example, entry, check)
         for example in examples
-        for sample, text in enumerate(texts[example.id])
+        for sample, found in enumerate(texts[example.id])
     ]
 
 

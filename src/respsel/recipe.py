@@ -19,6 +19,8 @@ from respsel.records import Sampling
 OVERALL = "overall"
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=80)]
 AnswerKind = Literal["number", "choice", "exact", "regex"]
+FileFormat = Literal["rows", "batch"]
+_FORMAT_HELP = "rows: as a dataset's files; batch: what OpenAI's Batch API or `vllm run-batch` wrote, by custom_id."
 # Model files that respsel can have llama.cpp convert to, once, for this machine's speed.
 PreparedType = Literal["bf16", "f16", "f32", "q8_0", "q4_0", "safetensors"]
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]
@@ -219,8 +221,10 @@ class FileStrategy(_Strategy):
 
     from_: Literal["file"] = Field("file", alias="from")
     path: str = Field(description="Relative to the recipe; {dataset} stands for the dataset's name.")
-    id: str = "id"
-    response: str = "response"
+    format: FileFormat = Field("rows", description=_FORMAT_HELP)
+    id: str = Field("id", description="rows: column of the example's id.")
+    response: str = Field("response", description="rows: column of the text.")
+    if_missing: Literal["fail", "drop"] = Field("fail", description="What becomes of an example that the file has no text for.")
 
 
 class ModelStrategy(_Strategy):
@@ -258,8 +262,10 @@ class OwnOutputsEntry(_Entry):
     keep: Literal["correct", "all"] = Field("all", description="correct: only those that pass the answer check.")
     sampling: SamplingEntry = Field(default_factory=lambda: SamplingEntry())
     path: str | None = Field(None, description="Take them from this file instead; {dataset} stands for the dataset's name.")
-    id: str = "id"
-    response: str = "response"
+    format: FileFormat = Field("rows", description=_FORMAT_HELP)
+    id: str = Field("id", description="rows: column of the example's id.")
+    response: str = Field("response", description="rows: column of the text.")
+    if_missing: Literal["fail", "drop"] = Field("fail", description="What becomes of an example that the file has no text for.")
 
 
 class MetricEntry(BaseModel):

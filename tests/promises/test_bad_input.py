@@ -139,9 +139,3 @@ def test_a_package_that_is_not_installed(bench: Bench) -> None:
         3,
         "error: a.toml: models.target: package 'no_such_model' is not installed. Install it, e.g. pip install no-such-model.",
     )
-
-
-def test_a_backend_that_is_not_there_yet(bench: Bench) -> None:
-    """The schema knows backends that later versions bring; using one says so."""
-    bench.edit('backend = "fake"\n\n[models.teacher]', 'backend = "openai"\nbase_url = "http://127.0.0.1:1"\n\n[models.teacher]')
-    check(bench, 3, "models.target: backend 'openai' is not in this version of respsel yet.")

@@ -138,7 +138,11 @@ class TextSteps:
         def make(rows: Sequence[Rows]) -> Rows:
             return _reading(path, shown, file, partial(load, entry, path, shown, rows[0], dataset.check))
 
-        return {"file": file, "id": entry.id, "response": entry.response}, make
+        fields: dict[str, Any] = {"file": file, "id": entry.id, "response": entry.response}
+        # What is as it was in earlier versions is in no key.
+        fields |= {} if entry.format == "rows" else {"format": entry.format}
+        fields |= {} if entry.if_missing == "fail" else {"if_missing": entry.if_missing}
+        return fields, make
 
 
 def _reading(path: Path, shown: str, expected: str, load: Callable[[], Rows]) -> Rows:

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from respsel.datasets import raise_problems, read_rows, text_field
+from respsel.datasets import raise_problems
+from respsel.elsewhere import Found, note_missing, read_texts
 from respsel.errors import Problem
 from respsel.recipe import AnswerEntry, FileStrategy
 from respsel.records import Example, Response
 from respsel.strategies.base import checked
+
+MISSING = "no response in the file"
 
 
 def file_responses(
@@ -20,17 +23,18 @@ def file_responses(
     Raises InputError naming every bad row, every id that stands twice, and every example without a row.
     """
     problems: list[Problem] = []
-    texts: dict[str, str] = {}
+    texts: dict[str, Found] = {}
+    others: list[str] = []
     wanted = {example.id for example in examples}
-    for row in read_rows(path, shown):
-        name = text_field(row, entry.id, shown, problems)
-        if name is None or name not in wanted:
+    for found in read_texts(entry, path, shown, wanted, problems):
+        if found.id not in wanted:
+            others.append(found.id)
             continue
-        if name in texts:
-            problems.append(Problem(shown, row.where, f"id '{name}' stands twice", "Keep one response for each id"))
-        text = text_field(row, entry.response, shown, problems)
-        texts[name] = text or ""
-    for name in sorted(wanted - set(texts)):
-        problems.append(Problem(shown, "", f"has no response for example '{name}'", "Add a row with this id"))
+        if found.id in texts:
+            problems.append(Problem(shown, found.where, f"id '{found.id}' stands twice", "Keep one response for each id"))
+        texts[found.id] = found
+    note_missing(sorted(wanted - set(texts)), others, "response", entry, shown, problems)
     raise_problems(problems)
-    return [checked(Response(example.id, texts[example.id]), example, check) for example in examples]
+    nothing = Found("", "", "", MISSING)
+    rows = [(example, texts.get(example.id, nothing)) for example in examples]
+    return [checked(Response(e.id, found.text, found.problem, truncated=found.truncated), e, check) for e, found in rows]

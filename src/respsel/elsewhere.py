@@ -1,0 +1,109 @@
+"""Texts that were made elsewhere: rows of a file, or the output of a batch run, by the example's id.
+
+Sources: OpenAI's Batch API (an envelope with `custom_id`, `response` and `error` on each line), which `vllm run-batch`
+writes, too. Invariant: a text is taken for an example's only by its id, and every row that cannot be used is named.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from respsel.datasets import FileRow, read_rows, text_field
+from respsel.errors import Problem
+from respsel.recipe import FileStrategy, OwnOutputsEntry
+
+# How the problem begins of a text whose making failed elsewhere.
+FAILED_THERE = "it failed where it was made: "
+_FEW = 3
+
+
+@dataclass(frozen=True)
+class Found:
+    """A text for an example, or why there is none. truncated: it was cut short at a limit of tokens."""
+
+    id: str
+    where: str
+    text: str
+    problem: str = ""
+    truncated: bool = False
+
+
+def read_texts(
+    entry: FileStrategy | OwnOutputsEntry, path: Path, shown: str, wanted: Container[str], problems: list[Problem]
+) -> Iterator[Found]:
+    """Yield the file's texts as they come, several of one row with the same id; note what is wrong with rows.
+
+    Of rows with other ids than those wanted only the id is looked at.
+    """
+    column = "custom_id" if entry.format == "batch" else entry.id
+    for row in read_rows(path, shown):
+        if (name := text_field(row, column, shown, problems)) is None:
+            continue
+        blank = Found(name, row.where, "")
+        if name not in wanted:
+            yield blank
+        elif entry.format == "batch":
+            yield from _batch_row(row, blank, shown, problems)
+        else:
+            yield replace(blank, text=text_field(row, entry.response, shown, problems) or "")
+
+
+def note_missing(
+    missing: Sequence[str],
+    ids: Sequence[str],
+    what: str,
+    entry: FileStrategy | OwnOutputsEntry,
+    shown: str,
+    problems: list[Problem],
+) -> None:
+    """Note the examples that the file has no text for, unless the recipe leaves them out; ids: some of the file's."""
+    if entry.if_missing == "drop":
+        return
+    hint = "Add a row with this id"
+    if ids:
+        hint += f' (it has ids like {", ".join(repr(name) for name in ids[:_FEW])}), or set if_missing = "drop"'
+    problems += [Problem(shown, "", f"has no {what} for example '{name}'", hint) for name in missing]
+
+
+def _batch_row(row: FileRow, blank: Found, shown: str, problems: list[Problem]) -> Iterator[Found]:
+    response = row.fields.get("response")
+    if row.fields.get("error") or not isinstance(response, Mapping):
+        yield replace(blank, problem=FAILED_THERE + _said(row.fields.get("error") or "no response"))
+        return
+    # vllm has written the body in place of the response in some versions.
+    body = response.get("body", response)
+    if response.get("status_code", 200) != 200 or not isinstance(body, Mapping):
+        yield replace(blank, problem=FAILED_THERE + _said(body or response.get("status_code")))
+        return
+    texts = list(_texts(body))
+    if not texts:
+        problems.append(Problem(shown, row.where, "holds no chat completion, completion or response", "Is it a batch's output?"))
+    yield from (replace(blank, text=text, problem=problem, truncated=cut) for text, problem, cut in texts)
+
+
+def _texts(body: Mapping[str, Any]) -> Iterator[tuple[str, str, bool]]:
+    """(text, problem, truncated) of each choice of a body."""
+    if isinstance(output := body.get("output"), list):
+        parts = [part for item in output if isinstance(item, Mapping) for part in item.get("content") or ()]
+        text = "".join(str(part["text"]) for part in parts if isinstance(part, Mapping) and part.get("type") == "output_text")
+        yield text.strip(), "" if text.strip() else f"{FAILED_THERE}no text", body.get("status") == "incomplete"
+        return
+    for choice in body.get("choices") or ():
+        message = choice.get("message") or {}
+        text, ended = message.get("content", choice.get("text")), choice.get("finish_reason")
+        if ended == "content_filter" or not isinstance(text, str) or not text.strip():
+            why = "the content filter stopped it" if ended == "content_filter" else _said(message.get("refusal") or "no text")
+            yield "", FAILED_THERE + why, False
+        else:
+            yield text.strip(), "", ended == "length"
+
+
+def _said(error: Any) -> str:
+    """What an error says, in one line."""
+    if isinstance(error, Mapping):
+        inner = error.get("error", error)
+        error = inner.get("message") or inner.get("code") or inner if isinstance(inner, Mapping) else inner
+    return " ".join(str(error).split())[:200]
