@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import Bench
+from tests.conftest import Bench, jsonl
 
 ROOT = Path(__file__).parents[1]
 NAMES = sorted(path.stem for path in (ROOT / "recipes").glob("*.toml"))
@@ -23,9 +24,31 @@ def test_a_recipe_runs_to_its_verdict(name: str, tmp_path: Path) -> None:
     # Every model entry becomes a fake one of the same name.
     text = re.sub(r"(?ms)^\[models\.([\w-]+)\].*?(?=^\[|\Z)", r'[models.\1]\nbackend = "fake"\nvariant = "\1"\n\n', text)
     bench.write("respsel.toml", '[models.smollm2]\nbackend = "fake"\n')
+    if name == "paper":
+        # Its data are the user's to fetch, and a fake target is hardly ever right.
+        problems = [json.loads(line) for line in (bench.folder / "quickstart/problems.jsonl").read_text().splitlines()]
+        rows = [{**row, "answer": row["rationale"], "gold_label": row["answer"]} for row in problems]
+        bench.write("paper/gsm8k.jsonl", jsonl(rows))
+        text = text.replace('keep = "correct"', 'keep = "all"').replace('if_wrong = "drop"', 'if_wrong = "keep"')
     bench.write("a.toml", text)
     done = bench.run()
     declared = re.findall(r'(?m)^\[\[strategies\]\][^\n]*\nname = "([\w-]+)"', text)
     assert len(declared) >= 4
     for verdict in done["verdicts"]:
         assert {ranked["strategy"] for ranked in verdict["ranking"]} == set(declared)
+
+
+def test_the_papers_recipe_has_its_strategies() -> None:
+    """The strategies have the published names, so that published outcomes can be laid beside its verdict."""
+    text = (ROOT / "recipes/paper.toml").read_text()
+    names = set(re.findall(r'(?m)^\[\[strategies\]\]\nname = "([\w-]+)"', text))
+    assert names == {
+        "groundtruth",
+        "gpt4",
+        "mini_gpt4",
+        "claude",
+        "step_by_step",
+        "rewrite_groundtruth_in_own_words",
+        "gpt4_style_in_context_examples",
+        "openai_human_written_examples",
+    }
