@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).parents[1] / "src" / "respsel"
 # From the bottom up; a module imports only from lower layers or its own.
 LAYERS = (
     {"changes", "errors", "hashing", "records", "respsel"},
-    {"shape", "tables", "recipe", "plugins", "statistics", "gaps", "publish"},
+    {"shape", "tables", "recipe", "model_entry", "plugins", "statistics", "gaps", "publish"},
     {"workspace", "answers", "steps", "datasets", "prompts", "sealed", "store", "turns", "costs"},
     {"backends", "metrics"},
     {"requests", "loading", "elsewhere"},
@@ -26,7 +26,7 @@ LAYERS = (
     {"training"},
     {"export"},
     {"causes", "explain", "diff"},
-    {"text"},
+    {"text", "model_text"},
     {"cli"},
     {"__main__"},
 )

@@ -354,7 +354,7 @@ def test_every_metric_states_its_contract() -> None:
 
 def test_the_documented_table_is_the_registry() -> None:
     """docs/metrics.md has a row for each metric, with its version, formula, direction, needs, cost and source as registered."""
-    from respsel.text import metric_rows
+    from respsel.model_text import metric_rows
 
     text = (ROOT / "docs" / "metrics.md").read_text()
     rows = [line for line in text.split("\n## ")[0].splitlines() if line.startswith("| `")]

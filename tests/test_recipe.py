@@ -9,7 +9,8 @@ import pytest
 
 from respsel.errors import InputError
 from respsel.loading import LoadedRecipe, load_recipe
-from respsel.recipe import ModelStrategy, Recipe, SamplingEntry, merge_sampling
+from respsel.model_entry import SamplingEntry, merge_sampling
+from respsel.recipe import ModelStrategy, Recipe
 from tests.conftest import Bench
 
 ROOT = Path(__file__).parents[1]

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from respsel.recipe import PriceEntry
+from respsel.model_entry import PriceEntry
 from respsel.records import Took
 from respsel.workspace import NamedModel
 

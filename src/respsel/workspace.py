@@ -13,7 +13,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field
 
 from respsel.errors import InputError
-from respsel.recipe import ModelEntry, Name
+from respsel.model_entry import ModelEntry, Name
 from respsel.shape import check_shape, read_toml
 
 FILE_NAME = "respsel.toml"

@@ -23,8 +23,8 @@ def doctor(recipe: RecipePath, as_json: AsJson = False) -> None:
     from respsel.doctor import examine
     from respsel.errors import PreflightError, Problem
     from respsel.loading import load_recipe
+    from respsel.model_text import checkup_lines
     from respsel.store import Store
-    from respsel.text import checkup_lines
 
     loaded, found = load_recipe(recipe), []
     problems: list[Problem] = []
@@ -52,7 +52,7 @@ def list_metrics(
     """List the metrics; or say all of one: formula, direction, cost, parameters, source."""
     from respsel.errors import InputError, Problem, suggest
     from respsel.metrics.base import all_metrics
-    from respsel.text import contract_lines, metric_json, metric_lines
+    from respsel.model_text import contract_lines, metric_json, metric_lines
 
     known = all_metrics()
     if name is not None and name not in known:

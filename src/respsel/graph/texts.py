@@ -13,6 +13,7 @@ from respsel.errors import Problem, RunError
 from respsel.graph.basis import PROMPTS, Basis, check_fields
 from respsel.graph.step import Rows, Step
 from respsel.hashing import file_digest
+from respsel.model_entry import merge_sampling
 from respsel.own_outputs import read_own_outputs, sample_own_outputs
 from respsel.recipe import (
     ColumnStrategy,
@@ -22,7 +23,6 @@ from respsel.recipe import (
     OwnOutputsEntry,
     PluginStrategy,
     StrategyEntry,
-    merge_sampling,
 )
 from respsel.requests import FAILED
 from respsel.strategies.base import Place, settled
