@@ -233,6 +233,21 @@ def test_an_export_that_is_there_is_not_written_again(bench: Bench) -> None:
         assert (bench.folder / "elsewhere/openai" / name).read_bytes() == (Path(made["folder"]) / name).read_bytes()
 
 
+def test_a_changed_setting_of_the_set_is_seen(bench: Bench) -> None:
+    """What is left out is not in what was applied: a change of it alone is seen, and the recipe's copy is the present one."""
+    bench.edit('prompt = "Solve: {{ input }}"', 'prompt = "Solve: {{ input }}"\nsampling = { max_tokens = 8 }')
+    bench.recipe.write_text(bench.recipe.read_text() + '\n[training]\nif_truncated = "keep"\n')
+    bench.respsel("apply", "a.toml", "--strategy", "teacher")
+    (made,) = exported(bench, "messages")
+    assert made["counts"][0]["kept"] == 12
+    bench.recipe.write_text("# A remark.\n" + bench.recipe.read_text())
+    (made,) = exported(bench, "messages")
+    assert (Path(made["folder"]) / "recipe.toml").read_bytes() == bench.recipe.read_bytes()
+    bench.edit('if_truncated = "keep"', 'if_truncated = "drop"')
+    done = bench.respsel("export", "a.toml", "--format", "messages")
+    assert "cut short at max_tokens 12" in done.err
+
+
 @pytest.fixture(scope="module")
 def quickstart(tmp_path_factory: pytest.TempPathFactory, smollm2: Path) -> Path:
     """The quickstart, run, its leader and its mixture applied to the full dataset and exported in all formats."""

@@ -17,7 +17,7 @@ from respsel.applying import Applied
 from respsel.errors import InputError, Problem, RunError
 from respsel.export.card import card_of, set_name
 from respsel.export.formats import FORMATS, Format
-from respsel.hashing import digest, file_digest
+from respsel.hashing import canonical_json, digest, file_digest
 from respsel.loading import LoadedRecipe
 from respsel.publish import MANIFEST, is_written, part_of, put_in_place, remove_leftovers
 from respsel.tables import stack
@@ -55,7 +55,11 @@ def write_export(applied: Applied, kind: Format, folder: Path) -> Exported:
     Raises InputError if the folder holds files of these names that respsel did not write, or nothing is left to
     train on; RunError if a table is gone or the folder cannot be written.
     """
-    key = digest("export", str(VERSION), respsel.__version__, kind.name, applied.key)
+    loaded = applied.graph.loaded
+    models = {name: dict(known.fields) for name, known in applied.graph.models.items()}
+    # The recipe is copied and its settings say what is left out, so any edit of it is another export.
+    about = canonical_json([loaded.shown, file_digest(loaded.path, None), models])
+    key = digest("export", str(VERSION), respsel.__version__, kind.name, applied.key, about)
     with applied.store.turn(f"export/{digest('folder', str(folder.resolve()))}", lambda holder: None):
         if not is_written(folder, key):
             _write(applied, kind, folder, key)
