@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import signal
 import subprocess
 import sys
@@ -17,7 +19,7 @@ import pytest
 from respsel.backends.base import Failure, GenerateCall, Generation, ScoreCall
 from respsel.errors import PreflightError, RunError
 from respsel.records import Message, Sampling
-from tests.conftest import Bench, needs
+from tests.conftest import Bench, jsonl, needs, rows
 from tests.endpoints import Asked, Endpoint, Reply, chat, error, serving
 
 pytestmark = needs("openai")
@@ -70,11 +72,23 @@ def test_what_is_asked_and_what_comes_back(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_a_key_is_sent_only_where_it_is_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without api_key_env the SDK's own OPENAI_API_KEY is not sent to a server that it is not for."""
-    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    """What the SDK would take from the environment is not sent to a server that it is not for, and stays there."""
+    for name in ("OPENAI_API_KEY", "OPENAI_ADMIN_KEY", "OPENAI_ORG_ID", "OPENAI_PROJECT_ID"):
+        monkeypatch.setenv(name, KEY)
+    monkeypatch.setenv("OPENAI_CUSTOM_HEADERS", f"Authorization: Bearer {KEY}\nX-Secret: {KEY}")
     with serving(lambda asked: chat("hi")) as endpoint:
         written(endpoint)
     assert KEY not in str(endpoint.asked[0].headers)
+    assert os.environ["OPENAI_API_KEY"] == KEY
+
+
+@pytest.mark.parametrize("odd", ["sk-one\nsk-two", "sk one", "sk-\u00e9", "a\tb"])
+def test_an_odd_key_is_refused(odd: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A key of two lines could not be told apart in messages: it is refused, and not shown."""
+    monkeypatch.setenv("MY_KEY", odd)
+    with serving(lambda asked: chat("hi")) as endpoint, pytest.raises(PreflightError, match="holds no API key") as caught:
+        written(endpoint, api_key_env="MY_KEY")
+    assert odd not in str(caught.value)
 
 
 def test_a_missing_key_is_told_before_anything_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -126,8 +140,6 @@ def test_what_may_pass_is_tried_again(bad: Reply) -> None:
         (Reply({"nothing": 1}), "no choices"),
         (chat(None), "no text"),
         (chat("half", ended="content_filter"), "content filter"),
-        (chat("hi", n_tokens=-3), "token counts"),
-        (chat("hi", prompt_tokens="many"), "token counts"),
         (Reply(chat("late").body, wait_s=2), "timed out"),
     ],
 )
@@ -138,6 +150,29 @@ def test_a_bad_answer_is_a_failure_of_its_call(bad: Reply, told: str) -> None:
     assert isinstance(found[1], Failure)
     assert told in found[1].problem.lower()
     assert [found[0].text, found[2].text] == ["good", "good"]
+
+
+@pytest.mark.parametrize("usage", [{"prompt_tokens": -3, "completion_tokens": "many"}, {"prompt_tokens": 2.5}, None, "odd"])
+def test_wrong_counts_are_not_believed(usage: Any) -> None:
+    """Counts that cannot be are replaced by four characters a token; the answer stands, since it was paid."""
+    with serving(lambda asked: Reply({**chat("x" * 81).body, "usage": usage})) as endpoint:
+        found = written(endpoint)[0]
+    assert (found.n_tokens, found.prompt_tokens) == (21, 4)
+    with serving(lambda asked: chat("hi", 7.0, 2.0)) as endpoint:
+        assert written(endpoint)[0] == Generation("hi", 2, False, prompt_tokens=7)
+
+
+def test_what_was_answered_is_handed_on_when_another_call_ends_the_run() -> None:
+    """One of sixteen is refused for good: the others, which were on their way, are handed on first."""
+    refused = error(401, "no")
+    with serving(lambda asked: refused if asked.number == 3 else Reply(chat("good").body, wait_s=0.3)) as endpoint:
+        model = model_of(endpoint, parallel=16)
+        answers = model.generate(calls(model, 40))
+        assert [next(answers)[1].text for _ in range(15)] == ["good"] * 15
+        with pytest.raises(RunError, match="refuses"):
+            next(answers)
+        model.close()
+    assert len(endpoint.asked) == 16
 
 
 def test_length_is_cut_short() -> None:
@@ -333,6 +368,29 @@ def mangled(scorer: Scorer, change: Callable[[dict[str, Any]], None]) -> Callabl
     return answer
 
 
+@pytest.mark.parametrize(
+    ("status", "ended"), [(503, RunError), (404, PreflightError), (400, PreflightError), (500, PreflightError)]
+)
+def test_an_outage_is_not_taken_for_a_lack(score: Callable[..., Any], gguf: Path, status: int, ended: type[Exception]) -> None:
+    """While it is put to the test a server that is overloaded ends the run; one that serves no completions is refused."""
+    with pytest.raises(ended):
+        score(lambda asked: error(status, "not now"))
+
+
+def test_the_way_may_be_named(gguf: Path) -> None:
+    """With scores_by no other way is tried, and what came in one way is not taken for what comes in the other."""
+    from respsel.backends.endpoint_client import EndpointSettings
+    from respsel.backends.openai import EndpointModel
+
+    with serving(Scorer(gguf, ids=False)) as endpoint:
+        settings = EndpointSettings(endpoint.url, "m", None, 5, 0, 4, "a.toml", "models.m")
+        model = EndpointModel(settings, None, gguf, None, None, "prompt_logprobs")
+        with pytest.raises(PreflightError, match="prompt must be a string") as caught:
+            model.probe()
+        model.close()
+    assert "echo" not in str(caught.value).partition("(")[2].partition(")")[0]
+
+
 def nothing(body: dict[str, Any]) -> None:
     body["choices"][0]["prompt_logprobs"] = None
 
@@ -368,6 +426,13 @@ def other_split(body: dict[str, Any]) -> None:
     said["tokens"][-4:-1] = ["q", "q", "q"]
 
 
+def other_bounds(body: dict[str, Any]) -> None:
+    # The same text in as many tokens, cut elsewhere.
+    said = body["choices"][0]["logprobs"]
+    assert said["tokens"][-4:-1] == ["o", "th", "er"]
+    said["tokens"][-4:-1] = ["ot", "h", "er"]
+
+
 def other_count(body: dict[str, Any]) -> None:
     body["usage"]["prompt_tokens"] += 1
 
@@ -377,7 +442,13 @@ def uncounted(body: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "told"), [(other_split, "splits the text"), (other_count, "tokenizer has"), (uncounted, "how many")]
+    ("change", "told"),
+    [
+        (other_split, "splits the text"),
+        (other_bounds, "splits the text"),
+        (other_count, "tokenizer has"),
+        (uncounted, "how many"),
+    ],
 )
 def test_text_that_is_split_elsewhere_makes_no_score(
     score: Callable[..., Any], gguf: Path, change: Callable[[dict[str, Any]], None], told: str
@@ -441,6 +512,28 @@ def test_a_failed_call_is_named_and_asked_again(bench: Bench) -> None:
         assert len(endpoint.asked) == before + 1
 
 
+def test_half_a_surrogate_pair_is_no_answer(bench: Bench) -> None:
+    """Stored, it would fail every later run: such a text, or an error with one, is a failure of its call."""
+
+    def answer(asked: Asked) -> Reply:
+        said = asked.body["messages"][0]["content"]
+        odd = '"It is \\ud83d"'
+        if "3 plus" in said:
+            return Reply(json.dumps(chat("TEXT").body).replace('"TEXT"', odd).encode())
+        return Reply(f'{{"error": {{"message": {odd}}}}}'.encode(), 400) if "4 plus" in said else chat("It is 4.")
+
+    bench.edit("sample = 6\n", "")
+    with serving(answer) as endpoint:
+        remote(bench, endpoint)
+        bench.run()
+        bench.run()
+    texts = pl.read_parquet(bench.folder / "runs/a/responses.parquet").filter(pl.col("problem") != "")
+    assert sorted(texts["problem"]) == [
+        "the call failed: It is ?",
+        "the call failed: the text holds half a surrogate pair, which is no Unicode",
+    ]
+
+
 def test_ctrl_c_does_not_wait_for_a_server_that_hangs(bench: Bench) -> None:
     """Stopped while four requests hang, respsel ends at once, and what was answered before is kept."""
     with serving(lambda asked: chat("It is 4.") if asked.number < 2 else Reply({}, wait_s=60)) as endpoint:
@@ -461,6 +554,26 @@ def test_ctrl_c_does_not_wait_for_a_server_that_hangs(bench: Bench) -> None:
         before = len(endpoint.asked)
         bench.run()
         assert len(endpoint.asked) == before + 4
+
+
+@pytest.mark.parametrize("wait_s", [0.0, 0.01, 0.03, 0.05])
+def test_ctrl_c_in_the_midst_of_answers(bench: Bench, wait_s: float) -> None:
+    """Wherever it comes: one sentence and exit code 130, never a bug, and the next run asks for the rest."""
+    bench.write("sums.jsonl", jsonl(rows(300)))
+    bench.edit("sample = 6\n", "")
+    with serving(lambda asked: Reply(chat("It is 4.").body, wait_s=(asked.number % 5) * wait_s / 4)) as endpoint:
+        remote(bench, endpoint)
+        for stop_at in (3, 20, 45):
+            before = len(endpoint.asked)
+            command = [sys.executable, "-m", "respsel", "run", "a.toml"]
+            process = subprocess.Popen(command, cwd=bench.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            while len(endpoint.asked) < before + stop_at and process.poll() is None:
+                time.sleep(0.001)
+            process.send_signal(signal.SIGINT)
+            _, err = process.communicate(timeout=30)
+            assert process.returncode == 130, err
+            assert "bug" not in err
+            assert "Traceback" not in err
 
 
 @pytest.mark.parametrize(

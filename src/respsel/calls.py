@@ -267,8 +267,10 @@ def _answers(model: Model, calls: Sequence[Call]) -> Iterator[tuple[int, Answer]
     represent = {place: call for place, call in enumerate(calls) if isinstance(call, RepresentCall)}
     places = list(generate)
     for index, generation in model.generate(list(generate.values())):
+        if isinstance(generation, Generation) and not _is_unicode(generation.text):
+            generation = Failure("the text holds half a surrogate pair, which is no Unicode")
         if isinstance(generation, Failure):
-            generation = Generation("", 0, False, FAILED + generation.problem, prompt_tokens=0)
+            generation = Generation("", 0, False, FAILED + _unicode(generation.problem), prompt_tokens=0)
         elif generation.prompt_tokens is None:
             generation = replace(generation, prompt_tokens=len(generate[places[index]].prompt_ids))
         yield places[index], generation
@@ -276,7 +278,7 @@ def _answers(model: Model, calls: Sequence[Call]) -> Iterator[tuple[int, Answer]
     for index, scores in model.score(list(score.values())):
         call = score[places[index]]
         if isinstance(scores, Failure):
-            yield places[index], Scored(len(call.prompt_ids), len(call.response_ids), None, FAILED + scores.problem)
+            yield places[index], Scored(len(call.prompt_ids), len(call.response_ids), None, FAILED + _unicode(scores.problem))
             continue
         if tuple(scores.token_ids.tolist()) != call.response_ids:
             what = f"the backend scored {len(scores)} tokens where {len(call.response_ids)} were asked for"
@@ -286,6 +288,16 @@ def _answers(model: Model, calls: Sequence[Call]) -> Iterator[tuple[int, Answer]
     places = list(represent)
     for index, found in model.represent(list(represent.values())) if represent else ():
         yield places[index], _vector(represent[places[index]], found)
+
+
+def _unicode(text: str) -> str:
+    """A message as it can be stored."""
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def _is_unicode(text: str) -> bool:
+    # Hazard: JSON can spell half a surrogate pair; stored, such a text would fail every later run.
+    return _unicode(text) == text
 
 
 def _vector(call: ScoreCall, found: FloatArray | Failure) -> Vector:

@@ -69,6 +69,9 @@ class ModelEntry(Entry):
     api_key_env: str | None = Field(
         None, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", description="openai: name of the environment variable that holds the key."
     )
+    scores_by: Literal["prompt_logprobs", "echo"] | None = Field(
+        None, description="openai: the way in which it is asked for log-probabilities. Default: the first that passes the test."
+    )
     timeout_s: float = Field(600, gt=0, description="openai: how long an answer may take, in seconds.")
     retries: int = Field(
         6, ge=0, le=100, description="openai: tries more after a failure; what the server asks to wait is waited."
@@ -121,7 +124,7 @@ class ModelEntry(Entry):
 
     @model_validator(mode="after")
     def _says_nothing_of_other_backends(self) -> ModelEntry:
-        for name, backend in {"options": "plugin", "model": "openai", "api_key_env": "openai"}.items():
+        for name, backend in {"options": "plugin", "model": "openai", "api_key_env": "openai", "scores_by": "openai"}.items():
             if getattr(self, name) and self.backend != backend:
                 raise ValueError(f"'{name}' is for backend '{backend}'")
         kinds = {"llama-cpp": ("bf16", "f16", "f32", "q8_0", "q4_0"), "transformers": ("safetensors",)}.get(self.backend, ())

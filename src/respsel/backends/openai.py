@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from respsel.backends.base import Failure, GenerateCall, Generation, ScoreCall
-from respsel.backends.endpoint_client import EndpointClient, EndpointSettings, counts_of
+from respsel.backends.endpoint_client import EndpointClient, EndpointSettings
 from respsel.backends.endpoint_scores import EndpointScores, find_way
 from respsel.backends.endpoint_text import Text, open_text
 from respsel.errors import PreflightError, Problem
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from respsel.records import FloatArray
 
 _BYTES_AN_ID = 4
+_CHARS_PER_TOKEN = 4
 # How long a context is that nobody told us.
 _UNKNOWN_CONTEXT = 1 << 30
 # What some servers do not know and may be left out: the filters where they are off, and the seed.
@@ -39,12 +40,17 @@ class EndpointModel:
         weights: Path | None,
         repo: tuple[str, str] | None,
         chat_template: str | None,
+        scores_by: str | None = None,
     ) -> None:
-        """weights, repo: where the tokenizer is, if there is one. Raises PreflightError for a missing key or package."""
+        """weights, repo: where the tokenizer is, if there is one; scores_by: the only way to try.
+
+        Raises PreflightError for a missing key or package.
+        """
         self._client = EndpointClient(settings)
         self._settings = settings
         self._text: Text | None = open_text(weights, repo, chat_template) if weights or repo else None
         self._scores: EndpointScores | None = None
+        self._scores_by = scores_by
         self._left_out: set[str] = set()
         self._max_tokens = "max_tokens"
         # Without a tokenizer nothing can be said of lengths.
@@ -65,7 +71,12 @@ class EndpointModel:
         return tuple(int.from_bytes(data[i : i + _BYTES_AN_ID], "little") for i in range(0, len(data), _BYTES_AN_ID))
 
     def response_ids(self, text: str) -> tuple[int, ...]:
-        """See Model.response_ids. Raises PreflightError without a tokenizer."""
+        """See Model.response_ids. Raises PreflightError without a tokenizer, or if the server does not score.
+
+        A text that is to be scored is asked about before any call is made, so the server is put to the test here: not after
+        teachers were paid.
+        """
+        self.probe()
         return self._tokenizer().response_ids(text)
 
     def lengths(self, text: str) -> tuple[int, ...] | None:
@@ -84,7 +95,7 @@ class EndpointModel:
     def probe(self) -> EndpointScores:
         """Find out how the server scores; see endpoint_scores.find_way."""
         if self._scores is None:
-            self._scores = find_way(self._client, self._tokenizer())
+            self._scores = find_way(self._client, self._tokenizer(), self._scores_by)
         return self._scores
 
     def represent(self, calls: Sequence[ScoreCall]) -> Iterator[tuple[int, FloatArray]]:
@@ -111,7 +122,7 @@ class EndpointModel:
         while True:
             body = self._body(call)
             try:
-                return self._generation(await self._client.api.chat.completions.create(**body))
+                return self._generation(await self._client.api.chat.completions.create(**body), call)
             except (self._client.bad_request, self._client.unprocessable) as error:
                 if not self._leave_out(str(error), body):
                     raise
@@ -143,7 +154,7 @@ class EndpointModel:
         self._left_out |= found
         return bool(found)
 
-    def _generation(self, made: Any) -> Generation | Failure:
+    def _generation(self, made: Any, call: GenerateCall) -> Generation | Failure:
         choices = getattr(made, "choices", None)
         if not isinstance(choices, list) or len(choices) != 1:
             return Failure(f"{len(choices) if isinstance(choices, list) else 'no'} choices came back where one was asked for")
@@ -156,8 +167,11 @@ class EndpointModel:
             return Failure(f"the model refused: {refusal}" if refusal else "the answer has no text")
         if self._client.holds_key(text):
             return Failure("the answer has the API key in it")
-        prompt_tokens, n_tokens = counts_of(getattr(made, "usage", None))
-        return Generation(text.strip(), n_tokens, ended == "length", prompt_tokens=prompt_tokens)
+        usage, text = getattr(made, "usage", None), text.strip()
+        # Where it does not say, or says what cannot be, tokens are put at four characters each.
+        n_tokens = _count(usage, "completion_tokens", -(-len(text) // _CHARS_PER_TOKEN))
+        prompt = _count(usage, "prompt_tokens", -(-sum(len(m.content) for m in call.messages) // _CHARS_PER_TOKEN))
+        return Generation(text, n_tokens, ended == "length", prompt_tokens=prompt)
 
     def _tokenizer(self) -> Text:
         if self._text is None:
@@ -165,3 +179,11 @@ class EndpointModel:
             remedy = "Add where it is: 'package' and 'file', 'path', or 'repo' and 'revision'"
             raise PreflightError(Problem(self._settings.shown, self._settings.where, what, remedy))
         return self._text
+
+
+def _count(usage: Any, name: str, otherwise: int) -> int:
+    """How many tokens a server says it took, if it says what can be."""
+    count = getattr(usage, name, None)
+    if isinstance(count, int | float) and not isinstance(count, bool) and count >= 0 and count == int(count):
+        return int(count)
+    return otherwise

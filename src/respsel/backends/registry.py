@@ -113,6 +113,9 @@ def _endpoint_fields(named: NamedModel, weights: Path | None, memo: DigestMemo) 
 
     entry, where = named.entry, _where(named)
     fields = {"endpoint": entry.variant or str(entry.base_url).rstrip("/"), "model": entry.model}
+    if entry.scores_by is not None:
+        # One way tells what the other does not (ranks), so they are not taken for each other's.
+        fields["scores_by"] = entry.scores_by
     if entry.repo is not None:
         check_commit(str(entry.revision), named.declared_in, where)
         return {**fields, "tokenizer": f"{entry.repo} {entry.revision}"}
@@ -137,7 +140,7 @@ def _open_endpoint(known: KnownModel) -> Model:
         where=_where(named),
     )
     repo = (entry.repo, str(entry.revision)) if entry.repo else None
-    return EndpointModel(settings, entry.context_tokens, known.weights, repo, known.chat_template)
+    return EndpointModel(settings, entry.context_tokens, known.weights, repo, known.chat_template, entry.scores_by)
 
 
 def _transformers_fields(named: NamedModel, weights: Path | None, memo: DigestMemo) -> Mapping[str, Any]:
