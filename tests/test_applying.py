@@ -141,6 +141,23 @@ def test_per_example_takes_the_best_of_all_strategies(judged: Bench) -> None:
     assert again["calls_made"] == 0
 
 
+def test_per_example_takes_the_next_best_where_the_best_is_cut_short(bench: Bench) -> None:
+    """What would be left out is not chosen where another response may be trained on."""
+    bench.edit('prompt = "Solve: {{ input }}"', 'prompt = "Solve: {{ input }}"\nsampling = { max_tokens = 3 }')
+    (counts,) = applied(bench, "--mode", "per-example")["counts"]
+    assert (counts["kept"], counts["by_strategy"]) == (12, {"human": 12})
+
+
+def test_reasons_of_several_datasets_add_up(bench: Bench) -> None:
+    """When nothing is left the message counts over all datasets."""
+    text = bench.recipe.read_text()
+    second = '[[datasets]]\nname = "more"\npath = "sums.jsonl"\ninput = "question"\nreference = "rationale"\n\n[[strategies]]'
+    bench.recipe.write_text(text.replace("[[strategies]]", second, 1))
+    bench.edit('prompt = "Solve: {{ input }}"', 'prompt = "Solve: {{ input }}"\nsampling = { max_tokens = 3 }')
+    done = bench.respsel("apply", "a.toml", "--strategy", "teacher")
+    assert "cut short at max_tokens 24" in done.err
+
+
 def test_what_is_left_out_is_counted_by_reason(bench: Bench) -> None:
     """Wrong answers that the recipe drops, and texts cut short, are left out and counted; keep keeps them."""
     bench.edit('prompt = "Solve: {{ input }}"', 'prompt = "Solve: {{ input }}"\nsampling = { max_tokens = 3 }')

@@ -75,6 +75,32 @@ def test_what_failed_there_is_named(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize("choices", [[None], ["x"], 5, {"a": 1}])
+def test_an_odd_body_is_told_and_never_a_bug(tmp_path: Path, choices: Any) -> None:
+    """Whatever stands where choices should be: the line is named."""
+    with pytest.raises(InputError, match="line 1: holds no chat completion"):
+        read(tmp_path, [line("e0", {"choices": choices})], 1)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [{"choices": [{"message": "hi"}]}, {"output": [{"content": 5}, "x", {"content": [{"type": "output_text"}, 3]}]}],
+)
+def test_a_choice_without_text_is_a_problem_of_its_response(tmp_path: Path, body: Any) -> None:
+    """It is no text, and said so."""
+    (found,) = read(tmp_path, [line("e0", body)], 1)
+    assert (found.text, found.problem) == ("", f"{FAILED_THERE}no text")
+
+
+def test_what_is_missing_is_not_wrong(tmp_path: Path) -> None:
+    """if_wrong = "fail" is about answers: an example that is left out for want of a row is none."""
+    from respsel.strategies.base import Place, settled
+
+    entry = FileStrategy.model_validate({"name": "gpt", "from": "file", "path": "b", "if_wrong": "fail"})
+    rows = [Response("e0", "", MISSING), Response("e1", "2", correct=True)]
+    assert settled(rows, entry, Place("a.toml", "x"), "") == rows
+
+
 def test_mismatches_are_told(tmp_path: Path) -> None:
     """Examples without a row are named with ids that the file has; so are ids that stand twice, and rows of another kind."""
     rows = [line("task-e0", chat("0")), line("e1", chat("2")), line("e1", chat("2")), line("e2", {"data": []})]

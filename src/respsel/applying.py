@@ -13,7 +13,7 @@ from typing import Literal
 from respsel.errors import InputError, Problem, RunError, suggest
 from respsel.graph import Graph, Rows, build_graph
 from respsel.hashing import DigestMemo, canonical_json, digest
-from respsel.ledger import Ledger
+from respsel.ledger import Ledger, load_unrecorded
 from respsel.loading import LoadedRecipe
 from respsel.recipe import OVERALL
 from respsel.records import Response
@@ -74,9 +74,7 @@ def select(graph: Graph, store: Store, wish: Wish) -> Selected:
 
     Raises InputError for an unknown strategy, RunError where no verdict is stored or none allows it.
     """
-    loaded, recipe, ledger = graph.loaded, graph.loaded.recipe, Ledger(graph, store)
-    for step in graph.steps.values():
-        ledger.recall(step)
+    loaded, recipe, ledger = graph.loaded, graph.loaded.recipe, _last_ledger(graph, store)
     verdicts = _stored_verdicts(graph, ledger)
     if wish.mode == "per-example":
         return Selected("per-example", {}, "each example's best score", verdicts or ())
@@ -107,11 +105,12 @@ def applied_graph(loaded: LoadedRecipe, selected: Selected, memo: DigestMemo) ->
     recipe = loaded.recipe
     whole = [entry.model_copy(update={"sample": None}) for entry in recipe.datasets]
     # Every response has a say in what is the best for an example, so none is dropped on the way.
-    selection = recipe.selection.model_copy(update={"mode": selected.mode, "budget": "all"})
+    selection = recipe.selection.model_copy(update={"budget": "all"})
     changed = recipe.model_copy(update={"datasets": tuple(whole), "selection": selection})
     graph = build_graph(replace(loaded, recipe=changed, purpose=f"apply {selected.mode}"), memo)
     if selected.mode == "per-example":
-        names = [f"choices:{entry.name}" for entry in recipe.datasets]
+        datasets = [(entry.name, strategy.name) for entry in recipe.datasets for strategy in recipe.strategies_for(entry.name)]
+        names = [f"scores:{dataset}/{strategy}/{recipe.selection_metric}" for dataset, strategy in datasets]
     else:
         names = [f"responses:{dataset}/{strategy}" for dataset, strategy in selected.strategies.items()]
     return graph.needed_for(names)
@@ -149,6 +148,14 @@ def find_applied(graph: Graph, store: Store, mode: Mode) -> Applied:
 def _again(loaded: LoadedRecipe, mode: Mode, what: str) -> RunError:
     command = f"respsel apply {loaded.shown}" + (" --mode per-example" if mode == "per-example" else "")
     return RunError(Problem(loaded.shown, "", what, f"Run: {command}"))
+
+
+def _last_ledger(graph: Graph, store: Store) -> Ledger:
+    """What is stored of a recipe's steps, also of those in whose last run a call failed."""
+    ledger = Ledger(graph, store, load_unrecorded(store, graph.loaded.key))
+    for step in graph.steps.values():
+        ledger.recall(step)
+    return ledger
 
 
 def _stored_verdicts(graph: Graph, ledger: Ledger) -> tuple[Verdict, ...] | None:

@@ -85,14 +85,19 @@ def _batch_row(row: FileRow, blank: Found, shown: str, problems: list[Problem]) 
 
 
 def _texts(body: Mapping[str, Any]) -> Iterator[tuple[str, str, bool]]:
-    """(text, problem, truncated) of each choice of a body."""
+    """(text, problem, truncated) of each choice of a body; none if it is of another kind."""
     if isinstance(output := body.get("output"), list):
-        parts = [part for item in output if isinstance(item, Mapping) for part in item.get("content") or ()]
-        text = "".join(str(part["text"]) for part in parts if isinstance(part, Mapping) and part.get("type") == "output_text")
-        yield text.strip(), "" if text.strip() else f"{FAILED_THERE}no text", body.get("status") == "incomplete"
+        contents = [item.get("content") for item in output if isinstance(item, Mapping)]
+        parts = [part for content in contents if isinstance(content, list) for part in content if isinstance(part, Mapping)]
+        text = "".join(str(part.get("text", "")) for part in parts if part.get("type") == "output_text").strip()
+        yield text, "" if text else f"{FAILED_THERE}no text", body.get("status") == "incomplete"
         return
-    for choice in body.get("choices") or ():
-        message = choice.get("message") or {}
+    choices = body.get("choices")
+    for choice in choices if isinstance(choices, list) else ():
+        if not isinstance(choice, Mapping):
+            continue
+        said = choice.get("message")
+        message: Mapping[str, Any] = said if isinstance(said, Mapping) else {}
         text, ended = message.get("content", choice.get("text")), choice.get("finish_reason")
         if ended == "content_filter" or not isinstance(text, str) or not text.strip():
             why = "the content filter stopped it" if ended == "content_filter" else _said(message.get("refusal") or "no text")

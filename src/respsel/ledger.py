@@ -6,18 +6,38 @@ Invariant: a step's key is known only when the content of all its inputs is.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import astuple
+from dataclasses import astuple, dataclass
+from types import MappingProxyType
 
 from respsel.graph import Graph, Rows, Step
 from respsel.records import Took
 from respsel.store import StepRecord, Store
 
 
+@dataclass(frozen=True)
+class Unrecorded:
+    """What a step left that a call of failed: it has no record, so that the next run asks again, and a table all the same."""
+
+    key: str
+    table: str
+    output: str
+    rows: int
+    took: Mapping[str, Sequence[int]]
+
+
+def load_unrecorded(store: Store, recipe: str) -> Mapping[str, Unrecorded]:
+    """By name, the steps of a recipe's latest finished run that have no record; recipe: its key."""
+    note = store.load_json(f"run/{recipe}")
+    found = note.get("unrecorded") if note else None
+    return {name: Unrecorded(**item) for name, item in found.items()} if isinstance(found, dict) else {}
+
+
 class Ledger:
     """The outputs known so far, by step name."""
 
-    def __init__(self, graph: Graph, store: Store) -> None:
-        self._graph, self._store = graph, store
+    def __init__(self, graph: Graph, store: Store, unrecorded: Mapping[str, Unrecorded] = MappingProxyType({})) -> None:
+        """unrecorded: tables to take as they are, where what made them is not to be asked again."""
+        self._graph, self._store, self._unrecorded = graph, store, unrecorded
         self._outputs: dict[str, str] = {}
         self._rows: dict[str, Rows] = {}
         self.counts: dict[str, int] = {}
@@ -39,7 +59,10 @@ class Ledger:
         key = self.key(step)
         record = self._store.load_step(key) if key else None
         if record is None:
-            return False
+            noted = self._unrecorded.get(step.name)
+            if noted is None or noted.key != key:
+                return False
+            record = StepRecord(step.op, step.version, {}, {}, noted.table, noted.output, noted.rows, step.asks, noted.took)
         self._outputs[step.name], self.counts[step.name] = record.output, record.rows
         self.took[step.name] = {model: Took(*counts) for model, counts in record.took.items()}
         return True

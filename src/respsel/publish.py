@@ -13,6 +13,7 @@ import json
 import os
 import shutil
 from collections.abc import Mapping, Sequence
+from glob import escape
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -46,9 +47,11 @@ def is_written(folder: Path, key: str) -> bool:
         return False
 
 
-def remove_leftovers(folder: Path) -> None:
-    """Remove what killed processes left; whoever calls this has the turn."""
-    for path in folder.glob(f".*{PART}*"):
+def remove_leftovers(folder: Path, names: Sequence[str] | None = None) -> None:
+    """Remove what killed processes left of some files, or of all where the folder is respsel's own; whoever calls
+    this has the turn."""
+    patterns = [f".*{PART}*"] if names is None else [f".{escape(name)}{PART}{end}" for name in names for end in ("", ".[0-9]*")]
+    for path in (path for pattern in patterns for path in folder.glob(pattern)):
         if path.is_dir():
             shutil.rmtree(path)
         else:

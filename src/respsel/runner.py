@@ -9,17 +9,18 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import astuple
 from functools import partial
 from itertools import accumulate
 from pathlib import Path
-from types import GeneratorType
+from types import GeneratorType, MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol
 
 from respsel.call_records import Trail
 from respsel.calls import Caller, CallEvents, took
 from respsel.errors import Problem, RunError
 from respsel.graph import STAGES, Graph, Rows, Step
-from respsel.ledger import Ledger
+from respsel.ledger import Ledger, Unrecorded
 from respsel.models import OpenModels
 from respsel.records import Response, Took
 from respsel.requests import Answer, Lazy, Request, joined, part
@@ -88,6 +89,17 @@ class RunResult:
         return [path for known in self.graph.models.values() if (path := known.prepared) is not None]
 
     @property
+    def unrecorded(self) -> Mapping[str, Unrecorded]:
+        """By name, the steps without a record, since a call of theirs failed."""
+        found = {}
+        for name, step in self.graph.steps.items():
+            if not self.store.has(f"step/{self.key(name)}"):
+                took = {model: list(astuple(counts)) for model, counts in self._ledger.took.get(name, {}).items()}
+                made = (self.key(name), step.table.name, self._ledger.output(name), self.count(name))
+                found[name] = Unrecorded(*made, took)
+        return found
+
+    @property
     def steps_total(self) -> int:
         """How many steps the recipe has."""
         return len(self.graph.steps)
@@ -130,9 +142,17 @@ class RunResult:
 class Runner:
     """Runs one graph once."""
 
-    def __init__(self, graph: Graph, store: Store, models: OpenModels, events: RunEvents) -> None:
+    def __init__(
+        self,
+        graph: Graph,
+        store: Store,
+        models: OpenModels,
+        events: RunEvents,
+        unrecorded: Mapping[str, Unrecorded] = MappingProxyType({}),
+    ) -> None:
+        """unrecorded: see Ledger; a run that may ask models takes none."""
         self._graph, self.store, self._models, self._events = graph, store, models, events
-        self._ledger = Ledger(graph, store)
+        self._ledger = Ledger(graph, store, unrecorded)
         self._caller = Caller(store, models, events)
         # By step that asks, the keys of its calls so far, and which of them are counted in the ledger's `took`.
         self._uses: dict[str, bytes] = {}

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from respsel.applying import Applied
-from respsel.choices import Choice
 from respsel.records import Example, Response, Score
 
 CUT_SHORT = "cut short at max_tokens"
@@ -68,8 +67,9 @@ class Counts:
 
 def training_examples(applied: Applied) -> Iterator[TrainingExample | Dropped]:
     """Each example of the datasets with the selected response, or why it has none."""
+    chosen = _one_strategys if applied.selected.mode == "strategy" else _best
     for dataset in _datasets(applied):
-        for example, response, strategy in _selected(applied, dataset):
+        for example, response, strategy in chosen(applied, dataset):
             if response is None:
                 yield Dropped(dataset, example.id, NO_SCORE)
             elif reason := _fault(applied, response):
@@ -83,21 +83,21 @@ def training_pairs(applied: Applied) -> Iterator[Pair | Dropped]:
 
     A best response that is known to be wrong makes no pair: it would be preferred for its style alone.
     """
-    sign = 1 if _direction(applied) == "lower" else -1
     for dataset in _datasets(applied):
-        for example, scored in _candidates(applied, dataset):
-            usable = [(sign * value, name, response) for name, response, value in scored if not _fault(applied, response)]
+        for example, candidates in _candidates(applied, dataset):
+            usable = [candidate for candidate in candidates if not _fault(applied, candidate.response)]
             if len(usable) < 2:
                 yield Dropped(dataset, example.id, "fewer than two usable responses")
                 continue
-            (low, best, chosen), (high, worst, rejected) = min(usable, key=_score_of), max(usable, key=_score_of)
-            if chosen.text == rejected.text or low == high:
+            best, worst = min(usable, key=_rank), max(usable, key=_rank)
+            chosen, rejected = best.response, worst.response
+            if chosen.text == rejected.text or best.rank == worst.rank:
                 yield Dropped(dataset, example.id, "best and worst are the same")
             elif chosen.correct is False:
                 yield Dropped(dataset, example.id, "the best has a wrong answer")
             else:
-                texts, scores = (chosen.text, rejected.text), (sign * low, sign * high)
-                yield Pair(dataset, example.id, example.input, *texts, best, worst, *scores)
+                texts, names = (chosen.text, rejected.text), (best.strategy, worst.strategy)
+                yield Pair(dataset, example.id, example.input, *texts, *names, best.score, worst.score)
 
 
 Row = TypeVar("Row", TrainingExample, Pair)
@@ -135,42 +135,48 @@ def _datasets(applied: Applied) -> list[str]:
     return [name for name in names if f"examples:{name}" in applied.graph.steps]
 
 
-def _direction(applied: Applied) -> str:
-    loaded = applied.graph.loaded
-    return next(metric.direction for metric in loaded.metrics if metric.label == loaded.recipe.selection_metric)
-
-
-def _selected(applied: Applied, dataset: str) -> Iterator[tuple[Example, Response | None, str]]:
-    """Each example with the selected response and the strategy that it is of."""
+def _one_strategys(applied: Applied, dataset: str) -> Iterator[tuple[Example, Response | None, str]]:
+    """Each example with the selected strategy's response."""
     examples: Sequence[Example] = applied.rows(f"examples:{dataset}")
-    if applied.selected.mode == "strategy":
-        strategy = applied.selected.strategies[dataset]
-        for example, response in zip(examples, applied.rows(f"responses:{dataset}/{strategy}"), strict=True):
-            yield example, response, strategy
-        return
-    choices: Sequence[Choice] = applied.rows(f"choices:{dataset}")
-    chosen = {choice.id: choice.strategy for choice in choices}
-    names = [strategy.name for strategy in applied.graph.loaded.recipe.strategies_for(dataset)]
-    tables = [applied.rows(f"responses:{dataset}/{name}") for name in names]
-    for example, *responses in zip(examples, *tables, strict=True):
-        strategy = chosen.get(example.id, "")
-        yield example, responses[names.index(strategy)] if strategy else None, strategy
+    strategy = applied.selected.strategies[dataset]
+    for example, response in zip(examples, applied.rows(f"responses:{dataset}/{strategy}"), strict=True):
+        yield example, response, strategy
 
 
-def _candidates(applied: Applied, dataset: str) -> Iterator[tuple[Example, list[tuple[str, Response, float]]]]:
+def _best(applied: Applied, dataset: str) -> Iterator[tuple[Example, Response | None, str]]:
+    """Each example with its best response of those that may be trained on; without any, with the best of all."""
+    for example, candidates in _candidates(applied, dataset):
+        usable = [candidate for candidate in candidates if not _fault(applied, candidate.response)]
+        best = min(usable or candidates, key=_rank, default=None)
+        yield (example, best.response, best.strategy) if best else (example, None, "")
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    """A response that has a score. rank: the lower the better."""
+
+    strategy: str
+    response: Response
+    score: float
+    rank: float
+
+
+def _candidates(applied: Applied, dataset: str) -> Iterator[tuple[Example, list[_Candidate]]]:
     """Each example with every strategy's response that has a score."""
     loaded = applied.graph.loaded
     names, metric = [strategy.name for strategy in loaded.recipe.strategies_for(dataset)], loaded.recipe.selection_metric
+    direction = next(chosen.direction for chosen in loaded.metrics if chosen.label == metric)
+    sign = 1 if direction == "lower" else -1
     examples: Sequence[Example] = applied.rows(f"examples:{dataset}")
     responses: list[Sequence[Response]] = [applied.rows(f"responses:{dataset}/{name}") for name in names]
     scores: list[Sequence[Score]] = [applied.rows(f"scores:{dataset}/{name}/{metric}") for name in names]
     for place, example in enumerate(examples):
-        found = [(name, rows[place], values[place]) for name, rows, values in zip(names, responses, scores, strict=True)]
-        yield example, [(name, response, score.value) for name, response, score in found if score.value is not None]
+        found = [(name, rows[place], values[place].value) for name, rows, values in zip(names, responses, scores, strict=True)]
+        yield example, [_Candidate(n, response, score, sign * score) for n, response, score in found if score is not None]
 
 
-def _score_of(candidate: tuple[float, str, Response]) -> float:
-    return candidate[0]
+def _rank(candidate: _Candidate) -> float:
+    return candidate.rank
 
 
 def _fault(applied: Applied, response: Response) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -58,8 +58,7 @@ class StoredStep:
 
 @dataclass(frozen=True)
 class LatestRun:
-    """The latest finished run of a recipe, as gc knows it. unrecorded: tables of steps that have no record, since
-    a call of theirs failed."""
+    """The latest finished run of a recipe, as gc knows it. unrecorded: the keys of tables of steps without a record."""
 
     recipe: str
     exists: bool
@@ -87,8 +86,7 @@ def note_latest(store: Store, result: RunResult) -> None:
     steps = {name: result.key(name) for name in result.graph.steps}
     weights = [path.name for path in result.weights]
     key, known = f"run/{loaded.key}", store.load_json(f"run/{loaded.key}")
-    tables = {name: f"rows/{step.table.name}/{result.outputs[name]}" for name, step in result.graph.steps.items()}
-    unrecorded = [tables[name] for name, step in steps.items() if not store.has(f"step/{step}")]
+    unrecorded = {name: asdict(left) for name, left in result.unrecorded.items()}
     said = {"place": loaded.place, "purpose": loaded.purpose, "steps": steps, "weights": weights, "unrecorded": unrecorded}
     if known is None or {name: known.get(name) for name in said} != said:
         store.save_json(key, {**said, "finished": time.time()})
@@ -210,9 +208,11 @@ def _latest(store: Store, root: Path, key: str) -> LatestRun:
         # Damaged; find_garbage refuses for it.
         return LatestRun("?", False, 0.0, {}, ())
     exists = (root / found["place"]).is_file()
-    # Earlier notes do not tell the last two.
+    # Earlier notes do not tell purposes and tables.
+    left = found.get("unrecorded") or {}
+    tables = tuple(f"rows/{item['table']}/{item['output']}" for item in left.values())
     name = f"{found['place']} ({found['purpose']})" if found.get("purpose") else found["place"]
-    return LatestRun(name, exists, found["finished"], found["steps"], tuple(found["weights"]), tuple(found.get("unrecorded", ())))
+    return LatestRun(name, exists, found["finished"], found["steps"], tuple(found["weights"]), tables)
 
 
 def _reach(store: Store, step: str, reached: set[str]) -> bool:

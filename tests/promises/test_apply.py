@@ -186,6 +186,74 @@ def test_a_users_files_are_never_replaced(bench: Bench) -> None:
     assert bench.respsel("export", "a.toml", "--format", "openai", "--out", "out").code == 0
 
 
+def test_only_our_own_leftovers_are_removed(bench: Bench) -> None:
+    """Files of the user's that look like parts stay."""
+    bench.respsel("apply", "a.toml", "--strategy", "human")
+    mine = [bench.write(f"out/messages/{name}", "mine") for name in (".big.partial", ".x.parts/a", ".train.jsonl.partial")]
+    bench.write("out/messages/.train.jsonl.part", "a leftover")
+    assert bench.respsel("export", "a.toml", "--format", "messages", "--out", "out").code == 0
+    assert [path.read_text() for path in mine] == ["mine"] * 3
+    assert not (bench.folder / "out/messages/.train.jsonl.part").exists()
+
+
+def test_another_recipes_set_is_not_replaced(bench: Bench) -> None:
+    """Two recipes that export to one folder do not take each other's files."""
+    bench.write("b.toml", bench.recipe.read_bytes())
+    for name in ("a.toml", "b.toml"):
+        bench.respsel("apply", name, "--strategy", "human")
+    assert bench.respsel("export", "a.toml", "--format", "messages", "--out", "out").code == 0
+    done = bench.respsel("export", "b.toml", "--format", "messages", "--out", "out")
+    assert done.code == 2
+    assert "a training set of another recipe, a.toml" in done.err
+
+
+def test_a_changed_set_is_neither_replaced_nor_passed_off(bench: Bench) -> None:
+    """A byte that differs is seen, whatever the size, and what a user changed is not overwritten."""
+    bench.respsel("apply", "a.toml", "--strategy", "human")
+    bench.respsel("export", "a.toml", "--format", "messages")
+    data = bench.folder / "runs/a/training/messages/train.jsonl"
+    before = data.read_bytes()
+    data.write_bytes(before.replace(b"plus", b"PLUS"))
+    done = bench.respsel("export", "a.toml", "--format", "messages")
+    assert done.code == 2
+    assert "train.jsonl was changed since it was exported" in done.err
+    assert b"PLUS" in data.read_bytes()
+    data.unlink()
+    assert bench.respsel("export", "a.toml", "--format", "messages").code == 0
+    assert data.read_bytes() == before
+
+
+def test_a_card_that_was_filled_in_stays(bench: Bench) -> None:
+    """While the set is the same it is left as it is; when it becomes another one it is kept beside the new one."""
+    bench.respsel("apply", "a.toml", "--strategy", "human")
+    bench.respsel("export", "a.toml", "--format", "messages")
+    card = bench.folder / "runs/a/training/messages/README.md"
+    card.write_text(card.read_text().replace("license: unknown", "license: mit"))
+    bench.respsel("export", "a.toml", "--format", "messages")
+    assert "license: mit" in card.read_text()
+    bench.recipe.write_text(bench.recipe.read_text() + "# a remark\n")
+    bench.respsel("export", "a.toml", "--format", "messages")
+    assert "license: unknown" in card.read_text()
+    assert "license: mit" in card.with_name("README.former.md").read_text()
+
+
+def test_a_failure_between_two_files_locks_nothing(bench: Bench) -> None:
+    """When a file cannot take its place, the next export knows the folder for its own and completes it."""
+    bench.respsel("apply", "a.toml", "--strategy", "human")
+    code = (
+        "import os, sys\nreplace, count = os.replace, 0\n"
+        "def failing(*args):\n    global count\n    count += 1\n"
+        "    if count == 2: raise PermissionError(13, 'in use')\n    return replace(*args)\n"
+        "os.replace = failing\nfrom respsel.cli import app\n"
+        "sys.argv = ['respsel', 'export', 'a.toml', '--format', 'messages', '--out', 'out']\napp()\n"
+    )
+    done = python(bench.folder, code)
+    assert done.returncode == 1
+    assert "cannot be written" in done.stderr
+    assert bench.respsel("export", "a.toml", "--format", "messages", "--out", "out").code == 0
+    assert not list((bench.folder / "out/messages").glob(".*"))
+
+
 def test_a_failed_call_is_left_out_named_and_asked_again(bench: Bench) -> None:
     """A response whose call failed is counted as left out; the next apply asks for just that one."""
     code = (
@@ -206,6 +274,38 @@ def test_a_failed_call_is_left_out_named_and_asked_again(bench: Bench) -> None:
     assert bench.respsel("export", "a.toml", "--format", "messages").code == 0
     again = bench.respsel("apply", "a.toml", "--strategy", "teacher", "--json").json
     assert (again["calls_made"], again["counts"][0]["kept"]) == (1, 12)
+
+
+def test_a_verdict_with_a_failed_call_in_it_counts(bench: Bench) -> None:
+    """A call that always fails keeps its step from being done, not its verdict from being applied, exported or reported."""
+    code = (
+        "import sys\nfrom respsel.backends import fake\nfrom respsel.backends.base import Failure\n"
+        "generate = fake.FakeModel.generate\n"
+        "def failing(self, calls):\n"
+        "    for index, answer in generate(self, calls):\n"
+        "        asked = calls[index].messages[0].content\n"
+        "        yield index, Failure('not this one') if '3 plus 3' in asked else answer\n"
+        "fake.FakeModel.generate = failing\nfrom respsel.cli import app\n"
+        "sys.argv = ['respsel', *{arguments}]\napp()\n"
+    )
+    bench.edit('answer = "number"\n', "")
+    bench.edit("sample = 6\n", "")
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return python(bench.folder, code.replace("{arguments}", repr(arguments)))
+
+    assert run("run", "a.toml").returncode == 0
+    assert run("report", "a.toml").returncode == 0
+    done = run("apply", "a.toml", "--accept-undecided", "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["basis"] == "undecided verdict"
+    assert run("cache", "gc", "--yes").returncode == 0
+    assert run("export", "a.toml", "--format", "messages").returncode == 0
+    card = (bench.folder / "runs/a/training/messages/README.md").read_text()
+    assert "undecided** at 95%" in card
+    # It goes with the recipe as it was run: another one has no verdict.
+    bench.edit("resamples = 500", "resamples = 600")
+    assert "no verdict on the recipe as it stands now" in run("apply", "a.toml").stderr
 
 
 def test_the_formats_of_the_command_are_those_there_are() -> None:

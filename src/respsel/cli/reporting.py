@@ -32,6 +32,7 @@ def report(
     kind: Annotated[Format | None, typer.Option("--format", help="Print it so instead of writing the files.")] = None,
 ) -> None:
     """Rebuild a recipe's report from what is stored. Opens no model."""
+    from respsel.ledger import load_unrecorded
     from respsel.models import OpenModels
     from respsel.progress import RunDisplay
     from respsel.report.write import render_report, write_report
@@ -40,7 +41,7 @@ def report(
     with graph_of(recipe) as (graph, store):
         ledger = _refuse_missing(graph, store)
         with OpenModels({}, store.folder) as models, RunDisplay(partial(console_of, stderr=True)) as display:
-            runner = Runner(graph, store, models, display)
+            runner = Runner(graph, store, models, display, load_unrecorded(store, graph.loaded.key))
             # What turns out damaged is not made again here, since that may take a model.
             runner.before_work = partial(_refuse_damaged, graph, store, ledger)
             result = runner.run()
@@ -52,9 +53,9 @@ def report(
 
 
 def _refuse_missing(graph: Graph, store: Store) -> Ledger:
-    from respsel.ledger import Ledger
+    from respsel.ledger import Ledger, load_unrecorded
 
-    ledger = Ledger(graph, store)
+    ledger = Ledger(graph, store, load_unrecorded(store, graph.loaded.key))
     missing = [step.name for step in graph.steps.values() if not ledger.recall(step)]
     if missing:
         count = f"{len(missing)} of {len(graph.steps)} steps are not in the store"

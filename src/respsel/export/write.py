@@ -6,6 +6,7 @@ Hazard: a folder may be the user's. Files that respsel did not write are never r
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import islice
@@ -19,7 +20,7 @@ from respsel.export.card import card_of, set_name
 from respsel.export.formats import FORMATS, Format
 from respsel.hashing import canonical_json, digest, file_digest
 from respsel.loading import LoadedRecipe
-from respsel.publish import MANIFEST, is_written, part_of, put_in_place, remove_leftovers
+from respsel.publish import MANIFEST, part_of, put_in_place, remove_leftovers
 from respsel.tables import stack
 from respsel.training import Counts, Tally, training_examples, training_pairs
 
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 # Raised when the same set would give other files.
 VERSION = 1
 _CARD, _RECIPE = "README.md", "recipe.toml"
+# Where a card goes that was filled in, when the set becomes another one.
+_FORMER_CARD = "README.former.md"
 _ROWS_AT_ONCE = 1024
 _LINE_ENDS = {code: f"\\u{code:04x}" for code in (0x85, 0x2028, 0x2029)}
 
@@ -61,23 +64,29 @@ def write_export(applied: Applied, kind: Format, folder: Path) -> Exported:
     about = canonical_json([loaded.shown, file_digest(loaded.path, None), models])
     key = digest("export", str(VERSION), respsel.__version__, kind.name, applied.key, about)
     with applied.store.turn(f"export/{digest('folder', str(folder.resolve()))}", lambda holder: None):
-        if not is_written(folder, key):
-            _write(applied, kind, folder, key)
+        old = _manifest(folder / MANIFEST)
+        changed = _changed(folder, old)
+        if others := [name for name in changed if name != _CARD]:
+            what = f"{', '.join(others)} was changed since it was exported"
+            raise InputError(Problem(str(folder), "", what, "Move it out of the way, or give another folder with --out"))
+        # A card that was filled in stays, while the set is the same.
+        if old is None or old["key"] != key or not all((folder / name).is_file() for name in old["sha256"]):
+            _write(applied, kind, folder, key, keep_card=_CARD in changed)
     manifest = json.loads((folder / MANIFEST).read_bytes())
     counts = tuple(Counts(**item) for item in manifest["counts"])
     return Exported(kind.name, folder, folder / kind.data, counts)
 
 
-def _write(applied: Applied, kind: Format, folder: Path, key: str) -> None:
+def _write(applied: Applied, kind: Format, folder: Path, key: str, keep_card: bool) -> None:
     from polars.exceptions import PolarsError
 
     loaded = applied.graph.loaded
     more = kind.more(set_name(loaded))
     names = [kind.data, *more, _RECIPE, _CARD]
     try:
-        _refuse_others(folder, [*names, MANIFEST])
+        _refuse_others(folder, loaded.place, [*names, MANIFEST])
         folder.mkdir(parents=True, exist_ok=True)
-        remove_leftovers(folder)
+        remove_leftovers(folder, [*names, MANIFEST])
         try:
             part_of(folder, _RECIPE).write_bytes(loaded.path.read_bytes())
             counts = _write_data(applied, kind, part_of(folder, kind.data))
@@ -88,10 +97,14 @@ def _write(applied: Applied, kind: Format, folder: Path, key: str) -> None:
             recipe_digest = file_digest(part_of(folder, _RECIPE), None)
             part_of(folder, _CARD).write_text(card_of(applied, kind, counts, recipe_digest), "utf-8")
             digests = {name: file_digest(part_of(folder, name), None) for name in names}
-            told = {"format": kind.name, "counts": [asdict(count) for count in counts], "sha256": digests}
-            put_in_place(folder, key, names, told)
-        finally:
-            remove_leftovers(folder)
+        except BaseException:
+            remove_leftovers(folder, names)
+            raise
+        if keep_card:
+            (folder / _CARD).replace(folder / _FORMER_CARD)
+        told = {"format": kind.name, "recipe": loaded.place, "counts": [asdict(count) for count in counts], "sha256": digests}
+        # What is left if this fails shows the next export that the folder is its own.
+        put_in_place(folder, key, names, told)
     except (OSError, PolarsError) as error:
         what = f"the training set cannot be written: {error}"
         raise RunError(Problem(str(folder), "", what, "Free the place and run again")) from error
@@ -127,24 +140,38 @@ def _frames(records: Iterator[Mapping[str, Any]]) -> Iterator[polars.DataFrame]:
         yield pl.DataFrame(some, schema=types)
 
 
-def _refuse_others(folder: Path, names: Sequence[str]) -> None:
-    """Raise InputError for files that would be replaced and are not of an earlier export."""
-    if _is_export(folder / MANIFEST) or _is_export(part_of(folder, MANIFEST)):
-        return
+def _refuse_others(folder: Path, recipe: str, names: Sequence[str]) -> None:
+    """Raise InputError for files that would be replaced and are not of an earlier export of the recipe."""
+    for manifest in (folder / MANIFEST, part_of(folder, MANIFEST)):
+        if (known := _manifest(manifest)) is None:
+            continue
+        if known["recipe"] == recipe:
+            return
+        what = f"holds a training set of another recipe, {known['recipe']}"
+        raise InputError(Problem(str(folder), "", what, "Give another folder with --out"))
     if found := [name for name in names if (folder / name).exists()]:
         what = f"holds {', '.join(found)}, which respsel did not write"
         raise InputError(Problem(str(folder), "", what, "Give another folder with --out"))
 
 
-def _is_export(manifest: Path) -> bool:
-    """Whether a manifest is of an export; one that was killed between two manifests has left a part of the new one."""
+def _manifest(path: Path) -> dict[str, Any] | None:
+    """An export's manifest; None if there is none, or it is of something else."""
     try:
-        return json.loads(manifest.read_bytes())["format"] in FORMATS
-    except (OSError, ValueError, KeyError, TypeError):
-        return False
+        found: dict[str, Any] = json.loads(path.read_bytes())
+        return found if {"key", "format", "recipe", "counts", "sha256"} <= set(found) and found["format"] in FORMATS else None
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def _changed(folder: Path, manifest: dict[str, Any] | None) -> list[str]:
+    """The files of an export that are there and not as they were written."""
+    known = manifest["sha256"].items() if manifest else ()
+    return [name for name, value in known if (folder / name).is_file() and file_digest(folder / name, None) != value]
 
 
 def _nothing_kept(loaded: LoadedRecipe, counts: Sequence[Counts]) -> InputError:
-    reasons = {reason: number for count in counts for reason, number in count.dropped.items()}
+    reasons: Counter[str] = Counter()
+    for count in counts:
+        reasons.update(count.dropped)
     what = f"no example is left for the training set: {', '.join(f'{name} {number}' for name, number in reasons.items())}"
     return InputError(Problem(loaded.shown, "", what, "Mend the strategy, or choose another"))

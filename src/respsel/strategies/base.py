@@ -35,8 +35,9 @@ def checked(response: Response, example: Example, check: AnswerEntry | None) -> 
 
 
 def settled(responses: Sequence[Response], entry: StrategyEntry, place: Place, remedy: str) -> list[Response]:
-    """Keep or drop the wrong ones, as the entry says. Raises RunError naming them if it says "fail"."""
-    wrong = [response.id for response in responses if response.correct is False or not response.text]
+    """Keep or drop the wrong ones, as the entry says. Raises RunError naming them if it says "fail", and with
+    them what a model was asked for in vain."""
+    wrong = [response.id for response in responses if response.correct is False or (response.attempts and not response.text)]
     if wrong and entry.if_wrong == "fail":
         names = ", ".join(f"'{name}'" for name in wrong[:10]) + (f" and {len(wrong) - 10} more" if len(wrong) > 10 else "")
         what = f"no right answer for {len(wrong)} of {len(responses)} examples: {names}"
