@@ -184,6 +184,26 @@ def test_given_responses_can_be_dropped_when_they_are_wrong(bench: Bench) -> Non
     assert "no right answer for 1 of 12 examples: 'e3'" in done.err
 
 
+def test_wrong_answers_in_the_set_are_told(bench: Bench) -> None:
+    """What is kept although its answer is wrong is counted, said, and on the card; so is a set of too few examples."""
+    done = bench.respsel("apply", "a.toml", "--strategy", "teacher")
+    assert "12 of them with a wrong answer" in done.out
+    assert "Caution: 12 of 12 checked responses in the set have a wrong answer." in done.out
+    assert "0 of 12" in (bench.folder / "runs/a/training/parquet/README.md").read_text()
+    bench.write("sums.jsonl", jsonl(rows(8)))
+    bench.edit("sample = 6\n", "")
+    bench.respsel("apply", "a.toml", "--strategy", "human")
+    assert "OpenAI wants at least 10 examples, and these are 8" in bench.respsel("export", "a.toml", "--format", "openai").out
+
+
+def test_sets_of_what_was_applied_before_are_told(bench: Bench) -> None:
+    """After another strategy was applied the other formats are old, and it is said which."""
+    bench.respsel("apply", "a.toml", "--strategy", "human")
+    bench.respsel("export", "a.toml", "--format", "openai", "--format", "axolotl")
+    assert "axolotl, openai in runs/a/training still hold" in bench.respsel("apply", "a.toml", "--strategy", "teacher").out
+    assert "axolotl in runs/a/training still hold" in bench.respsel("export", "a.toml", "--format", "openai").out
+
+
 def test_an_unknown_strategy_is_named(bench: Bench) -> None:
     """A typo gets the nearest name."""
     done = bench.respsel("apply", "a.toml", "--strategy", "teachr")

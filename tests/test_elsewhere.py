@@ -70,7 +70,7 @@ def test_what_failed_there_is_named(tmp_path: Path) -> None:
     assert [response.problem.removeprefix(FAILED_THERE) for response in found] == [
         "This request could not be executed in time.",
         "The prompt is too long",
-        "I cannot do sums",
+        "the model refused: I cannot do sums",
         "the content filter stopped it",
     ]
 
@@ -113,6 +113,12 @@ def test_mismatches_are_told(tmp_path: Path) -> None:
     assert "line 4: holds no chat completion, completion or response" in told
     with pytest.raises(InputError, match="has no column 'custom_id'"):
         read(tmp_path, [{"id": "e0", "response": "0"}])
+
+
+def test_a_batch_that_is_taken_for_rows_is_recognised(tmp_path: Path) -> None:
+    """Without format = "batch" the message says to set it, once."""
+    with pytest.raises(InputError, match=r'line 1: is a line of a batch run\'s output. Set format = "batch"'):
+        read(tmp_path, [line("e0", chat("0")), line("e1", chat("2"))], format="rows")
 
 
 def test_missing_ones_may_be_left_out(tmp_path: Path) -> None:

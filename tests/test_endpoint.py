@@ -203,6 +203,8 @@ def test_failure_after_failure_ends_the_run() -> None:
     assert len(endpoint.asked) < 20
     with pytest.raises(RunError, match="in a row failed"):
         written(endpoint, 1000, retries=0)
+    with pytest.raises(RunError, match="has answered nothing: Connection error"):
+        written(endpoint, 3, retries=0)
 
 
 def test_what_a_server_does_not_know_is_left_out_where_it_changes_nothing() -> None:
@@ -634,4 +636,8 @@ def test_the_doctor_looks_at_an_endpoint(bench: Bench, gguf: Path) -> None:
         done = bench.respsel("doctor", "a.toml")
     assert done.code == 0, done.err
     assert "prompt_logprobs" in done.out
+    gone = bench.respsel("doctor", "a.toml")
+    assert gone.code == 3
+    assert "teacher (openai)" in gone.out
+    assert "has answered nothing" in gone.err
     assert "not asked for: its tokenizer is not given" in done.out

@@ -185,7 +185,7 @@ def test_which_examples_make_no_pair() -> None:
         **{f"scores:sums/{s}/perplexity": [Score(n, v) for n, v in given[s]] for s in strategies},
     }
     good, *rest = training_pairs(Tables(RECIPE, tables))
-    assert good == Pair("sums", "good", "? good", "h good", "t", "human", "teacher", 1.0, 3.0)
+    assert good == Pair("sums", "good", "? good", "h good", "t", "human", "teacher", 1.0, 3.0, True)
     assert [(row.id, row.reason) for row in rest if isinstance(row, Dropped)] == [
         ("one", "fewer than two usable responses"),
         ("same", "best and worst are the same"),
@@ -210,7 +210,12 @@ def test_the_card_tells_where_the_set_comes_from(bench: Bench) -> None:
     assert hashlib.sha256(bench.recipe.read_bytes()).hexdigest() in card
     assert hashlib.sha256((bench.folder / "sums.jsonl").read_bytes()).hexdigest() in card
     assert (folder / "recipe.toml").read_bytes() == bench.recipe.read_bytes()
-    for said in ("as the user chose", "| sums | 12 | 11 | human 11 | wrong answer 1 |", "undecided** at 95%", "license: unknown"):
+    for said in (
+        "as the user chose",
+        "| sums | 12 | 11 | human 11 | 11 of 11 | wrong answer 1 |",
+        "undecided** at 95%",
+        "license: unknown",
+    ):
         assert said in card
     assert "| target | target |" in card
     # Only what the set holds needs a licence.

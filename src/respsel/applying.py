@@ -131,7 +131,8 @@ def find_applied(graph: Graph, store: Store, mode: Mode) -> Applied:
     loaded = graph.loaded
     note = store.load_json(f"applied/{replace(loaded, purpose=f'apply {mode}').key}")
     if note is None:
-        raise _again(loaded, mode, "nothing was applied yet")
+        what = "nothing was applied yet" if mode == "strategy" else "nothing was applied yet in the mode per-example"
+        raise _again(loaded, mode, what)
     selected = select(graph, store, Wish(**note["wish"]))
     if (dict(selected.strategies), selected.basis) != (note["strategies"], note["basis"]):
         raise _again(loaded, mode, "the verdict has changed since it was applied")

@@ -140,13 +140,21 @@ def _examine_endpoint(known: KnownModel, store_folder: Path) -> EndpointCheckup:
     assert isinstance(model, EndpointModel)
     try:
         asked = (Message("user", "Say hello."),)
-        begun = time.perf_counter()
-        ((_, answer),) = model.generate([GenerateCall(model.prompt_ids(asked), _SHORT, 0, asked)])
+        begun, problems, scores_by = time.perf_counter(), list[str](), "not asked for: its tokenizer is not given"
+        try:
+            ((_, answer),) = model.generate([GenerateCall(model.prompt_ids(asked), _SHORT, 0, asked)])
+            if isinstance(answer, Failure):
+                problems.append(f"it does not answer: {answer.problem}")
+        except RespselError as error:
+            problems += [problem.what for problem in error.problems]
         answered_s = time.perf_counter() - begun
-        problems = (f"it does not answer: {answer.problem}",) if isinstance(answer, Failure) else ()
-        has_tokenizer = entry.path or entry.package or entry.repo
-        scores_by = str(model.probe().way) if has_tokenizer else "not asked for: its tokenizer is not given"
-        return EndpointCheckup(known.named.name, entry.backend, model.about(), answered_s, scores_by, problems)
+        if not problems and (entry.path or entry.package or entry.repo):
+            try:
+                scores_by = str(model.probe().way)
+            except RespselError as error:
+                scores_by = "no way that can be trusted"
+                problems += [problem.what for problem in error.problems]
+        return EndpointCheckup(known.named.name, entry.backend, model.about(), answered_s, scores_by, tuple(problems))
     finally:
         model.close()
 

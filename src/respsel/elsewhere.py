@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from respsel.datasets import FileRow, read_rows, text_field
-from respsel.errors import Problem
+from respsel.errors import InputError, Problem
 from respsel.recipe import FileStrategy, OwnOutputsEntry
 
 # How the problem begins of a text whose making failed elsewhere.
@@ -40,6 +40,8 @@ def read_texts(
     """
     column = "custom_id" if entry.format == "batch" else entry.id
     for row in read_rows(path, shown):
+        if entry.format == "rows" and "custom_id" in row.fields and isinstance(row.fields.get("response"), Mapping):
+            raise InputError(Problem(shown, row.where, "is a line of a batch run's output", 'Set format = "batch"'))
         if (name := text_field(row, column, shown, problems)) is None:
             continue
         blank = Found(name, row.where, "")
@@ -100,8 +102,9 @@ def _texts(body: Mapping[str, Any]) -> Iterator[tuple[str, str, bool]]:
         message: Mapping[str, Any] = said if isinstance(said, Mapping) else {}
         text, ended = message.get("content", choice.get("text")), choice.get("finish_reason")
         if ended == "content_filter" or not isinstance(text, str) or not text.strip():
-            why = "the content filter stopped it" if ended == "content_filter" else _said(message.get("refusal") or "no text")
-            yield "", FAILED_THERE + why, False
+            refusal = message.get("refusal")
+            why = "the content filter stopped it" if ended == "content_filter" else "no text"
+            yield "", f"the model refused: {_said(refusal)}" if refusal else FAILED_THERE + why, False
         else:
             yield text.strip(), "", ended == "length"
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from respsel.changes import Change, changes_between
-from respsel.errors import InputError, Problem, suggest
+from respsel.errors import InputError, Problem, close_match
 from respsel.graph import Graph, Rows, Step
 from respsel.nearest import input_slot
 from respsel.planner import PlannedStep, Walked, described, walk
@@ -45,15 +45,25 @@ class Explanation:
 
 
 def explain(graph: Graph, store: Store, name: str | None) -> list[Explanation]:
-    """Explain all steps, or those whose name is or begins with `name`. Raises InputError if there is none."""
+    """Explain all steps, or those whose name is or begins with `name` or has it as a part (a strategy, a dataset).
+
+    Raises InputError if there is none.
+    """
     found = [_explain(graph, walked, store) for walked in walk(graph, store)]
     if name is None:
         return found
     chosen = [item for item in found if item.step.name == name] or [item for item in found if item.step.name.startswith(name)]
+    chosen = chosen or [item for item in found if name in _parts(item.step.name)]
     if not chosen:
-        known = [item.step.name for item in found]
-        raise InputError(Problem(graph.loaded.shown, name, "is no step of this recipe", suggest(name, known)))
+        known = {part for item in found for part in (item.step.name, *_parts(item.step.name))}
+        hint = close_match(name, known) or "respsel plan lists them"
+        raise InputError(Problem(graph.loaded.shown, name, "is no step of this recipe", hint))
     return chosen
+
+
+def _parts(step: str) -> list[str]:
+    op, _, rest = step.partition(":")
+    return [op, *rest.split("/")]
 
 
 def _explain(graph: Graph, walked: Walked, store: Store) -> Explanation:

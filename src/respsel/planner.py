@@ -23,6 +23,8 @@ from respsel.store import Store
 
 # English text has about four characters to a token; good enough for "about how many tokens".
 _CHARS_PER_TOKEN = 4
+# With more changes than these, another step is not what a step "was".
+_FEW_CHANGES = 2
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,11 @@ class Plan:
             if step.model:
                 found[step.model] = found.get(step.model, Took()) + step.takes
         return found
+
+    @property
+    def calls_later(self) -> int:
+        """How many calls more there may be at most, whose tokens are not known yet and in no `takes`."""
+        return sum(step.calls_at_most - (step.calls if step.state == "run" else 0) for step in self.steps)
 
     def count(self, state: str) -> int:
         """How many steps are in a state."""
@@ -110,6 +117,8 @@ def _why_run(graph: Graph, step: Step, ledger: Ledger, store: Store, nearest: Ne
         return "a call failed in its last run, or its record was damaged" if failed else "its stored result is damaged or gone"
     if nearest is None:
         return "not run before"
+    if graph.loaded.purpose and step.op == "examples":
+        return "the whole dataset"
     record, new = nearest.record, ledger.inputs(step)
     changed = [name for name in sorted({*record.fields, *step.fields}) if record.fields.get(name) != step.fields.get(name)]
     changed = ["the file" if name == "file" else name for name in changed]
@@ -118,6 +127,9 @@ def _why_run(graph: Graph, step: Step, ledger: Ledger, store: Store, nearest: Ne
     before = {input_slot(name, step.op): value for name, value in record.inputs.items()}
     after = {input_slot(name, step.op): value for name, value in new.items()}
     changed += [slot.partition(":")[0] for slot in {**before, **after} if before.get(slot) != after.get(slot)]
+    if not nearest.own and len(set(changed)) > _FEW_CHANGES:
+        # Nothing that a user would call the same step.
+        return "not run before"
     against = "" if nearest.own else f" (against {described(nearest)})"
     return f"{', '.join(dict.fromkeys(changed))} changed{against}"
 

@@ -25,7 +25,7 @@ def explanation_lines(explanations: Sequence[Explanation]) -> Iterator[str]:
     for item in explanations:
         step = item.step
         state = {"cached": "cached", "run": "to run", "waits": "waits"}[step.state]
-        calls = f"; {step.calls} calls for {step.examples} examples" if step.calls else ""
+        calls = f"; {_count(step.calls, 'call')} for {_count(step.examples, 'example')}" if step.calls else ""
         stored = ""
         if item.stored_at is not None:
             since = time.strftime("%Y-%m-%d %H:%M", time.localtime(item.stored_at))
@@ -127,7 +127,7 @@ def plan_table(made: Plan) -> Table:
 def plan_summary(made: Plan) -> str:
     """The plan in one sentence."""
     now = sum(step.calls for step in made.steps if step.state == "run")
-    later = sum(step.calls_at_most for step in made.steps) - now
+    later = made.calls_later
     more = f", and at most {later} more after them; what is stored is not asked again" if later else ""
     waits = f", {made.count('waits')} wait for them" if made.count("waits") else ""
     return f"\n{made.count('cached')} steps cached, {made.count('run')} to run{waits}: {now} calls for certain{more}."
@@ -152,9 +152,9 @@ def counts_lines(counts: Sequence[Counts]) -> Iterator[str]:
     for item in counts:
         kept = ", ".join(f"{name} {number:,}" for name, number in item.by_strategy.items())
         left = ", ".join(f"{number:,} {reason}" for reason, number in item.dropped.items())
-        yield f"{item.dataset}: {item.kept:,} of {item.examples:,} examples kept ({kept or 'none'})" + (
-            f"; left out: {left}" if left else ""
-        )
+        whole = f"{item.dataset}: {item.kept:,} of {item.examples:,} examples kept ({kept or 'none'})"
+        wrong = f"; {item.wrong:,} of them with a wrong answer" if item.wrong else ""
+        yield whole + wrong + (f"; left out: {left}" if left else "")
 
 
 def usage_lines(usages: Sequence[Usage]) -> Iterator[str]:
@@ -192,6 +192,10 @@ def garbage_lines(garbage: Garbage, freed: bool) -> Iterator[str]:
     verb = "Freed" if freed else "Would free"
     hint = "" if freed or not (garbage.entries or garbage.files) else " Run again with --yes to free it."
     yield f"{verb} {_bytes(garbage.size_bytes)}: {what}{files}.{hint}"
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def _counts(change: InputChange) -> str:

@@ -12,10 +12,14 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from respsel.applying import Applied
+from respsel.prompts import template_names
+from respsel.recipe import ModelStrategy
 from respsel.records import Example, Response, Score
 
 CUT_SHORT = "cut short at max_tokens"
 NO_SCORE = "no strategy has a score"
+# Above this share of examples it is a matter of a setting.
+_MANY = 0.1
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,7 @@ class Pair:
     rejected_strategy: str
     chosen_score: float
     rejected_score: float
+    correct: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -56,13 +61,16 @@ class Dropped:
 
 @dataclass(frozen=True)
 class Counts:
-    """Of one dataset: its examples, those kept, in all and by strategy, and those left out by reason."""
+    """Of one dataset: its examples, those kept, in all and by strategy, and those left out by reason. judged, wrong: of
+    those kept, how many the answer check has judged, and found wrong."""
 
     dataset: str
     examples: int
     kept: int
     by_strategy: Mapping[str, int]
     dropped: Mapping[str, int]
+    judged: int = 0
+    wrong: int = 0
 
 
 def training_examples(applied: Applied) -> Iterator[TrainingExample | Dropped]:
@@ -97,7 +105,26 @@ def training_pairs(applied: Applied) -> Iterator[Pair | Dropped]:
                 yield Dropped(dataset, example.id, "the best has a wrong answer")
             else:
                 texts, names = (chosen.text, rejected.text), (best.strategy, worst.strategy)
-                yield Pair(dataset, example.id, example.input, *texts, *names, best.score, worst.score)
+                yield Pair(dataset, example.id, example.input, *texts, *names, best.score, worst.score, chosen.correct)
+
+
+def cautions_of(applied: Applied, counts: Sequence[Counts]) -> list[str]:
+    """What a user should mind before training on a set."""
+    loaded, notes = applied.graph.loaded, list[str]()
+    wrong, judged = sum(count.wrong for count in counts), sum(count.judged for count in counts)
+    if wrong:
+        notes.append(f'{wrong} of {judged} checked responses in the set have a wrong answer. if_wrong = "drop" leaves them out.')
+    cut, whole = sum(count.dropped.get(CUT_SHORT, 0) for count in counts), sum(count.examples for count in counts)
+    if cut > _MANY * whole:
+        notes.append(f"{cut} of {whole} examples were left out since their responses were cut short: raise max_tokens.")
+    names = {name for count in counts for name in count.by_strategy}
+    used = [entry for entry in loaded.recipe.strategies if entry.name in names and isinstance(entry, ModelStrategy)]
+    if judged and (told := [entry.name for entry in used if "label" in template_names(entry.prompt)]):
+        notes.append(
+            f"The prompt of {', '.join(told)} contains the label, so the answer check is passed easily: "
+            "read some of the responses before you train on them."
+        )
+    return notes
 
 
 Row = TypeVar("Row", TrainingExample, Pair)
@@ -109,6 +136,7 @@ class Tally:
     def __init__(self, applied: Applied) -> None:
         self._kept: dict[str, Counter[str]] = {name: Counter() for name in _datasets(applied)}
         self._dropped: dict[str, Counter[str]] = {name: Counter() for name in self._kept}
+        self._correct: dict[str, Counter[bool]] = {name: Counter() for name in self._kept}
 
     def kept(self, rows: Iterable[Row | Dropped]) -> Iterator[Row]:
         """Pass on what is kept."""
@@ -117,6 +145,8 @@ class Tally:
                 self._dropped[row.dataset][row.reason] += 1
             else:
                 self._kept[row.dataset][row.strategy] += 1
+                if row.correct is not None:
+                    self._correct[row.dataset][row.correct] += 1
                 yield row
 
     @property
@@ -126,7 +156,9 @@ class Tally:
         for name, kept in self._kept.items():
             dropped = self._dropped[name]
             whole = kept.total() + dropped.total()
-            found.append(Counts(name, whole, kept.total(), dict(kept.most_common()), dict(dropped.most_common())))
+            judged = self._correct[name]
+            by_strategy, reasons = dict(kept.most_common()), dict(dropped.most_common())
+            found.append(Counts(name, whole, kept.total(), by_strategy, reasons, judged.total(), judged[False]))
         return tuple(found)
 
 

@@ -27,6 +27,7 @@ _FAILURES_IN_A_ROW = 12
 # How long calls are still waited for that were on their way when another ended the run.
 _LAST_WAIT_S = 30.0
 _LONGEST_MESSAGE = 300
+_IS_IT_WELL = "Is the server well (see respsel doctor)? Then run again: what was answered is kept"
 # A server says 500 also of what it is not able to do.
 _OUTAGES = (408, 502, 503, 504)
 # A shorter one is a placeholder, and may be a part of any word.
@@ -80,12 +81,14 @@ class EndpointClient:
         self.bad_request, self.unprocessable = openai.BadRequestError, openai.UnprocessableEntityError
         self._runner = asyncio.Runner()
         self._failed_in_a_row = 0
+        self._answered = False
 
     def each(self, count: int, ask: Callable[[int], Awaitable[Answer]]) -> Iterator[tuple[int, Answer | Failure]]:
         """Yield (index, answer) for `count` requests, as they come. Raises RunError where no more is to be hoped for."""
         pending: dict[asyncio.Task[Answer | Failure], int] = {}
         left = iter(range(count))
         end: _End | None = None
+        outage: _Outage | None = None
         try:
             while True:
                 while end is None and len(pending) < self.settings.parallel and (index := next(left, None)) is not None:
@@ -95,11 +98,15 @@ class EndpointClient:
                 for task in done:
                     index, answer = pending.pop(task), task.result()
                     end = end or self._ends(answer)
+                    outage = answer if isinstance(answer, _Outage) else outage
+                    self._answered = self._answered or not isinstance(answer, _Outage)
                     if not isinstance(answer, _End):
                         yield index, answer
         finally:
             # After Ctrl-C or an error the others are let go of.
             self._let_go(pending)
+        if end is None and outage is not None and not self._answered:
+            end = _End(f"the endpoint has answered nothing: {outage.problem}", _IS_IT_WELL)
         if end is not None:
             raise self._error(end)
 
@@ -110,7 +117,7 @@ class EndpointClient:
         """
         answer = self._runner.run(self._guarded(ask))
         if isinstance(answer, _Outage):
-            raise self._error(_End(answer.problem, "Is the server well? Then run again"))
+            raise self._error(_End(f"the endpoint does not answer: {answer.problem}", _IS_IT_WELL))
         if isinstance(answer, _End) and not answer.not_served:
             raise self._error(answer)
         return answer
@@ -190,7 +197,7 @@ class EndpointClient:
         if not isinstance(answer, Failure) or self._failed_in_a_row < max(_FAILURES_IN_A_ROW, self.settings.parallel):
             return None
         what = f"{self._failed_in_a_row} calls in a row failed, the last one: {answer.problem}"
-        return _End(what, "Is the server well? Then run again: what was answered is kept")
+        return _End(what, _IS_IT_WELL)
 
     def _error(self, end: _End) -> RunError:
         return RunError(Problem(self.settings.shown, self.settings.where, end.problem, end.remedy))

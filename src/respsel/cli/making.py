@@ -70,12 +70,13 @@ def apply(
             return
         result, applied = _make(whole, store, wish, selected)
         (made,) = _export(applied, ["parquet"], None)
+        stale = _stale_lines(applied)
         for problem in store.damage:
             print(f"warning: {problem}", file=sys.stderr)
     if as_json:
         print(json.dumps(_applied_json(result, selected, made), ensure_ascii=False))
     else:
-        _show_applied(result, selected, made)
+        _show_applied(result, selected, made, stale)
 
 
 @app.command()
@@ -103,10 +104,12 @@ def export(
         # All are found before any is written.
         applied = [(find_applied(graph, store, which.value), some) for which, some in wanted.items() if some]
         made = [_export(item, some, out) for item, some in applied]
+        stale = [line for item, _ in applied for line in _stale_lines(item)] if out is None else []
     if as_json:
         print(json.dumps([_exported_json(item) for group in made for item in group], ensure_ascii=False))
     else:
         _show_exported(made)
+        print("".join(f"Caution: {line}\n" for line in stale), end="")
 
 
 def _make(graph: Graph, store: Store, wish: Wish, selected: Selected) -> tuple[RunResult, Applied]:
@@ -154,13 +157,24 @@ def _selected_line(selected: Selected) -> str:
     return "\n".join(f"{dataset}: {name} ({basis[selected.basis]})" for dataset, name in selected.strategies.items())
 
 
-def _show_applied(result: RunResult, selected: Selected, made: Exported) -> None:
+def _stale_lines(applied: Applied) -> list[str]:
+    """A warning where other formats still hold what was applied before."""
+    from respsel.export.write import find_stale, training_folder
+
+    folder = training_folder(applied.graph.loaded, applied.selected.mode)
+    names = find_stale(applied, folder)
+    what = f"{', '.join(names)} in {shown_path(folder)} still hold what was applied before: export them again, or delete them."
+    return [what] if names else []
+
+
+def _show_applied(result: RunResult, selected: Selected, made: Exported, stale: list[str]) -> None:
     from respsel.costs import costs_of
     from respsel.text import cost_lines, counts_lines
 
     loaded = result.graph.loaded
     print(_selected_line(selected))
     print("\n".join(counts_lines(made.counts)))
+    print("".join(f"Caution: {line}\n" for line in (*made.cautions, *stale)), end="")
     print(f"{result.steps_run} of {result.steps_total} steps run, {result.calls_made} calls made, {result.calls_reused} reused.")
     for line in cost_lines(costs_of(result.took_now, loaded.models), planned=False):
         print(line)
@@ -178,6 +192,8 @@ def _show_exported(made: list[list[Exported]]) -> None:
         # Pairs are others than examples.
         for item in {item.format == "dpo": item for item in group}.values():
             print("\n".join(counts_lines(item.counts)))
+        cautions = dict.fromkeys(line for item in group for line in item.cautions)
+        print("".join(f"Caution: {line}\n" for line in cautions), end="")
 
 
 def _applied_json(result: RunResult, selected: Selected, made: Exported) -> dict[str, Any]:
@@ -204,4 +220,5 @@ def _exported_json(made: Exported) -> dict[str, Any]:
     from dataclasses import asdict
 
     counts = [asdict(count) for count in made.counts]
-    return {"format": made.format, "folder": str(made.folder), "data": str(made.data), "counts": counts}
+    said = {"format": made.format, "folder": str(made.folder), "data": str(made.data)}
+    return {**said, "counts": counts, "cautions": list(made.cautions)}

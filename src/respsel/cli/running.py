@@ -130,6 +130,7 @@ def show_plan(made: Plan, loaded: LoadedRecipe, as_json: bool) -> None:
             "recipe": loaded.shown,
             **{state: made.count(state) for state in ("cached", "run", "waits")},
             "costs": [asdict(cost) for cost in costs],
+            "calls_later": made.calls_later,
             "steps": [asdict(step) for step in made.steps],
         }
         print(json.dumps(said, ensure_ascii=False))
@@ -140,6 +141,8 @@ def show_plan(made: Plan, loaded: LoadedRecipe, as_json: bool) -> None:
         console.print(plan_table(made))
         console.print(plan_summary(made))
         console.print("\n".join(cost_lines(costs, planned=True)), end="\n" if costs else "")
+        if costs and (later := made.calls_later):
+            console.print(f"  not in these numbers: what waits for those calls, at most {later:,} calls more")
 
 
 def _run_json(result: RunResult, page: Path) -> dict[str, Any]:

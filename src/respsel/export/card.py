@@ -42,6 +42,7 @@ class Card:
     data: str
     pairs: bool
     counts: Sequence[Counts]
+    cautions: Sequence[str]
     verdicts: Sequence[Verdict]
     recipe: str
     recipe_digest: str
@@ -51,7 +52,7 @@ class Card:
     respsel: str
 
 
-def card_of(applied: Applied, kind: Format, counts: Sequence[Counts], recipe_digest: str) -> str:
+def card_of(applied: Applied, kind: Format, counts: Sequence[Counts], cautions: Sequence[str], recipe_digest: str) -> str:
     """The card of a set in a format, as Markdown."""
     loaded, selected = applied.graph.loaded, applied.selected
     used = _used(loaded, selected)
@@ -70,6 +71,7 @@ def card_of(applied: Applied, kind: Format, counts: Sequence[Counts], recipe_dig
             data=kind.data,
             pairs=kind.pairs,
             counts=counts,
+            cautions=cautions,
             verdicts=selected.verdicts,
             recipe=loaded.place,
             recipe_digest=recipe_digest,

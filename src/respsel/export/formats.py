@@ -34,7 +34,8 @@ def _no_more(_name: str) -> Mapping[str, str]:
 @dataclass(frozen=True)
 class Format:
     """One format. data: the name of its data file; record: a row of it from an example or a pair; more: the texts
-    of further files, by name, for a set of some name; use: how a trainer takes it, in Markdown."""
+    of further files, by name, for a set of some name; use: how a trainer takes it, in Markdown; least: how many
+    examples the trainer takes at least."""
 
     name: str
     summary: str
@@ -43,6 +44,8 @@ class Format:
     use: str
     more: Callable[[str], Mapping[str, str]] = _no_more
     pairs: bool = False
+    trainer: str = ""
+    least: int = 0
 
 
 def _turn(role: str, text: str) -> dict[str, str]:
@@ -120,7 +123,9 @@ _FORMATS = (
         "OpenAI's fine-tuning: chats, one a line",
         "train.jsonl",
         _messages,
-        "Upload `train.jsonl` with purpose `fine-tune`. OpenAI wants at least 10 examples.",
+        "Upload `train.jsonl` with purpose `fine-tune`.",
+        trainer="OpenAI",
+        least=10,
     ),
     Format(
         "parquet",

@@ -22,7 +22,7 @@ from respsel.hashing import canonical_json, digest, file_digest
 from respsel.loading import LoadedRecipe
 from respsel.publish import MANIFEST, part_of, put_in_place, remove_leftovers
 from respsel.tables import stack
-from respsel.training import Counts, Tally, training_examples, training_pairs
+from respsel.training import Counts, Tally, cautions_of, training_examples, training_pairs
 
 if TYPE_CHECKING:
     import polars
@@ -32,18 +32,21 @@ VERSION = 1
 _CARD, _RECIPE = "README.md", "recipe.toml"
 # Where a card goes that was filled in, when the set becomes another one.
 _FORMER_CARD = "README.former.md"
+# What an export's manifest says, and no other tool's.
+_TOLD = {"key", "format", "recipe", "applied", "cautions", "counts", "sha256"}
 _ROWS_AT_ONCE = 1024
 _LINE_ENDS = {code: f"\\u{code:04x}" for code in (0x85, 0x2028, 0x2029)}
 
 
 @dataclass(frozen=True)
 class Exported:
-    """A written training set: its format, folder and data file, and what of each dataset is in it."""
+    """A written training set: its format, folder and data file, what of each dataset is in it, and what to mind."""
 
     format: str
     folder: Path
     data: Path
     counts: tuple[Counts, ...]
+    cautions: tuple[str, ...]
 
 
 def training_folder(loaded: LoadedRecipe, mode: str) -> Path:
@@ -74,7 +77,17 @@ def write_export(applied: Applied, kind: Format, folder: Path) -> Exported:
             _write(applied, kind, folder, key, keep_card=_CARD in changed)
     manifest = json.loads((folder / MANIFEST).read_bytes())
     counts = tuple(Counts(**item) for item in manifest["counts"])
-    return Exported(kind.name, folder, folder / kind.data, counts)
+    return Exported(kind.name, folder, folder / kind.data, counts, tuple(manifest["cautions"]))
+
+
+def find_stale(applied: Applied, folder: Path) -> list[str]:
+    """The formats below a folder of training sets whose sets are of another selection of the recipe than this."""
+    found = []
+    for name in FORMATS:
+        manifest = _manifest(folder / name / MANIFEST)
+        if manifest and manifest["recipe"] == applied.graph.loaded.place and manifest["applied"] != applied.key:
+            found.append(name)
+    return found
 
 
 def _write(applied: Applied, kind: Format, folder: Path, key: str, keep_card: bool) -> None:
@@ -95,14 +108,16 @@ def _write(applied: Applied, kind: Format, folder: Path, key: str, keep_card: bo
             for name, text in more.items():
                 part_of(folder, name).write_text(text, "utf-8")
             recipe_digest = file_digest(part_of(folder, _RECIPE), None)
-            part_of(folder, _CARD).write_text(card_of(applied, kind, counts, recipe_digest), "utf-8")
+            cautions = cautions_of(applied, counts) + _too_few(kind, counts)
+            part_of(folder, _CARD).write_text(card_of(applied, kind, counts, cautions, recipe_digest), "utf-8")
             digests = {name: file_digest(part_of(folder, name), None) for name in names}
         except BaseException:
             remove_leftovers(folder, names)
             raise
         if keep_card:
             (folder / _CARD).replace(folder / _FORMER_CARD)
-        told = {"format": kind.name, "recipe": loaded.place, "counts": [asdict(count) for count in counts], "sha256": digests}
+        told: dict[str, Any] = {"format": kind.name, "recipe": loaded.place, "applied": applied.key, "cautions": cautions}
+        told |= {"counts": [asdict(count) for count in counts], "sha256": digests}
         # What is left if this fails shows the next export that the folder is its own.
         put_in_place(folder, key, names, told)
     except (OSError, PolarsError) as error:
@@ -154,11 +169,16 @@ def _refuse_others(folder: Path, recipe: str, names: Sequence[str]) -> None:
         raise InputError(Problem(str(folder), "", what, "Give another folder with --out"))
 
 
+def _too_few(kind: Format, counts: Sequence[Counts]) -> list[str]:
+    kept = sum(count.kept for count in counts)
+    return [f"{kind.trainer} wants at least {kind.least} examples, and these are {kept}."] if kept < kind.least else []
+
+
 def _manifest(path: Path) -> dict[str, Any] | None:
     """An export's manifest; None if there is none, or it is of something else."""
     try:
         found: dict[str, Any] = json.loads(path.read_bytes())
-        return found if {"key", "format", "recipe", "counts", "sha256"} <= set(found) and found["format"] in FORMATS else None
+        return found if set(found) >= _TOLD and found["format"] in FORMATS else None
     except (OSError, ValueError, TypeError):
         return None
 

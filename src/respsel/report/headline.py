@@ -21,6 +21,8 @@ from respsel.selection import FEWEST_EXAMPLES, Verdict
 
 # Deciding with more than this many times the examples is not worth their cost.
 _TOO_MANY_MORE = 10
+# So many reasons of missing scores are told for a strategy.
+_REASONS = 3
 # Below these shares (above, for texts cut short) the first screen says so.
 _FEWEST_RIGHT, _FEWEST_PAIRED, _MOST_CUT = 0.9, 0.8, 0.1
 
@@ -77,8 +79,9 @@ def _answer(result: RunResult, verdict: Verdict, confounds: Mapping[str, Confoun
             return Headline(which, sure, cautions, "Mend its answers, or choose another strategy, and run again.", command, False)
         step = "Have it applied to the whole dataset, which writes the training set; what is there is reused."
         return Headline(f"Fine-tune on {verdict.winner}", sure, cautions, step, apply, True)
-    few = f"fewer than {FEWEST_EXAMPLES} examples decide nothing"
-    what = f"it is not told apart from {_listed(verdict.tied)}" if verdict.tied else few
+    what = f"it is not told apart from {_listed(verdict.tied)}" if verdict.tied else "too few examples have a score"
+    if verdict.examples < FEWEST_EXAMPLES:
+        what += f"; fewer than {FEWEST_EXAMPLES} examples decide nothing"
     sure = f"Undecided at {asked}: {verdict.winner} leads {over} and is the best in {best} of resamples, but {what}."
     judged, right = _judged(_responses(result, verdict))
     if right < judged / 2:
@@ -86,7 +89,8 @@ def _answer(result: RunResult, verdict: Verdict, confounds: Mapping[str, Confoun
         return Headline(f"No clear winner yet; {verdict.winner} leads", sure, cautions, step, command, False)
     step, runs = _more_examples(result, verdict)
     which = f"No clear winner yet; {verdict.winner} leads"
-    return Headline(which, sure, cautions, step, command if runs else f"{apply} --strategy {verdict.winner}", False)
+    choices = "\n".join(f"{apply} --strategy {name}" for name in (verdict.winner, *verdict.tied))
+    return Headline(which, sure, cautions, step, command if runs else choices, False)
 
 
 def _cautions(result: RunResult, verdict: Verdict) -> tuple[str, ...]:
@@ -124,7 +128,8 @@ def _cautions(result: RunResult, verdict: Verdict) -> tuple[str, ...]:
         )
     cut = sum(response.truncated for response in used)
     if cut > _MOST_CUT * len(used):
-        notes.append(f"{cut} of {len(used)} responses of {verdict.winner} were cut short at max_tokens.")
+        rest = " and `respsel apply` leaves those out" if recipe.training.if_truncated == "drop" else ""
+        notes.append(f"{cut} of {len(used)} responses of {verdict.winner} were cut short at max_tokens{rest}: raise max_tokens.")
     cut = sum(output.truncated for output in own)
     if cut > _MOST_CUT * len(own):
         notes.append(f"{cut} of {len(own)} own outputs of the target were cut short: raise own_outputs.sampling.max_tokens.")
@@ -165,7 +170,9 @@ def _unscored(result: RunResult, verdict: Verdict) -> str:
         if count:
             scores = [f"scores:{entry.name}/{name}/{verdict.metric}" for entry in _datasets(result, verdict)]
             reasons = Counter(score.problem for step in scores for score in result.rows(step) if score.problem)
-            said.append(f"{name} lacks {count} ({reasons.most_common(1)[0][0]})")
+            most = reasons.most_common(_REASONS)
+            told = ", ".join(f"{number} {reason}" if len(reasons) > 1 else reason for reason, number in most)
+            said.append(f"{name} lacks {count} ({told}{', and other reasons' if len(reasons) > _REASONS else ''})")
     return f"Not scored: {_listed(said)}." if said else ""
 
 
@@ -193,6 +200,9 @@ def _more_examples(result: RunResult, verdict: Verdict) -> tuple[str, bool]:
         how = "add some to the dataset and run again. Only the new ones are computed."
     if not verdict.tied:
         return f"Take at least {FEWEST_EXAMPLES} examples: {how}", True
+    enough = 2 * FEWEST_EXAMPLES
+    if verdict.examples < enough and (verdict.examples_needed or enough) >= enough:
+        return f"Take {enough} examples or more: from {verdict.examples} it cannot be told how many it would take; {how}", True
     leaders = _listed([str(verdict.winner), *verdict.tied])
     if any(set(verdict.tied) & dropped_in(_laps(result, entry.name)) for entry in entries):
         return (
@@ -206,7 +216,7 @@ def _more_examples(result: RunResult, verdict: Verdict) -> tuple[str, bool]:
             False,
         )
     need = max(verdict.examples_needed, verdict.examples + 1, FEWEST_EXAMPLES)
-    if need > _TOO_MANY_MORE * verdict.examples and verdict.examples >= 2 * FEWEST_EXAMPLES:
+    if need > _TOO_MANY_MORE * verdict.examples:
         return (
             f"It would take about {need} examples to tell {leaders} apart, so the difference is small: "
             "choose between them by what they cost to make, and apply one.",
