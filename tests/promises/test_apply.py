@@ -250,6 +250,13 @@ def test_a_failure_between_two_files_locks_nothing(bench: Bench) -> None:
     done = python(bench.folder, code)
     assert done.returncode == 1
     assert "cannot be written" in done.stderr
+    again = (
+        "import sys, respsel.export.write as w\n"
+        "def failing(*args): raise OSError(28, 'full')\n"
+        "w._write_data = failing\nfrom respsel.cli import app\n"
+        "sys.argv = ['respsel', 'export', 'a.toml', '--format', 'messages', '--out', 'out']\napp()\n"
+    )
+    assert "cannot be written" in python(bench.folder, again).stderr
     assert bench.respsel("export", "a.toml", "--format", "messages", "--out", "out").code == 0
     assert not list((bench.folder / "out/messages").glob(".*"))
 

@@ -99,7 +99,8 @@ def _write(applied: Applied, kind: Format, folder: Path, key: str, keep_card: bo
     try:
         _refuse_others(folder, loaded.place, [*names, MANIFEST])
         folder.mkdir(parents=True, exist_ok=True)
-        remove_leftovers(folder, [*names, MANIFEST])
+        # A part of a manifest stays until there is a whole one: it shows that the files here are an export's.
+        remove_leftovers(folder, names)
         try:
             part_of(folder, _RECIPE).write_bytes(loaded.path.read_bytes())
             counts = _write_data(applied, kind, part_of(folder, kind.data))
