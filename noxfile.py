@@ -29,7 +29,7 @@ def minimums(session: nox.Session) -> None:
     project = nox.project.load_toml("pyproject.toml")["project"]
     lowest = [line.split(";")[0].replace(">=", "==") for line in project["dependencies"]]
     extras = project["optional-dependencies"]
-    more = [*extras["torch"], *extras["test"]]
+    more = [*extras["torch"], *extras["openai"], *extras["test"]]
     lowest += [line.replace(">=", "==") for line in more if not line.startswith("respsel")]
     session.install("-e", ".", *lowest)
     session.run("pytest", "-m", "not real", *session.posargs)
