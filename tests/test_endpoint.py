@@ -175,6 +175,16 @@ def test_what_was_answered_is_handed_on_when_another_call_ends_the_run() -> None
     assert len(endpoint.asked) == 16
 
 
+def test_a_model_may_be_closed_amid_its_answers() -> None:
+    """As after an error in storing one: what is on its way is let go of without another error."""
+    with serving(lambda asked: chat("good") if asked.number == 0 else Reply({}, wait_s=5)) as endpoint:
+        model = model_of(endpoint)
+        answers = model.generate(calls(model, 8))
+        assert next(answers)[1].text == "good"
+        model.close()
+        answers.close()
+
+
 def test_length_is_cut_short() -> None:
     """finish_reason "length" is a text that was cut short."""
     with serving(lambda asked: chat("half a", ended="length")) as endpoint:

@@ -82,6 +82,7 @@ class EndpointClient:
         self._runner = asyncio.Runner()
         self._failed_in_a_row = 0
         self._answered = False
+        self._closed = False
 
     def each(self, count: int, ask: Callable[[int], Awaitable[Answer]]) -> Iterator[tuple[int, Answer | Failure]]:
         """Yield (index, answer) for `count` requests, as they come. Raises RunError where no more is to be hoped for."""
@@ -135,7 +136,9 @@ class EndpointClient:
 
     def close(self) -> None:
         """Close all connections."""
+        self._closed = True
         self._runner.run(self.api.close())
+        # Cancels what is still on its way.
         self._runner.close()
 
     def _wait(self, pending: dict[asyncio.Task[Any], int], timeout: float | None) -> set[asyncio.Task[Any]]:
@@ -154,7 +157,8 @@ class EndpointClient:
                 task.cancel()
             await asyncio.gather(*pending, return_exceptions=True)
 
-        if pending:
+        # An error elsewhere closes the models before it lets go of what was being asked.
+        if pending and not self._closed:
             self._runner.run(let_go())
 
     async def _guarded(self, ask: Awaitable[Answer]) -> Answer | Failure:
