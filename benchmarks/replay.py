@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from respsel.racing import race
+from respsel.racing import Found, race
 from respsel.selection import Rule, decide
 from respsel.statistics import Values
 
@@ -125,7 +125,7 @@ def raced(scores: Scores, keys: Sequence[str]) -> tuple[Scores, set[str], float]
         for name, values in part.items():
             found[name].update(values)
         try:
-            batch = running.send(part)
+            batch = running.send(Found(part))
         except StopIteration as done:
             dropped = {name for lap in done.value for name in lap.dropped}
             asked = sum(len(values) for values in found.values())

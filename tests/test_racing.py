@@ -6,9 +6,8 @@ import math
 
 import numpy as np
 
-from respsel.racing import FIRST, STEP, Lap, dropped_in, race, reach_of
+from respsel.racing import FIRST, STEP, Batch, Found, Lap, dropped_in, race, reach_of
 from respsel.selection import Rule, decide
-from respsel.statistics import Values
 
 RULE = Rule("perplexity", "lower", "log", 0.95, 1, 0)
 Columns = dict[str, list[float | None]]
@@ -20,16 +19,20 @@ def columns(seed: int, n: int = 60, **shifts: float) -> Columns:
     return {name: list(np.exp(shared + shift + stream.normal(0, 0.2, n))) for name, shift in shifts.items()}
 
 
-def run(scores: Columns, sample: int, rule: Rule = RULE) -> list[Lap]:
+def run(scores: Columns, sample: int, rule: Rule = RULE, weights: Columns | None = None) -> list[Lap]:
     going = race(tuple(scores), sample, rule)
-    found: dict[str, Values] | None = None
+    found: Found | None = None
+
+    def part(of: Columns, batch: Batch) -> dict[str, dict[str, float | None]]:
+        return {name: {f"e{i}": of[name][i] for i in range(batch.start, batch.stop)} for name in batch.strategies}
+
     while True:
         try:
             batch = next(going) if found is None else going.send(found)
         except StopIteration as done:
             laps: list[Lap] = done.value
             return laps
-        found = {name: {f"e{i}": scores[name][i] for i in range(batch.start, batch.stop)} for name in batch.strategies}
+        found = Found(part(scores, batch), None if weights is None else part(weights, batch))
 
 
 def scored(laps: list[Lap]) -> int:
@@ -50,6 +53,17 @@ def test_a_race_ends_when_one_is_left() -> None:
     """A clear winner is found in one batch."""
     (lap,) = run(columns(1, a=0.0, b=1.0, c=2.0), 60)
     assert (lap.leader, lap.dropped, lap.examples) == ("a", ("b", "c"), FIRST)
+
+
+def test_a_ratio_of_means_is_raced_as_such() -> None:
+    """Where the metric over examples is a ratio of means, the mean of ratios drops nobody."""
+    # b's ratio is the lower one over all of its weight; a third of its examples have next to no weight and a high ratio.
+    weights: Columns = {"a": [1.0] * 24, "b": [0.05 if i % 3 == 0 else 1.4 for i in range(24)]}
+    ratios: Columns = {"a": [5.0 + i % 2 / 10 for i in range(24)], "b": [12.0 if i % 3 == 0 else 3.6 for i in range(24)]}
+    rule = Rule("m", "lower", "linear", 0.95, 1, 0)
+    laps = run(ratios, 24, rule, weights)
+    assert (laps[0].leader, laps[0].dropped) == ("b", ("a",))
+    assert run(ratios, 24, rule)[0].leader == "a"
 
 
 def test_the_direction_is_the_metrics() -> None:

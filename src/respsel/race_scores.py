@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from respsel.racing import Lap, race
+from respsel.racing import Found, Lap, race
 from respsel.records import Example, Response, Score, ScoredResponse
 from respsel.requests import FAILED, NOT_FINITE, Answer
 from respsel.selection import Rule
@@ -33,19 +33,27 @@ def run_race(
         parts = {name: score(name, examples[these], responses[name][these]) for name in batch.strategies}
         asked = {name: next(part) for name, part in parts.items()}
         answers = yield [request for requests in asked.values() for request in requests]
-        found = {}
+        found: dict[str, Sequence[Score]] = {}
         for name, part in parts.items():
             mine, answers = answers[: len(asked[name])], answers[len(asked[name]) :]
             scored = _finished(part, mine)
-            found[name] = {score.id: score.value for score in measure(responses[name][these], scored)}
+            found[name] = measure(responses[name][these], scored)
             for row in scored:
                 if row.problem.startswith((FAILED, NOT_FINITE)):
                     problems.setdefault(batch.stop, row.problem)
         try:
-            batch = running.send(found)
+            batch = running.send(_found(found))
         except StopIteration as done:
             laps: list[Lap] = done.value
             return [replace(lap, problem=problems.get(lap.examples, "")) for lap in laps]
+
+
+def _found(scores: Mapping[str, Sequence[Score]]) -> Found:
+    values = {name: {score.id: score.value for score in mine} for name, mine in scores.items()}
+    weights = {name: {score.id: score.weight for score in mine} for name, mine in scores.items()}
+    # A metric is a ratio of means, or it is not: one weight tells.
+    weighed = any(weight is not None for mine in weights.values() for weight in mine.values())
+    return Found(values, weights if weighed else None)
 
 
 def _finished(part: Operation, answers: Sequence[Answer]) -> list[ScoredResponse]:

@@ -24,7 +24,7 @@ from respsel.statistics import Value, Values, chance, estimate, limits, pair
 from respsel.tables import Document
 
 # Raised when the same scores would give another race.
-VERSION = 1
+VERSION = 2
 FIRST, STEP = 12, 4
 DROP_ERROR = 0.2
 
@@ -36,6 +36,14 @@ class Batch:
     strategies: tuple[str, ...]
     start: int
     stop: int
+
+
+@dataclass(frozen=True)
+class Found:
+    """A batch's scores by strategy and example id, and their weights where the metric over examples is a ratio of means."""
+
+    values: Mapping[str, Values]
+    weights: Mapping[str, Values] | None = None
 
 
 @dataclass(frozen=True)
@@ -68,31 +76,36 @@ def dropped_in(laps: Sequence[Lap]) -> set[str]:
     return {name for lap in laps for name in lap.dropped}
 
 
-Race = Generator[Batch, Mapping[str, Values], list[Lap]]
+Race = Generator[Batch, Found, list[Lap]]
 
 
 def race(strategies: Sequence[str], sample: int, rule: Rule) -> Race:
-    """Ask for batches of scores by strategy and example id; return the laps."""
+    """Ask for batches of scores; return the laps."""
     within, stop = tuple(strategies), 0
     laps: list[Lap] = []
     scores: dict[str, dict[str, Value]] = {name: {} for name in strategies}
+    weights: dict[str, dict[str, Value]] = {name: {} for name in strategies}
     while stop < sample and (len(within) > 1 or not laps):
         start, stop = stop, min(sample, stop + STEP if stop else FIRST)
         found = yield Batch(within, start, stop)
         for name in within:
-            scores[name].update(found[name])
-        leader, dropped = judge({name: scores[name] for name in within}, rule)
+            scores[name].update(found.values[name])
+            if found.weights is not None:
+                weights[name].update(found.weights[name])
+        leader, dropped = judge({name: scores[name] for name in within}, rule, None if found.weights is None else weights)
         laps.append(Lap(stop, within, leader, dropped))
         within = tuple(name for name in within if name not in dropped)
     return laps
 
 
-def judge(scores: Mapping[str, Values], rule: Rule) -> tuple[str | None, tuple[str, ...]]:
-    """Who leads, if anything can be compared, and who is so far behind that they are dropped."""
+def judge(
+    scores: Mapping[str, Values], rule: Rule, weights: Mapping[str, Values] | None = None
+) -> tuple[str | None, tuple[str, ...]]:
+    """Who leads, if anything can be compared, and who is so far behind that they are dropped. weights: see selection.decide."""
     import numpy as np
 
     names = list(scores)
-    totals, sums = pair(scores, names, rule.scale == "log", None, ())
+    totals, sums = pair(scores, names, rule.scale == "log", weights, ())
     if not len(totals):
         return None, ()
     found = estimate(totals, sums, 0, 0, np.random.default_rng(0))
