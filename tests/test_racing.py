@@ -8,6 +8,7 @@ import numpy as np
 
 from respsel.racing import FIRST, STEP, Batch, Found, Lap, dropped_in, race, reach_of
 from respsel.selection import Rule, decide
+from respsel.statistics import Values
 
 RULE = Rule("perplexity", "lower", "log", 0.95, 1, 0)
 Columns = dict[str, list[float | None]]

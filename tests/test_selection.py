@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from respsel.selection import VERDICTS, Rule, decide
+from respsel.report.figures import difference_plot, ranking_plot
+from respsel.selection import VERDICTS, Rule, compare, decide
 
 LOG = Rule("perplexity", "lower", "log", 0.95, 2000, 0)
 LINEAR = Rule("alignment", "higher", "linear", 0.95, 2000, 0)
@@ -52,7 +54,32 @@ def test_pairing_sees_through_the_examples_own_spread() -> None:
     verdict = decide("d", [noisy(1, {"a": 0.0, "b": 0.3})], LOG)
     low, high = verdict.ranking[0].low, verdict.ranking[1].high
     assert verdict.decided
+    assert low is not None
+    assert high is not None
     assert low < verdict.ranking[1].score < high
+
+
+def test_one_example_has_no_intervals() -> None:
+    """What one example says of how scores vary is nothing: no interval, and no number of examples that would decide."""
+    verdict = decide("d", [table(a=[520.0], b=[3460.0])], LOG)
+    for ranked in verdict.ranking:
+        assert (ranked.low, ranked.high, ranked.difference_low, ranked.difference_high) == (None,) * 4
+    assert (verdict.decided, verdict.tied, verdict.examples_needed) == (False, ("b",), None)
+    found = compare({"e0": 2.0}, {"e0": 4.0}, LOG)
+    assert found is not None
+    assert found.difference == pytest.approx(2)
+    assert (found.low, found.high) == (None, None)
+
+
+@pytest.mark.parametrize("confidence", [0.95, 0.99, 0.9999])
+def test_two_examples_and_many_strategies_have_finite_intervals(confidence: float) -> None:
+    """Student's t with one degree of freedom reaches beyond any float; the report is written all the same."""
+    for seed in range(20):
+        verdict = decide(
+            "d", [noisy(seed, {name: i / 9 for i, name in enumerate("abcdefghij")}, 2, 1.0)], replace(LOG, confidence=confidence)
+        )
+        json.dumps(asdict(verdict), allow_nan=False)
+        assert "NaN" not in ranking_plot(verdict) + difference_plot(verdict)
 
 
 @pytest.mark.parametrize("names", ["ab", "abcd", "abcdefgh"])
@@ -106,6 +133,8 @@ def test_intervals_cover_the_truth(confidence: float) -> None:
         b = by_name["b"]
         assert b.difference_low is not None
         assert b.difference_high is not None
+        assert b.low is not None
+        assert b.high is not None
         score += b.low <= math.exp(2) <= b.high
         difference += b.difference_low <= math.e <= b.difference_high
     assert abs(score / 2000 - confidence) <= 0.015
@@ -210,6 +239,8 @@ def test_the_interval_of_a_ratio_covers_the_truth() -> None:
         found = decide("d", [table(a=list(values))], rule, [table(a=list(lengths))]).ranking[0]
         uniform = np.arange(20, 200)
         truth = 1 + float((uniform**2).sum() / uniform.sum()) / 100
+        assert found.low is not None
+        assert found.high is not None
         held += found.low <= truth <= found.high
     assert abs(held / 1000 - 0.95) <= 0.015
 

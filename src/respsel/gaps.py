@@ -52,9 +52,9 @@ def effect(parts: Sequence[Estimates], gap: Gap, sign: float) -> float | None:
 
 
 def needed(gap: Gap, confidence: float) -> float:
-    """How many examples would decide a gap that is as large as it looks, with _POWER."""
+    """How many examples would decide a gap that is as large as it looks, with _POWER; infinite where that cannot be told."""
     from scipy.special import ndtri
 
-    if gap.size <= TOLERANCE:
+    if gap.size <= TOLERANCE or gap.fewest < 2:
         return math.inf
     return gap.examples * ((float(ndtri((1 + confidence) / 2)) + float(ndtri(_POWER))) * gap.error / gap.size) ** 2

@@ -31,9 +31,11 @@ if TYPE_CHECKING:
 
     Matrix = npt.NDArray[np.float64]
 
-VERSION = 3
+VERSION = 4
 # With fewer, a t-test is at the mercy of how the values are distributed.
 FEWEST_EXAMPLES = 12
+# e to this is as far as an interval is followed: with two examples and many strategies its ends are beyond any float.
+_FARTHEST = 230.0
 
 
 @dataclass(frozen=True)
@@ -42,12 +44,13 @@ class Ranked:
     difference (with its interval) is score minus the leader's, or score / leader's on a log scale; level: the
     confidence of that interval, which is the one that the difference was tested at; effect: the paired
     difference in its standard deviations over examples, None where it does not vary.
-    place: its rank, over several datasets the mean of its ranks. examples: how many it is compared over."""
+    place: its rank, over several datasets the mean of its ranks. examples: how many it is compared over.
+    Over a single example there are no intervals: it says nothing of how scores vary."""
 
     strategy: str
     score: float
-    low: float
-    high: float
+    low: float | None
+    high: float | None
     p_best: float
     difference: float | None
     difference_low: float | None
@@ -192,14 +195,14 @@ def _weigh(
 @dataclass(frozen=True)
 class Comparison:
     """Scores before and after, over the examples that have both; the difference is after - before, or
-    after / before on a log scale, with its paired interval."""
+    after / before on a log scale, with its paired interval (None over a single example)."""
 
     examples: int
     before: float
     after: float
     difference: float
-    low: float
-    high: float
+    low: float | None
+    high: float | None
 
 
 def compare(before: Values, after: Values, rule: Rule, weights: tuple[Values, Values] | None = None) -> Comparison | None:
@@ -236,11 +239,15 @@ def _places(worse: Matrix) -> Matrix:
     return places
 
 
-def _interval(value: float, error: float, gap: Gap, rule: Rule, confidence: float | None = None) -> tuple[float, float, float]:
+def _interval(
+    value: float, error: float, gap: Gap, rule: Rule, confidence: float | None = None
+) -> tuple[float, float | None, float | None]:
     """The value with its interval's ends, as they are shown. confidence: by default the rule's."""
-    margin = reach(confidence or rule.confidence, gap.fewest) * error if error else 0.0
+    if gap.fewest < 2:
+        return _shown(value, rule), None, None
+    margin = reach(confidence or rule.confidence, gap.fewest) * error
     return _shown(value, rule), _shown(value - margin, rule), _shown(value + margin, rule)
 
 
 def _shown(value: float, rule: Rule) -> float:
-    return math.exp(value) if rule.scale == "log" else float(value)
+    return math.exp(min(max(value, -_FARTHEST), _FARTHEST)) if rule.scale == "log" else float(value)

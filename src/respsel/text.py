@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from respsel.costs import Cost, total
-from respsel.report.numbers import number, percent, share
+from respsel.report.numbers import interval, number, percent, share
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -54,7 +54,7 @@ def diff_lines(found: RunDiff) -> Iterator[str]:
     for score in found.scores:
         c = score.comparison
         kind = "times" if score.scale == "log" else "by"
-        span = f"{kind} {number(c.difference)} ({number(c.low)} to {number(c.high)})"
+        span = f"{kind} {number(c.difference)} ({interval(c.low, c.high, ' to ')})"
         yield f"{score.name}: {number(c.before)} -> {number(c.after)}, {span}, {c.examples} examples"
     for verdict in found.verdicts:
         same = verdict.before == verdict.after
@@ -70,9 +70,9 @@ def verdict_lines(verdict: Verdict) -> Iterator[str]:
     rows = [("", score, f"{percent(verdict.confidence)} interval", "P(best)", against, "effect", "")]
     for place, ranked in enumerate(verdict.ranking):
         word = "leads" if place == 0 else "tied" if ranked.strategy in verdict.tied else "worse"
-        span = f"{number(ranked.difference)} ({number(ranked.difference_low)} – {number(ranked.difference_high)})"
-        interval = f"{number(ranked.low)} – {number(ranked.high)}"
-        numbers = (number(ranked.score), interval, share(ranked.p_best), span if place else "–", number(ranked.effect))
+        span = f"{number(ranked.difference)} ({interval(ranked.difference_low, ranked.difference_high)})"
+        within = interval(ranked.low, ranked.high)
+        numbers = (number(ranked.score), within, share(ranked.p_best), span if place else "–", number(ranked.effect))
         rows.append((ranked.strategy, *numbers, word))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     yield f"{verdict.dataset}: {verdict.metric}, {verdict.examples} examples"

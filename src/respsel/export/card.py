@@ -142,11 +142,11 @@ def _what(known: KnownModel) -> str:
 def _render(card: Card) -> str:
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
-    from respsel.report.numbers import number, percent, share
+    from respsel.report.numbers import interval, number, percent, share
 
     loader = PackageLoader("respsel.export")
     env = Environment(loader=loader, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True)
-    env.filters |= {"number": number, "percent": percent, "share": share}
+    env.filters |= {"number": number, "interval": interval, "percent": percent, "share": share}
     env.filters["cell"] = lambda text: str(text).replace("|", "\\|").replace("\n", " ")
     env.globals["listed"] = lambda counts: ", ".join(f"{name} {count}" for name, count in counts.items()) or "none"
     return env.get_template("card.md.jinja").render(card=card)

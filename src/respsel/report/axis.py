@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from html import escape
 
 WIDTH, ROW, LEFT, RIGHT, TOP = 720, 30, 190, 70, 8
-_LONGEST_NAME = 22
+_LONGEST_NAME, _MOST_TICKS = 22, 8
 
 
 @dataclass(frozen=True)
@@ -86,10 +86,12 @@ def _ticks(low: float, high: float) -> list[float]:
 
 
 def _log_ticks(low: float, high: float) -> list[float]:
-    """1, 2 and 5 of each power of ten within the range; round numbers where that is less than three."""
+    """1, 2 and 5 of each power of ten within the range; powers alone, or some of them, where those are too many; round
+    numbers where that is less than three."""
     powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     ticks = [factor * 10.0**power for power in powers for factor in (1, 2, 5)]
     found = [tick for tick in ticks if low <= tick <= high]
-    if len(found) > 8:
-        found = [tick for tick in found if math.log10(tick).is_integer()]
+    if len(found) > _MOST_TICKS:
+        every = -(-len(powers) // _MOST_TICKS)
+        found = [tick for tick in (10.0**power for power in powers if power % every == 0) if low <= tick <= high]
     return found if len(found) >= 3 else [tick for tick in _ticks(low, high) if tick > 0] or [low]

@@ -22,10 +22,11 @@ if TYPE_CHECKING:
 def ranking_plot(verdict: Verdict) -> str:
     """One line per strategy: its score as a dot and its interval as a bar; best at the top."""
     ranking = verdict.ranking
-    axis = axis_for([value for r in ranking for value in (r.low, r.high)], log=False)
+    spans = [(_or(r.low, r.score), _or(r.high, r.score)) for r in ranking]
+    axis = axis_for([value for span in spans for value in span], log=False)
     rows = []
-    for i, ranked in enumerate(ranking):
-        rows.append(_bar(axis.x(ranked.low), axis.x(ranked.high), axis.x(ranked.score), i, _kind(verdict, ranked)))
+    for i, (ranked, (low, high)) in enumerate(zip(ranking, spans, strict=True)):
+        rows.append(_bar(axis.x(low), axis.x(high), axis.x(ranked.score), i, _kind(verdict, ranked)))
         rows.append(value_beside(i, number(ranked.score)))
     about = f"{verdict.metric} by strategy, with intervals at {percent(verdict.confidence)}"
     return figure(axis, [r.strategy for r in ranking], about, f"{verdict.metric}; {_better(verdict.direction)}", rows)
@@ -33,22 +34,22 @@ def ranking_plot(verdict: Verdict) -> str:
 
 def difference_plot(verdict: Verdict) -> str:
     """One line per strategy behind the leader: the paired difference and its interval, beside "no difference"."""
-    others = [r for r in verdict.ranking if r.difference is not None]
+    others = [(r, r.difference) for r in verdict.ranking if r.difference is not None]
     log = verdict.scale == "log"
     none = 1.0 if log else 0.0
-    axis = axis_for([none, *(value for r in others for value in (_or(r.difference_low), _or(r.difference_high)))], log)
+    spans = [(_or(r.difference_low, apart), _or(r.difference_high, apart)) for r, apart in others]
+    axis = axis_for([none, *(value for span in spans for value in span)], log)
     rows = [
         f'<line class="none" x1="{axis.x(none):.1f}" x2="{axis.x(none):.1f}" y1="{middle(0) - 15}" '
         f'y2="{middle(len(others) - 1) + 15}"/>'
     ]
-    for i, ranked in enumerate(others):
-        ends = axis.x(_or(ranked.difference_low)), axis.x(_or(ranked.difference_high))
-        rows.append(_bar(*ends, axis.x(_or(ranked.difference)), i, _kind(verdict, ranked)))
-        rows.append(value_beside(i, number(ranked.difference)))
+    for i, ((ranked, apart), (low, high)) in enumerate(zip(others, spans, strict=True)):
+        rows.append(_bar(axis.x(low), axis.x(high), axis.x(apart), i, _kind(verdict, ranked)))
+        rows.append(value_beside(i, number(apart)))
     leader = verdict.ranking[0].strategy
     about = f"paired differences of {verdict.metric} to {leader}; an interval that holds {none:g} is a tie"
     below = f"{'times' if log else 'minus'} the score of {leader}; {none:g} is no difference"
-    return figure(axis, [r.strategy for r in others], about, below, rows)
+    return figure(axis, [r.strategy for r, _ in others], about, below, rows)
 
 
 def distribution_plot(distributions: Sequence[Distribution], metric: str, scale: str) -> str:
@@ -102,9 +103,9 @@ def _better(direction: str) -> str:
     return "lower is better" if direction == "lower" else "higher is better"
 
 
-def _or(value: float | None) -> float:
-    assert value is not None, "a strategy behind the leader has a difference"
-    return value
+def _or(end: float | None, value: float) -> float:
+    """An interval's end, or the value itself where there is no interval."""
+    return value if end is None else end
 
 
 def _scatter(place: int) -> float:

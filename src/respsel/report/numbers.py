@@ -15,6 +15,11 @@ def number(value: float | None) -> str:
     return f"{value:.{digits}f}"
 
 
+def interval(low: float | None, high: float | None, between: str = " – ") -> str:
+    """Both ends of an interval, or that there is none."""
+    return "–" if low is None or high is None else f"{number(low)}{between}{number(high)}"
+
+
 def percent(value: float) -> str:
     """A confidence as it was asked for: 95%, 97.5%, 99.9%."""
     return f"{value * 100:.6g}%"

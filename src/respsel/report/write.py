@@ -96,7 +96,7 @@ def _environment(autoescape: bool) -> Environment:
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     from respsel.report import figures
-    from respsel.report.numbers import number, percent, share, signed
+    from respsel.report.numbers import interval, number, percent, share, signed
 
     env = Environment(
         loader=PackageLoader("respsel.report"),
@@ -106,6 +106,7 @@ def _environment(autoescape: bool) -> Environment:
         lstrip_blocks=True,
     )
     env.filters["number"] = number
+    env.filters["interval"] = interval
     env.filters["percent"] = percent
     env.filters["share"] = share
     env.filters["signed"] = signed
