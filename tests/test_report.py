@@ -111,7 +111,10 @@ def test_a_decided_winner_with_wrong_answers_is_not_recommended(bench: Bench) ->
     assert done["verdicts"][0]["decided"]
     headline = json.loads(report(bench, "json"))["headline"]
     assert headline["which"] == "human suits the target best, but most of its answers are wrong"
-    assert not headline["decided"]
+    assert headline["decided"]
+    assert not headline["ready"]
+    page = report(bench, "html")
+    assert page.count('class="badge">undecided') == page.count("Undecided at") == 0
 
 
 def test_a_prompt_with_the_label_carries_a_caution(bench: Bench) -> None:

@@ -89,7 +89,7 @@ def select(graph: Graph, store: Store, wish: Wish) -> Selected:
         return Selected("strategy", chosen, "choice", verdicts or ())
     if verdicts is None:
         what = "there is no verdict on the recipe as it stands now"
-        remedy = f"Run: respsel run {loaded.shown} (or name a strategy: --strategy NAME)"
+        remedy = f"Run: respsel run {loaded.typed} (or name a strategy: --strategy NAME)"
         raise RunError(Problem(loaded.shown, "", what, remedy))
     deciding = [verdict for verdict in verdicts if verdict.dataset == OVERALL] or verdicts
     if problems := [p for verdict in deciding for p in _objections(graph, ledger, verdict, wish.accept_undecided)]:
@@ -147,7 +147,7 @@ def find_applied(graph: Graph, store: Store, mode: Mode) -> Applied:
 
 
 def _again(loaded: LoadedRecipe, mode: Mode, what: str) -> RunError:
-    command = f"respsel apply {loaded.shown}" + (" --mode per-example" if mode == "per-example" else "")
+    command = f"respsel apply {loaded.typed}" + (" --mode per-example" if mode == "per-example" else "")
     return RunError(Problem(loaded.shown, "", what, f"Run: {command}"))
 
 

@@ -6,6 +6,7 @@ Invariant: every problem that can be seen without reading data or weights is rep
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +33,11 @@ class LoadedRecipe:
     models: Mapping[str, NamedModel]
     metrics: Sequence[ChosenMetric]
     purpose: str = ""
+
+    @property
+    def typed(self) -> str:
+        """Its path as a shell takes it, for commands that are told."""
+        return shlex.quote(self.shown)
 
     @property
     def place(self) -> str:

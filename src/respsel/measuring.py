@@ -6,6 +6,7 @@ problem gets that problem and no value.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,11 +22,15 @@ from respsel.requests import GenerateRequest, Lazy
 from respsel.strategies.base import Operation, Place
 
 # Raised when a judge's answer would be read otherwise.
-JUDGE_VERSION = 2
-_MARKED = re.compile(r"(?:score|reward|rating)\s*(?:is|=|:)\s*\**\s*([-+]?\d+(?:\.\d+)?)", re.IGNORECASE)
-_NUMBER = re.compile(r"[-+]?\d+(?:\.\d+)?")
+JUDGE_VERSION = 3
+_A_NUMBER = r"[-+]?(?:\d[\d,]*(?:\.\d+)?|\.\d+)(?:[eE][-+]?\d{1,3}(?!\d))?"
+_NUMBER = re.compile(_A_NUMBER)
+# "The maximum score is 10" gives none.
+_MARKED = re.compile(
+    rf"(?<!maximum )(?<!max )(?<!highest )(?<!possible )(?:score|reward|rating)\s*(?:is|=|:)\s*\**\s*({_A_NUMBER})", re.IGNORECASE
+)
 # What a number is out of, in "8/10" and "8 out of 10".
-_OUT_OF = re.compile(r"(?<=\d)\s*(?:/|out of)\s*\d+(?:\.\d+)?")
+_OUT_OF = re.compile(rf"(?<=\d)\s*(?:/|out of)\s*{_A_NUMBER}")
 
 
 @dataclass(frozen=True)
@@ -129,10 +134,9 @@ def judge(source: RewardSource, examples: Sequence[Example], responses: Sequence
 def read_number(text: str) -> float | None:
     """The number behind the last "Score:", "Reward:" or "Rating:", else the text's only number; None if there is
     neither: of "8 of the 10 steps hold" nobody can say which number is meant."""
-    if marked := _MARKED.findall(text):
-        return float(marked[-1])
-    found = _NUMBER.findall(_OUT_OF.sub("", text))
-    return float(found[0]) if len(found) == 1 else None
+    text = text.replace("\N{MINUS SIGN}", "-")
+    found = _MARKED.findall(text)[-1:] or _NUMBER.findall(_OUT_OF.sub("", text))
+    return _finite(found[0].replace(",", "")) if len(found) == 1 else None
 
 
 def _column_reward(metric: ChosenMetric, example: Example | None, strategy: str) -> Score | None:
@@ -140,7 +144,13 @@ def _column_reward(metric: ChosenMetric, example: Example | None, strategy: str)
     if source is None or source.column is None or example is None:
         return None
     name = source.column.replace("{strategy}", strategy)
+    value = _finite(str(example.columns.get(name)))
+    return Score(example.id, value, "" if value is not None else f"column '{name}' holds no number")
+
+
+def _finite(text: str) -> float | None:
     try:
-        return Score(example.id, float(str(example.columns.get(name))))
+        value = float(text)
     except ValueError:
-        return Score(example.id, None, f"column '{name}' holds no number")
+        return None
+    return value if math.isfinite(value) else None

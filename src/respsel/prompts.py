@@ -18,6 +18,8 @@ from respsel.records import TEXT, Example, Message
 if TYPE_CHECKING:
     from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+    from respsel.recipe import DatasetEntry, ModelStrategy
+
 # Raised when the same fields and template would give another text, or a view another prompt.
 VERSION = 1
 
@@ -76,6 +78,14 @@ def template_names(source: str) -> set[str]:
     from jinja2 import meta
 
     return meta.find_undeclared_variables(_environment().parse(source))
+
+
+def shows_label(entry: ModelStrategy, dataset: DatasetEntry) -> bool:
+    """Whether a strategy's prompt tells the model the label, by whatever name."""
+    if dataset.label is None:
+        return False
+    names = template_names(entry.prompt) | template_names(entry.system or "")
+    return not names.isdisjoint({"label", dataset.label, *(["reference"] if dataset.reference == dataset.label else [])})
 
 
 def render(source: str, example: Example, shown: str, where: str, more: Mapping[str, Any] = MappingProxyType({})) -> str:

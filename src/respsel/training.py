@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from respsel.applying import Applied
-from respsel.prompts import template_names
+from respsel.prompts import shows_label
 from respsel.recipe import ModelStrategy
 from respsel.records import Example, Response, Score
 
@@ -119,7 +119,7 @@ def cautions_of(applied: Applied, counts: Sequence[Counts]) -> list[str]:
         notes.append(f"{cut} of {whole} examples were left out since their responses were cut short: raise max_tokens.")
     names = {name for count in counts for name in count.by_strategy}
     used = [entry for entry in loaded.recipe.strategies if entry.name in names and isinstance(entry, ModelStrategy)]
-    if judged and (told := [entry.name for entry in used if "label" in template_names(entry.prompt)]):
+    if judged and (told := [e.name for e in used if any(shows_label(e, dataset) for dataset in loaded.recipe.datasets)]):
         notes.append(
             f"The prompt of {', '.join(told)} contains the label, so the answer check is passed easily: "
             "read some of the responses before you train on them."

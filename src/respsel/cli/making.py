@@ -180,7 +180,7 @@ def _show_applied(result: RunResult, selected: Selected, made: Exported, stale: 
         print(line)
     print(f"Training set: {shown_path(made.data)}")
     mode = " --mode per-example" if selected.mode == "per-example" else ""
-    print(f"Next, for a trainer: respsel export {loaded.shown}{mode} --format messages (or another; see respsel export --help)")
+    print(f"Next, for a trainer: respsel export {loaded.typed}{mode} --format messages (or another; see respsel export --help)")
 
 
 def _show_exported(made: list[list[Exported]]) -> None:

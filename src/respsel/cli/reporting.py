@@ -75,4 +75,4 @@ def _refuse_damaged(graph: Graph, store: Store, ledger: Ledger) -> NoReturn:
 def _refuse(graph: Graph, what: str) -> NoReturn:
     from respsel.errors import Problem, RunError
 
-    raise RunError(Problem(graph.loaded.shown, "", what, f"Run: respsel run {graph.loaded.shown}"))
+    raise RunError(Problem(graph.loaded.shown, "", what, f"Run: respsel run {graph.loaded.typed}"))

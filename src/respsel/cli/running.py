@@ -180,7 +180,7 @@ def _show_result(result: RunResult, page: Path) -> None:
         data = datasets.get(verdict.dataset)
         more = [*race_lines(data), *mixture_lines(data)] if data else []
         print("\n".join([*verdict_lines(verdict), *more]) + "\n")
-    typer.secho(answers["which"], bold=True, fg="green" if answers["decided"] else "yellow")
+    typer.secho(answers["which"], bold=True, fg="green" if answers["ready"] else "yellow")
     print(answers["how_sure"])
     for caution in answers["cautions"]:
         print(f"{typer.style('Caution:', bold=True, fg='yellow') if sys.stdout.isatty() else 'Caution:'} {caution}")

@@ -70,6 +70,11 @@ class Confounds:
     slope: float | None
     controlled: tuple[Controlled, ...]
 
+    def extreme_of(self, strategy: str) -> str:
+        """ "shortest" or "longest" if a strategy is that of all, else nothing."""
+        lengths = [length for length in self.found[0].by_strategy if length is not None]
+        return _extreme(lengths, self.strategies.index(strategy)) if lengths else ""
+
 
 def find_confounds(
     strategies: Sequence[str],
@@ -100,15 +105,17 @@ def find_confounds(
         found.append(Confound("right answers", "share", across, None, tuple(right)))
     if not len(scores):
         return Confounds(tuple(strategies), 0, sizes.unit, tuple(found), "", None, ())
-    means = length.mean(axis=0)
     slope, controlled = _control(strategies, scores, np.log(length), log=log, lower=lower, confidence=confidence)
-    return Confounds(tuple(strategies), len(scores), sizes.unit, tuple(found), _extreme(means), slope, controlled)
+    return Confounds(
+        tuple(strategies), len(scores), sizes.unit, tuple(found), _extreme(length.mean(axis=0).tolist(), 0), slope, controlled
+    )
 
 
-def _extreme(means: npt.NDArray[np.float64]) -> str:
-    if len(means) < 2 or (means == means[0]).sum() > 1:
+def _extreme(lengths: Sequence[float], place: int) -> str:
+    length = lengths[place]
+    if len(lengths) < 2 or lengths.count(length) > 1:
         return ""
-    return "shortest" if means[0] == means.min() else "longest" if means[0] == means.max() else ""
+    return "shortest" if length == min(lengths) else "longest" if length == max(lengths) else ""
 
 
 def _confound(name: str, unit: str, scores: Matrix, values: Matrix) -> Confound:

@@ -6,11 +6,12 @@ said beside it.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from respsel.prompts import template_names
+from respsel.prompts import shows_label
 from respsel.racing import Lap, dropped_in
 from respsel.recipe import OVERALL, DatasetEntry, ModelStrategy
 from respsel.records import Response
@@ -29,7 +30,9 @@ _FEWEST_RIGHT, _FEWEST_PAIRED, _MOST_CUT = 0.9, 0.8, 0.1
 
 @dataclass(frozen=True)
 class Headline:
-    """The answers of the first screen, and what a user should mind about them; command may be empty."""
+    """The answers of the first screen, and what a user should mind about them; command may be empty.
+
+    ready: whether the verdict is one to apply as it stands, which needs more than that it is decided."""
 
     which: str
     how_sure: str
@@ -37,6 +40,7 @@ class Headline:
     next_step: str
     command: str
     decided: bool
+    ready: bool
 
 
 def headline(result: RunResult, confounds: Mapping[str, Confounds]) -> Headline:
@@ -49,6 +53,12 @@ def headline(result: RunResult, confounds: Mapping[str, Confounds]) -> Headline:
     answers = [_answer(result, verdict, confounds) for verdict in verdicts]
     if len(answers) == 1:
         return answers[0]
+    ready = all(answer.ready for answer in answers)
+    if not ready:
+        # One command applies them all, so none is applied before the others.
+        answers = [
+            replace(answer, next_step="It waits for the others.", command="") if answer.ready else answer for answer in answers
+        ]
     named = [(verdict.dataset, answer) for verdict, answer in zip(verdicts, answers, strict=True)]
     return Headline(
         "; ".join(f"{name}: {answer.which}" for name, answer in named),
@@ -57,40 +67,44 @@ def headline(result: RunResult, confounds: Mapping[str, Confounds]) -> Headline:
         " ".join(f"{name}: {answer.next_step}" for name, answer in named),
         "\n".join(dict.fromkeys(answer.command for answer in answers if answer.command)),
         all(answer.decided for answer in answers),
+        ready,
     )
 
 
 def _answer(result: RunResult, verdict: Verdict, confounds: Mapping[str, Confounds]) -> Headline:
     loaded = result.graph.loaded
-    command, apply = f"respsel run {loaded.shown}", f"respsel apply {loaded.shown}"
+    command, apply = f"respsel run {loaded.typed}", f"respsel apply {loaded.typed}"
     if verdict.winner is None:
-        sure = f"No example has a score for every strategy, so none can be compared. {_unscored(result, verdict)}"
+        none = [own.dataset for own in _own_verdicts(result, verdict) if own.winner is None]
+        where = f" of {_listed(none)}" if verdict.dataset == OVERALL else ""
+        sure = f"No example{where} has a score for every strategy, so none can be compared. {_unscored(result, verdict)}"
         step = "Mend what was not scored, or take those strategies out of the recipe, and run again."
-        return Headline("No strategy can be ranked", sure, (), step, command, False)
+        return Headline("No strategy can be ranked", sure, (), step, command, False, False)
     best, asked = share(verdict.ranking[0].p_best), percent(verdict.confidence)
-    over = f"over {verdict.examples} examples by {verdict.metric}"
+    count = len(_datasets(result, verdict))
+    over = f"over {verdict.examples} examples{f' of {count} datasets' if count > 1 else ''} by {verdict.metric}"
     cautions = (*_cautions(result, verdict), *_extremes(result, verdict, confounds))
+    judged, right = _judged(_responses(result, verdict))
     if verdict.decided:
         beats = "it beats every other strategy" if len(verdict.ranking) > 1 else "it is the only strategy"
         sure = f"Decided at {asked}: {beats} {over}, and is the best in {best} of resamples."
-        judged, right = _judged(_responses(result, verdict))
         if right < judged / 2:
             which = f"{verdict.winner} suits the target best, but most of its answers are wrong"
-            return Headline(which, sure, cautions, "Mend its answers, or choose another strategy, and run again.", command, False)
+            step = "Mend its answers, or choose another strategy, and run again."
+            return Headline(which, sure, cautions, step, command, True, False)
         step = "Have it applied to the whole dataset, which writes the training set; what is there is reused."
-        return Headline(f"Fine-tune on {verdict.winner}", sure, cautions, step, apply, True)
-    what = f"it is not told apart from {_listed(verdict.tied)}" if verdict.tied else "too few examples have a score"
-    if verdict.examples < FEWEST_EXAMPLES:
-        what += f"; fewer than {FEWEST_EXAMPLES} examples decide nothing"
-    sure = f"Undecided at {asked}: {verdict.winner} leads {over} and is the best in {best} of resamples, but {what}."
-    judged, right = _judged(_responses(result, verdict))
+        return Headline(f"Fine-tune on {verdict.winner}", sure, cautions, step, apply, True, True)
+    what = [f"it is not told apart from {_listed(verdict.tied)}"] if verdict.tied else []
+    if _fewest(result, verdict) < FEWEST_EXAMPLES:
+        what.append(f"fewer than {FEWEST_EXAMPLES} examples{' of a dataset' if count > 1 else ''} decide nothing")
+    sure = f"Undecided at {asked}: {verdict.winner} leads {over} and is the best in {best} of resamples, but {'; '.join(what)}."
+    which = f"No clear winner yet; {verdict.winner} leads"
     if right < judged / 2:
         step = f"Mend the answers of {verdict.winner} or choose another strategy first: most of them are wrong. Then run again."
-        return Headline(f"No clear winner yet; {verdict.winner} leads", sure, cautions, step, command, False)
+        return Headline(which, sure, cautions, step, command, False, False)
     step, runs = _more_examples(result, verdict)
-    which = f"No clear winner yet; {verdict.winner} leads"
     choices = "\n".join(f"{apply} --strategy {name}" for name in (verdict.winner, *verdict.tied))
-    return Headline(which, sure, cautions, step, command if runs else choices, False)
+    return Headline(which, sure, cautions, step, command if runs else choices, False, False)
 
 
 def _cautions(result: RunResult, verdict: Verdict) -> tuple[str, ...]:
@@ -109,6 +123,12 @@ def _cautions(result: RunResult, verdict: Verdict) -> tuple[str, ...]:
             f"The datasets disagree: by the mean of ranks {verdict.first_by_rank} comes first, by the mean of standardised "
             f"scores {verdict.winner}. Look at the verdicts of the single datasets."
         )
+    others = [own for own in _own_verdicts(result, verdict) if own.decided and own.winner != verdict.winner]
+    if others:
+        notes.append(
+            f"On its own, {_listed([f'{own.dataset} decides for {own.winner}' for own in others])}. If you train on the datasets "
+            "separately, give each a recipe."
+        )
     judged, right = _judged(used)
     if right < _FEWEST_RIGHT * judged:
         drop = "raise 'attempts' and set if_wrong = \"drop\"" if isinstance(entry, ModelStrategy) else "mend or drop those"
@@ -116,7 +136,7 @@ def _cautions(result: RunResult, verdict: Verdict) -> tuple[str, ...]:
             f"{right} of {judged} checked responses of {verdict.winner} have the right answer. The metric does not see that, "
             f"and fine-tuning teaches wrong answers too: {drop}, or choose another strategy."
         )
-    elif isinstance(entry, ModelStrategy) and judged and "label" in template_names(entry.prompt):
+    elif isinstance(entry, ModelStrategy) and judged and any(shows_label(entry, d) for d in _datasets(result, verdict)):
         notes.append(
             f"The prompt of {verdict.winner} contains the label, so the answer check is passed easily: "
             "read some of its responses before you train on them."
@@ -139,7 +159,7 @@ def _cautions(result: RunResult, verdict: Verdict) -> tuple[str, ...]:
 def _extremes(result: RunResult, verdict: Verdict, confounds: Mapping[str, Confounds]) -> list[str]:
     """A warning where the leader is simply the shortest or the longest of all strategies, in every dataset."""
     about = [confounds[entry.name] for entry in _datasets(result, verdict)]
-    kinds = {found.extreme for found in about}
+    kinds = {found.extreme_of(str(verdict.winner)) for found in about}
     if len(kinds) > 1 or "" in kinds or len(verdict.ranking) < 2:
         return []
     first = {found.controlled[0].strategy for found in about if found.controlled}
@@ -198,31 +218,45 @@ def _more_examples(result: RunResult, verdict: Verdict) -> tuple[str, bool]:
         how = "raise 'sample' (and add examples, if the dataset has no more) and run again. Only the new ones are computed."
     else:
         how = "add some to the dataset and run again. Only the new ones are computed."
+    datasets, fewest = len(entries), _fewest(result, verdict)
+    each = " in each dataset" if datasets > 1 else ""
     if not verdict.tied:
-        return f"Take at least {FEWEST_EXAMPLES} examples: {how}", True
-    enough = 2 * FEWEST_EXAMPLES
-    if verdict.examples < enough and (verdict.examples_needed or enough) >= enough:
-        return f"Take {enough} examples or more: from {verdict.examples} it cannot be told how many it would take; {how}", True
-    leaders = _listed([str(verdict.winner), *verdict.tied])
+        return f"Take at least {FEWEST_EXAMPLES} examples{each}: {how}", True
     if any(set(verdict.tied) & dropped_in(_laps(result, entry.name)) for entry in entries):
+        # More examples would not help: a race with the same beginning ends as early.
         return (
             'The race dropped what it could not tell apart at that confidence. To be surer, set selection.budget = "all" and run '
             "again: what is scored is not scored anew.",
             True,
         )
-    if verdict.examples_needed is None:
+    enough = 2 * FEWEST_EXAMPLES
+    needed = None if verdict.examples_needed is None else math.ceil(verdict.examples_needed / datasets)
+    if fewest < enough and (needed or enough) >= enough:
+        return f"Take {enough} examples{each} or more: from {fewest} it cannot be told how many it would take; {how}", True
+    leaders = _listed([str(verdict.winner), *verdict.tied])
+    if needed is None:
         return (
             f"Choose between {leaders} by what they cost to make and apply one, or add examples: nothing here tells them apart.",
             False,
         )
-    need = max(verdict.examples_needed, verdict.examples + 1, FEWEST_EXAMPLES)
-    if need > _TOO_MANY_MORE * verdict.examples:
+    need = max(needed, fewest + 1, FEWEST_EXAMPLES)
+    if need > _TOO_MANY_MORE * fewest:
         return (
-            f"It would take about {need} examples to tell {leaders} apart, so the difference is small: "
+            f"It would take about {need} examples{each} to tell {leaders} apart, so the difference is small: "
             "choose between them by what they cost to make, and apply one.",
             False,
         )
-    return f"About {need} examples would probably decide it: {how}", True
+    return f"About {need} examples{each} would probably decide it: {how}", True
+
+
+def _own_verdicts(result: RunResult, verdict: Verdict) -> list[Verdict]:
+    """Those of the single datasets that a verdict is about."""
+    return [own for own in result.verdicts if own.dataset != OVERALL and verdict.dataset in (OVERALL, own.dataset)]
+
+
+def _fewest(result: RunResult, verdict: Verdict) -> int:
+    """Over how many examples of a dataset strategies are compared, at the least."""
+    return min(own.examples for own in _own_verdicts(result, verdict))
 
 
 def _datasets(result: RunResult, verdict: Verdict) -> list[DatasetEntry]:
