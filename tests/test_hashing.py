@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from respsel.hashing import FileStat, canonical_json, digest, file_digest
+from respsel.hashing import FileStat, canonical_json, content_digest, digest, file_digest
 
 
 def test_golden_digests() -> None:
@@ -34,6 +34,12 @@ def test_numbers_that_json_has_not_are_refused(value: float) -> None:
     """NaN and infinity never get into a key."""
     with pytest.raises(ValueError, match="Out of range"):
         canonical_json({"x": value})
+
+
+def test_a_content_has_the_digest_of_its_file(tmp_path: Path) -> None:
+    """What was read once need not be read again for its digest."""
+    (tmp_path / "f").write_bytes(b"abc")
+    assert content_digest(b"abc") == file_digest(tmp_path / "f", None)
 
 
 class Memo:

@@ -29,6 +29,11 @@ def canonical_json(value: object) -> bytes:
     return text.encode("ascii")
 
 
+def content_digest(content: bytes) -> str:
+    """The `file_digest` of a file with this content."""
+    return hashlib.sha256(content).hexdigest()
+
+
 def digest(tag: str, *parts: bytes | str) -> str:
     """Return the SHA-256 hex digest of a tag and its parts, each prefixed by its length."""
     state = hashlib.sha256()

@@ -17,18 +17,20 @@ from respsel.hashing import digest
 from respsel.metrics.base import ChosenMetric, RewardSource, choose
 from respsel.prompts import check_template
 from respsel.recipe import OVERALL, FileStrategy, MetricEntry, ModelStrategy, Recipe
-from respsel.shape import check_shape, read_toml
+from respsel.shape import check_shape, parse_toml, read_file, text_of
 from respsel.workspace import NamedModel, Workspace, find_workspace
 
 
 @dataclass(frozen=True)
 class LoadedRecipe:
-    """A recipe, where it is, and what its names stand for. `shown` is its path as the user gave it; purpose: what
-    it is changed for, if it is not as the file has it."""
+    """A recipe, where it is, and what its names stand for. `shown` is its path as the user gave it; content: the file's,
+    which may be edited or moved while a run goes on; purpose: what the recipe is changed for, if it is not as the
+    file has it."""
 
     recipe: Recipe
     path: Path
     shown: str
+    content: bytes
     workspace: Workspace
     models: Mapping[str, NamedModel]
     metrics: Sequence[ChosenMetric]
@@ -38,6 +40,11 @@ class LoadedRecipe:
     def typed(self) -> str:
         """Its path as a shell takes it, for commands that are told."""
         return shlex.quote(self.shown)
+
+    @property
+    def text(self) -> str:
+        """The file's text."""
+        return text_of(self.content)
 
     @property
     def place(self) -> str:
@@ -79,7 +86,8 @@ def run_name(place: str) -> str:
 def load_recipe(path: Path) -> LoadedRecipe:
     """Read and check a recipe. Raises InputError with every problem found."""
     shown = str(path)
-    data = read_toml(path, shown)
+    content = read_file(path, shown)
+    data = parse_toml(content, shown)
     workspace = find_workspace(path.resolve().parent)
     recipe, problems = check_shape(Recipe, data, shown)
     metrics, more = _choose_metrics(data.get("metrics"), shown)
@@ -87,7 +95,7 @@ def load_recipe(path: Path) -> LoadedRecipe:
     if recipe is None:
         raise InputError(problems)
     own = {name: NamedModel(name, entry, path.resolve().parent, shown) for name, entry in recipe.models.items()}
-    loaded = LoadedRecipe(recipe, path.resolve(), shown, workspace, {**workspace.models, **own}, metrics)
+    loaded = LoadedRecipe(recipe, path.resolve(), shown, content, workspace, {**workspace.models, **own}, metrics)
     problems += [*_check_names(loaded), *_check_models(loaded), *_check_templates(loaded), *_check_files(loaded)]
     problems += _check_endpoint(loaded)
     if problems:

@@ -54,8 +54,7 @@ def record_run(result: RunResult, report: Path, finished_at: str) -> Path:
     Raises RunError if it cannot be written.
     """
     loaded = result.graph.loaded
-    text = loaded.path.read_text("utf-8-sig")
-    mark = digest("run", text, canonical_json(dict(result.outputs)))[:8]
+    mark = digest("run", loaded.text, canonical_json(dict(result.outputs)))[:8]
     if known := _newest(report.parent, mark):
         return known
     with result.store.turn(report_turn(loaded), lambda holder: None):
@@ -64,7 +63,7 @@ def record_run(result: RunResult, report: Path, finished_at: str) -> Path:
         stamp = finished_at.replace("-", "").replace(":", "").replace(" ", "-").removesuffix("-UTC")
         folder = report.parent / f"{stamp}-{mark}"
         try:
-            _write_folder(folder, report.parent, _record(result, text, finished_at, folder))
+            _write_folder(folder, report.parent, _record(result, finished_at, folder))
         except OSError as error:
             problem = Problem(str(folder), "", f"the run cannot be recorded: {error}", "Free the place and run again")
             raise RunError(problem) from error
@@ -77,13 +76,13 @@ def _newest(folder: Path, mark: str) -> Path | None:
     return runs[-1] if runs and runs[-1].name.endswith(f"-{mark}") else None
 
 
-def _record(result: RunResult, text: str, finished_at: str, folder: Path) -> Mapping[str, Any]:
+def _record(result: RunResult, finished_at: str, folder: Path) -> Mapping[str, Any]:
     loaded = result.graph.loaded
     outputs = {name: {"key": result.key(name), "output": o, "rows": result.count(name)} for name, o in result.outputs.items()}
     return {
         "format": 1,
         "recipe": loaded.shown,
-        "text": text,
+        "text": loaded.text,
         "finished_at": finished_at,
         # Relative, so that the workspace may be moved.
         "store": os.path.relpath(loaded.workspace.store, folder),

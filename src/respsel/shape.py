@@ -19,18 +19,32 @@ from respsel.errors import InputError, Problem, close_match, suggest
 
 def read_toml(path: Path, shown: str) -> dict[str, Any]:
     """Read a TOML file. Raises InputError with line and column for what is not TOML."""
+    return parse_toml(read_file(path, shown), shown)
+
+
+def read_file(path: Path, shown: str) -> bytes:
+    """A file's content. Raises InputError if it cannot be read."""
     try:
-        data = path.read_bytes()
+        return path.read_bytes()
     except OSError as error:
         remedy = "Give the path of a recipe, e.g. recipes/quickstart.toml"
         raise InputError(Problem(shown, "", f"cannot be read: {error.strerror}", remedy)) from error
+
+
+def parse_toml(content: bytes, shown: str) -> dict[str, Any]:
+    """What a TOML file with this content says. Raises InputError with line and column for what is not TOML."""
     try:
-        return tomli.loads(data.decode("utf-8-sig").replace("\r\n", "\n"))
+        return tomli.loads(text_of(content))
     except UnicodeDecodeError as error:
         raise InputError(Problem(shown, f"byte {error.start}", "is not UTF-8", "Save the file as UTF-8")) from error
     except tomli.TOMLDecodeError as error:
         where = f"line {error.lineno}, column {error.colno}"
         raise InputError(Problem(shown, where, f"is not TOML: {error.msg}", "Mend the line")) from error
+
+
+def text_of(content: bytes) -> str:
+    """A file's text, the same whichever editor saved it: without a byte order mark, lines end with LF."""
+    return content.decode("utf-8-sig").replace("\r\n", "\n")
 
 
 def check_shape(kind: type[BaseModel], data: Mapping[str, Any], shown: str) -> tuple[Any, list[Problem]]:

@@ -18,7 +18,7 @@ from respsel.applying import Applied
 from respsel.errors import InputError, Problem, RunError
 from respsel.export.card import card_of, set_name
 from respsel.export.formats import FORMATS, Format
-from respsel.hashing import canonical_json, digest, file_digest
+from respsel.hashing import canonical_json, content_digest, digest, file_digest
 from respsel.loading import LoadedRecipe
 from respsel.publish import MANIFEST, part_of, put_in_place, remove_leftovers
 from respsel.tables import stack
@@ -64,7 +64,7 @@ def write_export(applied: Applied, kind: Format, folder: Path) -> Exported:
     loaded = applied.graph.loaded
     models = {name: dict(known.fields) for name, known in applied.graph.models.items()}
     # The recipe is copied and its settings say what is left out, so any edit of it is another export.
-    about = canonical_json([loaded.shown, file_digest(loaded.path, None), models])
+    about = canonical_json([loaded.shown, content_digest(loaded.content), models])
     key = digest("export", str(VERSION), respsel.__version__, kind.name, applied.key, about)
     with applied.store.turn(f"export/{digest('folder', str(folder.resolve()))}", lambda holder: None):
         old = _manifest(folder / MANIFEST)
@@ -102,7 +102,7 @@ def _write(applied: Applied, kind: Format, folder: Path, key: str, keep_card: bo
         # A part of a manifest stays until there is a whole one: it shows that the files here are an export's.
         remove_leftovers(folder, names)
         try:
-            part_of(folder, _RECIPE).write_bytes(loaded.path.read_bytes())
+            part_of(folder, _RECIPE).write_bytes(loaded.content)
             counts = _write_data(applied, kind, part_of(folder, kind.data))
             if not any(count.kept for count in counts):
                 raise _nothing_kept(loaded, counts)
