@@ -39,7 +39,7 @@ def test_a_larger_sample_counts_the_rows_that_are_new(bench: Bench) -> None:
     bench.run()
     bench.edit("sample = 6", "sample = 8")
     item = explained(bench)["own-outputs:sums"]
-    assert item["inputs"] == [{"name": "examples:sums", "added": 2, "gone": 0, "changed": 0, "same": 6}]
+    assert item["inputs"] == [{"name": "examples:sums", "added": 2, "gone": 0, "changed": 0, "same": 6, "words": ""}]
     assert (item["step"]["calls"], item["step"]["examples"]) == (4, 2)
 
 
@@ -66,6 +66,48 @@ def test_a_judges_changed_prompt_is_the_metrics(bench: Bench) -> None:
     assert items["rewards:sums/human/reward"]["changes"][0]["where"] == "metrics.reward.prompt"
     mix = items["scores:sums/human/alignment-perplexity-mix"]
     assert mix["changes"][0]["where"] == "metrics.alignment-perplexity-mix.weight"
+
+
+# Stops before the first score in a short prompt: the plain view comes after the race.
+STOPPED = """
+import sys
+from respsel.backends import fake
+score = fake.FakeModel.score
+def hooked(self, calls):
+    for index, made in score(self, calls):
+        if len(calls[index].prompt_ids) < 60:
+            raise KeyboardInterrupt
+        yield index, made
+fake.FakeModel.score = hooked
+from respsel.cli import app
+sys.argv = ["respsel", "run", "a.toml"]
+app()
+"""
+
+
+def test_a_race_that_went_otherwise_is_said(bench: Bench) -> None:
+    """A race has no rows to count: after a stopped run it is said in words of what its laps changed."""
+    bench.write("sums.jsonl", jsonl(rows(14)))
+    bench.edit("sample = 6", "sample = 14")
+    bench.edit("resamples = 500", 'metric = "self-aligned-perplexity"\nresamples = 500')
+    bench.run()
+    bench.edit("resamples = 500", 'resamples = 500\nbudget = "race"')
+
+    def stop() -> str:
+        done = subprocess.run([sys.executable, "-c", STOPPED], cwd=bench.folder, capture_output=True, check=False)
+        assert done.returncode == 130, done.stderr
+        found = explained(bench)["token-scores:sums/human/plain"]["inputs"]
+        return str(next(item["words"] for item in found if item["name"] == "race:sums"))
+
+    bench.edit('variant = "teacher"', 'variant = "other"')
+    assert stop() == "there was no race"
+    bench.run()
+    bench.edit("resamples = 500", "resamples = 500\nconfidence = 0.9")
+    bench.edit("Solve:", "Explain:")
+    assert stop() == "the race went otherwise"
+    told = bench.respsel("explain", "a.toml", "token-scores:sums/human/plain").out
+    assert "race:sums changed: the race went otherwise" in told
+    assert "no longer in the store" not in told
 
 
 PROMPT = 'prompt = "Solve: {{ input }}"'

@@ -20,13 +20,15 @@ from respsel.tables import Table
 
 @dataclass(frozen=True)
 class InputChange:
-    """An input whose content changed; rows by id. None where the old rows are no longer stored."""
+    """An input whose content changed; rows by id. None where the old rows are no longer stored, or `words` say what
+    changed of an input that has no rows."""
 
     name: str
     added: int | None
     gone: int | None
     changed: int | None
     same: int | None
+    words: str = ""
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,11 @@ def _input_changes(graph: Graph, walked: Walked, record: StepRecord, store: Stor
         if before == output:
             continue
         table = graph.steps[name].table
-        assert isinstance(table, Table), "only the verdict is a document, and no step takes it"
+        if not isinstance(table, Table):
+            # The laps of a race: the one document that steps take.
+            words = "there was no race" if before is None else "the race went otherwise"
+            yield InputChange(name, None, None, None, None, words)
+            continue
         yield compare_rows(name, table, None if before is None else store.load_rows(table, before), ledger.rows(name))
 
 

@@ -200,7 +200,7 @@ def _count(number: int, what: str) -> str:
 
 def _counts(change: InputChange) -> str:
     if change.added is None:
-        return "the old content is no longer in the store"
+        return change.words or "the old content is no longer in the store"
     return f"{change.added} new, {change.gone} gone, {change.changed} changed, {change.same} the same"
 
 
