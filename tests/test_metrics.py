@@ -246,16 +246,18 @@ def test_a_judge_is_asked_with_the_response() -> None:
     from respsel.strategies.base import Place
 
     parameters = RewardSource(model="m", prompt="{{ input }} -> {{ response }}?")
-    examples = [Example(f"e{i}", f"ask {i}") for i in range(4)]
-    responses = [Response("e0", "a"), Response("e1", "b"), Response("e2", "", "empty"), Response("e3", "d")]
+    examples = [Example(f"e{i}", f"ask {i}") for i in range(5)]
+    texts = {"e0": "a", "e1": "b", "e3": "d", "e4": "e"}
+    responses = [Response(e.id, texts.get(e.id, ""), "" if e.id in texts else "empty") for e in examples]
     operation = judge(parameters, examples, responses, Place("a.toml", "metrics"))
     asked = list(next(operation))
-    assert [request.messages[0].content for request in asked] == ["ask 0 -> a?", "ask 1 -> b?", "ask 3 -> d?"]
+    assert [request.messages[0].content for request in asked] == ["ask 0 -> a?", "ask 1 -> b?", "ask 3 -> d?", "ask 4 -> e?"]
     answers = [Generation("Score: 4", 3, False), Generation("well", 1, False), Generation("", 0, False, "out of memory")]
+    answers.append(Generation("", 0, False))
     with pytest.raises(StopIteration) as done:
         operation.send(answers)
     expected = [Score("e0", 4.0), Score("e1", None, "the judge gave no number"), Score("e2", None, "empty")]
-    assert done.value.value == [*expected, Score("e3", None, "out of memory")]
+    assert done.value.value == [*expected, Score("e3", None, "out of memory"), Score("e4", None, "the judge wrote nothing")]
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,8 @@ from respsel.strategies.base import Operation, Place
 
 # Raised when a judge's answer would be read otherwise.
 JUDGE_VERSION = 3
+# The problem of a response that the judge had no word for; it is asked again next time.
+SILENT = "the judge wrote nothing"
 _A_NUMBER = r"[-+]?(?:\d[\d,]*(?:\.\d+)?|\.\d+)(?:[eE][-+]?\d{1,3}(?!\d))?"
 _NUMBER = re.compile(_A_NUMBER)
 # "The maximum score is 10" gives none.
@@ -126,7 +128,8 @@ def judge(source: RewardSource, examples: Sequence[Example], responses: Sequence
         answer = next(answers)
         assert isinstance(answer, Generation)
         value = read_number(answer.text)
-        problem = answer.problem or ("" if value is not None else "the judge gave no number")
+        silent = "the judge gave no number" if answer.text else SILENT
+        problem = answer.problem or ("" if value is not None else silent)
         scores.append(Score(response.id, None if problem else value, problem))
     return scores
 

@@ -9,6 +9,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -185,6 +186,37 @@ def test_failures_empty_texts_and_infinite_scores_are_not_stored_as_answers(benc
     healthy = bench.run()
     assert healthy["calls_made"] > 0
     assert healthy["verdicts"][0]["unscored"] == {"human": 0, "teacher": 0}
+    assert bench.run()["steps_run"] == 0
+
+
+SILENT = """
+import sys
+from respsel.backends import fake
+from respsel.backends.base import Generation
+generate = fake.FakeModel.generate
+def silent(self, calls):
+    for index, made in generate(self, calls):
+        judges = calls[index].messages[0].content.startswith("Rate ")
+        yield index, Generation("", 0, False) if judges and index % 2 else made
+fake.FakeModel.generate = silent
+from respsel.cli import app
+sys.argv = ["respsel", "run", "a.toml", "--json"]
+app()
+"""
+
+
+def test_a_judge_that_says_nothing_is_asked_again(bench: Bench) -> None:
+    """An empty judgement is named and is no answer: the next run asks for it, and only for it, once more."""
+    bench.edit("[selection]", '[[metrics]]\nname = "reward"\nmodel = "teacher"\nprompt = "Rate {{ response }}"\n\n[selection]')
+    done = subprocess.run([sys.executable, "-c", SILENT], cwd=bench.folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+    def silent() -> int:
+        return list(pl.read_parquet(bench.folder / "runs/a/scores.parquet")["problem"]).count("the judge wrote nothing")
+
+    assert silent() == 6
+    assert bench.run()["calls_made"] == 6
+    assert silent() == 0
     assert bench.run()["steps_run"] == 0
 
 

@@ -112,4 +112,4 @@ class AskingSteps:
         name = f"rewards:{dataset.name}/{strategy.name}/{metric.label}"
         inputs = (f"examples:{dataset.name}", f"responses:{dataset.name}/{strategy.name}")
         make = lambda rows: measuring.judge(source, rows[0], rows[1], place)
-        return Step(name, "rewards", fields, inputs, SCORES, make, (1, 1), (FAILED,))
+        return Step(name, "rewards", fields, inputs, SCORES, make, (1, 1), (measuring.SILENT, FAILED))
