@@ -130,6 +130,34 @@ def test_a_plugin_that_is_not_there_is_told(bench: Bench) -> None:
     assert f"{where}: no installed package gives a plug-in 'reverse'. Did you mean 'reversed'?" in done.err
 
 
+DATED = """
+from dataclasses import replace
+from datetime import date
+from typing import Any
+from respsel.metrics.base import Parameters
+from respsel_worst_token import WORST_TOKEN
+class Dated(Parameters):
+    since: date
+    most: Any = 1.0
+DATED = replace(WORST_TOKEN, parameters=Dated)
+"""
+
+
+def test_a_metrics_parameters_may_be_of_any_type_that_a_key_can_hold(bench: Bench) -> None:
+    """A date is one, as TOML has it or as text; infinity is an error at its place before anything is planned."""
+    bench.write("site/dated.py", DATED)
+    env = install(bench, entry="dated:DATED")
+    bench.edit('name = "alignment"', 'name = "worst-token"\nsince = 2024-01-01')
+    first = bench.respsel("run", "a.toml", "--json", env=env)
+    assert first.code == 0, first.err
+    bench.edit("2024-01-01", '"2024-01-01"')
+    assert bench.respsel("run", "a.toml", "--json", env=env).json["steps_run"] == 0
+    bench.edit('"2024-01-01"', '"2024-01-02"\nmost = [inf]')
+    done = bench.respsel("plan", "a.toml", env=env)
+    assert done.code == 2
+    assert "a.toml: metrics[2]: no JSON value: most[0] = inf. Write it as text, in quotes." in done.err
+
+
 def test_a_strategy_that_fails_is_told(bench: Bench) -> None:
     """What a plug-in raises is an error that names its package; the store keeps what was done."""
     bench.edit("[own_outputs]", STRATEGY.replace("words = 3", 'words = "x"'))

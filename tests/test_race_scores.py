@@ -183,7 +183,7 @@ def test_laps_come_in_batches(racing: Bench) -> None:
 
 def test_what_was_dropped_too_early_to_decide_has_a_remedy(racing: Bench) -> None:
     """Where the asked confidence is more than a race's, the report says how to get it."""
-    racing.edit('budget = "race"', 'budget = "race"\nconfidence = 0.9999999999')
+    racing.edit('budget = "race"', 'budget = "race"\nconfidence = 0.9999')
     racing.run()
     headline = report(racing)["headline"]
     assert not headline["decided"]

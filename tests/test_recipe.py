@@ -67,6 +67,34 @@ def test_a_good_recipe_loads(bench: Bench) -> None:
         ('name = "sums"', 'name = "overall"', "datasets[0].name: 'overall' is the name of the verdict over all datasets."),
         ("format = 1", "format = 2", "format: Input should be 1, got 2."),
         ('label = "answer"\n', "", "datasets[0]: 'answer' needs 'label', the column of the right answer."),
+        ('variant = "teacher"', 'variant = "teacher"\ntimeout_s = inf', "models.teacher.timeout_s: inf is no finite number. "),
+        ('variant = "teacher"', 'variant = "teacher"\ntimeout_s = 1e300', "models.teacher.timeout_s: Input should be less than "),
+        (
+            'variant = "teacher"',
+            'variant = "teacher"\nprice = { input = nan, output = 1 }',
+            "models.teacher.price.input: nan is no finite number. Give one that is.",
+        ),
+        ("samples = 2", "sampling = { temperature = nan }", "own_outputs.sampling.temperature: nan is no finite number. "),
+        (
+            "resamples = 500",
+            "confidence = 0.9999999999999999",
+            "selection.confidence: Input should be less than or equal to 0.99",
+        ),
+        (
+            'name = "alignment"',
+            'name = "car"\ncolumn = "x"\nbeta = inf',
+            "metrics[2].beta: inf is no finite number. ",
+        ),
+        (
+            'from = "column"\ncolumn = "rationale"',
+            'from = "plugin"\nplugin = "p"\noptions = { since = 2024-01-01, more = [1, { most = inf }], fine = [0.5, "x"] }',
+            "strategies[0].options: no JSON value: since = 2024-01-01, more[1].most = inf. Write it as text, in quotes.",
+        ),
+        (
+            'backend = "fake"\nvariant = "teacher"',
+            'backend = "plugin"\nplugin = "p"\noptions = { at = 12:00:00 }',
+            "models.teacher.options: no JSON value: at = 12:00:00. Write it as text, in quotes.",
+        ),
         (
             'backend = "fake"\n\n[models.teacher]',
             'backend = "llama-cpp"\n\n[models.teacher]',

@@ -9,11 +9,14 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from respsel.records import Sampling
+from respsel.shape import json_only
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=80)]
+# What a plug-in is given; it is in keys.
+Options = Annotated[Mapping[str, Any], AfterValidator(json_only)]
 # Model files that respsel can have llama.cpp convert to, once, for this machine's speed.
 PreparedType = Literal["bf16", "f16", "f32", "q8_0", "q4_0", "safetensors"]
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]
@@ -24,7 +27,7 @@ _BASE_URL = re.compile(r"https?://[^\s/?#@]+(/[^\s?#]*)?")
 class Entry(BaseModel):
     """What all tables of a recipe share: an unknown key is an error, and nothing changes once it is read."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True, defer_build=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True, allow_inf_nan=False, defer_build=True)
 
 
 class SamplingEntry(Entry):
@@ -44,8 +47,8 @@ DEFAULT_SAMPLING = SamplingEntry(temperature=0.7, top_p=0.95, top_k=0, min_p=0.0
 class PriceEntry(Entry):
     """What an endpoint takes, for a million tokens."""
 
-    input: float = Field(ge=0, description="For a million prompt tokens.")
-    output: float = Field(ge=0, description="For a million output tokens.")
+    input: float = Field(ge=0, le=1e9, description="For a million prompt tokens.")
+    output: float = Field(ge=0, le=1e9, description="For a million output tokens.")
     currency: str = Field("USD", pattern=r"^[A-Z]{3}$", description="Three letters, as of ISO 4217.")
 
 
@@ -54,7 +57,7 @@ class ModelEntry(Entry):
 
     backend: Literal["llama-cpp", "transformers", "openai", "fake", "plugin"] = Field(description="The engine.")
     plugin: str | None = Field(None, description="plugin: its name among the installed packages' (respsel.backends).")
-    options: Mapping[str, Any] = Field(default_factory=dict, description="plugin: what it is given.")
+    options: Options = Field(default_factory=dict, description="plugin: what it is given.")
     path: str | None = Field(
         None,
         description="Weights: a GGUF file; for transformers also a directory with safetensors. For openai only the tokenizer "
@@ -72,7 +75,7 @@ class ModelEntry(Entry):
     scores_by: Literal["prompt_logprobs", "echo"] | None = Field(
         None, description="openai: the way in which it is asked for log-probabilities. Default: the first that passes the test."
     )
-    timeout_s: float = Field(600, gt=0, description="openai: how long an answer may take, in seconds.")
+    timeout_s: float = Field(600, gt=0, le=1e6, description="openai: how long an answer may take, in seconds.")
     retries: int = Field(
         6, ge=0, le=100, description="openai: tries more after a failure; what the server asks to wait is waited."
     )

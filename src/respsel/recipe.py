@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
 
-from respsel.model_entry import Entry, ModelEntry, Name, SamplingEntry
+from respsel.model_entry import Entry, ModelEntry, Name, Options, SamplingEntry
 
 # The verdict over all datasets; no dataset has this name.
 OVERALL = "overall"
@@ -109,7 +109,7 @@ class PluginStrategy(_Strategy):
 
     from_: Literal["plugin"] = Field("plugin", alias="from")
     plugin: str = Field(description="Its name among the installed packages'.")
-    options: Mapping[str, Any] = Field(default_factory=dict, description="What it is given.")
+    options: Options = Field(default_factory=dict, description="What it is given.")
 
 
 StrategyEntry = Annotated[
@@ -156,7 +156,7 @@ class SelectionEntry(Entry):
     """How the strategy is selected."""
 
     metric: str | None = Field(None, description="Name or label of the metric. Default: the first one.")
-    confidence: float = Field(0.95, gt=0.5, lt=1, description="What 'decided' takes.")
+    confidence: float = Field(0.95, gt=0.5, le=0.9999, description="What 'decided' takes.")
     if_unscored: Literal["report", "fail"] = Field(
         "report", description="What becomes of a run in which a response has no value of some metric."
     )

@@ -6,8 +6,9 @@ it stands in the user's file.
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, get_args
 
@@ -62,6 +63,24 @@ def check_shape(kind: type[BaseModel], data: Mapping[str, Any], shown: str) -> t
         return None, list(problems.values())
 
 
+def json_only(values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the values. Raises ValueError naming those that no key and no report can hold: TOML has dates and infinity."""
+    if found := list(_not_json(values, "")):
+        raise ValueError(f"no JSON value: {', '.join(found)}. Write it as text, in quotes")
+    return values
+
+
+def _not_json(value: Any, place: str) -> Iterator[str]:
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from _not_json(item, f"{place}.{key}" if place else str(key))
+    elif isinstance(value, (list, tuple)):
+        for i, item in enumerate(value):
+            yield from _not_json(item, f"{place}[{i}]")
+    elif not (value is None or isinstance(value, (str, int)) or (isinstance(value, float) and math.isfinite(value))):
+        yield f"{place} = {value}"
+
+
 def _problem(kind: type[BaseModel], detail: Any, shown: str) -> Problem:
     loc, beside = _walk(kind, detail["loc"])
     where, last = _place(loc), str(loc[-1]) if loc else ""
@@ -77,6 +96,8 @@ def _problem(kind: type[BaseModel], detail: Any, shown: str) -> Problem:
     if fault == "literal_error" and isinstance(detail["input"], str):
         words = re.findall(r"'([^']*)'", str(detail["ctx"]["expected"]))
         return Problem(shown, where, f"'{detail['input']}' is none of {', '.join(words)}", close_match(detail["input"], words))
+    if fault == "finite_number":
+        return Problem(shown, where, f"{detail['input']} is no finite number", "Give one that is")
     text = detail["msg"].removeprefix("Value error, ")
     if fault == "value_error":
         return Problem(shown, where, text, "")

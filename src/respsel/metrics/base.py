@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict
 from respsel.errors import Problem, suggest
 from respsel.recipe import AnswerEntry, MetricEntry
 from respsel.records import TokenScores
-from respsel.shape import check_shape
+from respsel.shape import check_shape, json_only
 
 if TYPE_CHECKING:
     from respsel.records import FloatArray
@@ -32,7 +32,7 @@ Template = Literal["native", "paper", "paper-system"]
 class Parameters(BaseModel):
     """A metric's parameters; one without any uses this class itself."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, ser_json_inf_nan="constants", defer_build=True)
 
 
 @dataclass(frozen=True)
@@ -199,7 +199,7 @@ class ChosenMetric:
     @property
     def fields(self) -> Mapping[str, Any]:
         """What of it is in a key; the direction changes no value."""
-        parameters = self.parameters.model_dump(exclude={"direction"})
+        parameters = self.parameters.model_dump(mode="json", exclude={"direction"})
         fields = {"metric": self.metric.name, "metric_version": self.metric.version, "parameters": parameters}
         return fields | ({"origin": self.metric.origin} if self.metric.origin else {})
 
@@ -253,7 +253,15 @@ def choose(entry: MetricEntry, shown: str, where: str) -> tuple[ChosenMetric | N
         return None, [Problem(shown, f"{where}.name", f"'{entry.name}' is no metric", suggest(entry.name, all_metrics()))]
     parameters, problems = check_shape(metric.parameters, entry.parameters, shown)
     problems = [_in_place(problem, where, metric) for problem in problems]
-    return (None, problems) if problems else (ChosenMetric(entry.known_as, metric, parameters), [])
+    if problems:
+        return None, problems
+    chosen = ChosenMetric(entry.known_as, metric, parameters)
+    try:
+        # A plug-in's parameters may be of any type.
+        json_only(chosen.fields["parameters"])
+    except ValueError as error:
+        return None, [Problem(shown, where, str(error), "")]
+    return chosen, []
 
 
 def _in_place(problem: Problem, where: str, metric: Metric) -> Problem:
