@@ -140,6 +140,19 @@ def test_a_run_that_changes_nothing_is_not_recorded_again(bench: Bench) -> None:
     assert "a.toml: has 1 recorded runs that differ, and two are needed" in done.err
 
 
+def test_recipes_of_one_name_are_not_each_others_last_run(bench: Bench) -> None:
+    """A recipe in the root and one in recipes/ are run, compared and applied side by side."""
+    bench.write("respsel.toml", "")
+    bench.write("recipes/a.toml", bench.recipe.read_text().replace("sums.jsonl", "../sums.jsonl").replace("Solve:", "Other:"))
+    bench.run()
+    assert bench.respsel("run", "recipes/a.toml").code == 0
+    for recipe in ("a.toml", "recipes/a.toml"):
+        assert f"{recipe}: has 1 recorded runs that differ" in bench.respsel("diff", recipe).err
+        done = bench.respsel("apply", recipe, "--strategy", "human")
+        assert done.code == 0, done.err
+    assert (bench.folder / "runs/recipes/a/report.html").is_file()
+
+
 def test_runs_of_one_second_keep_their_order(tmp_path: Path) -> None:
     """Runs that finished within a second are told apart by when they were written, not by their digests."""
     for name in ("20260101-120000-ffffffff", "20260101-120000-00000000", "20260101-115959-99999999"):

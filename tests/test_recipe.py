@@ -11,7 +11,7 @@ from respsel.errors import InputError
 from respsel.loading import LoadedRecipe, load_recipe
 from respsel.model_entry import SamplingEntry, merge_sampling
 from respsel.recipe import ModelStrategy, Recipe
-from tests.conftest import Bench
+from tests.conftest import Bench, jsonl, rows
 
 ROOT = Path(__file__).parents[1]
 
@@ -130,6 +130,18 @@ def test_a_byte_order_mark_and_crlf_are_accepted(bench: Bench) -> None:
     before = load(bench).recipe
     bench.write("a.toml", b"\xef\xbb\xbf" + bench.recipe.read_bytes().replace(b"\n", b"\r\n"))
     assert load(bench).recipe == before
+
+
+def test_no_two_recipes_share_a_folder_of_runs(bench: Bench) -> None:
+    """Runs are kept under the recipe's name without `recipes`, but for a recipe whose name one in the root has."""
+    bench.write("respsel.toml", "")
+    places = ["recipes/b.toml", "a.toml", "recipes/a.toml", "recipes/recipes/a.toml", "more/a.toml", "more/recipes/a.toml"]
+    names = {}
+    for place in places:
+        path = bench.write(place, bench.recipe.read_text())
+        bench.write(f"{path.parent}/sums.jsonl", jsonl(rows(12)))
+        names[place] = load_recipe(path).name
+    assert list(names.values()) == ["b", "a", "recipes/a", "recipes/recipes/a", "more/a", "more/recipes/a"]
 
 
 def test_sampling_comes_from_the_nearest_that_says_it() -> None:

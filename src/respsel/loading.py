@@ -23,13 +23,14 @@ from respsel.workspace import NamedModel, Workspace, find_workspace
 
 @dataclass(frozen=True)
 class LoadedRecipe:
-    """A recipe, where it is, and what its names stand for. `shown` is its path as the user gave it; content: the file's,
-    which may be edited or moved while a run goes on; purpose: what the recipe is changed for, if it is not as the
-    file has it."""
+    """A recipe, where it is, and what its names stand for. `shown` is its path as the user gave it; name: what its runs
+    are kept under; content: the file's, which may be edited or moved while a run goes on; purpose: what the recipe
+    is changed for, if it is not as the file has it."""
 
     recipe: Recipe
     path: Path
     shown: str
+    name: str
     content: bytes
     workspace: Workspace
     models: Mapping[str, NamedModel]
@@ -52,11 +53,6 @@ class LoadedRecipe:
         return place_in(self.workspace, self.path)
 
     @property
-    def name(self) -> str:
-        """What runs are kept under: the file's name; with its folder, if that is not `recipes` or the root."""
-        return run_name(self.place)
-
-    @property
     def key(self) -> str:
         """Tells this recipe from others in the store, for "what changed since the last run"."""
         return digest("recipe", self.place, *([self.purpose] if self.purpose else []))
@@ -77,10 +73,13 @@ def place_in(workspace: Workspace, path: Path) -> str:
     return Path(os.path.relpath(path.resolve(), workspace.root)).as_posix()
 
 
-def run_name(place: str) -> str:
-    """The folder under `runs/` of the recipe at a place in the workspace."""
-    name = place.removesuffix(".toml").removeprefix("recipes/")
-    return name.replace("../", "").lstrip("/")
+def run_name(workspace: Workspace, path: Path) -> str:
+    """What a recipe's runs are kept under: the file's name, with its folder if that is not the root or `recipes`;
+    with `recipes` too where a recipe in the root has the name."""
+    place = place_in(workspace, path)
+    short = place.removeprefix("recipes/")
+    place = place if (workspace.root / short).is_file() else short
+    return place.removesuffix(".toml").replace("../", "").lstrip("/")
 
 
 def load_recipe(path: Path) -> LoadedRecipe:
@@ -95,7 +94,8 @@ def load_recipe(path: Path) -> LoadedRecipe:
     if recipe is None:
         raise InputError(problems)
     own = {name: NamedModel(name, entry, path.resolve().parent, shown) for name, entry in recipe.models.items()}
-    loaded = LoadedRecipe(recipe, path.resolve(), shown, content, workspace, {**workspace.models, **own}, metrics)
+    models, name = {**workspace.models, **own}, run_name(workspace, path)
+    loaded = LoadedRecipe(recipe, path.resolve(), shown, name, content, workspace, models, metrics)
     problems += [*_check_names(loaded), *_check_models(loaded), *_check_templates(loaded), *_check_files(loaded)]
     problems += _check_endpoint(loaded)
     if problems:

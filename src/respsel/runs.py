@@ -15,7 +15,7 @@ from typing import Any
 
 from respsel.errors import InputError, Problem, RunError
 from respsel.hashing import canonical_json, digest
-from respsel.loading import place_in, run_name
+from respsel.loading import run_name
 from respsel.publish import PART, remove_leftovers
 from respsel.report.write import report_turn
 from respsel.runner import RunResult
@@ -112,7 +112,7 @@ def choose_runs(first: Path, second: Path | None) -> tuple[RunRecord, RunRecord]
     if second is not None:
         return load_run(first), load_run(second)
     workspace = find_workspace(first.resolve().parent)
-    runs = list_runs(workspace.runs / run_name(place_in(workspace, first))) if first.suffix == ".toml" else []
+    runs = list_runs(workspace.runs / run_name(workspace, first)) if first.suffix == ".toml" else []
     if len(runs) < 2:
         what = f"has {len(runs)} recorded runs that differ, and two are needed" if first.suffix == ".toml" else "is no recipe"
         raise InputError(Problem(str(first), "", what, "Give a recipe that was run twice, or two folders under runs/"))
