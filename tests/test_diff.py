@@ -73,6 +73,23 @@ def test_a_model_in_the_workspace_file_is_a_cause(bench: Bench) -> None:
     assert "outside the recipe: models.target.variant: one -> two" in found
 
 
+JUDGED = '[[metrics]]\nname = "reward"\nlabel = "judged"\nmodel = "judge"\nprompt = "Rate {{ response }}"\n\n[selection]'
+
+
+def test_a_judge_in_the_workspace_file_is_a_cause(bench: Bench) -> None:
+    """A judge's model is not taken for the target; another one by the recipe's text is told there alone."""
+    models = '[models.judge]\nbackend = "fake"\nvariant = "{}"\n[models.other]\nbackend = "fake"\nvariant = "third"\n'
+    bench.edit("[selection]", JUDGED)
+    bench.write("respsel.toml", models.format("one"))
+    bench.run()
+    bench.write("respsel.toml", models.format("two"))
+    bench.run()
+    assert outside(bench) == {"models.judge.variant": ("one", "two")}
+    bench.edit('model = "judge"', 'model = "other"')
+    bench.run()
+    assert outside(bench) == {}
+
+
 def test_a_change_that_the_recipe_tells_is_not_told_again(bench: Bench) -> None:
     """A model's entry, a strategy's model, its sampling, another data file: the recipe's text says it all."""
     bench.write("more.jsonl", jsonl(rows(13)))

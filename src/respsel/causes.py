@@ -21,16 +21,19 @@ _OURS = {"prompts": "prompts", "rendering": "rendering of prompts", "answer.vers
 
 @dataclass(frozen=True)
 class Names:
-    """What a run's recipe calls things: its target's model, and each strategy's model where it has one."""
+    """What a run's recipe calls things: its target's model, and each strategy's and each metric's where it has one."""
 
     target: str
     strategies: Mapping[str, str]
+    metrics: Mapping[str, str]
 
     @classmethod
     def of(cls, recipe: Mapping[str, Any]) -> Names:
         """From a recipe's TOML."""
         target = recipe.get("target", {}).get("model", "")
-        return cls(target, {s["name"]: s["model"] for s in recipe.get("strategies", ()) if "model" in s})
+        strategies = {s["name"]: s["model"] for s in recipe.get("strategies", ()) if "model" in s}
+        judges = {m.get("label", m["name"]): m["model"] for m in recipe.get("metrics", ()) if "model" in m}
+        return cls(target, strategies, judges)
 
 
 @dataclass(frozen=True)
@@ -84,6 +87,9 @@ class _Step:
         metric = rest[1] if record.op == "scores" else ""
         if record.op == "responses":
             return cls(record.op, owner, dataset, names.strategies.get(rest[0], ""), f"{strategy}.model", metric)
+        if record.op == "rewards":
+            judged = f"metrics.{rest[1]}"
+            return cls(record.op, judged, dataset, names.metrics.get(rest[1], ""), f"{judged}.model", metric)
         return cls(record.op, owner, dataset, names.target, "target.model", metric)
 
 
