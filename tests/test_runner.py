@@ -209,6 +209,28 @@ def test_plan_counts_attempts(bench: Bench) -> None:
     assert 42 <= bench.run()["calls_made"] <= 42 + 12
 
 
+AGAIN = '[[strategies]]\nname = "again"\nfrom = "model"\nmodel = "teacher"\nprompt = "Solve: {{ input }}"\n'
+
+
+def test_plan_counts_shared_calls_once(bench: Bench) -> None:
+    """A call that two strategies share is counted, and paid, with the first; the second may have attempts of its own."""
+    bench.edit('variant = "teacher"', 'variant = "teacher"\nprice = { input = 1, output = 1 }')
+    alone = bench.respsel("plan", "a.toml", "--json").json
+    bench.edit("[own_outputs]", f"{AGAIN}\n[own_outputs]")
+    plan = bench.respsel("plan", "a.toml", "--json").json
+    assert plan["costs"] == alone["costs"]
+    steps = {step["name"]: step for step in plan["steps"]}
+    first, again = (steps[f"responses:sums/{name}"] for name in ("teacher", "again"))
+    assert (first["calls"], again["calls"], again["calls_at_most"], again["examples"]) == (6, 0, 0, 0)
+    bench.edit(AGAIN, f"{AGAIN}attempts = 3\n")
+    again = bench.respsel("plan", "a.toml", "--json").json["steps"][3]
+    assert (again["name"], again["calls"], again["calls_at_most"]) == ("responses:sums/again", 0, 12)
+    bench.edit("attempts = 3\n", "")
+    certain = sum(step["calls"] for step in plan["steps"] if step["state"] == "run")
+    # The six responses are scored once in each of two views, and the human ones in the second.
+    assert bench.run()["calls_made"] == certain + 12 + 6
+
+
 def test_plan_for_a_larger_sample_counts_the_new_calls_only(bench: Bench) -> None:
     """Calls that the store has are not announced where the inputs are known."""
     bench.run()

@@ -29,10 +29,10 @@ _FEW_CHANGES = 2
 
 @dataclass(frozen=True)
 class PlannedStep:
-    """What a run would do with a step. calls: the model calls that it makes for certain; calls_at_most:
-    with all attempts, or if nothing that it waits for is known; tokens: about how many the calls take
-    (None where that cannot be told yet), a shared prompt once; examples: how many examples those calls are for.
-    model: whom it asks; takes: about what its certain calls take, with every prompt and at most so much output."""
+    """What a run would do with a step. calls: the model calls that it makes for certain, without those that a step
+    before it makes too; calls_at_most: with all attempts, or if nothing that it waits for is known; tokens: about how
+    many the calls take (None where that cannot be told yet), a shared prompt once; examples: how many examples they are
+    for. model: whom it asks; takes: about what its certain calls take, with every prompt and at most so much output."""
 
     name: str
     op: str
@@ -91,10 +91,11 @@ def make_plan(graph: Graph, store: Store) -> Plan:
 def walk(graph: Graph, store: Store) -> Iterator[Walked]:
     """Yield each step with what a run would do with it."""
     ledger, stored = Ledger(graph, store), StoredSteps(store, graph.loaded.key)
+    asked = set[str]()
     uses_left = Counter(name for step in graph.steps.values() for name in step.inputs)
     for step in graph.steps.values():
         nearest = None if ledger.recall(step) else _find_nearest(graph, step, ledger, store, stored)
-        yield Walked(step, _plan_step(graph, step, ledger, store, nearest), nearest, ledger)
+        yield Walked(step, _plan_step(graph, step, ledger, store, nearest, asked), nearest, ledger)
         uses_left.subtract(step.inputs)
         for name in step.inputs:
             if not uses_left[name]:
@@ -140,7 +141,8 @@ def described(nearest: Nearest) -> str:
     return nearest.stored.called or f"a step stored {when} that no latest run has"
 
 
-def _plan_step(graph: Graph, step: Step, ledger: Ledger, store: Store, nearest: Nearest | None) -> PlannedStep:
+def _plan_step(graph: Graph, step: Step, ledger: Ledger, store: Store, nearest: Nearest | None, asked: set[str]) -> PlannedStep:
+    """asked: the keys of what the steps before it ask for, to which this one's are added."""
     if step.name in ledger.counts:
         return PlannedStep(step.name, step.op, "cached", "unchanged", rows=ledger.counts[step.name])
     if ledger.key(step) is None:
@@ -157,10 +159,12 @@ def _plan_step(graph: Graph, step: Step, ledger: Ledger, store: Store, nearest: 
         ledger.learn(step, step.table.digest(rows), len(rows))
         ledger.keep(step.name, rows)
         return PlannedStep(step.name, step.op, "run", reason, rows=ledger.counts[step.name])
-    missing = _missing(graph, store, next(made))
+    wanted = _missing(graph, store, next(made))
+    missing = [request for key, request in wanted.items() if key not in asked]
+    asked |= set(wanted)
     fewest, most = step.calls_per_example
-    # A race is certain of its first batch only.
-    at_most = len(missing) * most // fewest if fewest else _most_calls(step, ledger)
+    # Of what a step before it asks for too, further attempts may be its own. A race is certain of its first batch only.
+    at_most = len(wanted) * most // fewest - len(wanted) + len(missing) if fewest else _most_calls(step, ledger)
     examples = len({request.example for request in missing})
     takes, model = _about_taken(missing), missing[0].model if missing else ""
     return PlannedStep(
@@ -173,13 +177,14 @@ def _most_calls(step: Step, ledger: Ledger) -> int:
     return step.calls_per_example[1] * ledger.counts.get(f"examples:{dataset}", 0)
 
 
-def _missing(graph: Graph, store: Store, requests: Sequence[Request]) -> list[Request]:
+def _missing(graph: Graph, store: Store, requests: Sequence[Request]) -> Mapping[str, Request]:
+    """By key, what the store has no answer to."""
     missing: dict[str, Request] = {}
     for request in requests:
         identity = graph.models[request.model].identity
         if find_call(store, identity, request) is None:
             missing[request_key(identity, request)] = request
-    return list(missing.values())
+    return missing
 
 
 def _about_tokens(requests: Sequence[Request]) -> int:
