@@ -5,6 +5,10 @@ from __future__ import annotations
 import shutil
 import sqlite3
 
+import pytest
+
+from respsel.store import Store
+from respsel.upkeep import clean
 from tests.conftest import Bench
 from tests.promises.test_interruption import start
 
@@ -122,6 +126,49 @@ def test_verify_finds_what_diskcache_hides(bench: Bench) -> None:
     assert done.code == 4
     assert "1 bad" in done.out
     assert second in done.err
+
+
+def test_weights_that_are_folders_are_counted_and_freed_like_files(bench: Bench) -> None:
+    """Of prepared weights, files and folders, those go that no latest run uses and that are older than it."""
+    weights = bench.folder / "cache/weights"
+    for name, size in (("a.bf16.gguf", 1), ("b.float32.safetensors/model.safetensors", 2)):
+        bench.write(f"cache/weights/{name}", bytes(size << 20))
+    bench.run()
+    for name in ("c.float32.safetensors/model.safetensors", "d.float32.safetensors.7.part/model.safetensors"):
+        bench.write(f"cache/weights/{name}", bytes(3 << 20))
+    assert "weights              4    9.0 MiB" in bench.respsel("cache", "size").out
+    assert "Would free 3.0 MiB: no record and 2 files of prepared weights." in bench.respsel("cache", "gc").out
+    bench.respsel("cache", "gc", "--yes")
+    assert sorted(path.name for path in weights.iterdir()) == ["c.float32.safetensors", "d.float32.safetensors.7.part"]
+
+
+def test_weights_that_a_latest_run_uses_are_kept(bench: Bench) -> None:
+    """However old, a file or a folder that a latest run names stays."""
+    names = ["a.bf16.gguf", "b.float32.safetensors"]
+    bench.write("cache/weights/a.bf16.gguf", b"x")
+    bench.write("cache/weights/b.float32.safetensors/model.safetensors", b"x")
+    bench.run()
+    with Store(bench.folder / "cache") as store:
+        (key,) = [entry.key for entry in store.entries() if entry.key and entry.key.startswith("run/")]
+        store.save_json(key, {**store.load_json(key), "weights": names})
+    assert "Freed 0 B: no record." in bench.respsel("cache", "gc", "--yes").out
+    assert sorted(path.name for path in (bench.folder / "cache/weights").iterdir()) == names
+
+
+def test_a_folder_of_weights_that_is_being_freed_is_no_weights(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a kill leaves of a folder has another name than weights have, and the next gc frees the rest."""
+    bench.write("cache/weights/b.float32.safetensors/model.safetensors", b"x")
+    bench.run()
+
+    def killed(path: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(shutil, "rmtree", killed)
+    with Store(bench.folder / "cache") as store, pytest.raises(KeyboardInterrupt):
+        clean(store, bench.folder, free=True)
+    assert [path.name for path in (bench.folder / "cache/weights").iterdir()] == ["b.float32.safetensors.freed"]
+    assert "1 files of prepared weights" in bench.respsel("cache", "gc", "--yes").out
+    assert not list((bench.folder / "cache/weights").iterdir())
 
 
 def test_commands_without_a_store_say_so(bench: Bench) -> None:

@@ -6,8 +6,10 @@ finished run of any recipe reaches, and whatever was stored since, and frees not
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -33,6 +35,11 @@ _NOTES = {
     "last": "latest step of each recipe",
     "file": "digests of files",
 }
+
+# Prepared weights: a file, or for transformers a folder.
+_WEIGHTS = ("*.gguf", "*.safetensors")
+# What the name of a folder ends in whose files are being freed.
+_FREED = ".freed"
 
 
 @dataclass(frozen=True)
@@ -102,8 +109,8 @@ def measure(store: Store) -> list[Usage]:
     usages = [Usage(kind, what, *counts.pop(kind, (0, 0))) for kind, what in {**_KINDS, **_NOTES}.items()]
     usages += [Usage(kind, "not written by respsel", *found) for kind, found in counts.items()]
     for name, what in (("weights", "weights prepared for this machine"), ("quarantine", "damaged records")):
-        files = [path for path in (store.folder / name).glob("*") if path.is_file()]
-        usages.append(Usage(name, what, len(files), sum(path.stat().st_size for path in files)))
+        files = list((store.folder / name).glob("*"))
+        usages.append(Usage(name, what, len(files), sum(map(_size, files))))
     return usages
 
 
@@ -176,9 +183,11 @@ def find_garbage(store: Store, root: Path) -> Garbage:
     horizon = min([max((run.finished for run in runs), default=0.0), *began])
     free = [entry for entry in entries if _is_free(entry, reached, horizon)]
     weights = {name for run in kept for name in run.weights}
-    made = [*(store.folder / "weights").glob("*.gguf"), *store.strays()]
+    folder = store.folder / "weights"
+    made = [*(path for pattern in _WEIGHTS for path in folder.glob(pattern)), *store.strays()]
     files = [path for path in made if path.name not in weights and path.stat().st_mtime < horizon]
-    size = sum(entry.size_bytes for entry in free) + sum(path.stat().st_size for path in files)
+    files += folder.glob(f"*{_FREED}")
+    size = sum(entry.size_bytes for entry in free) + sum(map(_size, files))
     return Garbage(free, files, size, kept, gone, ())
 
 
@@ -198,8 +207,28 @@ def collect(store: Store, garbage: Garbage) -> None:
     for entry in garbage.entries:
         store.discard(entry)
     for path in garbage.files:
-        path.unlink(missing_ok=True)
+        _remove(path)
     store.shrink()
+
+
+def _remove(path: Path) -> None:
+    if not path.is_dir() or path.is_symlink():
+        path.unlink(missing_ok=True)
+        return
+    # Hazard: a folder goes file by file, and what a kill leaves of it would be loaded as prepared weights.
+    if not path.name.endswith(_FREED):
+        path = path.rename(path.with_name(f"{path.name}{_FREED}"))
+    shutil.rmtree(path)
+
+
+def _size(path: Path) -> int:
+    """What a file or a folder of files takes."""
+    size = 0
+    # Weights that are being made take their place meanwhile.
+    with suppress(FileNotFoundError):
+        for file in path.rglob("*") if path.is_dir() else (path,):
+            size += file.stat().st_size if file.is_file() else 0
+    return size
 
 
 def _latest(store: Store, root: Path, key: str) -> LatestRun:
