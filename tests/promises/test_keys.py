@@ -15,8 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from respsel.backends.base import ScoreCall
-from respsel.graph import build_graph
+from respsel.graph import Graph, build_graph
 from respsel.loading import load_recipe
+from respsel.metrics.base import ChosenMetric, Direction
+from respsel.metrics.likelihood import IfdParameters
 from respsel.records import Message, Sampling
 from respsel.requests import GenerateRequest, RepresentCall, RepresentRequest, Request, ScoreRequest, request_key, score_key
 from respsel.store import Store
@@ -68,10 +70,13 @@ def test_calls_share_a_key_only_if_their_tokens_are_the_same(
     assert score_key("i", ScoreCall(a, b)) != score_key("i", RepresentCall(a, b))
 
 
+def step_keys(graph: Graph) -> dict[str, str]:
+    return {name: step.key(["input"] * len(step.inputs)) for name, step in graph.steps.items()}
+
+
 def keys(bench: Bench) -> dict[str, str]:
     with Store(bench.folder / "cache") as store:
-        steps = build_graph(load_recipe(bench.recipe), store).steps
-    return {name: step.key(["input"] * len(step.inputs)) for name, step in steps.items()}
+        return step_keys(build_graph(load_recipe(bench.recipe), store))
 
 
 @pytest.mark.parametrize(
@@ -98,6 +103,25 @@ def test_a_recipe_field_changes_the_keys_that_it_must_and_no_other(bench: Bench,
     bench.edit(old, new)
     after = keys(bench)
     assert {name for name in after if after[name] != before[name]} == changed
+
+
+def test_a_metrics_direction_is_in_every_key_that_goes_by_it(bench: Bench) -> None:
+    """Of a metric that a recipe may turn round, the race, the choices and the verdict go by the direction, and no score does."""
+    bench.edit("[selection]", '[selection]\nbudget = "race"\nmode = "per-example"')
+    plain, loaded = keys(bench), load_recipe(bench.recipe)
+
+    def turned(direction: Direction) -> dict[str, str]:
+        metric, *others = loaded.metrics
+        mine = ChosenMetric(metric.label, replace(metric.metric, parameters=IfdParameters), IfdParameters(direction=direction))
+        with Store(bench.folder / "cache") as store:
+            return step_keys(build_graph(replace(loaded, metrics=[mine, *others]), store))
+
+    assert turned("lower") == plain
+    assert {name for name, key in turned("higher").items() if key != plain[name]} == {
+        "race:sums",
+        "choices:sums",
+        "verdict:sums",
+    }
 
 
 def test_moving_the_folder_changes_nothing(bench: Bench, tmp_path_factory: pytest.TempPathFactory) -> None:

@@ -87,6 +87,9 @@ class AskingSteps:
             return run_race(rows[0], responses, self._of.rule, partial(self._score, view, shown_with), weigh)
 
         fields = {**self._view_fields(view), **metric.fields, "strategies": names}
+        if metric.direction != metric.metric.direction:
+            # It changes no score, so it is in no field of the metric's; but who is dropped goes by it.
+            fields["direction"] = metric.direction
         # How many calls it makes is known when it is over; at most one for each response.
         calls = (0, len(names))
         return Step(f"race:{dataset.name}", "race", fields, tuple(inputs), LAPS, make, calls, (NOT_FINITE, FAILED))
