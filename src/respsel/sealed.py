@@ -38,6 +38,14 @@ class _Refused(Exception):
     """A record of a kind that this store never writes."""
 
 
+class _Damaged(Exception):
+    """What is found under a key cannot be used."""
+
+    def __init__(self, why: str, found: bytes = b"") -> None:
+        super().__init__(why)
+        self.found = found
+
+
 class _BytesDisk(diskcache.Disk):  # type: ignore[misc]
     def put(self, key: Any) -> tuple[str, bool]:
         if not isinstance(key, str):
@@ -127,25 +135,35 @@ class SealedRecords:
         """Return the body under a key, or None. A damaged one is quarantined and counts as none."""
         with self._guard():
             try:
-                sealed = self._fetch(key)
-            except _Refused as error:
-                self._quarantine(key, b"", f"{error} was written by something else")
-                return None
-            except sqlite3.OperationalError as error:
-                if "decode" not in str(error):
-                    raise
-                self._quarantine(key, b"", "text that is not UTF-8 was written by something else")
-                return None
-            except FileNotFoundError:
-                self._quarantine(key, b"", "its file is gone")
-                return None
-            if sealed is None:
-                return None
-            body = bytes(sealed[_SEAL_BYTES:])
-            if sealed[:_SEAL_BYTES] != seal(key, body):
-                self._quarantine(key, sealed, "it does not match its seal")
-                return None
-            return body
+                return self._read(key)
+            except _Damaged:
+                pass
+            # Hazard: by now another process may have stored the key anew, and has been told that this is kept. What is
+            # taken out is what is damaged while nobody else can write.
+            with self._cache.transact(retry=True):
+                try:
+                    return self._read(key)
+                except _Damaged as error:
+                    self._quarantine(key, error)
+                    return None
+
+    def _read(self, key: str) -> bytes | None:
+        try:
+            sealed = self._fetch(key)
+        except _Refused as error:
+            raise _Damaged(f"{error} was written by something else") from error
+        except sqlite3.OperationalError as error:
+            if "decode" not in str(error):
+                raise
+            raise _Damaged("text that is not UTF-8 was written by something else") from error
+        except FileNotFoundError as error:
+            raise _Damaged("its file is gone") from error
+        if sealed is None:
+            return None
+        body = bytes(sealed[_SEAL_BYTES:])
+        if sealed[:_SEAL_BYTES] != seal(key, body):
+            raise _Damaged("it does not match its seal", sealed)
+        return body
 
     def _fetch(self, key: str) -> bytes | None:
         """What is stored under a key, in one look; diskcache's own `get` takes a file that is gone for no record."""
@@ -254,13 +272,13 @@ class SealedRecords:
             found = self._cache._sql("SELECT store_time FROM Cache WHERE key = ? AND raw = 1", (key,)).fetchone()
         return None if found is None else float(_number(found[0]))
 
-    def _quarantine(self, key: str, found: bytes, why: str) -> None:
+    def _quarantine(self, key: str, what: _Damaged) -> None:
         folder = self.folder / "quarantine"
         folder.mkdir(exist_ok=True)
-        (folder / f"{digest('quarantine', key, found)[:24]}.bin").write_bytes(key.encode() + b"\n" + found)
+        (folder / f"{digest('quarantine', key, what.found)[:24]}.bin").write_bytes(key.encode() + b"\n" + what.found)
         self.forget(key)
         remedy = "It is moved to quarantine/ and will be made again"
-        self.damage.append(Problem(str(self.folder), key, f"a damaged record: {why}", remedy))
+        self.damage.append(Problem(str(self.folder), key, f"a damaged record: {what}", remedy))
 
     @contextmanager
     def _guard(self) -> Iterator[None]:

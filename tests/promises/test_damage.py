@@ -74,6 +74,29 @@ def test_two_swapped_values(tmp_path: Path) -> None:
     damaged(tmp_path, "b")
 
 
+@pytest.mark.parametrize("body", [SMALL, BODY], ids=["in the database", "in a file"])
+def test_a_damaged_record_that_another_process_makes_again_stays(tmp_path: Path, body: bytes) -> None:
+    """What another process stores between the reading of a damaged record and its removal is found, not removed."""
+    with Store(tmp_path) as one, Store(tmp_path) as other:
+        one.put("k", body)
+        with sqlite3.connect(tmp_path / "cache.db") as db:
+            db.execute("UPDATE Cache SET value = zeroblob(50), mode = 1, filename = NULL")
+        db.close()
+        fetch = one._cache.disk.fetch
+
+        def fetch_and_be_late(*args: Any) -> bytes:
+            found: bytes = fetch(*args)
+            one._cache.disk.fetch = fetch
+            assert other.get("k") is None
+            other.put("k", body)
+            return found
+
+        one._cache.disk.fetch = fetch_and_be_late
+        assert one.get("k") == body
+        assert not one.damage
+        assert other.get("k") == body
+
+
 class Bomb:
     """Unpickling this would create a file."""
 
