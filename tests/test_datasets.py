@@ -8,9 +8,10 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from respsel.datasets import load_examples, read_rows
+from respsel.datasets import check_labels, load_examples, read_rows
 from respsel.errors import InputError
 from respsel.recipe import DatasetEntry
+from respsel.records import Example
 
 ROWS = [{"id": f"e{i}", "input": f"question {i}", "label": i} for i in range(8)]
 LINES = "".join(json.dumps(row) + "\n" for row in ROWS)
@@ -121,6 +122,17 @@ def test_a_label_that_cannot_be_checked_is_told(tmp_path: Path) -> None:
     path = write(tmp_path, "a.jsonl", '{"id": 1, "input": "q", "label": "twelve"}\n')
     assert told(path, label="label", answer="number") == [
         "a.jsonl: line 1: label 'twelve' holds no number to check answers against. Mend the label, or choose another 'answer'."
+    ]
+
+
+def test_labels_of_stored_examples_are_told_by_id(tmp_path: Path) -> None:
+    """Examples that were read without this answer check are named by their ids; those without a label are not checked."""
+    examples = [Example("a", "q", label="12"), Example("b", "q", label="twelve"), Example("c", "q")]
+    check_labels(entry(label="label"), examples, "a.jsonl")
+    with pytest.raises(InputError) as caught:
+        check_labels(entry(label="label", answer="number"), examples, "a.jsonl")
+    assert [str(problem) for problem in caught.value.problems] == [
+        "a.jsonl: id 'b': label 'twelve' holds no number to check answers against. Mend the label, or choose another 'answer'."
     ]
 
 

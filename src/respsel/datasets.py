@@ -11,7 +11,7 @@ import csv
 import io
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
@@ -72,6 +72,15 @@ def load_examples(entry: DatasetEntry, path: Path, shown: str) -> list[Example]:
     return examples[: entry.sample]
 
 
+def check_labels(entry: DatasetEntry, examples: Sequence[Example], shown: str) -> None:
+    """Raise InputError naming the examples whose labels no answer can be checked against.
+
+    For examples that are read from the store: they may be from before the recipe had this answer check.
+    """
+    found = [_label_problem(entry, example.label, shown, f"id '{example.id}'") for example in examples if example.label]
+    raise_problems([problem for problem in found if problem])
+
+
 def raise_problems(problems: list[Problem]) -> None:
     """Raise InputError if there are any problems: each fault once with its first place, the first 20."""
     alike: dict[tuple[str, str], list[Problem]] = {}
@@ -116,17 +125,20 @@ def _example(entry: DatasetEntry, row: FileRow, shown: str, problems: list[Probl
         "label": text_field(row, entry.label, shown, problems) if entry.label else None,
     }
     label = values["label"]
-    if (
-        label is not None
-        and entry.check is not None
-        and entry.check.kind in ("number", "choice")
-        and find_answer(entry.check, label) is None
-    ):
-        what = f"label '{label}' holds no {entry.check.kind} to check answers against"
-        problems.append(Problem(shown, row.where, what, "Mend the label, or choose another 'answer'"))
+    if label is not None and (problem := _label_problem(entry, label, shown, row.where)):
+        problems.append(problem)
     if len(problems) > before:
         return None
     return Example(str(values["id"]), str(values["input"]), values["reference"], label, dict(row.fields))
+
+
+def _label_problem(entry: DatasetEntry, label: str, shown: str, where: str) -> Problem | None:
+    """What is wrong with a label: without an answer of the check's kind it would make every response wrong."""
+    check = entry.check
+    if check is None or check.kind not in ("number", "choice") or find_answer(check, label) is not None:
+        return None
+    what = f"label '{label}' holds no {check.kind} to check answers against"
+    return Problem(shown, where, what, "Mend the label, or choose another 'answer'")
 
 
 def _read_text(path: Path, shown: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -115,6 +116,28 @@ def test_an_input_longer_than_the_context_stops_before_a_teacher_is_asked(bench:
     assert done.code == 2
     assert "example 'e5': prompt of " in done.err
     assert "calls to" not in done.err
+
+
+@pytest.mark.parametrize("only_models", [False, True])
+def test_a_label_that_an_answer_check_added_later_cannot_use(bench: Bench, only_models: bool) -> None:
+    """An answer check that no label fits is refused before any call, also where the examples are in the store already."""
+    bench.write("sums.jsonl", jsonl([{**row, "answer": "yes"} for row in rows(12)]))
+    if only_models:
+        bench.edit('[[strategies]]\nname = "human"\nfrom = "column"\ncolumn = "rationale"\n', "")
+    bench.edit('answer = "number"\n', "")
+    bench.run()
+    bench.edit('label = "answer"', 'label = "answer"\nanswer = "number"')
+    bench.edit('prompt = "Solve: {{ input }}"', 'prompt = "Solve this: {{ input }}"\nif_wrong = "drop"')
+    problem = "and 5 more: label 'yes' holds no number to check answers against. Mend the label, or choose another 'answer'."
+    check(bench, 2, problem)
+    done = bench.respsel("run", "a.toml")
+    assert "error: sums.jsonl: id 'e" in done.err
+    assert "calls to" not in done.err
+    # Read anew, it is the line that is named.
+    shutil.rmtree(bench.folder / "cache")
+    check(bench, 2, "error: sums.jsonl: line 1 and 11 more: label 'yes' holds no number to check answers against.")
+    bench.edit('answer = "number"', 'answer = "exact"')
+    bench.run()
 
 
 @needs("llama_cpp", "gguf")

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from respsel import datasets
 from respsel.errors import Problem, RunError
@@ -31,6 +31,8 @@ from respsel.strategies.file import file_responses
 from respsel.strategies.model import EMPTY, model_responses
 from respsel.strategies.plugin import find_strategy, plugin_responses
 from respsel.tables import EXAMPLES, OWN_OUTPUTS, RESPONSES
+
+Made = TypeVar("Made")
 
 
 class TextSteps:
@@ -70,7 +72,7 @@ class TextSteps:
         def make(rows: Sequence[Rows]) -> Rows:
             return settled(given(rows), strategy, place, "Mend or remove them, or set if_wrong to 'keep' or 'drop'")
 
-        return Step(name, "responses", fields, inputs, RESPONSES, make)
+        return Step(name, "responses", fields, inputs, RESPONSES, self._checked(dataset, make))
 
     def _given(
         self, dataset: DatasetEntry, strategy: ColumnStrategy | FileStrategy | PluginStrategy, place: Place
@@ -107,7 +109,8 @@ class TextSteps:
             "if_wrong": strategy.if_wrong,
             **PROMPTS,
         }
-        make = lambda rows: model_responses(strategy, sampling, seed, rows[0], dataset.check, place)
+        write = lambda rows: model_responses(strategy, sampling, seed, rows[0], dataset.check, place)
+        make = self._checked(dataset, write)
         return Step(name, "responses", fields, inputs, RESPONSES, make, (1, strategy.attempts), (EMPTY, FAILED))
 
     def own_outputs(self, dataset: DatasetEntry) -> Step:
@@ -116,7 +119,7 @@ class TextSteps:
         fields: dict[str, Any] = {"answer": check_fields(check), "keep": entry.keep}
         if entry.path is not None:
             source, read = self._from_file(entry, entry.path, dataset, read_own_outputs)
-            return Step(name, "own-outputs", fields | source, inputs, OWN_OUTPUTS, read)
+            return Step(name, "own-outputs", fields | source, inputs, OWN_OUTPUTS, self._checked(dataset, read))
         sampling, seed = merge_sampling(entry.sampling, self._of.loaded.models[self._of.target].entry.sampling)
         fields |= {
             "model": self._of.target_fields,
@@ -125,8 +128,21 @@ class TextSteps:
             "seed": seed,
             **PROMPTS,
         }
-        make = lambda rows: sample_own_outputs(entry, self._of.target, sampling, seed, rows[0], check)
+        sample = lambda rows: sample_own_outputs(entry, self._of.target, sampling, seed, rows[0], check)
+        make = self._checked(dataset, sample)
         return Step(name, "own-outputs", fields, inputs, OWN_OUTPUTS, make, (entry.samples, entry.samples), (EMPTY, FAILED))
+
+    def _checked(self, dataset: DatasetEntry, make: Callable[[Sequence[Rows]], Made]) -> Callable[[Sequence[Rows]], Made]:
+        """The same, after a look at the labels of its examples: the answer check is in this step's key, not in theirs."""
+        shown = self._of.loaded.show(dataset.path)
+
+        def made(rows: Sequence[Rows]) -> Made:
+            # Taken once: each look at an input may read it from the store.
+            examples = rows[0]
+            datasets.check_labels(dataset, examples, shown)
+            return make([examples])
+
+        return made
 
     def _from_file(
         self, entry: FileStrategy | OwnOutputsEntry, name: str, dataset: DatasetEntry, load: Callable[..., Rows]
