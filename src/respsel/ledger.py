@@ -92,6 +92,13 @@ class Ledger:
         """The digest of a known step's output."""
         return self._outputs[name]
 
+    def forget_damaged(self) -> None:
+        """Have the next run make every known step anew whose table is damaged or gone: one run then mends them all."""
+        for name, output in self._outputs.items():
+            step = self._graph.steps[name]
+            if (key := self.key(step)) and not self._store.holds_rows(step.table, output):
+                self._store.forget_step(key)
+
     def record(self, step: Step, count: int) -> StepRecord:
         """The record to store for a step whose inputs and output are known."""
         table, output = step.table.name, self._outputs[step.name]

@@ -56,7 +56,7 @@ class RunResult:
 
     def rows(self, name: str) -> Rows:
         """A step's output, read anew each time, so that one table at a time is in memory; made again, with
-        open models, if its stored copy turns out damaged."""
+        open models, if its stored copy turns out damaged. Raises RunError if it then comes out otherwise."""
         rows = self._runner.rows(name)
         self._ledger.drop(name)
         return rows
@@ -182,24 +182,37 @@ class Runner:
         return RunResult(self._graph, self, self._ledger, self._caller, self._models)
 
     def rows(self, name: str) -> Rows:
-        """A step's output; made again if its stored copy turns out damaged."""
+        """A step's output; made again if its stored copy turns out damaged. Raises RunError if it comes out otherwise."""
         rows = self._ledger.rows(name)
         if rows is None:
-            self._perform([self._graph.steps[name]])
+            self._make_again(self._graph.steps[name])
             rows = self._ledger.rows(name)
             assert rows is not None
         return rows
 
     def frame(self, name: str) -> polars.DataFrame:
-        """A step's output as a data frame; made again if its stored copy turns out damaged."""
+        """A step's output as a data frame; see `rows`."""
         step = self._graph.steps[name]
         assert isinstance(step.table, Table)
         frame = self.store.load_frame(step.table, self._ledger.output(name))
         if frame is None:
-            self._perform([step])
+            self._make_again(step)
             frame = self.store.load_frame(step.table, self._ledger.output(name))
             assert frame is not None
         return frame
+
+    def _make_again(self, step: Step) -> None:
+        """Make a step anew whose table turned out damaged. Raises RunError if that gives other content than before."""
+        before = self._ledger.output(step.name)
+        # Until then it is not done; nor afterwards, if a call of it fails now.
+        self.store.forget_step(self.key(step))
+        self._perform([step])
+        if self._ledger.output(step.name) == before:
+            return
+        # Hazard: what follows it was made from the content before, and would stand beside this one in a report.
+        self._ledger.forget_damaged()
+        what = "its stored table was damaged, and made again it came out otherwise than before"
+        raise RunError(Problem(self._graph.loaded.shown, step.name, what, "Run again: what follows from it is then made anew"))
 
     def _perform(self, steps: Sequence[Step]) -> None:
         if not steps:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import pickle
+import shutil
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 
 from respsel.errors import StoreError
@@ -319,3 +324,60 @@ def test_a_run_over_damaged_records_comes_out_the_same(bench: Bench) -> None:
     assert "warning: " in done.err
     assert "a damaged record" in done.err
     assert [r["score"] for r in done.json["verdicts"][0]["ranking"]] == [r["score"] for r in first["verdicts"][0]["ranking"]]
+
+
+OTHERWISE = """
+import sys
+from dataclasses import replace
+from respsel.backends import fake
+from respsel.backends.base import Failure
+init, generate = fake.FakeModel.__init__, fake.FakeModel.generate
+def named(self, variant, *args):
+    init(self, variant, *args)
+    self.variant = variant
+def other(self, calls):
+    for index, made in generate(self, calls):
+        yield index, {answer} if self.variant == "teacher" else made
+fake.FakeModel.__init__, fake.FakeModel.generate = named, other
+from respsel.cli import app
+sys.argv = ["respsel", "run", "a.toml", "--json"]
+app()
+"""
+OTHER_TEXT, FAILURE = "replace(made, text='Otherwise: ' + made.text)", "Failure('out of memory')"
+NEW_METRIC = 'name = "alignment"\n\n[[metrics]]\nname = "compression-ratio"'
+
+
+def run_otherwise(bench: Bench, answer: str) -> subprocess.CompletedProcess[str]:
+    """Run the recipe where the teacher answers otherwise."""
+    code = OTHERWISE.format(answer=answer)
+    return subprocess.run([sys.executable, "-c", code], cwd=bench.folder, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize("edited", [False, True], ids=["in the report", "in the run"])
+@pytest.mark.parametrize("answer", [OTHER_TEXT, FAILURE], ids=["otherwise", "failing"])
+def test_what_follows_a_table_that_comes_out_otherwise_is_made_anew(bench: Bench, edited: bool, answer: str) -> None:
+    """Where tables are damaged, their calls gone and the model answers otherwise by now, or not at all, no report has new
+    responses beside the scores of old ones: the run fails, and one run more makes all of it anew."""
+    bench.run()
+    with sqlite3.connect(bench.folder / "cache/cache.db") as db:
+        db.execute("UPDATE Cache SET value = zeroblob(40) WHERE key LIKE 'rows/%' OR key LIKE 'call/%'")
+    db.close()
+    shutil.rmtree(bench.folder / "runs")
+    if edited:
+        bench.edit('name = "alignment"', NEW_METRIC)
+    failed = run_otherwise(bench, answer)
+    assert failed.returncode == 1
+    what = "responses:sums/teacher: its stored table was damaged, and made again it came out otherwise than before."
+    assert f"error: a.toml: {what} Run again: what follows from it is then made anew." in failed.stderr
+    assert not (bench.folder / "runs/a/report.json").exists()
+    again = run_otherwise(bench, answer)
+    assert again.returncode == 0, again.stderr
+    other = Bench(bench.folder / "other")
+    for name in ("a.toml", "sums.jsonl"):
+        other.write(name, (bench.folder / name).read_bytes())
+    afresh = run_otherwise(other, answer)
+    assert json.loads(again.stdout)["verdicts"] == json.loads(afresh.stdout)["verdicts"]
+    for name in ("responses.parquet", "scores.parquet"):
+        assert pl.read_parquet(bench.folder / "runs/a" / name).equals(pl.read_parquet(other.folder / "runs/a" / name))
+    if answer == OTHER_TEXT:
+        assert bench.run()["steps_run"] == 0

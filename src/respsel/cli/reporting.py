@@ -43,7 +43,7 @@ def report(
         with OpenModels({}, store.folder) as models, RunDisplay(partial(console_of, stderr=True)) as display:
             runner = Runner(graph, store, models, display, load_unrecorded(store, graph.loaded.key))
             # What turns out damaged is not made again here, since that may take a model.
-            runner.before_work = partial(_refuse_damaged, graph, store, ledger)
+            runner.before_work = partial(_refuse_damaged, graph, ledger)
             result = runner.run()
             now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
             if kind is not None:
@@ -63,12 +63,9 @@ def _refuse_missing(graph: Graph, store: Store) -> Ledger:
     return ledger
 
 
-def _refuse_damaged(graph: Graph, store: Store, ledger: Ledger) -> NoReturn:
-    # All are looked at, and none counts as done any more: one run then mends them all.
-    for step in graph.steps.values():
-        key = ledger.key(step)
-        if key and not store.holds_rows(step.table, ledger.output(step.name)):
-            store.forget_step(key)
+def _refuse_damaged(graph: Graph, ledger: Ledger) -> NoReturn:
+    # All are looked at, and none counts as done any more.
+    ledger.forget_damaged()
     _refuse(graph, "a stored result is damaged")
 
 
