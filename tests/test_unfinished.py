@@ -73,3 +73,14 @@ def test_a_stopped_run_counts_until_the_recipe_finishes_or_is_gone(store: Store,
     # One that found everything stored has not begun, and finishes all the same.
     RunNote(store, loaded, no_wait).finish()
     assert living(store, tmp_path) == []
+
+
+def test_a_run_of_another_workspace_counts_while_its_recipe_is_there(store: Store, loaded: LoadedRecipe, tmp_path: Path) -> None:
+    """A stopped run is looked for in its own workspace, and named by the way there."""
+    with RunNote(store, loaded, no_wait) as note:
+        note.begin()
+    elsewhere = tmp_path / "elsewhere"
+    assert [run.recipe for run in find_unfinished(store, elsewhere)] == ["../a.toml"]
+    elsewhere.mkdir()
+    loaded.path.rename(elsewhere / "a.toml")
+    assert living(store, elsewhere) == []

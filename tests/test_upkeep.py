@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from respsel.hashing import digest
+from respsel.loading import load_recipe
 from respsel.store import Store
 from respsel.upkeep import clean
-from tests.conftest import Bench
+from tests.conftest import RECIPE, Bench, jsonl, rows
 from tests.promises.test_interruption import start
 
 
@@ -188,3 +192,79 @@ def test_size_and_ls(bench: Bench) -> None:
     listed = bench.respsel("cache", "ls").out
     assert "a.toml: verdict:sums" in listed
     assert listed.splitlines()[-1] == "15 steps"
+
+
+def two_workspaces(folder: Path) -> tuple[Bench, Bench]:
+    """Workspaces with one store beside them, each with a recipe of the same name."""
+    found = []
+    for name, prompt in (("one", "Solve:"), ("two", "Work out:")):
+        bench = Bench(folder / name)
+        bench.write("respsel.toml", 'store = "../cache"\n')
+        bench.write("a.toml", RECIPE.replace("Solve:", prompt))
+        bench.write("sums.jsonl", jsonl(rows(12)))
+        bench.run()
+        found.append(bench)
+    return found[0], found[1]
+
+
+def test_gc_in_one_workspace_keeps_what_another_with_the_same_store_needs(tmp_path: Path) -> None:
+    """Recipes of other workspaces are looked for where these are, named by the way there, and forgotten if they are gone."""
+    one, two = two_workspaces(tmp_path)
+    one.edit("samples = 2", "samples = 3")
+    one.run()
+    done = one.respsel("cache", "gc", "--yes").out
+    assert "keeps what the latest run of a.toml needs\n" in done
+    assert "keeps what the latest run of ../two/a.toml needs\n" in done
+    assert "is gone" not in done
+    assert "../two/a.toml: verdict:sums" in one.respsel("cache", "ls").out
+    assert two.run()["steps_run"] == 0
+    # Their places to each other tell which is which, so that all may be moved.
+    shutil.copytree(tmp_path, moved := tmp_path.with_name(f"{tmp_path.name}-moved"))
+    shutil.rmtree(tmp_path)
+    assert "Would free 0 B" in Bench(moved / "two").respsel("cache", "gc").out
+    (moved / "two/a.toml").unlink()
+    done = Bench(moved / "one").respsel("cache", "gc").out
+    assert "../two/a.toml is gone: what only its latest run needs is not kept" in done
+    assert "Would free 0 B" not in done
+
+
+def test_recipes_at_one_place_in_two_workspaces_are_two(tmp_path: Path) -> None:
+    """Neither takes the other's last run for its own."""
+    one, _ = two_workspaces(tmp_path)
+    one.edit("Solve:", "Please solve:")
+    assert "prompt changed" in one.respsel("plan", "a.toml").out
+    explained = one.respsel("explain", "a.toml", "responses:sums/teacher", "--json").json
+    assert "'Solve: {{ input }}'" in str(explained)
+
+
+def test_earlier_notes_are_of_the_workspace_that_asks(bench: Bench) -> None:
+    """A note from before workspaces were told apart is looked for here, and written anew by the next run."""
+    bench.run()
+    with Store(bench.folder / "cache") as store:
+        ((key, _),) = store.keys("run")
+        note = store.load_json(key)
+        assert (note["place"], note.pop("root")) == ("a.toml", "..")
+        store.save_json(key, note)
+    assert "keeps what the latest run of a.toml needs" in bench.respsel("cache", "gc", "--yes").out
+    assert bench.run()["steps_run"] == 0
+    with Store(bench.folder / "cache") as store:
+        assert store.load_json(key)["root"] == ".."
+
+
+@pytest.mark.parametrize(
+    ("store", "marked", "owns"),
+    [("cache", "", True), ("data/cache", "", True), ("data/cache", "data", False), ("../cache", "", False)],
+)
+def test_a_recipe_of_the_stores_own_workspace_is_known_by_its_place(tmp_path: Path, store: str, marked: str, owns: bool) -> None:
+    """Its key tells its place alone, so that it is as it was; of another workspace's recipe it tells the workspace, too."""
+    bench = Bench(tmp_path / "one")
+    bench.write("a.toml", RECIPE)
+    bench.write("sums.jsonl", jsonl(rows(12)))
+    bench.write("respsel.toml", f'store = "{store}"\n')
+    if marked:
+        bench.write(f"{marked}/respsel.toml", "")
+    loaded = load_recipe(bench.recipe)
+    applied = replace(loaded, purpose="apply strategy")
+    assert (loaded.key == digest("recipe", "a.toml")) is owns
+    assert (applied.key == digest("recipe", "a.toml", "apply strategy")) is owns
+    assert loaded.key != applied.key

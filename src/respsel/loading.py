@@ -55,7 +55,14 @@ class LoadedRecipe:
     @property
     def key(self) -> str:
         """Tells this recipe from others in the store, for "what changed since the last run"."""
-        return digest("recipe", self.place, *([self.purpose] if self.purpose else []))
+        # Of two workspaces with one store, both may have a recipe at this place.
+        others = [] if self.workspace.owns_store else [self.workspace.root_from_store]
+        return digest("recipe", self.place, *([self.purpose, *others] if self.purpose or others else []))
+
+    @property
+    def noted(self) -> Mapping[str, str]:
+        """What notes in the store tell of where it is; see find_noted."""
+        return {"place": self.place, "root": self.workspace.root_from_store}
 
     def resolve(self, path: str, dataset: str = "") -> Path:
         """A path in the recipe, relative to the recipe's folder."""
@@ -71,6 +78,16 @@ class LoadedRecipe:
 def place_in(workspace: Workspace, path: Path) -> str:
     """A file's path relative to the workspace's root, with forward slashes."""
     return Path(os.path.relpath(path.resolve(), workspace.root)).as_posix()
+
+
+def find_noted(note: Mapping[str, Any], store: Path, root: Path) -> tuple[Path, str]:
+    """The file of a recipe that is noted in a store, and its path from a workspace's root, which is what it is called there.
+
+    Earlier notes do not tell whose workspace's recipe it is, and are taken to be of this one.
+    """
+    home = store.resolve() / note["root"] if "root" in note else root
+    path = Path(os.path.normpath(home / note["place"]))
+    return path, Path(os.path.relpath(path, root)).as_posix()
 
 
 def run_name(workspace: Workspace, path: Path) -> str:

@@ -14,6 +14,7 @@ from functools import cached_property
 
 from respsel.changes import flatten
 from respsel.graph import Step
+from respsel.loading import LoadedRecipe, find_noted
 from respsel.store import StepRecord, Store
 
 
@@ -49,8 +50,8 @@ def input_slot(step_name: str, op: str) -> str:
 class StoredSteps:
     """The steps that are in a store, for finding the nearest ones."""
 
-    def __init__(self, store: Store, recipe: str) -> None:
-        self._store, self._recipe = store, recipe
+    def __init__(self, store: Store, loaded: LoadedRecipe) -> None:
+        self._store, self._recipe, self._root = store, loaded.key, loaded.workspace.root
 
     def nearest(self, step: Step, inputs: Mapping[str, str | None]) -> Nearest | None:
         """The record to compare a step with, given the digests of its inputs as far as they are known."""
@@ -80,7 +81,8 @@ class StoredSteps:
     def _names(self) -> Iterator[tuple[str, str]]:
         for name, _ in self._store.keys("run"):
             if note := self._store.load_json(name):
-                yield from ((key, f"{step} of {note['place']}") for step, key in note["steps"].items())
+                _, shown = find_noted(note, self._store.folder, self._root)
+                yield from ((key, f"{step} of {shown}") for step, key in note["steps"].items())
 
 
 def _differences(step: Step, flat: Mapping[str, str], slots: Mapping[str, str | None], stored: StoredStep) -> int:

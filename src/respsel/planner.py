@@ -90,7 +90,7 @@ def make_plan(graph: Graph, store: Store) -> Plan:
 
 def walk(graph: Graph, store: Store) -> Iterator[Walked]:
     """Yield each step with what a run would do with it."""
-    ledger, stored = Ledger(graph, store), StoredSteps(store, graph.loaded.key)
+    ledger, stored = Ledger(graph, store), StoredSteps(store, graph.loaded)
     asked = set[str]()
     uses_left = Counter(name for step in graph.steps.values() for name in step.inputs)
     for step in graph.steps.values():

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
-from respsel.loading import LoadedRecipe
+from respsel.loading import LoadedRecipe, find_noted
 from respsel.store import Store
 from respsel.turns import Holder
 
@@ -56,7 +56,7 @@ class RunNote:
             self._turn.enter_context(turn)
             # The note of one that was stopped stays, with its earlier time.
             if not self._store.has(key):
-                self._store.save_json(key, {"place": self._loaded.place, "at": time.time()})
+                self._store.save_json(key, {**self._loaded.noted, "at": time.time()})
 
     def finish(self) -> None:
         """The run has finished: take away its note, and those of the recipe's runs that were stopped."""
@@ -69,7 +69,10 @@ class RunNote:
 
 
 def find_unfinished(store: Store, root: Path) -> Sequence[Unfinished]:
-    """The runs that have not finished. One that was stopped and whose recipe is gone from `root` does not count."""
+    """The runs that have not finished. One that was stopped and whose recipe is gone does not count.
+
+    root: the folder of the workspace that asks.
+    """
     return list(_unfinished(store, root))
 
 
@@ -78,10 +81,11 @@ def _unfinished(store: Store, root: Path) -> Iterator[Unfinished]:
         note = store.load_json(key)
         if note is None:
             continue
+        path, shown = find_noted(note, store.folder, root)
         turn = store.try_turn(key)
         if isinstance(turn, Holder):
-            yield Unfinished(note["place"], float(note["at"]), turn)
+            yield Unfinished(shown, float(note["at"]), turn)
             continue
         with turn:
-            if (root / note["place"]).is_file():
-                yield Unfinished(note["place"], float(note["at"]), None)
+            if path.is_file():
+                yield Unfinished(shown, float(note["at"]), None)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from respsel.errors import Problem, StoreError
+from respsel.loading import find_noted
 from respsel.runner import RunResult
 from respsel.sealed import Entry
 from respsel.store import Store
@@ -65,7 +66,8 @@ class StoredStep:
 
 @dataclass(frozen=True)
 class LatestRun:
-    """The latest finished run of a recipe, as gc knows it. unrecorded: the keys of tables of steps without a record."""
+    """The latest finished run of a recipe, as gc knows it. recipe: its path from the workspace that asks.
+    unrecorded: the keys of tables of steps without a record."""
 
     recipe: str
     exists: bool
@@ -94,7 +96,7 @@ def note_latest(store: Store, result: RunResult) -> None:
     weights = [path.name for path in result.weights]
     key, known = f"run/{loaded.key}", store.load_json(f"run/{loaded.key}")
     unrecorded = {name: asdict(left) for name, left in result.unrecorded.items()}
-    said = {"place": loaded.place, "purpose": loaded.purpose, "steps": steps, "weights": weights, "unrecorded": unrecorded}
+    said = {**loaded.noted, "purpose": loaded.purpose, "steps": steps, "weights": weights, "unrecorded": unrecorded}
     if known is None or {name: known.get(name) for name in said} != said:
         store.save_json(key, {**said, "finished": time.time()})
 
@@ -159,7 +161,8 @@ def find_garbage(store: Store, root: Path) -> Garbage:
     """What no latest run reaches. A recipe whose file is gone reaches nothing; without any run all is kept, and
     so it is while one goes on.
 
-    root: the workspace's folder. Raises StoreError after damage: what is reached is then not known.
+    root: the folder of the workspace that asks; others may use the store, too. Raises StoreError after damage: what is
+    reached is then not known.
     """
     entries = list(store.entries())
     runs = [_latest(store, root, entry.key) for entry in entries if entry.key is not None and _kind(entry) == "run"]
@@ -236,12 +239,12 @@ def _latest(store: Store, root: Path, key: str) -> LatestRun:
     if found is None:
         # Damaged; find_garbage refuses for it.
         return LatestRun("?", False, 0.0, {}, ())
-    exists = (root / found["place"]).is_file()
+    path, shown = find_noted(found, store.folder, root)
     # Earlier notes do not tell purposes and tables.
     left = found.get("unrecorded") or {}
     tables = tuple(f"rows/{item['table']}/{item['output']}" for item in left.values())
-    name = f"{found['place']} ({found['purpose']})" if found.get("purpose") else found["place"]
-    return LatestRun(name, exists, found["finished"], found["steps"], tuple(found["weights"]), tables)
+    name = f"{shown} ({found['purpose']})" if found.get("purpose") else shown
+    return LatestRun(name, path.is_file(), found["finished"], found["steps"], tuple(found["weights"]), tables)
 
 
 def _reach(store: Store, step: str, reached: set[str]) -> bool:

@@ -6,8 +6,10 @@ folder is one, with the defaults.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -47,6 +49,17 @@ class Workspace:
     runs: Path
     models: Mapping[str, NamedModel]
 
+    @cached_property
+    def owns_store(self) -> bool:
+        """Whether the store lies in it, and in no workspace within it; others may use the store too."""
+        store = self.store.resolve()
+        return store.is_relative_to(self.root) and _marked_folder(store) in (self.root, None)
+
+    @cached_property
+    def root_from_store(self) -> str:
+        """The root's path from the store, with forward slashes; it stays when both are moved together."""
+        return Path(os.path.relpath(self.root, self.store.resolve())).as_posix()
+
 
 def find_workspace(start: Path) -> Workspace:
     """Return the workspace of the nearest respsel.toml in `start` or above it.
@@ -54,7 +67,7 @@ def find_workspace(start: Path) -> Workspace:
     Raises InputError for a respsel.toml that is wrong.
     """
     start = start.resolve()
-    root = next((folder for folder in (start, *start.parents) if (folder / FILE_NAME).is_file()), None)
+    root = _marked_folder(start)
     if root is None:
         return _workspace(start, WorkspaceEntry())
     data = read_toml(root / FILE_NAME, FILE_NAME)
@@ -62,6 +75,10 @@ def find_workspace(start: Path) -> Workspace:
     if problems:
         raise InputError(problems)
     return _workspace(root, entry)
+
+
+def _marked_folder(start: Path) -> Path | None:
+    return next((folder for folder in (start, *start.parents) if (folder / FILE_NAME).is_file()), None)
 
 
 def _workspace(root: Path, entry: WorkspaceEntry) -> Workspace:
