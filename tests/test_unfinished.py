@@ -37,9 +37,10 @@ def living(store: Store, root: Path) -> list[int | None]:
 
 
 def test_a_run_lives_until_it_has_finished(store: Store, loaded: LoadedRecipe, tmp_path: Path) -> None:
-    """A run that has begun is named with its process; one that has finished is no longer there."""
+    """A run that has begun is named with its process, once; one that has finished is no longer there."""
     assert living(store, tmp_path) == []
     with RunNote(store, loaded, no_wait) as note:
+        note.begin()
         note.begin()
         assert living(store, tmp_path) == [os.getpid()]
         note.finish()

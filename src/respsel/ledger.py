@@ -32,6 +32,12 @@ def load_unrecorded(store: Store, recipe: str) -> Mapping[str, Unrecorded]:
     return {name: Unrecorded(**item) for name, item in found.items()} if isinstance(found, dict) else {}
 
 
+def load_latest(store: Store, recipe: str) -> frozenset[str]:
+    """The keys of the steps of a recipe's latest finished run, which gc keeps; recipe: its key."""
+    note = store.load_json(f"run/{recipe}")
+    return frozenset(note["steps"].values()) if note else frozenset()
+
+
 class Ledger:
     """The outputs known so far, by step name."""
 

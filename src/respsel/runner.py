@@ -20,7 +20,7 @@ from respsel.call_records import Trail
 from respsel.calls import Caller, CallEvents, took
 from respsel.errors import Problem, RunError
 from respsel.graph import STAGES, Graph, Rows, Step
-from respsel.ledger import Ledger, Unrecorded
+from respsel.ledger import Ledger, Unrecorded, load_latest
 from respsel.models import OpenModels
 from respsel.records import Response, Took
 from respsel.requests import Answer, Lazy, Request, joined, part
@@ -152,12 +152,15 @@ class Runner:
     ) -> None:
         """unrecorded: see Ledger; a run that may ask models takes none."""
         self._graph, self.store, self._models, self._events = graph, store, models, events
+        self._unrecorded = unrecorded
         self._ledger = Ledger(graph, store, unrecorded)
         self._caller = Caller(store, models, events)
         # By step that asks, the keys of its calls so far, and which of them are counted in the ledger's `took`.
         self._uses: dict[str, bytes] = {}
         self._counted: dict[str, set[int]] = {}
         self.steps_run = 0
+        # Called before anything is relied on that gc might free: all but what the recipe's latest run reached.
+        self.before_reuse: Callable[[], None] = lambda: None
         # Called once, before the first step that must run; a fully cached run has none.
         self.before_work: Callable[[], None] = lambda: None
 
@@ -165,12 +168,18 @@ class Runner:
         """Run every step that the store lacks. Raises RespselError; what is done stays stored."""
         steps = list(self._graph.steps.values())
         self._events.run_begins(len(steps))
+        known = Ledger(self._graph, self.store, self._unrecorded)
+        if self._is_latest(known):
+            self._ledger = known
+        else:
+            # Hazard: gc may have freed some of it since. It is looked up once more below, when gc knows of this run.
+            self.before_reuse()
         for stage in range(len(STAGES)):
             todo = []
             for step in steps:
                 if step.stage != stage:
                     continue
-                if self._ledger.recall(step):
+                if self._ledger.knows([step.name]) or self._ledger.recall(step):
                     self._note_last(step)
                     self._events.step_found(step)
                 else:
@@ -180,6 +189,11 @@ class Runner:
             self._caller.before_asking = partial(self._check_known_responses, stage)
             self._perform([step for step in todo if step.asks])
         return RunResult(self._graph, self, self._ledger, self._caller, self._models)
+
+    def _is_latest(self, known: Ledger) -> bool:
+        """Whether all is stored, and is what the recipe's latest run reached, which gc keeps in any case."""
+        steps = self._graph.steps.values()
+        return all(map(known.recall, steps)) and {*map(known.key, steps)} <= load_latest(self.store, self._graph.loaded.key)
 
     def rows(self, name: str) -> Rows:
         """A step's output; made again if its stored copy turns out damaged. Raises RunError if it comes out otherwise."""

@@ -39,7 +39,7 @@ class RunNote:
     def __init__(self, store: Store, loaded: LoadedRecipe, wait: Callable[[Holder], None]) -> None:
         """wait: told who frees space in the store, where this run must wait for that."""
         self._store, self._loaded, self._wait = store, loaded, wait
-        self._turn = ExitStack()
+        self._turn, self._begun = ExitStack(), False
 
     def __enter__(self) -> RunNote:
         return self
@@ -48,7 +48,10 @@ class RunNote:
         self._turn.close()
 
     def begin(self) -> None:
-        """Note that the run begins; a gc that is going on is waited for."""
+        """Note that the run begins, if it has not; a gc that is going on is waited for."""
+        if self._begun:
+            return
+        self._begun = True
         with self._store.turn(GC_TURN, self._wait):
             slot = 0
             while isinstance(turn := self._store.try_turn(key := f"begun/{self._loaded.key}/{slot}"), Holder):

@@ -10,6 +10,8 @@ import sys
 import time
 from collections.abc import Callable
 
+import pytest
+
 from respsel.store import Store
 from respsel.unfinished import GC_TURN
 from tests.conftest import Bench
@@ -76,6 +78,69 @@ def test_gc_during_a_run_that_uses_what_no_latest_run_needs(bench: Bench) -> Non
     bench.edit("sample = 7", "sample = 8")
     collected(bench)
     assert bench.run()["calls_made"] == 7
+
+
+GOING_BACK = """
+import subprocess, sys
+import respsel.report.write as write
+from respsel.unfinished import RunNote
+begin, write_report = RunNote.begin, write.write_report
+def collect(now):
+    if now:
+        subprocess.run([sys.executable, "-m", "respsel", "cache", "gc", "--yes"], stdout=sys.stderr, check=True)
+def begin_late(self):
+    collect({early} and not self._begun)
+    begin(self)
+def write_late(*args):
+    collect(not {early})
+    return write_report(*args)
+RunNote.begin, write.write_report = begin_late, write_late
+from respsel.cli import app
+sys.argv = ["respsel", "run", "a.toml", "--json"]
+app()
+"""
+
+
+@pytest.mark.parametrize("early", [True, False], ids=["before it is noted", "while it writes its report"])
+def test_gc_beside_a_run_that_finds_all_of_an_earlier_one(bench: Bench, early: bool) -> None:
+    """A recipe that is as it was before finds every step; gc beside that run leaves them, or the run makes them anew."""
+    bench.run()
+    bench.edit("Solve:", "Solve this:")
+    bench.run()
+    bench.edit("Solve this:", "Solve:")
+    command = [sys.executable, "-c", GOING_BACK.format(early=early)]
+    done = subprocess.run(command, cwd=bench.folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert ("18 call" in done.stderr) is early
+    assert ("nothing is freed until that run has finished" in done.stderr) is not early
+    assert json.loads(done.stdout)["calls_made"] == (18 if early else 0)
+    collected(bench)
+    assert bench.run()["steps_run"] == 0
+    verified(bench)
+
+
+READ_ONLY = """
+import sys
+from respsel.sealed import SealedRecords
+put = SealedRecords.put
+def refuse(self, name, *args):
+    # A file that has just changed is digested anew, and then noted.
+    assert name.startswith("file/"), f"{name} is written"
+    put(self, name, *args)
+SealedRecords.put = SealedRecords.turn = SealedRecords.try_turn = refuse
+from respsel.cli import app
+sys.argv = ["respsel", "run", "a.toml", "--json"]
+app()
+"""
+
+
+def test_a_run_that_finds_all_of_the_latest_one_writes_nothing(bench: Bench) -> None:
+    """gc keeps what the latest run needs in any case: to find it again takes no note and no turn."""
+    bench.run()
+    bench.edit("Solve:", "Solve this:")
+    bench.run()
+    done = subprocess.run([sys.executable, "-c", READ_ONLY], cwd=bench.folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def test_gc_during_a_run_says_why_it_frees_nothing_and_frees_it_afterwards(bench: Bench) -> None:

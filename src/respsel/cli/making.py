@@ -127,7 +127,7 @@ def _make(graph: Graph, store: Store, wish: Wish, selected: Selected) -> tuple[R
         RunNote(store, graph.loaded, display.waits_for_gc) as note,
     ):
         runner = Runner(graph, store, models, display)
-        runner.before_work = note.begin
+        runner.before_reuse = runner.before_work = note.begin
         result = runner.run()
         # Looked at while models are open, so that a damaged table is made again here.
         for name in graph.steps:

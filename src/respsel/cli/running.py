@@ -38,7 +38,7 @@ def run(recipe: RecipePath, as_json: AsJson = False) -> None:
             RunNote(store, graph.loaded, display.waits_for_gc) as note,
         ):
             runner = Runner(graph, store, models, display)
-            runner.before_work = note.begin
+            runner.before_reuse = runner.before_work = note.begin
             result = runner.run()
             finished_at = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
             page = write_report(result, finished_at)
