@@ -161,7 +161,7 @@ def _plan_step(graph: Graph, step: Step, ledger: Ledger, store: Store, nearest: 
         return PlannedStep(step.name, step.op, "run", reason, rows=ledger.counts[step.name])
     wanted = _missing(graph, store, next(made))
     missing = [request for key, request in wanted.items() if key not in asked]
-    asked |= set(wanted)
+    asked.update(wanted)
     fewest, most = step.calls_per_example
     # Of what a step before it asks for too, further attempts may be its own. A race is certain of its first batch only.
     at_most = len(wanted) * most // fewest - len(wanted) + len(missing) if fewest else _most_calls(step, ledger)

@@ -188,8 +188,9 @@ def find_garbage(store: Store, root: Path) -> Garbage:
     weights = {name for run in kept for name in run.weights}
     folder = store.folder / "weights"
     made = [*(path for pattern in _WEIGHTS for path in folder.glob(pattern)), *store.strays()]
-    files = [path for path in made if path.name not in weights and path.stat().st_mtime < horizon]
-    files += folder.glob(f"*{_FREED}")
+    # What an earlier gc left comes first: the name is then free for what takes it to be removed.
+    files = list(folder.glob(f"*{_FREED}"))
+    files += [path for path in made if path.name not in weights and path.stat().st_mtime < horizon]
     size = sum(entry.size_bytes for entry in free) + sum(map(_size, files))
     return Garbage(free, files, size, kept, gone, ())
 
