@@ -12,12 +12,17 @@ from fractions import Fraction
 from respsel.recipe import AnswerEntry
 
 VERSION = 2
-# Models write "**Final Answer:** 7": the marks around the words belong to them.
-_MARKER = re.compile(r"(?:final\s+answer|the\s+answer\s+is|####)[*_\s]*(?:is\b)?[*_\s]*:?[*_]*", re.IGNORECASE)
+# Models write "**Final Answer:** 7" and "**Final Answer**: 7": those marks belong to the words.
+_MARKER = re.compile(
+    r"(?:final\s+answer|the\s+answer\s+is|####)(?:[*_]+(?=[\s:]|$))?\s*(?:is\b)?\s*(?::(?:[*_]+(?=\s|$))?)?", re.IGNORECASE
+)
+# What is opened before a marker, and how far before its end.
+_OPENED, _NEAR = re.compile(r"(?:^|\s)(\*\*|__|\*|_)\w[\w ]*[:\s]*$"), 80
 _DIGITS = r"(?:\d[\d,]*(?:\.\d+)?|\.\d+)"
 _NUMBER = re.compile(rf"[-+]?(?:\d+ \d+/\d+|{_DIGITS}(?:[eE][-+]?\d{{1,3}}(?!\d)|\s?/\s?{_DIGITS})?)")
 _FRACTION = re.compile(rf"(?P<whole>(?<=\d))?\\[dt]?frac\s*{{\s*([-+]?{_DIGITS})\s*}}\s*{{\s*({_DIGITS})\s*}}")
-_WORD = re.compile(r"(?<!\\)\b[A-Za-z]{2,}")
+_COMMAND = re.compile(r"\\[A-Za-z]+")
+_LETTER = re.compile(r"[^\W\d_]")
 # "I" and "A" are also words: bare, they count only where no word follows.
 _CHOICE = re.compile(r"\(([A-Za-z]|\d{1,2})\)|(?<![A-Za-z0-9])([B-HJ-Z]|\d{1,2}|[AI](?! [a-z])|[a-z](?=\)))(?![A-Za-z0-9'])")
 _FIRST_WORD = re.compile(r"\W*([A-Za-z]|\d{1,2})(?![A-Za-z0-9'])(?! [a-z])")
@@ -42,7 +47,7 @@ def is_same(check: AnswerEntry, found: str, right: str) -> bool:
     if check.kind == "choice":
         return found.casefold() == right.casefold()
     if check.kind == "exact":
-        return _bare(found) == _bare(right)
+        return _unwrapped(found) == _unwrapped(right)
     return found.strip() == right.strip()
 
 
@@ -51,8 +56,8 @@ def find_answer(check: AnswerEntry, text: str) -> str | None:
 
     number (1,200.50, 1/2, 2 1/2, 1e3, \\frac{1}{2}), choice (B, (b), 2): the first one after the last "Final
     Answer", "the answer is" or "####"; without such words the last one in the text. exact: what follows those
-    words on that line, or the whole text, without Markdown's marks around it. regex: the last match's first
-    group, or the match where the pattern has none.
+    words on that line, or the whole text. regex: the last match's first group, or the match where the pattern
+    has none.
     """
     if check.kind == "regex":
         matches = list(re.finditer(check.pattern or "", text))
@@ -61,7 +66,7 @@ def find_answer(check: AnswerEntry, text: str) -> str | None:
         text = _plain(text)
     tail = _tail(text)
     if check.kind == "exact":
-        return _bare(tail.strip().splitlines()[0] if tail.strip() else text)
+        return _closed(tail.strip().splitlines()[0].strip(), text.removesuffix(tail)) if tail.strip() else text.strip()
     if check.kind == "choice" and (word := _FIRST_WORD.fullmatch(text.strip()) or _FIRST_WORD.match(tail)):
         return word.group(1)
     pattern = _NUMBER if check.kind == "number" else _CHOICE
@@ -77,9 +82,20 @@ def _tail(text: str) -> str:
     return text[marks[-1].end() :] if marks else ""
 
 
-def _bare(text: str) -> str:
-    """A text without the marks that make it bold or code."""
-    return text.strip().strip("*_`").strip()
+def _closed(line: str, before: str) -> str:
+    """What follows a marker, without the mark that closes what was opened before the marker: "**Final Answer: yes**"."""
+    opened = _OPENED.search(before.rpartition("\n")[2][-_NEAR:])
+    return line.removesuffix(opened[1]).rstrip() if opened and line != opened[1] else line
+
+
+def _unwrapped(text: str) -> str:
+    """A text without the marks around it that make all of it bold or code."""
+    text = text.strip()
+    for mark in ("**", "*", "`"):
+        inner = text.removeprefix(mark).removesuffix(mark)
+        if len(inner) == len(text) - 2 * len(mark) and inner.strip("*` "):
+            return inner.strip()
+    return text
 
 
 def _plain(text: str) -> str:
@@ -93,10 +109,12 @@ def _plain(text: str) -> str:
 
 
 def _numbers_of_label(label: str) -> list[Fraction | None]:
-    """What a right answer must hold. A label that is nothing but several numbers (3:45, 10^5) means all of them."""
+    """What a right answer must hold: the label's number, or all that a label without words is made of (3:45, 10^5)."""
     plain = _plain(label)
-    if not _tail(plain) and not _WORD.search(plain):
-        return [_as_number(match.group()) for match in _NUMBER.finditer(plain)]
+    # Of "5 + 7 = 12" the result.
+    result = re.split(r"=|>>", plain)[-1]
+    if not _tail(plain) and not _LETTER.search(_COMMAND.sub("", plain)) and _NUMBER.search(result):
+        return [_as_number(match.group()) for match in _NUMBER.finditer(result)]
     return _numbers(label, 1)
 
 
@@ -121,5 +139,6 @@ def _as_number(text: str) -> Fraction | None:
     try:
         part = Fraction(rest or whole) / (Fraction(below.strip()) if below else 1)
         return part if not rest else Fraction(whole) + (-part if whole.startswith("-") else part)
-    except ZeroDivisionError:
+    except (ZeroDivisionError, ValueError):
+        # Division by zero; or a model that wrote digits without end, more than Python reads.
         return None
