@@ -25,11 +25,13 @@ from respsel.strategies.base import Operation, Place
 JUDGE_VERSION = 3
 # The problem of a response that the judge had no word for; it is asked again next time.
 SILENT = "the judge wrote nothing"
-_A_NUMBER = r"[-+]?(?:\d[\d,]*(?:\.\d+)?|\.\d+)(?:[eE][-+]?\d{1,3}(?!\d))?"
+_A_NUMBER = r"[-+]?(?:(?:\d{1,3}(?:,\d{3})+(?!,?\d)|\d+)(?:\.\d+)?|\.\d+)(?:[eE][-+]?\d{1,3}(?!\d))?"
 _NUMBER = re.compile(_A_NUMBER)
-# "The maximum score is 10" gives none.
+# "The maximum score is 10" gives none; after "Rating (1-10): 3-4" or "7,5" nobody can say which number is meant.
 _MARKED = re.compile(
-    rf"(?<!maximum )(?<!max )(?<!highest )(?<!possible )(?:score|reward|rating)\s*(?:is|=|:)\s*\**\s*({_A_NUMBER})", re.IGNORECASE
+    r"(?<!maximum )(?<!max )(?<!highest )(?<!possible )(?:score|reward|rating)[*_]*\s*(?:\([^)\n]*\)[*_]*\s*)?(?:is|=|:)[\s*_]*"
+    rf"(?P<number>{_A_NUMBER})(?P<more>\s?[,–-]\s?\d)?",
+    re.IGNORECASE,
 )
 # What a number is out of, in "8/10" and "8 out of 10".
 _OUT_OF = re.compile(rf"(?<=\d)\s*(?:/|out of)\s*{_A_NUMBER}")
@@ -138,7 +140,10 @@ def read_number(text: str) -> float | None:
     """The number behind the last "Score:", "Reward:" or "Rating:", else the text's only number; None if there is
     neither: of "8 of the 10 steps hold" nobody can say which number is meant."""
     text = text.replace("\N{MINUS SIGN}", "-")
-    found = _MARKED.findall(text)[-1:] or _NUMBER.findall(_OUT_OF.sub("", text))
+    if marked := list(_MARKED.finditer(text)):
+        found = [] if marked[-1]["more"] else [marked[-1]["number"]]
+    else:
+        found = _NUMBER.findall(_OUT_OF.sub("", text))
     return _finite(found[0].replace(",", "")) if len(found) == 1 else None
 
 
