@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from respsel.backends.base import TEXT, GenerateCall, Generation, Model, ScoreCall
+from respsel.backends.chat import ChatTemplate
 from respsel.backends.fake import FakeModel
 from respsel.errors import PreflightError
 from respsel.records import Message, Sampling, TokenScores
@@ -192,3 +193,14 @@ def test_two_engines_agree_on_one_model(make_tiny_gguf: Callable[..., Path]) -> 
         np.testing.assert_allclose(a.nll, b.nll, atol=0.02)
         np.testing.assert_allclose(a.entropy, b.entropy, atol=0.02)
         assert abs(a.rank - b.rank).max() <= 2
+
+
+def test_a_template_may_mark_what_was_generated() -> None:
+    """The tag that marks an assistant's words for training changes no prompt."""
+    source = (
+        "{% for m in messages %}<{{ m.role }}>{% if m.role == 'assistant' %}{% generation %}{{ m.content }}{% endgeneration %}"
+        "{% else %}{{ m.content }}{% endif %}{% endfor %}{% if add_generation_prompt %}<assistant>{% endif %}"
+    )
+    template = ChatTemplate(source, "", "", "here")
+    chat = (Message("user", "Hi"), Message("assistant", "Hello"), Message("user", "Bye"))
+    assert template.render(chat) == "<user>Hi<assistant>Hello<user>Bye<assistant>"

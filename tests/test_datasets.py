@@ -153,3 +153,12 @@ def test_an_unknown_format_is_told(tmp_path: Path) -> None:
     """A file of another kind names the kinds that are read."""
     with pytest.raises(InputError, match=r"a\.txt: '\.txt' is no format that is read here"):
         list(read_rows(write(tmp_path, "a.txt", "x"), "a.txt"))
+
+
+def test_text_as_plain_bytes_is_text(tmp_path: Path) -> None:
+    """Parquet's bytes are decoded; an image in a column that is not used harms nothing, and is no text where it is."""
+    pl.DataFrame({"id": ["a"], "input": ["Café?".encode()], "image": [b"\xff\x00"]}).write_parquet(tmp_path / "a.parquet")
+    (example,) = load_examples(entry(), tmp_path / "a.parquet", "")
+    assert example.input == "Café?"
+    assert example.columns["image"] == {"bytes": 2}
+    assert told(tmp_path / "a.parquet", input="image") == ["a.parquet: row 1: column 'image' is a dict, not text. Give text."]

@@ -239,6 +239,31 @@ def test_what_a_server_does_not_know_is_left_out_where_it_changes_nothing() -> N
     assert "top_k" in kept.problem
 
 
+def test_top_p_gives_way_only_where_it_changes_nothing() -> None:
+    """A server that takes temperature or top_p, not both: left out where it is off, for that call alone."""
+
+    def either(asked: Asked) -> Reply:
+        if "temperature" in asked.body and "top_p" in asked.body:
+            return error(400, "`temperature` and `top_p` cannot both be specified for this model")
+        return chat("fine")
+
+    with serving(either) as endpoint:
+        model = model_of(endpoint)
+        for sampling, sent in (
+            (Sampling(0.7, 1.0, 0, 0.0, 20), ("temperature", 0.7)),
+            (Sampling(0.0, 0.9, 0, 0.0, 20), ("temperature", 0.0)),
+            (Sampling(1.0, 0.9, 0, 0.0, 20), ("top_p", 0.9)),
+        ):
+            ((_, made),) = model.generate(calls(model, 1, sampling))
+            assert isinstance(made, Generation)
+            body = endpoint.asked[-1].body
+            assert {name: body[name] for name in ("temperature", "top_p") if name in body} == dict([sent])
+        ((_, kept),) = model.generate(calls(model, 1, Sampling(0.7, 0.9, 0, 0.0, 20)))
+        model.close()
+    assert isinstance(kept, Failure)
+    assert "cannot both be specified" in kept.problem
+
+
 def test_a_chat_without_a_tokenizer_has_ids_of_its_own() -> None:
     """Other chats have other ids, about one for four bytes; and the same chat always the same."""
     with serving(lambda asked: chat("hi")) as endpoint:

@@ -434,3 +434,12 @@ def test_a_missing_recipe_is_told(bench: Bench, command: str) -> None:
     done = bench.respsel(command, "nowhere.toml")
     assert done.code == 2
     assert done.err.startswith("error: nowhere.toml: cannot be read: No such file or directory. Give the path of a recipe")
+
+
+def test_a_column_strategy_reads_the_column_that_it_names(bench: Bench) -> None:
+    """Also where the dataset calls another column by that name."""
+    bench.write("sums.jsonl", jsonl([{**row, "reference": f"HUMAN {row['answer']}"} for row in rows(12)]))
+    bench.edit('from = "column"\ncolumn = "rationale"', 'from = "column"\ncolumn = "reference"')
+    bench.run()
+    texts = pl.read_parquet(bench.folder / "runs/a/responses.parquet").filter(pl.col("strategy") == "human")["text"].to_list()
+    assert all(text.startswith("HUMAN") for text in texts)

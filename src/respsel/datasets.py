@@ -22,7 +22,7 @@ from respsel.hashing import digest
 from respsel.recipe import DatasetEntry
 from respsel.records import Example
 
-VERSION = 1
+VERSION = 2
 FORMATS = (".jsonl", ".json", ".csv", ".parquet")
 _MOST_PROBLEMS = 20
 
@@ -230,7 +230,7 @@ def _parquet_rows(path: Path, shown: str) -> Iterator[FileRow]:
 
 
 def _plain(value: Any) -> Any:
-    """Dates and the like become text, and NaN becomes null, so that every row is JSON."""
+    """Bytes, dates and the like become text, and NaN becomes null, so that every row is JSON."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if value is None or isinstance(value, (str, int, bool)):
@@ -239,4 +239,12 @@ def _plain(value: Any) -> Any:
         return [_plain(item) for item in value]
     if isinstance(value, dict):
         return {str(key): _plain(item) for key, item in value.items()}
-    return str(value)
+    return _decoded(value) if isinstance(value, bytes) else str(value)
+
+
+def _decoded(value: bytes) -> Any:
+    """The text that some programs write as plain bytes; of an image and the like how long it is, which no text column takes."""
+    try:
+        return value.decode("utf-8")
+    except UnicodeDecodeError:
+        return {"bytes": len(value)}

@@ -11,7 +11,9 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any, NoReturn
 
-from jinja2 import TemplateError
+from jinja2 import TemplateError, nodes
+from jinja2.ext import Extension
+from jinja2.parser import Parser
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from respsel.errors import PreflightError, Problem
@@ -22,13 +24,26 @@ FROZEN_DATE = "01 Jan 2025"
 _MARK = "\ue000"
 
 
+class _Generation(Extension):
+    """`{% generation %}` marks what an assistant wrote, for those who train on it; in a prompt it is nothing."""
+
+    tags: set[str] = {"generation"}  # noqa: RUF012  # an instance variable, says jinja2
+
+    def parse(self, parser: Parser) -> list[nodes.Node]:
+        """Return what stands within it."""
+        next(parser.stream)
+        return parser.parse_statements(("name:endgeneration",), drop_needle=True)
+
+
 class ChatTemplate:
     """A compiled Jinja2 chat template, as Hugging Face tokenizers and GGUF files carry it."""
 
     def __init__(self, source: str, bos: str, eos: str, origin: str) -> None:
         self._origin = origin
         self._tokens = {"bos_token": bos, "eos_token": eos}
-        env = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols"])
+        env = ImmutableSandboxedEnvironment(
+            trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols", _Generation]
+        )
         env.filters["tojson"] = _to_json
         env.globals["raise_exception"] = _raise
         env.globals["strftime_now"] = lambda _format: FROZEN_DATE

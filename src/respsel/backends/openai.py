@@ -17,7 +17,7 @@ from respsel.backends.endpoint_client import EndpointClient, EndpointSettings
 from respsel.backends.endpoint_scores import EndpointScores, find_way
 from respsel.backends.endpoint_text import Text, open_text
 from respsel.errors import PreflightError, Problem
-from respsel.records import Message, TokenScores
+from respsel.records import Message, Sampling, TokenScores
 
 if TYPE_CHECKING:
     from respsel.records import FloatArray
@@ -26,8 +26,8 @@ _BYTES_AN_ID = 4
 _CHARS_PER_TOKEN = 4
 # How long a context is that nobody told us.
 _UNKNOWN_CONTEXT = 1 << 30
-# What some servers do not know and may be left out: the filters where they are off, and the seed.
-_OPTIONAL = ("top_k", "min_p", "seed")
+# What some servers do not take and may be left out where it changes nothing, in the order in which that is tried.
+_OPTIONAL = ("top_k", "min_p", "seed", "top_p", "temperature")
 
 
 class EndpointModel:
@@ -124,7 +124,7 @@ class EndpointModel:
             try:
                 return self._generation(await self._client.api.chat.completions.create(**body), call)
             except (self._client.bad_request, self._client.unprocessable) as error:
-                if not self._leave_out(str(error), body):
+                if not self._leave_out(str(error), body, call.sampling):
                     raise
 
     def _body(self, call: GenerateCall) -> dict[str, Any]:
@@ -139,20 +139,24 @@ class EndpointModel:
             # Servers take 31 bits for certain.
             "seed": call.seed % (1 << 31),
             # Said even where they are off: servers have defaults of their own.
-            "extra_body": {name: value for name, value in more.items() if name not in self._left_out},
+            "extra_body": {name: value for name, value in more.items() if not self._is_left_out(name, sampling)},
         }
-        return {name: value for name, value in body.items() if name not in self._left_out}
+        return {name: value for name, value in body.items() if not self._is_left_out(name, sampling)}
 
-    def _leave_out(self, said: str, body: Mapping[str, Any]) -> bool:
+    def _is_left_out(self, name: str, sampling: Sampling) -> bool:
+        # Another call of the same model may need it.
+        return name in self._left_out and _changes_nothing(name, sampling)
+
+    def _leave_out(self, said: str, body: Mapping[str, Any], sampling: Sampling) -> bool:
         """After a server refused a request: whether there was something in it that it may do without."""
         if "max_completion_tokens" in said and "max_tokens" in body:
             self._max_tokens = "max_completion_tokens"
             return True
         sent = {**body, **body["extra_body"]}
-        # A filter that is on is not left out: the responses would be others.
-        found = {name for name in _OPTIONAL if name in said and name in sent and (name == "seed" or not sent[name])}
-        self._left_out |= found
-        return bool(found)
+        found = next((name for name in _OPTIONAL if name in said and name in sent and _changes_nothing(name, sampling)), None)
+        if found is not None:
+            self._left_out.add(found)
+        return found is not None
 
     def _generation(self, made: Any, call: GenerateCall) -> Generation | Failure:
         choices = getattr(made, "choices", None)
@@ -179,6 +183,15 @@ class EndpointModel:
             remedy = "Add where it is: 'package' and 'file', 'path', or 'repo' and 'revision'"
             raise PreflightError(Problem(self._settings.shown, self._settings.where, what, remedy))
         return self._text
+
+
+def _changes_nothing(name: str, sampling: Sampling) -> bool:
+    """Whether an answer is the same without a parameter: a filter that is off; a seed, as servers take it for a wish."""
+    if name == "temperature":
+        return sampling.temperature == 1
+    if name == "top_p":
+        return sampling.top_p == 1 or sampling.temperature == 0
+    return name == "seed" or not {"top_k": sampling.top_k, "min_p": sampling.min_p}[name]
 
 
 def _count(usage: Any, name: str, otherwise: int) -> int:

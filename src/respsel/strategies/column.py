@@ -17,7 +17,8 @@ def column_responses(entry: ColumnStrategy, examples: Sequence[Example], check: 
     problems: list[Problem] = []
     responses = []
     for example in examples:
-        row = FileRow(f"example '{example.id}'", template_fields(example))
+        # The row's own columns go before the names that the dataset gives to some of them.
+        row = FileRow(f"example '{example.id}'", {**template_fields(example), **example.columns})
         text = text_field(row, entry.column, shown, problems)
         if text is not None:
             responses.append(checked(Response(example.id, text), example, check))
