@@ -110,23 +110,26 @@ def test_one_example_tells_nothing(bench: Bench) -> None:
     assert "1.00 – 1.00" not in line
 
 
-def test_apply_waits_until_every_dataset_is_decided(bench: Bench) -> None:
-    """Where strategies are for some datasets only, one command applies them all, and it refuses while one is undecided."""
+@pytest.mark.parametrize("close", [False, True])
+def test_one_command_applies_all_datasets(bench: Bench, close: bool) -> None:
+    """Where strategies are for some datasets only, no command overrides what a dataset has decided, and none is refused."""
     clear: Columns = {"s0": (about(1.0, 30), 9), "s1": (about(0.0, 30)[::-1], 9)}
-    tied: Columns = {"s0": (about(0.0, 30), 9), "s1": (about(0.0, 30)[::-1], 9)}
+    tied: Columns = {"s0": (about(0.06 * close, 30), 9), "s1": (about(0.0, 30)[::-1], 9)}
     headline(bench, {"d": clear, "e": tied})
-    third = (
-        STRATEGY.format("s2")
-        .replace("[[strategies]]\n", '[[strategies]]\ndatasets = ["d"]\n')
-        .replace('column = "s2"', 'column = "s1"')
-    )
+    third = STRATEGY.format("s2").replace('column = "s2"', 'column = "s1"\ndatasets = ["d"]')
     bench.write("a.toml", bench.recipe.read_text() + third)
     data = [json.loads(line) for line in (bench.folder / "d.jsonl").read_text().splitlines()]
     bench.write("d.jsonl", jsonl([{**row, "s2_reward": 0.0} for row in data]))
     bench.run()
     said = json.loads((bench.folder / "runs/a/report.json").read_text())["headline"]
-    assert "respsel apply a.toml" not in said["command"].splitlines()
-    assert "d: It waits for the others." in said["next_step"]
+    assert said["which"].startswith("d: Fine-tune on s0; e: No clear winner yet")
+    if close:
+        assert said["next_step"].startswith("d: It waits for the others. e: About ")
+        assert said["command"] == "respsel run a.toml"
+        return
+    assert said["next_step"].startswith("d: It is applied with the others. e: Choose between")
+    assert said["command"] == "respsel apply a.toml --accept-undecided"
+    assert bench.respsel(*said["command"].split()[1:]).code == 0
 
 
 def test_commands_are_quoted(bench: Bench) -> None:

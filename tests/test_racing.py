@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import pytest
 
 from respsel.racing import FIRST, STEP, Batch, Found, Lap, dropped_in, race, reach_of
 from respsel.selection import Rule, decide
@@ -65,6 +66,24 @@ def test_a_ratio_of_means_is_raced_as_such() -> None:
     laps = run(ratios, 24, rule, weights)
     assert (laps[0].leader, laps[0].dropped) == ("b", ("a",))
     assert run(ratios, 24, rule)[0].leader == "a"
+
+
+def test_a_batch_without_scores_does_not_make_a_ratio_of_means_another_metric() -> None:
+    """What was weighed before still is."""
+    going = race(("a", "b"), 16, Rule("m", "lower", "linear", 0.95, 1, 0))
+    batch = next(going)
+    names = [f"e{i}" for i in range(batch.stop)]
+    weights = {"a": dict.fromkeys(names, 1.0), "b": {name: 0.05 if i % 3 == 0 else 1.4 for i, name in enumerate(names)}}
+    # Nearly the same as a ratio of means; as a mean of ratios b is far behind.
+    ratios = {
+        "a": {name: 3.9 + i % 2 / 2 for i, name in enumerate(names)},
+        "b": {name: 12.0 if i % 3 == 0 else 3.9 + i % 5 / 10 for i, name in enumerate(names)},
+    }
+    batch = going.send(Found(ratios, weights))
+    none = {name: {f"e{i}": None for i in range(batch.start, batch.stop)} for name in ("a", "b")}
+    with pytest.raises(StopIteration) as done:
+        going.send(Found(none, None))
+    assert [lap.dropped for lap in done.value.value] == [(), ()]
 
 
 def test_the_direction_is_the_metrics() -> None:

@@ -92,7 +92,9 @@ def race(strategies: Sequence[str], sample: int, rule: Rule) -> Race:
             scores[name].update(found.values[name])
             if found.weights is not None:
                 weights[name].update(found.weights[name])
-        leader, dropped = judge({name: scores[name] for name in within}, rule, None if found.weights is None else weights)
+        # A batch without a score has no weight to tell by.
+        weighed = any(weights[name] for name in within)
+        leader, dropped = judge({name: scores[name] for name in within}, rule, weights if weighed else None)
         laps.append(Lap(stop, within, leader, dropped))
         within = tuple(name for name in within if name not in dropped)
     return laps

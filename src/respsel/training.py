@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from respsel.applying import Applied
+from respsel.loading import LoadedRecipe
 from respsel.prompts import shows_label
 from respsel.recipe import ModelStrategy
 from respsel.records import Example, Response, Score
@@ -117,14 +118,20 @@ def cautions_of(applied: Applied, counts: Sequence[Counts]) -> list[str]:
     cut, whole = sum(count.dropped.get(CUT_SHORT, 0) for count in counts), sum(count.examples for count in counts)
     if cut > _MANY * whole:
         notes.append(f"{cut} of {whole} examples were left out since their responses were cut short: raise max_tokens.")
-    names = {name for count in counts for name in count.by_strategy}
-    used = [entry for entry in loaded.recipe.strategies if entry.name in names and isinstance(entry, ModelStrategy)]
-    if judged and (told := [e.name for e in used if any(shows_label(e, dataset) for dataset in loaded.recipe.datasets)]):
+    if told := _told_the_label(loaded, counts):
         notes.append(
             f"The prompt of {', '.join(told)} contains the label, so the answer check is passed easily: "
             "read some of the responses before you train on them."
         )
     return notes
+
+
+def _told_the_label(loaded: LoadedRecipe, counts: Sequence[Counts]) -> list[str]:
+    """The strategies in a set whose prompts show the label of a dataset that they are in it for."""
+    datasets = {entry.name: entry for entry in loaded.recipe.datasets}
+    models = {entry.name: entry for entry in loaded.recipe.strategies if isinstance(entry, ModelStrategy)}
+    used = [(models[name], datasets[c.dataset]) for c in counts if c.judged for name in c.by_strategy if name in models]
+    return sorted({entry.name for entry, dataset in used if shows_label(entry, dataset)})
 
 
 Row = TypeVar("Row", TrainingExample, Pair)

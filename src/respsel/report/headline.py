@@ -55,10 +55,7 @@ def headline(result: RunResult, confounds: Mapping[str, Confounds]) -> Headline:
         return answers[0]
     ready = all(answer.ready for answer in answers)
     if not ready:
-        # One command applies them all, so none is applied before the others.
-        answers = [
-            replace(answer, next_step="It waits for the others.", command="") if answer.ready else answer for answer in answers
-        ]
+        answers = _together(answers, result.graph.loaded.typed)
     named = [(verdict.dataset, answer) for verdict, answer in zip(verdicts, answers, strict=True)]
     return Headline(
         "; ".join(f"{name}: {answer.which}" for name, answer in named),
@@ -69,6 +66,23 @@ def headline(result: RunResult, confounds: Mapping[str, Confounds]) -> Headline:
         all(answer.decided for answer in answers),
         ready,
     )
+
+
+def _together(answers: Sequence[Headline], recipe: str) -> list[Headline]:
+    """The answers for several datasets of which not all are ready: one command applies them all."""
+    apply = f"respsel apply {recipe}"
+    waits = any(answer.command and not answer.command.startswith(apply) for answer in answers if not answer.ready)
+    some = any(answer.ready for answer in answers)
+    made = []
+    for answer in answers:
+        if answer.ready:
+            step = "It waits for the others." if waits else "It is applied with the others."
+            answer = replace(answer, next_step=step, command="")
+        elif some and not waits:
+            # Hazard: a strategy that is chosen for one dataset would be applied to those too that decided for another.
+            answer = replace(answer, command=f"{apply} --accept-undecided")
+        made.append(answer)
+    return made
 
 
 def _answer(result: RunResult, verdict: Verdict, confounds: Mapping[str, Confounds]) -> Headline:
