@@ -242,18 +242,33 @@ def test_recipes_at_one_place_in_two_workspaces_are_two(tmp_path: Path) -> None:
     assert "'Solve: {{ input }}'" in str(explained)
 
 
+def test_a_store_behind_a_link_is_the_workspaces_own(tmp_path: Path) -> None:
+    """Its recipes are known by their places, and the workspace may be moved away from the store, as without the link."""
+    bench = Bench(tmp_path / "ws")
+    bench.write("a.toml", RECIPE)
+    bench.write("sums.jsonl", jsonl(rows(12)))
+    (tmp_path / "disk/cache").mkdir(parents=True)
+    (bench.folder / "cache").symlink_to(tmp_path / "disk/cache")
+    bench.run()
+    assert load_recipe(bench.recipe).key == digest("recipe", "a.toml")
+    bench.folder.rename(tmp_path / "moved")
+    done = Bench(tmp_path / "moved").respsel("cache", "gc").out
+    assert "keeps what the latest run of a.toml needs\n" in done
+    assert "Would free 0 B" in done
+
+
 def test_earlier_notes_are_of_the_workspace_that_asks(bench: Bench) -> None:
     """A note from before workspaces were told apart is looked for here, and written anew by the next run."""
     bench.run()
     with Store(bench.folder / "cache") as store:
         ((key, _),) = store.keys("run")
         note = store.load_json(key)
-        assert (note["place"], note.pop("root")) == ("a.toml", "..")
+        assert (note["place"], note.pop("roots")) == ("a.toml", [".."])
         store.save_json(key, note)
     assert "keeps what the latest run of a.toml needs" in bench.respsel("cache", "gc", "--yes").out
     assert bench.run()["steps_run"] == 0
     with Store(bench.folder / "cache") as store:
-        assert store.load_json(key)["root"] == ".."
+        assert store.load_json(key)["roots"] == [".."]
 
 
 @pytest.mark.parametrize(

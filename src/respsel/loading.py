@@ -56,13 +56,13 @@ class LoadedRecipe:
     def key(self) -> str:
         """Tells this recipe from others in the store, for "what changed since the last run"."""
         # Of two workspaces with one store, both may have a recipe at this place.
-        others = [] if self.workspace.owns_store else [self.workspace.root_from_store]
+        others = [] if self.workspace.owns_store else [self.workspace.roots[0]]
         return digest("recipe", self.place, *([self.purpose, *others] if self.purpose or others else []))
 
     @property
-    def noted(self) -> Mapping[str, str]:
+    def noted(self) -> Mapping[str, Any]:
         """What notes in the store tell of where it is; see find_noted."""
-        return {"place": self.place, "root": self.workspace.root_from_store}
+        return {"place": self.place, "roots": list(self.workspace.roots)}
 
     def resolve(self, path: str, dataset: str = "") -> Path:
         """A path in the recipe, relative to the recipe's folder."""
@@ -85,8 +85,10 @@ def find_noted(note: Mapping[str, Any], store: Path, root: Path) -> tuple[Path, 
 
     Earlier notes do not tell whose workspace's recipe it is, and are taken to be of this one.
     """
-    home = store.resolve() / note["root"] if "root" in note else root
-    path = Path(os.path.normpath(home / note["place"]))
+    stores = (store.resolve(), store)
+    homes = [one / other for one, other in zip(stores, note["roots"], strict=False)] if "roots" in note else [root]
+    paths = [Path(os.path.normpath(home / note["place"])) for home in homes]
+    path = next((path for path in paths if path.is_file()), paths[0])
     return path, Path(os.path.relpath(path, root)).as_posix()
 
 

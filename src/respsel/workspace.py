@@ -51,14 +51,16 @@ class Workspace:
 
     @cached_property
     def owns_store(self) -> bool:
-        """Whether the store lies in it, and in no workspace within it; others may use the store too."""
-        store = self.store.resolve()
+        """Whether the store is in it (or a link to it is), and in no workspace within it; others may use the store too."""
+        store = Path(os.path.normpath(self.store))
         return store.is_relative_to(self.root) and _marked_folder(store) in (self.root, None)
 
     @cached_property
-    def root_from_store(self) -> str:
-        """The root's path from the store, with forward slashes; it stays when both are moved together."""
-        return Path(os.path.relpath(self.root, self.store.resolve())).as_posix()
+    def roots(self) -> tuple[str, ...]:
+        """The root's paths from the store, with forward slashes, which stay when both are moved together: from where the
+        store is, and from the link to it in the workspace, if it is one."""
+        stores = (self.store.resolve(), Path(os.path.normpath(self.store)))
+        return tuple(dict.fromkeys(Path(os.path.relpath(self.root, store)).as_posix() for store in stores))
 
 
 def find_workspace(start: Path) -> Workspace:
