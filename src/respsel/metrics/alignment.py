@@ -56,7 +56,8 @@ METRICS = (
         scale="linear",
         unit="similarity",
         summary="expected similarity to the target's own outputs to the same input",
-        formula="mean of S(y, y') over own outputs y'; S: chrf, rouge-l, exact (same answer; of several numbers the first), embedding, hidden (cosine)",
+        formula="mean of S(y, y') over own outputs y'; S: chrf, rouge-l, exact (same answer; of several numbers the first), "
+        "embedding, hidden (cosine)",
         source="arXiv 2502.11779 (expected alignment); chrF: Popovic 2015, sacrebleu; ROUGE-L: Lin 2004",
         reported="the idea that perplexity (S = exact match of texts) and its softer forms follow from",
         mask="the text; hidden: every response token",
