@@ -173,9 +173,9 @@ def make_tiny_gguf(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Pa
     """Write a random one-layer Llama (a few hundred KiB) that llama.cpp loads in milliseconds."""
     from tests.tiny_gguf import write_tiny_gguf
 
-    def make(template: str | None = TEMPLATE, context: int = 512, key_heads: bool = True) -> Path:
+    def make(template: str | None = TEMPLATE, context: int = 512, key_heads: bool = True, broken: int | None = None) -> Path:
         path = tmp_path_factory.mktemp("gguf") / "tiny.gguf"
-        write_tiny_gguf(path, template, context, key_heads)
+        write_tiny_gguf(path, template, context, key_heads, broken)
         return path
 
     return make

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from respsel.backends.base import TEXT, GenerateCall, Generation, Model, ScoreCall
+from respsel.backends.base import TEXT, Failure, GenerateCall, Generation, Model, ScoreCall
 from respsel.backends.chat import ChatTemplate
 from respsel.backends.fake import FakeModel
 from respsel.errors import PreflightError
@@ -204,3 +204,37 @@ def test_a_template_may_mark_what_was_generated() -> None:
     template = ChatTemplate(source, "", "", "here")
     chat = (Message("user", "Hi"), Message("assistant", "Hello"), Message("user", "Bye"))
     assert template.render(chat) == "<user>Hi<assistant>Hello<user>Bye<assistant>"
+
+
+BROKEN = ord("~")
+
+
+@pytest.fixture(params=BACKENDS[1:])
+def broken(request: pytest.FixtureRequest, make_tiny_gguf: Callable[..., Path]) -> Iterator[Model]:
+    """A model that knows all tokens but one, whose embedding is NaN."""
+    if request.param == "llama-cpp":
+        made = open_llama_cpp(make_tiny_gguf(broken=BROKEN))
+    else:
+        import torch
+
+        made = open_transformers(make_tiny_gguf())
+        with torch.no_grad():
+            made._model.get_input_embeddings().weight[BROKEN] = float("nan")  # type: ignore[attr-defined]
+    yield made
+    made.close()
+
+
+@pytest.mark.parametrize("sampling", [SAMPLING, Sampling(0.0, 1.0, 0, 0.0, 12), Sampling(0.9, 1.0, 5, 0.0, 12)], ids=str)
+def test_no_text_is_drawn_from_logits_that_are_no_numbers(broken: Model, sampling: Sampling) -> None:
+    """Such a call fails by name, whatever the filters, and the calls beside and behind it are answered as if they were alone."""
+    texts = ["a ~ and so on for more than one word", "b, which goes on for longer than c", "c", "d", "e, and so on"]
+    prompts = [broken.prompt_ids([Message("user", text)]) for text in texts]
+    calls = [GenerateCall(prompt, sampling, seed) for seed in range(2) for prompt in prompts]
+    together = dict(broken.generate(calls))
+    assert sorted(together) == list(range(len(calls)))
+    for index, call in enumerate(calls):
+        if BROKEN in call.prompt_ids:
+            assert together[index] == Failure("the model's logits are not finite numbers")
+        else:
+            assert [(0, together[index])] == list(broken.generate([call]))
+            assert isinstance(together[index], Generation)

@@ -140,3 +140,16 @@ def test_a_model_that_cannot_branch_is_refused(kind: str, fields: dict[str, Any]
     made = Branching(make(kind, fields), "the model")
     with pytest.raises(PreflightError, match=r"the model: responses cannot branch .* Use backend 'llama-cpp'"):
         made.check()
+
+
+def test_weights_that_are_no_numbers_are_refused_as_such() -> None:
+    """NaN weights are told for what they are, and not as an architecture that cannot branch."""
+    import torch
+
+    from respsel.backends.branching import Branching
+
+    model = make("LlamaConfig", SHAPE)
+    with torch.no_grad():
+        model.lm_head.weight[5] = float("nan")
+    with pytest.raises(PreflightError, match=r"the model: the model's logits are not finite numbers\. Are the weights whole\?"):
+        Branching(model, "the model").check()

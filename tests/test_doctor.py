@@ -37,6 +37,18 @@ def test_weights_that_make_no_sense_are_told(bench: Bench, make_tiny_gguf: Calla
     assert not list((bench.folder / "cache").rglob("*.gguf"))
 
 
+@needs("llama_cpp", "gguf")
+@pytest.mark.parametrize("broken", ["k", "u"])
+def test_logits_that_are_no_numbers_are_told(bench: Bench, make_tiny_gguf: Callable[..., Path], broken: str) -> None:
+    """NaN where the known text is read, or only where something is written, is an error naming the model and what to do."""
+    path = make_tiny_gguf(broken=ord(broken))
+    bench.edit('[models.target]\nbackend = "fake"', f'[models.target]\nbackend = "llama-cpp"\npath = "{path}"')
+    done = bench.respsel("doctor", "a.toml", "--json")
+    assert done.code == 3, done.err
+    assert "a.toml: models.target: the model's logits are not finite numbers. Are the weights whole?" in done.err
+    assert [item["name"] for item in done.json] == ["teacher"]
+
+
 def test_a_model_that_cannot_be_loaded_is_one_error(bench: Bench) -> None:
     """Weights that are not there are told with their place, and the other models are examined all the same."""
     bench.edit('[models.target]\nbackend = "fake"', '[models.target]\nbackend = "llama-cpp"\npath = "nowhere.gguf"')

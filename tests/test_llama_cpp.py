@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from respsel.backends.base import GenerateCall, ScoreCall
+from respsel.backends.base import GenerateCall, Generation, ScoreCall
 from respsel.backends.llama_cpp import LlamaCppModel, open_model
 from respsel.errors import PreflightError
 from respsel.records import Message, Sampling
@@ -119,7 +119,8 @@ def test_a_sampled_text_does_not_depend_on_the_batch_with_bf16_weights(smollm2: 
 def test_other_seeds_give_other_texts(model: LlamaCppModel) -> None:
     """The seed decides the draw."""
     prompt = model.prompt_ids([Message("user", "one")])
-    texts = {generation.text for _, generation in model.generate([GenerateCall(prompt, SAMPLING, seed) for seed in range(5)])}
+    made = model.generate([GenerateCall(prompt, SAMPLING, seed) for seed in range(5)])
+    texts = {generation.text for _, generation in made if isinstance(generation, Generation)}
     assert len(texts) > 1
 
 
@@ -128,6 +129,7 @@ def test_greedy_follows_the_most_likely_token(model: LlamaCppModel) -> None:
     prompt = model.prompt_ids([Message("user", "one")])
     greedy = Sampling(0.0, 1.0, 0, 0.0, 8)
     ((_, generation),) = model.generate([GenerateCall(prompt, greedy, 1)])
+    assert isinstance(generation, Generation)
     assert generation.n_tokens == 8
     # The tokens are bytes at random, so their text is only known where it is ASCII: score what is.
     written = model.response_ids(generation.text)

@@ -17,7 +17,8 @@ def byte_to_unicode() -> dict[int, str]:
     return table | {byte: chr(256 + i) for i, byte in enumerate(others)}
 
 
-def write_tiny_gguf(path: Path, template: str | None, context: int, key_heads: bool = True) -> None:
+def write_tiny_gguf(path: Path, template: str | None, context: int, key_heads: bool = True, broken: int | None = None) -> None:
+    """broken: a token whose embedding is NaN."""
     import gguf
 
     writer = gguf.GGUFWriter(str(path), "llama")
@@ -45,13 +46,16 @@ def write_tiny_gguf(path: Path, template: str | None, context: int, key_heads: b
         writer.add_chat_template(template)
     stream = np.random.default_rng(7)
 
-    def tensor(name: str, *shape: int) -> None:
-        writer.add_tensor(name, stream.normal(0, 0.3, shape).astype(np.float32))
+    def tensor(name: str, *shape: int, nan_row: int | None = None) -> None:
+        values = stream.normal(0, 0.3, shape).astype(np.float32)
+        if nan_row is not None:
+            values[nan_row] = np.nan
+        writer.add_tensor(name, values)
 
     def ones(name: str) -> None:
         writer.add_tensor(name, np.ones(N_EMBD, np.float32))
 
-    tensor("token_embd.weight", len(tokens), N_EMBD)
+    tensor("token_embd.weight", len(tokens), N_EMBD, nan_row=broken)
     tensor("output.weight", len(tokens), N_EMBD)
     ones("output_norm.weight")
     for layer in range(N_LAYER):

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 
 from respsel.backends.base import TEXT, Failure, GenerateCall, Model, ScoreCall
 from respsel.backends.registry import KnownModel, identify, open_model
-from respsel.errors import RespselError
+from respsel.backends.sampling import BROKEN_REMEDY, NOT_FINITE
+from respsel.errors import PreflightError, Problem, RespselError
 from respsel.hashing import DigestMemo
 from respsel.loading import LoadedRecipe
 from respsel.recipe import ModelStrategy
@@ -87,8 +88,12 @@ class EndpointCheckup:
     problems: tuple[str, ...]
 
 
+class _UnwellError(Exception):
+    """A loaded model gives no answer to measure it by."""
+
+
 def examine(loaded: LoadedRecipe, memo: DigestMemo, store_folder: Path) -> Iterator[Checkup | EndpointCheckup | RespselError]:
-    """Yield what is found of each model, or the error that keeps it from being loaded."""
+    """Yield what is found of each model, or the error that keeps it from being loaded or from answering."""
     recipe = loaded.recipe
     names = dict.fromkeys([recipe.target.model, *(s.model for s in recipe.strategies if isinstance(s, ModelStrategy))])
     for name in names:
@@ -98,6 +103,9 @@ def examine(loaded: LoadedRecipe, memo: DigestMemo, store_folder: Path) -> Itera
             yield examine_one(known, store_folder)
         except RespselError as error:
             yield error
+        except _UnwellError as error:
+            remedy = BROKEN_REMEDY if str(error) == NOT_FINITE else ""
+            yield PreflightError(Problem(loaded.models[name].declared_in, f"models.{name}", str(error), remedy))
 
 
 def _examine(known: KnownModel, store_folder: Path) -> Checkup:
@@ -170,8 +178,13 @@ def _hint(known: KnownModel, load_s: float, alternatives: Sequence[Alternative])
 
 
 def _known_nll(model: Model, text: str) -> FloatArray:
+    import numpy as np
+
     ((_, scores),) = model.score([ScoreCall(model.prompt_ids(()), model.response_ids(text))])
-    assert not isinstance(scores, Failure), scores.problem
+    if isinstance(scores, Failure):
+        raise _UnwellError(scores.problem)
+    if not np.isfinite(scores.nll).all():
+        raise _UnwellError(NOT_FINITE)
     return scores.nll
 
 
@@ -194,8 +207,12 @@ def _write(model: Model) -> float:
     """Tokens a second of sixteen samples."""
     prompt = model.prompt_ids([Message("user", "Tell me a story about a king.")])
     begun = time.perf_counter()
-    made = dict(model.generate([GenerateCall(prompt, _WRITE, seed) for seed in range(16)]))
-    return sum(0 if isinstance(item, Failure) else item.n_tokens for item in made.values()) / (time.perf_counter() - begun)
+    tokens = 0
+    for _, made in model.generate([GenerateCall(prompt, _WRITE, seed) for seed in range(16)]):
+        if isinstance(made, Failure):
+            raise _UnwellError(made.problem)
+        tokens += made.n_tokens
+    return tokens / (time.perf_counter() - begun)
 
 
 def _fastest(measure: Callable[[], float]) -> float:
@@ -219,11 +236,15 @@ def _alternatives(known: KnownModel, nll: FloatArray, read_now: float) -> Iterat
             trial = Path(folder) / f"{kind}.gguf"
             settings = (entry.context_tokens, known.chat_template, entry.threads, entry.parallel, entry.gpu_layers)
             model = open_gguf(weights, (trial, kind), *settings)
-            read = _fastest(lambda model=model: _read(model))  # type: ignore[misc]
-            moved = float(np.abs(_known_nll(model, _KNOWN_TEXT) - nll).mean())
-            found.append(Alternative(kind, trial.stat().st_size / 2**20, read, read / read_now, moved))
-            model.close()
-            trial.unlink()
+            try:
+                moved = float(np.abs(_known_nll(model, _KNOWN_TEXT) - nll).mean())
+                read = _fastest(lambda model=model: _read(model))  # type: ignore[misc]
+                found.append(Alternative(kind, trial.stat().st_size / 2**20, read, read / read_now, moved))
+            except _UnwellError:
+                pass  # float16 may be too narrow for the weights: no alternative
+            finally:
+                model.close()
+                trial.unlink()
     yield from sorted(found, key=lambda item: -item.read_tokens_s)
 
 

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from respsel.metrics.likelihood import IfdParameters
 from respsel.records import Message, Sampling
 from respsel.requests import GenerateRequest, RepresentCall, RepresentRequest, Request, ScoreRequest, request_key, score_key
 from respsel.store import Store
-from tests.conftest import Bench
+from tests.conftest import Bench, jsonl, needs, rows
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 MESSAGES = st.lists(st.builds(Message, st.sampled_from(["user", "system"]), TEXT), min_size=1, max_size=3).map(tuple)
@@ -34,6 +35,7 @@ SAMPLINGS = st.builds(
     min_p=st.floats(0, 0.9),
     max_tokens=st.integers(1, 99),
 )
+MakeGguf = Callable[..., Path]
 NUMBERS = st.integers(0, 3)
 GENERATE = st.builds(GenerateRequest, st.just("m"), MESSAGES, SAMPLINGS, st.sampled_from("ab"), NUMBERS, NUMBERS, TEXT, TEXT)
 SCORE = st.builds(ScoreRequest, st.just("m"), MESSAGES, TEXT, TEXT, TEXT, st.sampled_from(["fail", "drop"]))
@@ -211,6 +213,26 @@ def test_failures_empty_texts_and_infinite_scores_are_not_stored_as_answers(benc
     assert healthy["calls_made"] > 0
     assert healthy["verdicts"][0]["unscored"] == {"human": 0, "teacher": 0}
     assert bench.run()["steps_run"] == 0
+
+
+@needs("llama_cpp", "gguf")
+@pytest.mark.parametrize("how", ["temperature = 0", "top_k = 5", "top_p = 0.9"])
+def test_text_from_logits_that_are_no_numbers_is_never_stored(bench: Bench, make_tiny_gguf: MakeGguf, how: str) -> None:
+    """Where a prompt makes the logits NaN, whatever the sampling, the call fails by name and the store holds no text for it."""
+    bench.write("sums.jsonl", jsonl([{**row, "question": "~" * (i % 2) + row["question"]} for i, row in enumerate(rows(12))]))
+    sampling = f"sampling = {{ {how}, max_tokens = 2 }}"
+    teacher = f'backend = "llama-cpp"\npath = "{make_tiny_gguf(broken=ord("~"))}"\n{sampling}'
+    bench.edit('backend = "fake"\nvariant = "teacher"', teacher)
+    bench.run()
+    made = pl.read_parquet(bench.folder / "runs/a/responses.parquet").filter(strategy="teacher")
+    broken = made.filter(pl.col("input").str.contains("~"))
+    assert len(broken) > 1
+    assert set(broken["text"]) == {""}
+    assert set(broken["problem"]) == {"the call failed: the model's logits are not finite numbers"}
+    with Store(bench.folder / "cache") as store:
+        calls = [entry.key for entry in store.entries() if entry.key and entry.key.startswith("call/")]
+        texts = [record for key in calls if "text" in (record := store.load_json(key))]
+    assert len(texts) == len([text for text in made["text"] if text]) + 2 * len(made)
 
 
 SILENT = """

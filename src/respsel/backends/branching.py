@@ -17,6 +17,7 @@ import torch
 from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface
 
+from respsel.backends.sampling import BROKEN_REMEDY, NOT_FINITE
 from respsel.backends.segments import Batch, Piece, Segment, fill, grow
 from respsel.errors import PreflightError, Problem
 
@@ -63,6 +64,8 @@ class Branching:
         except (Unbranchable, TypeError, AttributeError, IndexError, ValueError) as error:
             raise self._refusal(str(error)) from error
         self.tokens = 0
+        if not theirs.amax(-1).isfinite().all():
+            raise PreflightError(Problem(self._shown, "", NOT_FINITE, BROKEN_REMEDY))
         far = float((ours - theirs.log_softmax(-1)).abs().mean())
         if not far < (0.01 if self._model.dtype == torch.float32 else 0.2):
             raise self._refusal(f"log-probabilities differ by {far:.2g} nats from those of the model's own forward pass")

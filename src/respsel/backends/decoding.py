@@ -53,6 +53,8 @@ class Decoding:
                 running[row] = Drawn(index, calls[index], self._ends.__contains__)
                 running[row].take(prompt.logits.numpy())
             for row in [row for row, drawn in running.items() if drawn.done]:
+                if running[row].problem:
+                    self._wipe(row)
                 yield running.pop(row)
             if running:
                 self._step(running)
@@ -81,6 +83,11 @@ class Decoding:
         self._make_room(length + 1, prompt.pairs)
         for (keys, values), (key, value) in zip(self._layers, prompt.pairs, strict=True):
             keys[row, :, :length], values[row, :, :length] = key[0], value[0]
+
+    def _wipe(self, row: int) -> None:
+        """Hazard: NaN that is masked is NaN all the same (0 * NaN), and would reach the row's next call."""
+        for keys, values in self._layers:
+            keys[row], values[row] = 0, 0
 
     def _make_room(self, tokens: int, like: list[Pair]) -> None:
         have = self._layers[0][0].shape[2] if self._layers else 0

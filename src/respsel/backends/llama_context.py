@@ -102,8 +102,8 @@ class LlamaContext:
         self._api.llama_memory_seq_rm(self._memory, sequence, position, -1)
 
     def clear(self) -> None:
-        """Forget everything."""
-        self._api.llama_memory_clear(self._memory, False)
+        """Forget everything, down to the numbers."""
+        self._api.llama_memory_clear(self._memory, True)
 
     def free(self) -> None:
         """Give the memory back."""

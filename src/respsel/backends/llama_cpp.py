@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from respsel.backends.base import GenerateCall, Generation, ScoreCall
+from respsel.backends.base import Failure, GenerateCall, Generation, ScoreCall
 from respsel.backends.llama_context import LlamaContext
 from respsel.backends.llama_text import LlamaText
 from respsel.backends.logits import reduce_logits
@@ -157,7 +157,7 @@ class LlamaCppModel:
         what = "llama.cpp hands out no hidden states"
         raise PreflightError(Problem("", "backend 'llama-cpp'", what, "Use backend 'transformers' with the same weights"))
 
-    def generate(self, calls: Sequence[GenerateCall]) -> Iterator[tuple[int, Generation]]:
+    def generate(self, calls: Sequence[GenerateCall]) -> Iterator[tuple[int, Generation | Failure]]:
         """See Model.generate. A sequence that ends makes room for the next call at once."""
         if not calls:
             return
@@ -166,16 +166,23 @@ class LlamaCppModel:
         running: dict[int, Drawn] = {}
         # One sequence more than are sampled: it keeps the newest prompt.
         with self._context(room, self._parallel + 1, flash=False) as context:
-            prompt = _Prompt(context, self._parallel)
+            prompt, unclean = _Prompt(context, self._parallel), False
             while waiting or running:
+                if unclean and not running:
+                    context.clear()
+                    prompt, unclean = _Prompt(context, self._parallel), False
                 for sequence in range(self._parallel):
-                    if sequence not in running and waiting:
+                    if sequence not in running and waiting and not unclean:
                         index = waiting.pop()
                         sampled = Drawn(index, calls[index], self._text.ends)
                         sampled.take(prompt.branch(calls[index].prompt_ids, sequence))
                         running[sequence] = sampled
+                        unclean = bool(sampled.problem)
                 for sequence, sampled in list(running.items()):
                     if sampled.done:
+                        # Hazard: NaN that is masked is NaN all the same (0 * NaN), and dropped tokens are only
+                        # masked: it would reach the next calls. They wait until everything can be cleared.
+                        unclean = unclean or bool(sampled.problem)
                         yield sampled.index, self._result(sampled)
                         del running[sequence]
                         context.drop(sequence, 0)
@@ -195,8 +202,10 @@ class LlamaCppModel:
         for sequence in idle:
             context.drop(sequence, 0)
 
-    def _result(self, drawn: Drawn) -> Generation:
+    def _result(self, drawn: Drawn) -> Generation | Failure:
         """The text without leading and trailing blanks; a character cut in half is left out."""
+        if drawn.problem:
+            return Failure(drawn.problem)
         data = b"".join(map(self._text.piece, drawn.tokens))
         text = data.decode("utf-8", errors="ignore" if drawn.truncated else "replace").strip()
         return Generation(text, len(drawn.tokens), drawn.truncated)

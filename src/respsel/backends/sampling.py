@@ -2,6 +2,7 @@
 
 Order of the filters: temperature, top_k, top_p, min_p. Invariant: the draw depends on the logits, the
 sampling parameters, the seed and the token's position; not on the library, the device or the batch.
+Logits that are no numbers give no token.
 """
 
 from __future__ import annotations
@@ -21,8 +22,16 @@ if TYPE_CHECKING:
 _CUTOFFS = (1e-3, 1e-6, 0.0)
 
 
+NOT_FINITE = "the model's logits are not finite numbers"
+BROKEN_REMEDY = "Are the weights whole? Where float16 is too narrow for them, bfloat16 and float32 are not"
+
+
+class NotFiniteError(Exception):
+    """The most likely token cannot be told: weights are broken, or a sum has run over."""
+
+
 class Drawn:
-    """A response on its way: its tokens so far, and whether it has ended."""
+    """A response on its way: its tokens so far, whether it has ended, and why no token could be drawn."""
 
     def __init__(self, index: int, call: GenerateCall, is_end: Callable[[int], bool]) -> None:
         self.index = index
@@ -31,6 +40,7 @@ class Drawn:
         self.tokens: list[int] = []
         self.done = False
         self.truncated = False
+        self.problem = ""
 
     @property
     def position(self) -> int:
@@ -39,7 +49,11 @@ class Drawn:
 
     def take(self, logits: npt.NDArray[np.float32]) -> None:
         """Draw the next token from logits (n_vocab,)."""
-        token = self._sampler.draw(logits)
+        try:
+            token = self._sampler.draw(logits)
+        except NotFiniteError as error:
+            self.done, self.problem = True, str(error)
+            return
         if self._is_end(token):
             self.done = True
             return
@@ -57,13 +71,17 @@ class Sampler:
         self._stream = np.random.Generator(np.random.Philox(key=seed))
 
     def draw(self, logits: npt.NDArray[np.float32]) -> int:
-        """Return a token id for logits of shape (n_vocab,)."""
+        """Return a token id for logits of shape (n_vocab,). Raises NotFiniteError where one is NaN or +inf."""
         import numpy as np
 
         sampling = self._sampling
+        top = logits.max()
+        # Minus infinity is a token that is forbidden, and no fault, as long as not all are.
+        if not np.isfinite(top):
+            raise NotFiniteError(NOT_FINITE)
         if sampling.temperature <= 0:
             return int(logits.argmax())
-        weights = np.exp((logits - logits.max()) / np.float32(sampling.temperature))
+        weights = np.exp((logits - top) / np.float32(sampling.temperature))
         candidates = _nucleus(weights, sampling.top_k, sampling.top_p)
         kept = weights[candidates].astype(np.float64)
         if sampling.min_p > 0:

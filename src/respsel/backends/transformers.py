@@ -154,10 +154,13 @@ class TransformersModel:
 
         return represent(self._branching, calls, self._batch_tokens)
 
-    def _generate(self, calls: Sequence[GenerateCall]) -> Iterator[tuple[int, Generation]]:
+    def _generate(self, calls: Sequence[GenerateCall]) -> Iterator[tuple[int, Generation | Failure]]:
         from respsel.backends.decoding import Decoding
 
         for drawn in Decoding(self._branching, self._rows, self._batch_tokens, self._ends).run(calls):
+            if drawn.problem:
+                yield drawn.index, Failure(drawn.problem)
+                continue
             text = self._text.text(drawn.tokens, drawn.truncated)
             yield drawn.index, Generation(text, len(drawn.tokens), drawn.truncated)
 
