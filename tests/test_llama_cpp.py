@@ -6,13 +6,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from respsel.backends.base import GenerateCall, Generation, ScoreCall
 from respsel.backends.llama_cpp import LlamaCppModel, open_model
-from respsel.errors import PreflightError
-from respsel.records import Message, Sampling
-from tests.conftest import needs
+from respsel.errors import PreflightError, RunError
+from respsel.records import Message, Sampling, TokenScores
+from tests.conftest import TEMPLATE, needs
+from tests.tiny_gguf import write_tiny_hybrid, write_tiny_mamba
 
 pytestmark = needs("llama_cpp", "gguf")
 MakeGguf = Callable[..., Path]
@@ -22,6 +24,10 @@ START, END = 256, 257
 
 def load(path: Path, parallel: int = 4, context: int | None = None) -> LlamaCppModel:
     return open_model(path, None, context, None, 1, parallel, 0)
+
+
+def scores_of(model: LlamaCppModel, calls: list[ScoreCall]) -> list[TokenScores]:
+    return [scores for _, scores in sorted(model.score(calls), key=lambda item: item[0])]
 
 
 @pytest.fixture(scope="module")
@@ -62,6 +68,61 @@ def test_a_branch_scores_as_if_it_were_alone(model: LlamaCppModel) -> None:
             np.testing.assert_array_equal(together[i].nll, other_scores.nll)
             np.testing.assert_array_equal(together[i].rank, other_scores.rank)
             np.testing.assert_array_equal(together[i].entropy, other_scores.entropy)
+
+
+@pytest.mark.parametrize("write", [write_tiny_mamba, write_tiny_hybrid])
+def test_layers_that_cannot_go_back_are_scored_anew(write: Callable[..., None], tmp_path: Path) -> None:
+    """Recurrent and hybrid models: each score is that of one plain pass, to the last bit whatever else is scored."""
+    write(tmp_path / "tiny.gguf", TEMPLATE)
+    model = load(tmp_path / "tiny.gguf")
+    # The first two prompts share more than a chunk.
+    prompts = [model.prompt_ids([Message("user", text)]) for text in ("x" * 200 + "a", "x" * 200 + "b", "tell me")]
+    calls = [ScoreCall(p, model.response_ids(text)) for p in prompts for text in ("yes", "no, rather not", "", "q")]
+    together = scores_of(model, calls)
+    backwards = scores_of(model, calls[::-1])[::-1]
+    for call, one, other in zip(calls, together, backwards, strict=True):
+        (alone,) = scores_of(model, [call])
+        np.testing.assert_array_equal(one.nll, alone.nll)
+        np.testing.assert_array_equal(other.nll, alone.nll)
+    call = calls[-3]
+    np.testing.assert_allclose(together[-3].nll, plain_nll(tmp_path / "tiny.gguf", call), atol=0.02)
+
+
+def plain_nll(weights: Path, call: ScoreCall) -> npt.NDArray[np.float64]:
+    """By one pass of llama-cpp-python's own over prompt and response."""
+    import llama_cpp
+
+    llama = llama_cpp.Llama(str(weights), n_ctx=512, logits_all=True, verbose=False, n_threads=1)
+    prompt, response = list(call.prompt_ids), list(call.response_ids)
+    llama.eval(prompt + response)
+    logits = np.array(llama.scores[len(prompt) - 1 : len(prompt) + len(response) - 1], np.float64)
+    logp = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
+    nll: npt.NDArray[np.float64] = -logp[np.arange(len(response)), response]
+    return nll
+
+
+@pytest.mark.parametrize("write", [write_tiny_mamba, write_tiny_hybrid])
+def test_layers_that_cannot_go_back_sample_as_if_alone(write: Callable[..., None], tmp_path: Path) -> None:
+    """Recurrent and hybrid models: a text is the same alone, among others and in any order."""
+    write(tmp_path / "tiny.gguf", TEMPLATE)
+    model = load(tmp_path / "tiny.gguf")
+    prompts = [model.prompt_ids([Message("user", text)]) for text in ("one", "two and a bit more", "three")]
+    calls = [GenerateCall(prompt, SAMPLING, seed) for prompt in prompts for seed in range(3)]
+    together, backwards = dict(model.generate(calls)), dict(model.generate(calls[::-1]))
+    for i, call in enumerate(calls):
+        ((_, alone),) = model.generate([call])
+        assert together[i] == alone == backwards[len(calls) - 1 - i]
+
+
+def test_a_memory_that_cannot_drop_tokens_says_so(tmp_path: Path) -> None:
+    """Tokens that cannot be forgotten are an error there, not a wrong score or a puzzling failure later."""
+    write_tiny_mamba(tmp_path / "tiny.gguf", TEMPLATE)
+    model = load(tmp_path / "tiny.gguf")
+    with model._context(64, 1, flash=True) as context:
+        context.evaluate(0, (1, 2, 3), 0, 2)
+        with pytest.raises(RunError, match=r"llama\.cpp: this model's memory cannot forget the end of a text\. This is a fault"):
+            context.drop(0, 2)
+        context.drop(0, 0)
 
 
 def test_scores_agree_with_one_plain_pass(model: LlamaCppModel, make_tiny_gguf: MakeGguf) -> None:

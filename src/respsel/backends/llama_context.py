@@ -98,8 +98,11 @@ class LlamaContext:
         self._api.llama_memory_seq_cp(self._memory, source, sequence, -1, -1)
 
     def drop(self, sequence: int, position: int) -> None:
-        """Forget a sequence's tokens from `position` on."""
-        self._api.llama_memory_seq_rm(self._memory, sequence, position, -1)
+        """Forget a sequence's tokens from `position` on. Raises RunError where the model's memory cannot (recurrent
+        layers only forget everything)."""
+        if not self._api.llama_memory_seq_rm(self._memory, sequence, position, -1):
+            what = "this model's memory cannot forget the end of a text"
+            raise RunError(Problem("", "llama.cpp", what, "This is a fault of respsel: report it with the model's name"))
 
     def clear(self) -> None:
         """Forget everything, down to the numbers."""

@@ -2,7 +2,8 @@
 
 Scoring: the prompt is evaluated once, each response is evaluated behind it and then dropped from the
 key-value cache (`llama_memory_seq_rm`), so the next response branches from the same prompt, and so do
-prompts that begin alike. The context holds one sequence. Sampling: many sequences in one batch, one
+prompts that begin alike. Recurrent layers cannot go back to a prompt: there each response is evaluated with
+its prompt anew. The context holds one sequence. Sampling: many sequences in one batch, one
 cache each (`kv_unified=False`).
 
 Invariant: an answer does not depend on what else was asked. Several sequences in one scoring batch, or a
@@ -95,6 +96,7 @@ class LlamaCppModel:
             raise PreflightError(Problem(str(weights), "", f"llama.cpp cannot load this file: {why}", "Is it a whole GGUF file?"))
         self._text = LlamaText(api, self._model, weights, chat_template)
         self._weights = weights
+        self._goes_back = not (api.llama_model_is_recurrent(self._model) or api.llama_model_is_hybrid(self._model))
         trained = int(api.llama_model_n_ctx_train(self._model))
         self.context_tokens = min(context_tokens or trained, trained)
         # Logits are n_tokens x n_vocab floats: a large vocabulary gets smaller batches, not more memory.
@@ -128,13 +130,16 @@ class LlamaCppModel:
         with self._context(longest, sequences=1, flash=True) as context:
             before: tuple[int, ...] = ()
             for prompt in sorted(by_prompt):
-                shared = _whole_chunks_shared(before, prompt)
-                context.drop(0, shared)
-                first = context.evaluate(0, prompt[shared:], shared, len(prompt) - 1 - shared, _PROMPT_CHUNK)
-                before = prompt
+                first: list[npt.NDArray[np.float32]] = []
                 for index in by_prompt[prompt]:
-                    response = calls[index].response_ids
-                    yield index, self._score_response(context, first, len(prompt), response)
+                    if first and self._goes_back:
+                        context.drop(0, len(prompt))
+                    else:
+                        shared = _whole_chunks_shared(before, prompt) if self._goes_back else 0
+                        context.drop(0, shared)
+                        first = context.evaluate(0, prompt[shared:], shared, len(prompt) - 1 - shared, _PROMPT_CHUNK)
+                        before = prompt
+                    yield index, self._score_response(context, first, len(prompt), calls[index].response_ids)
 
     def _score_response(
         self, context: LlamaContext, first: list[npt.NDArray[np.float32]], n_prompt: int, response: tuple[int, ...]
@@ -146,7 +151,6 @@ class LlamaCppModel:
             chunk = response[start : min(start + self._batch_tokens, len(response) - 1)]
             (logits,) = context.evaluate(0, chunk, n_prompt + start, logits_from=0)
             parts.append(reduce_logits(logits, response[start + 1 : start + 1 + len(chunk)]))
-        context.drop(0, n_prompt)
         nll, rank, entropy = (np.concatenate(column) for column in zip(*parts, strict=True))
         return TokenScores(np.array(response, np.int32), nll, rank, entropy)
 
