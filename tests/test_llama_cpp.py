@@ -14,7 +14,7 @@ from respsel.backends.llama_cpp import LlamaCppModel, open_model
 from respsel.errors import PreflightError, RunError
 from respsel.records import Message, Sampling, TokenScores
 from tests.conftest import TEMPLATE, needs
-from tests.tiny_gguf import write_tiny_hybrid, write_tiny_mamba
+from tests.tiny_gguf import ORIGINAL_CONTEXT, write_tiny_hybrid, write_tiny_mamba, write_tiny_phi3
 
 pytestmark = needs("llama_cpp", "gguf")
 MakeGguf = Callable[..., Path]
@@ -226,6 +226,28 @@ def test_the_context_is_at_most_what_the_model_was_trained_for(make_tiny_gguf: M
     """A context_tokens beyond the model's own is lowered to it."""
     assert load(make_tiny_gguf(context=512), context=100_000).context_tokens == 512
     assert load(make_tiny_gguf(context=512), context=64).context_tokens == 64
+
+
+def test_a_context_ends_where_positions_are_turned_otherwise(tmp_path: Path) -> None:
+    """LongRoPE: the context is the original length, whatever the recipe says, and a score is the same beside the longest text."""
+    write_tiny_phi3(tmp_path / "tiny.gguf", TEMPLATE)
+    model = load(tmp_path / "tiny.gguf", context=1000)
+    assert model.context_tokens == ORIGINAL_CONTEXT
+    assert "more than 256 tokens" in model.about()["positions"]
+    short, long = (model.prompt_ids([Message("user", text)]) for text in ("tell me", "x" * 200))
+    response = model.response_ids("yes, it is so")
+    longest = ScoreCall(long, model.response_ids("n" * (ORIGINAL_CONTEXT - len(long))))
+    alone, beside = scores_of(model, [ScoreCall(short, response)])[0], scores_of(model, [ScoreCall(short, response), longest])[0]
+    np.testing.assert_array_equal(alone.nll, beside.nll)
+
+
+@pytest.mark.parametrize(("original", "expected"), [(300, 256), (100, 1024), (None, 1024)])
+def test_a_padded_context_does_not_pass_that_length(tmp_path: Path, original: int | None, expected: int) -> None:
+    """llama.cpp's contexts come in 256 tokens; where none is as short as the original length, or none is given, all are alike."""
+    write_tiny_phi3(tmp_path / "tiny.gguf", TEMPLATE, original)
+    model = load(tmp_path / "tiny.gguf")
+    assert model.context_tokens == expected
+    assert ("positions" in model.about()) == (expected < 1024)
 
 
 def test_prepared_weights_are_made_once_and_appear_whole(make_tiny_gguf: MakeGguf, tmp_path: Path) -> None:

@@ -142,12 +142,12 @@ def write_tiny_hybrid(path: Path, template: str | None) -> None:
     made.write()
 
 
-def write_tiny_phi3(path: Path, template: str | None, original: bool = True) -> None:
-    """A Phi-3 whose positions are turned otherwise where the context is longer than 256 tokens (LongRoPE)."""
+def write_tiny_phi3(path: Path, template: str | None, original: int | None = ORIGINAL_CONTEXT) -> None:
+    """A Phi-3 whose positions are turned otherwise where the context is longer than `original` tokens (LongRoPE)."""
     made = TinyGguf(path, "phi3", template, 1024)
     made.attention()
-    if original:
-        made.fields.add_rope_scaling_orig_ctx_len(ORIGINAL_CONTEXT)
+    if original is not None:
+        made.fields.add_rope_scaling_orig_ctx_len(original)
     made.fields.add_rope_freq_base(10000.0)
     made.fields.add_sliding_window(0)
     made.tensor("token_embd", made.n_vocab, N_EMBD)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-_CACHE_PADDING = 256
+CACHE_PADDING = 256
 
 
 class LlamaContext:
@@ -32,7 +32,7 @@ class LlamaContext:
         self._api, self._n_vocab, self._batch_tokens, self._log = api, n_vocab, batch_tokens, log
         self.tokens = 0
         params = api.llama_context_default_params()
-        per_sequence = -(-tokens // _CACHE_PADDING) * _CACHE_PADDING
+        per_sequence = -(-tokens // CACHE_PADDING) * CACHE_PADDING
         params.n_ctx = per_sequence * sequences
         params.n_batch = params.n_ubatch = batch_tokens
         params.n_seq_max = sequences

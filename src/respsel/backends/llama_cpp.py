@@ -21,9 +21,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from respsel.backends.base import Failure, GenerateCall, Generation, ScoreCall
-from respsel.backends.llama_context import LlamaContext
+from respsel.backends.llama_context import CACHE_PADDING, LlamaContext
 from respsel.backends.llama_text import LlamaText
 from respsel.backends.logits import reduce_logits
+from respsel.backends.rope import steady_tokens_of_gguf, told
 from respsel.backends.sampling import Drawn
 from respsel.errors import PreflightError, Problem
 from respsel.records import Message, TokenScores
@@ -98,14 +99,17 @@ class LlamaCppModel:
         self._weights = weights
         self._goes_back = not (api.llama_model_is_recurrent(self._model) or api.llama_model_is_hybrid(self._model))
         trained = int(api.llama_model_n_ctx_train(self._model))
-        self.context_tokens = min(context_tokens or trained, trained)
+        steady = steady_tokens_of_gguf(api, self._model, weights, CACHE_PADDING)
+        self._told_of_rope = told(steady, trained)
+        self.context_tokens = min(context_tokens or trained, steady or trained, trained)
         # Logits are n_tokens x n_vocab floats: a large vocabulary gets smaller batches, not more memory.
         fit = _LOGITS_BYTES // (4 * self._text.size)
         self._batch_tokens = max(32, min(_MAX_BATCH_TOKENS, 1 << (fit.bit_length() - 1)))
 
     def about(self) -> Mapping[str, str]:
         """See Model.about."""
-        return {"weights": f"{self._weights}, {self._threads} threads", "special tokens": self._text.special_tokens}
+        where = f"{self._weights}, {self._threads} threads"
+        return {"weights": where, "special tokens": self._text.special_tokens, **self._told_of_rope}
 
     def prompt_ids(self, messages: Sequence[Message]) -> tuple[int, ...]:
         """See Model.prompt_ids. The template writes BOS itself where the model wants one."""

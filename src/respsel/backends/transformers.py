@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from respsel.backends.base import Failure, GenerateCall, Generation, ScoreCall
 from respsel.backends.hf_text import HfText
+from respsel.backends.rope import steady_tokens_of_config, told
 from respsel.errors import PreflightError, Problem
 from respsel.records import Message, TokenScores
 
@@ -68,7 +69,9 @@ class TransformersModel:
         self._model, self._branching, self._text, self._settings, self._shown = model, branching, text, settings, shown
         config = model.config.get_text_config()
         trained = int(getattr(config, "max_position_embeddings", 0) or 1 << 20)
-        self.context_tokens = min(settings.context_tokens or trained, trained)
+        steady = steady_tokens_of_config(config)
+        self._told_of_rope = told(steady, trained)
+        self.context_tokens = min(settings.context_tokens or trained, steady or trained, trained)
         self._n_vocab = int(config.vocab_size)
         generation = getattr(model.generation_config, "eos_token_id", None) or []
         self._ends = self._text.ends | set([generation] if isinstance(generation, int) else generation)
@@ -82,7 +85,7 @@ class TransformersModel:
     def about(self) -> Mapping[str, str]:
         """See Model.about."""
         where = f"{self._shown}, as {self._settings.dtype} on {self._settings.device}"
-        return {"weights": where, **self._text.about()}
+        return {"weights": where, **self._text.about(), **self._told_of_rope}
 
     def prompt_ids(self, messages: Sequence[Message]) -> tuple[int, ...]:
         """See Model.prompt_ids."""
