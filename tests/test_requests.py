@@ -32,13 +32,13 @@ def test_golden_step_keys(bench: Bench) -> None:
     """The keys of a recipe's steps are pinned too."""
     with Store(bench.folder / "cache") as store:
         steps = build_graph(load_recipe(bench.recipe), store).steps
-    assert steps["responses:sums/teacher"].key(["x"]) == "4169db4a77267544d2499fa853fc1062dbb27fb18bd7ba4b28dca305ff0fffd8"
+    assert steps["responses:sums/teacher"].key(["x"]) == "5b9820fb33a456c5405312c536fc89a83822be458f00b459531eccd7496f4a70"
     assert (
         steps["token-scores:sums/human/self-aligned-2"].key(["x", "y", "z"])
         == "f1c23ef3bd0e845bafff317bbcdf52a7a508198f58c90d0a2cec622a3c9a4a5f"
     )
-    assert steps["own-outputs:sums"].key(["x"]) == "369ec99e3810910ff30fe72bb01a906e560e85ab669861018d5a623fd28b9d5b"
-    assert steps["verdict:sums"].key(["x", "y"]) == "c8b544693fb82807dc20a14a3aa02f5508196411bd5c21e535092d78eefe3a03"
+    assert steps["own-outputs:sums"].key(["x"]) == "6815b93b523da20b901a9963ad4b968e9e078f4f8189626ee327997f1d42cf48"
+    assert steps["verdict:sums"].key(["x", "y"]) == "0484dacce780c48c1002e43c1984a361ae821735b2d3b9c83557bd2013a472ed"
 
 
 @pytest.mark.parametrize(
