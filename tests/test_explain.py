@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from respsel.strategies import VERSION
 from tests.conftest import Bench, jsonl, rows
 
 
@@ -173,12 +174,12 @@ def test_of_equally_near_steps_of_others_the_newest_is_told(bench: Bench) -> Non
 def test_another_version_of_an_operation_is_named(bench: Bench) -> None:
     """A step that a newer respsel would run anew says that its operation changed."""
     bench.run()
-    code = "import respsel.strategies as s; s.VERSION = 2; from respsel.cli import app; app()"
+    code = "import respsel.strategies as s; s.VERSION += 1; from respsel.cli import app; app()"
     done = subprocess.run(
         [sys.executable, "-c", code, "explain", "a.toml", TEACHER], cwd=bench.folder, capture_output=True, text=True, check=True
     )
     assert f"{TEACHER}: to run, operation changed" in done.stdout
-    assert "respsel's operation 'responses' changed: version 1 -> version 2" in done.stdout
+    assert f"respsel's operation 'responses' changed: version {VERSION} -> version {VERSION + 1}" in done.stdout
 
 
 def test_a_step_whose_result_is_gone_says_so(bench: Bench) -> None:
