@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from fractions import Fraction
+from itertools import islice
 
 from respsel.recipe import AnswerEntry
 
@@ -69,11 +70,8 @@ def find_answer(check: AnswerEntry, text: str) -> str | None:
         return _closed(tail.strip().splitlines()[0].strip(), text.removesuffix(tail)) if tail.strip() else text.strip()
     if check.kind == "choice" and (word := _FIRST_WORD.fullmatch(text.strip()) or _FIRST_WORD.match(tail)):
         return word.group(1)
-    pattern = _NUMBER if check.kind == "number" else _CHOICE
-    if after := pattern.search(tail):
-        return _first(after)
-    everywhere = list(pattern.finditer(text))
-    return _first(everywhere[-1]) if everywhere else None
+    found = _matches(_NUMBER if check.kind == "number" else _CHOICE, text, 1)
+    return _first(found[0]) if found else None
 
 
 def _tail(text: str) -> str:
@@ -119,11 +117,14 @@ def _numbers_of_label(label: str) -> list[Fraction | None]:
 
 
 def _numbers(text: str, count: int) -> list[Fraction | None]:
-    """The first numbers after the last marker; without one after it the last in the text."""
-    plain = _plain(text)
-    after = [match.group() for match in _NUMBER.finditer(_tail(plain))][:count]
-    found = after or [match.group() for match in _NUMBER.finditer(plain)][-count:]
-    return [_as_number(item) for item in found]
+    """So many numbers, as _matches finds them."""
+    return [_as_number(match.group()) for match in _matches(_NUMBER, _plain(text), count)]
+
+
+def _matches(pattern: re.Pattern[str], text: str, count: int) -> list[re.Match[str]]:
+    """The first after the last marker; without one after it the last in the text."""
+    after = list(islice(pattern.finditer(_tail(text)), count))
+    return after or list(pattern.finditer(text))[-count:]
 
 
 def _first(match: re.Match[str]) -> str:

@@ -19,7 +19,7 @@ from respsel.explain import InputChange, compare_rows
 from respsel.graph import Rows
 from respsel.metrics.base import find_metric
 from respsel.runs import RunRecord
-from respsel.selection import Comparison, Rule, compare
+from respsel.selection import Comparison, Rule, compare, is_weighed
 from respsel.store import StepRecord, Store
 from respsel.tables import RESPONSES, SCORES, Table
 
@@ -151,8 +151,7 @@ def _scores(
     rule = Rule(name, metric.direction, metric.scale, confidence, 10_000, 0)
     before, after = ({row.id: row.value for row in side} for side in rows)
     old_weights, new_weights = ({row.id: row.weight for row in side} for side in rows)
-    # A metric is a ratio of means, or it is not: one weight tells.
-    weighed = any(weight is not None for weight in new_weights.values())
+    weighed = is_weighed([{name: new_weights}])
     found = compare(before, after, rule, (old_weights, new_weights) if weighed else None)
     return None if found is None else ScoreChange(name, metric.scale, found)
 

@@ -51,9 +51,7 @@ def run_race(
 def _found(scores: Mapping[str, Sequence[Score]]) -> Found:
     values = {name: {score.id: score.value for score in mine} for name, mine in scores.items()}
     weights = {name: {score.id: score.weight for score in mine} for name, mine in scores.items()}
-    # A metric is a ratio of means, or it is not: one weight tells.
-    weighed = any(weight is not None for mine in weights.values() for weight in mine.values())
-    return Found(values, weights if weighed else None)
+    return Found(values, weights)
 
 
 def _finished(part: Operation, answers: Sequence[Answer]) -> list[ScoredResponse]:

@@ -19,7 +19,7 @@ from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from respsel.selection import Rule
+from respsel.selection import Rule, is_weighed
 from respsel.statistics import Value, Values, chance, estimate, limits, pair
 from respsel.tables import Document
 
@@ -92,9 +92,7 @@ def race(strategies: Sequence[str], sample: int, rule: Rule) -> Race:
             scores[name].update(found.values[name])
             if found.weights is not None:
                 weights[name].update(found.weights[name])
-        # A batch without a score has no weight to tell by.
-        weighed = any(weights[name] for name in within)
-        leader, dropped = judge({name: scores[name] for name in within}, rule, weights if weighed else None)
+        leader, dropped = judge({name: scores[name] for name in within}, rule, weights if is_weighed([weights]) else None)
         laps.append(Lap(stop, within, leader, dropped))
         within = tuple(name for name in within if name not in dropped)
     return laps

@@ -17,7 +17,7 @@ excludes no difference just where the strategy is called worse.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -118,6 +118,11 @@ def verdict_from_json(data: Any) -> Verdict:
 
 
 VERDICTS = Document("verdicts", verdict_from_json)
+
+
+def is_weighed(weights: Iterable[Scores]) -> bool:
+    """Whether scores have weights. A metric is a ratio of means, or it is not: one weight tells."""
+    return any(weight is not None for table in weights for mine in table.values() for weight in mine.values())
 
 
 def decide(

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -194,14 +195,18 @@ app()
 """
 
 
+def stored_calls(bench: Bench) -> list[Any]:
+    """What the store holds as answers of calls."""
+    with Store(bench.folder / "cache") as store:
+        return [store.load_json(entry.key) for entry in store.entries() if entry.key and entry.key.startswith("call/")]
+
+
 def test_failures_empty_texts_and_infinite_scores_are_not_stored_as_answers(bench: Bench) -> None:
     """Of a backend that often fails, writes nothing or scores NaN, the store holds the good answers; the rest is named."""
     bench.edit("k = 2", "k = 1")
     done = subprocess.run([sys.executable, "-c", FAILING], cwd=bench.folder, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    with Store(bench.folder / "cache") as store:
-        calls = [entry.key for entry in store.entries() if entry.key and entry.key.startswith("call/")]
-        records = [store.load_json(key) for key in calls]
+    records = stored_calls(bench)
     assert len(records) < 42
     assert all(record["text"] if "text" in record else record["nll"] for record in records)
     page = Path(bench.folder / "runs/a/report.json").read_text()
@@ -229,9 +234,7 @@ def test_text_from_logits_that_are_no_numbers_is_never_stored(bench: Bench, make
     assert len(broken) > 1
     assert set(broken["text"]) == {""}
     assert set(broken["problem"]) == {"the call failed: the model's logits are not finite numbers"}
-    with Store(bench.folder / "cache") as store:
-        calls = [entry.key for entry in store.entries() if entry.key and entry.key.startswith("call/")]
-        texts = [record for key in calls if "text" in (record := store.load_json(key))]
+    texts = [record for record in stored_calls(bench) if "text" in record]
     assert len(texts) == len([text for text in made["text"] if text]) + 2 * len(made)
 
 

@@ -79,9 +79,7 @@ class JudgingSteps:
                 reached = [score for score in scores if score.problem != NOT_REACHED]
                 strata[dataset][strategy] = {score.id: score.value for score in reached}
                 weights[dataset][strategy] = {score.id: score.weight for score in reached}
-            # A metric is a ratio of means, or it is not: one weight tells.
-            given = [weight for table in weights.values() for mine in table.values() for weight in mine.values()]
-            weighted = list(weights.values()) if any(weight is not None for weight in given) else None
+            weighted = list(weights.values()) if selection.is_weighed(weights.values()) else None
             dropped = [dropped_in(laps) for laps in rows[len(pairs) :]]
             return [selection.decide(name, list(strata.values()), rule, weighted, dropped)]
 

@@ -54,7 +54,7 @@ def headline(result: RunResult, confounds: Mapping[str, Confounds]) -> Headline:
     if len(answers) == 1:
         return answers[0]
     ready = all(answer.ready for answer in answers)
-    if not ready:
+    if not ready and any(answer.ready for answer in answers):
         answers = _together(answers, result.graph.loaded.typed)
     named = [(verdict.dataset, answer) for verdict, answer in zip(verdicts, answers, strict=True)]
     return Headline(
@@ -69,16 +69,15 @@ def headline(result: RunResult, confounds: Mapping[str, Confounds]) -> Headline:
 
 
 def _together(answers: Sequence[Headline], recipe: str) -> list[Headline]:
-    """The answers for several datasets of which not all are ready: one command applies them all."""
+    """The answers for several datasets of which some are ready and some are not: one command applies them all."""
     apply = f"respsel apply {recipe}"
-    waits = any(answer.command and not answer.command.startswith(apply) for answer in answers if not answer.ready)
-    some = any(answer.ready for answer in answers)
+    waits = any(not answer.ready and not answer.command.startswith(apply) for answer in answers)
     made = []
     for answer in answers:
         if answer.ready:
             step = "It waits for the others." if waits else "It is applied with the others."
             answer = replace(answer, next_step=step, command="")
-        elif some and not waits:
+        elif not waits:
             # Hazard: a strategy that is chosen for one dataset would be applied to those too that decided for another.
             answer = replace(answer, command=f"{apply} --accept-undecided")
         made.append(answer)
