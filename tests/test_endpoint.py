@@ -318,7 +318,7 @@ class Scorer:
         return self._completion(read, made, {"tokens": [self.text.spell([token]) for token in made], "token_logprobs": told})
 
     def _tokens(self, text: str) -> list[int]:
-        found = self.text._tokenize(text, control=True)
+        found = self.text.encode(text, control=True)
         return [self.start, *found] if self.adds_start else list(found)
 
     def _value(self, read: list[int], place: int) -> float:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from respsel.backends.base import ScoreCall
+from respsel.backends.base import Placed, ScoreCall
 from respsel.backends.fake import FakeModel
 from respsel.metrics.base import View
 from respsel.records import Example, Message, Response, ScoredResponse
-from respsel.requests import Scored, ScoreRequest, request_key, to_call
+from respsel.requests import Scored, ScoreRequest, request_key, resolve
 from respsel.token_scores import score_responses
 
 
@@ -25,9 +26,10 @@ class Words(FakeModel):
         """The bytes' sum stands for a word."""
         return tuple(sum(word.encode()) % 200 for word in self._words(text))
 
-    def lengths(self, text: str) -> tuple[int, ...] | None:  # type: ignore[override]
-        """See Model.lengths."""
-        return tuple(len(word.encode()) for word in self._words(text)) if self.tells_places else None
+    def placed(self, messages: Sequence[Message], response: str) -> Placed:
+        """See Model.placed."""
+        lengths = tuple(len(word.encode()) for word in self._words(response)) if self.tells_places else None
+        return Placed(self.prompt_ids(messages), self.response_ids(response), lengths)
 
     def _words(self, text: str) -> list[str]:
         return re.findall(r"\s*\S+|\s+$", text)
@@ -36,7 +38,7 @@ class Words(FakeModel):
 def scored(model: FakeModel, view: View, text: str) -> tuple[list[ScoreCall], ScoredResponse]:
     """The calls of one response, and its row."""
     operation = score_responses("m", view, [Example("e", "ask")], [Response("e", text)], {}, "about", "fail")
-    calls = [to_call(model, request) for request in next(operation)]
+    calls = [resolve(model, request).call for request in next(operation)]
     assert all(isinstance(call, ScoreCall) for call in calls)
     some: list[ScoreCall] = [call for call in calls if isinstance(call, ScoreCall)]
     answers = [

@@ -9,6 +9,7 @@ texts and numbers that are not finite are never stored as answers.
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -28,14 +29,15 @@ from respsel.requests import (
     Lazy,
     RepresentCall,
     Request,
+    Resolved,
     Scored,
     ScoreRequest,
     Vector,
     call_key,
     find_call,
-    part_tokens,
+    remembered,
     request_key,
-    to_call,
+    resolve,
 )
 from respsel.store import Store
 from respsel.turns import Holder
@@ -49,6 +51,9 @@ _CALLS_AT_ONCE = 2048
 _TOKENS_AT_HAND = 1_000_000
 # What an answer takes besides its tokens, counted in tokens.
 _ANSWER_COSTS = 50
+# How many places of responses are told apart in one batch; more than a few say something of their examples.
+_MOST_PLACES = 1000
+_ELSEWHERE = "in yet another place"
 
 
 class Models(Protocol):
@@ -86,12 +91,26 @@ class _Batch:
         self.trail = Trail(len(requests))
         self.at_hand: dict[int, Answer] = {}
         self._room = _TOKENS_AT_HAND
+        # How the place of each request's response differs, as a number in `_told`.
+        self._told = [""]
+        self._places = array("H", bytes(2 * len(requests)))
 
     def hold(self, indices: Iterable[int], answer: Answer, stored: bool = True) -> None:
         """Keep an answer at hand, if there is room or it is nowhere else."""
         self._room -= _ANSWER_COSTS + _tokens_of(answer)
         if self._room > 0 or not stored:
             self.at_hand |= dict.fromkeys(indices, answer)
+
+    def place(self, index: int, told: str) -> None:
+        """Note how the place of a request's response differs from the end of its prompt."""
+        if told not in self._told:
+            told = told if len(self._told) < _MOST_PLACES else _ELSEWHERE
+            self._told += [] if told in self._told else [told]
+        self._places[index] = self._told.index(told)
+
+    def told(self, index: int) -> str:
+        """What `place` was given."""
+        return self._told[self._places[index]]
 
 
 class Caller:
@@ -138,7 +157,7 @@ class Caller:
         for request in requests:
             if find_call(self._store, self._models.identity(request.model), request) is None:
                 model = self._models.open(request.model)
-                _fits(model, request, to_call(model, request), problems)
+                _fits(model, request, resolve(model, request).call, problems)
         _raise_unfit(list(problems.values()))
 
     def _look_up(self, batch: _Batch) -> dict[str, list[int]]:
@@ -146,8 +165,9 @@ class Caller:
         missing: dict[str, list[int]] = {}
         for index, request in enumerate(batch.requests):
             asked = request_key(self._models.identity(request.model), request)
-            became = (self._store.get(asked) or b"").decode()
+            became, told = remembered(self._store.get(asked))
             batch.trail.note(index, asked, became)
+            batch.place(index, told)
             answer = self._load(became) if became else None
             if answer is None:
                 missing.setdefault(request.model, []).append(index)
@@ -165,11 +185,12 @@ class Caller:
             prompts: dict[int, _Prompt] = {}
             for index in indices:
                 request = batch.requests[index]
-                call = to_call(model, request)
-                if not _fits(model, request, call, problems):
-                    dropped = Scored(len(call.prompt_ids), _most_tokens(call), None, OVER_CONTEXT)
-                    batch.hold([index], dropped, stored=False)
+                resolved = resolve(model, request)
+                call = resolved.call
+                if resolved.problem or not _fits(model, request, call, problems):
+                    batch.hold([index], _unanswered(call, resolved.problem or OVER_CONTEXT), stored=False)
                     continue
+                batch.place(index, resolved.told)
                 batch.trail.note(index, batch.trail.request(index), call_key(identity, call, request))
                 # Two prompts of one hash are only taken for one in the count of tokens and the order.
                 prompt = prompts.setdefault(hash(call.prompt_ids), _Prompt(len(call.prompt_ids)))
@@ -207,7 +228,7 @@ class Caller:
                 missing.append(indices)
                 tokens += sizes[indices[0]]
                 continue
-            self._remember(key, [batch.trail.request(index) for index in indices])
+            self._remember(key, indices, batch)
             batch.hold(indices, answer)
             found += len(indices)
         self.reused += found
@@ -215,16 +236,16 @@ class Caller:
 
     def _make_some(self, name: str, model: Model, wanted: Sequence[Sequence[int]], batch: _Batch) -> None:
         """Make a few calls, each for the requests of some indices; store and hold the answers."""
-        calls = [to_call(model, batch.requests[indices[0]]) for indices in wanted]
+        resolved = [resolve(model, batch.requests[indices[0]]) for indices in wanted]
+        calls = [item.call for item in resolved]
         evaluated: set[tuple[int, ...]] = set()
         for place, answer in _answers(model, calls):
-            request = batch.requests[wanted[place][0]]
-            if isinstance(answer, Scored) and answer.scores is not None and isinstance(request, ScoreRequest):
-                answer = replace(answer, scores=_with_lengths(model, request, answer.scores))
+            if isinstance(answer, Scored) and answer.scores is not None:
+                answer = replace(answer, scores=_with_lengths(answer.scores, resolved[place]))
             indices, prompt = wanted[place], calls[place].prompt_ids
             usable = _is_usable(answer)
             if usable:
-                self._keep(batch.trail.call(indices[0]), answer, [batch.trail.request(index) for index in indices])
+                self._keep(batch.trail.call(indices[0]), answer, indices, batch)
             batch.hold(indices, answer, stored=usable)
             self.made += 1
             self.took[name] = self.took.get(name, Took()) + took(answer)
@@ -233,15 +254,15 @@ class Caller:
             self._events.call_made(_tokens_of(answer) + (0 if prompt in evaluated else len(prompt)))
             evaluated.add(prompt)
 
-    def _keep(self, key: str, answer: Answer, requests: Sequence[str]) -> None:
+    def _keep(self, key: str, answer: Answer, indices: Sequence[int], batch: _Batch) -> None:
         """Store an answer and what led to it; when this returns the call is acknowledged."""
         with self._store.together():
             self._store.save_json(key, to_record(answer))
-            self._remember(key, requests)
+            self._remember(key, indices, batch)
 
-    def _remember(self, key: str, requests: Sequence[str]) -> None:
-        for request in requests:
-            self._store.put(request, key.encode())
+    def _remember(self, key: str, indices: Sequence[int], batch: _Batch) -> None:
+        for index in indices:
+            self._store.put(batch.trail.request(index), f"{key} {batch.told(index)}".rstrip().encode())
 
     def _load(self, key: str) -> Answer | None:
         record = self._store.load_json(key)
@@ -253,7 +274,8 @@ class Caller:
         if answer is None:
             answers, _ = self.answer([batch.requests[index]])
             answer = answers[0]
-        return answer
+        told = batch.told(index)
+        return replace(answer, told=told) if told and isinstance(answer, Scored) else answer
 
 
 def _nothing() -> None:
@@ -308,12 +330,16 @@ def _vector(call: ScoreCall, found: FloatArray | Failure) -> Vector:
     return Vector(len(call.response_ids), values, problem, len(call.prompt_ids))
 
 
-def _with_lengths(model: Model, request: ScoreRequest, scores: TokenScores) -> TokenScores:
+def _unanswered(call: Call, problem: str) -> Answer:
+    if isinstance(call, RepresentCall):
+        return Vector(len(call.response_ids), None, problem)
+    return Scored(len(call.prompt_ids), _most_tokens(call), None, problem)
+
+
+def _with_lengths(scores: TokenScores, resolved: Resolved) -> TokenScores:
     import numpy as np
 
-    text, part = request.response, request.part
-    lengths = model.lengths(text) if part is None else part_tokens(model, text, part)[2]
-    return scores if lengths is None else replace(scores, lengths=np.array(lengths, np.int32))
+    return scores if resolved.lengths is None else replace(scores, lengths=np.array(resolved.lengths, np.int32))
 
 
 def _is_usable(answer: Answer) -> bool:

@@ -234,7 +234,14 @@ def _alternatives(known: KnownModel, nll: FloatArray, read_now: float) -> Iterat
             if kind == entry.prepare:
                 continue
             trial = Path(folder) / f"{kind}.gguf"
-            settings = (entry.context_tokens, known.chat_template, entry.threads, entry.parallel, entry.gpu_layers)
+            settings = (
+                entry.context_tokens,
+                known.chat_template,
+                entry.threads,
+                entry.parallel,
+                entry.gpu_layers,
+                entry.template_options,
+            )
             model = open_gguf(weights, (trial, kind), *settings)
             try:
                 moved = float(np.abs(_known_nll(model, _KNOWN_TEXT) - nll).mean())

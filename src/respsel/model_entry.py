@@ -24,6 +24,12 @@ Dtype = Literal["auto", "float32", "bfloat16", "float16"]
 _BASE_URL = re.compile(r"https?://[^\s/?#@]+(/[^\s?#]*)?")
 
 
+# What a chat template is given in any case.
+_TEMPLATE_VARIABLES = frozenset(
+    ("messages", "add_generation_prompt", "bos_token", "eos_token", "strftime_now", "raise_exception")
+)
+
+
 class Entry(BaseModel):
     """What all tables of a recipe share: an unknown key is an error, and nothing changes once it is read."""
 
@@ -86,6 +92,9 @@ class ModelEntry(Entry):
     )
     context_tokens: int | None = Field(None, ge=16, description="Context length; at most what the model was trained for.")
     chat_template: str | None = Field(None, description="A Jinja2 file to use instead of the model's own template.")
+    template_options: Options = Field(
+        default_factory=dict, description="More variables for the chat template, e.g. { enable_thinking = false }."
+    )
     prepare: PreparedType | None = Field(
         None, description="Convert a GGUF once, for speed: to a type that llama-cpp reads fast; safetensors for transformers."
     )
@@ -135,10 +144,22 @@ class ModelEntry(Entry):
             raise ValueError(
                 f"prepare '{self.prepare}' is not for backend '{self.backend}'. It takes {', '.join(kinds) or 'none'}"
             )
+        self._check_template_options()
         given = [name for name in ("dtype", "device") if getattr(self, name) != "auto"]
         if given and self.backend != "transformers":
             raise ValueError(f"'{given[0]}' is for backend 'transformers'")
         return self
+
+    def _check_template_options(self) -> None:
+        ours = sorted(_TEMPLATE_VARIABLES.intersection(self.template_options))
+        if ours:
+            raise ValueError(f"'template_options' may not set '{ours[0]}', which respsel gives the template itself")
+        if not self.template_options:
+            return
+        if self.backend in ("fake", "plugin"):
+            raise ValueError(f"'template_options' is for models with a chat template, not for backend '{self.backend}'")
+        if self.backend == "openai" and not (self.path or self.package or self.repo):
+            raise ValueError("'template_options' needs the model's own template: add 'path', 'package' or 'repo'")
 
     def _check_endpoint(self, ways: Sequence[str]) -> list[str]:
         """Return the ways without those that are for the tokenizer."""

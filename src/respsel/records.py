@@ -101,6 +101,7 @@ class ScoredResponse:
     """The token scores of one example's response; scores is None exactly where `problem` says why.
 
     response_tokens: how many were to be scored, counted when the response was tokenised.
+    place: how the response's place in training differs from the end of the prompt, in words; empty where it does not.
     """
 
     id: str
@@ -108,6 +109,7 @@ class ScoredResponse:
     response_tokens: int
     scores: TokenScores | None
     problem: str = ""
+    place: str = ""
 
 
 @dataclass(frozen=True)

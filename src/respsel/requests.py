@@ -16,7 +16,7 @@ from functools import lru_cache
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-from respsel.backends.base import GenerateCall, Generation, Model, ScoreCall
+from respsel.backends.base import GenerateCall, Generation, Model, Placed, ScoreCall
 from respsel.hashing import canonical_json, digest
 from respsel.records import Message, Sampling, TokenScores
 from respsel.store import Store
@@ -28,6 +28,8 @@ Item = TypeVar("Item")
 
 # Raised when the same messages would become other token ids.
 RENDERING_VERSION = 1
+# Raised when a response's place behind the same messages would be another.
+PLACING_VERSION = 1
 # The problem of a response whose scores hold NaN or infinity.
 NOT_FINITE = "a score is not a finite number"
 # How the problem of a call begins that the backend could not answer; like NOT_FINITE it is asked again next time.
@@ -103,6 +105,21 @@ class RepresentCall(ScoreCall):
 
 
 @dataclass(frozen=True)
+class Resolved:
+    """The call that a request became.
+
+    lengths: how many bytes of a response each of its tokens spells; None where that is not known.
+    told: how the response's place differs from the end of the prompt, in words (see backends.base.Placed).
+    problem: why there is nothing to call for; the call then only counts tokens.
+    """
+
+    call: Call
+    lengths: tuple[int, ...] | None = None
+    told: str = ""
+    problem: str = ""
+
+
+@dataclass(frozen=True)
 class Vector:
     """The answer to a RepresentRequest: hidden states (width,), None where `problem` says why."""
 
@@ -114,12 +131,16 @@ class Vector:
 
 @dataclass(frozen=True)
 class Scored:
-    """The answer to a ScoreRequest; scores is None where `problem` says why. Tokens as they were asked for."""
+    """The answer to a ScoreRequest; scores is None where `problem` says why. Tokens as they were asked for.
+
+    told: see Resolved.
+    """
 
     prompt_tokens: int
     response_tokens: int
     scores: TokenScores | None
     problem: str = ""
+    told: str = ""
 
 
 Request = GenerateRequest | ScoreRequest | RepresentRequest
@@ -169,7 +190,7 @@ def request_key(identity: str, request: Request) -> str:
     messages = [[message.role, message.content] for message in request.messages]
     if isinstance(request, ScoreRequest | RepresentRequest):
         kind = "score" if isinstance(request, ScoreRequest) else "represent"
-        parts: list[Any] = [kind, messages, request.response]
+        parts: list[Any] = [kind, messages, request.response, PLACING_VERSION]
         if isinstance(request, ScoreRequest) and request.part is not None:
             parts.append([request.part.context, request.part.start, request.part.end])
     else:
@@ -195,9 +216,14 @@ def draw_seed(prompt_ids: Sequence[int], request: GenerateRequest) -> int:
 
 def find_call(store: Store, identity: str, request: Request) -> str | None:
     """Return the key of the stored call that answers a request, or None; no model is opened."""
-    call = store.get(request_key(identity, request))
-    key = None if call is None else call.decode()
-    return key if key is not None and store.has(key) else None
+    key, _ = remembered(store.get(request_key(identity, request)))
+    return key if key and store.has(key) else None
+
+
+def remembered(record: bytes | None) -> tuple[str, str]:
+    """What the store keeps of a request: its call's key, and how its place differs (see Resolved); both may be empty."""
+    key, _, told = (record or b"").decode().partition(" ")
+    return key, told
 
 
 def _draw_parts(request: GenerateRequest) -> Mapping[str, Any]:
@@ -211,38 +237,40 @@ def _ids(tokens: Sequence[int]) -> bytes:
     return b"".join(token.to_bytes(4, "little") for token in tokens)
 
 
-def to_call(model: Model, request: Request) -> Call:
-    """The call that a request becomes with a loaded model."""
-    prompt = model.prompt_ids(request.messages)
-    if isinstance(request, ScoreRequest) and request.part is not None:
-        before, ids, _ = part_tokens(model, request.response, request.part)
-        return ScoreCall(prompt + before, ids)
-    if isinstance(request, ScoreRequest):
-        return ScoreCall(prompt, model.response_ids(request.response))
+def resolve(model: Model, request: Request) -> Resolved:
+    """What a request becomes with a loaded model."""
+    if isinstance(request, GenerateRequest):
+        prompt = model.prompt_ids(request.messages)
+        return Resolved(GenerateCall(prompt, request.sampling, draw_seed(prompt, request), request.messages))
+    placed = _placed(model, request.messages, request.response)  # type: ignore[arg-type]  # hashed by its identity
     if isinstance(request, RepresentRequest):
-        return RepresentCall(prompt, model.response_ids(request.response))
-    return GenerateCall(prompt, request.sampling, draw_seed(prompt, request), request.messages)
+        return Resolved(RepresentCall(placed.prompt_ids, placed.response_ids), placed.lengths, placed.told, placed.problem)
+    if request.part is None or placed.problem:
+        return Resolved(ScoreCall(placed.prompt_ids, placed.response_ids), placed.lengths, placed.told, placed.problem)
+    before, ids, lengths = _part_tokens(model, placed, request.response, request.part)
+    return Resolved(ScoreCall(placed.prompt_ids + before, ids), lengths, placed.told)
 
 
-def part_tokens(model: Model, text: str, part: Part) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...] | None]:
+def _part_tokens(
+    model: Model, placed: Placed, text: str, part: Part
+) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...] | None]:
     """The tokens before a part and of it, as they are in the whole text, and how many bytes each of the latter spells.
 
     Where the tokeniser does not tell its tokens' places, both stretches are tokenised alone and the last is None.
     """
-    ids, lengths = _tokens_of(model, text)  # type: ignore[arg-type]  # a model is hashed by its identity
-    if lengths is None:
+    if placed.lengths is None:
         data = text.encode("utf-8")
         before, within = data[part.context : part.start], data[part.start : part.end]
         return model.response_ids(before.decode("utf-8")), model.response_ids(within.decode("utf-8")), None
-    ends = list(accumulate(lengths))
+    ends = list(accumulate(placed.lengths))
     context, start, end = (bisect_right(ends, place) if place else 0 for place in (part.context, part.start, part.end))
-    return ids[context:start], ids[start:end], lengths[start:end]
+    return placed.response_ids[context:start], placed.response_ids[start:end], placed.lengths[start:end]
 
 
 @lru_cache(maxsize=4)
-def _tokens_of(model: Model, text: str) -> tuple[tuple[int, ...], tuple[int, ...] | None]:
+def _placed(model: Model, messages: tuple[Message, ...], text: str) -> Placed:
     # A text of hundreds of steps is asked about for each of them.
-    return model.response_ids(text), model.lengths(text)
+    return model.placed(messages, text)
 
 
 def call_key(identity: str, call: Call, request: Request) -> str:

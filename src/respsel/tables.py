@@ -100,8 +100,9 @@ class Table(Generic[Row]):
         return _FrameRows(self, self.read(data))
 
     def rows_of(self, frame: polars.DataFrame) -> list[Row]:
-        """The rows of a data frame."""
+        """The rows of a data frame; a table of an earlier version may lack columns, which are empty then."""
         kinds = self.column_types.items()
+        frame = frame.with_columns(_empty_column(name, kind) for name, kind in kinds if name not in frame.columns)
         return self.from_columns({n: _arrays(frame[n]) if kind in _LISTS else frame[n].to_list() for n, kind in kinds})
 
 
@@ -157,6 +158,13 @@ class Document(Generic[Row]):
     def decode(self, data: bytes) -> Sequence[Row]:
         """Read what `encode` wrote."""
         return [self.from_json(item) for item in json.loads(data)]
+
+
+def _empty_column(name: str, kind: str) -> polars.Expr:
+    import polars as pl
+
+    value: Any = "" if kind == "str" else [] if kind in _LISTS else None
+    return pl.lit(value, _polars_type(kind)).alias(name)
 
 
 def _polars_type(kind: str) -> Any:
@@ -229,7 +237,7 @@ def _examples_from_columns(columns: Columns) -> list[Example]:
 
 
 def _scored_digest(row: ScoredResponse) -> bytes:
-    head = canonical_json([row.id, row.prompt_tokens, row.response_tokens, row.problem])
+    head = canonical_json([row.id, row.prompt_tokens, row.response_tokens, row.problem, row.place])
     if row.scores is None:
         return head
     scores = row.scores
@@ -250,6 +258,7 @@ def _scored_to_columns(rows: Sequence[ScoredResponse]) -> Columns:
         "prompt_tokens": [row.prompt_tokens for row in rows],
         "response_tokens": [row.response_tokens for row in rows],
         "problem": [row.problem for row in rows],
+        "place": [row.place for row in rows],
         **{name: [None if row.scores is None else getattr(row.scores, name) for row in rows] for name in arrays},
     }
 
@@ -259,8 +268,8 @@ def _scored_from_columns(columns: Columns) -> list[ScoredResponse]:
         return TokenScores(ids, nll, rank, entropy, lengths if len(lengths) == len(ids) else None)
 
     return [
-        ScoredResponse(i, prompt_tokens, response_tokens, None if problem else scores(*arrays), problem)
-        for i, prompt_tokens, response_tokens, problem, *arrays in zip(*columns.values(), strict=True)
+        ScoredResponse(i, prompt_tokens, response_tokens, None if problem else scores(*arrays), problem, place)
+        for i, prompt_tokens, response_tokens, problem, place, *arrays in zip(*columns.values(), strict=True)
     ]
 
 
@@ -313,6 +322,7 @@ TOKEN_SCORES = Table(
         "prompt_tokens": "int",
         "response_tokens": "int",
         "problem": "str",
+        "place": "str",
         "token_ids": "ints",
         "nll": "floats",
         "rank": "ints",

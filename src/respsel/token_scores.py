@@ -16,7 +16,7 @@ from respsel.strategies.base import Operation
 # The problem of a response that a race did not come to: its strategy was dropped, or the race over.
 NOT_REACHED = "not scored: the race was over for it"
 # Raised when the same responses under the same view would give another table.
-VERSION = 2
+VERSION = 3
 
 
 def score_responses(
@@ -119,14 +119,15 @@ def _joined(name: str, answers: Sequence[object]) -> ScoredResponse:
     assert len(parts) == len(answers)
     prompt, response = (sum(getattr(part, n) for part in parts) for n in ("prompt_tokens", "response_tokens"))
     problem = next((part.problem for part in parts if part.problem), "")
+    place = next((part.told for part in parts if part.told), "")
     found = [part.scores for part in parts if part.scores is not None]
     if problem:
-        return ScoredResponse(name, prompt, response, None, problem)
+        return ScoredResponse(name, prompt, response, None, problem, place)
     if len(found) == 1:
-        return ScoredResponse(name, prompt, response, found[0])
+        return ScoredResponse(name, prompt, response, found[0], "", place)
     lengths = [scores.lengths for scores in found if scores.lengths is not None]
     ids, nll, rank, entropy = (
         np.concatenate([getattr(scores, n) for scores in found]) for n in ("token_ids", "nll", "rank", "entropy")
     )
     whole = np.concatenate(lengths) if len(lengths) == len(found) else None
-    return ScoredResponse(name, prompt, response, TokenScores(ids, nll, rank, entropy, whole))
+    return ScoredResponse(name, prompt, response, TokenScores(ids, nll, rank, entropy, whole), "", place)

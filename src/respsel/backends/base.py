@@ -17,7 +17,25 @@ from respsel.records import TEXT, Message, Sampling, TokenScores
 if TYPE_CHECKING:
     from respsel.records import FloatArray
 
-__all__ = ["TEXT", "Failure", "GenerateCall", "Generation", "Model", "ScoreCall"]
+__all__ = ["TEXT", "Failure", "GenerateCall", "Generation", "Model", "Placed", "ScoreCall"]
+
+
+@dataclass(frozen=True)
+class Placed:
+    """A response at its place in the text that a trainer makes of a chat.
+
+    prompt_ids: the tokens before it, as they are in that text.
+    response_ids: its own tokens there; one that begins in the template's text is among them.
+    lengths: how many UTF-8 bytes of the response each of them spells; None where that is not known.
+    told: how the place differs from the end of the prompt, in words; empty where it does not.
+    problem: why there is no such place; the ids are then those of prompt and response apart.
+    """
+
+    prompt_ids: tuple[int, ...]
+    response_ids: tuple[int, ...]
+    lengths: tuple[int, ...] | None
+    told: str = ""
+    problem: str = ""
 
 
 @dataclass(frozen=True)
@@ -79,8 +97,10 @@ class Model(Protocol):
     def response_ids(self, text: str) -> tuple[int, ...]:
         """Token ids of the text alone: no BOS, no end of turn, no control token."""
 
-    def lengths(self, text: str) -> tuple[int, ...] | None:
-        """How many UTF-8 bytes of the text each of its `response_ids` spells; None where that is not known."""
+    def placed(self, messages: Sequence[Message], response: str) -> Placed:
+        """Where the response stands in training: behind the chat as the template writes it with the response, which
+        is not always how it writes the prompt that asks for one. Without messages, or behind one of role TEXT,
+        `prompt_ids` and `response_ids`. Raises PreflightError where the template writes no assistant's turn."""
 
     def score(self, calls: Sequence[ScoreCall]) -> Iterator[tuple[int, TokenScores | Failure]]:
         """Yield (index in calls, scores), in any order, each as soon as it is known. Calls that share

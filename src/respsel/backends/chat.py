@@ -1,14 +1,16 @@
 """Chat templates: messages to the text that a model was trained to read. Knows no tokeniser.
 
-Invariant: text inside a message is data. Where it spells a control token (`<|im_end|>`), `split_text`
-hands that stretch back marked as plain, so that no user text can end a turn.
+Invariant: text inside a message is data. Where it spells a control token (`<|im_end|>`), `split_text` and
+`place` hand that stretch back marked as plain, so that no user text can end a turn.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, NoReturn
 
 from jinja2 import TemplateError, nodes
@@ -16,12 +18,15 @@ from jinja2.ext import Extension
 from jinja2.parser import Parser
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+from respsel.backends.placement import find_place
 from respsel.errors import PreflightError, Problem
 from respsel.records import Message
 
 # A template that asks for the date gets this one: with the real date, prompts and keys change overnight.
 FROZEN_DATE = "01 Jan 2025"
 _MARK = "\ue000"
+# (text, whether it may hold control tokens)
+Stretch = tuple[str, bool]
 
 
 class _Generation(Extension):
@@ -35,12 +40,25 @@ class _Generation(Extension):
         return parser.parse_statements(("name:endgeneration",), drop_needle=True)
 
 
+@dataclass(frozen=True)
+class PlacedStretches:
+    """A trained text in three pieces, each as stretches; told, verbatim, problem: see placement.TextPlace."""
+
+    before: Sequence[Stretch]
+    response: Sequence[Stretch]
+    after: Sequence[Stretch]
+    told: str = ""
+    verbatim: bool = True
+    problem: str = ""
+
+
 class ChatTemplate:
     """A compiled Jinja2 chat template, as Hugging Face tokenizers and GGUF files carry it."""
 
-    def __init__(self, source: str, bos: str, eos: str, origin: str) -> None:
+    def __init__(self, source: str, bos: str, eos: str, origin: str, options: Mapping[str, Any] = MappingProxyType({})) -> None:
+        """options: more variables for the template, such as enable_thinking."""
         self._origin = origin
-        self._tokens = {"bos_token": bos, "eos_token": eos}
+        self._variables = {**options, "bos_token": bos, "eos_token": eos}
         env = ImmutableSandboxedEnvironment(
             trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols", _Generation]
         )
@@ -50,43 +68,79 @@ class ChatTemplate:
         try:
             self._template = env.from_string(source)
         except TemplateError as error:
-            raise PreflightError(self._problem(error)) from error
+            raise PreflightError(self._problem(f"the template failed: {error}")) from error
 
-    def render(self, messages: Sequence[Message]) -> str:
-        """Return the prompt text, ending where the assistant's turn begins."""
+    def render(self, messages: Sequence[Message], ask: bool = True) -> str:
+        """Return the text of the chat; ask: ending where the assistant's turn begins."""
         turns = [{"role": message.role, "content": message.content} for message in messages]
         try:
-            return self._template.render(messages=turns, add_generation_prompt=True, **self._tokens)
+            return self._template.render(messages=turns, add_generation_prompt=ask, **self._variables)
         except (TemplateError, TypeError, ValueError, ArithmeticError, LookupError, AttributeError) as error:
-            raise PreflightError(self._problem(error)) from error
+            raise PreflightError(self._problem(f"the template failed: {error}")) from error
 
-    def split_text(self, messages: Sequence[Message], control_texts: Iterable[str]) -> list[tuple[str, bool]]:
-        """Return the prompt as (text, may hold control tokens) stretches, in order.
+    def split_text(self, messages: Sequence[Message], control_texts: Iterable[str]) -> list[Stretch]:
+        """Return the prompt as stretches, in order.
 
         One stretch, but where a message spells a control token: that spelling is a stretch of its own.
         """
+        marked, marks = _Marks.of(messages, control_texts)
+        return marks.stretches(self.render(marked))
+
+    def place(self, messages: Sequence[Message], response: str, control_texts: Iterable[str]) -> PlacedStretches:
+        """Return the text that a trainer makes of the chat and its response.
+
+        Raises PreflightError where the template writes no assistant's turn.
+        """
+        control = list(control_texts)
+        marked, marks = _Marks.of(messages, control)
+        found = find_place(self.render, marked, response)
+        if found is None:
+            raise PreflightError(self._problem("the template does not write an assistant's turn once, as it stands"))
+        (spelled,), own = _Marks.of([Message("assistant", found.response)], control)
+        return PlacedStretches(
+            marks.stretches(found.before),
+            own.stretches(spelled.content),
+            marks.stretches(found.after),
+            found.told,
+            found.verbatim,
+            found.problem,
+        )
+
+    def _problem(self, what: str) -> Problem:
+        return Problem(self._origin, "chat template", what, "Give a template of your own with 'chat_template'")
+
+
+class _Marks:
+    """Stand-ins for control tokens that messages spell, and the way back from them."""
+
+    def __init__(self, pattern: re.Pattern[str] | None, mark: str) -> None:
+        self._pattern, self._mark = pattern, mark
+        self._found: list[str] = []
+
+    @classmethod
+    def of(cls, messages: Sequence[Message], control_texts: Iterable[str]) -> tuple[Sequence[Message], _Marks]:
+        """Return the messages with stand-ins, and what those stand for."""
         spelled = [text for text in control_texts if any(text in message.content for message in messages)]
         if not spelled:
-            return [(self.render(messages), True)]
-        pattern = re.compile("|".join(re.escape(text) for text in sorted(spelled, key=len, reverse=True)))
+            return messages, cls(None, _MARK)
         mark = _MARK
         while any(mark in message.content for message in messages):
             mark += _MARK
-        found: list[str] = []
+        pattern = re.compile("|".join(re.escape(text) for text in sorted(spelled, key=len, reverse=True)))
+        marks = cls(pattern, mark)
+        return [Message(m.role, pattern.sub(marks._stand_in, m.content)) for m in messages], marks
 
-        def replace(match: re.Match[str]) -> str:
-            found.append(match.group())
-            return f"{mark}{len(found) - 1};"
+    def _stand_in(self, match: re.Match[str]) -> str:
+        self._found.append(match.group())
+        return f"{self._mark}{len(self._found) - 1};"
 
-        marked = [Message(m.role, pattern.sub(replace, m.content)) for m in messages]
-        parts = re.split(f"{mark}(\\d+);", self.render(marked))
-        stretches = [(part, True) if i % 2 == 0 else (found[int(part)], False) for i, part in enumerate(parts)]
-        return [(text, control) for text, control in stretches if text]
-
-    def _problem(self, error: Exception) -> Problem:
-        return Problem(
-            self._origin, "chat template", f"the template failed: {error}", "Give a template of your own with 'chat_template'"
-        )
+    def stretches(self, text: str) -> list[Stretch]:
+        """A text with stand-ins as stretches."""
+        if self._pattern is None:
+            return [(text, True)] if text else []
+        parts = re.split(f"{self._mark}(\\d+);", text)
+        found = [(part, True) if i % 2 == 0 else (self._found[int(part)], False) for i, part in enumerate(parts)]
+        return [(part, control) for part, control in found if part]
 
 
 def _to_json(value: Any, indent: int | None = None) -> str:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Protocol
 
+from respsel.backends.base import Placed
 from respsel.errors import PreflightError, Problem
 from respsel.records import Message
 
@@ -19,25 +21,32 @@ class Text(Protocol):
 
     def lengths(self, text: str) -> tuple[int, ...] | None: ...
 
+    def placed(self, messages: Sequence[Message], response: str) -> Placed: ...
+
     def spell(self, tokens: Sequence[int]) -> str:
         """The text that tokens spell, control tokens included."""
 
 
-def open_text(weights: Path | None, repo: tuple[str, str] | None, chat_template: str | None) -> Text:
+def open_text(
+    weights: Path | None,
+    repo: tuple[str, str] | None,
+    chat_template: str | None,
+    template_options: Mapping[str, Any] = MappingProxyType({}),
+) -> Text:
     """The text side of a GGUF file, a directory, or a hub repository at a commit.
 
     Raises PreflightError where it cannot be loaded.
     """
     if weights is not None and weights.is_file():
-        return _gguf_text(weights, chat_template)
+        return _gguf_text(weights, chat_template, template_options)
     from respsel.backends.hf_files import Source, load_tokenizer
     from respsel.backends.hf_text import HfText
 
     source = Source(*repo) if repo else Source(str(weights))
-    return HfText(load_tokenizer(source), chat_template, source.shown)
+    return HfText(load_tokenizer(source), chat_template, source.shown, template_options)
 
 
-def _gguf_text(weights: Path, chat_template: str | None) -> Text:
+def _gguf_text(weights: Path, chat_template: str | None, template_options: Mapping[str, Any]) -> Text:
     try:
         import llama_cpp
     except ImportError as error:
@@ -57,4 +66,4 @@ def _gguf_text(weights: Path, chat_template: str | None) -> Text:
         raise PreflightError(
             Problem(str(weights), "", f"llama.cpp cannot read its vocabulary: {why}", "Is it a whole GGUF file?")
         )
-    return LlamaText(api, model, weights, chat_template)
+    return LlamaText(api, model, weights, chat_template, template_options)

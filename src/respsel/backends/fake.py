@@ -11,7 +11,7 @@ import random
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from respsel.backends.base import TEXT, GenerateCall, Generation, ScoreCall
+from respsel.backends.base import TEXT, GenerateCall, Generation, Placed, ScoreCall
 from respsel.hashing import digest
 from respsel.records import Message, TokenScores
 
@@ -54,9 +54,10 @@ class FakeModel:
         """See Model.response_ids."""
         return tuple(text.encode("utf-8"))
 
-    def lengths(self, text: str) -> tuple[int, ...]:
-        """See Model.lengths: a token is a byte."""
-        return (1,) * len(text.encode("utf-8"))
+    def placed(self, messages: Sequence[Message], response: str) -> Placed:
+        """See Model.placed: a token is a byte, and every response follows its prompt."""
+        ids = self.response_ids(response)
+        return Placed(self.prompt_ids(messages), ids, (1,) * len(ids))
 
     def score(self, calls: Sequence[ScoreCall]) -> Iterator[tuple[int, TokenScores]]:
         """See Model.score."""

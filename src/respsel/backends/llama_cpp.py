@@ -18,9 +18,10 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from respsel.backends.base import Failure, GenerateCall, Generation, ScoreCall
+from respsel.backends.base import Failure, GenerateCall, Generation, Placed, ScoreCall
 from respsel.backends.llama_context import CACHE_PADDING, LlamaContext
 from respsel.backends.llama_text import LlamaText
 from respsel.backends.logits import reduce_logits
@@ -52,6 +53,7 @@ def open_model(
     threads: int | None,
     parallel: int,
     gpu_layers: int,
+    template_options: Mapping[str, Any] = MappingProxyType({}),
 ) -> LlamaCppModel:
     """Load a GGUF file; prepared = (file, type) is made from it first if it is not there.
 
@@ -68,7 +70,8 @@ def open_model(
 
         prepare_weights(weights, *prepared)
         weights = prepared[0]
-    return LlamaCppModel(llama_cpp, log, weights, context_tokens, chat_template, threads, parallel, gpu_layers)
+    given = (context_tokens, chat_template, threads, parallel, gpu_layers, template_options)
+    return LlamaCppModel(llama_cpp, log, weights, *given)
 
 
 class LlamaCppModel:
@@ -84,6 +87,7 @@ class LlamaCppModel:
         threads: int | None,
         parallel: int,
         gpu_layers: int,
+        template_options: Mapping[str, Any] = MappingProxyType({}),
     ) -> None:
         self._api, self._log = api, log
         self.tokens_evaluated = 0
@@ -95,7 +99,7 @@ class LlamaCppModel:
         if not self._model:
             why = self._log[-1] if self._log else "unknown reason"
             raise PreflightError(Problem(str(weights), "", f"llama.cpp cannot load this file: {why}", "Is it a whole GGUF file?"))
-        self._text = LlamaText(api, self._model, weights, chat_template)
+        self._text = LlamaText(api, self._model, weights, chat_template, template_options)
         self._weights = weights
         self._goes_back = not (api.llama_model_is_recurrent(self._model) or api.llama_model_is_hybrid(self._model))
         trained = int(api.llama_model_n_ctx_train(self._model))
@@ -119,9 +123,9 @@ class LlamaCppModel:
         """See Model.response_ids."""
         return self._text.response_ids(text)
 
-    def lengths(self, text: str) -> tuple[int, ...] | None:
-        """See Model.lengths."""
-        return self._text.lengths(text)
+    def placed(self, messages: Sequence[Message], response: str) -> Placed:
+        """See Model.placed."""
+        return self._text.placed(messages, response)
 
     def score(self, calls: Sequence[ScoreCall]) -> Iterator[tuple[int, TokenScores]]:
         """See Model.score. Prompts are taken in order, so that each keeps what it shares with the one before."""

@@ -7,31 +7,41 @@ control token.
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
-from respsel.backends.base import TEXT
 from respsel.backends.chat import ChatTemplate
+from respsel.backends.chat_text import ChatText
 from respsel.errors import PreflightError, Problem
-from respsel.records import Message
 
-_CONTROL_ATTRS = (1 << 3) | (1 << 4)  # LLAMA_TOKEN_ATTR_CONTROL, LLAMA_TOKEN_ATTR_USER_DEFINED
+# Tokens that user text cannot spell. User-defined ones (Qwen3's `</think>`) it can, in training as here.
+_CONTROL_ATTRS = 1 << 3  # LLAMA_TOKEN_ATTR_CONTROL
 
 
-class LlamaText:
+class LlamaText(ChatText):
     """The template and vocabulary of a loaded model. size: how many tokens it has."""
 
-    def __init__(self, api: Any, model: Any, weights: Path, chat_template: str | None) -> None:
+    def __init__(
+        self,
+        api: Any,
+        model: Any,
+        weights: Path,
+        chat_template: str | None,
+        template_options: Mapping[str, Any] = MappingProxyType({}),
+    ) -> None:
         """Raises PreflightError if neither the file nor `chat_template` has a template."""
         self._api = api
         self._vocab = api.llama_model_get_vocab(model)
         self.size = int(api.llama_vocab_n_tokens(self._vocab))
         bos = api.llama_vocab_bos(self._vocab)
-        self._start = bos if bos >= 0 else api.llama_vocab_eos(self._vocab)
+        start = bos if bos >= 0 else api.llama_vocab_eos(self._vocab)
         built_in = api.llama_model_chat_template(model, None)
-        self._template = self._load_template(chat_template or (built_in.decode() if built_in else ""), weights)
+        source = chat_template or (built_in.decode() if built_in else "")
+        super().__init__(self._load_template(source, weights, template_options), start)
         self._control: list[str] | None = None
+        self._pieces: dict[int, bytes] = {}
 
     def ends(self, token: int) -> bool:
         """Whether a token ends a turn."""
@@ -43,33 +53,22 @@ class LlamaText:
         ends = [self._token_text(token) for token in range(self.size) if self.ends(token)]
         return f"begins a text: {self._token_text(self._start)}; ends a turn: {', '.join(ends)}"
 
-    def prompt_ids(self, messages: Sequence[Message]) -> tuple[int, ...]:
-        """See Model.prompt_ids. The template writes BOS itself where the model wants one."""
-        if not messages or messages[0].role == TEXT:
-            return (self._start, *(token for message in messages for token in self._tokenize(message.content, control=False)))
-        stretches = self._template.split_text(messages, self._control_texts())
-        return tuple(token for text, control in stretches for token in self._tokenize(text, control))
+    def measure(self, text: str, control: bool) -> tuple[list[int], list[int]] | None:
+        """See ChatText.measure."""
+        ids = self.encode(text, control)
+        lengths = _aligned([self._spelled(token) for token in ids], text.encode("utf-8"))
+        return None if lengths is None else (ids, lengths)
 
-    def response_ids(self, text: str) -> tuple[int, ...]:
-        """See Model.response_ids."""
-        return tuple(self._tokenize(text, control=False))
-
-    def lengths(self, text: str) -> tuple[int, ...] | None:
-        """See Model.lengths."""
-        pieces, data = [self.piece(token) for token in self._tokenize(text, control=False)], text.encode("utf-8")
-        if pieces and b"".join(pieces) == b" " + data:
-            # Vocabularies of SentencePiece put a blank before the first word, which the text does not have.
-            pieces[0] = pieces[0][1:]
-        return tuple(map(len, pieces)) if b"".join(pieces) == data else None
-
-    def _control_texts(self) -> list[str]:
+    def control_texts(self) -> list[str]:
+        """See ChatText.control_texts."""
         if self._control is None:
             attrs, vocab = self._api.llama_vocab_get_attr, self._vocab
             tokens = (token for token in range(self.size) if attrs(vocab, token) & _CONTROL_ATTRS)
             self._control = [text for text in map(self._token_text, tokens) if text]
         return self._control
 
-    def _tokenize(self, text: str, control: bool) -> list[int]:
+    def encode(self, text: str, control: bool) -> list[int]:
+        """See ChatText.encode."""
         data = text.encode("utf-8")
         size = len(data) + 8
         tokens = (self._api.llama_token * size)()
@@ -79,6 +78,11 @@ class LlamaText:
             tokens = (self._api.llama_token * size)()
             count = self._api.llama_tokenize(self._vocab, data, len(data), tokens, size, False, control)
         return list(tokens[:count])
+
+    def _spelled(self, token: int) -> bytes:
+        if token not in self._pieces:
+            self._pieces[token] = self.piece(token, control=True)
+        return self._pieces[token]
 
     def spell(self, tokens: Sequence[int]) -> str:
         """The text that tokens spell, control tokens included."""
@@ -94,12 +98,38 @@ class LlamaText:
                 return buffer.raw[:count]
             size = -count
 
-    def _load_template(self, source: str, weights: Path) -> ChatTemplate:
+    def _load_template(self, source: str, weights: Path, options: Mapping[str, Any]) -> ChatTemplate:
         if not source:
             remedy = "Set 'chat_template' to a Jinja2 file, or use an instruction-tuned model that carries one"
             raise PreflightError(Problem(str(weights), "", "this GGUF has no chat template", remedy))
         bos, eos = self._api.llama_vocab_bos(self._vocab), self._api.llama_vocab_eos(self._vocab)
-        return ChatTemplate(source, self._token_text(bos), self._token_text(eos), str(weights))
+        return ChatTemplate(source, self._token_text(bos), self._token_text(eos), str(weights), options)
 
     def _token_text(self, token: int) -> str:
         return self._api.llama_vocab_get_text(self._vocab, token).decode() if token >= 0 else ""
+
+
+def _aligned(pieces: Sequence[bytes], data: bytes) -> list[int] | None:
+    """How many bytes of a text each piece spells; None where they do not spell it.
+
+    Hazards: vocabularies of SentencePiece put a blank, which the text does not have, before a first word and
+    behind a control token; and some control tokens swallow the white space beside them (Phi-3).
+    """
+    lengths: list[int] = []
+    at = 0
+    for piece in pieces:
+        begin = at
+        if not data.startswith(piece, at) and not data.startswith(piece.removeprefix(b" "), at):
+            while data[at : at + 1].isspace():
+                at += 1
+            if not data.startswith(piece, at):
+                return None
+            if lengths:
+                lengths[-1] += at - begin
+                begin = at
+        at += len(piece) if data.startswith(piece, at) else len(piece) - 1
+        lengths.append(at - begin)
+    if lengths and not data[at:].strip():
+        lengths[-1] += len(data) - at
+        at = len(data)
+    return lengths if at == len(data) else None

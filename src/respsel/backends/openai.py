@@ -10,9 +10,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from respsel.backends.base import Failure, GenerateCall, Generation, ScoreCall
+from respsel.backends.base import Failure, GenerateCall, Generation, Placed, ScoreCall
 from respsel.backends.endpoint_client import EndpointClient, EndpointSettings
 from respsel.backends.endpoint_scores import EndpointScores, find_way
 from respsel.backends.endpoint_text import Text, open_text
@@ -41,14 +42,17 @@ class EndpointModel:
         repo: tuple[str, str] | None,
         chat_template: str | None,
         scores_by: str | None = None,
+        template_options: Mapping[str, Any] = MappingProxyType({}),
     ) -> None:
-        """weights, repo: where the tokenizer is, if there is one; scores_by: the only way to try.
+        """weights, repo: where the tokenizer is, if there is one; scores_by: the only way to try; template_options:
+        for the chat template, here and at the server.
 
         Raises PreflightError for a missing key or package.
         """
         self._client = EndpointClient(settings)
         self._settings = settings
-        self._text: Text | None = open_text(weights, repo, chat_template) if weights or repo else None
+        self._text: Text | None = open_text(weights, repo, chat_template, template_options) if weights or repo else None
+        self._template_options = dict(template_options)
         self._scores: EndpointScores | None = None
         self._scores_by = scores_by
         self._left_out: set[str] = set()
@@ -79,9 +83,10 @@ class EndpointModel:
         self.probe()
         return self._tokenizer().response_ids(text)
 
-    def lengths(self, text: str) -> tuple[int, ...] | None:
-        """See Model.lengths."""
-        return self._tokenizer().lengths(text)
+    def placed(self, messages: Sequence[Message], response: str) -> Placed:
+        """See Model.placed, and response_ids."""
+        self.probe()
+        return self._tokenizer().placed(messages, response)
 
     def score(self, calls: Sequence[ScoreCall]) -> Iterator[tuple[int, TokenScores | Failure]]:
         """See Model.score. Raises PreflightError if the server gives no scores that can be trusted."""
@@ -141,6 +146,9 @@ class EndpointModel:
             # Said even where they are off: servers have defaults of their own.
             "extra_body": {name: value for name, value in more.items() if not self._is_left_out(name, sampling)},
         }
+        if self._template_options:
+            # As vLLM, SGLang and llama.cpp's server call it.
+            body["extra_body"]["chat_template_kwargs"] = self._template_options
         return {name: value for name, value in body.items() if not self._is_left_out(name, sampling)}
 
     def _is_left_out(self, name: str, sampling: Sampling) -> bool:

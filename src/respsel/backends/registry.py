@@ -77,6 +77,8 @@ def identify(named: NamedModel, memo: DigestMemo) -> KnownModel:
         weights = _weights(named) if entry.path or entry.package else None
         fields |= _endpoint_fields(named, weights, memo)
     fields["chat_template"] = digest("chat-template", template) if template else None
+    if entry.template_options:
+        fields["template_options"] = dict(entry.template_options)
     return KnownModel(named, fields, digest("model", canonical_json(fields)), weights, template)
 
 
@@ -99,7 +101,14 @@ def open_model(known: KnownModel, store_folder: Path) -> Model:
     assert known.weights is not None
     made = (prepared, entry.prepare) if prepared and entry.prepare else None
     return open_gguf(
-        known.weights, made, entry.context_tokens, known.chat_template, entry.threads, entry.parallel, entry.gpu_layers
+        known.weights,
+        made,
+        entry.context_tokens,
+        known.chat_template,
+        entry.threads,
+        entry.parallel,
+        entry.gpu_layers,
+        entry.template_options,
     )
 
 
@@ -140,7 +149,9 @@ def _open_endpoint(known: KnownModel) -> Model:
         where=_where(named),
     )
     repo = (entry.repo, str(entry.revision)) if entry.repo else None
-    return EndpointModel(settings, entry.context_tokens, known.weights, repo, known.chat_template, entry.scores_by)
+    return EndpointModel(
+        settings, entry.context_tokens, known.weights, repo, known.chat_template, entry.scores_by, entry.template_options
+    )
 
 
 def _transformers_fields(named: NamedModel, weights: Path | None, memo: DigestMemo) -> Mapping[str, Any]:
@@ -175,6 +186,7 @@ def _open_transformers(known: KnownModel, prepared: Path | None) -> Model:
         threads=entry.threads,
         batch_tokens=entry.batch_tokens or (8192 if device.startswith("cuda") else 1024),
         rows=entry.parallel,
+        template_options=entry.template_options,
     )
     return open_model(source, prepared, settings)
 

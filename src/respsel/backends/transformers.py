@@ -8,11 +8,11 @@ float32 a token score moves by less than 1e-4 nats with what else is scored; see
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from respsel.backends.base import Failure, GenerateCall, Generation, ScoreCall
+from respsel.backends.base import Failure, GenerateCall, Generation, Placed, ScoreCall
 from respsel.backends.hf_text import HfText
 from respsel.backends.rope import steady_tokens_of_config, told
 from respsel.errors import PreflightError, Problem
@@ -39,6 +39,7 @@ class Settings:
     threads: int | None
     batch_tokens: int
     rows: int
+    template_options: Mapping[str, Any] = field(default_factory=dict)
 
 
 def open_model(source: Source, prepared: Path | None, settings: Settings) -> TransformersModel:
@@ -56,7 +57,7 @@ def open_model(source: Source, prepared: Path | None, settings: Settings) -> Tra
     if settings.threads:
         torch.set_num_threads(settings.threads)
     model, tokenizer = load(source, settings.dtype, prepared)
-    text = HfText(tokenizer, settings.chat_template, source.shown)
+    text = HfText(tokenizer, settings.chat_template, source.shown, settings.template_options)
     branching = Branching(model.to(settings.device), source.shown)
     branching.check()
     return TransformersModel(model, branching, text, settings, source.shown)
@@ -95,9 +96,9 @@ class TransformersModel:
         """See Model.response_ids."""
         return self._text.response_ids(text)
 
-    def lengths(self, text: str) -> tuple[int, ...] | None:
-        """See Model.lengths."""
-        return self._text.lengths(text)
+    def placed(self, messages: Sequence[Message], response: str) -> Placed:
+        """See Model.placed."""
+        return self._text.placed(messages, response)
 
     def score(self, calls: Sequence[ScoreCall]) -> Iterator[tuple[int, TokenScores | Failure]]:
         """See Model.score."""

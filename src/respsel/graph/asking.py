@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from respsel import measuring, steps, token_scores
-from respsel.graph.basis import PROMPTS, Basis
+from respsel.graph.basis import PROMPTS, SCORED, Basis
 from respsel.graph.step import Rows, Step
 from respsel.metrics.base import ChosenMetric, RewardSource, View
 from respsel.own_outputs import kept_by_example, neighbours
@@ -62,7 +62,7 @@ class AskingSteps:
         return score_responses(self._of.target, view, examples, responses, shown_with, about, too_long, reached)
 
     def _view_fields(self, view: View) -> dict[str, Any]:
-        fields = {"model": self._of.target_fields, "view": view.fields, **PROMPTS}
+        fields = {"model": self._of.target_fields, "view": view.fields, **SCORED}
         if view.kind == "local":
             fields["steps"] = steps.VERSION
         if self._of.recipe.target.if_too_long == "drop":
@@ -99,7 +99,7 @@ class AskingSteps:
         texts = f"responses:{dataset.name}/{strategy.name}" if strategy else f"own-outputs:{dataset.name}"
         name = f"representations:{dataset.name}/{strategy.name}" if strategy else f"representations:{dataset.name}"
         about = f"{strategy.name if strategy else 'own_outputs'}, hidden states"
-        fields = {"model": self._of.target_fields, **PROMPTS}
+        fields = {"model": self._of.target_fields, **SCORED}
         calls = 1 if strategy or self._of.recipe.own_outputs.path else self._of.recipe.own_outputs.samples
 
         def make(rows: Sequence[Rows]) -> Operation:

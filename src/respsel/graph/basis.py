@@ -14,8 +14,9 @@ from respsel.metrics.base import ChosenMetric, View
 from respsel.recipe import AnswerEntry, Recipe
 from respsel.selection import Rule
 
-# What stands between a recipe and the token ids that a model sees.
+# What stands between a recipe and the token ids that a model sees, and those that it is scored on.
 PROMPTS = {"prompts": prompts.VERSION, "rendering": requests.RENDERING_VERSION}
+SCORED = {**PROMPTS, "placing": requests.PLACING_VERSION}
 
 
 @dataclass(frozen=True)

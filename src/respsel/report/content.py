@@ -21,7 +21,16 @@ from respsel.report.headline import Headline, headline
 from respsel.report.paired import example_ids, lengths, score_matrix
 from respsel.report.provenance import provenance
 from respsel.report.samples import SampleExample, choose_samples, samples, shown_view
-from respsel.report.summaries import AuditRow, OwnOutputSummary, StrategySummary, audit, summarise, summarise_own_outputs, views
+from respsel.report.summaries import (
+    AuditRow,
+    OwnOutputSummary,
+    StrategySummary,
+    audit,
+    places_told,
+    summarise,
+    summarise_own_outputs,
+    views,
+)
 from respsel.runner import RunResult
 from respsel.selection import Verdict
 
@@ -42,7 +51,8 @@ class RaceSummary:
 
 @dataclass(frozen=True)
 class DatasetReport:
-    """Everything about one dataset. shaded: the view whose surprise is shown in the samples."""
+    """Everything about one dataset. shaded: the view whose surprise is shown in the samples; places: where responses
+    are scored that do not stand where their prompt ends, in sentences."""
 
     name: str
     examples: int
@@ -53,6 +63,7 @@ class DatasetReport:
     agreement: Agreement | None
     confounds: Confounds
     audit: tuple[AuditRow, ...]
+    places: tuple[str, ...]
     own_outputs: OwnOutputSummary | None
     samples: tuple[SampleExample, ...]
     shaded: str
@@ -98,6 +109,7 @@ def _dataset(result: RunResult, name: str, verdict: Verdict) -> DatasetReport:
     shown = choose_samples(ids, scores, ranked)
     all_shown = len(loaded.recipe.datasets) * len(ranked) * len(shown)
     summaries = tuple(summarise(result, name, strategy) for strategy in ranked)
+    audited = tuple(audit(result, name, strategy, view) for strategy in ranked for view in views(loaded))
     return DatasetReport(
         name=name,
         examples=len(ids),
@@ -107,7 +119,8 @@ def _dataset(result: RunResult, name: str, verdict: Verdict) -> DatasetReport:
         distributions=distributions(ranked, scores, verdict.scale == "log"),
         agreement=_agreement(result, name, ranked, ids),
         confounds=_confounds(result, name, verdict, summaries, scores, ids),
-        audit=tuple(audit(result, name, strategy, view) for strategy in ranked for view in views(loaded)),
+        audit=audited,
+        places=places_told(audited),
         own_outputs=summarise_own_outputs(result.rows(own)) if own in result.graph.steps else None,
         samples=samples(result, name, shown, ranked, all_shown),
         shaded=shown_view(result),

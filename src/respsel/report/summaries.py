@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from respsel.backends.placement import NO_PLACE
 from respsel.loading import LoadedRecipe
 from respsel.recipe import ColumnStrategy, FileStrategy, PluginStrategy
 from respsel.records import OwnOutput, Response, Score
@@ -40,8 +42,14 @@ class StrategySummary:
 
 @dataclass(frozen=True)
 class AuditRow:
-    """What was scored under a view. expected: the responses' tokens as they were tokenised; scored: the
-    values that are in the table of token scores and finite. over_context: responses that do not fit it."""
+    """What was scored under a view.
+
+    tokens_expected: the responses' tokens as they were tokenised.
+    tokens_scored: the values that are in the table of token scores and finite.
+    over_context: responses that do not fit the context.
+    not_trained: responses that the chat template does not write into the training text.
+    places: responses whose place in training is not where their prompt ends, by how it differs.
+    """
 
     strategy: str
     view: str
@@ -50,6 +58,8 @@ class AuditRow:
     tokens_expected: int
     tokens_scored: int
     over_context: int
+    not_trained: int
+    places: Mapping[str, int]
     prompt_tokens_mean: float | None
 
 
@@ -123,7 +133,25 @@ def audit(result: RunResult, dataset: str, strategy: str, view: str) -> AuditRow
     finite = int(scored["nll"].explode().is_finite().sum())
     prompt = float(scored["prompt_tokens"].mean()) if len(scored) else None  # type: ignore[arg-type]
     expected, over = int(table["response_tokens"].sum()), int((table["problem"] == OVER_CONTEXT).sum())
-    return AuditRow(strategy, view, len(table), len(scored), expected, finite, over, prompt)
+    lacking = int(table["problem"].str.starts_with(NO_PLACE).sum())
+    places = Counter(place for place in scored["place"] if place)
+    counted = dict(sorted(places.items(), key=lambda item: (-item[1], item[0])))
+    return AuditRow(strategy, view, len(table), len(scored), expected, finite, over, lacking, counted, prompt)
+
+
+def places_told(rows: Sequence[AuditRow]) -> tuple[str, ...]:
+    """In sentences, where responses are scored that do not stand where their prompt ends, and whose."""
+    found: dict[str, dict[str, int]] = {}
+    for row in rows:
+        for place, count in row.places.items():
+            counts = found.setdefault(place, {})
+            counts[row.strategy] = max(count, counts.get(row.strategy, 0))
+    sizes = {row.strategy: row.responses for row in rows}
+    told = []
+    for place, counts in found.items():
+        whose = "all responses" if counts == sizes else ", ".join(f"{n} of {name}" for name, n in counts.items())
+        told.append(f"In training {whose} stand elsewhere than where the prompt ends, and are scored there: {place}.")
+    return tuple(told)
 
 
 def summarise_own_outputs(outputs: Sequence[OwnOutput]) -> OwnOutputSummary:

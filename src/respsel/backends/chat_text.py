@@ -1,0 +1,114 @@
+"""Chats and responses to token ids, with a tokenizer and a chat template. What both engines share.
+
+Knows no engine: a subclass tells how its tokenizer splits one stretch. Invariant: text that a user or a model
+wrote never becomes a control token, and a placed response has the tokens of the trained text, no others.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
+from itertools import accumulate
+
+from respsel.backends.base import TEXT, Placed
+from respsel.backends.chat import ChatTemplate, Stretch
+from respsel.backends.placement import NO_PLACE
+from respsel.records import Message
+
+
+class ChatText(ABC):
+    """A tokenizer with its chat template."""
+
+    def __init__(self, template: ChatTemplate, start: int) -> None:
+        """start: the token that begins a text."""
+        self._template = template
+        self._start = start
+
+    @abstractmethod
+    def encode(self, text: str, control: bool) -> list[int]:
+        """Token ids of a stretch; control: whether it may hold control tokens."""
+
+    @abstractmethod
+    def measure(self, text: str, control: bool) -> tuple[list[int], list[int]] | None:
+        """The same ids, and how many UTF-8 bytes of the stretch each spells; None where that is not known.
+
+        Of tokens that share a character the first has all its bytes.
+        """
+
+    @abstractmethod
+    def control_texts(self) -> Iterable[str]:
+        """The spelling of every token that must not come from a user's text."""
+
+    def prompt_ids(self, messages: Sequence[Message]) -> tuple[int, ...]:
+        """See Model.prompt_ids. The template writes BOS itself where the model wants one."""
+        if not messages or messages[0].role == TEXT:
+            texts = [(message.content, False) for message in messages]
+            return (self._start, *self._encode_all(texts))
+        return tuple(self._encode_all(self._template.split_text(messages, self.control_texts())))
+
+    def response_ids(self, text: str) -> tuple[int, ...]:
+        """See Model.response_ids."""
+        return tuple(self.encode(text, control=False))
+
+    def lengths(self, text: str) -> tuple[int, ...] | None:
+        """How many UTF-8 bytes of the text each of its `response_ids` spells; None where that is not known."""
+        found = self.measure(text, control=False)
+        return None if found is None else tuple(found[1])
+
+    def placed(self, messages: Sequence[Message], response: str) -> Placed:
+        """See Model.placed."""
+        if not messages or messages[0].role == TEXT or not response:
+            # No template writes these, so the prompt and the response are split apart.
+            return Placed(self.prompt_ids(messages), self.response_ids(response), self.lengths(response))
+        found = self._template.place(messages, response, self.control_texts())
+        if found.problem:
+            return Placed(self.prompt_ids(messages), self.response_ids(response), None, problem=found.problem)
+        before, own, after = (list(stretches) for stretches in (found.before, found.response, found.after))
+        begin, size = _n_bytes(before), _n_bytes(own)
+        measured = [self.measure(*stretch) for stretch in _merged([*before, *own, *after])]
+        if None in measured:
+            return self._by_prefix(before, own, found.told)
+        ids = [token for some in measured if some for token in some[0]]
+        lengths = [length for some in measured if some for length in some[1]]
+        first, last, own_lengths = _overlap(lengths, begin, begin + size)
+        given = tuple(own_lengths) if found.verbatim else None
+        return Placed(tuple(ids[:first]), tuple(ids[first:last]), given, found.told)
+
+    def _by_prefix(self, before: Sequence[Stretch], own: Sequence[Stretch], told: str) -> Placed:
+        """For a tokenizer that does not tell its tokens' places: what it adds to the text before the response."""
+        prompt, both = (self._encode_all(_merged(some)) for some in (before, [*before, *own]))
+        if both[: len(prompt)] != prompt:
+            problem = f"{NO_PLACE}its first token begins in the template's text"
+            return Placed(tuple(prompt), tuple(both[len(prompt) :]), None, problem=problem)
+        return Placed(tuple(prompt), tuple(both[len(prompt) :]), None, told)
+
+    def _encode_all(self, stretches: Iterable[Stretch]) -> list[int]:
+        return [token for text, control in stretches for token in self.encode(text, control)]
+
+
+def _n_bytes(stretches: Iterable[Stretch]) -> int:
+    return sum(len(text.encode("utf-8")) for text, _ in stretches)
+
+
+def _merged(stretches: Iterable[Stretch]) -> list[Stretch]:
+    """Stretches with neighbours that may hold control tokens as one, since tokens do not end where pieces do."""
+    merged: list[Stretch] = []
+    for text, control in stretches:
+        if control and merged and merged[-1][1]:
+            merged[-1] = (merged[-1][0] + text, True)
+        else:
+            merged.append((text, control))
+    return merged
+
+
+def _overlap(lengths: Sequence[int], begin: int, end: int) -> tuple[int, int, list[int]]:
+    """The first token that spells some of the bytes from begin to end, the one behind the last, and how many of
+    these bytes each of them spells."""
+    ends = list(accumulate(lengths))
+    first = next((i for i, at in enumerate(ends) if at > begin), len(ends))
+    last = next((i for i in range(first, len(ends)) if ends[i] >= end), len(ends) - 1) + 1
+    while last < len(ends) and not lengths[last]:
+        # Tokens without bytes of their own belong to the character before them.
+        last += 1
+    starts = [at - length for at, length in zip(ends, lengths, strict=True)]
+    return first, last, [min(ends[i], end) - min(max(starts[i], begin), end) for i in range(first, last)]

@@ -1,0 +1,139 @@
+"""Where a response stands in the text that a trainer makes of the chat.
+
+A template may put other text before a response in training than it puts before one that is asked for: Qwen3
+writes an empty think block, R1 opens `<think>` in the prompt alone, old templates have no generation prompt.
+Knows strings only, no tokens. Invariant: `before + response + after` is the trained text, and `response` is
+the given text, up to white space or a part that the template leaves out; nothing else is taken for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from respsel.records import Message
+
+# Renders messages; the second argument asks for the beginning of an assistant's turn behind them.
+Render = Callable[[Sequence[Message], bool], str]
+# Why a response has no place begins so.
+NO_PLACE = "not in the training text: "
+_SPACED = "the template changes its white space"
+_SHOWN = 40
+# Private characters: no text has both, and no template changes them.
+_FIRST, _LAST = "\ue010", "\ue011"
+
+
+@dataclass(frozen=True)
+class TextPlace:
+    """A response within a trained text.
+
+    before, response, after: the trained text in three pieces.
+    told: how the place differs from the end of the prompt, in words; empty where it does not.
+    verbatim: whether the response stands there as it was given.
+    problem: why it has no place; the other fields are empty then.
+    """
+
+    before: str
+    response: str
+    after: str
+    told: str = ""
+    verbatim: bool = True
+    problem: str = ""
+
+
+def find_place(render: Render, messages: Sequence[Message], text: str) -> TextPlace | None:
+    """Find a response in the trained text of a chat; None if the template writes no assistant's turn at all.
+
+    The template's words around a response are found with a stand-in whose first and last characters no text has.
+    """
+    first, last = _FIRST, _LAST
+    while first in text or last in text:
+        first, last = first + _FIRST, _LAST + last
+    marked = render([*messages, Message("assistant", f"{first}x{last}")], False)
+    if marked.count(f"{first}x{last}") != 1:
+        return None
+    trained, asked = render([*messages, Message("assistant", text)], False), render(messages, True)
+    begin = _same(trained, marked)
+    end = len(trained) - _same(trained[begin:][::-1], marked[::-1])
+    found = (
+        _between(trained, begin, end, text)
+        or _verbatim(trained, end, text)
+        or _spaced(trained, end, text)
+        or _part(trained, begin, end, text)
+    )
+    if found is None:
+        instead = trained[begin:end]
+        what = (
+            f"the chat template writes {_shown(instead)} in its place" if instead.strip() else "the chat template leaves it out"
+        )
+        return TextPlace("", "", "", problem=NO_PLACE + what)
+    told = [found.told, _difference(asked, found.before)]
+    return replace(found, told="; ".join(part for part in told if part))
+
+
+def _between(trained: str, begin: int, end: int, text: str) -> TextPlace | None:
+    """The response between the template's words around the stand-in, if it stands there up to outer blanks."""
+    response = trained[begin:end]
+    if not text.strip() or response.strip() != text.strip():
+        return None
+    told = "" if response == text else _SPACED
+    return TextPlace(trained[:begin], response, trained[end:], told, response == text)
+
+
+def _verbatim(trained: str, end: int, text: str) -> TextPlace | None:
+    begin = end - len(text)
+    if begin < 0 or trained[begin:end] != text:
+        return None
+    return TextPlace(trained[:begin], text, trained[end:])
+
+
+def _spaced(trained: str, end: int, text: str) -> TextPlace | None:
+    """The response with other white space, as templates write what is behind a think block."""
+    at = end
+    for character in reversed(text):
+        if character.isspace():
+            continue
+        while at and trained[at - 1].isspace():
+            at -= 1
+        if not at or trained[at - 1] != character:
+            return None
+        at -= 1
+    response = trained[at:end].rstrip()
+    if not response:
+        return None
+    return TextPlace(trained[:at], response, trained[at + len(response) :], _SPACED, verbatim=False)
+
+
+def _part(trained: str, begin: int, end: int, text: str) -> TextPlace | None:
+    """A part of the response, where the template leaves out the rest (its thinking, mostly)."""
+    response = trained[begin:end].strip()
+    if not response or response not in text:
+        return None
+    begin = trained.index(response, begin)
+    told = "the template leaves out a part of it"
+    return TextPlace(trained[:begin], response, trained[begin + len(response) :], told, verbatim=False)
+
+
+def _difference(asked: str, before: str) -> str:
+    """How the text before a trained response differs from the prompt that asks for one."""
+    same = _same(asked, before)
+    only_asked, only_trained = asked[same:], before[same:]
+    if only_asked and only_trained:
+        return f"behind {_shown(only_trained)}, where the prompt has {_shown(only_asked)}"
+    if only_trained:
+        return f"behind {_shown(only_trained)}, which the prompt lacks"
+    return f"without {_shown(only_asked)}, which only the prompt has" if only_asked else ""
+
+
+def _shown(text: str) -> str:
+    """A text within a sentence, shortened."""
+    return repr(text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}...")
+
+
+def _same(one: str, other: str) -> int:
+    """How many characters two texts have in common at their beginning."""
+    low, high = 0, min(len(one), len(other))
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if one[:middle] == other[:middle] else (low, middle - 1)
+    return low
