@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import Bench, needs
+from tests.test_placement import EMPTY_THINK
 
 
 def test_each_model_is_examined(bench: Bench) -> None:
@@ -35,6 +37,19 @@ def test_weights_that_make_no_sense_are_told(bench: Bench, make_tiny_gguf: Calla
     for kind in ("bf16", "f16", "q8_0", "f32"):
         assert f'prepare = "{kind}"' in done.out
     assert not list((bench.folder / "cache").rglob("*.gguf"))
+
+
+@needs("llama_cpp", "gguf")
+def test_the_training_text_of_an_example_is_shown(bench: Bench, make_tiny_gguf: Callable[..., Path]) -> None:
+    """An example as the target is trained on it, with the scored part marked, and where that is not behind the prompt."""
+    (bench.folder / "t.jinja").write_text(EMPTY_THINK)
+    target = f'backend = "llama-cpp"\npath = "{make_tiny_gguf()}"\nchat_template = "t.jinja"'
+    bench.edit('[models.target]\nbackend = "fake"', f"[models.target]\n{target}")
+    done = bench.respsel("doctor", "a.toml")
+    assert "  training text   of example 'e" in done.out
+    assert re.search(r"\| <think>\n    \| \n    \| </think>\n    \| \n    \| \u27e6.*\u27e7<\|im_end\|>", done.out)
+    assert "in training: behind '<think>\\n\\n</think>\\n\\n', which the prompt lacks." in done.out
+    assert "teacher (fake)" in done.out
 
 
 @needs("llama_cpp", "gguf")

@@ -22,7 +22,7 @@ LAYERS = (
     {"graph", "models"},
     {"ledger", "nearest", "unfinished"},
     {"planner", "runner"},
-    {"progress", "report", "runs", "upkeep", "doctor", "applying"},
+    {"progress", "report", "runs", "upkeep", "doctor", "training_text", "applying"},
     {"training"},
     {"export"},
     {"causes", "explain", "diff"},

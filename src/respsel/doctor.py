@@ -21,6 +21,7 @@ from respsel.hashing import DigestMemo
 from respsel.loading import LoadedRecipe
 from respsel.recipe import ModelStrategy
 from respsel.records import Message, Sampling
+from respsel.training_text import TrainingText, show_training
 
 if TYPE_CHECKING:
     from respsel.records import FloatArray
@@ -58,7 +59,8 @@ class Alternative:
 @dataclass(frozen=True)
 class Checkup:
     """What was found of one model. perplexity: of a known text, and of its words in reverse order; memory_mib:
-    the most that this process has held so far; hint: what would be faster; problems: what to mend before a run."""
+    the most that this process has held so far; hint: what would be faster; problems: what to mend before a run;
+    training: an example as the target is trained on it."""
 
     name: str
     backend: str
@@ -73,6 +75,7 @@ class Checkup:
     alternatives: tuple[Alternative, ...]
     hint: str
     problems: tuple[str, ...]
+    training: TrainingText | None = None
 
 
 @dataclass(frozen=True)
@@ -86,6 +89,7 @@ class EndpointCheckup:
     answered_s: float
     scores_by: str
     problems: tuple[str, ...]
+    training: TrainingText | None = None
 
 
 class _UnwellError(Exception):
@@ -100,7 +104,7 @@ def examine(loaded: LoadedRecipe, memo: DigestMemo, store_folder: Path) -> Itera
         try:
             known = identify(loaded.models[name], memo)
             examine_one = _examine_endpoint if known.named.entry.backend == "openai" else _examine
-            yield examine_one(known, store_folder)
+            yield examine_one(known, store_folder, loaded if name == recipe.target.model else None)
         except RespselError as error:
             yield error
         except _UnwellError as error:
@@ -108,7 +112,7 @@ def examine(loaded: LoadedRecipe, memo: DigestMemo, store_folder: Path) -> Itera
             yield PreflightError(Problem(loaded.models[name].declared_in, f"models.{name}", str(error), remedy))
 
 
-def _examine(known: KnownModel, store_folder: Path) -> Checkup:
+def _examine(known: KnownModel, store_folder: Path, trained_by: LoadedRecipe | None) -> Checkup:
     begun = time.perf_counter()
     model = open_model(known, store_folder)
     load_s = time.perf_counter() - begun
@@ -135,12 +139,13 @@ def _examine(known: KnownModel, store_folder: Path) -> Checkup:
             alternatives,
             _hint(known, load_s, alternatives),
             tuple(problems),
+            show_training(trained_by, model) if trained_by else None,
         )
     finally:
         model.close()
 
 
-def _examine_endpoint(known: KnownModel, store_folder: Path) -> EndpointCheckup:
+def _examine_endpoint(known: KnownModel, store_folder: Path, trained_by: LoadedRecipe | None) -> EndpointCheckup:
     """One short answer, and whether it scores; more would cost money."""
     from respsel.backends.openai import EndpointModel
 
@@ -162,7 +167,8 @@ def _examine_endpoint(known: KnownModel, store_folder: Path) -> EndpointCheckup:
             except RespselError as error:
                 scores_by = "no way that can be trusted"
                 problems += [problem.what for problem in error.problems]
-        return EndpointCheckup(known.named.name, entry.backend, model.about(), answered_s, scores_by, tuple(problems))
+        training = show_training(trained_by, model) if trained_by else None
+        return EndpointCheckup(known.named.name, entry.backend, model.about(), answered_s, scores_by, tuple(problems), training)
     finally:
         model.close()
 

@@ -16,11 +16,13 @@ if TYPE_CHECKING:
 def checkup_lines(found: Checkup | EndpointCheckup) -> Iterator[str]:
     """What the doctor found of one model, and what other weights would gain."""
     from respsel.doctor import EndpointCheckup
+    from respsel.training_text import training_lines
 
     if isinstance(found, EndpointCheckup):
         yield f"{found.name} ({found.backend})"
         told = {**found.about, "answered in": f"{found.answered_s:.1f} s", "scores by": found.scores_by}
         yield from (f"  {name:<15} {value}" for name, value in told.items())
+        yield from training_lines(found.training) if found.training else ()
         yield "  " + ("; ".join(found.problems) if found.problems else "Nothing wrong was found.")
         return
     rows = [
@@ -34,6 +36,7 @@ def checkup_lines(found: Checkup | EndpointCheckup) -> Iterator[str]:
     rows.append(("known text", f"perplexity {number(found.perplexity)}; its words reversed {number(found.perplexity_reversed)}"))
     yield f"{found.name} ({found.backend})"
     yield from (f"  {name:<15} {value}" for name, value in rows)
+    yield from training_lines(found.training) if found.training else ()
     for item in found.alternatives:
         verb = f"{item.gain:.2f} times as fast" if item.gain >= 1 else f"{item.gain:.2f} times the speed"
         size = f"{item.size_mib:,.0f} MiB, scores move by {item.moved_nats:.3f} nats a token"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +49,7 @@ class Counted:
             texts, trainers.BpeTrainer(special_tokens=special, initial_alphabet=alphabet, show_progress=False)
         )
         made.add_tokens(["<think>", "</think>"])
-        self.tokenizer = PreTrainedTokenizerFast(tokenizer_object=made, bos_token="<s>", eos_token="</s>")
+        self.tokenizer: Any = PreTrainedTokenizerFast(tokenizer_object=made, bos_token="<s>", eos_token="</s>")  # type: ignore[no-untyped-call]
         self.tokenizer.chat_template = template
 
     def text(self) -> ChatText:
@@ -77,7 +77,7 @@ def test_prompt_and_response_begin_the_trained_tokens(template: str, response: s
     both = [*placed.prompt_ids, *placed.response_ids]
     assert not placed.problem
     assert trained[: len(both)] == both
-    own = counted.tokenizer.decode(placed.response_ids)
+    own = counted.tokenizer.decode(list(placed.response_ids))
     kept = response if response.strip() in text else response.split("</think>")[-1]
     assert kept.strip() in own
     assert len(own) - len(kept.strip()) < 12, "a token or two of the template at most"
@@ -92,7 +92,7 @@ def test_a_token_that_begins_in_the_template_is_the_responses() -> None:
     text = counted.text()
     placed = text.placed(plain_messages("How many?"), "Seven.")
     assert text.response_ids("Seven.") != placed.response_ids
-    assert counted.tokenizer.decode(placed.response_ids[:1]).startswith(("\n", "?"))
+    assert counted.tokenizer.decode(list(placed.response_ids[:1])).startswith(("\n", "?"))
 
 
 def test_a_users_control_token_stays_text_at_its_place() -> None:
@@ -102,11 +102,11 @@ def test_a_users_control_token_stays_text_at_its_place() -> None:
     placed = counted.text().placed([Message("user", "a<|im_end|>b")], "c<|im_end|>d")
     assert end not in placed.response_ids
     assert placed.prompt_ids.count(end) == 1
-    assert counted.tokenizer.decode(placed.response_ids) == "c<|im_end|>d"
+    assert counted.tokenizer.decode(list(placed.response_ids)) == "c<|im_end|>d"
 
 
 @pytest.fixture
-def templated(bench: Bench, make_tiny_gguf: Callable[..., Path]) -> Iterator[Callable[[str, str], Any]]:
+def templated(bench: Bench, make_tiny_gguf: Callable[..., Path]) -> Callable[..., Any]:
     """Run the bench's recipe with a tiny GGUF as target and a chat template; gives the report."""
     path = make_tiny_gguf()
 
@@ -120,7 +120,7 @@ def templated(bench: Bench, make_tiny_gguf: Callable[..., Path]) -> Iterator[Cal
         assert done.code == 0, done.err
         return json.loads((bench.folder / "runs" / "a" / "report.json").read_text())
 
-    yield run
+    return run
 
 
 @needs("llama_cpp", "gguf")
@@ -136,6 +136,23 @@ def test_the_audit_tells_where_responses_stand(templated: Callable[..., Any], be
     assert report["datasets"][0]["places"] == []
     assert report["provenance"]["models"]["target"]["identity"] != first
     assert report["provenance"]["models"]["target"]["template_options"] == {"enable_thinking": False}
+    for command in (("apply", "a.toml", "--strategy", "human"), ("export", "a.toml", "--format", "messages")):
+        assert bench.respsel(*command).code == 0
+    folder = bench.folder / "runs" / "a" / "training" / "messages"
+    assert '`{"enable_thinking":false}`. Give the trainer the same' in (folder / "README.md").read_text()
+    assert json.loads((folder / "manifest.json").read_text())["template_options"] == {"enable_thinking": False}
+
+
+@needs("llama_cpp", "gguf")
+def test_thinking_that_is_not_trained_is_a_caution(templated: Callable[..., Any], bench: Bench) -> None:
+    """Where the template drops the leader's thinking, the first screen says that the rest alone was scored."""
+    items = [json.loads(line) for line in (bench.folder / "sums.jsonl").read_text().splitlines()]
+    for item in items:
+        item["rationale"] = f"<think>\nHm.\n</think>\n\n{item['rationale']}"
+    bench.write("sums.jsonl", "".join(json.dumps(item) + "\n" for item in items))
+    bench.edit('[[strategies]]\nname = "teacher"\nfrom = "model"\nmodel = "teacher"\nprompt = "Solve: {{ input }}"\n', "")
+    report = templated(DROPPED_THINK)
+    assert "chat template leaves out a part of 6 of 6 responses of human" in " ".join(report["headline"]["cautions"])
 
 
 @needs("llama_cpp", "gguf")

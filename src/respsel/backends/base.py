@@ -10,14 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from respsel.records import TEXT, Message, Sampling, TokenScores
 
 if TYPE_CHECKING:
+    from respsel.backends.placement import TextPlace
     from respsel.records import FloatArray
 
-__all__ = ["TEXT", "Failure", "GenerateCall", "Generation", "Model", "Placed", "ScoreCall"]
+__all__ = ["TEXT", "Failure", "GenerateCall", "Generation", "Model", "Placed", "ScoreCall", "ShowsTraining"]
 
 
 @dataclass(frozen=True)
@@ -116,3 +117,11 @@ class Model(Protocol):
 
     def close(self) -> None:
         """Free the weights. The model is not used again."""
+
+
+@runtime_checkable
+class ShowsTraining(Protocol):
+    """What a model with a chat template can do besides."""
+
+    def training_text(self, messages: Sequence[Message], response: str) -> TextPlace | None:
+        """The text that a trainer makes of the chat and its response; None where the template is not known here."""

@@ -12,7 +12,7 @@ from itertools import accumulate
 
 from respsel.backends.base import TEXT, Placed
 from respsel.backends.chat import ChatTemplate, Stretch
-from respsel.backends.placement import NO_PLACE
+from respsel.backends.placement import NO_PLACE, TextPlace
 from respsel.records import Message
 
 
@@ -73,6 +73,12 @@ class ChatText(ABC):
         first, last, own_lengths = _overlap(lengths, begin, begin + size)
         given = tuple(own_lengths) if found.verbatim else None
         return Placed(tuple(ids[:first]), tuple(ids[first:last]), given, found.told)
+
+    def training_text(self, messages: Sequence[Message], response: str) -> TextPlace:
+        """See ShowsTraining.training_text."""
+        found = self._template.place(messages, response, self.control_texts())
+        before, own, after = ("".join(text for text, _ in some) for some in (found.before, found.response, found.after))
+        return TextPlace(before, own, after, found.told, found.verbatim, found.problem)
 
     def _by_prefix(self, before: Sequence[Stretch], own: Sequence[Stretch], told: str) -> Placed:
         """For a tokenizer that does not tell its tokens' places: what it adds to the text before the response."""

@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Any, Protocol
 
 from respsel.backends.base import Placed
+from respsel.backends.placement import TextPlace
 from respsel.errors import PreflightError, Problem
 from respsel.records import Message
 
@@ -22,6 +23,8 @@ class Text(Protocol):
     def lengths(self, text: str) -> tuple[int, ...] | None: ...
 
     def placed(self, messages: Sequence[Message], response: str) -> Placed: ...
+
+    def training_text(self, messages: Sequence[Message], response: str) -> TextPlace: ...
 
     def spell(self, tokens: Sequence[int]) -> str:
         """The text that tokens spell, control tokens included."""

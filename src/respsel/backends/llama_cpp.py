@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+    from respsel.backends.placement import TextPlace
     from respsel.records import FloatArray
 
 # With two busy processes OpenMP's spinning threads slow both tenfold. Read when the library is loaded.
@@ -126,6 +127,10 @@ class LlamaCppModel:
     def placed(self, messages: Sequence[Message], response: str) -> Placed:
         """See Model.placed."""
         return self._text.placed(messages, response)
+
+    def training_text(self, messages: Sequence[Message], response: str) -> TextPlace:
+        """See ShowsTraining.training_text."""
+        return self._text.training_text(messages, response)
 
     def score(self, calls: Sequence[ScoreCall]) -> Iterator[tuple[int, TokenScores]]:
         """See Model.score. Prompts are taken in order, so that each keeps what it shares with the one before."""

@@ -21,6 +21,7 @@ from respsel.errors import PreflightError, Problem
 from respsel.records import Message, Sampling, TokenScores
 
 if TYPE_CHECKING:
+    from respsel.backends.placement import TextPlace
     from respsel.records import FloatArray
 
 _BYTES_AN_ID = 4
@@ -87,6 +88,10 @@ class EndpointModel:
         """See Model.placed, and response_ids."""
         self.probe()
         return self._tokenizer().placed(messages, response)
+
+    def training_text(self, messages: Sequence[Message], response: str) -> TextPlace | None:
+        """See ShowsTraining.training_text."""
+        return self._text.training_text(messages, response) if self._text is not None else None
 
     def score(self, calls: Sequence[ScoreCall]) -> Iterator[tuple[int, TokenScores | Failure]]:
         """See Model.score. Raises PreflightError if the server gives no scores that can be trusted."""

@@ -17,6 +17,8 @@ from respsel.records import Message
 Render = Callable[[Sequence[Message], bool], str]
 # Why a response has no place begins so.
 NO_PLACE = "not in the training text: "
+# How it is told that the template writes only a part of a response.
+LEFT_OUT = "the template leaves out a part of it"
 _SPACED = "the template changes its white space"
 _SHOWN = 40
 # Private characters: no text has both, and no template changes them.
@@ -110,8 +112,7 @@ def _part(trained: str, begin: int, end: int, text: str) -> TextPlace | None:
     if not response or response not in text:
         return None
     begin = trained.index(response, begin)
-    told = "the template leaves out a part of it"
-    return TextPlace(trained[:begin], response, trained[begin + len(response) :], told, verbatim=False)
+    return TextPlace(trained[:begin], response, trained[begin + len(response) :], LEFT_OUT, verbatim=False)
 
 
 def _difference(asked: str, before: str) -> str:

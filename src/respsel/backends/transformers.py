@@ -21,6 +21,7 @@ from respsel.records import Message, TokenScores
 if TYPE_CHECKING:
     from respsel.backends.branching import Branching
     from respsel.backends.hf_files import Source
+    from respsel.backends.placement import TextPlace
     from respsel.records import FloatArray
 
 _FEWEST_TOKENS = 64
@@ -99,6 +100,10 @@ class TransformersModel:
     def placed(self, messages: Sequence[Message], response: str) -> Placed:
         """See Model.placed."""
         return self._text.placed(messages, response)
+
+    def training_text(self, messages: Sequence[Message], response: str) -> TextPlace:
+        """See ShowsTraining.training_text."""
+        return self._text.training_text(messages, response)
 
     def score(self, calls: Sequence[ScoreCall]) -> Iterator[tuple[int, TokenScores | Failure]]:
         """See Model.score."""

@@ -16,7 +16,8 @@ from respsel.errors import RespselError
 def doctor(recipe: RecipePath, as_json: AsJson = False) -> None:
     """Load each model of a recipe and say what it is, how fast it is here, and what is wrong with it.
 
-    For llama.cpp it tries which type of weights this processor reads fastest. Stores no answer.
+    Shows an example as the target is trained on it, with the scored part marked. For llama.cpp it tries which type of
+    weights this processor reads fastest. Stores no answer.
     """
     from dataclasses import asdict
 

@@ -13,6 +13,7 @@ import respsel
 from respsel.applying import Applied, Selected
 from respsel.backends.registry import KnownModel
 from respsel.export.formats import Format
+from respsel.hashing import canonical_json
 from respsel.loading import LoadedRecipe
 from respsel.recipe import OVERALL, ModelStrategy, StrategyEntry
 from respsel.selection import Verdict
@@ -49,6 +50,7 @@ class Card:
     files: Mapping[str, str]
     models: Sequence[ModelRow]
     to_license: Sequence[str]
+    template_options: str
     respsel: str
 
 
@@ -78,9 +80,16 @@ def card_of(applied: Applied, kind: Format, counts: Sequence[Counts], cautions: 
             files=files,
             models=[ModelRow(name, _role(loaded, used, name), _what(known[name])) for name in sorted(known)],
             to_license=rights,
+            template_options=_template_options(loaded),
             respsel=respsel.__version__,
         )
     )
+
+
+def _template_options(loaded: LoadedRecipe) -> str:
+    """The variables that the target's chat template was given, as JSON; empty where there are none."""
+    options = loaded.models[loaded.recipe.target.model].entry.template_options
+    return canonical_json(dict(options)).decode() if options else ""
 
 
 def set_name(loaded: LoadedRecipe) -> str:

@@ -119,6 +119,8 @@ def _write(applied: Applied, kind: Format, folder: Path, key: str, keep_card: bo
             (folder / _CARD).replace(folder / _FORMER_CARD)
         told: dict[str, Any] = {"format": kind.name, "recipe": loaded.place, "applied": applied.key, "cautions": cautions}
         told |= {"counts": [asdict(count) for count in counts], "sha256": digests}
+        if options := loaded.models[loaded.recipe.target.model].entry.template_options:
+            told["template_options"] = dict(options)
         # What is left if this fails shows the next export that the folder is its own.
         put_in_place(folder, key, names, told)
     except (OSError, PolarsError) as error:

@@ -90,7 +90,8 @@ def build_report(result: RunResult, finished_at: str) -> Report:
     loaded = result.graph.loaded
     verdicts = {verdict.dataset: verdict for verdict in result.verdicts}
     datasets = tuple(_dataset(result, entry.name, verdicts[entry.name]) for entry in loaded.recipe.datasets)
-    answers = headline(result, {data.name: data.confounds for data in datasets})
+    confounds, audits = {data.name: data.confounds for data in datasets}, {data.name: data.audit for data in datasets}
+    answers = headline(result, confounds, audits)
     costs = costs_of(result.took, loaded.models)
     overall, origin = verdicts.get(OVERALL), provenance(result, finished_at)
     return Report(loaded.name, loaded.shown, answers, overall, datasets, costs, origin)

@@ -11,12 +11,14 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from respsel.backends.placement import LEFT_OUT
 from respsel.prompts import shows_label
 from respsel.racing import Lap, dropped_in
 from respsel.recipe import OVERALL, DatasetEntry, ModelStrategy
 from respsel.records import Response
 from respsel.report.confounds import Confounds
 from respsel.report.numbers import percent, share
+from respsel.report.summaries import AuditRow
 from respsel.runner import RunResult
 from respsel.selection import FEWEST_EXAMPLES, Verdict
 
@@ -43,14 +45,14 @@ class Headline:
     ready: bool
 
 
-def headline(result: RunResult, confounds: Mapping[str, Confounds]) -> Headline:
+def headline(result: RunResult, confounds: Mapping[str, Confounds], audits: Mapping[str, Sequence[AuditRow]]) -> Headline:
     """The answers that a user wants first; several datasets without an overall verdict have one each.
 
-    confounds: by dataset, what its ranking may really be about.
+    confounds: by dataset, what its ranking may really be about; audits: by dataset, what was scored.
     """
     overall = [verdict for verdict in result.verdicts if verdict.dataset == OVERALL]
     verdicts = overall or list(result.verdicts)
-    answers = [_answer(result, verdict, confounds) for verdict in verdicts]
+    answers = [_answer(result, verdict, confounds, audits) for verdict in verdicts]
     if len(answers) == 1:
         return answers[0]
     ready = all(answer.ready for answer in answers)
@@ -84,7 +86,9 @@ def _together(answers: Sequence[Headline], recipe: str) -> list[Headline]:
     return made
 
 
-def _answer(result: RunResult, verdict: Verdict, confounds: Mapping[str, Confounds]) -> Headline:
+def _answer(
+    result: RunResult, verdict: Verdict, confounds: Mapping[str, Confounds], audits: Mapping[str, Sequence[AuditRow]]
+) -> Headline:
     loaded = result.graph.loaded
     command, apply = f"respsel run {loaded.typed}", f"respsel apply {loaded.typed}"
     if verdict.winner is None:
@@ -96,7 +100,7 @@ def _answer(result: RunResult, verdict: Verdict, confounds: Mapping[str, Confoun
     best, asked = share(verdict.ranking[0].p_best), percent(verdict.confidence)
     count = len(_datasets(result, verdict))
     over = f"over {verdict.examples} examples{f' of {count} datasets' if count > 1 else ''} by {verdict.metric}"
-    cautions = (*_cautions(result, verdict), *_extremes(result, verdict, confounds))
+    cautions = (*_cautions(result, verdict), *_partly_trained(result, verdict, audits), *_extremes(result, verdict, confounds))
     judged, right = _judged(_responses(result, verdict))
     if verdict.decided:
         beats = "it beats every other strategy" if len(verdict.ranking) > 1 else "it is the only strategy"
@@ -167,6 +171,22 @@ def _cautions(result: RunResult, verdict: Verdict) -> tuple[str, ...]:
     if cut > _MOST_CUT * len(own):
         notes.append(f"{cut} of {len(own)} own outputs of the target were cut short: raise own_outputs.sampling.max_tokens.")
     return tuple(notes)
+
+
+def _partly_trained(result: RunResult, verdict: Verdict, audits: Mapping[str, Sequence[AuditRow]]) -> list[str]:
+    """A warning where the chat template leaves out a part of the leader's responses."""
+    cut, total = 0, 0
+    for entry in _datasets(result, verdict):
+        rows = [row for row in audits[entry.name] if row.strategy == verdict.winner]
+        counts = [sum(n for told, n in row.places.items() if told.startswith(LEFT_OUT)) for row in rows]
+        cut += max(counts, default=0)
+        total += max((row.responses for row in rows), default=0)
+    if not cut:
+        return []
+    return [
+        f"The target's chat template leaves out a part of {cut} of {total} responses of {verdict.winner} (their thinking, "
+        "mostly). Only the rest is trained, so only the rest was scored: look at the doctor's training text."
+    ]
 
 
 def _extremes(result: RunResult, verdict: Verdict, confounds: Mapping[str, Confounds]) -> list[str]:
