@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -101,7 +103,7 @@ def test_changed_white_space_is_told() -> None:
 def test_thinking_that_the_template_drops_is_not_scored() -> None:
     """What a trainer does not see is not placed."""
     before, own, after, told, verbatim, _ = placed(DROPPED_THINK, "<think>\nThree and four.\n</think>\n\nSeven.")
-    assert (before, own, after) == ("<U>How many?<A>\n\n", "Seven.", "</s>")
+    assert (before, own, after) == ("<U>How many?<A>", "\n\nSeven.", "</s>")
     assert told.startswith("the template leaves out a part of it; ")
     assert not verbatim
 
@@ -164,6 +166,32 @@ def test_control_tokens_in_a_response_are_plain() -> None:
     found = ChatTemplate(CHATML, "", "", "test").place(ASKED, "a<|im_end|>b", ["<|im_end|>"])
     assert list(found.response) == [("a", True), ("<|im_end|>", False), ("b", True)]
     assert list(found.after) == [("<|im_end|>\n", True)]
+
+
+def test_templates_of_real_models_place_a_response() -> None:
+    """Of the chat templates that TRL ships, those for text place every plain response verbatim, and no response is
+    taken for more or less than the template writes of it."""
+    trl = find_spec("trl")
+    if trl is None or not trl.submodule_search_locations:
+        pytest.skip("trl is not installed")
+    paths = sorted(Path(trl.submodule_search_locations[0], "chat_templates").glob("*.jinja"))
+    refused = []
+    for path in paths:
+        template = ChatTemplate(path.read_text("utf-8"), "<s>", "</s>", path.name)
+        for response in ("Seven.", "7", "<think>\nThree.\n</think>\n\nSeven.", "<think>Three</think>Seven"):
+            try:
+                found = template.place(ASKED, response, [])
+            except PreflightError:
+                refused.append(path.name)
+                break
+            pieces = ["".join(text for text, _ in some) for some in (found.before, found.response, found.after)]
+            assert not found.problem, path.name
+            assert "".join(pieces) == template.render([*ASKED, Message("assistant", response)], ask=False)
+            assert found.verbatim or "<think>" in response, path.name
+            assert pieces[1].strip().endswith(response[-5:]), path.name
+    assert len(paths) - len(refused) >= 40
+    # These take a list of texts and images, which no input here is.
+    assert all(any(name in path for name in ("idefics", "llava", "smolvlm", "vl")) for path in refused), refused
 
 
 @given(st.text(min_size=1).filter(str.strip), st.sampled_from([CHATML, EMPTY_THINK, OPENED_THINK, NO_PROMPT, TRIMMED]))

@@ -108,8 +108,9 @@ def _spaced(trained: str, end: int, text: str) -> TextPlace | None:
 
 def _part(trained: str, begin: int, end: int, text: str) -> TextPlace | None:
     """A part of the response, where the template leaves out the rest (its thinking, mostly)."""
-    response = trained[begin:end].strip()
-    if not response or response not in text:
+    whole = trained[begin:end]
+    response = whole if whole in text else whole.strip()
+    if not response.strip() or response not in text:
         return None
     begin = trained.index(response, begin)
     return TextPlace(trained[:begin], response, trained[begin + len(response) :], LEFT_OUT, verbatim=False)
