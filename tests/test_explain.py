@@ -236,3 +236,36 @@ def test_an_unknown_step_is_told(bench: Bench) -> None:
     assert done.code == 2
     assert "a.toml: response:sums/teacher: is no step of this recipe. Did you mean 'responses:sums/teacher'?" in done.err
     assert set(explained(bench, "responses:")) == {"responses:sums/human", "responses:sums/teacher"}
+
+
+def test_a_tokenizer_that_is_read_differently_is_said(bench: Bench) -> None:
+    """Scores from before there was a version are of the first one: the plan, explain and diff say what changed, once."""
+    bench.run()
+    code = (
+        "import respsel.backends.registry as r\n"
+        "from respsel.hashing import canonical_json, digest\n"
+        "made = r.KnownModel\n"
+        "def known(named, fields, identity, weights, template):\n"
+        "    fields = {**fields, 'tokenizer_reading': 2}\n"
+        "    return made(named, fields, digest('model', canonical_json(fields)), weights, template)\n"
+        "r.KnownModel = known\n"
+        "from respsel.cli import app; app()"
+    )
+
+    def later(*args: str) -> str:
+        command = [sys.executable, "-c", code, *args]
+        done = subprocess.run(command, cwd=bench.folder, capture_output=True, check=False, text=True)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    told = later("explain", "a.toml", "token-scores:sums/human/plain")
+    assert "reading of its tokenizer changed" in told
+    assert "    respsel's reading of the GGUF's tokenizer changed: version 1 -> version 2\n" in told
+    assert "target.model" not in told
+    bench.edit("resamples = 500", "resamples = 600")
+    later("run", "a.toml")
+    done = bench.respsel("diff", "a.toml")
+    assert done.code == 0, done.err
+    told = done.out
+    assert told.count("outside the recipe: respsel's reading of the GGUF's tokenizer: version 1 -> version 2") == 1
+    assert "tokenizer_reading" not in told

@@ -17,6 +17,8 @@ from respsel.store import StepRecord
 # By a model's field in step records: what in its entry changes it.
 _ENTRY_KEYS = {"weights": ("path", "package", "file")}
 _OURS = {"prompts": "prompts", "rendering": "rendering of prompts", "answer.version": "answer check"}
+# A model's field in step records, which stands for no key of its entry.
+TOKENIZER_READING = "model.tokenizer_reading"
 
 
 @dataclass(frozen=True)
@@ -61,10 +63,25 @@ def _causes(name: str, old: StepRecord, new: StepRecord, names: Names) -> Iterat
     if old.version != new.version:
         yield _Cause(Change(f"respsel's operation '{new.op}'", f"version {old.version}", f"version {new.version}"), ())
     step = _Step.of(name, new, names)
-    for change in changes_between(old.fields, new.fields):
+    changes = changes_between(old.fields, new.fields)
+    if reading := reading_of_tokenizer(changes):
+        yield _Cause(reading, ())
+    for change in changes:
         # A field that comes or goes does so with another kind of strategy, which the recipe says.
         if NOTHING not in (change.old, change.new) and (cause := _cause(change, step)):
             yield cause
+
+
+def reading_of_tokenizer(changes: Collection[Change]) -> Change | None:
+    """That respsel reads a GGUF's tokenizer differently now, if nothing else of the model changed with it.
+
+    Steps from before there was a version have no such field: theirs was the first.
+    """
+    fields = [change for change in changes if change.where.startswith("model.")]
+    if [change.where for change in fields] != [TOKENIZER_READING] or fields[0].new == NOTHING:
+        return None
+    old = "1" if fields[0].old == NOTHING else fields[0].old
+    return Change("respsel's reading of the GGUF's tokenizer", f"version {old}", f"version {fields[0].new}")
 
 
 @dataclass(frozen=True)
@@ -98,6 +115,8 @@ def _cause(change: Change, step: _Step) -> _Cause | None:
     model = f"models.{step.model}"
     if head == "file":
         return _named(change, f"{step.owner}.path (its content)", f"{step.owner}.path")
+    if change.where == TOKENIZER_READING:
+        return None
     if head == "model" and tail == "version":
         return _named(change, f"{model}: respsel's fake backend", step.chosen, f"{model}.backend")
     if head == "model":

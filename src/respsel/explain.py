@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from respsel.causes import TOKENIZER_READING, reading_of_tokenizer
 from respsel.changes import Change, changes_between
 from respsel.errors import InputError, Problem, close_match
 from respsel.graph import Graph, Rows, Step
@@ -75,7 +76,10 @@ def _explain(graph: Graph, walked: Walked, store: Store) -> Explanation:
     if nearest is None:
         return Explanation(planned, (), ())
     record = nearest.record
-    changes = [Change(_place(step, c.where), c.old, c.new) for c in changes_between(record.fields, step.fields)]
+    found = changes_between(record.fields, step.fields)
+    reading = reading_of_tokenizer(found)
+    changes = [reading] if reading else []
+    changes += [Change(_place(step, c.where), c.old, c.new) for c in found if c.where != TOKENIZER_READING]
     if record.version != step.version:
         changes.append(Change(f"respsel's operation '{step.op}'", f"version {record.version}", f"version {step.version}"))
     inputs = _input_changes(graph, walked, record, store) if planned.state == "run" else ()

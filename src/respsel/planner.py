@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from types import GeneratorType
 from typing import Literal
 
+from respsel.causes import reading_of_tokenizer
+from respsel.changes import changes_between
 from respsel.graph import Graph, Rows, Step
 from respsel.ledger import Ledger
 from respsel.nearest import Nearest, StoredSteps, input_slot
@@ -122,7 +124,9 @@ def _why_run(graph: Graph, step: Step, ledger: Ledger, store: Store, nearest: Ne
         return "the whole dataset"
     record, new = nearest.record, ledger.inputs(step)
     changed = [name for name in sorted({*record.fields, *step.fields}) if record.fields.get(name) != step.fields.get(name)]
-    changed = ["the file" if name == "file" else name for name in changed]
+    read_differently = reading_of_tokenizer(changes_between(record.fields, step.fields)) is not None
+    words = {"file": "the file"} | ({"model": "reading of its tokenizer"} if read_differently else {})
+    changed = [words.get(name, name) for name in changed]
     if record.version != step.version:
         changed.append("operation")
     before = {input_slot(name, step.op): value for name, value in record.inputs.items()}

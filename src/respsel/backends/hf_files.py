@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from respsel.backends.gguf_tokenizer import UnverifiedTokenizerError, load_gguf_tokenizer
 from respsel.errors import InputError, PreflightError, Problem
 from respsel.hashing import DigestMemo, canonical_json, digest, file_digest
 
@@ -70,16 +71,18 @@ def check_commit(revision: str, shown: str, where: str) -> None:
 def load(source: Source, dtype: str, prepared: Path | None) -> tuple[Any, Any]:
     """Return (model, tokenizer), on the CPU; a GGUF is converted to `prepared` first, if that is given and not there.
 
-    Raises PreflightError where transformers cannot load it.
+    Raises PreflightError where transformers cannot load it, or not with the tokenizer it was trained with.
     """
     try:
         if prepared is not None:
             if not prepared.is_dir():
                 _convert(source, dtype, prepared)
-            source = Source(str(prepared))
+            return _load_weights(Source(str(prepared)), dtype), _load_tokenizer(source)
         if source.revision and (found := _find_in_cache(source, dtype)):
             return found
         return _load(source, dtype)
+    except UnverifiedTokenizerError as error:
+        raise PreflightError(Problem(source.shown, "", str(error), error.remedy)) from error
     except (OSError, ValueError, KeyError, RuntimeError, ImportError, NotImplementedError) as error:
         said = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         remedy = "Are the files whole, and is the architecture one that transformers knows?"
@@ -89,15 +92,11 @@ def load(source: Source, dtype: str, prepared: Path | None) -> tuple[Any, Any]:
 
 
 def load_tokenizer(source: Source) -> Any:
-    """The tokenizer alone of a directory or repository. Raises PreflightError where transformers cannot load it."""
-    where: dict[str, Any] = {"trust_remote_code": False}
-    if source.revision:
-        where["revision"] = source.revision
+    """The tokenizer alone. Raises PreflightError where transformers cannot load it."""
     try:
-        from transformers import AutoTokenizer
-
-        with _quiet():
-            return AutoTokenizer.from_pretrained(source.name, **where)
+        return _load_tokenizer(source)
+    except UnverifiedTokenizerError as error:
+        raise PreflightError(Problem(source.shown, "", str(error), error.remedy)) from error
     except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
         said = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         what = f"transformers cannot load this tokenizer: {said}"
@@ -113,22 +112,36 @@ def _find_in_cache(source: Source, dtype: str) -> tuple[Any, Any] | None:
 
 
 def _load(source: Source, dtype: str, **how: Any) -> tuple[Any, Any]:
-    import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
+    # The tokenizer first: one that is refused costs no minutes of reading weights.
+    tokenizer = _load_tokenizer(source, **how)
+    return _load_weights(source, dtype, **how), tokenizer
 
+
+def _load_tokenizer(source: Source, **how: Any) -> Any:
+    if source.gguf_file:
+        return load_gguf_tokenizer(Path(source.name, source.gguf_file))
+    from transformers import AutoTokenizer
+
+    with _quiet():
+        return AutoTokenizer.from_pretrained(source.name, **_where(source), **how)
+
+
+def _load_weights(source: Source, dtype: str, **how: Any) -> Any:
+    import torch
+    from transformers import AutoModelForCausalLM, GgufConfig
+
+    more: dict[str, Any] = {"use_safetensors": True}
     if source.gguf_file:
         _check_gguf(Path(source.name, source.gguf_file))
-    where: dict[str, Any] = {"trust_remote_code": False, **how}
-    if source.revision:
-        where["revision"] = source.revision
-    if source.gguf_file:
-        where["gguf_file"] = source.gguf_file
-    # Hazard: without dequantize, weights may stay in blocks, and which kernels then compute depends on the machine.
-    more = {"quantization_config": GgufConfig(dequantize=True)} if source.gguf_file else {"use_safetensors": True}
+        # Hazard: without dequantize, weights may stay in blocks, and which kernels then compute depends on the machine.
+        more = {"gguf_file": source.gguf_file, "quantization_config": GgufConfig(dequantize=True)}
     with _quiet():
-        tokenizer = AutoTokenizer.from_pretrained(source.name, **where)
-        model = AutoModelForCausalLM.from_pretrained(source.name, dtype=getattr(torch, dtype), **where, **more)
-    return model, tokenizer
+        return AutoModelForCausalLM.from_pretrained(source.name, dtype=getattr(torch, dtype), **_where(source), **more, **how)
+
+
+def _where(source: Source) -> dict[str, Any]:
+    where: dict[str, Any] = {"trust_remote_code": False}
+    return {**where, "revision": source.revision} if source.revision else where
 
 
 def _check_gguf(path: Path) -> None:

@@ -13,11 +13,15 @@ from pathlib import Path
 from typing import Any
 
 from respsel.backends.base import Model
+from respsel.backends.gguf_tokenizer import VERSION as GGUF_TOKENIZER_VERSION
 from respsel.backends.hf_device import choose_device, choose_dtype
 from respsel.errors import InputError, PreflightError, Problem
 from respsel.hashing import DigestMemo, canonical_json, digest, file_digest
 from respsel.plugins import find_plugin
 from respsel.workspace import NamedModel
+
+# In a model's identity: the version of the code that makes a tokenizer of a GGUF's fields, where transformers runs it.
+TOKENIZER_READING = "tokenizer_reading"
 
 
 @dataclass(frozen=True)
@@ -46,7 +50,9 @@ class KnownModel:
         """Where weights prepared for this machine lie in the store, made or not."""
         kind = self.named.entry.prepare
         if kind == "safetensors":
-            return Path("weights") / f"{self.fields['weights']}.{self.fields['dtype']}.safetensors"
+            # Its tokenizer lies in it, so another reading of the GGUF's tokenizer is another folder.
+            reading = f"tokenizer-{self.fields[TOKENIZER_READING]}"
+            return Path("weights") / f"{self.fields['weights']}.{self.fields['dtype']}.{reading}.safetensors"
         return Path("weights") / f"{self.fields['weights']}.{kind}.gguf" if kind else None
 
 
@@ -165,7 +171,8 @@ def _transformers_fields(named: NamedModel, weights: Path | None, memo: DigestMe
     found = digest_directory(weights, memo, shown, where) if weights.is_dir() else file_digest(weights, memo)
     if entry.prepare and weights.is_dir():
         raise InputError(Problem(shown, f"{where}.prepare", "is for a GGUF file, not for a directory", "Take it out"))
-    return {"weights": found, "dtype": dtype}
+    fields = {"weights": found, "dtype": dtype}
+    return fields if weights.is_dir() else {**fields, TOKENIZER_READING: GGUF_TOKENIZER_VERSION}
 
 
 def _open_transformers(known: KnownModel, prepared: Path | None) -> Model:

@@ -1,0 +1,87 @@
+"""The fields of a GGUF file: what stands before its tensors.
+
+Knows nothing of what fields mean. Invariant: it reads no tensor, and an array is read only if it was asked for.
+"""
+
+from __future__ import annotations
+
+import mmap
+import struct
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+
+_STRING, _ARRAY, _BOOL = 8, 9, 7
+_FORMATS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
+
+
+def read_fields(path: Path, arrays: Collection[str]) -> dict[str, Any]:
+    """All single values of a GGUF file, and those arrays that are named.
+
+    Raises ValueError where the file is no GGUF, or is cut short.
+    """
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        try:
+            return _Reader(data).fields(arrays)
+        except (struct.error, UnicodeDecodeError, IndexError) as error:
+            raise ValueError(f"its fields cannot be read: {error}") from error
+
+
+class _Reader:
+    def __init__(self, data: mmap.mmap) -> None:
+        self._data = data
+        self._at = 0
+
+    def fields(self, arrays: Collection[str]) -> dict[str, Any]:
+        if self._data[:4] != b"GGUF":
+            raise ValueError("it is no GGUF file")
+        self._at = 4
+        (version,) = self._take("I")
+        if version not in (2, 3):
+            raise ValueError(f"it is of GGUF version {version}, which is not read here")
+        _, count = self._take("QQ")
+        found = {}
+        for _ in range(count):
+            name = self._string()
+            (kind,) = self._take("I")
+            value = self._array(name in arrays) if kind == _ARRAY else self._value(kind)
+            if value is not None:
+                found[name] = value
+        return found
+
+    def _take(self, form: str) -> tuple[Any, ...]:
+        values = struct.unpack_from(f"<{form}", self._data, self._at)
+        self._at += struct.calcsize(f"<{form}")
+        return values
+
+    def _string(self) -> str:
+        (size,) = self._take("Q")
+        start, self._at = self._at, self._at + size
+        if self._at > len(self._data):
+            raise IndexError("a text is longer than the file")
+        return self._data[start : self._at].decode("utf-8")
+
+    def _value(self, kind: int) -> Any:
+        if kind == _STRING:
+            return self._string()
+        if kind not in _FORMATS:
+            raise ValueError(f"it has a field of the unknown type {kind}")
+        return self._take(_FORMATS[kind])[0]
+
+    def _array(self, wanted: bool) -> list[Any] | None:
+        kind, count = self._take("IQ")
+        if kind == _ARRAY:
+            raise ValueError("it has an array of arrays")
+        if kind != _STRING:
+            if kind not in _FORMATS:
+                raise ValueError(f"it has an array of the unknown type {kind}")
+            if wanted:
+                return list(self._take(f"{count}{_FORMATS[kind]}"))
+            self._at += count * struct.calcsize(f"<{_FORMATS[kind]}")
+            return None
+        found = [self._string() for _ in range(count)] if wanted else None
+        if not wanted:
+            for _ in range(count):
+                (size,) = self._take("Q")
+                self._at += size
+        return found
