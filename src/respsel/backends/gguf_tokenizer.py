@@ -163,16 +163,17 @@ def _add_whole_tokens(tokenizer: Any, tokens: Sequence[str], kinds: Sequence[int
     for token, kind in zip(tokens, kinds, strict=True):
         if not token:
             continue
+        strips = token in strips_after
         if kind in (_CONTROL, _UNKNOWN) or token in _ENDS:
-            control.append(AddedToken(token, normalized=False, special=True, rstrip=token in strips_after))
+            control.append(AddedToken(token, normalized=False, special=True, rstrip=strips))
         elif kind == _USER_DEFINED:
-            plain.append(AddedToken(token, normalized=False, special=False))
+            plain.append(AddedToken(token, normalized=False, special=False, rstrip=strips))
     tokenizer.add_special_tokens(control)
     tokenizer.add_tokens(plain)
 
 
 def _strips_after(fields: Mapping[str, Any]) -> list[str]:
-    """Phi-3's control tokens take the blanks behind them; the file does not say so."""
+    """Phi-3's whole tokens take the blanks behind them; the file does not say so."""
     name = str(fields.get("general.name", "")).lower()
     if fields.get(f"{_KEY}model") != "llama" or not any(text in name for text in ("phi-3", "phi3")):
         return []
