@@ -8,8 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from respsel.backends.registry import KnownModel
+from respsel.model_entry import ModelEntry
+from respsel.tokenizer_check import check_tokenizers
+from respsel.workspace import NamedModel
 from tests.conftest import Bench, needs
 from tests.test_placement import EMPTY_THINK
+from tests.tiny_vocabularies import crossing_merges, write_vocabulary
 
 
 def test_each_model_is_examined(bench: Bench) -> None:
@@ -85,3 +90,77 @@ def test_a_real_model_is_well(bench: Bench, smollm2: Path) -> None:
     assert target["perplexity"] < 12 < target["perplexity_reversed"]
     assert len(target["alternatives"]) == 4
     assert all(item["moved_nats"] < 0.3 for item in target["alternatives"])
+
+
+def _model(name: str, path: Path, backend: str) -> KnownModel:
+    fields = {"backend": backend, "path": str(path), "dtype": "float32"}
+    if backend == "llama-cpp":
+        del fields["dtype"]
+    named = NamedModel(name, ModelEntry.model_validate(fields), path.parent, "a.toml")
+    return KnownModel(named, {}, "", path, None)
+
+
+def _vocabulary(path: Path, pre: str) -> Path:
+    tokens, merges = crossing_merges()
+    return write_vocabulary(path, pre, tokens, merges)
+
+
+ENGINES = needs("llama_cpp", "gguf", "transformers", "torch")
+
+
+@ENGINES
+@pytest.mark.parametrize("backend", ["llama-cpp", "transformers"])
+def test_a_gguf_is_tokenised_by_both_engines(backend: str, tmp_path: Path) -> None:
+    """They agree; where llama.cpp only comes near the original, the text and both readings' tokens are told."""
+    (found,) = check_tokenizers(_model("m", _vocabulary(tmp_path / "a.gguf", "smollm"), backend), [])
+    assert (found.told, found.serious) == ("llama.cpp and transformers: agree", False)
+    (found,) = check_tokenizers(_model("m", _vocabulary(tmp_path / "b.gguf", "tekken"), backend), [])
+    assert (found.result, found.serious) == ("differ", False)
+    assert found.told.startswith(f"llama.cpp and transformers: differ in {found.text!r}: llama.cpp has '")
+    assert found.one
+    assert found.other
+    assert found.one[0] != found.other[0]
+
+
+@ENGINES
+def test_a_tokenizer_that_transformers_cannot_read_is_told(tmp_path: Path) -> None:
+    """The type is named; llama.cpp runs it all the same."""
+    (found,) = check_tokenizers(_model("m", _vocabulary(tmp_path / "a.gguf", "afmoe"), "llama-cpp"), [])
+    assert found.told.startswith("llama.cpp and transformers: refused, transformers cannot run this file: its tokenizer")
+    assert "'afmoe'" in found.told
+
+
+@ENGINES
+@pytest.mark.parametrize("place", ["inside", "beside", "in the recipe"])
+def test_a_directory_is_compared_with_its_gguf(place: str, tmp_path: Path) -> None:
+    """A GGUF in the directory, beside it under its name, or in the same recipe; one of another size is another model's."""
+    from respsel.backends.gguf_tokenizer import load_gguf_tokenizer
+
+    folder = tmp_path / "Small"
+    load_gguf_tokenizer(_vocabulary(tmp_path / "source.gguf", "smollm")).save_pretrained(folder)
+    (tmp_path / "source.gguf").unlink()
+    where = {"inside": folder / "q4.gguf", "beside": tmp_path / "small-q4.gguf"}.get(place, tmp_path / "other" / "q4.gguf")
+    where.parent.mkdir(exist_ok=True)
+    others = [_model("o", where, "llama-cpp")] if place == "in the recipe" else []
+    known = _model("m", folder, "transformers")
+    assert list(check_tokenizers(known, [])) == []
+
+    _vocabulary(where, "smollm")
+    assert [check.told for check in check_tokenizers(known, others)] == [f"{where.name} and directory Small: agree"]
+    _vocabulary(where, "gpt-2")
+    (found,) = check_tokenizers(known, others)
+    assert (found.result, found.serious) == ("differ", True)
+    assert found.text.startswith("1 12")
+    tokens, merges = crossing_merges()
+    write_vocabulary(where, "gpt-2", [*tokens, "one more"], merges)
+    assert list(check_tokenizers(known, others)) == []
+
+
+@ENGINES
+def test_the_doctor_tells_of_tokenizers(bench: Bench, make_tiny_gguf: Callable[..., Path]) -> None:
+    """A line for each comparison, and the same in JSON."""
+    path = make_tiny_gguf()
+    bench.edit('[models.target]\nbackend = "fake"', f'[models.target]\nbackend = "llama-cpp"\npath = "{path}"')
+    assert "  tokenizer       llama.cpp and transformers: agree\n" in bench.respsel("doctor", "a.toml").out
+    found = bench.respsel("doctor", "a.toml", "--json").json
+    assert [item["tokenizers"] and item["tokenizers"][0]["result"] for item in found] == ["agree", []]

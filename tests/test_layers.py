@@ -16,7 +16,7 @@ LAYERS = (
     {"shape", "tables", "recipe", "model_entry", "plugins", "statistics", "gaps", "publish"},
     {"workspace", "answers", "steps", "datasets", "prompts", "sealed", "store", "turns", "costs"},
     {"backends", "metrics"},
-    {"requests", "loading", "elsewhere"},
+    {"requests", "loading", "elsewhere", "tokenizer_check"},
     {"call_records"},
     {"calls", "strategies", "selection", "choices", "racing", "race_scores", "token_scores", "own_outputs", "measuring"},
     {"graph", "models"},

@@ -11,14 +11,12 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from respsel.changes import NOTHING, Change, changes_between
+from respsel.changes import NOTHING, TOKENIZER_READING, Change, changes_between, reading_of_tokenizer
 from respsel.store import StepRecord
 
 # By a model's field in step records: what in its entry changes it.
 _ENTRY_KEYS = {"weights": ("path", "package", "file")}
 _OURS = {"prompts": "prompts", "rendering": "rendering of prompts", "answer.version": "answer check"}
-# A model's field in step records, which stands for no key of its entry.
-TOKENIZER_READING = "model.tokenizer_reading"
 
 
 @dataclass(frozen=True)
@@ -70,18 +68,6 @@ def _causes(name: str, old: StepRecord, new: StepRecord, names: Names) -> Iterat
         # A field that comes or goes does so with another kind of strategy, which the recipe says.
         if NOTHING not in (change.old, change.new) and (cause := _cause(change, step)):
             yield cause
-
-
-def reading_of_tokenizer(changes: Collection[Change]) -> Change | None:
-    """That respsel reads a GGUF's tokenizer differently now, if nothing else of the model changed with it.
-
-    Steps from before there was a version have no such field: theirs was the first.
-    """
-    fields = [change for change in changes if change.where.startswith("model.")]
-    if [change.where for change in fields] != [TOKENIZER_READING] or fields[0].new == NOTHING:
-        return None
-    old = "1" if fields[0].old == NOTHING else fields[0].old
-    return Change("respsel's reading of the GGUF's tokenizer", f"version {old}", f"version {fields[0].new}")
 
 
 @dataclass(frozen=True)

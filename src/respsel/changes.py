@@ -1,16 +1,19 @@
 """What differs between two nested values, place by place, old and new as text.
 
-Knows nothing of steps or recipes. Invariant: a place is told once, and both texts are cut to where they differ.
+Knows nothing of steps or recipes, but for one field. Invariant: a place is told once, and both texts are cut to where they
+differ.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 # The text of a place that is not there.
 NOTHING = "nothing"
+# In a step's fields, what of its model's identity stands for no key of the model's entry.
+TOKENIZER_READING = "model.tokenizer_reading"
 _MOST_SHOWN = 70
 
 
@@ -57,3 +60,15 @@ def _window(text: str, start: int) -> str:
     end = start + _MOST_SHOWN
     cut = text[start:end].replace("\n", "\\n")
     return f"{'…' if start else ''}{cut}{'…' if end < len(text) else ''}"
+
+
+def reading_of_tokenizer(changes: Collection[Change]) -> Change | None:
+    """That respsel reads a GGUF's tokenizer differently now, if nothing else of the model changed with it.
+
+    Steps from before there was a version have no such field: theirs was the first.
+    """
+    fields = [change for change in changes if change.where.startswith("model.")]
+    if [change.where for change in fields] != [TOKENIZER_READING] or fields[0].new == NOTHING:
+        return None
+    old = "1" if fields[0].old == NOTHING else fields[0].old
+    return Change("respsel's reading of the GGUF's tokenizer", f"version {old}", f"version {fields[0].new}")

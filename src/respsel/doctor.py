@@ -8,7 +8,7 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import cycle, islice
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,6 +21,7 @@ from respsel.hashing import DigestMemo
 from respsel.loading import LoadedRecipe
 from respsel.recipe import ModelStrategy
 from respsel.records import Message, Sampling
+from respsel.tokenizer_check import TokenizerCheck, check_tokenizers
 from respsel.training_text import TrainingText, show_training
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ class Alternative:
 class Checkup:
     """What was found of one model. perplexity: of a known text, and of its words in reverse order; memory_mib:
     the most that this process has held so far; hint: what would be faster; problems: what to mend before a run;
-    training: an example as the target is trained on it."""
+    training: an example as the target is trained on it; tokenizers: whether two readings of its tokenizer agree."""
 
     name: str
     backend: str
@@ -76,6 +77,7 @@ class Checkup:
     hint: str
     problems: tuple[str, ...]
     training: TrainingText | None = None
+    tokenizers: tuple[TokenizerCheck, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -100,11 +102,19 @@ def examine(loaded: LoadedRecipe, memo: DigestMemo, store_folder: Path) -> Itera
     """Yield what is found of each model, or the error that keeps it from being loaded or from answering."""
     recipe = loaded.recipe
     names = dict.fromkeys([recipe.target.model, *(s.model for s in recipe.strategies if isinstance(s, ModelStrategy))])
+    seen: list[KnownModel] = []
     for name in names:
         try:
             known = identify(loaded.models[name], memo)
-            examine_one = _examine_endpoint if known.named.entry.backend == "openai" else _examine
-            yield examine_one(known, store_folder, loaded if name == recipe.target.model else None)
+            trained_by = loaded if name == recipe.target.model else None
+            if known.named.entry.backend == "openai":
+                yield _examine_endpoint(known, store_folder, trained_by)
+                continue
+            checks = tuple(check_tokenizers(known, seen))
+            seen.append(known)
+            found = _examine(known, store_folder, trained_by)
+            wrong = tuple(f"its tokenizer is not the original's: {check.told}" for check in checks if check.serious)
+            yield replace(found, tokenizers=checks, problems=(*found.problems, *wrong))
         except RespselError as error:
             yield error
         except _UnwellError as error:

@@ -9,8 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from respsel.causes import TOKENIZER_READING, reading_of_tokenizer
-from respsel.changes import Change, changes_between
+from respsel.changes import TOKENIZER_READING, Change, changes_between, reading_of_tokenizer
 from respsel.errors import InputError, Problem, close_match
 from respsel.graph import Graph, Rows, Step
 from respsel.nearest import input_slot

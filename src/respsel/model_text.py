@@ -36,6 +36,8 @@ def checkup_lines(found: Checkup | EndpointCheckup) -> Iterator[str]:
     rows.append(("known text", f"perplexity {number(found.perplexity)}; its words reversed {number(found.perplexity_reversed)}"))
     yield f"{found.name} ({found.backend})"
     yield from (f"  {name:<15} {value}" for name, value in rows)
+    rows = [("tokenizer", check.told) for check in found.tokenizers]
+    yield from (f"  {name:<15} {value}" for name, value in rows)
     yield from training_lines(found.training) if found.training else ()
     for item in found.alternatives:
         verb = f"{item.gain:.2f} times as fast" if item.gain >= 1 else f"{item.gain:.2f} times the speed"

@@ -14,8 +14,7 @@ from dataclasses import dataclass, field
 from types import GeneratorType
 from typing import Literal
 
-from respsel.causes import reading_of_tokenizer
-from respsel.changes import changes_between
+from respsel.changes import changes_between, reading_of_tokenizer
 from respsel.graph import Graph, Rows, Step
 from respsel.ledger import Ledger
 from respsel.nearest import Nearest, StoredSteps, input_slot

@@ -17,7 +17,8 @@ def doctor(recipe: RecipePath, as_json: AsJson = False) -> None:
     """Load each model of a recipe and say what it is, how fast it is here, and what is wrong with it.
 
     Shows an example as the target is trained on it, with the scored part marked. For llama.cpp it tries which type of
-    weights this processor reads fastest. Stores no answer.
+    weights this processor reads fastest. It compares the tokenizers of a GGUF in both engines, and of a directory and
+    its GGUF. Stores no answer.
     """
     from dataclasses import asdict
 
