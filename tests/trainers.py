@@ -12,12 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from datasets import load_dataset
-from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
+from transformers import LlamaConfig, LlamaForCausalLM
 from trl import DPOConfig, DPOTrainer, SFTConfig, SFTTrainer
+
+from respsel.backends.gguf_tokenizer import load_gguf_tokenizer
 
 
 def main(sets: Path, pairs: Path, gguf: Path) -> None:
-    tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
+    tokenizer = load_gguf_tokenizer(gguf)
     sizes: dict[str, Any] = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
 
     def tiny() -> LlamaForCausalLM:

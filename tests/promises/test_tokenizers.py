@@ -219,6 +219,13 @@ def test_an_ordinary_token_that_pads_stays_ordinary(tmp_path: Path) -> None:
         load_gguf_tokenizer(_write(tmp_path / "m.gguf", merges=["q q"]))
 
 
+def test_the_documentation_lists_the_types() -> None:
+    """docs/backends.md names each type that is read, and no other."""
+    text = (Path(__file__).parents[2] / "docs" / "backends.md").read_text()
+    listed = text.partition("`tokenizer.ggml.model` = `gpt2`): ")[2].partition(";")[0]
+    assert [name.strip().strip("`") for name in listed.split(",")] == sorted(PRE_TOKENIZERS)
+
+
 def test_a_file_that_is_cut_short_is_an_error(tmp_path: Path) -> None:
     """Half a header, and a file that is no GGUF."""
     whole = _write(tmp_path / "a.gguf").read_bytes()
