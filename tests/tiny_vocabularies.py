@@ -118,18 +118,37 @@ class LlamaTokens:
 @cache
 def sentencepiece_vocabulary() -> tuple[list[str], list[float], list[int]]:
     """Tokens, scores and types of a SentencePiece vocabulary of byte pairs, with a token for each byte."""
+    model = _trained_model()
+    merged = list(dict.fromkeys(left + right for left, right in model["merges"]))
+    single = [token for token in model["vocab"] if len(token) == 1]
+    head = ["<unk>", "<s>", "</s>", *_BYTES]
+    scores = [0.0] * len(head) + [-float(rank) for rank in range(len(merged) + len(single))]
+    return [*head, *merged, *single], scores, [2, 3, 3] + [6] * 256 + [1] * (len(merged) + len(single))
+
+
+@cache
+def gemma4_vocabulary() -> tuple[list[str], list[str], list[int]]:
+    """Tokens, merges and types of a vocabulary as Gemma 4 has it: no merge joins a line end with anything else."""
+    model = _trained_model()
+    tokens = sorted(model["vocab"], key=model["vocab"].get)
+    merges = [" ".join(pair) for pair in model["merges"]]
+    return ["<unk>", "<eos>", *_BYTES, *tokens], merges, [2, 3] + [6] * 256 + [1] * len(tokens)
+
+
+_BYTES = [f"<0x{byte:02X}>" for byte in range(256)]
+
+
+@cache
+def _trained_model() -> dict[str, Any]:
+    """Pairs of characters, blanks as SentencePiece writes them."""
     import json
 
-    from tokenizers import Tokenizer, models, trainers
+    from tokenizers import Regex, Tokenizer, models, pre_tokenizers, trainers
 
     tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(r"\n+"), "isolated")
     trainer = trainers.BpeTrainer(vocab_size=1500, limit_alphabet=90, show_progress=False, max_token_length=8)
     texts = [random_text(seed, 6).replace(" ", "▁") for seed in range(1000)]
     tokenizer.train_from_iterator(texts, trainer)
-    model = json.loads(tokenizer.to_str())["model"]
-    merged = list(dict.fromkeys(left + right for left, right in model["merges"]))
-    single = [token for token in model["vocab"] if len(token) == 1]
-    head = ["<unk>", "<s>", "</s>", *(f"<0x{byte:02X}>" for byte in range(256))]
-    scores = [0.0] * len(head) + [-float(rank) for rank in range(len(merged) + len(single))]
-    kinds = [2, 3, 3] + [6] * 256 + [1] * (len(merged) + len(single))
-    return [*head, *merged, *single], scores, kinds
+    found: dict[str, Any] = json.loads(tokenizer.to_str())["model"]
+    return found

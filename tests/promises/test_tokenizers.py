@@ -21,6 +21,7 @@ from tests.tiny_vocabularies import (
     PIECES,
     LlamaTokens,
     crossing_merges,
+    gemma4_vocabulary,
     random_text,
     sentencepiece_vocabulary,
     write_vocabulary,
@@ -123,7 +124,7 @@ def test_the_original_counts_where_llama_cpp_comes_only_near(
 def test_sentencepiece_is_read_as_llama_cpp_does(name: str, prefix: bool, tmp_path: Path) -> None:
     """With and without a blank before the text, with bytes for what has no token, and tokens that stand whole."""
     tokens, scores, kinds = sentencepiece_vocabulary()
-    whole = [("<|endoftext|>", 3), ("<turn>", 3), ("<think>", 4), ("  ", 4), ("\n\n\n", 4)]
+    whole = [("<|endoftext|>", 3), ("<turn>", 3), ("<think>", 4), ("  ", 4), ("\n\t\n", 4)]
     if name != "small":
         # Phi-3's whole tokens take the blanks behind them, and none of them is one.
         whole = [(token, kind) for token, kind in whole if token.strip()]
@@ -145,6 +146,23 @@ def test_sentencepiece_is_read_as_llama_cpp_does(name: str, prefix: bool, tmp_pa
         text = random_text(seed, 20, (*among, *names, *names, *names, " ", "\n"))
         for control in (False, True):
             assert ours(tokenizer, text, control) == theirs.ids(text, control), text
+    theirs.close()
+
+
+def test_gemma_4_is_read_as_llama_cpp_does(tmp_path: Path) -> None:
+    """SentencePiece's blanks and bytes with a list of merges; `</s>` is an ordinary token there."""
+    tokens, merges, kinds = gemma4_vocabulary()
+    whole = [("<turn|>", 3), ("<|tool_response>", 3), ("</s>", 1), ("<think>", 4), ("  ", 4)]
+    names = [token for token, _ in whole]
+    kinds = [*kinds, *[kind for _, kind in whole]]
+    how: dict[str, Any] = {"model": "gemma4", "kinds": kinds, "ids": {"unknown": 0}}
+    path = write_vocabulary(tmp_path / "g.gguf", None, [*tokens, *names], merges, **how)
+    tokenizer, theirs = load_gguf_tokenizer(path), LlamaTokens(path)
+    for seed in range(200):
+        text = random_text(seed, 20, (*PIECES, *names, *names, *names, *CHARACTERS[::20]))
+        for control in (False, True):
+            assert ours(tokenizer, text, control) == theirs.ids(text, control), text
+        assert tokenizer.decode(ours(tokenizer, text), clean_up_tokenization_spaces=False) == text
     theirs.close()
 
 

@@ -24,8 +24,11 @@ _BLANK = "▁"
 # llama.cpp takes these for control tokens whatever the file calls them.
 _ENDS = (
     *("<|eot_id|>", "<|im_end|>", "<|end|>", "<end_of_turn>", "<|endoftext|>", "</s>", "<|eom_id|>", "<EOT>"),
-    *("[EOT]", "[EOS]", "<|end_of_text|>", "<end_of_utterance>", "<｜end▁of▁sentence｜>"),
+    *("[EOT]", "[EOS]", "<|end_of_text|>", "<end_of_utterance>", "<｜end▁of▁sentence｜>", "<|return|>"),
+    *("<|call|>", "<|calls|>", "<|flush|>", "_<EOT>", "<eos>", "<turn|>", "<|tool_response>", "[e~["),
 )
+# Where one of these is, </s> is an ordinary token (Gemma 4, PLaMo).
+_ORDINARY_S = {"<|tool_response>", "<|plamo:eos|>"}
 
 
 class UnverifiedTokenizerError(Exception):
@@ -47,6 +50,8 @@ def load_gguf_tokenizer(path: Path) -> Any:
         tokenizer = _byte_level(fields)
     elif kind == "llama":
         tokenizer = _sentencepiece(fields)
+    elif kind == "gemma4":
+        tokenizer = _gemma4(fields)
     else:
         raise UnverifiedTokenizerError(f"its tokenizer is of type '{kind}', which is not verified here")
     _add_whole_tokens(tokenizer, fields[f"{_KEY}tokens"], _kinds(fields), _strips_after(fields))
@@ -71,9 +76,7 @@ def _byte_level(fields: Mapping[str, Any]) -> Any:
     if found is None:
         what = f"its tokenizer splits text as type '{name}' (tokenizer.ggml.pre), which is not verified here"
         raise UnverifiedTokenizerError(what)
-    merges = fields.get(f"{_KEY}merges")
-    if merges is None:
-        raise UnverifiedTokenizerError("it holds no merges (tokenizer.ggml.merges)")
+    merges = _merges(fields)
     tokenizer = Tokenizer(_pairs(_vocabulary(fields), [_pair(merge) for merge in merges], ignore_merges=found.whole_words))
     if found.composed:
         tokenizer.normalizer = normalizers.NFC()
@@ -85,8 +88,6 @@ def _byte_level(fields: Mapping[str, Any]) -> Any:
 
 
 def _sentencepiece(fields: Mapping[str, Any]) -> Any:
-    from tokenizers import Tokenizer, decoders, normalizers
-
     if fields.get(f"{_KEY}remove_extra_whitespaces"):
         what = "it removes extra blanks from text (remove_extra_whitespaces), which llama.cpp does not"
         raise UnverifiedTokenizerError(what)
@@ -97,14 +98,33 @@ def _sentencepiece(fields: Mapping[str, Any]) -> Any:
     merges = list(_merges_of(vocabulary, scores))
     made = {vocabulary[left + right] for left, right in merges}
     _check_ranks([scores[number] for number in made if kinds[number] == _NORMAL])
+    return _with_bytes(fields, vocabulary, merges, bool(fields.get(f"{_KEY}add_space_prefix", True)))
+
+
+def _gemma4(fields: Mapping[str, Any]) -> Any:
+    """SentencePiece's blanks and bytes, and a list of merges."""
+    merges = [_pair(merge) for merge in _merges(fields)]
+    return _with_bytes(fields, _vocabulary(fields), merges, prefix=False)
+
+
+def _with_bytes(fields: Mapping[str, Any], vocabulary: dict[str, int], merges: list[tuple[str, str]], prefix: bool) -> Any:
+    """Blanks are a character of their own, and what has no token becomes its bytes."""
+    from tokenizers import Tokenizer, decoders, normalizers
+
     unknown = fields[f"{_KEY}tokens"][fields.get(f"{_KEY}unknown_token_id", 0)]
     tokenizer = Tokenizer(_pairs(vocabulary, merges, byte_fallback=True, fuse_unk=True, unk_token=unknown))
     blanks = normalizers.Replace(" ", _BLANK)
-    prefix = fields.get(f"{_KEY}add_space_prefix", True)
     tokenizer.normalizer = normalizers.Sequence([normalizers.Prepend(_BLANK), blanks]) if prefix else blanks
     steps = [decoders.Replace(_BLANK, " "), decoders.ByteFallback(), decoders.Fuse()]
     tokenizer.decoder = decoders.Sequence([*steps, decoders.Strip(" ", 1, 0)] if prefix else steps)
     return tokenizer
+
+
+def _merges(fields: Mapping[str, Any]) -> list[str]:
+    found: list[str] | None = fields.get(f"{_KEY}merges")
+    if found is None:
+        raise UnverifiedTokenizerError("it holds no merges (tokenizer.ggml.merges)")
+    return found
 
 
 def _vocabulary(fields: Mapping[str, Any]) -> dict[str, int]:
@@ -159,12 +179,13 @@ def _add_whole_tokens(tokenizer: Any, tokens: Sequence[str], kinds: Sequence[int
     """Control tokens stand for their text only in a template, user-defined ones in every text."""
     from tokenizers import AddedToken
 
+    ends = {*_ENDS} - ({"</s>"} if _ORDINARY_S & {*tokens} else set())
     control, plain = [], []
     for token, kind in zip(tokens, kinds, strict=True):
         if not token:
             continue
         strips = token in strips_after
-        if kind in (_CONTROL, _UNKNOWN) or token in _ENDS:
+        if kind in (_CONTROL, _UNKNOWN) or token in ends:
             control.append(AddedToken(token, normalized=False, special=True, rstrip=strips))
         elif kind == _USER_DEFINED:
             plain.append(AddedToken(token, normalized=False, special=False, rstrip=strips))
