@@ -117,8 +117,7 @@ def test_a_gguf_is_tokenised_by_both_engines(backend: str, tmp_path: Path) -> No
     (found,) = check_tokenizers(_model("m", _vocabulary(tmp_path / "b.gguf", "tekken"), backend), [])
     assert (found.result, found.serious) == ("differ", False)
     assert found.told.startswith(f"llama.cpp and transformers: differ in {found.text!r}: llama.cpp has '")
-    assert found.one
-    assert found.other
+    assert found.told.endswith(" (llama.cpp only comes near the original here, see docs/backends.md)")
     assert found.one[0] != found.other[0]
 
 

@@ -113,7 +113,7 @@ def examine(loaded: LoadedRecipe, memo: DigestMemo, store_folder: Path) -> Itera
             checks = tuple(check_tokenizers(known, seen))
             seen.append(known)
             found = _examine(known, store_folder, trained_by)
-            wrong = tuple(f"its tokenizer is not the original's: {check.told}" for check in checks if check.serious)
+            wrong = tuple(f"its tokenizer is read differently: {check.told}" for check in checks if check.serious)
             yield replace(found, tokenizers=checks, problems=(*found.problems, *wrong))
         except RespselError as error:
             yield error

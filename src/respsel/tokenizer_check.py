@@ -47,10 +47,10 @@ class TokenizerCheck:
 
     between: which two, in words.
     result: agree, differ or refused.
-    why: where it is refused, the reason.
+    why: the reason, where it is refused or is known to differ.
     text: the text of the first difference.
     one, other: the tokens of each reading from the first difference on, as texts.
-    serious: whether a difference makes scores wrong; llama.cpp only comes near some originals.
+    serious: whether they differ for no known reason.
     """
 
     between: str
@@ -68,7 +68,7 @@ class TokenizerCheck:
             return f"{self.between}: {self.result}" + (f", {self.why}" if self.why else "")
         first, _, second = self.between.partition(" and ")
         readings = f"{first} has {' '.join(map(repr, self.one))}, {second} {' '.join(map(repr, self.other))}"
-        return f"{self.between}: differ in {self.text!r}: {readings}"
+        return f"{self.between}: differ in {self.text!r}: {readings}" + (f" ({self.why})" if self.why else "")
 
 
 @dataclass(frozen=True)
@@ -102,14 +102,19 @@ def _files_of(folder: Path) -> list[Path]:
 
 
 def _check_engines(path: Path) -> Iterator[TokenizerCheck]:
+    from respsel.backends.gguf_fields import read_fields
     from respsel.backends.gguf_tokenizer import UnverifiedTokenizerError, load_gguf_tokenizer
+    from respsel.backends.pre_tokenizers import APPROXIMATE_IN_LLAMA_CPP
 
     if find_spec("llama_cpp") is None:
         return
     between = "llama.cpp and transformers"
     try:
         other = _transformers("transformers", load_gguf_tokenizer(path))
-        yield _compare(between, _llama(path), other)
+        found = _compare(between, _llama(path), other)
+        if found.result == "differ" and read_fields(path, ()).get("tokenizer.ggml.pre") in APPROXIMATE_IN_LLAMA_CPP:
+            found = replace(found, why="llama.cpp only comes near the original here, see docs/backends.md")
+        yield replace(found, serious=found.result == "differ" and not found.why)
     except UnverifiedTokenizerError as error:
         yield TokenizerCheck(between, "refused", f"transformers cannot run this file: {error}")
     except (ValueError, OSError, RespselError) as error:

@@ -13,7 +13,7 @@ from typing import Any, cast
 import pytest
 
 from respsel.backends.gguf_tokenizer import UnverifiedTokenizerError, load_gguf_tokenizer
-from respsel.backends.pre_tokenizers import PRE_TOKENIZERS
+from respsel.backends.pre_tokenizers import APPROXIMATE_IN_LLAMA_CPP, PRE_TOKENIZERS
 from respsel.errors import PreflightError
 from tests.conftest import needs
 from tests.tiny_vocabularies import (
@@ -235,6 +235,12 @@ def test_an_ordinary_token_that_pads_stays_ordinary(tmp_path: Path) -> None:
     theirs.close()
     with pytest.raises(ValueError, match=r"its merges .* do not fit its tokens"):
         load_gguf_tokenizer(_write(tmp_path / "m.gguf", merges=["q q"]))
+
+
+def test_types_that_llama_cpp_only_comes_near_are_known() -> None:
+    """The doctor takes no other difference between the engines for one that has a reason."""
+    apart = {name for name in PRE_TOKENIZERS if len(agreed(name)) < len(agreed("gpt-2")) or PRE_TOKENIZERS[name].composed}
+    assert apart == APPROXIMATE_IN_LLAMA_CPP
 
 
 def test_the_documentation_lists_the_types() -> None:

@@ -150,3 +150,11 @@ _BY_DEFINITION: Mapping[PreTokenizer, tuple[str, ...]] = {
 }
 
 PRE_TOKENIZERS: Mapping[str, PreTokenizer] = {name: definition for definition, names in _BY_DEFINITION.items() for name in names}
+# Types of which llama.cpp only comes near the original; docs/backends.md says where. Here the original is followed.
+APPROXIMATE_IN_LLAMA_CPP = frozenset(
+    {
+        *("tekken", "gpt-4o", "llama4", "kanana2", "talkie", "minimax-m2"),
+        *("deepseek-llm", "deepseek-coder", "superbpe"),
+        *(name for name, definition in PRE_TOKENIZERS.items() if definition.composed),
+    }
+)
