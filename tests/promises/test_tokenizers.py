@@ -188,6 +188,18 @@ def test_tokens_that_stand_whole(tmp_path: Path) -> None:
     theirs.close()
 
 
+@pytest.mark.parametrize(("name", "whole"), [(name, found.whole_words) for name, found in sorted(PRE_TOKENIZERS.items())])
+def test_a_piece_that_is_a_token_is_merged_or_not(name: str, whole: bool, tmp_path: Path) -> None:
+    """Some types take it whole though no merge makes it, as llama.cpp does (ignore_merges)."""
+    tokens, merges = crossing_merges()
+    path = write_vocabulary(tmp_path / "w.gguf", name, [*tokens, "zqzq"], merges)
+    tokenizer, theirs = load_gguf_tokenizer(path), LlamaTokens(path)
+    found = ours(tokenizer, "zqzq")
+    assert found == theirs.ids("zqzq")
+    assert (found == [len(tokens)]) == whole
+    theirs.close()
+
+
 def _write(path: Path, **how: Any) -> Path:
     tokens, merges = crossing_merges()
     return write_vocabulary(path, how.pop("pre", "gpt-2"), how.pop("tokens", tokens), how.pop("merges", merges), **how)
