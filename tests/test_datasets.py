@@ -80,22 +80,29 @@ def test_a_line_separator_inside_a_string_is_no_line_end(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ('{"id": 1, "input": "q"}\n{"id": 2, "input": \n', "a.jsonl: line 2, column 20: is not JSON: Expecting value. Mend it."),
+        ('{"id": 1, "input": "q"}\n{"id": 2, "input": \n', "a.jsonl: line 2, column 20: is not JSON: Expecting value. Fix it."),
         (
             '{"id": 1, "input": "q"}\n\n{"id": 1, "input": "r"}\n',
             "a.jsonl: line 3: id '1' stands also in line 1. Make the ids unique.",
         ),
         ('{"id": 1, "inptu": "q"}\n', "a.jsonl: line 1: has no column 'input'. Did you mean 'inptu'?"),
         ('{"id": 1, "input": "  "}\n', "a.jsonl: line 1: column 'input' is empty. Fill it in or take the row out."),
-        ('{"id": 1, "input": ["q"]}\n', "a.jsonl: line 1: column 'input' is a list, not text. Give text."),
-        ('["q"]\n', 'a.jsonl: line 1: is a list, not an object. Write each row as {"id": ..., ...}.'),
-        ('{"id": 1, "input": NaN}\n', "a.jsonl: line 1: is not JSON: NaN is no JSON value. Mend it."),
+        (
+            '{"id": 1, "input": ["q", "r"]}\n',
+            "a.jsonl: line 1: column 'input' holds several different texts. Name one of them, such as 'input.0'.",
+        ),
+        ('["q"]\n', 'a.jsonl: row 1: is a str, not an object. Write each row as {"id": ..., ...}.'),
+        ('{"id": 1, "input": NaN}\n', "a.jsonl: line 1: is not JSON: NaN is no JSON value. Write null in its place."),
         (
             '{"id": 1, "input": "\\ud800"}\n',
-            "a.jsonl: line 1: holds half a surrogate pair. Mend the text's encoding.",
+            "a.jsonl: line 1: holds half a surrogate pair. Fix the text's encoding.",
         ),
-        ("", "a.jsonl: holds no rows. Give at least one example."),
-        (b'{"id": 1, "input": "q"}\n{"id": 2, "input": "\xff"}\n', "a.jsonl: line 2: is not UTF-8. Save the file as UTF-8."),
+        ("", "a.jsonl: is empty. Give at least one row."),
+        (
+            b'{"id": 1, "input": "q"}\n{"id": 2, "input": "\xff"}\n',
+            "a.jsonl: line 2: is not UTF-8: byte 0xFF, which in Windows-1252 would read 'ÿ'. "
+            "Save the file as UTF-8, or convert it: iconv -f WINDOWS-1252 -t UTF-8 OLD > NEW.",
+        ),
         (
             '{"id": 1, "input": "q"}\n\ufeff{"id": 2, "input": "r"}\n',
             "a.jsonl: line 2, column 1: is not JSON: Unexpected UTF-8 BOM (decode using utf-8-sig). "
@@ -111,7 +118,7 @@ def test_a_fault_is_told_with_file_and_line(tmp_path: Path, text: str | bytes, m
 def test_numbers_that_json_cannot_hold_are_refused_or_null(tmp_path: Path) -> None:
     """1e999 is told; NaN in parquet, which means "none" there, is null. Neither ends in a traceback."""
     assert told(write(tmp_path, "a.jsonl", '{"id": 1, "input": "q", "x": 1e999}\n')) == [
-        "a.jsonl: line 1: is not JSON: 1e999 is too large. Mend it."
+        "a.jsonl: line 1: is not JSON: 1e999 is too large. Fix it."
     ]
     pl.DataFrame({"id": ["a"], "input": ["q"], "x": [float("nan")]}).write_parquet(tmp_path / "a.parquet")
     assert load_examples(entry(), tmp_path / "a.parquet", "")[0].columns["x"] is None
@@ -146,12 +153,12 @@ def test_the_same_fault_in_many_rows_is_told_once(tmp_path: Path) -> None:
 def test_a_csv_row_of_another_length_is_told(tmp_path: Path) -> None:
     """A comma too many does not shift the columns silently."""
     path = write(tmp_path, "a.csv", "id,input\n1,a\n2,b,c\n")
-    assert told(path) == ["a.csv: line 3: has another number of fields than the header. Quote commas in text."]
+    assert told(path) == ["a.csv: line 3: has 3 fields, and the header has 2. Quote texts that contain commas."]
 
 
 def test_an_unknown_format_is_told(tmp_path: Path) -> None:
     """A file of another kind names the kinds that are read."""
-    with pytest.raises(InputError, match=r"a\.txt: '\.txt' is no format that is read here"):
+    with pytest.raises(InputError, match=r"a\.txt: is of no format that is read here\. Use JSON lines"):
         list(read_rows(write(tmp_path, "a.txt", "x"), "a.txt"))
 
 
@@ -161,4 +168,6 @@ def test_text_as_plain_bytes_is_text(tmp_path: Path) -> None:
     (example,) = load_examples(entry(), tmp_path / "a.parquet", "")
     assert example.input == "Café?"
     assert example.columns["image"] == {"bytes": 2}
-    assert told(tmp_path / "a.parquet", input="image") == ["a.parquet: row 1: column 'image' is a dict, not text. Give text."]
+    assert told(tmp_path / "a.parquet", input="image") == [
+        "a.parquet: row 1: column 'image' holds bytes that are not text. Give text."
+    ]

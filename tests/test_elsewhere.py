@@ -103,13 +103,13 @@ def test_what_is_missing_is_not_wrong(tmp_path: Path) -> None:
 
 def test_mismatches_are_told(tmp_path: Path) -> None:
     """Examples without a row are named with ids that the file has; so are ids that stand twice, and rows of another kind."""
-    rows = [line("task-e0", chat("0")), line("e1", chat("2")), line("e1", chat("2")), line("e2", {"data": []})]
+    rows = [line("task-e0", chat("0")), line("e1", chat("2")), line("e1", chat("two")), line("e2", {"data": []})]
     with pytest.raises(InputError) as caught:
         read(tmp_path, rows)
     told = str(caught.value)
     assert "has no response for example 'e0'" in told
     assert "'task-e0'" in told
-    assert "line 3: id 'e1' stands twice" in told
+    assert "line 3: id 'e1' stands twice: line 2 has another response" in told
     assert "line 4: holds no chat completion, completion or response" in told
     with pytest.raises(InputError, match="has no column 'custom_id'"):
         read(tmp_path, [{"id": "e0", "response": "0"}])

@@ -11,9 +11,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from respsel.datasets import FileRow, read_rows, text_field
+from respsel.data.files import read_rows
+from respsel.data.rows import ABSENT, FileRow, absent, find_value, is_blank, row_id, text_field
 from respsel.errors import InputError, Problem
 from respsel.recipe import FileStrategy, OwnOutputsEntry
+from respsel.records import Example
 
 # How the problem begins of a text whose making failed elsewhere.
 FAILED_THERE = "it failed where it was made: "
@@ -36,38 +38,69 @@ def read_texts(
 ) -> Iterator[Found]:
     """Yield the file's texts as they come, several of one row with the same id; note what is wrong with rows.
 
-    Of rows with other ids than those wanted only the id is looked at.
+    Of rows with other ids than those wanted only the id is looked at. A row without a text is yielded with none.
     """
-    column = "custom_id" if entry.format == "batch" else entry.id
-    for row in read_rows(path, shown):
-        if entry.format == "rows" and "custom_id" in row.fields and isinstance(row.fields.get("response"), Mapping):
+    batch = entry.format == "batch"
+    column = "custom_id" if batch else entry.id
+    first, found = None, batch
+    for row in read_rows(path, shown, None if batch else (entry.id, entry.response, "custom_id")):
+        if not batch and "custom_id" in row.fields and isinstance(row.fields.get("response"), Mapping):
             raise InputError(Problem(shown, row.where, "is a line of a batch run's output", 'Set format = "batch"'))
         if (name := text_field(row, column, shown, problems)) is None:
             continue
+        first = first or row
         blank = Found(name, row.where, "")
-        if name not in wanted:
-            yield blank
-        elif entry.format == "batch":
-            yield from _batch_row(row, blank, shown, problems)
-        else:
-            yield replace(blank, text=text_field(row, entry.response, shown, problems) or "")
+        if batch:
+            yield from _batch_row(row, blank, shown, problems) if name in wanted else [blank]
+            continue
+        found = found or find_value(row.fields, entry.response) is not ABSENT
+        yield from _row_texts(entry, row, blank, shown, problems) if name in wanted else [blank]
+    if first is not None and not found:
+        problems.append(absent(first, entry.response, shown))
+
+
+def _row_texts(
+    entry: FileStrategy | OwnOutputsEntry, row: FileRow, blank: Found, shown: str, problems: list[Problem]
+) -> Iterator[Found]:
+    """A row's text, or one without: whether that matters is seen when all rows are. A list is several own outputs."""
+    value = find_value(row.fields, entry.response)
+    if isinstance(entry, OwnOutputsEntry) and isinstance(value, list) and not is_blank(value):
+        samples = [FileRow(row.where, {entry.response: item}) for item in value]
+    else:
+        samples = [row]
+    for sample in samples:
+        before = len(problems)
+        text = text_field(sample, entry.response, shown, problems, required=False)
+        # A text that cannot be read is told already, and is not missing.
+        yield replace(blank, text=text or "", problem="" if len(problems) == before else "unreadable")
 
 
 def note_missing(
-    missing: Sequence[str],
+    missing: Mapping[str, Found | None],
     ids: Sequence[str],
     what: str,
     entry: FileStrategy | OwnOutputsEntry,
     shown: str,
     problems: list[Problem],
+    examples: Sequence[Example],
 ) -> None:
-    """Note the examples that the file has no text for, unless the recipe leaves them out; ids: some of the file's."""
+    """Note the examples that the file has no text for, unless the recipe leaves them out.
+
+    missing: by id the row that has no text, if there is one. ids: some of the file's.
+    """
     if entry.if_missing == "drop":
         return
     hint = "Add a row with this id"
     if ids:
         hint += f' (it has ids like {", ".join(repr(name) for name in ids[:_FEW])}), or set if_missing = "drop"'
-    problems += [Problem(shown, "", f"has no {what} for example '{name}'", hint) for name in missing]
+    if any(example.id == row_id(example.columns) for example in examples[:1]):
+        hint = "The dataset has no ids, so that no row can name its examples: add an id column to both files"
+    for name, row in missing.items():
+        if row is None:
+            problems.append(Problem(shown, "", f"has no {what} for example '{name}'", hint))
+        else:
+            empty = f"column '{entry.response}' is empty"
+            problems.append(Problem(shown, row.where, empty, 'Fill it in, or set if_missing = "drop"'))
 
 
 def _batch_row(row: FileRow, blank: Found, shown: str, problems: list[Problem]) -> Iterator[Found]:

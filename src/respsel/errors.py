@@ -20,6 +20,7 @@ from difflib import get_close_matches
 
 EXIT_BUG = 70
 EXIT_INTERRUPTED = 130
+MOST_PROBLEMS = 20
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,22 @@ class RunError(RespselError):
     """A model call failed. Everything acknowledged before it is in the store."""
 
     exit_code = 1
+
+
+def raise_problems(problems: Iterable[Problem]) -> None:
+    """Raise InputError if there are any problems: each fault once with its first place, the first 20."""
+    alike: dict[tuple[str, str], list[Problem]] = {}
+    for problem in problems:
+        alike.setdefault((problem.file, problem.what), []).append(problem)
+    shown = []
+    for first, *others in alike.values():
+        where = f"{first.where} and {len(others)} more" if others else first.where
+        shown.append(Problem(first.file, where, first.what, first.remedy))
+    if len(shown) > MOST_PROBLEMS:
+        rest = len(shown) - MOST_PROBLEMS
+        shown = [*shown[:MOST_PROBLEMS], Problem(shown[0].file, "", f"and {rest} more problems like these", "")]
+    if shown:
+        raise InputError(shown)
 
 
 def suggest(word: str, known: Iterable[str]) -> str:

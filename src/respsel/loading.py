@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from respsel.data.files import path_fault
 from respsel.errors import InputError, Problem, suggest
 from respsel.hashing import digest
 from respsel.metrics.base import ChosenMetric, RewardSource, choose
-from respsel.prompts import check_template
+from respsel.prompts import check_template, is_template, template_names
 from respsel.recipe import OVERALL, FileStrategy, MetricEntry, ModelStrategy, Recipe
 from respsel.shape import check_shape, parse_toml, read_file, text_of
 from respsel.workspace import NamedModel, Workspace, find_workspace
@@ -65,12 +66,16 @@ class LoadedRecipe:
         return {"place": self.place, "roots": list(self.workspace.roots)}
 
     def resolve(self, path: str, dataset: str = "") -> Path:
-        """A path in the recipe, relative to the recipe's folder."""
-        return self.path.parent / path.replace("{dataset}", dataset)
+        """A path in the recipe, relative to the recipe's folder; {dataset} stands for a dataset where there is one."""
+        return self.path.parent / (path.replace("{dataset}", dataset) if dataset else path)
 
     def show(self, path: str, dataset: str = "") -> str:
         """A path in the recipe as messages show it."""
-        target = self.resolve(path, dataset).resolve()
+        try:
+            target = self.resolve(path, dataset).resolve()
+        except (OSError, ValueError, RuntimeError):
+            # A NUL, or links in a circle.
+            return path
         here = Path.cwd()
         return str(target.relative_to(here)) if target.is_relative_to(here) else str(target)
 
@@ -117,6 +122,8 @@ def load_recipe(path: Path) -> LoadedRecipe:
     loaded = LoadedRecipe(recipe, path.resolve(), shown, name, content, workspace, models, metrics)
     problems += [*_check_names(loaded), *_check_models(loaded), *_check_templates(loaded), *_check_files(loaded)]
     problems += _check_endpoint(loaded)
+    # Templates that are well formed can be looked into.
+    problems += [] if problems else _check_doubled(loaded)
     if problems:
         raise InputError(problems)
     return loaded
@@ -220,8 +227,31 @@ def _check_templates(loaded: LoadedRecipe) -> list[Problem]:
             problems += check_template(strategy.prompt, loaded.shown, f"strategies[{i}].prompt")
             if strategy.system is not None:
                 problems += check_template(strategy.system, loaded.shown, f"strategies[{i}].system")
+    for i, entry in enumerate(loaded.recipe.datasets):
+        for name, text in (("input", entry.input), ("reference", entry.reference)):
+            if text is not None and is_template(text):
+                problems += check_template(text, loaded.shown, f"datasets[{i}].{name}")
     for i, source in _rewards(loaded):
         problems += check_template(source.prompt or "", loaded.shown, f"metrics[{i}].prompt")
+    return problems
+
+
+def _check_doubled(loaded: LoadedRecipe) -> list[Problem]:
+    """Prompts that say `input` beside a column that the dataset's template has put into it already.
+
+    Where rows have a column `input` of their own, such a prompt is from before the template, and asks a part twice.
+    """
+    problems = []
+    for i, strategy in enumerate(loaded.recipe.strategies):
+        if not isinstance(strategy, ModelStrategy):
+            continue
+        for entry in loaded.recipe.datasets:
+            if not is_template(entry.input) or strategy.name not in [s.name for s in loaded.recipe.strategies_for(entry.name)]:
+                continue
+            inside, said = template_names(entry.input), template_names(strategy.prompt)
+            if {"input"} < inside and "input" in said and (doubled := sorted(inside & said - {"input"})):
+                what = f"asks '{doubled[0]}' twice: in prompts, 'input' is all that the template of '{entry.name}' gives"
+                problems.append(Problem(loaded.shown, f"strategies[{i}].prompt", what, "Say {{ input }} alone"))
     return problems
 
 
@@ -239,9 +269,9 @@ def _check_files(loaded: LoadedRecipe) -> list[Problem]:
             wanted += [(f"strategies[{i}].path", strategy.path, name) for name in names]
     if recipe.own_outputs.path is not None:
         wanted += [("own_outputs.path", recipe.own_outputs.path, entry.name) for entry in recipe.datasets]
-    missing = {}
+    faults = {}
     for where, path, dataset in wanted:
         shown = loaded.show(path, dataset)
-        if not loaded.resolve(path, dataset).is_file():
-            missing[where, shown] = Problem(loaded.shown, where, f"there is no file {shown}", "Paths are relative to the recipe")
-    return list(missing.values())
+        if fault := path_fault(path, loaded.resolve(path, dataset), shown):
+            faults[where, shown] = Problem(loaded.shown, where, *fault)
+    return list(faults.values())

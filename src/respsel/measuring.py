@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from respsel.backends.base import Generation
+from respsel.data.rows import find_value
 from respsel.metrics.base import ChosenMetric, Evidence, RewardSource
 from respsel.own_outputs import kept_by_example
 from respsel.prompts import render
@@ -152,7 +153,7 @@ def _column_reward(metric: ChosenMetric, example: Example | None, strategy: str)
     if source is None or source.column is None or example is None:
         return None
     name = source.column.replace("{strategy}", strategy)
-    value = _finite(str(example.columns.get(name)))
+    value = _finite(str(find_value(example.columns, name)))
     return Score(example.id, value, "" if value is not None else f"column '{name}' holds no number")
 
 

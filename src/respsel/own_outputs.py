@@ -13,9 +13,8 @@ from pathlib import Path
 
 from respsel.answers import is_correct
 from respsel.backends.base import Generation
-from respsel.datasets import raise_problems
 from respsel.elsewhere import Found, note_missing, read_texts
-from respsel.errors import InputError, Problem
+from respsel.errors import InputError, Problem, raise_problems
 from respsel.prompts import plain_messages
 from respsel.recipe import AnswerEntry, OwnOutputsEntry
 from respsel.records import Example, OwnOutput, Sampling
@@ -58,13 +57,17 @@ def read_own_outputs(
     """
     problems: list[Problem] = []
     texts: dict[str, list[Found]] = {example.id: [] for example in examples}
+    blanks: dict[str, Found] = {}
     others: list[str] = []
     for found in read_texts(entry, path, shown, texts, problems):
         if found.id not in texts:
             others.append(found.id)
         elif found.text or found.problem:
             texts[found.id].append(found)
-    note_missing(sorted(name for name, rows in texts.items() if not rows), others, "own output", entry, shown, problems)
+        else:
+            blanks.setdefault(found.id, found)
+    missing = {name: blanks.get(name) for name, rows in sorted(texts.items()) if not rows}
+    note_missing(missing, others, "own output", entry, shown, problems, examples)
     raise_problems(problems)
     return [
         _judged(OwnOutput(example.id, sample, found.text, found.problem, truncated=found.truncated), example, entry, check)

@@ -16,6 +16,7 @@ from respsel.errors import InputError, Problem, suggest
 from respsel.records import TEXT, Example, Message
 
 if TYPE_CHECKING:
+    from jinja2 import Environment
     from jinja2.sandbox import ImmutableSandboxedEnvironment
 
     from respsel.recipe import DatasetEntry, ModelStrategy
@@ -32,8 +33,11 @@ _SELF_ALIGNED = (
     "now, according to the inference examples, please solve the problem. \n\n\n"
 )
 _SYSTEM = "<<SYS>>\nYou are a helpful assistant.\n<</SYS>>\n\n"
+# How Jinja2 says that a name is not there.
+_UNDEFINED = re.compile(r"'(\w+)' is undefined$")
+_FAILURES = (TypeError, ValueError, ArithmeticError, LookupError, AttributeError, RecursionError)
 # A template of nothing else needs no Jinja2 to be found well formed, which keeps cached runs quick.
-_PLAIN_FIELD = re.compile(r"\{\{\s*[A-Za-z_]\w*\s*\}\}")
+_PLAIN_FIELD = re.compile(r"\{\{\s*([A-Za-z_]\w*)\s*\}\}")
 
 
 def plain_messages(question: str) -> tuple[Message, ...]:
@@ -59,22 +63,59 @@ def template_fields(example: Example) -> Mapping[str, Any]:
     return {**example.columns, **{name: value for name, value in named.items() if value is not None}}
 
 
+def is_template(source: str) -> bool:
+    """Whether a recipe's text is a template, and not the name of a column."""
+    return "{{" in source or "{%" in source
+
+
+class TemplateFault(Exception):
+    """Why a template gives no text for a row. unknown: the column that the row does not have, if that is why."""
+
+    def __init__(self, what: str, unknown: str = "", remedy: str = "Fix the template") -> None:
+        super().__init__(what)
+        self.unknown, self.remedy = unknown, remedy
+
+
+def fill_columns(source: str, columns: Mapping[str, Any]) -> str:
+    """Fill a template with a row's columns alone; outer white space, which empty columns leave behind, is taken off.
+
+    Raises TemplateFault: for a column that is missing, and where a null, a list or an object would be written.
+    """
+    from jinja2 import TemplateError, UndefinedError
+
+    try:
+        text = _strict_environment().from_string(source).render(columns).strip()
+    except UndefinedError as error:
+        named = _UNDEFINED.match(str(error))
+        if named is None or named[1] in columns:
+            raise TemplateFault(f"the template failed: {error}") from error
+        raise TemplateFault(f"has no column '{named[1]}'", named[1]) from error
+    except _Unwritable as error:
+        raise _unwritable(source, columns, error) from error
+    except (*_FAILURES, TemplateError) as error:
+        raise TemplateFault(f"the template failed: {error}") from error
+    if not text:
+        raise TemplateFault("gives no text", remedy="Fill in the columns or take the row out")
+    return text
+
+
 def check_template(source: str, shown: str, where: str) -> list[Problem]:
     """Return what is wrong with a template's syntax."""
-    rest = _PLAIN_FIELD.sub("", source)
-    if not any(mark in rest for mark in ("{{", "{%", "{#")):
+    if _is_plain(source):
         return []
     from jinja2 import TemplateSyntaxError
 
     try:
         _environment().from_string(source)
     except TemplateSyntaxError as error:
-        return [Problem(shown, where, f"line {error.lineno} of the template: {error.message}", "Mend the template")]
+        return [Problem(shown, where, f"line {error.lineno} of the template: {error.message}", "Fix the template")]
     return []
 
 
 def template_names(source: str) -> set[str]:
     """The names that a template uses."""
+    if _is_plain(source):
+        return set(_PLAIN_FIELD.findall(source))
     from jinja2 import meta
 
     return meta.find_undeclared_variables(_environment().parse(source))
@@ -99,12 +140,51 @@ def render(source: str, example: Example, shown: str, where: str, more: Mapping[
         raise InputError(Problem(shown, where, f"'{name}' is no field of example '{example.id}'", suggest(name, fields)))
     try:
         text = _environment().from_string(source).render(fields)
-    except (TemplateError, TypeError, ValueError, ArithmeticError, LookupError, AttributeError) as error:
+    except (*_FAILURES, TemplateError) as error:
         what = f"the template failed on example '{example.id}': {error}"
-        raise InputError(Problem(shown, where, what, "Mend the template")) from error
+        raise InputError(Problem(shown, where, what, "Fix the template")) from error
     if not text.strip():
-        raise InputError(Problem(shown, where, f"the template gives no text for example '{example.id}'", "Mend the template"))
+        raise InputError(Problem(shown, where, f"the template gives no text for example '{example.id}'", "Fix the template"))
     return text
+
+
+def _is_plain(source: str) -> bool:
+    rest = _PLAIN_FIELD.sub("", source)
+    return not any(mark in rest for mark in ("{{", "{%", "{#"))
+
+
+class _Unwritable(Exception):
+    """A template would write a null, a list or an object."""
+
+
+def _unwritable(source: str, columns: Mapping[str, Any], error: _Unwritable) -> TemplateFault:
+    kind = str(error)
+    kinds = (type(None),) if kind == "null" else (list, dict)
+    names = [name for name in sorted(template_names(source)) if isinstance(columns.get(name, ""), kinds)]
+    name = names[0] if names else ""
+    if kind == "null":
+        return TemplateFault(
+            f"column '{name}' is null" if name else "a value is null",
+            remedy=f"Fill it in, or leave it out where it is null: {{% if {name or 'name'} %}} ... {{% endif %}}",
+        )
+    said = f"column '{name}' is {kind}" if name else f"a value is {kind}"
+    return TemplateFault(said, remedy=f"Name a part of it, such as {{{{ {name or 'name'}[0] }}}}, or join it")
+
+
+def _written(value: Any) -> Any:
+    """What a template writes for a value. Python's words for what is no text would go unnoticed."""
+    if value is None:
+        raise _Unwritable("null")
+    if isinstance(value, (list, dict)):
+        raise _Unwritable("a list" if isinstance(value, list) else "an object")
+    return value
+
+
+@cache
+def _strict_environment() -> Environment:
+    environment = _environment().overlay()
+    environment.finalize = _written
+    return environment
 
 
 @cache

@@ -44,14 +44,25 @@ class DatasetEntry(Entry):
     """One dataset and the names of its columns."""
 
     name: Name
-    path: str = Field(description="A .jsonl, .json, .csv or .parquet file, relative to the recipe.")
-    id: str = Field("id", description="Column of the example's id; ids are unique.")
-    input: str = Field("input", description="Column of the input: what the target is asked.")
-    reference: str | None = Field(None, description="Column of the reference response, for prompts.")
-    label: str | None = Field(None, description="Column of the right answer, for the answer check.")
+    path: str = Field(description="A file of JSON lines, JSON, CSV or parquet, relative to the recipe; a path, never a pattern.")
+    id: str | None = Field(
+        None, description="Column of the example's id; ids are unique. Default: `id`; without it, the digest of the row."
+    )
+    input: str = Field(
+        "input", description="What the target is asked: a column, a path such as `messages.0.content`, or Jinja2 over columns."
+    )
+    reference: str | None = Field(None, description="The reference response, for prompts: a column, a path, or Jinja2.")
+    label: str | None = Field(None, description="Column, or a path, of the right answer, for the answer check.")
     sample: int | None = Field(None, ge=1, description="How many examples; a larger sample contains the smaller one.")
     seed: int = Field(0, ge=0, description="Another seed is another sample.")
     answer: AnswerKind | AnswerEntry | None = Field(None, description="How a response is checked against the label.")
+
+    @model_validator(mode="after")
+    def _ids_and_labels_are_columns(self) -> DatasetEntry:
+        for name, source in (("id", self.id), ("label", self.label)):
+            if source is not None and ("{{" in source or "{%" in source):
+                raise ValueError(f"'{name}' is a column or a path to a part of one; only 'input' and 'reference' are templates")
+        return self
 
     @model_validator(mode="after")
     def _answer_needs_label(self) -> DatasetEntry:
@@ -79,7 +90,8 @@ class ColumnStrategy(_Strategy):
     """Responses that stand in a column of the dataset."""
 
     from_: Literal["column"] = Field("column", alias="from")
-    column: str
+    column: str = Field(description="A column, or a path to a part of one, such as `generations.0`.")
+    if_missing: Literal["fail", "drop"] = Field("fail", description="What becomes of an example whose column is empty.")
 
 
 class FileStrategy(_Strategy):
@@ -89,7 +101,7 @@ class FileStrategy(_Strategy):
     path: str = Field(description="Relative to the recipe; {dataset} stands for the dataset's name.")
     format: FileFormat = Field("rows", description=_FORMAT_HELP)
     id: str = Field("id", description="rows: column of the example's id.")
-    response: str = Field("response", description="rows: column of the text.")
+    response: str = Field("response", description="rows: column of the text, or a path such as `generations.0`.")
     if_missing: Literal["fail", "drop"] = Field("fail", description="What becomes of an example that the file has no text for.")
 
 
@@ -130,7 +142,7 @@ class OwnOutputsEntry(Entry):
     path: str | None = Field(None, description="Take them from this file instead; {dataset} stands for the dataset's name.")
     format: FileFormat = Field("rows", description=_FORMAT_HELP)
     id: str = Field("id", description="rows: column of the example's id.")
-    response: str = Field("response", description="rows: column of the text.")
+    response: str = Field("response", description="rows: column of the text, or of a list of texts; or a path.")
     if_missing: Literal["fail", "drop"] = Field("fail", description="What becomes of an example that the file has no text for.")
 
 

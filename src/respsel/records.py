@@ -39,13 +39,18 @@ class Sampling:
 
 @dataclass(frozen=True)
 class Example:
-    """One input of a dataset; `columns` are the row's fields under their own names, for prompts."""
+    """One input of a dataset.
+
+    columns: the row's fields under their own names, for prompts.
+    copies: how many equal rows of the file it stands for.
+    """
 
     id: str
     input: str
     reference: str | None = None
     label: str | None = None
     columns: Mapping[str, Any] = field(default_factory=dict)
+    copies: int = 1
 
 
 @dataclass(frozen=True)

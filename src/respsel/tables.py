@@ -100,9 +100,9 @@ class Table(Generic[Row]):
         return _FrameRows(self, self.read(data))
 
     def rows_of(self, frame: polars.DataFrame) -> list[Row]:
-        """The rows of a data frame; a table of an earlier version may lack columns, which are empty then."""
-        kinds = self.column_types.items()
-        frame = frame.with_columns(_empty_column(name, kind) for name, kind in kinds if name not in frame.columns)
+        """The rows of a data frame."""
+        # A table that an earlier version has stored may lack a column that came later.
+        kinds = [(n, kind) for n, kind in self.column_types.items() if n in frame.columns]
         return self.from_columns({n: _arrays(frame[n]) if kind in _LISTS else frame[n].to_list() for n, kind in kinds})
 
 
@@ -160,13 +160,6 @@ class Document(Generic[Row]):
         return [self.from_json(item) for item in json.loads(data)]
 
 
-def _empty_column(name: str, kind: str) -> polars.Expr:
-    import polars as pl
-
-    value: Any = "" if kind == "str" else [] if kind in _LISTS else None
-    return pl.lit(value, _polars_type(kind)).alias(name)
-
-
 def _polars_type(kind: str) -> Any:
     import polars as pl
 
@@ -218,7 +211,9 @@ def plain_table(name: str, kind: Callable[..., Row], column_types: Mapping[str, 
 
 def _example_digest(row: Example) -> bytes:
     fields = {"id": row.id, "input": row.input, "reference": row.reference, "label": row.label}
-    return canonical_json({**fields, "columns": dict(row.columns)})
+    # What is as it was in earlier versions is in no digest.
+    copies = {} if row.copies == 1 else {"copies": row.copies}
+    return canonical_json({**fields, "columns": dict(row.columns), **copies})
 
 
 def _examples_to_columns(rows: Sequence[Example]) -> Columns:
@@ -228,12 +223,15 @@ def _examples_to_columns(rows: Sequence[Example]) -> Columns:
         "reference": [row.reference for row in rows],
         "label": [row.label for row in rows],
         "columns": [canonical_json(dict(row.columns)).decode() for row in rows],
+        "copies": [row.copies for row in rows],
     }
 
 
 def _examples_from_columns(columns: Columns) -> list[Example]:
-    values = zip(*columns.values(), strict=True)
-    return [Example(i, text, reference, label, json.loads(more)) for i, text, reference, label, more in values]
+    names = ("id", "input", "reference", "label", "columns")
+    copies = columns.get("copies") or [1] * len(columns["id"])
+    values = zip(*(columns[name] for name in names), copies, strict=True)
+    return [Example(i, text, reference, label, json.loads(more), n) for i, text, reference, label, more, n in values]
 
 
 def _scored_digest(row: ScoredResponse) -> bytes:
@@ -251,15 +249,17 @@ def _scored_digest(row: ScoredResponse) -> bytes:
     return head + b"\0" + b"".join(array.tobytes() for array in arrays) + lengths
 
 
+_SCORED_ARRAYS = ("token_ids", "nll", "rank", "entropy", "lengths")
+
+
 def _scored_to_columns(rows: Sequence[ScoredResponse]) -> Columns:
-    arrays = ("token_ids", "nll", "rank", "entropy", "lengths")
     return {
         "id": [row.id for row in rows],
         "prompt_tokens": [row.prompt_tokens for row in rows],
         "response_tokens": [row.response_tokens for row in rows],
         "problem": [row.problem for row in rows],
         "place": [row.place for row in rows],
-        **{name: [None if row.scores is None else getattr(row.scores, name) for row in rows] for name in arrays},
+        **{name: [None if row.scores is None else getattr(row.scores, name) for row in rows] for name in _SCORED_ARRAYS},
     }
 
 
@@ -267,9 +267,14 @@ def _scored_from_columns(columns: Columns) -> list[ScoredResponse]:
     def scores(ids: Any, nll: Any, rank: Any, entropy: Any, lengths: Any) -> TokenScores:
         return TokenScores(ids, nll, rank, entropy, lengths if len(lengths) == len(ids) else None)
 
+    names = ("id", "prompt_tokens", "response_tokens", "problem")
+    arrays = (columns[name] for name in _SCORED_ARRAYS)
+    places = columns.get("place") or [""] * len(columns["id"])
     return [
-        ScoredResponse(i, prompt_tokens, response_tokens, None if problem else scores(*arrays), problem, place)
-        for i, prompt_tokens, response_tokens, problem, place, *arrays in zip(*columns.values(), strict=True)
+        ScoredResponse(i, prompt_tokens, response_tokens, None if problem else scores(*some), problem, place)
+        for i, prompt_tokens, response_tokens, problem, place, *some in zip(
+            *(columns[name] for name in names), places, *arrays, strict=True
+        )
     ]
 
 
@@ -292,7 +297,7 @@ EXAMPLES = Table(
     _example_digest,
     _examples_to_columns,
     _examples_from_columns,
-    {"id": "str", "input": "str", "reference": "str", "label": "str", "columns": "str"},
+    {"id": "str", "input": "str", "reference": "str", "label": "str", "columns": "str", "copies": "int"},
 )
 RESPONSES = plain_table(
     "responses",
@@ -345,12 +350,15 @@ def stack(path: Path, parts: Iterable[tuple[Mapping[str, str], polars.DataFrame]
             files.append(path.with_name(f"{path.name}.{len(files)}"))
             named = frame.select(*(pl.lit(value).alias(name) for name, value in names.items()), pl.all())
             # Small groups are what is then copied at once; these files do not last, so they are packed lightly.
-            named.write_parquet(files[-1], compression="lz4", row_group_size=_ROWS_AT_ONCE)
+            # Hazard: polars takes a path for a pattern, an address or a home, so that it is given open files.
+            with files[-1].open("wb") as handle:
+                named.write_parquet(handle, compression="lz4", row_group_size=_ROWS_AT_ONCE)
             del frame, named
-        if files:
-            pl.scan_parquet(files).sink_parquet(path)
-        else:
-            pl.DataFrame().write_parquet(path)
+        with path.open("wb") as handle:
+            if files:
+                pl.scan_parquet([file.absolute() for file in files], glob=False).sink_parquet(handle)
+            else:
+                pl.DataFrame().write_parquet(handle)
     finally:
         for file in files:
             file.unlink(missing_ok=True)

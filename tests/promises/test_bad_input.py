@@ -42,7 +42,7 @@ def test_a_line_that_is_no_json(bench: Bench) -> None:
     """A broken line names line and column."""
     bench.write("sums.jsonl", jsonl(rows(2)) + "{'id': 3}\n")
     check(
-        bench, 2, "error: sums.jsonl: line 3, column 2: is not JSON: Expecting property name enclosed in double quotes. Mend it."
+        bench, 2, "error: sums.jsonl: line 3, column 2: is not JSON: Expecting property name enclosed in double quotes. Fix it."
     )
 
 

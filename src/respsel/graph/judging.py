@@ -7,12 +7,14 @@ from dataclasses import asdict
 
 from respsel import measuring, selection, steps
 from respsel.choices import CHOICES, choose_responses
+from respsel.data.rows import FileRow, has_column
 from respsel.errors import InputError, Problem, suggest
 from respsel.graph.basis import Basis, check_fields
 from respsel.graph.step import Rows, Step
 from respsel.metrics.base import ChosenMetric, components
 from respsel.racing import dropped_in
 from respsel.recipe import DatasetEntry, StrategyEntry
+from respsel.records import Example
 from respsel.selection import VERDICTS
 from respsel.tables import SCORES
 from respsel.token_scores import NOT_REACHED
@@ -100,8 +102,8 @@ class JudgingSteps:
         return Step(f"choices:{dataset.name}", "choices", fields, inputs, CHOICES, make)
 
 
-def _check_column(name: str, examples: Rows, shown: str, label: str) -> None:
+def _check_column(name: str, examples: Sequence[Example], shown: str, label: str) -> None:
     """Raise InputError if no example has the column of a metric's rewards."""
-    known = {column: None for example in examples for column in example.columns}
-    if examples and name not in known:
+    if examples and not has_column([FileRow(example.id, example.columns) for example in examples], name):
+        known = {column: None for example in examples for column in example.columns}
         raise InputError(Problem(shown, label, f"no row has the column '{name}'", suggest(name, known)))

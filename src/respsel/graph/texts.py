@@ -9,12 +9,15 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from respsel import datasets
+from respsel.data import files
+from respsel.data.files import ending_of
 from respsel.errors import Problem, RunError
 from respsel.graph.basis import PROMPTS, Basis, check_fields
 from respsel.graph.step import Rows, Step
 from respsel.hashing import file_digest
 from respsel.model_entry import merge_sampling
 from respsel.own_outputs import read_own_outputs, sample_own_outputs
+from respsel.prompts import template_names
 from respsel.recipe import (
     ColumnStrategy,
     DatasetEntry,
@@ -45,17 +48,29 @@ class TextSteps:
         path, shown = self._of.loaded.resolve(dataset.path), self._of.loaded.show(dataset.path)
         fields = {
             "file": file_digest(path, self._of.memo),
-            "format": path.suffix.lower(),
+            "format": ending_of(path),
             **{column: getattr(dataset, column) for column in ("id", "input", "reference", "label", "sample", "seed")},
         }
+        # What is as it was in earlier versions is in no key.
+        if used := self._renamed_in_prompts(dataset):
+            fields["used"] = used
         return Step(
             f"examples:{dataset.name}",
             "examples",
             fields,
             (),
             EXAMPLES,
-            lambda _: _reading(path, shown, fields["file"], partial(datasets.load_examples, dataset, path, shown)),
+            lambda _: _reading(path, shown, fields["file"], partial(datasets.load_examples, dataset, path, shown, used)),
         )
+
+    def _renamed_in_prompts(self, dataset: DatasetEntry) -> list[str]:
+        """The names that prompts say and that the dataset gives to columns of other names."""
+        renamed = [name for name in datasets.MAPPED if getattr(dataset, name) not in (None, name)]
+        strategies = self._of.recipe.strategies_for(dataset.name)
+        prompts = [text for s in strategies if isinstance(s, ModelStrategy) for text in (s.prompt, s.system) if text]
+        prompts += [source.prompt for metric in self._of.loaded.metrics if (source := metric.needs.reward) and source.prompt]
+        said = {name for prompt in prompts for name in template_names(prompt)}
+        return [name for name in renamed if name != "input" and name in said]
 
     def responses(self, dataset: DatasetEntry, strategy: StrategyEntry) -> Step:
         name, inputs = f"responses:{dataset.name}/{strategy.name}", (f"examples:{dataset.name}",)
@@ -81,7 +96,8 @@ class TextSteps:
         check = dataset.check
         if isinstance(strategy, ColumnStrategy):
             shown = f"{self._of.loaded.show(dataset.path)}: {strategy.name}"
-            return {"column": strategy.column}, lambda rows: column_responses(strategy, rows[0], check, shown)
+            dropped = {} if strategy.if_missing == "fail" else {"if_missing": strategy.if_missing}
+            return {"column": strategy.column, **dropped}, lambda rows: column_responses(strategy, rows[0], check, shown)
         if isinstance(strategy, FileStrategy):
             return self._from_file(strategy, strategy.path, dataset, file_responses)
         plugin = find_strategy(strategy, place.file, place.where)
@@ -154,7 +170,8 @@ class TextSteps:
         def make(rows: Sequence[Rows]) -> Rows:
             return _reading(path, shown, file, partial(load, entry, path, shown, rows[0], dataset.check))
 
-        fields: dict[str, Any] = {"file": file, "id": entry.id, "response": entry.response}
+        fields: dict[str, Any] = {"file": file, "reading": files.VERSION, "ending": ending_of(path)}
+        fields |= {"id": entry.id, "response": entry.response}
         # What is as it was in earlier versions is in no key.
         fields |= {} if entry.format == "rows" else {"format": entry.format}
         fields |= {} if entry.if_missing == "fail" else {"if_missing": entry.if_missing}

@@ -135,6 +135,7 @@ def _cautions(result: RunResult, verdict: Verdict) -> tuple[str, ...]:
     notes = []
     if result.graph.loaded.models[recipe.target.model].entry.backend == "fake":
         notes.append("The fake backend stands in for a model: these numbers mean nothing.")
+    notes += [note for d in datasets if (note := _equal_rows(result, d))]
     if verdict.datasets_disagree:
         notes.append(
             f"The datasets disagree: by the mean of ranks {verdict.first_by_rank} comes first, by the mean of standardised "
@@ -187,6 +188,15 @@ def _partly_trained(result: RunResult, verdict: Verdict, audits: Mapping[str, Se
         f"The target's chat template leaves out a part of {cut} of {total} responses of {verdict.winner} (their thinking, "
         "mostly). Only the rest is trained, so only the rest was scored: look at the doctor's training text."
     ]
+
+
+def _equal_rows(result: RunResult, dataset: str) -> str:
+    """A note of the rows that stand for nothing of their own, which there are only where ids are made."""
+    frame = result.frame(f"examples:{dataset}")
+    # A table that an earlier version has stored has no such column, and no equal rows.
+    more = int((frame["copies"] - 1).sum()) if "copies" in frame.columns else 0
+    told = "row is equal to another" if more == 1 else "rows are equal to others"
+    return f"{more} {told} in {dataset}: without ids, equal rows are one example." if more else ""
 
 
 def _extremes(result: RunResult, verdict: Verdict, confounds: Mapping[str, Confounds]) -> list[str]:

@@ -4,23 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from respsel.datasets import FileRow, raise_problems, text_field
-from respsel.errors import Problem
+from respsel.data.rows import FileRow, has_column, text_field
+from respsel.errors import Problem, raise_problems
 from respsel.prompts import template_fields
 from respsel.recipe import AnswerEntry, ColumnStrategy
 from respsel.records import Example, Response
 from respsel.strategies.base import checked
 
+MISSING = "no response in the column"
+
 
 def column_responses(entry: ColumnStrategy, examples: Sequence[Example], check: AnswerEntry | None, shown: str) -> list[Response]:
-    """Return the column's texts. Raises InputError naming every example where it is missing or empty."""
+    """Return the column's texts.
+
+    Raises InputError naming every example where it is missing or empty, unless the recipe leaves those out, and
+    where no example has the column.
+    """
     problems: list[Problem] = []
     responses = []
-    for example in examples:
-        # The row's own columns go before the names that the dataset gives to some of them.
-        row = FileRow(f"example '{example.id}'", {**template_fields(example), **example.columns})
-        text = text_field(row, entry.column, shown, problems)
-        if text is not None:
-            responses.append(checked(Response(example.id, text), example, check))
+    # The row's own columns go before the names that the dataset gives to some of them.
+    rows = [FileRow(f"example '{e.id}'", {**template_fields(e), **e.columns}) for e in examples]
+    required = entry.if_missing == "fail" or not has_column(rows, entry.column)
+    for example, row in zip(examples, rows, strict=True):
+        text = text_field(row, entry.column, shown, problems, required, 'Fill it in, or set if_missing = "drop"')
+        response = Response(example.id, text or "", "" if text else MISSING)
+        responses.append(checked(response, example, check))
     raise_problems(problems)
     return responses

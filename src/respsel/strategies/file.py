@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from respsel.datasets import raise_problems
 from respsel.elsewhere import Found, note_missing, read_texts
-from respsel.errors import Problem
+from respsel.errors import Problem, raise_problems
 from respsel.recipe import AnswerEntry, FileStrategy
 from respsel.records import Example, Response
 from respsel.strategies.base import checked
@@ -20,7 +19,8 @@ def file_responses(
 ) -> list[Response]:
     """Return the file's texts for the examples; rows with other ids are left out.
 
-    Raises InputError naming every bad row, every id that stands twice, and every example without a row.
+    Of several rows with one id, those without a text give way to the one that has it, as retries leave them.
+    Raises InputError naming every bad row, every id with different texts, and every example without one.
     """
     problems: list[Problem] = []
     texts: dict[str, Found] = {}
@@ -30,11 +30,25 @@ def file_responses(
         if found.id not in wanted:
             others.append(found.id)
             continue
-        if found.id in texts:
-            problems.append(Problem(shown, found.where, f"id '{found.id}' stands twice", "Keep one response for each id"))
-        texts[found.id] = found
-    note_missing(sorted(wanted - set(texts)), others, "response", entry, shown, problems)
+        known = texts.setdefault(found.id, found)
+        if known.text and found.text and known.text.strip() != found.text.strip():
+            problems.append(_several(known, found, shown))
+        elif not known.text and (found.text or found.problem):
+            texts[found.id] = found
+    missing = {name: texts.get(name) for name in sorted(wanted) if _is_missing(texts.get(name))}
+    note_missing(missing, others, "response", entry, shown, problems, examples)
     raise_problems(problems)
     nothing = Found("", "", "", MISSING)
-    rows = [(example, texts.get(example.id, nothing)) for example in examples]
+    rows = [(example, nothing if example.id in missing else texts[example.id]) for example in examples]
     return [checked(Response(e.id, found.text, found.problem, truncated=found.truncated), e, check) for e, found in rows]
+
+
+def _is_missing(found: Found | None) -> bool:
+    return found is None or not (found.text or found.problem)
+
+
+def _several(known: Found, found: Found, shown: str) -> Problem:
+    if known.where == found.where:
+        return Problem(shown, found.where, f"id '{found.id}' has several responses", "Keep one response for each id")
+    what = f"id '{found.id}' stands twice: {known.where} has another response"
+    return Problem(shown, found.where, what, "Keep one response for each id")

@@ -1,0 +1,1 @@
+"""Users' data files: opened, unpacked, and read as rows. Knows nothing of recipes or models."""

@@ -1,0 +1,171 @@
+"""A row of a data file, and the text that stands in it under a column's name or a dotted path.
+
+Knows nothing of file formats. Invariant: a text is taken only where it is the only one that can be meant;
+an object, or several different texts, is a problem with the path that names one of them.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from respsel.errors import Problem, close_match, suggest
+from respsel.hashing import canonical_json, digest
+
+_BREAK = re.compile(r"[.\[]")
+_INDEX = re.compile(r"\[(-?\d{1,9})\]|(-?\d{1,9})(?=$|[.\[])")
+_ID_CHARACTERS = 16
+_ASKERS = ("user", "human")
+
+
+class _Absent:
+    """Stands for a column that a row does not have, which is not a null."""
+
+
+ABSENT = _Absent()
+
+
+@dataclass(frozen=True)
+class FileRow:
+    """A row of a data file and where it stands ("line 7" or "row 7")."""
+
+    where: str
+    fields: Mapping[str, Any]
+
+
+def find_value(value: Any, path: str) -> Any:
+    """Return what stands at a path such as `answers.text` or `messages[1].content`, or ABSENT.
+
+    A name that has the dots itself comes first. Of a null, and behind a list's end, everything is null.
+    """
+    if isinstance(value, Mapping):
+        if path in value:
+            return value[path]
+        for stop in reversed([found.start() for found in _BREAK.finditer(path)]):
+            if path[:stop] in value:
+                inner = find_value(value[path[:stop]], path[stop:].removeprefix("."))
+                if inner is not ABSENT:
+                    return inner
+        return ABSENT
+    if value is None:
+        return None
+    if isinstance(value, list) and (found := _INDEX.match(path)):
+        index, rest = int(found[1] or found[2]), path[found.end() :].removeprefix(".")
+        if not -len(value) <= index < len(value):
+            return None
+        return find_value(value[index], rest) if rest else value[index]
+    return ABSENT
+
+
+def row_id(fields: Mapping[str, Any]) -> str:
+    """The id of a row that has none: the digest of its content, whatever the order of its columns."""
+    return digest("row", canonical_json(dict(fields)))[:_ID_CHARACTERS]
+
+
+def has_column(rows: Sequence[FileRow], path: str) -> bool:
+    """Whether some row has something at a path."""
+    return any(find_value(row.fields, path) is not ABSENT for row in rows)
+
+
+def is_blank(value: Any) -> bool:
+    """Whether a value holds nothing: null, blank text, an empty list or object, a list of nulls and blank texts."""
+    if isinstance(value, str):
+        return not value.strip()
+    if isinstance(value, list):
+        return all(item is None or (isinstance(item, str) and not item.strip()) for item in value)
+    return value is None or value == {}
+
+
+def text_of(value: Any) -> str | None:
+    """A single value as text: numbers and booleans as JSON writes them; None for a list, an object or a null."""
+    if isinstance(value, str):
+        return value
+    return json.dumps(value) if isinstance(value, (int, float)) else None
+
+
+def text_field(
+    row: FileRow,
+    column: str,
+    shown: str,
+    problems: list[Problem],
+    required: bool = True,
+    remedy: str = "Fill it in or take the row out",
+) -> str | None:
+    """Return a column as text, or None after noting the problem.
+
+    A list of one text, or of the same text several times, is this text. required: nothing there is a problem, too,
+    and `remedy` says what to do about it.
+    """
+    value = find_value(row.fields, column)
+    if value is ABSENT:
+        if required:
+            problems.append(absent(row, column, shown))
+        return None
+    if is_blank(value):
+        if required:
+            problems.append(Problem(shown, row.where, f"column '{column}' is empty", remedy))
+        return None
+    one = _only(value) if isinstance(value, list) else value
+    text = text_of(one)
+    if text is None:
+        what, advice = _many(value, column) if isinstance(value, list) else _object(value, column)
+        problems.append(Problem(shown, row.where, f"column '{column}' {what}", advice))
+        return None
+    return text
+
+
+def absent(row: FileRow, column: str, shown: str) -> Problem:
+    """The problem of a row without a column."""
+    hint = _nearest_path(row.fields, column) or suggest(column, row.fields)
+    return Problem(shown, row.where, f"has no column '{column}'", hint)
+
+
+def _only(items: Sequence[Any]) -> Any:
+    """The value that a list has alone, once or several times; else None."""
+    distinct = {json.dumps(item, sort_keys=True): item for item in items if item is not None}
+    return next(iter(distinct.values())) if len(distinct) == 1 else None
+
+
+def _many(items: Sequence[Any], column: str) -> tuple[str, str]:
+    """What is wrong with a list of several values, and what to do."""
+    turns = [item for item in items if isinstance(item, Mapping)]
+    if any(isinstance(item, list) for item in items):
+        return "is a list of lists, not text", f"Name a part of it, such as '{column}.0.0'"
+    if not turns:
+        return "holds several different texts", f"Name one of them, such as '{column}.0'"
+    part = next((name for name in ("content", "value", "text") if name in turns[0]), next(iter(turns[0]), "..."))
+    roles = [str(turn.get("role", turn.get("from", ""))) for turn in turns]
+    if (start := next((i for i, role in enumerate(roles) if role in _ASKERS), None)) is None:
+        return "is a list of objects, not text", f"Name a part of it, such as '{column}.0.{part}'"
+    question, answer = f"{column}.{start}.{part}", f"{column}.{start + 1}.{part}"
+    return "is a conversation, not text", f"Name a turn: here '{question}' is the first question, '{answer}' its answer"
+
+
+def _object(value: Mapping[str, Any], column: str) -> tuple[str, str]:
+    """What is wrong with an object in place of a text, and what to do."""
+    if set(value) == {"bytes"}:
+        return "holds bytes that are not text", "Give text"
+    part = next((name for name in ("text", "content", "value") if name in value), next(iter(value), "..."))
+    return "is an object, not text", f"Name a part of it, such as '{column}.{part}'"
+
+
+def _nearest_path(fields: Mapping[str, Any], column: str) -> str:
+    """What a dotted path may have meant, if its beginning is there."""
+    for stop in _stops(column):
+        outer, rest = column[:stop], column[stop:].lstrip(".")
+        value = find_value(fields, outer)
+        if isinstance(value, list):
+            return f"'{outer}' is a list: say which of it, such as '{outer}.0.{rest}'"
+        if isinstance(value, Mapping) and value:
+            close = close_match(rest, [str(name) for name in value])
+            return close or f"Known in '{outer}': {', '.join(sorted(map(str, value)))}"
+        if value is not ABSENT:
+            return f"'{outer}' is a text, which has no parts"
+    return ""
+
+
+def _stops(path: str) -> Iterator[int]:
+    yield from reversed([found.start() for found in _BREAK.finditer(path) if found.start()])
