@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -12,6 +15,7 @@ from respsel.datasets import check_labels, load_examples, read_rows
 from respsel.errors import InputError
 from respsel.recipe import DatasetEntry
 from respsel.records import Example
+from respsel.tables import EXAMPLES
 
 ROWS = [{"id": f"e{i}", "input": f"question {i}", "label": i} for i in range(8)]
 LINES = "".join(json.dumps(row) + "\n" for row in ROWS)
@@ -171,3 +175,99 @@ def test_text_as_plain_bytes_is_text(tmp_path: Path) -> None:
     assert told(tmp_path / "a.parquet", input="image") == [
         "a.parquet: row 1: column 'image' holds bytes that are not text. Give text."
     ]
+
+
+ALPACA = [
+    {"instruction": "Sort these.", "input": "9, 4", "n": None},
+    {"instruction": "Name a colour.", "input": "", "n": None},
+]
+
+
+def inputs(tmp_path: Path, rows: list[dict[str, Any]], **more: Any) -> list[str]:
+    path = write(tmp_path, "t.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
+    return sorted(example.input for example in load_examples(entry(**more), path, "t.jsonl"))
+
+
+def test_an_input_may_be_made_of_several_columns(tmp_path: Path) -> None:
+    """A template is filled from the row's own columns; what an empty column leaves at the ends is taken off."""
+    assert inputs(tmp_path, ALPACA, input="{{ instruction }}\n\n{{ input }}") == ["Name a colour.", "Sort these.\n\n9, 4"]
+    guarded = "{{ instruction }}{% if input %} ({{ input }}){% endif %}{% if n %}{{ n }}{% endif %}"
+    assert inputs(tmp_path, ALPACA, input=guarded) == ["Name a colour.", "Sort these. (9, 4)"]
+    nested = [{"q": {"text": "Which?"}, "choices": ["iron", "wood"]}]
+    assert inputs(tmp_path, nested, input="{{ q.text }} {{ choices | join(' or ') }}") == ["Which? iron or wood"]
+
+
+@pytest.mark.parametrize(
+    ("template", "message"),
+    [
+        (
+            "{{ instructions }}",
+            "t.jsonl: line 1 and 1 more: has no column 'instructions' (the template of 'input'). Did you mean",
+        ),
+        (
+            "{{ instruction }} {{ n }}",
+            "column 'n' is null (the template of 'input'). Fill it in, or leave it out where it is null",
+        ),
+        ("{{ m }}", "column 'm' is a list (the template of 'input'). Name a part of it"),
+        ("{{ instruction.x.y }}", "the template failed"),
+        ("{{ instruction / 2 }}", "the template failed"),
+        ("{% if False %}x{% endif %}", "gives no text (the template of 'input'). Fill in the columns or take the row out"),
+    ],
+)
+def test_a_template_that_gives_no_text_is_told_at_its_row(tmp_path: Path, template: str, message: str) -> None:
+    """Python's words for nothing, lists and objects never get into an input unnoticed."""
+    path = write(tmp_path, "t.jsonl", "".join(json.dumps({"id": i, "m": [1, 2], **row}) + "\n" for i, row in enumerate(ALPACA)))
+    with pytest.raises(InputError, match=re.escape(message)):
+        load_examples(entry(input=template), path, "t.jsonl")
+
+
+def test_a_column_that_the_mapping_hides_is_told(tmp_path: Path) -> None:
+    """Alpaca's own `input` is a part of the question; leaving it out takes saying so."""
+    with pytest.raises(InputError) as caught:
+        inputs(tmp_path, ALPACA, input="instruction")
+    assert str(caught.value) == (
+        "t.jsonl: line 1: has a column 'input' of its own, which input = \"instruction\" hides. "
+        'Set input = "{{ instruction }}\\n\\n{{ input }}" to ask both, or input = "{{ instruction }}" to leave it out.'
+    )
+    assert inputs(tmp_path, ALPACA, input="{{ instruction }}") == ["Name a colour.", "Sort these."]
+    assert inputs(tmp_path, ALPACA[1:], input="instruction") == ["Name a colour."]
+    same = [{"question": "Why?", "input": "Why?"}, {"question": "How?", "input": None}]
+    assert inputs(tmp_path, same, input="question") == ["How?", "Why?"]
+    assert inputs(tmp_path, [{"input": {"text": "Why?"}}], input="input.text") == ["Why?"]
+
+
+def test_other_hidden_columns_matter_where_prompts_say_their_names(tmp_path: Path) -> None:
+    """A column `reference` beside a mapped one is told only if a prompt would get the other one."""
+    row = {"id": 1, "input": "q", "label": "4", "answer": "5", "reference": "draft", "solution": "final"}
+    path = write(tmp_path, "a.jsonl", json.dumps(row))
+    mapped = entry(reference="solution", label="answer")
+    assert load_examples(mapped, path, "a.jsonl")[0].reference == "final"
+    with pytest.raises(InputError) as caught:
+        load_examples(mapped, path, "a.jsonl", ["reference", "label"])
+    assert [problem.what for problem in caught.value.problems] == [
+        "has a column 'reference' of its own, which reference = \"solution\" hides",
+        "has a column 'label' of its own, which label = \"answer\" hides",
+    ]
+
+
+def test_without_ids_the_rows_content_is_the_id(tmp_path: Path) -> None:
+    """Ids are stable, equal rows are one example, and a row without the id that others have is a fault."""
+    rows = [{"input": "a", "x": 1}, {"input": "b", "x": 2}, {"x": 1, "input": "a"}]
+    path = write(tmp_path, "a.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
+    one, other = sorted(load_examples(entry(), path, "a.jsonl"), key=lambda example: example.input)
+    assert (one.input, one.copies, other.copies) == ("a", 2, 1)
+    again = write(tmp_path, "b.jsonl", json.dumps(rows[1]) + "\n" + json.dumps(rows[0]) + "\n")
+    assert {example.id for example in load_examples(entry(), again, "b.jsonl")} == {one.id, other.id}
+    assert told(write(tmp_path, "c.jsonl", '{"id": 1, "input": "a"}\n{"input": "b"}\n')) == [
+        "c.jsonl: line 2: has no column 'id'. Known here: input."
+    ]
+    assert told(path, id="key") == ["a.jsonl: line 1 and 2 more: has no column 'key'. Known here: input, x."]
+
+
+def test_tables_of_earlier_versions_are_read() -> None:
+    """A stored table of examples without the count of copies has one of each, and new digests are what they were."""
+    old = replace(EXAMPLES, column_types={k: v for k, v in EXAMPLES.column_types.items() if k != "copies"})
+    rows = [Example("a", "q", columns={"x": 1})]
+    assert list(EXAMPLES.decode(old.encode(rows))) == rows
+    assert EXAMPLES.digest(rows) != EXAMPLES.digest([replace(rows[0], copies=2)])
+    assert EXAMPLES.decode(EXAMPLES.encode([replace(rows[0], copies=2)]))[0].copies == 2

@@ -8,11 +8,14 @@ from typing import Any
 
 import pytest
 
+from respsel.data.rows import row_id
 from respsel.elsewhere import FAILED_THERE
 from respsel.errors import InputError
 from respsel.own_outputs import read_own_outputs
-from respsel.recipe import AnswerEntry, FileStrategy, OwnOutputsEntry
+from respsel.recipe import AnswerEntry, ColumnStrategy, FileStrategy, OwnOutputsEntry
 from respsel.records import Example, Response
+from respsel.strategies.column import MISSING as NOT_IN_COLUMN
+from respsel.strategies.column import column_responses
 from respsel.strategies.file import MISSING, file_responses
 from tests.conftest import Bench, jsonl
 
@@ -161,3 +164,81 @@ def test_a_recipe_with_a_batch_as_a_strategy(bench: Bench) -> None:
     (teacher,) = [item for item in data["strategies"] if item["strategy"] == "teacher"]
     assert teacher["unusable"] == {f"{FAILED_THERE}boom": 1}
     assert (teacher["judged"], teacher["correct"]) == (11, 11)
+
+
+def given(tmp_path: Path, rows: list[Any], count: int = 2, **settings: Any) -> list[Response]:
+    path = tmp_path / "r.jsonl"
+    path.write_text(jsonl(rows))
+    entry = FileStrategy.model_validate({"name": "gpt", "from": "file", "path": "r.jsonl", **settings})
+    return file_responses(entry, path, "r.jsonl", EXAMPLES[:count], None)
+
+
+def test_a_null_or_empty_text_is_a_missing_one(tmp_path: Path) -> None:
+    """if_missing counts rows without a text like rows that are not there, and the default names them with the remedy."""
+    rows = [{"id": "e0", "response": "It is 0."}, {"id": "e1", "response": None}, {"id": "e2", "response": " "}, {"id": "e3"}]
+    assert given(tmp_path, rows, 4, if_missing="drop") == [
+        Response("e0", "It is 0."),
+        *(Response(name, "", MISSING) for name in ("e1", "e2", "e3")),
+    ]
+    with pytest.raises(InputError) as caught:
+        given(tmp_path, rows, 4)
+    assert str(caught.value) == (
+        "r.jsonl: line 2 and 2 more: column 'response' is empty. Fill it in, or set if_missing = \"drop\"."
+    )
+
+
+def test_a_misspelt_column_is_not_missing_texts(tmp_path: Path) -> None:
+    """if_missing = "drop" drops no whole file."""
+    with pytest.raises(InputError, match=r"line 1: has no column 'respnse'\. Did you mean 'response'"):
+        given(tmp_path, [{"id": "e0", "response": "a"}, {"id": "e1", "response": "b"}], response="respnse", if_missing="drop")
+
+
+@pytest.mark.parametrize("order", [1, -1])
+@pytest.mark.parametrize("policy", ["fail", "drop"])
+def test_a_retry_takes_the_place_of_a_failure(tmp_path: Path, order: int, policy: str) -> None:
+    """Of rows with one id the one with a text counts; the same text twice is no conflict, another one is."""
+    rows = [{"id": "e0", "response": None}, {"id": "e0", "response": "whole"}, {"id": "e0", "response": "whole "}]
+    assert given(tmp_path, rows[::order], 1, if_missing=policy)[0].text.strip() == "whole"
+    failed = [line("e1", None, {"message": "boom"}), line("e1", chat("2")), line("e0", chat("0"))]
+    assert [response.text for response in read(tmp_path, failed[::order], 2)] == ["0", "2"]
+    with pytest.raises(InputError, match="id 'e0' stands twice: line 1 has another response"):
+        given(tmp_path, [{"id": "e0", "response": "a"}, {"id": "e0", "response": "b"}], 1, if_missing=policy)
+
+
+def test_a_list_of_samples(tmp_path: Path) -> None:
+    """For a strategy a list of several texts takes a path to one; as own outputs all are taken, and nulls are not."""
+    rows = [{"id": "e0", "response": ["one", "two", None]}, {"id": "e1", "response": ["x"]}]
+    with pytest.raises(InputError, match=r"line 1: column 'response' holds several different texts. Name one .* 'response.0'"):
+        given(tmp_path, rows)
+    assert [response.text for response in given(tmp_path, rows, response="response.0")] == ["one", "x"]
+    path = tmp_path / "own.jsonl"
+    path.write_text(jsonl(rows))
+    found = read_own_outputs(OwnOutputsEntry.model_validate({"path": "own.jsonl"}), path, "own.jsonl", EXAMPLES[:2], None)
+    assert [(output.id, output.sample, output.text) for output in found] == [("e0", 0, "one"), ("e0", 1, "two"), ("e1", 0, "x")]
+
+
+def test_rows_without_ids_cannot_be_matched(tmp_path: Path) -> None:
+    """Where a dataset's ids are digests of its rows, the remedy is to add ids, not a row of such a name."""
+    made = Example(row_id({"input": "q"}), "q", columns={"input": "q"})
+    path = tmp_path / "r.jsonl"
+    path.write_text(jsonl([{"id": "1", "response": "a"}]))
+    entry = FileStrategy.model_validate({"name": "gpt", "from": "file", "path": "r.jsonl"})
+    with pytest.raises(InputError, match="The dataset has no ids, so that no row can name its examples: add an id"):
+        file_responses(entry, path, "r.jsonl", [made], None)
+    path.write_text(jsonl([{"id": made.id, "response": "a"}]))
+    assert file_responses(entry, path, "r.jsonl", [made], None)[0].text == "a"
+
+
+def test_a_column_strategy_may_leave_out_what_is_missing() -> None:
+    """As in a file: empty columns are named, or dropped where the recipe says so; a misspelt column is never dropped."""
+    examples = [Example("a", "q", columns={"r": "yes"}), Example("b", "q", columns={"r": None}), Example("c", "q", columns={})]
+    entry = ColumnStrategy.model_validate({"name": "x", "column": "r", "if_missing": "drop"})
+    assert column_responses(entry, examples, None, "d") == [
+        Response("a", "yes"),
+        Response("b", "", NOT_IN_COLUMN),
+        Response("c", "", NOT_IN_COLUMN),
+    ]
+    with pytest.raises(InputError, match=r"column 'r' is empty\. Fill it in, or set if_missing"):
+        column_responses(ColumnStrategy.model_validate({"name": "x", "column": "r"}), examples, None, "d")
+    with pytest.raises(InputError, match="has no column 's'"):
+        column_responses(entry.model_copy(update={"column": "s"}), examples, None, "d")

@@ -46,6 +46,16 @@ class _Damaged(Exception):
         self.found = found
 
 
+class _Literal(str):
+    """A path that diskcache takes as it stands. It would put the variable's value in the place of $NAME in a folder's name."""
+
+    def __str__(self) -> str:
+        return self
+
+    def __contains__(self, part: object) -> bool:
+        return part not in ("$", "%") and super().__contains__(str(part))
+
+
 class _BytesDisk(diskcache.Disk):  # type: ignore[misc]
     def put(self, key: Any) -> tuple[str, bool]:
         if not isinstance(key, str):
@@ -102,7 +112,7 @@ class SealedRecords:
             folder.mkdir(parents=True, exist_ok=True)
             self._refuse_lost_database()
             self._cache = diskcache.Cache(
-                str(folder),
+                _Literal(folder),
                 disk=_BytesDisk,
                 eviction_policy="none",
                 cull_limit=0,

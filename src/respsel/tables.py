@@ -356,9 +356,18 @@ def stack(path: Path, parts: Iterable[tuple[Mapping[str, str], polars.DataFrame]
             del frame, named
         with path.open("wb") as handle:
             if files:
-                pl.scan_parquet([file.absolute() for file in files], glob=False).sink_parquet(handle)
+                pl.scan_parquet([_source(file) for file in files], glob=False).sink_parquet(handle)
             else:
                 pl.DataFrame().write_parquet(handle)
     finally:
         for file in files:
             file.unlink(missing_ok=True)
+
+
+def _source(file: Path) -> Any:
+    """What polars reads a file from: its absolute path, or its bytes where the path is not text, which polars needs."""
+    try:
+        str(file).encode("utf-8")
+    except UnicodeEncodeError:
+        return io.BytesIO(file.read_bytes())
+    return file.absolute()
