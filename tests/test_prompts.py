@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from respsel.errors import InputError
-from respsel.prompts import check_template, plain_messages, render, self_aligned_messages
+from respsel.prompts import check_doubled, check_template, plain_messages, render, self_aligned_messages
+from respsel.recipe import Recipe
 from respsel.records import TEXT, Example, Message
 
 EXAMPLE = Example("e1", "2 + 2?", "It is 4.", "4", {"hint": "count"})
@@ -66,3 +67,34 @@ def test_the_published_wrapping_takes_the_place_of_the_chat_template() -> None:
     (system,) = self_aligned_messages("Q", ["one"], "paper-system")
     assert paper == Message(TEXT, f"[INST] {native.content} [/INST]")
     assert system == Message(TEXT, f"[INST] <<SYS>>\nYou are a helpful assistant.\n<</SYS>>\n\n{native.content} [/INST]")
+
+
+def recipe(source: str, prompt: str) -> Recipe:
+    return Recipe.model_validate(
+        {
+            "target": {"model": "t"},
+            "datasets": [{"name": "d", "path": "d.jsonl", "input": source}],
+            "strategies": [{"name": "s", "from": "model", "model": "t", "prompt": prompt}],
+            "metrics": [{"name": "perplexity"}],
+        }
+    )
+
+
+@pytest.mark.parametrize(
+    ("source", "prompt", "doubled"),
+    [
+        ("instruction", "{{ instruction }}\n\n{{ input }}", True),
+        ("{{ instruction }}", "{{ instruction }}\n\n{{ input }}", True),
+        ("{{ instruction }}\n{{ input }}", "{{ instruction }} {{ input }}", True),
+        ("{{ instruction }}\n{{ input }}", "{{ input }}", False),
+        ("{{ instruction }}\n{{ input }}", "{{ instruction }} alone", False),
+        ("{{ question }}\n{{ choices }}", "{{ input }} Choose from {{ choices }}", False),
+        ("input", "{{ input }} {{ hint }}", False),
+        ("question", "{{ question }}", False),
+    ],
+)
+def test_a_prompt_that_asks_a_part_twice_is_told(source: str, prompt: str, doubled: bool) -> None:
+    """In a prompt `input` is all of the input; what the input is made of is not said beside it."""
+    problems = [str(problem) for problem in check_doubled(recipe(source, prompt), "a.toml")]
+    assert bool(problems) == doubled
+    assert not doubled or "a.toml: strategies[0].prompt: asks 'instruction' twice" in problems[0]

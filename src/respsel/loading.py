@@ -16,7 +16,7 @@ from respsel.data.files import path_fault
 from respsel.errors import InputError, Problem, suggest
 from respsel.hashing import digest
 from respsel.metrics.base import ChosenMetric, RewardSource, choose
-from respsel.prompts import check_template, is_template, template_names
+from respsel.prompts import check_doubled, check_template, is_template
 from respsel.recipe import OVERALL, FileStrategy, MetricEntry, ModelStrategy, Recipe
 from respsel.shape import check_shape, parse_toml, read_file, text_of
 from respsel.workspace import NamedModel, Workspace, find_workspace
@@ -123,7 +123,7 @@ def load_recipe(path: Path) -> LoadedRecipe:
     problems += [*_check_names(loaded), *_check_models(loaded), *_check_templates(loaded), *_check_files(loaded)]
     problems += _check_endpoint(loaded)
     # Templates that are well formed can be looked into.
-    problems += [] if problems else _check_doubled(loaded)
+    problems += [] if problems else check_doubled(recipe, shown)
     if problems:
         raise InputError(problems)
     return loaded
@@ -233,25 +233,6 @@ def _check_templates(loaded: LoadedRecipe) -> list[Problem]:
                 problems += check_template(text, loaded.shown, f"datasets[{i}].{name}")
     for i, source in _rewards(loaded):
         problems += check_template(source.prompt or "", loaded.shown, f"metrics[{i}].prompt")
-    return problems
-
-
-def _check_doubled(loaded: LoadedRecipe) -> list[Problem]:
-    """Prompts that say `input` beside a column that the dataset's template has put into it already.
-
-    Where rows have a column `input` of their own, such a prompt is from before the template, and asks a part twice.
-    """
-    problems = []
-    for i, strategy in enumerate(loaded.recipe.strategies):
-        if not isinstance(strategy, ModelStrategy):
-            continue
-        for entry in loaded.recipe.datasets:
-            if not is_template(entry.input) or strategy.name not in [s.name for s in loaded.recipe.strategies_for(entry.name)]:
-                continue
-            inside, said = template_names(entry.input), template_names(strategy.prompt)
-            if {"input"} < inside and "input" in said and (doubled := sorted(inside & said - {"input"})):
-                what = f"asks '{doubled[0]}' twice: in prompts, 'input' is all that the template of '{entry.name}' gives"
-                problems.append(Problem(loaded.shown, f"strategies[{i}].prompt", what, "Say {{ input }} alone"))
     return problems
 
 

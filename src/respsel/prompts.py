@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from jinja2 import Environment
     from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-    from respsel.recipe import DatasetEntry, ModelStrategy
+    from respsel.recipe import DatasetEntry, ModelStrategy, Recipe
 
 # Raised when the same fields and template would give another text, or a view another prompt.
 VERSION = 1
@@ -119,6 +119,25 @@ def template_names(source: str) -> set[str]:
     from jinja2 import meta
 
     return meta.find_undeclared_variables(_environment().parse(source))
+
+
+def check_doubled(recipe: Recipe, shown: str) -> list[Problem]:
+    """Prompts that say `input` and again the columns that it is made of, so that a model is asked them twice."""
+    problems = []
+    for i, strategy in enumerate(recipe.strategies):
+        if strategy.from_ != "model":
+            continue
+        said = template_names(strategy.prompt) | template_names(strategy.system or "")
+        for entry in recipe.datasets:
+            inside = template_names(entry.input) if is_template(entry.input) else {entry.input}
+            again = sorted(inside & said - {"input"})
+            # Where the row's own `input` is a part, the prompt is from before the template. Else one part may be said again.
+            is_doubled = again and "input" in said and ("input" in inside or inside <= said)
+            if is_doubled and strategy in recipe.strategies_for(entry.name):
+                what = f"asks '{again[0]}' twice: in prompts, 'input' is what the recipe makes the input of '{entry.name}'"
+                remedy = "Say {{ input }} alone, or not at all"
+                problems.append(Problem(shown, f"strategies[{i}].prompt", what, remedy))
+    return problems
 
 
 def shows_label(entry: ModelStrategy, dataset: DatasetEntry) -> bool:
