@@ -135,7 +135,10 @@ def check_doubled(recipe: Recipe, shown: str) -> list[Problem]:
             is_doubled = again and "input" in said and ("input" in inside or inside <= said)
             if is_doubled and strategy in recipe.strategies_for(entry.name):
                 what = f"asks '{again[0]}' twice: in prompts, 'input' is what the recipe makes the input of '{entry.name}'"
-                remedy = "Say {{ input }} alone, or not at all"
+                remedy = "Say {{ input }} alone"
+                if not is_template(entry.input):
+                    both = f"{{{{ {entry.input} }}}}\\n\\n{{{{ input }}}}"
+                    remedy += f'; if the rows have a column input of their own, set input = "{both}"'
                 problems.append(Problem(shown, f"strategies[{i}].prompt", what, remedy))
     return problems
 
