@@ -56,7 +56,7 @@ def test_each_kind_of_body(tmp_path: Path) -> None:
         Response("e0", "So it is 0.", correct=True),
         Response("e1", "It is 3.", correct=False, truncated=True),
         Response("e2", "It is 4.", correct=True),
-        Response("e3", "6", correct=True),
+        Response("e3", "6", correct=True, changed="outer blanks"),
     ]
 
 

@@ -132,7 +132,7 @@ def _responses(store: Store, old: RunRecord, new: RunRecord, name: str, missing:
     before = {row.id: row.text for row in rows[0]}
     texts = [(row.id, before[row.id], row.text) for row in rows[1] if row.id in before and before[row.id] != row.text]
     # Attempts and checks may differ too; people ask about the texts.
-    counts = compare_rows(name, RESPONSES, *([replace(row, attempts=0) for row in side] for side in rows))
+    counts = compare_rows(name, RESPONSES, *([replace(row, attempts=0, changed="") for row in side] for side in rows))
     return ResponseChange(name, counts, tuple(texts[:_MOST_TEXTS]))
 
 

@@ -124,8 +124,8 @@ def _texts(body: Mapping[str, Any]) -> Iterator[tuple[str, str, bool]]:
     if isinstance(output := body.get("output"), list):
         contents = [item.get("content") for item in output if isinstance(item, Mapping)]
         parts = [part for content in contents if isinstance(content, list) for part in content if isinstance(part, Mapping)]
-        text = "".join(str(part.get("text", "")) for part in parts if part.get("type") == "output_text").strip()
-        yield text, "" if text else f"{FAILED_THERE}no text", body.get("status") == "incomplete"
+        text = "".join(str(part.get("text", "")) for part in parts if part.get("type") == "output_text")
+        yield text, "" if text.strip() else f"{FAILED_THERE}no text", body.get("status") == "incomplete"
         return
     choices = body.get("choices")
     for choice in choices if isinstance(choices, list) else ():
@@ -139,7 +139,7 @@ def _texts(body: Mapping[str, Any]) -> Iterator[tuple[str, str, bool]]:
             why = "the content filter stopped it" if ended == "content_filter" else "no text"
             yield "", f"the model refused: {_said(refusal)}" if refusal else FAILED_THERE + why, False
         else:
-            yield text.strip(), "", ended == "length"
+            yield text, "", ended == "length"
 
 
 def _said(error: Any) -> str:

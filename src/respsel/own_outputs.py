@@ -21,13 +21,20 @@ from respsel.records import Example, OwnOutput, Sampling
 from respsel.requests import GenerateRequest, Lazy
 from respsel.strategies.base import WRONG, Operation
 from respsel.strategies.model import EMPTY
+from respsel.whitespace import WhiteSpace, normalised
 
 # Raised when the same parameters would give another table, or an example other neighbours.
-VERSION = 1
+VERSION = 2
 
 
 def sample_own_outputs(
-    entry: OwnOutputsEntry, target: str, sampling: Sampling, seed: int, examples: Sequence[Example], check: AnswerEntry | None
+    entry: OwnOutputsEntry,
+    target: str,
+    sampling: Sampling,
+    seed: int,
+    examples: Sequence[Example],
+    check: AnswerEntry | None,
+    white_space: WhiteSpace = "normalise",
 ) -> Operation:
     """Sample `samples` outputs per example from the target, asked with the input alone."""
 
@@ -44,12 +51,17 @@ def sample_own_outputs(
         assert isinstance(answer, Generation)
         example = examples[place // entry.samples]
         output = OwnOutput(example.id, place % entry.samples, answer.text, answer.problem, truncated=answer.truncated)
-        outputs.append(_judged(output, example, entry, check))
+        outputs.append(_judged(normalised(output, white_space), example, entry, check))
     return outputs
 
 
 def read_own_outputs(
-    entry: OwnOutputsEntry, path: Path, shown: str, examples: Sequence[Example], check: AnswerEntry | None
+    entry: OwnOutputsEntry,
+    path: Path,
+    shown: str,
+    examples: Sequence[Example],
+    check: AnswerEntry | None,
+    white_space: WhiteSpace = "normalise",
 ) -> list[OwnOutput]:
     """Read own outputs made elsewhere; several rows may have one id, rows with other ids are left out.
 
@@ -69,11 +81,12 @@ def read_own_outputs(
     missing = {name: blanks.get(name) for name, rows in sorted(texts.items()) if not rows}
     note_missing(missing, others, "own output", entry, shown, problems, examples)
     raise_problems(problems)
-    return [
-        _judged(OwnOutput(example.id, sample, found.text, found.problem, truncated=found.truncated), example, entry, check)
+    made = (
+        (example, OwnOutput(example.id, sample, found.text, found.problem, truncated=found.truncated))
         for example in examples
         for sample, found in enumerate(texts[example.id])
-    ]
+    )
+    return [_judged(normalised(output, white_space), example, entry, check) for example, output in made]
 
 
 def kept_by_example(outputs: Sequence[OwnOutput]) -> Mapping[str, list[str]]:

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
 
 from respsel.model_entry import Entry, ModelEntry, Name, Options, SamplingEntry
+from respsel.whitespace import WhiteSpace
 
 # The verdict over all datasets; no dataset has this name.
 OVERALL = "overall"
@@ -203,6 +204,10 @@ class Recipe(Entry):
     """A whole recipe."""
 
     format: Literal[1] = Field(1, description="The recipe format.")
+    whitespace: WhiteSpace = Field(
+        "normalise",
+        description="White space of all responses and own outputs. normalise: line ends become \\n, blanks at both ends go.",
+    )
     target: TargetEntry
     models: Mapping[Name, ModelEntry] = Field(default_factory=dict)
     datasets: tuple[DatasetEntry, ...] = Field(min_length=1)

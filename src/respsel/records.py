@@ -59,7 +59,8 @@ class Response:
 
     problem is empty, or says why the response is not used ("wrong answer", "empty"). truncated: the
     model reached its token limit before it ended. attempts: model calls it took (0 for given text).
-    correct: the answer check's result, None where there is no check.
+    correct: the answer check's result, None where there is no check. changed: what of the given text's
+    white space was changed ("line ends", "outer blanks"); empty if nothing.
     """
 
     id: str
@@ -68,11 +69,12 @@ class Response:
     correct: bool | None = None
     truncated: bool = False
     attempts: int = 0
+    changed: str = ""
 
 
 @dataclass(frozen=True)
 class OwnOutput:
-    """A response sampled from the target itself; the `sample`-th one for the example."""
+    """A response sampled from the target itself; the `sample`-th one for the example. changed: as of a Response."""
 
     id: str
     sample: int
@@ -80,6 +82,7 @@ class OwnOutput:
     problem: str = ""
     correct: bool | None = None
     truncated: bool = False
+    changed: str = ""
 
 
 @dataclass(frozen=True)

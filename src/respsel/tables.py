@@ -194,17 +194,22 @@ def _arrays(lists: polars.Series) -> list[npt.NDArray[Any]]:
     return [values[start:end] for start, end in zip([0, *ends], ends, strict=False)]
 
 
-def plain_table(name: str, kind: Callable[..., Row], column_types: Mapping[str, str]) -> Table[Row]:
-    """A table of flat rows, one column a field."""
+def plain_table(name: str, kind: Callable[..., Row], column_types: Mapping[str, str], newer: Sequence[str] = ()) -> Table[Row]:
+    """A table of flat rows, one column a field.
+
+    newer: columns that earlier versions did not have. Where they are empty they are not in a row's digest, so what
+    follows from an earlier table is not made again.
+    """
 
     def digest_row(row: Row) -> bytes:
-        return canonical_json({column: getattr(row, column) for column in column_types})
+        fields = {column: getattr(row, column) for column in column_types}
+        return canonical_json({column: value for column, value in fields.items() if value or column not in newer})
 
     def to_columns(rows: Sequence[Row]) -> Columns:
         return {column: [getattr(row, column) for row in rows] for column in column_types}
 
     def from_columns(columns: Columns) -> list[Row]:
-        return [kind(*values) for values in zip(*columns.values(), strict=True)]
+        return [kind(**dict(zip(columns, values, strict=True))) for values in zip(*columns.values(), strict=True)]
 
     return Table(name, digest_row, to_columns, from_columns, column_types)
 
@@ -302,12 +307,14 @@ EXAMPLES = Table(
 RESPONSES = plain_table(
     "responses",
     Response,
-    {"id": "str", "text": "str", "problem": "str", "correct": "bool", "truncated": "bool", "attempts": "int"},
+    {"id": "str", "text": "str", "problem": "str", "correct": "bool", "truncated": "bool", "attempts": "int", "changed": "str"},
+    newer=["changed"],
 )
 OWN_OUTPUTS = plain_table(
     "own-outputs",
     OwnOutput,
-    {"id": "str", "sample": "int", "text": "str", "problem": "str", "correct": "bool", "truncated": "bool"},
+    {"id": "str", "sample": "int", "text": "str", "problem": "str", "correct": "bool", "truncated": "bool", "changed": "str"},
+    newer=["changed"],
 )
 SCORES = plain_table("scores", Score, {"id": "str", "value": "float", "problem": "str", "weight": "float"})
 REPRESENTATIONS = Table(

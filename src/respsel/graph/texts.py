@@ -44,6 +44,12 @@ class TextSteps:
     def __init__(self, of: Basis) -> None:
         self._of = of
 
+    @property
+    def _white_space(self) -> Mapping[str, str]:
+        """What of the recipe's rule is in keys."""
+        rule = self._of.recipe.whitespace
+        return {} if rule == "normalise" else {"whitespace": rule}
+
     def examples(self, dataset: DatasetEntry) -> Step:
         path, shown = self._of.loaded.resolve(dataset.path), self._of.loaded.show(dataset.path)
         fields = {
@@ -76,7 +82,7 @@ class TextSteps:
         name, inputs = f"responses:{dataset.name}/{strategy.name}", (f"examples:{dataset.name}",)
         where = f"strategies[{self._of.recipe.strategies.index(strategy)}] ({strategy.name})"
         place = Place(self._of.loaded.shown, where)
-        fields: dict[str, Any] = {"from": strategy.from_, "answer": check_fields(dataset.check)}
+        fields: dict[str, Any] = {"from": strategy.from_, "answer": check_fields(dataset.check), **self._white_space}
         if isinstance(strategy, ModelStrategy):
             return self._written(name, fields, inputs, dataset, strategy, place)
         more, given = self._given(dataset, strategy, place)
@@ -93,16 +99,17 @@ class TextSteps:
         self, dataset: DatasetEntry, strategy: ColumnStrategy | FileStrategy | PluginStrategy, place: Place
     ) -> tuple[Mapping[str, Any], Callable[[Sequence[Rows]], Rows]]:
         """The key's fields of responses that no model is asked for, and how they are had."""
-        check = dataset.check
+        check, rule = dataset.check, self._of.recipe.whitespace
         if isinstance(strategy, ColumnStrategy):
             shown = f"{self._of.loaded.show(dataset.path)}: {strategy.name}"
             dropped = {} if strategy.if_missing == "fail" else {"if_missing": strategy.if_missing}
-            return {"column": strategy.column, **dropped}, lambda rows: column_responses(strategy, rows[0], check, shown)
+            return {"column": strategy.column, **dropped}, lambda rows: column_responses(strategy, rows[0], check, shown, rule)
         if isinstance(strategy, FileStrategy):
             return self._from_file(strategy, strategy.path, dataset, file_responses)
         plugin = find_strategy(strategy, place.file, place.where)
         told = {"plugin": strategy.plugin, "plugin_version": plugin.version, "origin": plugin.origin}
-        return {**told, "options": dict(strategy.options)}, lambda rows: plugin_responses(plugin, strategy, rows[0], check, place)
+        respond = lambda rows: plugin_responses(plugin, strategy, rows[0], check, place, rule)
+        return {**told, "options": dict(strategy.options)}, respond
 
     def _written(
         self,
@@ -125,14 +132,15 @@ class TextSteps:
             "if_wrong": strategy.if_wrong,
             **PROMPTS,
         }
-        write = lambda rows: model_responses(strategy, sampling, seed, rows[0], dataset.check, place)
+        rule = self._of.recipe.whitespace
+        write = lambda rows: model_responses(strategy, sampling, seed, rows[0], dataset.check, place, rule)
         make = self._checked(dataset, write)
         return Step(name, "responses", fields, inputs, RESPONSES, make, (1, strategy.attempts), (EMPTY, FAILED))
 
     def own_outputs(self, dataset: DatasetEntry) -> Step:
         entry, check = self._of.recipe.own_outputs, dataset.check
         name, inputs = f"own-outputs:{dataset.name}", (f"examples:{dataset.name}",)
-        fields: dict[str, Any] = {"answer": check_fields(check), "keep": entry.keep}
+        fields: dict[str, Any] = {"answer": check_fields(check), "keep": entry.keep, **self._white_space}
         if entry.path is not None:
             source, read = self._from_file(entry, entry.path, dataset, read_own_outputs)
             return Step(name, "own-outputs", fields | source, inputs, OWN_OUTPUTS, self._checked(dataset, read))
@@ -144,7 +152,8 @@ class TextSteps:
             "seed": seed,
             **PROMPTS,
         }
-        sample = lambda rows: sample_own_outputs(entry, self._of.target, sampling, seed, rows[0], check)
+        rule = self._of.recipe.whitespace
+        sample = lambda rows: sample_own_outputs(entry, self._of.target, sampling, seed, rows[0], check, rule)
         make = self._checked(dataset, sample)
         return Step(name, "own-outputs", fields, inputs, OWN_OUTPUTS, make, (entry.samples, entry.samples), (EMPTY, FAILED))
 
@@ -165,10 +174,10 @@ class TextSteps:
     ) -> tuple[dict[str, Any], Callable[[Sequence[Rows]], Rows]]:
         """The key's fields of texts in a file of their own, and how a step reads them for its examples."""
         path, shown = self._of.loaded.resolve(name, dataset.name), self._of.loaded.show(name, dataset.name)
-        file = file_digest(path, self._of.memo)
+        file, rule = file_digest(path, self._of.memo), self._of.recipe.whitespace
 
         def make(rows: Sequence[Rows]) -> Rows:
-            return _reading(path, shown, file, partial(load, entry, path, shown, rows[0], dataset.check))
+            return _reading(path, shown, file, partial(load, entry, path, shown, rows[0], dataset.check, rule))
 
         fields: dict[str, Any] = {"file": file, "reading": files.VERSION, "ending": ending_of(path)}
         fields |= {"id": entry.id, "response": entry.response}

@@ -23,6 +23,7 @@ from respsel.report.provenance import provenance
 from respsel.report.samples import SampleExample, choose_samples, samples, shown_view
 from respsel.report.summaries import (
     AuditRow,
+    ChangedTexts,
     OwnOutputSummary,
     StrategySummary,
     audit,
@@ -33,6 +34,7 @@ from respsel.report.summaries import (
 )
 from respsel.runner import RunResult
 from respsel.selection import Verdict
+from respsel.whitespace import LINE_ENDS, OUTER_BLANKS
 
 if TYPE_CHECKING:
     import numpy as np
@@ -70,6 +72,19 @@ class DatasetReport:
     race: RaceSummary | None
     mixture: Mixture | None
     choices: tuple[Choice, ...]
+
+    @property
+    def white_space_changes(self) -> list[str]:
+        """In words, whose texts' white space was changed, and how; empty if nobody's."""
+        found = [(item.strategy, item.white_space) for item in self.strategies]
+        found += [("own outputs", self.own_outputs.white_space)] if self.own_outputs else []
+        return [f"{name} {_changes(counts)}" for name, counts in found if counts.changed]
+
+
+def _changes(counts: ChangedTexts) -> str:
+    kinds = [(LINE_ENDS, counts.line_ends), (OUTER_BLANKS, counts.outer_blanks)]
+    told = " and ".join(f"{kind} of {count}" for kind, count in kinds if count)
+    return f"{counts.changed} of {counts.texts} ({told})"
 
 
 @dataclass(frozen=True)

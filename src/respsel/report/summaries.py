@@ -12,6 +12,7 @@ from respsel.recipe import ColumnStrategy, FileStrategy, PluginStrategy
 from respsel.records import OwnOutput, Response, Score
 from respsel.requests import OVER_CONTEXT
 from respsel.runner import RunResult
+from respsel.whitespace import LINE_ENDS, OUTER_BLANKS
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,16 @@ class MetricMean:
 
 
 @dataclass(frozen=True)
+class ChangedTexts:
+    """How many of `texts` had white space that the recipe's rule changed: in all, and by what was changed."""
+
+    texts: int
+    changed: int
+    line_ends: int
+    outer_blanks: int
+
+
+@dataclass(frozen=True)
 class StrategySummary:
     """One strategy on one dataset. correct: of the responses that the answer check judged."""
 
@@ -38,6 +49,7 @@ class StrategySummary:
     judged: int
     correct: int
     means: tuple[MetricMean, ...]
+    white_space: ChangedTexts
 
 
 @dataclass(frozen=True)
@@ -72,6 +84,7 @@ class OwnOutputSummary:
     judged: int
     correct: int
     truncated: int
+    white_space: ChangedTexts
 
 
 def views(loaded: LoadedRecipe) -> list[str]:
@@ -96,7 +109,14 @@ def summarise(result: RunResult, dataset: str, strategy: str) -> StrategySummary
         judged=len(judged),
         correct=sum(judged),
         means=tuple(_mean(result, dataset, strategy, i) for i in range(len(result.graph.loaded.metrics))),
+        white_space=_changed_texts(responses),
     )
+
+
+def _changed_texts(rows: Sequence[Response] | Sequence[OwnOutput]) -> ChangedTexts:
+    kinds = [row.changed for row in rows if row.changed]
+    counts = (sum(kind in changed for changed in kinds) for kind in (LINE_ENDS, OUTER_BLANKS))
+    return ChangedTexts(len(rows), len(kinds), *counts)
 
 
 def _source(loaded: LoadedRecipe, strategy: str) -> str:
@@ -158,4 +178,5 @@ def summarise_own_outputs(outputs: Sequence[OwnOutput]) -> OwnOutputSummary:
     """The target's own outputs, counted."""
     judged = [output.correct for output in outputs if output.correct is not None]
     kept = sum(not output.problem for output in outputs)
-    return OwnOutputSummary(len(outputs), kept, len(judged), sum(judged), sum(output.truncated for output in outputs))
+    cut = sum(output.truncated for output in outputs)
+    return OwnOutputSummary(len(outputs), kept, len(judged), sum(judged), cut, _changed_texts(outputs))

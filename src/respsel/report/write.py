@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from respsel.report.content import Report
 
 # Raised when the same results would give another report.
-VERSION = 4
+VERSION = 5
 FORMATS = ("json", "md", "html")
 
 

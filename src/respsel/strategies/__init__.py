@@ -5,4 +5,4 @@ per example, in order. One that needs no model just returns.
 """
 
 # Raised when a strategy of the same parameters would give another table of responses.
-VERSION = 2
+VERSION = 3

@@ -11,12 +11,14 @@ from respsel.errors import Problem, RunError
 from respsel.recipe import AnswerEntry, StrategyEntry
 from respsel.records import Example, Response
 from respsel.requests import Answer, Request
+from respsel.whitespace import WhiteSpace, normalised
 
 Responses = Generator[Sequence[Request], Sequence[Answer], list[Response]]
 # Any operation that may ask models: a strategy, own outputs, token scores. Its rows are taken once, in order.
 Operation = Generator[Sequence[Request], Sequence[Answer], Iterable[Any]]
 
 WRONG = "wrong answer"
+NO_TEXT = "empty"
 
 
 @dataclass(frozen=True)
@@ -27,8 +29,10 @@ class Place:
     where: str
 
 
-def checked(response: Response, example: Example, check: AnswerEntry | None) -> Response:
-    """Return the response with the answer check's result, if the example can be checked."""
+def checked(response: Response, example: Example, check: AnswerEntry | None, white_space: WhiteSpace) -> Response:
+    """Return the response as it is scored and written: its white space by the recipe's rule, and then the answer
+    check's result, if the example can be checked. Every response of every strategy comes through here."""
+    response = normalised(response, white_space)
     if check is None or example.label is None or not response.text:
         return response
     return replace(response, correct=is_correct(check, response.text, example.label))
@@ -42,6 +46,7 @@ def settled(responses: Sequence[Response], entry: StrategyEntry, place: Place, r
         names = ", ".join(f"'{name}'" for name in wrong[:10]) + (f" and {len(wrong) - 10} more" if len(wrong) > 10 else "")
         what = f"no right answer for {len(wrong)} of {len(responses)} examples: {names}"
         raise RunError(Problem(place.file, place.where, what, remedy))
+    named = [replace(r, problem=NO_TEXT) if not (r.text or r.problem) else r for r in responses]
     if entry.if_wrong == "keep":
-        return list(responses)
-    return [replace(r, problem=WRONG) if r.correct is False and not r.problem else r for r in responses]
+        return named
+    return [replace(r, problem=WRONG) if r.correct is False and not r.problem else r for r in named]

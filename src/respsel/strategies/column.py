@@ -10,11 +10,18 @@ from respsel.prompts import template_fields
 from respsel.recipe import AnswerEntry, ColumnStrategy
 from respsel.records import Example, Response
 from respsel.strategies.base import checked
+from respsel.whitespace import WhiteSpace
 
 MISSING = "no response in the column"
 
 
-def column_responses(entry: ColumnStrategy, examples: Sequence[Example], check: AnswerEntry | None, shown: str) -> list[Response]:
+def column_responses(
+    entry: ColumnStrategy,
+    examples: Sequence[Example],
+    check: AnswerEntry | None,
+    shown: str,
+    white_space: WhiteSpace = "normalise",
+) -> list[Response]:
     """Return the column's texts.
 
     Raises InputError naming every example where it is missing or empty, unless the recipe leaves those out, and
@@ -28,6 +35,6 @@ def column_responses(entry: ColumnStrategy, examples: Sequence[Example], check: 
     for example, row in zip(examples, rows, strict=True):
         text = text_field(row, entry.column, shown, problems, required, 'Fill it in, or set if_missing = "drop"')
         response = Response(example.id, text or "", "" if text else MISSING)
-        responses.append(checked(response, example, check))
+        responses.append(checked(response, example, check, white_space))
     raise_problems(problems)
     return responses

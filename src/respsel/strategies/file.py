@@ -10,12 +10,18 @@ from respsel.errors import Problem, raise_problems
 from respsel.recipe import AnswerEntry, FileStrategy
 from respsel.records import Example, Response
 from respsel.strategies.base import checked
+from respsel.whitespace import WhiteSpace
 
 MISSING = "no response in the file"
 
 
 def file_responses(
-    entry: FileStrategy, path: Path, shown: str, examples: Sequence[Example], check: AnswerEntry | None
+    entry: FileStrategy,
+    path: Path,
+    shown: str,
+    examples: Sequence[Example],
+    check: AnswerEntry | None,
+    white_space: WhiteSpace = "normalise",
 ) -> list[Response]:
     """Return the file's texts for the examples; rows with other ids are left out.
 
@@ -40,7 +46,8 @@ def file_responses(
     raise_problems(problems)
     nothing = Found("", "", "", MISSING)
     rows = [(example, nothing if example.id in missing else texts[example.id]) for example in examples]
-    return [checked(Response(e.id, found.text, found.problem, truncated=found.truncated), e, check) for e, found in rows]
+    made = [(e, Response(e.id, found.text, found.problem, truncated=found.truncated)) for e, found in rows]
+    return [checked(response, example, check, white_space) for example, response in made]
 
 
 def _is_missing(found: Found | None) -> bool:

@@ -11,12 +11,19 @@ from respsel.recipe import AnswerEntry, ModelStrategy
 from respsel.records import Example, Message, Response, Sampling
 from respsel.requests import GenerateRequest
 from respsel.strategies.base import Place, Responses, checked, settled
+from respsel.whitespace import WhiteSpace
 
 EMPTY = "the model wrote nothing"
 
 
 def model_responses(
-    entry: ModelStrategy, sampling: Sampling, seed: int, examples: Sequence[Example], check: AnswerEntry | None, place: Place
+    entry: ModelStrategy,
+    sampling: Sampling,
+    seed: int,
+    examples: Sequence[Example],
+    check: AnswerEntry | None,
+    place: Place,
+    white_space: WhiteSpace = "normalise",
 ) -> Responses:
     """Sample one response per example, up to `attempts` times while it is wrong or empty.
 
@@ -34,7 +41,7 @@ def model_responses(
         for example, answer in zip(open_examples, answers, strict=True):
             assert isinstance(answer, Generation)
             response = Response(example.id, answer.text, answer.problem, truncated=answer.truncated, attempts=attempt + 1)
-            best[example.id] = checked(response, example, check)
+            best[example.id] = checked(response, example, check, white_space)
         open_examples = [example for example in open_examples if _is_open(best[example.id])]
         if not open_examples:
             break

@@ -11,6 +11,7 @@ from respsel.plugins import find_plugin
 from respsel.recipe import AnswerEntry, PluginStrategy
 from respsel.records import Example, Response
 from respsel.strategies.base import Place, checked
+from respsel.whitespace import WhiteSpace
 
 GROUP = "respsel.strategies"
 
@@ -31,7 +32,12 @@ def find_strategy(entry: PluginStrategy, shown: str, where: str) -> StrategyPlug
 
 
 def plugin_responses(
-    plugin: StrategyPlugin, entry: PluginStrategy, examples: Sequence[Example], check: AnswerEntry | None, place: Place
+    plugin: StrategyPlugin,
+    entry: PluginStrategy,
+    examples: Sequence[Example],
+    check: AnswerEntry | None,
+    place: Place,
+    white_space: WhiteSpace = "normalise",
 ) -> list[Response]:
     """Return the plug-in's texts. Raises RunError naming it if it fails or gives anything but a text for each example."""
     try:
@@ -40,8 +46,8 @@ def plugin_responses(
         raise _fault(plugin, place, f"failed: {type(error).__name__}: {error}") from error
     if len(texts) != len(examples) or not all(isinstance(text, str) for text in texts):
         raise _fault(plugin, place, f"gave {len(texts)} answers for {len(examples)} examples, or some that are no text")
-    rows = [Response(example.id, text, "" if text else "empty") for example, text in zip(examples, texts, strict=True)]
-    return [checked(row, example, check) for row, example in zip(rows, examples, strict=True)]
+    pairs = zip(examples, texts, strict=True)
+    return [checked(Response(example.id, text), example, check, white_space) for example, text in pairs]
 
 
 def _fault(plugin: StrategyPlugin, place: Place, what: str) -> RunError:
