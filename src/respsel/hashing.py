@@ -38,7 +38,7 @@ def digest(tag: str, *parts: bytes | str) -> str:
     """Return the SHA-256 hex digest of a tag and its parts, each prefixed by its length."""
     state = hashlib.sha256()
     for part in (tag, *parts):
-        # A path may hold bytes that are not UTF-8; in no other text are there any to escape.
+        # A path of bytes that are no UTF-8 holds them as surrogates.
         data = part.encode("utf-8", "surrogateescape") if isinstance(part, str) else part
         state.update(len(data).to_bytes(8, "little"))
         state.update(data)

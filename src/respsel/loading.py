@@ -77,7 +77,12 @@ class LoadedRecipe:
             # A NUL, or links in a circle.
             return path
         here = Path.cwd()
-        return str(target.relative_to(here)) if target.is_relative_to(here) else str(target)
+        return readable(target.relative_to(here) if target.is_relative_to(here) else target)
+
+
+def readable(path: Path | str) -> str:
+    """A path as text that any file and any message can hold: bytes that are not UTF-8 are escapes."""
+    return str(path).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def place_in(workspace: Workspace, path: Path) -> str:
@@ -103,12 +108,13 @@ def run_name(workspace: Workspace, path: Path) -> str:
     place = place_in(workspace, path)
     short = place.removeprefix("recipes/")
     place = place if (workspace.root / short).is_file() else short
-    return place.removesuffix(".toml").replace("../", "").lstrip("/")
+    # Hazard: polars takes no path that is not UTF-8.
+    return readable(place.removesuffix(".toml").replace("../", "").lstrip("/"))
 
 
 def load_recipe(path: Path) -> LoadedRecipe:
     """Read and check a recipe. Raises InputError with every problem found."""
-    shown = str(path)
+    shown = readable(path)
     content = read_file(path, shown)
     data = parse_toml(content, shown)
     workspace = find_workspace(path.resolve().parent)

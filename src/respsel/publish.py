@@ -31,7 +31,7 @@ def part_of(folder: Path, name: str) -> Path:
 def put_in_place(folder: Path, key: str, names: Sequence[str], more: Mapping[str, Any] = MappingProxyType({})) -> None:
     """Have the parts of some files take their places, and then the manifest, which says some more."""
     manifest = {"key": key, **more, "files": {name: part_of(folder, name).stat().st_size for name in names}}
-    part_of(folder, MANIFEST).write_text(json.dumps(manifest, indent=1, ensure_ascii=False), "utf-8")
+    part_of(folder, MANIFEST).write_text(json.dumps(manifest, indent=1), "utf-8")
     # Without this, one that is killed below could leave new files that fit the old manifest by their sizes.
     (folder / MANIFEST).unlink(missing_ok=True)
     for name in (*names, MANIFEST):

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from respsel import __version__
+from respsel.cli.terminal import end_streams, prepare_streams, restart_in_utf8
 from respsel.errors import EXIT_BUG, EXIT_INTERRUPTED, RespselError
 
 if TYPE_CHECKING:
@@ -46,7 +47,12 @@ garbage.set_threshold(100_000, 50, 50)
 
 def main() -> None:
     """The console script."""
-    app()
+    restart_in_utf8()
+    prepare_streams()
+    try:
+        app()
+    finally:
+        end_streams()
 
 
 def reported(command: Callable[..., None]) -> Callable[..., None]:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from respsel.cli.app import AsJson, RecipePath, app, reported
+from respsel.cli.terminal import print_json
 from respsel.errors import RespselError
 
 
@@ -40,7 +41,7 @@ def doctor(recipe: RecipePath, as_json: AsJson = False) -> None:
             if not as_json:
                 print("\n".join(checkup_lines(item)), flush=True)
     if as_json:
-        print(json.dumps(found, ensure_ascii=False))
+        print_json(found)
     if problems:
         raise PreflightError(problems)
 
@@ -61,7 +62,7 @@ def list_metrics(
         raise InputError(Problem("", name, "is no metric", suggest(name, known)))
     if as_json:
         found = [metric_json(metric) for metric in known.values()]
-        print(json.dumps(found if name is None else metric_json(known[name]), ensure_ascii=False))
+        print_json(found if name is None else metric_json(known[name]))
     else:
         print("\n".join(metric_lines(known.values()) if name is None else contract_lines(known[name])))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from enum import StrEnum
 from functools import partial
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from respsel.cli.app import AsJson, RecipePath, app, console_of, graph_of, reported, shown_path
+from respsel.cli.terminal import print_json
 
 if TYPE_CHECKING:
     from respsel.applying import Applied, Selected, Wish
@@ -74,7 +74,7 @@ def apply(
         for problem in store.damage:
             print(f"warning: {problem}", file=sys.stderr)
     if as_json:
-        print(json.dumps(_applied_json(result, selected, made), ensure_ascii=False))
+        print_json(_applied_json(result, selected, made))
     else:
         _show_applied(result, selected, made, stale)
 
@@ -106,7 +106,7 @@ def export(
         made = [_export(item, some, out) for item, some in applied]
         stale = [line for item, _ in applied for line in _stale_lines(item)] if out is None else []
     if as_json:
-        print(json.dumps([_exported_json(item) for group in made for item in group], ensure_ascii=False))
+        print_json([_exported_json(item) for group in made for item in group])
     else:
         _show_exported(made)
         print("".join(f"Caution: {line}\n" for line in stale), end="")

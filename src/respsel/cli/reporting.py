@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from respsel.cli.app import RecipePath, app, console_of, graph_of, reported, shown_path
+from respsel.cli.terminal import html_text, json_text
 
 if TYPE_CHECKING:
     from respsel.graph import Graph
@@ -47,9 +48,11 @@ def report(
             result = runner.run()
             now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
             if kind is not None:
-                print(render_report(result, now, [kind.value])[kind.value])
+                show = {"json": json_text, "html": html_text}.get(kind.value, str)
+                print(show(render_report(result, now, [kind.value])[kind.value]))
                 return
-            print(f"Report: {shown_path(write_report(result, now, anew=True))}")
+            page = write_report(result, now, anew=True)
+            print(f"Report: {shown_path(page)}")
 
 
 def _refuse_missing(graph: Graph, store: Store) -> Ledger:

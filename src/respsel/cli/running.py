@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from respsel.cli.app import AsJson, RecipePath, app, console_of, graph_of, reported, shown_path
+from respsel.cli.terminal import print_json, styled
 
 if TYPE_CHECKING:
     from respsel.loading import LoadedRecipe
@@ -49,7 +50,7 @@ def run(recipe: RecipePath, as_json: AsJson = False) -> None:
         for problem in store.damage:
             print(f"warning: {problem}", file=sys.stderr)
     if as_json:
-        print(json.dumps(_run_json(result, page), ensure_ascii=False))
+        print_json(_run_json(result, page))
     else:
         _show_result(result, page)
 
@@ -83,7 +84,7 @@ def explain(
     with graph_of(recipe) as (graph, store):
         found = explain_steps(graph, store, step)
     if as_json:
-        print(json.dumps([asdict(item) for item in found], ensure_ascii=False))
+        print_json([asdict(item) for item in found])
     else:
         from respsel.text import explanation_lines
 
@@ -111,7 +112,7 @@ def diff(
     with Store(new.store) as store:
         found = diff_runs(store, old, new)
     if as_json:
-        print(json.dumps(asdict(found), ensure_ascii=False))
+        print_json(asdict(found))
     else:
         from respsel.text import diff_lines
 
@@ -133,7 +134,7 @@ def show_plan(made: Plan, loaded: LoadedRecipe, as_json: bool) -> None:
             "calls_later": made.calls_later,
             "steps": [asdict(step) for step in made.steps],
         }
-        print(json.dumps(said, ensure_ascii=False))
+        print_json(said)
     else:
         from respsel.text import cost_lines, plan_summary, plan_table
 
@@ -180,10 +181,10 @@ def _show_result(result: RunResult, page: Path) -> None:
         data = datasets.get(verdict.dataset)
         more = [*race_lines(data), *mixture_lines(data)] if data else []
         print("\n".join([*verdict_lines(verdict), *more]) + "\n")
-    typer.secho(answers["which"], bold=True, fg="green" if answers["ready"] else "yellow")
+    print(styled(answers["which"], bold=True, fg="green" if answers["ready"] else "yellow"))
     print(answers["how_sure"])
     for caution in answers["cautions"]:
-        print(f"{typer.style('Caution:', bold=True, fg='yellow') if sys.stdout.isatty() else 'Caution:'} {caution}")
+        print(f"{styled('Caution:', bold=True, fg='yellow')} {caution}")
     print(f"Next: {answers['next_step']}")
     print("".join(f"  {command}\n" for command in answers["command"].splitlines()))
     print(f"{result.steps_run} of {result.steps_total} steps run, {result.calls_made} calls made, {result.calls_reused} reused.")
