@@ -9,6 +9,7 @@ Invariant: where the manifest has the content's key and every file its size, not
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -21,6 +22,11 @@ from typing import Any
 MANIFEST = "manifest.json"
 # In the names of files and folders that are not finished.
 PART = ".part"
+
+
+def is_refused(error: Exception) -> bool:
+    """Whether the system allows no writing there."""
+    return isinstance(error, OSError) and error.errno in (errno.EROFS, errno.EACCES, errno.EPERM)
 
 
 def part_of(folder: Path, name: str) -> Path:

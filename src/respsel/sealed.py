@@ -11,9 +11,10 @@ record runs code on read); `_BytesDisk` refuses everything but str keys and byte
 from __future__ import annotations
 
 import errno
+import os
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -24,10 +25,13 @@ from diskcache.core import MODE_BINARY, MODE_RAW, UNKNOWN
 
 from respsel.errors import Problem, RunError, StoreError
 from respsel.hashing import digest, seal
+from respsel.publish import is_refused
+from respsel.read_only import ReadOnlyDatabase
 from respsel.turns import Holder, take_turn, try_turn
 
 # A file beside the database of every store that was ever opened.
 MARK = "store.txt"
+DATABASE = "cache.db"
 _ANEW = "Move the folder away and run again; its results are then made anew"
 _SMALLEST_PAGE_BYTES = 512
 _SEAL_BYTES = 32
@@ -103,34 +107,60 @@ class Entry:
 
 
 class SealedRecords:
-    """An open store. `damage` lists what was found damaged since it was opened."""
+    """An open store. `damage` lists what was found damaged since it was opened.
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    read_only: it cannot be written, or is not there. Then `put` raises, damage stays where it is, and nobody is kept
+    from a turn.
+    """
+
+    def __init__(self, folder: Path, reading: bool = False) -> None:
+        """reading: nothing must be written, so a store that cannot be is opened too, and none is made."""
+        self.folder, self.read_only = folder, False
         self.damage: list[Problem] = []
+        self._sql: Callable[..., Any]
+        self._disk: Any
+        self._close: Callable[[], None]
         with self._guard():
-            folder.mkdir(parents=True, exist_ok=True)
             self._refuse_lost_database()
-            self._cache = diskcache.Cache(
-                _Literal(folder),
-                disk=_BytesDisk,
-                eviction_policy="none",
-                cull_limit=0,
-                size_limit=2**62,
-                statistics=0,
-                # Hazard: with a mapped file, one cut short by others kills the process instead of raising.
-                sqlite_mmap_size=0,
-                sqlite_cache_size=2**11,
-                # Keys are digests, so every call changes other pages; merging 32 MiB of them at once writes a third faster.
-                sqlite_wal_autocheckpoint=2**13,
-            )
-            # Only now, so that a process beside this one that also makes the store finds it made or not begun.
-            if not (folder / MARK).exists():
-                (folder / MARK).write_text("A store of respsel, format 1.\n", "utf-8")
+            try:
+                if reading and not (folder / DATABASE).exists():
+                    self._open_read_only()
+                else:
+                    self._open()
+            except (OSError, sqlite3.OperationalError) as error:
+                if not reading or not _is_read_only(error):
+                    raise
+                self._open_read_only()
+
+    def _open(self) -> None:
+        folder = self.folder
+        folder.mkdir(parents=True, exist_ok=True)
+        self._cache = diskcache.Cache(
+            _Literal(folder),
+            disk=_BytesDisk,
+            eviction_policy="none",
+            cull_limit=0,
+            size_limit=2**62,
+            statistics=0,
+            # Hazard: with a mapped file, one cut short by others kills the process instead of raising.
+            sqlite_mmap_size=0,
+            sqlite_cache_size=2**11,
+            # Keys are digests, so every call changes other pages; merging 32 MiB of them at once writes a third faster.
+            sqlite_wal_autocheckpoint=2**13,
+        )
+        # Only now, so that a process beside this one that also makes the store finds it made or not begun.
+        if not (folder / MARK).exists():
+            (folder / MARK).write_text("A store of respsel, format 1.\n", "utf-8")
+        self._sql, self._disk, self._close = self._cache._sql, self._cache.disk, self._cache.close
+
+    def _open_read_only(self) -> None:
+        database = ReadOnlyDatabase(self.folder / DATABASE)
+        self.read_only = True
+        self._sql, self._disk, self._close = database.sql, _BytesDisk(_Literal(self.folder)), database.close
 
     def _refuse_lost_database(self) -> None:
         """SQLite takes a database of a few bytes for a new one, and what was stored would be made again in silence."""
-        database = self.folder / "cache.db"
+        database = self.folder / DATABASE
         if (self.folder / MARK).exists() and not (database.exists() and database.stat().st_size >= _SMALLEST_PAGE_BYTES):
             what = "the store is damaged: its database is empty or gone"
             raise StoreError(Problem(str(database), "", what, _ANEW))
@@ -139,7 +169,8 @@ class SealedRecords:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._cache.close()
+        with self._guard():
+            self._close()
 
     def get(self, key: str) -> bytes | None:
         """Return the body under a key, or None. A damaged one is quarantined and counts as none."""
@@ -150,7 +181,7 @@ class SealedRecords:
                 pass
             # Hazard: by now another process may have stored the key anew, and has been told that this is kept. What is
             # taken out is what is damaged while nobody else can write.
-            with self._cache.transact(retry=True):
+            with nullcontext() if self.read_only else self._cache.transact(retry=True):
                 try:
                     return self._read(key)
                 except _Damaged as error:
@@ -179,11 +210,11 @@ class SealedRecords:
         """What is stored under a key, in one look; diskcache's own `get` takes a file that is gone for no record."""
         before = None
         while True:
-            found = self._cache._sql("SELECT mode, filename, value FROM Cache WHERE key = ? AND raw = 1", (key,)).fetchone()
+            found = self._sql("SELECT mode, filename, value FROM Cache WHERE key = ? AND raw = 1", (key,)).fetchone()
             if found is None:
                 return None
             try:
-                value: bytes = self._cache.disk.fetch(*found, False)
+                value: bytes = self._disk.fetch(*found, False)
                 return value
             except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
                 # Another process may have stored the key anew since, and its old file is gone.
@@ -193,30 +224,34 @@ class SealedRecords:
 
     def put(self, key: str, body: bytes) -> None:
         """Store a body; when this returns it survives kill -9 of this process."""
+        self._refuse_writing()
         with self._guard():
             self._cache.set(key, seal(key, body) + body, retry=True)
 
     def has(self, key: str) -> bool:
         """Whether something is stored under a key; it is checked only when it is read."""
         with self._guard():
-            return self._cache._sql("SELECT 1 FROM Cache WHERE key = ? AND raw = 1", (key,)).fetchone() is not None
+            return self._sql("SELECT 1 FROM Cache WHERE key = ? AND raw = 1", (key,)).fetchone() is not None
 
     @contextmanager
     def turn(self, name: str, wait: Callable[[Holder], None]) -> Iterator[None]:
         """Hold the only turn, among all processes that use this store; see turns.take_turn."""
         with self._guard():
-            turn = take_turn(self.folder / "locks", name, wait)
+            turn = nullcontext() if self.read_only else take_turn(self.folder / "locks", name, wait)
         with turn:
             yield
 
     def try_turn(self, name: str) -> AbstractContextManager[None] | Holder:
         """Take a turn if it is free, else say who has it; see turns.try_turn."""
+        if self.read_only:
+            return nullcontext()
         with self._guard():
             return try_turn(self.folder / "locks", name)
 
     @contextmanager
     def together(self) -> Iterator[None]:
         """Make the puts inside one transaction: all are acknowledged when it ends, or none."""
+        self._refuse_writing()
         with self._guard(), self._cache.transact(retry=True):
             yield
 
@@ -226,7 +261,7 @@ class SealedRecords:
         while True:
             with self._guard():
                 # As bytes, since text that is not UTF-8 cannot be fetched as text.
-                rows = self._cache._sql(
+                rows = self._sql(
                     "SELECT rowid, raw = 1 AND typeof(key) = 'text', CAST(key AS BLOB), size, length(value), store_time"
                     " FROM Cache WHERE rowid > ? ORDER BY rowid LIMIT 5000",
                     (last,),
@@ -239,22 +274,24 @@ class SealedRecords:
 
     def discard(self, entry: Entry) -> None:
         """Take a record out for good."""
+        self._refuse_writing()
         self._delete("rowid = ?", entry.row)
 
     def strays(self) -> list[Path]:
         """Value files that no record names: what is left of a put that the disk had no room for."""
         with self._guard():
-            named = {name for (name,) in self._cache._sql("SELECT filename FROM Cache WHERE filename IS NOT NULL").fetchall()}
+            named = {name for (name,) in self._sql("SELECT filename FROM Cache WHERE filename IS NOT NULL").fetchall()}
             return [path for path in self.folder.rglob("*.val") if str(path.relative_to(self.folder)) not in named]
 
     def integrity(self) -> str:
         """What SQLite finds wrong with the database; "ok" if nothing."""
         with self._guard():
-            return str(self._cache._sql("PRAGMA integrity_check").fetchone()[0])
+            return str(self._sql("PRAGMA integrity_check").fetchone()[0])
 
     def forget(self, key: str) -> None:
-        """Take the record under a key out for good."""
-        self._delete("key = ?", key)
+        """Take the record under a key out for good; what is read-only keeps it."""
+        if not self.read_only:
+            self._delete("key = ?", key)
 
     def _delete(self, which: str, value: object) -> None:
         # diskcache's own `delete` passes over records that claim to have expired.
@@ -265,24 +302,31 @@ class SealedRecords:
 
     def shrink(self) -> None:
         """Give the disk back what discarded records took."""
+        self._refuse_writing()
         with self._guard():
-            self._cache._sql("VACUUM")
+            self._sql("VACUUM")
 
     def keys(self, kind: str) -> list[tuple[str, float]]:
         """The keys of one kind and since when each is stored."""
         with self._guard():
-            rows = self._cache._sql(
-                "SELECT key, store_time FROM Cache WHERE key >= ? AND key < ? AND raw = 1", (f"{kind}/", f"{kind}0")
-            )
+            rows = self._sql("SELECT key, store_time FROM Cache WHERE key >= ? AND key < ? AND raw = 1", (f"{kind}/", f"{kind}0"))
             return [(key, _number(stored_at)) for key, stored_at in rows.fetchall()]
 
     def stored_at(self, key: str) -> float | None:
         """Since when something is stored under a key (seconds since 1970), or None."""
         with self._guard():
-            found = self._cache._sql("SELECT store_time FROM Cache WHERE key = ? AND raw = 1", (key,)).fetchone()
+            found = self._sql("SELECT store_time FROM Cache WHERE key = ? AND raw = 1", (key,)).fetchone()
         return None if found is None else float(_number(found[0]))
 
+    def _refuse_writing(self) -> None:
+        if self.read_only:
+            raise StoreError(_read_only(self.folder, "it was opened to be read"))
+
     def _quarantine(self, key: str, what: _Damaged) -> None:
+        if self.read_only:
+            remedy = "It stays where it is, since the store is read-only; a run that can write makes it again"
+            self.damage.append(Problem(str(self.folder), key, f"a damaged record: {what}", remedy))
+            return
         folder = self.folder / "quarantine"
         folder.mkdir(exist_ok=True)
         (folder / f"{digest('quarantine', key, what.found)[:24]}.bin").write_bytes(key.encode() + b"\n" + what.found)
@@ -298,6 +342,8 @@ class SealedRecords:
         except OSError as error:
             if error.errno in _FULL:
                 raise RunError(self._full(str(error))) from error
+            if _is_read_only(error):
+                raise StoreError(_read_only(self.folder, str(error))) from error
             remedy = "Check the folder's permissions, or set 'store' in respsel.toml"
             raise StoreError(Problem(str(self.folder), "", f"the store cannot be used: {error}", remedy)) from error
         except (sqlite3.DatabaseError, diskcache.Timeout) as error:
@@ -309,15 +355,30 @@ class SealedRecords:
                     str(self.folder), "", f"another program keeps the store locked: {error}", "Wait for it, then run again"
                 )
                 raise StoreError(problem) from error
-            if kind.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM")):
-                problem = Problem(str(self.folder), "", f"the store cannot be written: {error}", "Check the folder's permissions")
-                raise StoreError(problem) from error
-            raise StoreError(Problem(str(self.folder / "cache.db"), "", f"the store is damaged: {error}", _ANEW)) from error
+            if _is_read_only(error):
+                raise StoreError(_read_only(self.folder, str(error))) from error
+            raise StoreError(Problem(str(self.folder / DATABASE), "", f"the store is damaged: {error}", _ANEW)) from error
 
     def _full(self, why: str) -> Problem:
         return Problem(
             str(self.folder), "", f"nothing more can be written: {why}", "Free some space and run again; nothing done is lost"
         )
+
+
+def _is_read_only(error: Exception) -> bool:
+    """Whether the system allows no writing (or no reading) there; nothing is wrong with what is stored."""
+    kind = getattr(error, "sqlite_errorname", "")
+    return is_refused(error) or kind.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM"))
+
+
+def _read_only(folder: Path, why: str) -> Problem:
+    hidden = os.path.exists(folder) and not os.access(folder, os.R_OK | os.X_OK)
+    if hidden or (os.path.exists(folder / DATABASE) and not os.access(folder / DATABASE, os.R_OK)):
+        return Problem(str(folder), "", f"the store cannot be read: {why}", "Check the permissions of its files")
+    if all(os.access(path, os.W_OK) for path in (folder, folder / DATABASE) if os.path.exists(path)) and os.path.exists(folder):
+        return Problem(str(folder), "", f"the store cannot be opened: {why}", "Check what its folder contains")
+    remedy = "plan, report, explain and diff work on it. To run, make it writable, or copy the workspace and run there"
+    return Problem(str(folder), "", f"the store is read-only: {why}", remedy)
 
 
 def _text(data: bytes) -> str | None:

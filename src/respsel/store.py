@@ -72,7 +72,7 @@ class Store(SealedRecords):
     def save_last(self, recipe: str, step: str, key: str) -> None:
         """Note the key of a step's newest run in a recipe."""
         place = f"last/{digest('last', recipe, step)}"
-        if self.get(place) != key.encode():
+        if not self.read_only and self.get(place) != key.encode():
             self.put(place, key.encode())
 
     def load_uses(self, step: str) -> list[str] | None:
@@ -113,5 +113,6 @@ class Store(SealedRecords):
         return known["digest"] if known and known["stat"] == asdict(stat) else None
 
     def save_file_digest(self, path: str, stat: FileStat, value: str) -> None:
-        """See hashing.DigestMemo."""
-        self.save_json(f"file/{digest('path', path)}", {"stat": asdict(stat), "digest": value})
+        """See hashing.DigestMemo; what is read-only remembers nothing."""
+        if not self.read_only:
+            self.save_json(f"file/{digest('path', path)}", {"stat": asdict(stat), "digest": value})

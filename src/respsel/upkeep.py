@@ -17,7 +17,7 @@ from typing import Any
 from respsel.errors import Problem, StoreError
 from respsel.loading import find_noted
 from respsel.runner import RunResult
-from respsel.sealed import Entry
+from respsel.sealed import DATABASE, Entry
 from respsel.store import Store
 from respsel.unfinished import GC_TURN, Unfinished, find_unfinished
 
@@ -136,15 +136,17 @@ def verify(store: Store) -> tuple[int, list[Problem]]:
     before, count = len(store.damage), 0
     if (found := store.integrity()) != "ok":
         remedy = "Run the recipes again: what cannot be read is made anew"
-        store.damage.append(Problem(str(store.folder / "cache.db"), "", f"SQLite finds fault with it: {found}", remedy))
+        store.damage.append(Problem(str(store.folder / DATABASE), "", f"SQLite finds fault with it: {found}", remedy))
     for entry in store.entries():
         count += 1
         if entry.key is not None:
             store.get(entry.key)
             continue
-        store.discard(entry)
         what = "a record whose key is not text was written by something else"
-        store.damage.append(Problem(str(store.folder), f"row {entry.row}", what, "It was taken out"))
+        remedy = "It stays, since the store is read-only" if store.read_only else "It was taken out"
+        store.damage.append(Problem(str(store.folder), f"row {entry.row}", what, remedy))
+        if not store.read_only:
+            store.discard(entry)
     return count, store.damage[before:]
 
 

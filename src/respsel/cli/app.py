@@ -93,14 +93,14 @@ def _options(
 
 
 @contextmanager
-def graph_of(recipe: Path) -> Iterator[tuple[Graph, Store]]:
-    """A recipe's steps, and the open store of its workspace."""
+def graph_of(recipe: Path, reading: bool = False) -> Iterator[tuple[Graph, Store]]:
+    """A recipe's steps, and the open store of its workspace; reading: see Store."""
     from respsel.graph import build_graph
     from respsel.loading import load_recipe
     from respsel.store import Store
 
     loaded = load_recipe(recipe)
-    with Store(loaded.workspace.store) as store:
+    with Store(loaded.workspace.store, reading) as store:
         yield build_graph(loaded, store), store
 
 

@@ -64,21 +64,21 @@ def gc(
     from respsel.text import garbage_lines
     from respsel.upkeep import clean
 
-    with store_of(folder) as (store, root):
+    with store_of(folder, reading=not yes) as (store, root):
         garbage = clean(store, root, free=yes)
     print("\n".join(garbage_lines(garbage, freed=yes)))
 
 
 @contextmanager
-def store_of(folder: Path) -> Iterator[tuple[Store, Path]]:
+def store_of(folder: Path, reading: bool = True) -> Iterator[tuple[Store, Path]]:
     """The store of the workspace that a folder is in, and the workspace's root."""
     from respsel.errors import InputError, Problem
-    from respsel.sealed import MARK
+    from respsel.sealed import DATABASE, MARK
     from respsel.store import Store
     from respsel.workspace import find_workspace
 
     workspace = find_workspace(folder)
-    if not any((workspace.store / name).exists() for name in ("cache.db", MARK)):
+    if not any((workspace.store / name).exists() for name in (DATABASE, MARK)):
         raise InputError(Problem(str(workspace.store), "", "there is no store", "Give the workspace's folder with --workspace"))
-    with Store(workspace.store) as store:
+    with Store(workspace.store, reading) as store:
         yield store, workspace.root

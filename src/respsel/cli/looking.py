@@ -31,7 +31,7 @@ def doctor(recipe: RecipePath, as_json: AsJson = False) -> None:
 
     loaded, found = load_recipe(recipe), []
     problems: list[Problem] = []
-    with Store(loaded.workspace.store) as store:
+    with Store(loaded.workspace.store, reading=True) as store:
         for item in examine(loaded, store, store.folder):
             if isinstance(item, RespselError):
                 problems += item.problems

@@ -58,7 +58,7 @@ def apply(
     if strategy is not None and mode is Mode.PER_EXAMPLE:
         raise InputError(Problem("", "--strategy", "goes with one strategy, not with --mode per-example", "Give one of them"))
     wish = Wish(mode.value, strategy, accept_undecided)
-    with graph_of(recipe) as (graph, store):
+    with graph_of(recipe, reading=dry_run) as (graph, store):
         selected = select(graph, store, wish)
         whole = applied_graph(graph.loaded, selected, store)
         if dry_run:
@@ -100,7 +100,7 @@ def export(
         which: [name for name in names if (mode or (Mode.PER_EXAMPLE if name == "dpo" else Mode.STRATEGY)) is which]
         for which in Mode
     }
-    with graph_of(recipe) as (graph, store):
+    with graph_of(recipe, reading=True) as (graph, store):
         # All are found before any is written.
         applied = [(find_applied(graph, store, which.value), some) for which, some in wanted.items() if some]
         made = [_export(item, some, out) for item, some in applied]

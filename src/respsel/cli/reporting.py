@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import partial
@@ -33,13 +34,14 @@ def report(
     kind: Annotated[Format | None, typer.Option("--format", help="Print it so instead of writing the files.")] = None,
 ) -> None:
     """Rebuild a recipe's report from what is stored. Opens no model."""
+    from respsel.errors import RunError
     from respsel.ledger import load_unrecorded
     from respsel.models import OpenModels
     from respsel.progress import RunDisplay
     from respsel.report.write import render_report, write_report
     from respsel.runner import Runner
 
-    with graph_of(recipe) as (graph, store):
+    with graph_of(recipe, reading=True) as (graph, store):
         ledger = _refuse_missing(graph, store)
         with OpenModels({}, store.folder) as models, RunDisplay(partial(console_of, stderr=True)) as display:
             runner = Runner(graph, store, models, display, load_unrecorded(store, graph.loaded.key))
@@ -51,7 +53,15 @@ def report(
                 show = {"json": json_text, "html": html_text}.get(kind.value, str)
                 print(show(render_report(result, now, [kind.value])[kind.value]))
                 return
-            page = write_report(result, now, anew=True)
+            try:
+                page = write_report(result, now, anew=True)
+            except RunError as error:
+                if not store.read_only:
+                    raise
+                # What is read-only as a whole still has its report to be read.
+                print(f"warning: {error}", file=sys.stderr)
+                print(render_report(result, now, ["md"])["md"])
+                return
             print(f"Report: {shown_path(page)}")
 
 

@@ -61,7 +61,7 @@ def plan(recipe: RecipePath, as_json: AsJson = False) -> None:
     """Show what a run would do, step by step, and why. Opens no model."""
     from respsel.planner import make_plan
 
-    with graph_of(recipe) as (graph, store):
+    with graph_of(recipe, reading=True) as (graph, store):
         made = make_plan(graph, store)
     show_plan(made, graph.loaded, as_json)
 
@@ -81,7 +81,7 @@ def explain(
 
     from respsel.explain import explain as explain_steps
 
-    with graph_of(recipe) as (graph, store):
+    with graph_of(recipe, reading=True) as (graph, store):
         found = explain_steps(graph, store, step)
     if as_json:
         print_json([asdict(item) for item in found])
@@ -109,7 +109,7 @@ def diff(
     from respsel.store import Store
 
     old, new = choose_runs(run_a, run_b)
-    with Store(new.store) as store:
+    with Store(new.store, reading=True) as store:
         found = diff_runs(store, old, new)
     if as_json:
         print_json(asdict(found))

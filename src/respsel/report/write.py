@@ -15,7 +15,7 @@ import respsel
 from respsel.errors import Problem, RunError
 from respsel.hashing import canonical_json, digest
 from respsel.loading import LoadedRecipe
-from respsel.publish import is_written, part_of, put_in_place, remove_leftovers
+from respsel.publish import is_refused, is_written, part_of, put_in_place, remove_leftovers
 from respsel.runner import RunResult
 from respsel.tables import stack
 
@@ -33,11 +33,13 @@ FORMATS = ("json", "md", "html")
 def write_report(result: RunResult, finished_at: str, anew: bool = False) -> Path:
     """Write the report of a run unless it is there, or all the same; return the path of report.html.
 
-    Raises RunError naming the folder if it cannot be written.
+    Of a read-only store a report that is there is not written again: its folder is probably read-only too. Raises RunError
+    naming the folder if it cannot be written.
     """
     loaded = result.graph.loaded
     folder = loaded.workspace.runs / loaded.name
     key = _key(result)
+    anew = anew and not result.store.read_only
     if anew or not is_written(folder, key):
         with result.store.turn(report_turn(loaded), lambda holder: None):
             # Another process may have written it meanwhile.
@@ -78,7 +80,9 @@ def _write(result: RunResult, folder: Path, key: str, finished_at: str) -> None:
             remove_leftovers(folder)
     except (OSError, PolarsError) as error:
         what = f"the report cannot be written: {error}"
-        raise RunError(Problem(str(folder), "", what, "Free the place and run again")) from error
+        printed = f"To read it without writing: respsel report {result.graph.loaded.typed} --format md"
+        remedy = printed if is_refused(error) else "Free the place and run again"
+        raise RunError(Problem(str(folder), "", what, remedy)) from error
 
 
 def _key(result: RunResult) -> str:
