@@ -19,6 +19,7 @@ from respsel.backends.sampling import BROKEN_REMEDY, NOT_FINITE
 from respsel.errors import PreflightError, Problem, RespselError
 from respsel.hashing import DigestMemo
 from respsel.loading import LoadedRecipe
+from respsel.publish import is_refused
 from respsel.recipe import ModelStrategy
 from respsel.records import Message, Sampling
 from respsel.tokenizer_check import TokenizerCheck, check_tokenizers
@@ -117,6 +118,12 @@ def examine(loaded: LoadedRecipe, memo: DigestMemo, store_folder: Path) -> Itera
             yield replace(found, tokenizers=checks, problems=(*found.problems, *wrong))
         except RespselError as error:
             yield error
+        except OSError as error:
+            if not is_refused(error):
+                raise
+            what = f"its prepared weights cannot be written: {error}"
+            remedy = "Make the store writable, or take 'prepare' out of the model entry"
+            yield PreflightError(Problem(loaded.models[name].declared_in, f"models.{name}", what, remedy))
         except _UnwellError as error:
             remedy = BROKEN_REMEDY if str(error) == NOT_FINITE else ""
             yield PreflightError(Problem(loaded.models[name].declared_in, f"models.{name}", str(error), remedy))

@@ -62,8 +62,8 @@ def respsel(bench: Bench, env: Mapping[str, str], *args: str) -> tuple[int, byte
     return done.returncode, done.stdout, done.stderr
 
 
-@encodings
-def test_every_command_ends_as_it_does_on_a_terminal_of_utf8(bench: Bench, env: Mapping[str, str]) -> None:
+@pytest.mark.parametrize("name", ["ascii", "strict latin-1", "POSIX"])
+def test_every_command_ends_as_it_does_on_a_terminal_of_utf8(bench: Bench, name: str) -> None:
     """Exit codes are those of a UTF-8 terminal, no traceback is shown, and errors name their place in what can be shown."""
     for command, code in (
         ("run é.toml", 0),
@@ -79,7 +79,7 @@ def test_every_command_ends_as_it_does_on_a_terminal_of_utf8(bench: Bench, env: 
         ("cache ls", 0),
         ("größe", 2),
     ):
-        found, out, err = respsel(bench, env, *command.split())
+        found, out, err = respsel(bench, ENCODINGS[name], *command.split())
         assert found == code, (command, out, err)
         assert b"Traceback" not in err, command
     assert "zwei – 1 🎉" in (bench.folder / "größe/messages/train.jsonl").read_text("utf-8")

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -135,17 +134,22 @@ def test_keep_leaves_every_text_as_it_is(tmp_path: Path) -> None:
     assert not any(item["white_space"]["changed"] for item in report(again)["strategies"])
 
 
-@pytest.mark.parametrize("form", ["messages", "prompt-completion", "axolotl", "llama-factory", "openai"])
-def test_training_sets_have_exactly_the_text_that_was_scored(tmp_path: Path, form: str) -> None:
+def test_training_sets_have_exactly_the_text_that_was_scored(tmp_path: Path) -> None:
     """Whatever the format, the training set of a strategy with Windows line ends holds the scored text."""
+    forms = ["messages", "prompt-completion", "axolotl", "llama-factory", "openai", "parquet"]
     bench = make_bench(tmp_path)
     bench.run()
     assert bench.respsel("apply", "a.toml", "--strategy", "windows").code == 0
-    assert bench.respsel("export", "a.toml", "--format", form, "--out", "out").code == 0
-    (data,) = (tmp_path / "out" / form).glob("train.*")
-    content = data.read_text("utf-8")
-    assert json.dumps(TEXT.replace("{n}", "1"), ensure_ascii=False) in content
-    assert "\\r" not in content.replace("How many are 1?\\r\\n", "").replace("?\\r\\n", "")
+    wanted = [word for form in forms for word in ("--format", form)]
+    assert bench.respsel("export", "a.toml", *wanted, "--out", "out").code == 0
+    for form in forms[:-1]:
+        (data,) = (tmp_path / "out" / form).glob("train.*")
+        content = data.read_text("utf-8")
+        assert json.dumps(TEXT.replace("{n}", "1"), ensure_ascii=False) in content, form
+        # Inputs stay as they are.
+        assert "\\r" not in content.replace("?\\r\\n", ""), form
+    table = pl.read_parquet(tmp_path / "out/parquet/train.parquet")
+    assert set(table["response"]) == {TEXT.replace("{n}", str(i)) for i in range(6)}
 
 
 def test_a_text_of_nothing_but_blanks_is_an_empty_one(bench: Bench) -> None:
