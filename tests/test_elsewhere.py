@@ -10,6 +10,7 @@ import pytest
 
 from respsel.data.rows import row_id
 from respsel.elsewhere import FAILED_THERE
+from respsel.endings import NOT_SAID
 from respsel.errors import InputError
 from respsel.own_outputs import read_own_outputs
 from respsel.recipe import AnswerEntry, ColumnStrategy, FileStrategy, OwnOutputsEntry
@@ -74,7 +75,48 @@ def test_what_failed_there_is_named(tmp_path: Path) -> None:
         "This request could not be executed in time.",
         "The prompt is too long",
         "the model refused: I cannot do sums",
-        "the content filter stopped it",
+        "the content filter stopped it (finish_reason 'content_filter')",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("row", "text", "problem", "truncated"),
+    [
+        (line("e0", chat("It is", ended="model_length")), "It is", "", True),
+        (line("e0", chat("It is", ended="network_error")), "", "the answer broke off (finish_reason 'network_error')", False),
+        (line("e0", {"choices": [{"message": {"content": "It is"}}]}), "", NOT_SAID, False),
+        (line("e0", {"object": "error", "message": "no\x1b room", "code": 500}), "", "no room", False),
+        (line("e0", {"error": {"message": "upstream is gone", "code": 502}}), "", "upstream is gone", False),
+        (line("e0", "<html><title>504 Gateway Time-out</title></html>", status=504), "", "504 Gateway Time-out", False),
+        (line("e0", None, {"code": 400, "message": "x" * 900}), "", "x" * 300 + "…", False),
+        (line("e0", {"output": [], "status": "failed", "error": {"message": "sorry"}}), "", "sorry", False),
+    ],
+)
+def test_how_an_answer_ended_there(tmp_path: Path, row: Any, text: str, problem: str, truncated: bool) -> None:
+    """By the same names as at an endpoint: cut short, or failed with the reason in one line of bounded length."""
+    (found,) = read(tmp_path, [row], 1)
+    assert (found.text, found.problem.removeprefix(FAILED_THERE), found.truncated) == (text, problem, truncated)
+
+
+def test_message_batches_of_anthropic(tmp_path: Path) -> None:
+    """A result has a message, or says why there is none."""
+
+    def row(name: str, result: Any) -> dict[str, Any]:
+        return {"custom_id": name, "result": result}
+
+    message = {"type": "message", "content": [{"type": "text", "text": "It is 0."}], "stop_reason": "end_turn"}
+    cut = {**message, "stop_reason": "max_tokens"}
+    rows = [
+        row("e0", {"type": "succeeded", "message": message}),
+        row("e1", {"type": "succeeded", "message": cut}),
+        row("e2", {"type": "errored", "error": {"type": "error", "error": {"type": "api_error", "message": "sorry"}}}),
+        row("e3", {"type": "expired"}),
+    ]
+    assert [(found.text, found.problem.removeprefix(FAILED_THERE), found.truncated) for found in read(tmp_path, rows)] == [
+        ("It is 0.", "", False),
+        ("It is 0.", "", True),
+        ("", "sorry", False),
+        ("", "expired", False),
     ]
 
 

@@ -1,7 +1,7 @@
 """Texts that were made elsewhere: rows of a file, or the output of a batch run, by the example's id.
 
 Sources: OpenAI's Batch API (an envelope with `custom_id`, `response` and `error` on each line), which `vllm run-batch`
-writes, too. Invariant: a text is taken for an example's only by its id, and every row that cannot be used is named.
+and Mistral write, too; Anthropic's message batches (`custom_id` and `result`). Invariant: a text is taken for an example's only by its id, and every row that cannot be used is named.
 """
 
 from __future__ import annotations
@@ -11,15 +11,20 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from respsel.completions import written_in
 from respsel.data.files import read_rows
 from respsel.data.rows import ABSENT, FileRow, absent, find_value, is_blank, row_id, text_field
 from respsel.errors import InputError, Problem
 from respsel.recipe import FileStrategy, OwnOutputsEntry
 from respsel.records import Example
+from respsel.server_words import one_line, words_of
 
+# Raised when the same lines of a batch run would give other texts or problems.
+BATCH_VERSION = 2
 # How the problem begins of a text whose making failed elsewhere.
 FAILED_THERE = "it failed where it was made: "
 _FEW = 3
+_LONGEST_MESSAGE = 300
 
 
 @dataclass(frozen=True)
@@ -104,47 +109,44 @@ def note_missing(
 
 
 def _batch_row(row: FileRow, blank: Found, shown: str, problems: list[Problem]) -> Iterator[Found]:
+    if isinstance(result := row.fields.get("result"), Mapping):
+        yield from _anthropic_row(result, row, blank, shown, problems)
+        return
     response = row.fields.get("response")
     if row.fields.get("error") or not isinstance(response, Mapping):
-        yield replace(blank, problem=FAILED_THERE + _said(row.fields.get("error") or "no response"))
+        yield _failed(blank, row.fields.get("error") or "no response")
         return
     # vllm has written the body in place of the response in some versions.
     body = response.get("body", response)
     if response.get("status_code", 200) != 200 or not isinstance(body, Mapping):
-        yield replace(blank, problem=FAILED_THERE + _said(body or response.get("status_code")))
+        yield _failed(blank, body or response.get("status_code"))
         return
-    texts = list(_texts(body))
-    if not texts:
+    yield from _body(body, row, blank, shown, problems)
+
+
+def _anthropic_row(result: Mapping[str, Any], row: FileRow, blank: Found, shown: str, problems: list[Problem]) -> Iterator[Found]:
+    """A line of Anthropic's message batches: a `result` that has a message or says why there is none."""
+    if isinstance(message := result.get("message"), Mapping) and result.get("type") == "succeeded":
+        yield from _body(message, row, blank, shown, problems)
+    else:
+        yield _failed(blank, result.get("error") or result.get("type") or "no result")
+
+
+def _body(body: Mapping[str, Any], row: FileRow, blank: Found, shown: str, problems: list[Problem]) -> Iterator[Found]:
+    written = written_in(body)
+    if not written and (body.get("error") or body.get("object") == "error"):
+        yield _failed(blank, body)
+    elif not written:
         problems.append(Problem(shown, row.where, "holds no chat completion, completion or response", "Is it a batch's output?"))
-    yield from (replace(blank, text=text, problem=problem, truncated=cut) for text, problem, cut in texts)
+    for made in written:
+        problem = FAILED_THERE + _short(made.problem) if made.problem else ""
+        yield replace(blank, text=made.text, problem=problem, truncated=made.truncated)
 
 
-def _texts(body: Mapping[str, Any]) -> Iterator[tuple[str, str, bool]]:
-    """(text, problem, truncated) of each choice of a body; none if it is of another kind."""
-    if isinstance(output := body.get("output"), list):
-        contents = [item.get("content") for item in output if isinstance(item, Mapping)]
-        parts = [part for content in contents if isinstance(content, list) for part in content if isinstance(part, Mapping)]
-        text = "".join(str(part.get("text", "")) for part in parts if part.get("type") == "output_text")
-        yield text, "" if text.strip() else f"{FAILED_THERE}no text", body.get("status") == "incomplete"
-        return
-    choices = body.get("choices")
-    for choice in choices if isinstance(choices, list) else ():
-        if not isinstance(choice, Mapping):
-            continue
-        said = choice.get("message")
-        message: Mapping[str, Any] = said if isinstance(said, Mapping) else {}
-        text, ended = message.get("content", choice.get("text")), choice.get("finish_reason")
-        if ended == "content_filter" or not isinstance(text, str) or not text.strip():
-            refusal = message.get("refusal")
-            why = "the content filter stopped it" if ended == "content_filter" else "no text"
-            yield "", f"the model refused: {_said(refusal)}" if refusal else FAILED_THERE + why, False
-        else:
-            yield text, "", ended == "length"
+def _failed(blank: Found, error: Any) -> Found:
+    return replace(blank, problem=FAILED_THERE + _short(words_of(error)))
 
 
-def _said(error: Any) -> str:
-    """What an error says, in one line."""
-    if isinstance(error, Mapping):
-        inner = error.get("error", error)
-        error = inner.get("message") or inner.get("code") or inner if isinstance(inner, Mapping) else inner
-    return " ".join(str(error).split())[:200]
+def _short(words: str) -> str:
+    line = one_line(words)
+    return line if len(line) <= _LONGEST_MESSAGE else f"{line[:_LONGEST_MESSAGE]}…"

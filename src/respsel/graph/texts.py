@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from respsel import datasets
+from respsel import datasets, elsewhere
 from respsel.data import files
 from respsel.data.files import ending_of
 from respsel.errors import Problem, RunError
@@ -182,7 +182,7 @@ class TextSteps:
         fields: dict[str, Any] = {"file": file, "reading": files.VERSION, "ending": ending_of(path)}
         fields |= {"id": entry.id, "response": entry.response}
         # What is as it was in earlier versions is in no key.
-        fields |= {} if entry.format == "rows" else {"format": entry.format}
+        fields |= {} if entry.format == "rows" else {"format": entry.format, "batch_reading": elsewhere.BATCH_VERSION}
         fields |= {} if entry.if_missing == "fail" else {"if_missing": entry.if_missing}
         return fields, make
 
