@@ -8,25 +8,33 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from respsel.endings import Ending, ending_of
+from respsel.endings import Ending, ending_of, names
 
-WHOLE = (
-    "stop STOP Stop end_turn END_TURN stop_sequence eos eos_token COMPLETE completed endoftext FINISHED FinishReason.STOP "
-    "FINISH_REASON_STOP REASON_STOP eosFound stopStringFound stop-sequence"
-).split()
-CUT = (
-    "length LENGTH max_tokens MAX_TOKENS model_length max_output_tokens incomplete model_context_window_exceeded ERROR_LIMIT "
-    "token_limit contextLengthReached maxPredictedTokensReached REASON_MAX_LEN FinishReason.MAX_TOKENS limit"
-).split()
-FILTERED = (
-    "content_filter CONTENT_FILTERED SAFETY RECITATION BLOCKLIST PROHIBITED_CONTENT SPII sensitive guardrail_intervened "
-    "ERROR_TOXIC refusal LANGUAGE"
-).split()
-BROKEN = (
-    "error ERROR abort aborted cancelled insufficient_system_resource network_error tool_calls tool_use function_call "
-    "TOOL_CALL MALFORMED_FUNCTION_CALL pause_turn OTHER load unload timeout time_limit failed in_progress "
-    "FINISH_REASON_UNSPECIFIED user_cancel modelUnloaded"
-).split()
+WHOLE = sorted(
+    names(
+        "stop STOP Stop end_turn END_TURN stop_sequence eos eos_token COMPLETE completed endoftext FINISHED FinishReason.STOP "
+        "FINISH_REASON_STOP REASON_STOP eosFound stopStringFound stop-sequence"
+    )
+)
+CUT = sorted(
+    names(
+        "length LENGTH max_tokens MAX_TOKENS model_length max_output_tokens incomplete model_context_window_exceeded ERROR_LIMIT "
+        "token_limit contextLengthReached maxPredictedTokensReached REASON_MAX_LEN FinishReason.MAX_TOKENS limit"
+    )
+)
+FILTERED = sorted(
+    names(
+        "content_filter CONTENT_FILTERED SAFETY RECITATION BLOCKLIST PROHIBITED_CONTENT SPII sensitive guardrail_intervened "
+        "ERROR_TOXIC refusal LANGUAGE"
+    )
+)
+BROKEN = sorted(
+    names(
+        "error ERROR abort aborted cancelled insufficient_system_resource network_error tool_calls tool_use function_call "
+        "TOOL_CALL MALFORMED_FUNCTION_CALL pause_turn OTHER load unload timeout time_limit failed in_progress "
+        "FINISH_REASON_UNSPECIFIED user_cancel modelUnloaded"
+    )
+)
 ODD: list[Any] = ["", None, {}, "stopp", "non-stop", "stop!", "not stop", "whole", 0, True, 1.5, ["stop"], {"typ": "stop"}]
 
 

@@ -9,6 +9,8 @@ import pytest
 
 from respsel.server_words import one_line, page_words, words_of
 
+FIELD = {"loc": ["body", "top_k"], "msg": "not permitted", "input": {"messages": ["a secret"]}}
+BEHIND = {"message": "Provider returned error", "metadata": {"raw": '{"error": {"message": "too hot"}}'}}
 PAGE = (
     "<!DOCTYPE html>\n<html><head><title>Access &amp; login</title><style>p { color: red }</style>"
     "<script>let x = '<p>no</p>'</script></head><body><h1>Log in</h1> <p>with your card</p></body></html>"
@@ -22,12 +24,12 @@ PAGE = (
         ({"error": "no such thing"}, "no such thing"),
         ({"object": "error", "message": "no such thing", "code": 40301}, "no such thing"),
         ({"detail": "no such thing"}, "no such thing"),
-        ({"detail": [{"loc": ["body", "top_k"], "msg": "not permitted", "input": {"messages": ["a secret"]}}]}, "top_k: not permitted"),
+        ({"detail": [FIELD]}, "top_k: not permitted"),
         ({"message": "no such thing"}, "no such thing"),
         ({"error_code": 17, "error_msg": "no such thing"}, "no such thing"),
         ({"errors": [{"message": "one"}, {"message": "two"}]}, "one; two"),
         ([{"error": {"code": 400, "message": "no such thing", "status": "INVALID_ARGUMENT"}}], "no such thing"),
-        ({"error": {"message": "Provider returned error", "metadata": {"raw": '{"error": {"message": "too hot"}}'}}}, "Provider returned error: too hot"),
+        ({"error": BEHIND}, "Provider returned error: too hot"),
         ({"error": {"code": "content_filter"}}, "content_filter"),
         ({"error": {"message": PAGE}}, "Access & login: Log in with your card"),
         ({"what": 1}, '{"what": 1}'),
@@ -35,7 +37,7 @@ PAGE = (
         (PAGE, "Access & login: Log in with your card"),
         ([], "[]"),
     ],
-)  # fmt: skip
+)
 def test_an_error_in_its_own_words(document: Any, told: str) -> None:
     """Of every shape the words, in one line, without the request that it repeats."""
     assert words_of(document) == told

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from respsel.backends.base import TEXT, Failure, GenerateCall, Model, ScoreCall
 from respsel.backends.registry import KnownModel, identify, open_model
 from respsel.backends.sampling import BROKEN_REMEDY, NOT_FINITE
+from respsel.completions import STILL_REASONING
 from respsel.errors import PreflightError, Problem, RespselError
 from respsel.hashing import DigestMemo
 from respsel.loading import LoadedRecipe
@@ -171,12 +172,15 @@ def _examine_endpoint(known: KnownModel, store_folder: Path, trained_by: LoadedR
     try:
         asked = (Message("user", "Say hello."),)
         begun, problems, scores_by = time.perf_counter(), list[str](), "not asked for: its tokenizer is not given"
+        reasons = ""
         try:
             ((_, answer),) = model.generate([GenerateCall(model.prompt_ids(asked), _SHORT, 0, asked)])
-            if isinstance(answer, Failure):
+            if isinstance(answer, Failure) and answer.problem == STILL_REASONING:
+                reasons = f"it reasons: {_SHORT.max_tokens} tokens were not enough for an answer. Give max_tokens room for that"
+            elif isinstance(answer, Failure):
                 problems.append(f"it does not answer: {answer.problem}")
         except RespselError as error:
-            problems += [problem.what for problem in error.problems]
+            problems += [f"{problem.what}. {problem.remedy}" for problem in error.problems]
         answered_s = time.perf_counter() - begun
         if not problems and (entry.path or entry.package or entry.repo):
             try:
@@ -184,8 +188,9 @@ def _examine_endpoint(known: KnownModel, store_folder: Path, trained_by: LoadedR
             except RespselError as error:
                 scores_by = "no way that can be trusted"
                 problems += [problem.what for problem in error.problems]
+        about = {**model.about(), **({"answers": reasons} if reasons else {})}
         training = show_training(trained_by, model) if trained_by else None
-        return EndpointCheckup(known.named.name, entry.backend, model.about(), answered_s, scores_by, tuple(problems), training)
+        return EndpointCheckup(known.named.name, entry.backend, about, answered_s, scores_by, tuple(problems), training)
     finally:
         model.close()
 

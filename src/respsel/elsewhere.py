@@ -1,7 +1,8 @@
 """Texts that were made elsewhere: rows of a file, or the output of a batch run, by the example's id.
 
 Sources: OpenAI's Batch API (an envelope with `custom_id`, `response` and `error` on each line), which `vllm run-batch`
-and Mistral write, too; Anthropic's message batches (`custom_id` and `result`). Invariant: a text is taken for an example's only by its id, and every row that cannot be used is named.
+and Mistral write, too; Anthropic's message batches (`custom_id` and `result`). Invariant: a text is taken for an example's
+only by its id, and every row that cannot be used is named.
 """
 
 from __future__ import annotations

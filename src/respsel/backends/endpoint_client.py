@@ -1,8 +1,8 @@
 """Asking an OpenAI-compatible server: many requests at once, tried again where that may help, failures told apart.
 
 The openai SDK waits and tries again (connection errors, 408, 409, 429, 5xx; it honours Retry-After up to two
-minutes). What is left is either one call's failure, or the end of the run: a wrong key or model, a rate limit
-that stays, or one failure after another.
+minutes), but not what would fail again in the same way (see endpoint_errors). What is left is either one call's
+failure, or the end of the run (see endpoint_tally).
 
 Invariants: the API key is in no message of any error, whatever the server says; an answer that came is handed on,
 whatever befell the calls beside it.
@@ -11,32 +11,50 @@ whatever befell the calls beside it.
 from __future__ import annotations
 
 import asyncio
+import json
 import os
-from collections.abc import Awaitable, Callable, Iterator
+import re
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from respsel.backends.base import Failure
+from respsel.backends.endpoint_errors import (
+    PERMANENT,
+    EndpointError,
+    Kind,
+    ServerError,
+    find_error,
+    read_answer,
+    read_error,
+)
+from respsel.backends.endpoint_tally import CallFailure, End, Tally, no_answer
 from respsel.errors import PreflightError, Problem, RunError
+from respsel.server_words import one_line
 
 Answer = TypeVar("Answer")
-# After so many failed calls in a row, or as many as are made at once, the server is taken to be out of order.
-_FAILURES_IN_A_ROW = 12
 # How long calls are still waited for that were on their way when another ended the run.
 _LAST_WAIT_S = 30.0
 _LONGEST_MESSAGE = 300
-_IS_IT_WELL = "Is the server well (see respsel doctor)? Then run again: what was answered is kept"
-# A server says 500 also of what it is not able to do.
-_OUTAGES = (408, 502, 503, 504)
 # A shorter one is a placeholder, and may be a part of any word.
 _SHORTEST_KEY = 8
+_MONEY = ("credit", "billing", "balance", "quota", "payment", "fund", "arrear", "overdue")
+_PREFIXES = {
+    Kind.ACCOUNT: "the endpoint refuses: ",
+    Kind.SHAPE: "the endpoint refuses every request: ",
+    Kind.MODEL: "the endpoint knows no such model: ",
+    Kind.RATE: "the endpoint's rate limit holds: ",
+}
 
 
 @dataclass(frozen=True)
 class EndpointSettings:
-    """shown, where: the file that declares the model and the place in it, for errors."""
+    """shown, where: the file that declares the model and the place in it, for errors.
+
+    request: further parameters of each request.
+    """
 
     base_url: str
     model: str
@@ -46,18 +64,7 @@ class EndpointSettings:
     parallel: int
     shown: str
     where: str
-
-
-@dataclass(frozen=True)
-class _End(Failure):
-    """A failure that no other call can pass either."""
-
-    remedy: str = ""
-    not_served: bool = False
-
-
-class _Outage(Failure):
-    """The server was not there, or not in order: it says nothing of what was asked."""
+    request: Mapping[str, Any] = field(default_factory=dict)
 
 
 class EndpointClient:
@@ -72,24 +79,30 @@ class EndpointClient:
             raise PreflightError(Problem(settings.shown, settings.where, what, remedy)) from error
         self.settings, self._errors = settings, openai
         self._key = _key(settings)
+        self._check_request()
         given: dict[str, Any] = {"base_url": settings.base_url, "timeout": settings.timeout_s, "max_retries": settings.retries}
         if urlsplit(settings.base_url).hostname == "api.openai.com":
             given |= {"organization": os.environ.get("OPENAI_ORG_ID"), "project": os.environ.get("OPENAI_PROJECT_ID")}
         with _hidden_environment():
-            self.api = openai.AsyncOpenAI(api_key=self._key or "none", **given)
-        # What a server answers to a request that it does not like as it is.
-        self.bad_request, self.unprocessable = openai.BadRequestError, openai.UnprocessableEntityError
+            http = openai.DefaultAsyncHttpxClient(event_hooks={"response": [_tell_status]})
+            self._api = openai.AsyncOpenAI(api_key=self._key or "none", http_client=http, **given)
         self._runner = asyncio.Runner()
-        self._failed_in_a_row = 0
-        self._answered = False
+        self._tally = Tally(settings.parallel)
         self._closed = False
+
+    async def chat(self, body: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The body of the answer to a chat. Raises EndpointError."""
+        return await self._ask(self._api.chat.completions.with_raw_response.create, body, ("model", "messages"))
+
+    async def complete(self, body: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The body of the answer to a completion. Raises EndpointError."""
+        return await self._ask(self._api.completions.with_raw_response.create, body, ("model", "prompt"))
 
     def each(self, count: int, ask: Callable[[int], Awaitable[Answer]]) -> Iterator[tuple[int, Answer | Failure]]:
         """Yield (index, answer) for `count` requests, as they come. Raises RunError where no more is to be hoped for."""
         pending: dict[asyncio.Task[Answer | Failure], int] = {}
         left = iter(range(count))
-        end: _End | None = None
-        outage: _Outage | None = None
+        end: End | None = None
         try:
             while True:
                 while end is None and len(pending) < self.settings.parallel and (index := next(left, None)) is not None:
@@ -98,17 +111,13 @@ class EndpointClient:
                     break
                 for task in done:
                     index, answer = pending.pop(task), task.result()
-                    end = end or self._ends(answer)
-                    outage = answer if isinstance(answer, _Outage) else outage
-                    self._answered = self._answered or not isinstance(answer, _Outage)
-                    if not isinstance(answer, _End):
+                    end = self._tally.note(answer) if end is None else end
+                    if not (isinstance(answer, CallFailure) and answer.ends_run):
                         yield index, answer
         finally:
             # After Ctrl-C or an error the others are let go of.
             self._let_go(pending)
-        if end is None and outage is not None and not self._answered:
-            end = _End(f"the endpoint has answered nothing: {outage.problem}", _IS_IT_WELL)
-        if end is not None:
+        if (end := end or self._tally.at_end()) is not None:
             raise self._error(end)
 
     def one(self, ask: Awaitable[Answer]) -> Answer | Failure:
@@ -117,10 +126,10 @@ class EndpointClient:
         Raises RunError where the server is out of order or refuses.
         """
         answer = self._runner.run(self._guarded(ask))
-        if isinstance(answer, _Outage):
-            raise self._error(_End(f"the endpoint does not answer: {answer.problem}", _IS_IT_WELL))
-        if isinstance(answer, _End) and not answer.not_served:
-            raise self._error(answer)
+        if isinstance(answer, CallFailure) and answer.kind is Kind.OUTAGE:
+            raise self._error(no_answer(answer))
+        if isinstance(answer, CallFailure) and answer.kind in (Kind.ACCOUNT, Kind.RATE):
+            raise self._error(End(answer.problem, answer.remedy))
         return answer
 
     def holds_key(self, text: str) -> bool:
@@ -129,7 +138,7 @@ class EndpointClient:
 
     def clean(self, text: str) -> str:
         """A text of the server's in one line, as it may be kept and shown: without the key, and valid Unicode."""
-        line = " ".join(text.encode("utf-8", "replace").decode("utf-8").split())
+        line = one_line(text)
         if self.holds_key(line):
             line = line.replace(self._key, "[API key]")
         return line if len(line) <= _LONGEST_MESSAGE else f"{line[:_LONGEST_MESSAGE]}…"
@@ -137,9 +146,35 @@ class EndpointClient:
     def close(self) -> None:
         """Close all connections."""
         self._closed = True
-        self._runner.run(self.api.close())
+        self._runner.run(self._api.close())
         # Cancels what is still on its way.
         self._runner.close()
+
+    async def _ask(self, create: Any, body: Mapping[str, Any], named: tuple[str, ...]) -> Mapping[str, Any]:
+        own = {name: body[name] for name in named}
+        more = {name: value for name, value in body.items() if name not in named}
+        # Hazard: the SDK's errors hold what the server said, the key perhaps. They are in no chain of a traceback.
+        try:
+            raw = await create(**own, extra_body=more)
+        except self._errors.APIStatusError as error:
+            told = error.response
+            raise EndpointError(read_error(told.status_code, self._hide(told.content), told.headers)) from None
+        except self._errors.APIError as error:
+            cause = f" ({error.__cause__})" if str(error.__cause__ or "") else ""
+            kind = Kind.OUTAGE if isinstance(error, self._errors.APIConnectionError) else Kind.SERVER
+            raise EndpointError(ServerError(kind, 0, f"{error or type(error).__name__}{cause}")) from None
+        return read_answer(raw.content, self._hide)
+
+    def _hide(self, content: bytes) -> bytes:
+        """A body without the key. Hazard: once a text is cut, a part of the key cannot be found in it."""
+        key = self._key.encode()
+        return content.replace(key, b"[API key]") if len(key) >= _SHORTEST_KEY else content
+
+    def _check_request(self) -> None:
+        if self.holds_key(json.dumps(self.settings.request)):
+            what = "holds the API key, which would be kept and shown with the recipe"
+            remedy = f"Take it out: the key is sent from {self.settings.api_key_env}"
+            raise PreflightError(Problem(self.settings.shown, f"{self.settings.where}.request", what, remedy))
 
     def _wait(self, pending: dict[asyncio.Task[Any], int], timeout: float | None) -> set[asyncio.Task[Any]]:
         """Those that are done, in the order in which they were asked."""
@@ -164,47 +199,56 @@ class EndpointClient:
     async def _guarded(self, ask: Awaitable[Answer]) -> Answer | Failure:
         try:
             answer = await ask
-        except (self._errors.APIError, ValueError) as error:
-            return self._failure(error)
+        except EndpointError as error:
+            return self._failure(error.error)
+        except ValueError as error:
+            return CallFailure(self.clean(f"the server's answer cannot be used: {error}"))
         if isinstance(answer, Failure):
             return replace(answer, problem=self.clean(answer.problem))
         return answer
 
-    def _failure(self, error: Exception) -> Failure:
-        """What an error of the SDK's, or of reading an answer, comes to."""
-        api, told = self._errors, self._told(error)
-        if isinstance(error, api.AuthenticationError | api.PermissionDeniedError):
-            key = self.settings.api_key_env
-            remedy = f"Check the key in {key}" if key else "Set api_key_env to the name of the variable that holds the key"
-            return _End(f"the endpoint refuses: {told}", remedy)
-        if isinstance(error, api.NotFoundError):
-            return _End(f"the endpoint knows no such thing: {told}", "Check 'base_url' and 'model'", not_served=True)
-        if isinstance(error, api.RateLimitError):
-            return _End(f"the endpoint's rate limit holds: {told}", "Lower 'parallel', or run again later")
-        if isinstance(error, api.APIConnectionError) or getattr(error, "status_code", 0) in _OUTAGES:
-            return _Outage(told)
-        if isinstance(error, api.APIError):
-            return Failure(told)
-        return Failure(f"the server's answer cannot be used: {told}")
+    def _failure(self, error: ServerError) -> CallFailure:
+        """What an error comes to, with what to do where it ends the run."""
+        prefix = _PREFIXES.get(error.kind, "")
+        return CallFailure(self.clean(prefix + error.words), error.kind, self._remedy(error))
 
-    def _told(self, error: Exception) -> str:
-        body, cause = getattr(error, "body", None), error.__cause__
-        said = body.get("message") if isinstance(body, dict) else None
-        text = str(said or error).strip() or type(error).__name__
-        return self.clean(f"{text} ({cause})" if cause and str(cause) else text)
+    def _remedy(self, error: ServerError) -> str:
+        key = self.settings.api_key_env
+        check_key = f"Check the key in {key}" if key else "Set api_key_env to the name of the variable that holds the key"
+        if error.kind is Kind.RATE:
+            return "Lower 'parallel', or run again later"
+        if error.kind is Kind.ACCOUNT and (error.status == 402 or any(word in error.words.lower() for word in _MONEY)):
+            return "Check the account's credit and limits, then run again: what was answered is kept"
+        if error.kind is Kind.ACCOUNT:
+            return check_key
+        if error.status == 403:
+            return f"{check_key}, and what its account may do"
+        if error.kind is Kind.MODEL or error.status in (404, 405):
+            return "Check 'base_url' and 'model'"
+        if error.status == 200:
+            return "Check 'base_url' (does it end in /v1?), and whether something on the way, like a proxy, answers instead"
+        return self._remedy_of_shape(error.words)
 
-    def _ends(self, answer: object) -> _End | None:
-        """The end of the run, if an answer is it."""
-        if isinstance(answer, _End):
-            return answer
-        self._failed_in_a_row = self._failed_in_a_row + 1 if isinstance(answer, Failure) else 0
-        if not isinstance(answer, Failure) or self._failed_in_a_row < max(_FAILURES_IN_A_ROW, self.settings.parallel):
-            return None
-        what = f"{self._failed_in_a_row} calls in a row failed, the last one: {answer.problem}"
-        return _End(what, _IS_IT_WELL)
+    def _remedy_of_shape(self, words: str) -> str:
+        sent = next((name for name in self.settings.request if name in words), None)
+        if sent is not None:
+            return f"Change '{sent}' in {self.settings.where}.request"
+        # "parameter.enable_thinking must be set to false": the wish in so many words.
+        wish = re.search(r"([A-Za-z_]\w{2,40}) must be (?:set to )?(true|false)\b", words, re.IGNORECASE)
+        example = f"{wish[1]} = {wish[2].lower()}" if wish else "..."
+        return f"Change 'sampling', or add what the endpoint wants to {self.settings.where}: request = {{ {example} }}"
 
-    def _error(self, end: _End) -> RunError:
-        return RunError(Problem(self.settings.shown, self.settings.where, end.problem, end.remedy))
+    def _error(self, end: End) -> RunError:
+        return RunError(Problem(self.settings.shown, self.settings.where, end.what, end.remedy))
+
+
+async def _tell_status(response: Any) -> None:
+    """Let the SDK see what it goes by: the status of an error that came as an answer, and what to try again."""
+    if not (error := find_error(response.status_code, await response.aread(), response.headers)):
+        return
+    response.status_code = error.status
+    if error.kind in PERMANENT:
+        response.headers["x-should-retry"] = "false"
 
 
 @contextmanager
@@ -226,5 +270,5 @@ def _key(settings: EndpointSettings) -> str:
         raise PreflightError(Problem(settings.shown, place, what, f"Run: export {settings.api_key_env}=..."))
     if not found.isascii() or not found.isprintable() or " " in found:
         what = f"the environment variable {settings.api_key_env} holds no API key: there are blanks or odd characters in it"
-        raise PreflightError(Problem(settings.shown, place, what, f"Mend {settings.api_key_env}"))
+        raise PreflightError(Problem(settings.shown, place, what, f"Fix {settings.api_key_env}"))
     return found

@@ -11,7 +11,7 @@ Invariant: a number is taken for a token only where the answer shows that it is 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -21,6 +21,8 @@ from respsel.backends.endpoint_client import EndpointClient
 from respsel.backends.endpoint_text import Text
 from respsel.errors import PreflightError, Problem
 from respsel.records import Message, TokenScores
+from respsel.request_parameters import is_for_scores
+from respsel.server_words import words_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
@@ -69,19 +71,18 @@ class EndpointScores:
         given: Any = list(prompt) if self.way.ids else self._as_text(prompt)
         made = await self._complete(given, max_tokens=max_tokens, logprobs=1)
         choice = _only_choice(made)
-        said = getattr(choice, "logprobs", None)
-        tokens, values = getattr(said, "tokens", None), getattr(said, "token_logprobs", None)
+        tokens, values = _token_values(choice)
         if not isinstance(tokens, list) or not isinstance(values, list) or len(tokens) != len(values):
             raise ValueError("it gives no log-probabilities of what it writes")
-        return str(choice.text), [str(token) for token in tokens], [_checked(value) for value in values]
+        return str(choice.get("text")), [str(token) for token in tokens], [_checked(value) for value in values]
 
     async def _ids(self, call: ScoreCall) -> TokenScores:
         import numpy as np
 
         ids = [*call.prompt_ids, *call.response_ids]
-        made = await self._complete(ids, max_tokens=1, extra_body={"prompt_logprobs": 1})
+        made = await self._complete(ids, max_tokens=1, prompt_logprobs=1)
         choice = _only_choice(made)
-        said = getattr(choice, "prompt_logprobs", None)
+        said = choice.get("prompt_logprobs")
         if not isinstance(said, list):
             raise ValueError("it gives no prompt_logprobs")
         if len(said) != len(ids):
@@ -100,11 +101,11 @@ class EndpointScores:
 
         ids, count = (*call.prompt_ids, *call.response_ids), len(call.response_ids)
         made = await self._complete(self._as_text(ids), max_tokens=1, echo=True, logprobs=1)
-        said, usage = getattr(_only_choice(made), "logprobs", None), getattr(made, "usage", None)
-        tokens, values = getattr(said, "tokens", None), getattr(said, "token_logprobs", None)
+        tokens, values = _token_values(_only_choice(made))
         if not isinstance(tokens, list) or not isinstance(values, list) or len(tokens) != len(values):
             raise ValueError("it gives no log-probabilities of its input")
-        read, written = getattr(usage, "prompt_tokens", None), getattr(usage, "completion_tokens", None)
+        usage = made.get("usage")
+        read, written = (_as_mapping(usage).get(name) for name in ("prompt_tokens", "completion_tokens"))
         if not isinstance(read, int) or not isinstance(written, int):
             raise ValueError("it does not say how many tokens it read")
         if read != len(ids):
@@ -127,9 +128,10 @@ class EndpointScores:
     def _as_text(self, ids: Sequence[int]) -> str:
         return self._text.spell(ids[1:] if self.way.without_start else ids)
 
-    async def _complete(self, prompt: Any, **more: Any) -> Any:
-        model = self._client.settings.model
-        return await self._client.api.completions.create(model=model, prompt=prompt, temperature=0, **more)
+    async def _complete(self, prompt: Any, **more: Any) -> Mapping[str, Any]:
+        settings = self._client.settings
+        further = {name: value for name, value in settings.request.items() if is_for_scores(name)}
+        return await self._client.complete({**further, "model": settings.model, "prompt": prompt, "temperature": 0, **more})
 
 
 def find_way(client: EndpointClient, text: Text, scores_by: str | None) -> EndpointScores:
@@ -189,11 +191,22 @@ def _pieces(written: str, text: Text) -> list[str]:
     return [data[start:end].decode("utf-8", "replace") for start, end in pairwise(ends)]
 
 
-def _only_choice(made: Any) -> Any:
-    choices = getattr(made, "choices", None)
+def _only_choice(made: Mapping[str, Any]) -> Mapping[str, Any]:
+    choices = made.get("choices")
     if not isinstance(choices, list) or len(choices) != 1:
         raise ValueError(f"{len(choices) if isinstance(choices, list) else 'no'} choices came back where one was asked for")
-    return choices[0]
+    if error := _as_mapping(choices[0]).get("error") or made.get("error"):
+        raise ValueError(words_of(error))
+    return _as_mapping(choices[0])
+
+
+def _token_values(choice: Mapping[str, Any]) -> tuple[Any, Any]:
+    said = _as_mapping(choice.get("logprobs"))
+    return said.get("tokens"), said.get("token_logprobs")
+
+
+def _as_mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
 
 
 def _checked(value: Any) -> float:

@@ -7,16 +7,22 @@ endpoint_client for failures and endpoint_scores for log-probabilities.
 
 from __future__ import annotations
 
+import asyncio
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from respsel.backends.base import Failure, GenerateCall, Generation, Placed, ScoreCall
 from respsel.backends.endpoint_client import EndpointClient, EndpointSettings
+from respsel.backends.endpoint_errors import EndpointError, Kind
 from respsel.backends.endpoint_scores import EndpointScores, find_way
+from respsel.backends.endpoint_tally import CallFailure
 from respsel.backends.endpoint_text import Text, open_text
+from respsel.completions import written_in
 from respsel.errors import PreflightError, Problem
 from respsel.records import Message, Sampling, TokenScores
 
@@ -30,6 +36,8 @@ _CHARS_PER_TOKEN = 4
 _UNKNOWN_CONTEXT = 1 << 30
 # What some servers do not take and may be left out where it changes nothing, in the order in which that is tried.
 _OPTIONAL = ("top_k", "min_p", "seed", "top_p", "temperature")
+# No server refuses this for what it says.
+_HELLO = (Message("user", "Say hello."),)
 
 
 class EndpointModel:
@@ -58,6 +66,9 @@ class EndpointModel:
         self._scores_by = scores_by
         self._left_out: set[str] = set()
         self._max_tokens = "max_tokens"
+        # Whether requests with such sampling are answered at all.
+        self._passes: dict[Sampling, bool] = {}
+        self._trying = asyncio.Lock()
         # Without a tokenizer nothing can be said of lengths.
         self.context_tokens = context_tokens if context_tokens and self._text else _UNKNOWN_CONTEXT
         self.tokens_evaluated = 0
@@ -129,17 +140,42 @@ class EndpointModel:
         self._client.close()
 
     async def _write(self, call: GenerateCall) -> Generation | Failure:
+        try:
+            made = await self._ask(call)
+        except EndpointError as error:
+            if error.error.kind is Kind.SUSPECT and not await self._passes_with(call.sampling):
+                raise EndpointError(replace(error.error, kind=Kind.SHAPE)) from None
+            raise
+        self._passes[call.sampling] = True
+        return self._generation(made, call)
+
+    async def _ask(self, call: GenerateCall) -> Mapping[str, Any]:
         while True:
             body = self._body(call)
             try:
-                return self._generation(await self._client.api.chat.completions.create(**body), call)
-            except (self._client.bad_request, self._client.unprocessable) as error:
-                if not self._leave_out(str(error), body, call.sampling):
+                return await self._client.chat(body)
+            except EndpointError as error:
+                if error.error.kind is not Kind.SUSPECT or not self._leave_out(str(error), body, call.sampling):
                     raise
+
+    async def _passes_with(self, sampling: Sampling) -> bool:
+        """Whether a request with such sampling passes, whatever its input: found out once, by one short question."""
+        async with self._trying:
+            if sampling not in self._passes:
+                try:
+                    await self._ask(GenerateCall((), sampling, 0, _HELLO))
+                    self._passes[sampling] = True
+                except EndpointError as error:
+                    if error.error.kind in (Kind.ACCOUNT, Kind.MODEL):
+                        raise
+                    # Of a server that is not there for the moment nothing is known.
+                    if error.error.kind is not Kind.SUSPECT:
+                        return True
+                    self._passes[sampling] = False
+            return self._passes[sampling]
 
     def _body(self, call: GenerateCall) -> dict[str, Any]:
         sampling = call.sampling
-        more = {"top_k": sampling.top_k, "min_p": sampling.min_p}
         body: dict[str, Any] = {
             "model": self._settings.model,
             "messages": [{"role": message.role, "content": message.content} for message in call.messages],
@@ -149,12 +185,15 @@ class EndpointModel:
             # Servers take 31 bits for certain.
             "seed": call.seed % (1 << 31),
             # Said even where they are off: servers have defaults of their own.
-            "extra_body": {name: value for name, value in more.items() if not self._is_left_out(name, sampling)},
+            "top_k": sampling.top_k,
+            "min_p": sampling.min_p,
         }
+        own = {name: value for name, value in body.items() if not self._is_left_out(name, sampling)}
+        body = {**self._settings.request, **own}
         if self._template_options:
             # As vLLM, SGLang and llama.cpp's server call it.
-            body["extra_body"]["chat_template_kwargs"] = self._template_options
-        return {name: value for name, value in body.items() if not self._is_left_out(name, sampling)}
+            body["chat_template_kwargs"] = {**body.get("chat_template_kwargs", {}), **self._template_options}
+        return body
 
     def _is_left_out(self, name: str, sampling: Sampling) -> bool:
         # Another call of the same model may need it.
@@ -165,30 +204,26 @@ class EndpointModel:
         if "max_completion_tokens" in said and "max_tokens" in body:
             self._max_tokens = "max_completion_tokens"
             return True
-        sent = {**body, **body["extra_body"]}
-        found = next((name for name in _OPTIONAL if name in said and name in sent and _changes_nothing(name, sampling)), None)
+        named = [name for name in _OPTIONAL if name in body and re.search(rf"\b{name}\b", said)]
+        found = next((name for name in named if _changes_nothing(name, sampling)), None)
         if found is not None:
             self._left_out.add(found)
         return found is not None
 
-    def _generation(self, made: Any, call: GenerateCall) -> Generation | Failure:
-        choices = getattr(made, "choices", None)
-        if not isinstance(choices, list) or len(choices) != 1:
-            return Failure(f"{len(choices) if isinstance(choices, list) else 'no'} choices came back where one was asked for")
-        choice = choices[0]
-        text, ended = getattr(getattr(choice, "message", None), "content", None), getattr(choice, "finish_reason", None)
-        if ended == "content_filter":
-            return Failure("the server's content filter stopped it")
-        if not isinstance(text, str):
-            refusal = getattr(getattr(choice, "message", None), "refusal", None)
-            return Failure(f"the model refused: {refusal}" if refusal else "the answer has no text")
+    def _generation(self, made: Mapping[str, Any], call: GenerateCall) -> Generation | Failure:
+        written = written_in(made)
+        if len(written) != 1:
+            return Failure(f"{_counted(made)} choices came back where one was asked for{_instead(made)}")
+        text, problem = written[0].text, written[0].problem
+        if problem:
+            return CallFailure(problem, Kind.INPUT if written[0].about_input else Kind.SERVER)
         if self._client.holds_key(text):
             return Failure("the answer has the API key in it")
-        usage, text = getattr(made, "usage", None), text.strip()
+        usage = made.get("usage")
         # Where it does not say, or says what cannot be, tokens are put at four characters each.
         n_tokens = _count(usage, "completion_tokens", -(-len(text) // _CHARS_PER_TOKEN))
         prompt = _count(usage, "prompt_tokens", -(-sum(len(m.content) for m in call.messages) // _CHARS_PER_TOKEN))
-        return Generation(text, n_tokens, ended == "length", prompt_tokens=prompt)
+        return Generation(text, n_tokens, written[0].truncated, prompt_tokens=prompt)
 
     def _tokenizer(self) -> Text:
         if self._text is None:
@@ -209,7 +244,17 @@ def _changes_nothing(name: str, sampling: Sampling) -> bool:
 
 def _count(usage: Any, name: str, otherwise: int) -> int:
     """How many tokens a server says it took, if it says what can be."""
-    count = getattr(usage, name, None)
+    count = usage.get(name) if isinstance(usage, Mapping) else None
     if isinstance(count, int | float) and not isinstance(count, bool) and count >= 0 and count == int(count):
         return int(count)
     return otherwise
+
+
+def _counted(made: Mapping[str, Any]) -> int | str:
+    choices = made.get("choices")
+    return len(choices) if isinstance(choices, list) else "no"
+
+
+def _instead(made: Mapping[str, Any]) -> str:
+    """What an answer without choices has."""
+    return "" if made.get("choices") else f": it has {', '.join(map(repr, list(made)[:5])) or 'nothing'}"
