@@ -674,3 +674,33 @@ def test_the_doctor_looks_at_an_endpoint(bench: Bench, gguf: Path) -> None:
     assert "teacher (openai)" in gone.out
     assert "has answered nothing" in gone.err
     assert "not asked for: its tokenizer is not given" in done.out
+
+
+@pytest.mark.parametrize(
+    ("reply", "told"),
+    [
+        (chat("Hello", ended="abort"), "it does not answer: the answer broke off (finish_reason 'abort')"),
+        (chat("Hello", ended="new_reason"), "not known to be good (finish_reason 'new_reason')"),
+        (Reply(b"<html><title>Sign in</title></html>"), "a web page: Sign in. Check 'base_url'"),
+        (error(400, "thinking must be set to false"), "request = { thinking = false }"),
+        (Reply({"error": {"message": "no credit left", "code": 402}}), "no credit left. Check the account's credit"),
+    ],
+)
+def test_the_doctor_tells_what_an_endpoint_refuses(bench: Bench, reply: Reply, told: str) -> None:
+    """A bad ending, a web page, a parameter, an account: in the server's words, with what to do."""
+    with serving(lambda asked: reply) as endpoint:
+        remote(bench, endpoint)
+        done = bench.respsel("doctor", "a.toml")
+    assert done.code == 3
+    assert told in done.err
+
+
+def test_the_doctor_is_content_with_a_model_that_reasons(bench: Bench) -> None:
+    """Its short question ends in the midst of the reasoning: that is told, and is no fault."""
+    thinking = chat(None, ended="length").body
+    thinking["choices"][0]["message"]["reasoning_content"] = "Who greets me?"
+    with serving(lambda asked: Reply(thinking)) as endpoint:
+        remote(bench, endpoint)
+        done = bench.respsel("doctor", "a.toml")
+    assert done.code == 0, done.err
+    assert "it reasons: 16 tokens were not enough" in done.out

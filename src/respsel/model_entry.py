@@ -12,11 +12,13 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from respsel.records import Sampling
+from respsel.request_parameters import check_request
 from respsel.shape import json_only
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=80)]
 # What a plug-in is given; it is in keys.
 Options = Annotated[Mapping[str, Any], AfterValidator(json_only)]
+Request = Annotated[Mapping[str, Any], AfterValidator(check_request)]
 # Model files that respsel can have llama.cpp convert to, once, for this machine's speed.
 PreparedType = Literal["bf16", "f16", "f32", "q8_0", "q4_0", "safetensors"]
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]
@@ -81,6 +83,11 @@ class ModelEntry(Entry):
     scores_by: Literal["prompt_logprobs", "echo"] | None = Field(
         None, description="openai: the way in which it is asked for log-probabilities. Default: the first that passes the test."
     )
+    request: Request = Field(
+        default_factory=dict,
+        description='openai: further parameters of each request, e.g. { reasoning_effort = "low" }; another value is another '
+        "model, but for a few that change no answer (user, store, metadata, service_tier and the like).",
+    )
     timeout_s: float = Field(600, gt=0, le=1e6, description="openai: how long an answer may take, in seconds.")
     retries: int = Field(
         6, ge=0, le=100, description="openai: tries more after a failure; what the server asks to wait is waited."
@@ -136,7 +143,8 @@ class ModelEntry(Entry):
 
     @model_validator(mode="after")
     def _says_nothing_of_other_backends(self) -> ModelEntry:
-        for name, backend in {"options": "plugin", "model": "openai", "api_key_env": "openai", "scores_by": "openai"}.items():
+        of_openai = dict.fromkeys(("model", "api_key_env", "scores_by", "request"), "openai")
+        for name, backend in {"options": "plugin", **of_openai}.items():
             if getattr(self, name) and self.backend != backend:
                 raise ValueError(f"'{name}' is for backend '{backend}'")
         kinds = {"llama-cpp": ("bf16", "f16", "f32", "q8_0", "q4_0"), "transformers": ("safetensors",)}.get(self.backend, ())

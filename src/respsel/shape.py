@@ -17,6 +17,17 @@ from pydantic import BaseModel, Tag, ValidationError
 
 from respsel.errors import InputError, Problem, close_match, suggest
 
+# What people write who know other tools.
+_HABITS = {
+    "extra_body": "request",
+    "extra_params": "request",
+    "parameters": "request",
+    "model_kwargs": "request",
+    "generation_config": "sampling",
+    "api_key": "api_key_env",
+    "api_base": "base_url",
+}
+
 
 def read_toml(path: Path, shown: str) -> dict[str, Any]:
     """Read a TOML file. Raises InputError with line and column for what is not TOML."""
@@ -86,7 +97,10 @@ def _problem(kind: type[BaseModel], detail: Any, shown: str) -> Problem:
     where, last = _place(loc), str(loc[-1]) if loc else ""
     fault = detail["type"]
     if fault == "extra_forbidden":
-        return Problem(shown, where, "unknown key", suggest(last, beside))
+        known_as = _HABITS.get(last)
+        return Problem(
+            shown, where, "unknown key", f"Did you mean '{known_as}'?" if known_as in beside else suggest(last, beside)
+        )
     if fault == "missing":
         return Problem(shown, where, "is missing", f"Add '{last}'")
     if fault in ("union_tag_invalid", "union_tag_not_found"):

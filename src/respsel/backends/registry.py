@@ -18,6 +18,7 @@ from respsel.backends.hf_device import choose_device, choose_dtype
 from respsel.errors import InputError, PreflightError, Problem
 from respsel.hashing import DigestMemo, canonical_json, digest, file_digest
 from respsel.plugins import find_plugin
+from respsel.request_parameters import identity_of
 from respsel.workspace import NamedModel
 
 # In a model's identity: the version of the code that makes a tokenizer of a GGUF's fields, where transformers runs it.
@@ -127,10 +128,12 @@ def _endpoint_fields(named: NamedModel, weights: Path | None, memo: DigestMemo) 
     from respsel.backends.hf_files import check_commit, digest_tokenizer
 
     entry, where = named.entry, _where(named)
-    fields = {"endpoint": entry.variant or str(entry.base_url).rstrip("/"), "model": entry.model}
+    fields: dict[str, Any] = {"endpoint": entry.variant or str(entry.base_url).rstrip("/"), "model": entry.model}
     if entry.scores_by is not None:
         # One way tells what the other does not (ranks), so they are not taken for each other's.
         fields["scores_by"] = entry.scores_by
+    if request := identity_of(entry.request):
+        fields["request"] = request
     if entry.repo is not None:
         check_commit(str(entry.revision), named.declared_in, where)
         return {**fields, "tokenizer": f"{entry.repo} {entry.revision}"}
@@ -153,6 +156,7 @@ def _open_endpoint(known: KnownModel) -> Model:
         parallel=entry.parallel,
         shown=named.declared_in,
         where=_where(named),
+        request=entry.request,
     )
     repo = (entry.repo, str(entry.revision)) if entry.repo else None
     return EndpointModel(
