@@ -160,3 +160,22 @@ def test_a_teacher_writes_by_its_chat_template(bench: Bench, smollm2: Path) -> N
 def samples(bench: Bench) -> list[str]:
     table = pl.read_parquet(bench.folder / "runs/a/responses.parquet").filter(pl.col("strategy") == "teacher")
     return [str(text) for text in table["text"]]
+
+
+def test_how_a_real_servers_answers_end(bench: Bench, smollm2: Path) -> None:
+    """At max_tokens a text is cut short; stopped by a further parameter it is whole; an input that is too long fails alone."""
+    with server(smollm2) as url:
+        bench.write("small.jsonl", jsonl([*ROWS, {**ROWS[0], "id": "d", "question": "Why? " * 600}]))
+        target = 'backend = "fake"'
+        recipe = bench.write("a.toml", RECIPE.format(target=target) + TEACHER.format(url=url))
+        bench.run()
+        rows = pl.read_parquet(bench.folder / "runs/a/responses.parquet").filter(pl.col("strategy") == "teacher")
+        found = {row["id"]: row for row in rows.iter_rows(named=True)}
+        assert any(row["truncated"] for row in found.values())
+        assert all(bool(row["text"]) == (name != "d") for name, row in found.items())
+        assert "context" in found["d"]["problem"]
+        recipe.write_text(recipe.read_text().replace('model = "smol"', 'model = "smol"\nrequest = { stop = [" "] }'))
+        bench.run()
+        rows = pl.read_parquet(bench.folder / "runs/a/responses.parquet").filter(pl.col("strategy") == "teacher")
+        stopped = [row for row in rows.iter_rows(named=True) if row["id"] != "d"]
+        assert not any(" " in row["text"] or row["truncated"] for row in stopped)
