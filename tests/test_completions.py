@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from respsel.completions import NO_TEXT, STILL_REASONING, Written, written_in
+from respsel.completions import EMPTY_TEXT, NO_TEXT, NOTHING_YET, STILL_REASONING, Written, written_in
 
 THOUGHT = {"type": "thinking", "thinking": [{"type": "text", "text": "so many"}]}
 
@@ -80,9 +80,12 @@ def test_a_text_that_was_cut_short(body: Any) -> None:
         (chat(None, "length", {"reasoning_content": "first of all"}), STILL_REASONING),
         (chat("", "MAX_TOKENS", {"reasoning": "first of all"}), STILL_REASONING),
         (chat([THOUGHT], "length"), STILL_REASONING),
-        (chat("", "length"), "before it wrote any text"),
+        (chat("", "length"), NOTHING_YET),
         (chat([THOUGHT], "stop"), "reasoning and no answer"),
         (chat(None), NO_TEXT),
+        (chat([]), NO_TEXT),
+        (chat(" \n"), EMPTY_TEXT),
+        (chat([{"type": "text", "text": ""}]), EMPTY_TEXT),
         (chat({"a": 1}, None), NO_TEXT),
         (response(said("It is"), status="failed", error={"code": "server_error", "message": "sorry"}), "sorry"),
         (response(said("It is"), status="cancelled"), "'cancelled'"),

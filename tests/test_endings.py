@@ -25,7 +25,7 @@ CUT = sorted(
 FILTERED = sorted(
     names(
         "content_filter CONTENT_FILTERED SAFETY RECITATION BLOCKLIST PROHIBITED_CONTENT SPII sensitive guardrail_intervened "
-        "ERROR_TOXIC refusal LANGUAGE"
+        "ERROR_TOXIC refusal LANGUAGE content_filter:RECITATION"
     )
 )
 BROKEN = sorted(

@@ -695,10 +695,11 @@ def test_the_doctor_tells_what_an_endpoint_refuses(bench: Bench, reply: Reply, t
     assert told in done.err
 
 
-def test_the_doctor_is_content_with_a_model_that_reasons(bench: Bench) -> None:
-    """Its short question ends in the midst of the reasoning: that is told, and is no fault."""
-    thinking = chat(None, ended="length").body
-    thinking["choices"][0]["message"]["reasoning_content"] = "Who greets me?"
+@pytest.mark.parametrize("is_shown", [True, False])
+def test_the_doctor_is_content_with_a_model_that_reasons(bench: Bench, is_shown: bool) -> None:
+    """Its short question ends in the midst of the reasoning, shown or hidden: that is told, and is no fault."""
+    thinking = chat("", ended="length").body
+    thinking["choices"][0]["message"] |= {"reasoning_content": "Who greets me?"} if is_shown else {}
     with serving(lambda asked: Reply(thinking)) as endpoint:
         remote(bench, endpoint)
         done = bench.respsel("doctor", "a.toml")

@@ -224,6 +224,19 @@ def test_many_refused_inputs_in_a_row_do_not_end_a_run() -> None:
     assert len(endpoint.asked) == 50
 
 
+def test_refused_inputs_behind_an_answer_never_end_a_run() -> None:
+    """Sixty that are flagged where one was answered: the run goes on to its end."""
+    flagged = status(said("it was flagged by moderation"), 400)
+    with serving(lambda asked: flagged if asked.number else chat("good")) as endpoint:
+        assert len(written(endpoint, 61, parallel=1)) == 61
+
+
+def test_empty_texts_are_answers() -> None:
+    """A model that has nothing to say is no server that is out of order."""
+    with serving(lambda asked: chat("")) as endpoint:
+        assert {answer.text for answer in written(endpoint, 20, parallel=1).values()} == {""}
+
+
 def test_filtered_texts_do_not_end_a_run() -> None:
     """A filter that stops the text is about the input, as one that stops the prompt is; a breakdown is not."""
     with serving(lambda asked: chat("half", ended="content_filter") if asked.number < 20 else chat("good")) as endpoint:
@@ -259,7 +272,7 @@ def test_the_remedy_fits_the_refusal(code: int, words: str, remedy: str, monkeyp
 @pytest.mark.parametrize(
     "reply",
     [
-        lambda key: Reply(f"<html><title>{'x' * 5}</title><body>{'y ' * 60}{key} denied</body></html>".encode(), 403),
+        lambda key: Reply(f"<html><title>{'x' * 5}</title><body>{'y ' * 75}{key} denied</body></html>".encode(), 403),
         lambda key: Reply(f"<html><title>{key}</title>".encode(), 200),
         lambda key: Reply({"error": {"message": f"{'z' * 290}{key}"}}, 200),
         lambda key: Reply({"detail": [{"loc": ["body", key], "msg": "no"}]}, 422),

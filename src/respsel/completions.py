@@ -15,7 +15,10 @@ from respsel.endings import Ending, ending_of
 from respsel.server_words import words_of
 
 STILL_REASONING = "it reached its limit of tokens while it was still reasoning: raise max_tokens, or have it reason less"
+NOTHING_YET = "it reached its limit of tokens before it wrote any text: raise max_tokens"
 NO_TEXT = "no text"
+# What a model may well answer; it is no fault of the server's.
+EMPTY_TEXT = "the text is empty"
 _TEXTS = ("text", "output_text")
 _REASONING = ("thinking", "redacted_thinking", "reasoning", "reasoning_content", "reasoning_text", "summary_text")
 # Tools that the server runs itself leave their traces beside the text.
@@ -42,6 +45,7 @@ class _Content:
     """What a message holds."""
 
     text: str = ""
+    has_text: bool = False
     refusal: str = ""
     has_reasoning: bool = False
     calls_tool: bool = False
@@ -88,7 +92,7 @@ def _response(body: Mapping[str, Any]) -> Written:
 def _read(content: Any) -> _Content:
     """A message's content: a text, or parts of which the texts are joined and the reasoning is left out."""
     if isinstance(content, str):
-        return _Content(content.strip())
+        return _Content(content.strip(), has_text=True)
     found, texts = _Content(), list[str]()
     for kind, text in _parts(content):
         if kind in _TEXTS:
@@ -101,7 +105,7 @@ def _read(content: Any) -> _Content:
             found.calls_tool = True
         elif kind not in _ASIDE:
             found.odd_part = kind
-    found.text = "".join(texts).strip()
+    found.text, found.has_text = "".join(texts).strip(), bool(texts)
     return found
 
 
@@ -128,6 +132,7 @@ def _written(content: _Content, ending: Ending) -> Written:
     if content.text:
         return Written(content.text, truncated=ending.truncated)
     if ending.truncated:
-        what = STILL_REASONING if content.has_reasoning else "it reached its limit of tokens before it wrote any text"
-        return Written("", what)
-    return Written("", "it wrote its reasoning and no answer" if content.has_reasoning else NO_TEXT)
+        return Written("", STILL_REASONING if content.has_reasoning else NOTHING_YET)
+    if content.has_reasoning:
+        return Written("", "it wrote its reasoning and no answer")
+    return Written("", EMPTY_TEXT if content.has_text and ending.is_said else NO_TEXT)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from respsel.backends.base import TEXT, Failure, GenerateCall, Model, ScoreCall
 from respsel.backends.registry import KnownModel, identify, open_model
 from respsel.backends.sampling import BROKEN_REMEDY, NOT_FINITE
-from respsel.completions import STILL_REASONING
+from respsel.completions import NOTHING_YET, STILL_REASONING
 from respsel.errors import PreflightError, Problem, RespselError
 from respsel.hashing import DigestMemo
 from respsel.loading import LoadedRecipe
@@ -175,7 +175,7 @@ def _examine_endpoint(known: KnownModel, store_folder: Path, trained_by: LoadedR
         reasons = ""
         try:
             ((_, answer),) = model.generate([GenerateCall(model.prompt_ids(asked), _SHORT, 0, asked)])
-            if isinstance(answer, Failure) and answer.problem == STILL_REASONING:
+            if isinstance(answer, Failure) and answer.problem in (STILL_REASONING, NOTHING_YET):
                 reasons = f"it reasons: {_SHORT.max_tokens} tokens were not enough for an answer. Give max_tokens room for that"
             elif isinstance(answer, Failure):
                 problems.append(f"it does not answer: {answer.problem}")

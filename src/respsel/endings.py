@@ -78,7 +78,8 @@ def _ending(reason: object) -> Ending:
         return Ending()
     if name in _CUT_SHORT:
         return Ending(truncated=True)
-    if name in _FILTERED:
+    # Gemini has sent "content_filter: RECITATION".
+    if name in _FILTERED or name.startswith("contentfilter"):
         return Ending(problem=f"the content filter stopped it {told}", about_input=True)
     if name in _REFUSED:
         return Ending(problem=f"the model refused {told}", about_input=True)

@@ -230,7 +230,7 @@ class EndpointClient:
         return self._remedy_of_shape(error.words)
 
     def _remedy_of_shape(self, words: str) -> str:
-        sent = next((name for name in self.settings.request if name in words), None)
+        sent = next((name for name in self.settings.request if re.search(rf"\b{re.escape(name)}\b", words)), None)
         if sent is not None:
             return f"Change '{sent}' in {self.settings.where}.request"
         # "parameter.enable_thinking must be set to false": the wish in so many words.

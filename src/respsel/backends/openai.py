@@ -22,7 +22,7 @@ from respsel.backends.endpoint_errors import EndpointError, Kind
 from respsel.backends.endpoint_scores import EndpointScores, find_way
 from respsel.backends.endpoint_tally import CallFailure
 from respsel.backends.endpoint_text import Text, open_text
-from respsel.completions import written_in
+from respsel.completions import EMPTY_TEXT, written_in
 from respsel.errors import PreflightError, Problem
 from respsel.records import Message, Sampling, TokenScores
 
@@ -215,7 +215,7 @@ class EndpointModel:
         if len(written) != 1:
             return Failure(f"{_counted(made)} choices came back where one was asked for{_instead(made)}")
         text, problem = written[0].text, written[0].problem
-        if problem:
+        if problem and problem != EMPTY_TEXT:
             return CallFailure(problem, Kind.INPUT if written[0].about_input else Kind.SERVER)
         if self._client.holds_key(text):
             return Failure("the answer has the API key in it")
