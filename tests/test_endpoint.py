@@ -224,7 +224,8 @@ def test_what_a_server_does_not_know_is_left_out_where_it_changes_nothing() -> N
         for name in ("top_k", "min_p", "max_tokens"):
             if name in asked.body:
                 hint = " Use 'max_completion_tokens' instead." if name == "max_tokens" else ""
-                return error(400, f"Unsupported parameter: '{name}'.{hint}")
+                named = {"message": "Unsupported parameter", "param": name} if name == "min_p" else None
+                return Reply({"error": named}, 400) if named else error(400, f"Unsupported parameter: '{name}'.{hint}")
         return chat("fine")
 
     with serving(strict) as endpoint:

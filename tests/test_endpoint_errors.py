@@ -56,6 +56,7 @@ ACCOUNT: list[tuple[int, Any]] = [
     (403, said("Country, region, or territory not supported", code="unsupported_country_region_territory")),
     (429, said("You exceeded your current quota, please check your plan and billing details.", code="insufficient_quota")),
     (429, said("You exceeded your current quota, please check your plan and billing details.")),
+    (429, said("Insufficient balance", code="1113")),
 ]
 MODEL: list[tuple[int, Any]] = [
     (404, said("The model `gpt-9` does not exist or you do not have access to it.", code="model_not_found")),
@@ -77,6 +78,7 @@ SUSPECT: list[tuple[int, Any]] = [
 RATE: list[tuple[int, Any]] = [
     (429, said("Rate limit reached on tokens per min (TPM): Limit 30000, Used 29000, Requested 2000. Please try again in 2s.")),
     (429, said("You exceeded your current quota", status="RESOURCE_EXHAUSTED", details=[{"retryDelay": "3s"}])),
+    (429, said("Your account is restricted: too many requests")),
     (429, ""),
 ]
 OTHERS: list[tuple[int, Any, Kind]] = [

@@ -13,7 +13,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import re
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -30,7 +29,7 @@ from respsel.backends.endpoint_errors import (
     read_answer,
     read_error,
 )
-from respsel.backends.endpoint_tally import CallFailure, End, Tally, no_answer
+from respsel.backends.endpoint_tally import CallFailure, End, Tally, no_answer, remedy_of
 from respsel.errors import PreflightError, Problem, RunError
 from respsel.server_words import one_line
 
@@ -40,7 +39,6 @@ _LAST_WAIT_S = 30.0
 _LONGEST_MESSAGE = 300
 # A shorter one is a placeholder, and may be a part of any word.
 _SHORTEST_KEY = 8
-_MONEY = ("credit", "billing", "balance", "quota", "payment", "fund", "arrear", "overdue")
 _PREFIXES = {
     Kind.ACCOUNT: "the endpoint refuses: ",
     Kind.SHAPE: "the endpoint refuses every request: ",
@@ -209,34 +207,9 @@ class EndpointClient:
 
     def _failure(self, error: ServerError) -> CallFailure:
         """What an error comes to, with what to do where it ends the run."""
-        prefix = _PREFIXES.get(error.kind, "")
-        return CallFailure(self.clean(prefix + error.words), error.kind, self._remedy(error))
-
-    def _remedy(self, error: ServerError) -> str:
-        key = self.settings.api_key_env
-        check_key = f"Check the key in {key}" if key else "Set api_key_env to the name of the variable that holds the key"
-        if error.kind is Kind.RATE:
-            return "Lower 'parallel', or run again later"
-        if error.kind is Kind.ACCOUNT and (error.status == 402 or any(word in error.words.lower() for word in _MONEY)):
-            return "Check the account's credit and limits, then run again: what was answered is kept"
-        if error.kind is Kind.ACCOUNT:
-            return check_key
-        if error.status == 403:
-            return f"{check_key}, and what its account may do"
-        if error.kind is Kind.MODEL or error.status in (404, 405):
-            return "Check 'base_url' and 'model'"
-        if error.status == 200:
-            return "Check 'base_url' (does it end in /v1?), and whether something on the way, like a proxy, answers instead"
-        return self._remedy_of_shape(error.words)
-
-    def _remedy_of_shape(self, words: str) -> str:
-        sent = next((name for name in self.settings.request if re.search(rf"\b{re.escape(name)}\b", words)), None)
-        if sent is not None:
-            return f"Change '{sent}' in {self.settings.where}.request"
-        # "parameter.enable_thinking must be set to false": the wish in so many words.
-        wish = re.search(r"([A-Za-z_]\w{2,40}) must be (?:set to )?(true|false)\b", words, re.IGNORECASE)
-        example = f"{wish[1]} = {wish[2].lower()}" if wish else "..."
-        return f"Change 'sampling', or add what the endpoint wants to {self.settings.where}: request = {{ {example} }}"
+        settings = self.settings
+        remedy = remedy_of(error, settings.api_key_env, settings.where, settings.request)
+        return CallFailure(self.clean(_PREFIXES.get(error.kind, "") + error.words), error.kind, self.clean(remedy))
 
     def _error(self, end: End) -> RunError:
         return RunError(Problem(self.settings.shown, self.settings.where, end.what, end.remedy))

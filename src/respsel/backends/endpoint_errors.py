@@ -57,7 +57,7 @@ _ACCOUNT_WORDS = re.compile(
     r"\b(?:flagged|suspended|deactivated|disabled|blocked|banned|terminated|restricted|overdue|in arrears)"
     r"|api[ _-]?key (?:is |was )?(?:not valid|invalid|expired|incorrect|missing|not found|provided)"
     r"|(?:invalid|incorrect|expired|missing|no) api[ _-]?key"
-    r"|credit balance|insufficient (?:account )?(?:balance|credit|quota|fund)|billing (?:hard )?limit|out of credits"
+    r"|credit balance|insufficient (?:account )?(?:balance|credit|quota|fund)|billing (?:hard )?limit|out of credit"
     r"|(?:country|region|location|territory)\b.{0,30} (?:is )?not supported|not (?:enough|sufficient) credit",
     re.IGNORECASE | re.DOTALL,
 )
@@ -131,6 +131,9 @@ def read_error(status: int, content: bytes, headers: Mapping[str, str]) -> Serve
     words = words_of(document) if document not in ("", None) else ""
     if isinstance(document, str):
         words = f"status {status}, {_shape(document)}{words}" if words else f"status {status} without a word"
+    inner = document.get("error") if isinstance(document, Mapping) else None
+    if isinstance(inner, Mapping) and isinstance(param := inner.get("param"), str) and param not in words:
+        words = f"{words} ({param})"
     codes = {str(code).lower() for code in _codes(document, 4)}
     is_hinted = "retry-after" in headers or b"retrydelay" in content.lower() or b"try again in" in content
     return ServerError(_kind(status, codes, words[:_LOOKED_AT], is_hinted), status, words)
@@ -172,7 +175,7 @@ def _kind(status: int, codes: set[str], words: str, is_hinted: bool) -> Kind:
     if status == 413 or codes & _INPUT_CODES or _is_too_large(words):
         return Kind.INPUT
     if status == 429:
-        return Kind.ACCOUNT if _SPENT_WORDS.search(words) and not is_hinted and not codes & _RATE_CODES else Kind.RATE
+        return Kind.ACCOUNT if not is_hinted and not codes & _RATE_CODES and _is_spent(words) else Kind.RATE
     if _ACCOUNT_WORDS.search(words) and status < 500:
         return Kind.ACCOUNT
     if status in _OUTAGES:
@@ -184,6 +187,12 @@ def _kind(status: int, codes: set[str], words: str, is_hinted: bool) -> Kind:
     if status in (400, 403, 404, 422) and (codes & _MODEL_CODES or _MODEL_WORDS.search(words)):
         return Kind.MODEL
     return Kind.SUSPECT
+
+
+def _is_spent(words: str) -> bool:
+    """Whether a limit is one of money, which no wait lifts."""
+    spent = _SPENT_WORDS.search(words) or _ACCOUNT_WORDS.search(words)
+    return spent is not None and not _RATE_WORDS.search(words)
 
 
 def _is_too_large(words: str) -> bool:

@@ -1,4 +1,4 @@
-"""When a run over an endpoint must end: after what no call can pass, and after one failure upon another.
+"""When a run over an endpoint must end, and what to do then: after what no call can pass, or one failure upon another.
 
 Knows nothing of how requests are made. Invariant: a refusal of one input never ends a run in which the server has
 answered another.
@@ -6,16 +6,22 @@ answered another.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from respsel.backends.base import Failure
-from respsel.backends.endpoint_errors import Kind
+from respsel.backends.endpoint_errors import Kind, ServerError
 
 # After so many failed calls in a row, or as many as are made at once, the server is taken to be out of order.
 _FAILURES_IN_A_ROW = 12
 # After so many refused inputs, where none was answered, something that they share is taken to be refused.
 _REFUSED_INPUTS = 50
 _IS_IT_WELL = "Is the server well (see respsel doctor)? Then run again: what was answered is kept"
+_MONEY = ("credit", "billing", "balance", "quota", "payment", "fund", "arrear", "overdue")
+# "parameter.enable_thinking must be set to false": a wish in so many words.
+_WISH = re.compile(r"([A-Za-z_]\w{2,40}) must be (?:set to )?(true|false)\b", re.IGNORECASE)
 _ENDS = (Kind.ACCOUNT, Kind.MODEL, Kind.SHAPE, Kind.RATE)
 
 
@@ -85,3 +91,25 @@ class Tally:
 def no_answer(outage: Failure) -> End:
     """The error of a server that does not answer the first question."""
     return End(f"the endpoint does not answer: {outage.problem}", _IS_IT_WELL)
+
+
+def remedy_of(error: ServerError, key_name: str | None, where: str, request: Mapping[str, Any]) -> str:
+    """What to do about an error that ends a run; key_name: the variable that holds the key."""
+    check_key = f"Check the key in {key_name}" if key_name else "Set api_key_env to the name of the variable that holds the key"
+    if error.kind is Kind.RATE:
+        return "Lower 'parallel', or run again later"
+    if error.kind is Kind.ACCOUNT and (error.status == 402 or any(word in error.words.lower() for word in _MONEY)):
+        return "Check the account's credit and limits, then run again: what was answered is kept"
+    if error.kind is Kind.ACCOUNT:
+        return check_key
+    if error.status == 403:
+        return f"{check_key}, and what its account may do"
+    if error.kind is Kind.MODEL or error.status in (404, 405):
+        return "Check 'base_url' and 'model'"
+    if error.status == 200:
+        return "Check 'base_url' (does it end in /v1?), and whether something on the way, like a proxy, answers instead"
+    sent = next((name for name in request if re.search(rf"\b{re.escape(name)}\b", error.words)), None)
+    if sent is not None:
+        return f"Change '{sent}' in {where}.request"
+    example = f"{wish[1]} = {wish[2].lower()}" if (wish := _WISH.search(error.words)) else "..."
+    return f"Change 'sampling', or add what the endpoint wants to {where}: request = {{ {example} }}"
