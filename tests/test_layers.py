@@ -13,7 +13,9 @@ PACKAGE = Path(__file__).parents[1] / "src" / "respsel"
 # From the bottom up; a module imports only from lower layers or its own.
 LAYERS = (
     {"changes", "errors", "hashing", "records", "respsel", "whitespace"},
-    {"data", "shape", "tables", "recipe", "model_entry", "plugins", "statistics", "gaps", "publish", "read_only"},
+    {"endings", "server_words", "completions"},
+    {"data", "shape", "tables", "recipe", "model_entry", "plugins", "statistics", "gaps", "publish", "read_only"}
+    | {"request_parameters"},
     {"workspace", "answers", "steps", "datasets", "prompts", "sealed", "store", "turns", "costs"},
     {"backends", "metrics"},
     {"requests", "loading", "elsewhere", "tokenizer_check"},
