@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from respsel.answers import find_answer
+from respsel.answers import label_problem
 from respsel.data import files
 from respsel.data.files import read_rows
 from respsel.data.rows import FileRow, find_value, has_column, is_blank, row_id, text_field, text_of
@@ -122,9 +122,6 @@ def _way_out(name: str, source: str) -> str:
 
 
 def _label_problem(entry: DatasetEntry, label: str, shown: str, where: str) -> Problem | None:
-    """What is wrong with a label: without an answer of the check's kind it would make every response wrong."""
-    check = entry.check
-    if check is None or check.kind not in ("number", "choice") or find_answer(check, label) is not None:
-        return None
-    what = f"label '{label}' holds no {check.kind} to check answers against"
-    return Problem(shown, where, what, "Mend the label, or choose another 'answer'")
+    """What is wrong with a label: it would make every response wrong, or a wrong one right."""
+    found = None if entry.check is None else label_problem(entry.check, label)
+    return None if found is None else Problem(shown, where, *found)

@@ -18,7 +18,7 @@ from respsel.whitespace import WhiteSpace
 
 # The verdict over all datasets; no dataset has this name.
 OVERALL = "overall"
-AnswerKind = Literal["number", "choice", "exact", "regex"]
+AnswerKind = Literal["number", "choice", "math", "exact", "regex"]
 FileFormat = Literal["rows", "batch"]
 _FORMAT_HELP = "rows: as a dataset's files; batch: what OpenAI's Batch API or `vllm run-batch` wrote, by custom_id."
 
@@ -26,8 +26,33 @@ _FORMAT_HELP = "rows: as a dataset's files; batch: what OpenAI's Batch API or `v
 class AnswerEntry(Entry):
     """How the answer is found in a response and compared with the label."""
 
-    kind: AnswerKind = Field(description="number, choice, exact or regex.")
+    kind: AnswerKind = Field(description="number, choice, math, exact or regex. docs/answers.md says what each reads.")
     pattern: str | None = Field(None, description="regex: its last match's first group (or the match) is the answer.")
+    tolerance: float | None = Field(
+        None, ge=0, description="number: how far from the label an answer may be, in the label's own unit: 0.01."
+    )
+    relative_tolerance: float | None = Field(
+        None, ge=0, lt=1, description="number: how far, as a share of the label: 0.01 is one percent. The wider one counts."
+    )
+    reasoning: tuple[str, str] | None = Field(
+        None,
+        description='A further pair of tags, e.g. ["<scratch>", "</scratch>"]: what stands between them is no answer.',
+    )
+
+    @model_validator(mode="after")
+    def _tolerance_is_for_numbers(self) -> AnswerEntry:
+        given = [name for name in ("tolerance", "relative_tolerance") if getattr(self, name) is not None]
+        if given and self.kind != "number":
+            raise ValueError(f"'{given[0]}' is for kind 'number'")
+        return self
+
+    @model_validator(mode="after")
+    def _reasoning_is_a_pair(self) -> AnswerEntry:
+        if self.reasoning is not None:
+            opening, closing = (tag.strip() for tag in self.reasoning)
+            if not opening or not closing or opening.casefold() == closing.casefold():
+                raise ValueError("'reasoning' is an opening and another, closing tag")
+        return self
 
     @model_validator(mode="after")
     def _pattern_is_for_regex(self) -> AnswerEntry:

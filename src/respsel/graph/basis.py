@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from respsel import answers, prompts, requests
+from respsel import prompts, requests
 from respsel.backends.registry import KnownModel
 from respsel.hashing import DigestMemo
 from respsel.loading import LoadedRecipe
 from respsel.metrics.base import ChosenMetric, View
-from respsel.recipe import AnswerEntry, Recipe
+from respsel.recipe import Recipe
 from respsel.selection import Rule
 
 # What stands between a recipe and the token ids that a model sees, and those that it is scored on.
@@ -62,8 +62,3 @@ class Basis:
         """The rule of the verdicts."""
         metric, chosen = self.selected, self.recipe.selection
         return Rule(metric.label, metric.direction, metric.metric.scale, chosen.confidence, chosen.resamples, chosen.seed)
-
-
-def check_fields(check: AnswerEntry | None) -> Mapping[str, Any] | None:
-    """What of an answer check is in keys."""
-    return None if check is None else {**check.model_dump(), "version": answers.VERSION}

@@ -81,8 +81,12 @@ class _Builder:
 
 
 def _check_extras(loaded: LoadedRecipe) -> None:
-    """Raise PreflightError for metrics whose packages are missing, before any model is asked for their sake."""
+    """Raise PreflightError for metrics and answer checks whose packages are missing, before any model is asked."""
     problems = []
+    for i, dataset in enumerate(loaded.recipe.datasets):
+        if dataset.check is not None and dataset.check.kind == "math" and find_spec("math_verify") is None:
+            what = "answer 'math' needs math-verify, which is not installed"
+            problems.append(Problem(loaded.shown, f"datasets[{i}].answer", what, "Run: pip install 'respsel[math]'"))
     for i, metric in enumerate(loaded.metrics):
         for extra in {part.needs.extra for part in (metric, *components(metric))}:
             missing = [name for name in EXTRAS[extra] if find_spec(name) is None]

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import asdict
 
 from respsel import measuring, selection, steps
+from respsel.answers import check_fields
 from respsel.choices import CHOICES, choose_responses
 from respsel.data.rows import FileRow, has_column
 from respsel.errors import InputError, Problem, suggest
-from respsel.graph.basis import Basis, check_fields
+from respsel.graph.basis import Basis
 from respsel.graph.step import Rows, Step
 from respsel.metrics.base import ChosenMetric, components
 from respsel.racing import dropped_in

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from respsel import datasets, elsewhere
+from respsel.answers import check_fields
 from respsel.data import files
 from respsel.data.files import ending_of
 from respsel.errors import Problem, RunError
-from respsel.graph.basis import PROMPTS, Basis, check_fields
+from respsel.graph.basis import PROMPTS, Basis
 from respsel.graph.step import Rows, Step
 from respsel.hashing import file_digest
 from respsel.model_entry import merge_sampling

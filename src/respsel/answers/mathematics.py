@@ -1,0 +1,163 @@
+"""The kind `math`: expressions, sets, intervals, tuples and matrices, compared by value with math-verify.
+
+Takes the stated answer out of a response itself, and hands only that short piece to a process of its own
+(math_worker). Invariant: no response takes longer than the worker's limit, however it is written.
+"""
+
+from __future__ import annotations
+
+import atexit
+import itertools
+import json
+import re
+import subprocess
+from functools import lru_cache
+from importlib.metadata import version
+from multiprocessing.spawn import get_executable
+from threading import Lock
+
+from respsel.answers.digits import Number
+from respsel.answers.numbers import is_same_number, read_one
+from respsel.answers.plain import last_part
+from respsel.answers.statements import statements
+
+PACKAGE = "math-verify"
+# A longer piece is no answer but a derivation.
+LONGEST = 500
+_DISPLAYED = re.compile(r"\$\$([^$]{1,500})\$\$|\$([^$]{1,500})\$|\\\(([^\n]{1,500}?)\\\)|\\\[(.{1,500}?)\\\]", re.DOTALL)
+_TEXT = re.compile(r"\\(?:text|mathrm|textbf|mbox)\s?\{([^{}]{0,80})\}")
+_UNIT = re.compile(r"(?:\\,|~|\s){0,3}\\(?:text|mathrm|mbox)\s?\{\s?[^{}\d]{1,30}\}(?:\^\{?[23]\}?)?\.?$")
+_WORD = re.compile(r"(?<![\\A-Za-z])[A-Za-z]{3,}")
+_KNOWN_WORDS = (
+    "and sin cos tan cot sec csc log exp sqrt arcsin arccos arctan sinh cosh tanh lim max min gcd lcm det "
+    "mod inf pmatrix bmatrix matrix vmatrix begin end cases array frac"
+)
+_KNOWN = frozenset(_KNOWN_WORDS.split())
+_CONNECTED = re.compile(r"[\s.,;]*(?:and|or|,|;)?[\s.,;]*")
+_EXPLAINED = re.compile(r",? (?:because|since|which|where|as|so|for)\b")
+
+
+def read_math(text: str) -> str | None:
+    """The piece of mathematics that a text states, else its last formula or line."""
+    for statement in statements(text):
+        content = statement.content.strip()
+        if statement.boxed:
+            return _piece(content)
+        if content:
+            return _piece(_said(content))
+    if len(text) <= LONGEST and "\n" not in text.strip():
+        return _piece(_said(text.strip()))
+    end = last_part(text, 4 * LONGEST)
+    formulas = list(_DISPLAYED.finditer(end))
+    return _piece(_inner(formulas[-1]) if formulas else end.strip().rpartition("\n")[2])
+
+
+def math_label_problem(label: str) -> str:
+    """Why a label is no mathematics that can be compared; nothing if it is."""
+    piece = read_math(label)
+    if piece is None:
+        return "is longer than an answer"
+    if isinstance(read_one(piece), Number):
+        return ""
+    if any(word.casefold() not in _KNOWN for word in _WORD.findall(piece)):
+        return "is words, no mathematics"
+    return "" if _compare(piece, piece)[0] else "cannot be read as mathematics"
+
+
+def is_same_math(found: str, right: str) -> bool:
+    """Whether two pieces of mathematics have the same value."""
+    if found.replace(" ", "") == right.replace(" ", ""):
+        return True
+    mine, theirs = read_one(found), read_one(right)
+    if isinstance(mine, Number) and isinstance(theirs, Number):
+        return is_same_number(mine, theirs)
+    return _compare(found, right)[1]
+
+
+def package_version() -> str:
+    """The version of math-verify, which results depend on."""
+    return version(PACKAGE)
+
+
+def _said(content: str) -> str:
+    """The formula of a stated line, or the line without its explanation."""
+    opened = _DISPLAYED.match(content)
+    line = content.partition("\n")[0] if opened is None or (opened[1] is None and opened[4] is None) else opened.group()
+    formulas = list(_DISPLAYED.finditer(line))
+    if not formulas:
+        return _EXPLAINED.split(line)[0]
+    parts = [_inner(formulas[0])]
+    for before, formula in itertools.pairwise(formulas):
+        if not _CONNECTED.fullmatch(line[before.end() : formula.start()]):
+            break
+        parts.append(_inner(formula))
+    return ", ".join(parts)
+
+
+def _inner(formula: re.Match[str]) -> str:
+    return next(group for group in formula.groups() if group is not None)
+
+
+def _piece(text: str) -> str | None:
+    """A piece as math-verify takes it: without words' commands, a unit, marks around it and a full stop."""
+    text = " ".join(text.split()).strip("*` ").removesuffix(".").strip("$ ")
+    text = _UNIT.sub("", text) or text
+    text = _TEXT.sub(lambda found: f" {found[1].strip()} ", text)
+    text = " ".join(text.replace("\u2212", "-").replace("π", "\\pi ").replace("√", "\\sqrt ").split())
+    text = re.sub(r"(?<![\\A-Za-z])pi(?![A-Za-z])", r"\\pi ", text)
+    return text if 0 < len(text) <= LONGEST else None
+
+
+@lru_cache(maxsize=4096)
+def _compare(found: str, right: str) -> tuple[bool, bool]:
+    """Whether the right one can be read, and whether both are the same."""
+    return _WORKER.compare(found, right)
+
+
+class _Worker:
+    """The process that runs math-verify: sympy has inputs that it never finishes, so it is one that can be ended."""
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[str] | None = None
+        self._lock = Lock()
+
+    def compare(self, found: str, right: str) -> tuple[bool, bool]:
+        with self._lock:
+            if self._process is None or self._process.poll() is not None:
+                self._start()
+            process = self._process
+            assert process is not None
+            assert process.stdin is not None
+            assert process.stdout is not None
+            process.stdin.write(json.dumps([found, right]) + "\n")
+            process.stdin.flush()
+            answer = process.stdout.readline()
+            if not answer:
+                # It ran into its limit of time, and ended.
+                self.close()
+                return False, False
+            readable, same = json.loads(answer)
+            return bool(readable), bool(same)
+
+    def _start(self) -> None:
+        self.close()
+        command = [get_executable(), "-W", "ignore", "-m", "respsel.answers.math_worker"]
+        self._process = subprocess.Popen(
+            [part if isinstance(part, str) else part.decode() for part in command],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            encoding="utf-8",
+        )
+
+    def close(self) -> None:
+        """End the process, if there is one."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.communicate()
+            self._process = None
+
+
+_WORKER = _Worker()
+atexit.register(_WORKER.close)

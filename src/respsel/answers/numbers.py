@@ -1,0 +1,246 @@
+"""The kind `number`: the one number that a label or a response gives, and whether two numbers are the same.
+
+Knows nothing of files or recipes. Invariants: labels and responses are read by the same grammar (atoms, items), so
+that a label given back as the answer is right; what is not one number is never read as a part of it.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from fractions import Fraction
+
+from respsel.answers.atoms import Atom
+from respsel.answers.digits import Number
+from respsel.answers.items import EXPRESSION, FORMULA, SEVERAL, Entry, Item, read_items
+from respsel.answers.plain import last_part
+from respsel.answers.statements import Statement, statements
+
+# As long as this a whole text is read as one statement first.
+_SHORT = 2_000
+_FILLERS_WORDS = (
+    "about approximately around roughly exactly only just simply therefore thus hence still now then so "
+    "also is are be equals equal to option circa etwa ungefähr rund environ cerca unos the a an that it "
+    "its indeed clearly x n"
+)
+_FILLERS = frozenset(_FILLERS_WORDS.split())
+# What an explanation begins with, behind the answer.
+_EXPLANATIONS_WORDS = "because since which where as weil da denn car parce porque perché poiché потому omdat"
+_EXPLANATIONS = frozenset(_EXPLANATIONS_WORDS.split())
+_FEWEST_DIGITS = 6
+NOTHING = "no number"
+EQUATION = "an equation"
+
+
+def read_label(text: str) -> Number | str:
+    """The number of a label, or what it is instead."""
+    for statement in statements(text):
+        found = read_one(statement.content)
+        if found != NOTHING or statement.boxed:
+            return found
+    return read_one(text)
+
+
+def read_one(text: str) -> Number | str:
+    """The number of a text that holds just one, of an equation the result; or what it is instead."""
+    entries = read_items(text)
+    items = [entry for entry in entries if isinstance(entry, Item)]
+    if not items:
+        return NOTHING
+    equals = [i for i, entry in enumerate(entries) if isinstance(entry, Atom) and entry.kind == "equals"]
+    if len(items) > 1 and _in_sentences(entries) > 1:
+        return SEVERAL
+    if equals:
+        return _read_equation(entries, equals)
+    if len(items) > 1:
+        return SEVERAL
+    last = text.rstrip()
+    if items[0].number is not None and last.endswith("!") and last[-2:-1].isdigit():
+        return EXPRESSION
+    return items[0].number or items[0].why
+
+
+def read_response(text: str) -> Number | None:
+    """The number that a response states, else the last one in it."""
+    for statement in statements(text):
+        if statement.several:
+            return None
+        found = _read_statement(statement)
+        if not isinstance(found, str):
+            return found
+        if statement.boxed:
+            return None
+    whole = read_one(text) if len(text) <= _SHORT else NOTHING
+    return whole if isinstance(whole, Number) else _read_last(last_part(text))
+
+
+def _read_statement(statement: Statement) -> Number | str | None:
+    """The number of a statement; None if what it gives is not one number, a text if it gives nothing of the kind."""
+    line = statement.content.strip().partition("\n")[0]
+    for part in (line, statement.content):
+        whole = read_one(part)
+        if isinstance(whole, Number):
+            return whole
+    sentence = _first_sentence(read_items(statement.content))
+    if sentence is None:
+        return NOTHING
+    equals = [i for i, entry in enumerate(sentence) if isinstance(entry, Atom) and entry.kind == "equals"]
+    if equals:
+        return _result(sentence, equals)
+    items = [i for i, entry in enumerate(sentence) if isinstance(entry, Item)]
+    first = sentence[items[0]]
+    assert isinstance(first, Item)
+    begins = all(isinstance(entry, Atom) and entry.text.casefold() in _FILLERS for entry in sentence[: items[0]])
+    if begins:
+        return first.number
+    last = sentence[items[-1]]
+    assert isinstance(last, Item)
+    return last.number
+
+
+def _first_sentence(entries: Sequence[Entry]) -> list[Entry] | None:
+    """The first sentence that holds an item, without the explanation behind it."""
+    sentence: list[Entry] = []
+    found = False
+    for i, entry in enumerate(entries):
+        if isinstance(entry, Item):
+            found = True
+        elif entry.kind in ("stop", "line"):
+            if found:
+                break
+            sentence = []
+            continue
+        elif found and (entry.kind == "open" or entry.text in (";",) or _explains(entries, i)):
+            break
+        sentence.append(entry)
+    return sentence if found else None
+
+
+def _explains(entries: Sequence[Entry], at: int) -> bool:
+    entry = entries[at]
+    return isinstance(entry, Atom) and entry.kind == "word" and entry.text.casefold() in _EXPLANATIONS
+
+
+def _result(sentence: Sequence[Entry], equals: Sequence[int]) -> Number | None:
+    """What an equation in a sentence gives; None for several equations of variables (x = 2 or x = -3)."""
+    found = _read_equation(sentence, equals, strict=False)
+    return found if isinstance(found, Number) else None
+
+
+def _read_equation(entries: Sequence[Entry], equals: Sequence[int], strict: bool = True) -> Number | str:
+    """The result of a calculation: of 5 + 7 = 12, x = 7 and 12 = 5 + 7 the number that stands alone."""
+    sides = [entries[start + 1 : end] for start, end in zip((-1, *equals), (*equals, len(entries)), strict=True)]
+    named = [_names_variable(side) for side in sides[:-1]]
+    # Between two equations stands more than what the first one gives: x = 2 or x = -3.
+    if sum(named) > 1 and any(_items(side) for side in sides[1:-1]):
+        return SEVERAL
+    left, right = sides[0], _items(sides[-1])
+    if strict and len(right) > 1:
+        return SEVERAL
+    if strict and any(_is_formula(side) for side in sides[:-1]):
+        return EQUATION
+    if right and right[0].number is not None:
+        return right[0].number
+    alone = _items(left)
+    if right and len(equals) == 1 and len(alone) == 1 and alone[0].number is not None:
+        return alone[0].number
+    return right[0].why if right else EQUATION
+
+
+def _in_sentences(entries: Sequence[Entry]) -> int:
+    """In how many sentences or lines there are items."""
+    count, found = 0, False
+    for entry in entries:
+        if isinstance(entry, Item):
+            count, found = count + (not found), True
+        elif entry.kind in ("stop", "line"):
+            found = False
+    return count
+
+
+def _items(side: Sequence[Entry]) -> list[Item]:
+    return [entry for entry in side if isinstance(entry, Item)]
+
+
+def _names_variable(side: Sequence[Entry]) -> bool:
+    """Whether a side of an equation ends with the name of a variable."""
+    last = side[-1] if side else None
+    return isinstance(last, Atom) and last.kind == "word" and len(last.text.partition("_")[0]) == 1
+
+
+def _is_formula(side: Sequence[Entry]) -> bool:
+    """Whether a side of an equation holds a variable and more: 2x + 3, x^2 + y^2."""
+    return any(item.why == FORMULA for item in _items(side))
+
+
+def _read_last(text: str) -> Number | None:
+    """The last number of a text in which none is stated."""
+    entries = read_items(text)
+    end = len(entries)
+    for start in range(len(entries) - 1, -2, -1):
+        entry = entries[start] if start >= 0 else None
+        if entry is not None and not (isinstance(entry, Atom) and entry.kind in ("stop", "line")):
+            continue
+        sentence, end = entries[start + 1 : end], max(start, 0)
+        items = _items(sentence)
+        if not items:
+            continue
+        equals = [i for i, e in enumerate(sentence) if isinstance(e, Atom) and e.kind == "equals"]
+        if equals and (items[-1].number is None or sum(_names_variable(sentence[:i]) for i in equals) > 1):
+            return _result(sentence, equals)
+        return items[-1].number
+    return None
+
+
+def is_same_number(found: Number, right: Number, tolerance: float = 0, relative: float = 0) -> bool:
+    """Whether two numbers are the same, or as near as a recipe allows."""
+    apart = abs(found.value - right.value)
+    allowed = max(Fraction(tolerance), Fraction(relative) * abs(right.value))
+    if apart <= allowed or _is_rounded(found, right) or _is_rounded(right, found):
+        return True
+    single = _as_float32(right)
+    return single is not None and _float32(found.value) == single
+
+
+def _is_rounded(fraction: Number, decimal: Number) -> bool:
+    """Whether a decimal with at least 6 digits is a fraction without end, rounded or cut: 0.666667 is 2/3."""
+    if fraction.places is not None or decimal.places is None or not _is_endless(fraction.value):
+        return False
+    digits = len(str(abs(decimal.value.numerator * 10**decimal.places // decimal.value.denominator)))
+    if min(digits, decimal.places) < _FEWEST_DIGITS:
+        return False
+    # Seven and sixteen digits are what a float32 and a float64 hold: their last digit may be further off.
+    single = digits <= 9 and _float32(fraction.value) == _float32(decimal.value)
+    double = digits >= 15 and _float(fraction.value) == _float(decimal.value)
+    return single or double or abs(fraction.value - decimal.value) * 10**decimal.places < 1
+
+
+def _is_endless(value: Fraction) -> bool:
+    below = value.denominator
+    for factor in (2, 5):
+        while below % factor == 0:
+            below //= factor
+    return below > 1
+
+
+def _as_float32(number: Number) -> float | None:
+    """A label's value if it can only come from a float32: 0.1 is stored there as 0.10000000149011612."""
+    if not number.places or len(str(number.value.numerator)) < _FEWEST_DIGITS:
+        return None
+    digits = len(str(abs(number.value.numerator * 10**number.places // number.value.denominator)))
+    value = _float(number.value)
+    return value if digits >= 10 and value is not None and _float32(number.value) == value else None
+
+
+def _float(value: Fraction) -> float | None:
+    try:
+        return float(value)
+    except OverflowError:
+        return None
+
+
+def _float32(value: Fraction) -> float | None:
+    try:
+        return float(struct.unpack("f", struct.pack("f", float(value)))[0])
+    except OverflowError:
+        return None

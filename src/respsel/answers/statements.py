@@ -1,0 +1,107 @@
+"""Where a response states its answer: \\boxed{}, "Final Answer:", "the answer is", "####", in several languages.
+
+Knows no kinds of answers. Invariants: statements come from the last to the first, since a later one corrects an
+earlier one; finding them takes time linear in the text's length.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+# So much of a text belongs to a statement, and so many statements are looked at.
+_LONGEST, _MOST = 2_000, 40
+_LONGEST_BOX = 20_000
+_NEAR = 40
+_FINAL = (
+    r"final[ ]{1,3}answer|final[ ]{1,3}result|endgültige[ ]antwort|réponse[ ]finale|respuesta[ ]final|resposta[ ]final|"
+    r"risposta[ ]finale|definitief[ ]antwoord|eindantwoord|окончательный[ ]ответ"
+)
+_NOUNS = (
+    r"answer|answers|antwort|lösung|réponse|reponse|respuesta|resposta|risposta|antwoord|ответ|option|choice|"
+    r"antwortmöglichkeit|opción|opcion|opção|opzione|optie|вариант"
+)
+_COPULAS = (
+    r"(?:(?:is|are|was|would[ ]be|should[ ]be|must[ ]be|will[ ]be|has[ ]to[ ]be|can[ ]only[ ]be|becomes|equals|therefore|"
+    r"ist|lautet|wäre|est|serait|es|sería|é|è|será|sarebbe|luidt|является)\b|é|è)"
+)
+_MARKS = r"(?:[*_]{1,3}(?=[\s:：]|$))?"
+_COLON = r"(?:[:：=](?:[*_]{1,3}(?=\s|$))?)"
+_GAP = (
+    r"(?:[ ](?:correcta|correcto|correta|correto|corretta|corretto|correcte|exacte|juste|finale?|verdadera))?"
+    r"(?:,[^,.\n]{1,20},|[ ](?:to|for|of|in|de|del|della|auf|zu|à|a|на)[ ][^.:\n]{1,60}?)?"
+)
+_EASTERN = r"(?:最终答案|正确答案|答案|答え|正解|解答|回答|正答|正确选项|正確選項|정답|답변|답)"
+_EASTERN_LINK = r"(?:应该是|應該是|應為|应为|是|为|為|選|选|は|が|은|는|이)?"
+_STATED = re.compile(
+    rf"""\#\#\#\#
+    |<answer>
+    |(?<![^\W_])(?:{_FINAL}){_MARKS}{_GAP}\s{{0,8}}{_COPULAS}?\s{{0,8}}{_COLON}?
+    |(?<![^\W_])(?:{_NOUNS}){_MARKS}{_GAP}\s{{0,8}}(?:{_COLON}|(?<![^\W_]){_COPULAS}\s{{0,8}}{_COLON}?)
+    |{_EASTERN}{_MARKS}[ ]{{0,4}}{_EASTERN_LINK}[ ]{{0,4}}{_COLON}?
+    |^[ \t#*_]{{0,12}}(?:the[ ])?(?:{_NOUNS}|solution)[*_]{{0,3}}[ \t]{{0,8}}$""",
+    re.VERBOSE | re.IGNORECASE | re.MULTILINE,
+)
+_BOX = re.compile(r"\\(?:boxed|fbox)(?![A-Za-z])\s{0,4}")
+_BETWEEN = re.compile(r"[\s$.,;)(\]\[\\]*(?:and|or|und|oder|et|ou|y|o|,)[\s$.,;x=)(\]\[\\]*", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Statement:
+    """What is said at a place of a text. begins: where its content does; content: what stands in the box, or what
+    follows the words; boxed: it has an end of its own; several: it is one of several boxes side by side."""
+
+    start: int
+    begins: int
+    content: str
+    boxed: bool = False
+    several: bool = False
+
+
+def statements(text: str) -> Iterator[Statement]:
+    """The statements of a text, the last one first."""
+    places = [(match.start(), match.end(), match.group()) for match in _STATED.finditer(text)]
+    places += [(match.start(), match.end(), "box") for match in _BOX.finditer(text)]
+    places.sort(reverse=True)
+    boxes: list[int] = []
+    for start, end, words in places[:_MOST]:
+        if words != "box":
+            content = text[end : end + _LONGEST]
+            tagged = words.startswith("<")
+            yield Statement(start, end, content.partition("</answer>")[0] if tagged else content, boxed=tagged)
+        elif (close := _box_end(text, end)) is not None:
+            inner = text[end + 1 : close] if text[end] == "{" else text[end:close]
+            beside = bool(boxes) and boxes[-1] - close < _NEAR and _BETWEEN.fullmatch(text[close + 1 : boxes[-1]])
+            others = _box_before(text, start)
+            boxes.append(start)
+            yield Statement(start, end, inner, boxed=True, several=bool(beside) or others)
+
+
+def _box_before(text: str, start: int) -> bool:
+    """Whether another box ends just before this one, with "or" or a comma between."""
+    before = text[max(0, start - _NEAR) : start]
+    closed = before.rfind("}")
+    return closed >= 0 and "\\boxed" in text[max(0, start - 200) : start] and bool(_BETWEEN.fullmatch(before[closed + 1 :]))
+
+
+def _box_end(text: str, start: int) -> int | None:
+    """Where the box ends whose content begins at a place: the brace that closes it, or a bare character."""
+    if start >= len(text):
+        return None
+    if text[start] != "{":
+        bare = re.compile(r"-?\d[\d.,]{0,40}(?<![.,])|[A-Za-z]\b").match(text, start)
+        return bare.end() if bare else None
+    depth, at, limit = 0, start, min(len(text), start + _LONGEST_BOX)
+    while at < limit:
+        char = text[at]
+        if char == "\\":
+            at += 1
+        elif char == "{":
+            depth += 1
+        elif char == "}":
+            depth -= 1
+            if not depth:
+                return at
+        at += 1
+    return None
