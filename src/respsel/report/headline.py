@@ -19,6 +19,7 @@ from respsel.records import Response
 from respsel.report.confounds import Confounds
 from respsel.report.numbers import percent, share
 from respsel.report.summaries import AuditRow
+from respsel.report.unmatched import explain_unmatched
 from respsel.runner import RunResult
 from respsel.selection import FEWEST_EXAMPLES, Verdict
 
@@ -96,7 +97,7 @@ def _answer(
         where = f" of {_listed(none)}" if verdict.dataset == OVERALL else ""
         sure = f"No example{where} has a score for every strategy, so none can be compared. {_unscored(result, verdict)}"
         step = "Mend what was not scored, or take those strategies out of the recipe, and run again."
-        return Headline("No strategy can be ranked", sure, (), step, command, False, False)
+        return Headline("No strategy can be ranked", sure, tuple(_unmatched(result, verdict)), step, command, False, False)
     best, asked = share(verdict.ranking[0].p_best), percent(verdict.confidence)
     count = len(_datasets(result, verdict))
     over = f"over {verdict.examples} examples{f' of {count} datasets' if count > 1 else ''} by {verdict.metric}"
@@ -154,6 +155,7 @@ def _cautions(result: RunResult, verdict: Verdict) -> tuple[str, ...]:
             f"{right} of {judged} checked responses of {verdict.winner} have the right answer. The metric does not see that, "
             f"and fine-tuning teaches wrong answers too: {drop}, or choose another strategy."
         )
+        notes += _unmatched(result, verdict)
     elif isinstance(entry, ModelStrategy) and judged and any(shows_label(entry, d) for d in _datasets(result, verdict)):
         notes.append(
             f"The prompt of {verdict.winner} contains the label, so the answer check is passed easily: "
@@ -224,6 +226,20 @@ def _responses(result: RunResult, verdict: Verdict) -> list[Response]:
 
 def _judged(responses: Sequence[Response]) -> tuple[int, int]:
     return sum(r.correct is not None for r in responses), sum(r.correct is True for r in responses)
+
+
+def _unmatched(result: RunResult, verdict: Verdict) -> list[str]:
+    """For datasets of which no response at all has the right answer: why that may be."""
+    notes = []
+    for dataset in _datasets(result, verdict):
+        strategies = result.graph.loaded.recipe.strategies_for(dataset.name)
+        rows = [r for entry in strategies for r in result.rows(f"responses:{dataset.name}/{entry.name}") if r.text]
+        if dataset.check is None or any(r.correct for r in rows) or all(r.correct is None for r in rows):
+            continue
+        labels = [example.label for example in result.rows(f"examples:{dataset.name}") if example.label]
+        why = explain_unmatched(dataset.check, labels, [r.text for r in rows])
+        notes.append(f"No response of {dataset.name} has the right answer by its answer check. {why}".strip())
+    return notes
 
 
 def _unscored(result: RunResult, verdict: Verdict) -> str:
