@@ -60,7 +60,7 @@ def test_a_good_recipe_loads(bench: Bench) -> None:
         (
             'answer = "number"',
             'answer = "nummer"',
-            "datasets[0].answer: 'nummer' is none of number, choice, exact, regex. Did you mean 'number'?",
+            "datasets[0].answer: 'nummer' is none of number, choice, math, exact, regex. Did you mean 'number'?",
         ),
         ('answer = "number"', 'answer = "regex"', "datasets[0]: answer 'regex' needs a pattern"),
         ("resamples = 500", 'metric = "perplexty"', "selection.metric: 'perplexty' is no metric of this recipe. Did you mean"),
