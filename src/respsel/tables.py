@@ -101,8 +101,8 @@ class Table(Generic[Row]):
 
     def rows_of(self, frame: polars.DataFrame) -> list[Row]:
         """The rows of a data frame."""
-        # A table that an earlier version has stored may lack a column that came later.
-        kinds = [(n, kind) for n, kind in self.column_types.items() if n in frame.columns]
+        # A table of an earlier version may lack a column.
+        kinds = [(name, kind) for name, kind in self.column_types.items() if name in frame.columns]
         return self.from_columns({n: _arrays(frame[n]) if kind in _LISTS else frame[n].to_list() for n, kind in kinds})
 
 

@@ -180,7 +180,7 @@ class TextSteps:
         def make(rows: Sequence[Rows]) -> Rows:
             return _reading(path, shown, file, partial(load, entry, path, shown, rows[0], dataset.check, rule))
 
-        fields: dict[str, Any] = {"file": file, "reading": files.VERSION, "ending": ending_of(path)}
+        fields: dict[str, Any] = {"file": file, "data_files": files.VERSION, "ending": ending_of(path)}
         fields |= {"id": entry.id, "response": entry.response}
         # What is as it was in earlier versions is in no key.
         fields |= {} if entry.format == "rows" else {"format": entry.format, "batch_reading": elsewhere.BATCH_VERSION}
