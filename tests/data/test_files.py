@@ -100,7 +100,7 @@ WRITTEN = {
 @pytest.mark.parametrize("name", WRITTEN)
 def test_the_same_rows_however_they_are_written(tmp_path: Path, name: str) -> None:
     """What pandas, Excel and hubs write gives the same rows, whatever the file's ending."""
-    assert fields(tmp_path, *WRITTEN[name]) == ROWS
+    assert fields(tmp_path, *WRITTEN[name]) == ROWS  # type: ignore[arg-type]
 
 
 def test_old_mac_line_ends_in_a_table(tmp_path: Path) -> None:
