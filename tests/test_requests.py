@@ -32,12 +32,12 @@ def test_golden_step_keys(bench: Bench) -> None:
     """The keys of a recipe's steps are pinned too."""
     with Store(bench.folder / "cache") as store:
         steps = build_graph(load_recipe(bench.recipe), store).steps
-    assert steps["responses:sums/teacher"].key(["x"]) == "5b9820fb33a456c5405312c536fc89a83822be458f00b459531eccd7496f4a70"
+    assert steps["responses:sums/teacher"].key(["x"]) == "7b193869f7f1970c9535e699a2bc593c7cb0621822afa77396035e9b9ea0c9e5"
     assert (
         steps["token-scores:sums/human/self-aligned-2"].key(["x", "y", "z"])
         == "a1244ae11a1335d8530479b411b82e876ee1c1a39213e1e5bced25f1ce7753bc"
     )
-    assert steps["own-outputs:sums"].key(["x"]) == "6815b93b523da20b901a9963ad4b968e9e078f4f8189626ee327997f1d42cf48"
+    assert steps["own-outputs:sums"].key(["x"]) == "83d7f81afa15325a34476fd584ee00c2011fe46014d1254437978a06508245ee"
     assert steps["verdict:sums"].key(["x", "y"]) == "0484dacce780c48c1002e43c1984a361ae821735b2d3b9c83557bd2013a472ed"
 
 
