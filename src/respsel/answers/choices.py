@@ -20,7 +20,7 @@ _WORD = (
 )
 _OPTION = re.compile(
     rf"(?:{_WRAPS}|{_TEXT}|(?i:{_WORD})){{0,10}}?(?P<open>[(\[]|\*{{1,2}}|[\"'`“])?(?P<option>[A-Za-z]|\d{{1,2}})"
-    r"(?P<behind>(?:\}|\\right|[*_`'\"”$]|\s?[)\]]){0,8})(?![A-Za-z0-9_À-ÿЀ-ӿ]|['’][A-Za-z])(?![.,]\d)(?!\s?[%/+=×])"
+    r"(?P<behind>(?:\}|\\right|[*_`'\"”$]|\s?[)\]]){0,8})(?![A-Za-z0-9_À-ÿЀ-ӿ]|['’][A-Za-z])(?![.,]\d)(?!\s?[%+=×])(?!/\d)"
 )
 # What may follow a bare "A" that is an option and no article.
 _CONNECTS = (
