@@ -18,7 +18,7 @@ from tests.conftest import needs
 
 ROOT = Path(__file__).parents[1]
 TABLE = re.findall(r"^\| `(.+?)` \| (.+?) \|$", (ROOT / "docs" / "answers.md").read_text(), re.MULTILINE)
-HURTING = (
+HURTING: tuple[str, ...] = (
     " ",
     "1",
     "\\[",

@@ -58,14 +58,10 @@ def superscript(number: int) -> str:
     return "".join("⁰¹²³⁴⁵⁶⁷⁸⁹"[int(d)] if d.isdigit() else "⁻" for d in str(number))
 
 
-def _grouped_by(separator: str, digits: str) -> str:
-    return grouped(digits, separator)
-
-
 def whole(rng: random.Random) -> tuple[str, Fraction]:
     digits = str(rng.randrange(1, 10 ** rng.randrange(1, 10)))
     forms: list[Callable[[str], str]] = [str, str, lambda d: d.translate({0x30 + i: 0xFF10 + i for i in range(10)})]
-    forms += [partial(_grouped_by, s) for s in (",", "'", " ", "\u202f", "\u00a0", "_", "{,}", ",\\!", "\\,", "’")]
+    forms += [partial(grouped, separator=s) for s in (",", "'", " ", "\u202f", "\u00a0", "_", "{,}", ",\\!", "\\,", "’")]
     forms += [indian, lambda d: grouped(d, ".") if len(d) > 6 else d, lambda d: f"{d}.0", lambda d: f"{d}."]
     return rng.choice(forms)(digits), Fraction(digits)
 
