@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from respsel import own_outputs
 from respsel.runs import list_runs
 from tests.conftest import Bench, jsonl, rows
 
@@ -131,7 +132,7 @@ def test_a_newer_operation_is_a_cause(bench: Bench) -> None:
     """A run with another version of one of respsel's operations and metrics says so."""
     bench.run()
     code = (
-        "import respsel.own_outputs as o, respsel.metrics.likelihood as m; from dataclasses import replace; o.VERSION = 2\n"
+        "import respsel.own_outputs as o, respsel.metrics.likelihood as m; from dataclasses import replace; o.VERSION += 1\n"
         "m.METRICS = tuple(replace(metric, version=7) for metric in m.METRICS)\n"
         "import respsel.backends.fake as f; f.VERSION = 9\n"
         "from respsel.cli import app; app()"
@@ -139,7 +140,7 @@ def test_a_newer_operation_is_a_cause(bench: Bench) -> None:
     done = subprocess.run([sys.executable, "-c", code, "run", "a.toml"], cwd=bench.folder, capture_output=True, check=False)
     assert done.returncode == 0, done.stderr
     assert outside(bench) == {
-        "respsel's operation 'own-outputs'": ("version 1", "version 2"),
+        "respsel's operation 'own-outputs'": (f"version {own_outputs.VERSION}", f"version {own_outputs.VERSION + 1}"),
         "respsel's metric 'perplexity', version": ("1", "7"),
         "respsel's metric 'self-aligned-perplexity', version": ("1", "7"),
         "models.target: respsel's fake backend": ("1", "9"),

@@ -214,7 +214,8 @@ class EndpointModel:
         written = written_in(made)
         if len(written) != 1:
             return Failure(f"{_counted(made)} choices came back where one was asked for{_instead(made)}")
-        text, problem = written[0].text, written[0].problem
+        # Like every engine, without outer blanks.
+        text, problem = written[0].text.strip(), written[0].problem
         if problem and problem != EMPTY_TEXT:
             return CallFailure(problem, Kind.INPUT if written[0].about_input else Kind.SERVER)
         if self._client.holds_key(text):
