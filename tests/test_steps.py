@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -83,3 +85,24 @@ def test_tokens_that_do_not_spell_the_text_are_told() -> None:
     """Where the lengths do not add up nothing is guessed."""
     with pytest.raises(ValueError, match="places in the text are not known"):
         first_tokens(["ab"], [1])
+
+
+@pytest.mark.parametrize(
+    "piece",
+    ["! ", ". ", "1. ", " ", "\n", "\t\n", "\\[", "\\(", "\\begin{a}", "$$x", "$a ", "`", ".')", "。", "J. ", "(", "1"],
+)
+def test_a_text_that_loops_is_split_in_linear_time(piece: str) -> None:
+    """A megabyte of one piece takes no more than a few seconds, and the steps are the text."""
+    text = piece * (1_000_000 // len(piece))
+    begun = time.process_time()
+    steps = split_steps(text)
+    assert time.process_time() - begun < 3
+    assert "".join(steps) == text
+
+
+def test_environments_of_many_names_take_linear_time() -> None:
+    """Names that are opened and never closed are not looked for one by one."""
+    text = "".join(f"\\begin{{n{i}}}" for i in range(80_000))
+    begun = time.process_time()
+    assert split_steps(text) == [text]
+    assert time.process_time() - begun < 3
