@@ -309,7 +309,7 @@ def known(make_tiny_gguf: Callable[..., Path], tmp_path: Path) -> Callable[..., 
 
 def test_scores_of_another_reading_are_not_served(known: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
     """The version of a GGUF's reading is in its identity and in the name of its prepared folder, with transformers alone."""
-    from respsel.backends import registry
+    from respsel.backends import gguf_tokenizer
 
     def all_of_them() -> list[Any]:
         return [known("transformers", prepare="safetensors"), known("transformers"), known("llama-cpp")]
@@ -317,7 +317,7 @@ def test_scores_of_another_reading_are_not_served(known: Callable[..., Any], mon
     before = all_of_them()
     assert before[1].fields["tokenizer_reading"] == 2
     assert "tokenizer_reading" not in before[2].fields
-    monkeypatch.setattr(registry, "GGUF_TOKENIZER_VERSION", 3)
+    monkeypatch.setattr(gguf_tokenizer, "VERSION", 3)
     after = all_of_them()
     assert [a.identity != b.identity for a, b in zip(before, after, strict=True)] == [True, True, False]
     assert before[0].prepared != after[0].prepared

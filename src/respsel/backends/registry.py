@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 from respsel.backends.base import Model
-from respsel.backends.gguf_tokenizer import VERSION as GGUF_TOKENIZER_VERSION
 from respsel.backends.hf_device import choose_device, choose_dtype
 from respsel.errors import InputError, PreflightError, Problem
 from respsel.hashing import DigestMemo, canonical_json, digest, file_digest
@@ -176,7 +175,11 @@ def _transformers_fields(named: NamedModel, weights: Path | None, memo: DigestMe
     if entry.prepare and weights.is_dir():
         raise InputError(Problem(shown, f"{where}.prepare", "is for a GGUF file, not for a directory", "Take it out"))
     fields = {"weights": found, "dtype": dtype}
-    return fields if weights.is_dir() else {**fields, TOKENIZER_READING: GGUF_TOKENIZER_VERSION}
+    if weights.is_dir():
+        return fields
+    from respsel.backends.gguf_tokenizer import VERSION
+
+    return {**fields, TOKENIZER_READING: VERSION}
 
 
 def _open_transformers(known: KnownModel, prepared: Path | None) -> Model:
