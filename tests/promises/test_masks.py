@@ -124,7 +124,9 @@ def test_float32_scores_are_the_oracles(exact: Any, oracle: Any) -> None:
         assert plain.rank.tolist() == expected["token_rank"]
         evidence = Evidence("x", {"plain": plain, "self-aligned": aligned, "unconditional": free})
         for name, value in measured(evidence, *(name for name in GOLDEN if name != "hidden_cosine")).items():
-            assert value == pytest.approx(expected[name], rel=1e-3), name
+            # The sum of log-probability and entropy cancels to nearly nothing: 1e-3 of it is less than float32 has.
+            near = 1e-4 if name == "mean_logp_plus_entropy" else 0
+            assert value == pytest.approx(expected[name], rel=1e-3, abs=near), name
 
 
 def test_float32_hidden_states_are_the_oracles(exact: Any, oracle: Any) -> None:
