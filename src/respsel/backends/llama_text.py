@@ -18,6 +18,7 @@ from respsel.errors import PreflightError, Problem
 
 # Tokens that user text cannot spell. User-defined ones (Qwen3's `</think>`) it can, in training as here.
 _CONTROL_ATTRS = 1 << 3  # LLAMA_TOKEN_ATTR_CONTROL
+_STRIPS_AFTER = 1 << 8  # LLAMA_TOKEN_ATTR_RSTRIP
 
 
 class LlamaText(ChatText):
@@ -41,7 +42,7 @@ class LlamaText(ChatText):
         source = chat_template or (built_in.decode() if built_in else "")
         super().__init__(self._load_template(source, weights, template_options), start)
         self._control: list[str] | None = None
-        self._pieces: dict[int, bytes] = {}
+        self._pieces: dict[int, tuple[bytes, bool]] = {}
 
     def ends(self, token: int) -> bool:
         """Whether a token ends a turn."""
@@ -79,9 +80,11 @@ class LlamaText(ChatText):
             count = self._api.llama_tokenize(self._vocab, data, len(data), tokens, size, False, control)
         return list(tokens[:count])
 
-    def _spelled(self, token: int) -> bytes:
+    def _spelled(self, token: int) -> tuple[bytes, bool]:
+        """What a token spells, and whether it swallows the white space behind it."""
         if token not in self._pieces:
-            self._pieces[token] = self.piece(token, control=True)
+            strips = self._api.llama_vocab_get_attr(self._vocab, token) & _STRIPS_AFTER
+            self._pieces[token] = (self.piece(token, control=True), bool(strips))
         return self._pieces[token]
 
     def spell(self, tokens: Sequence[int]) -> str:
@@ -109,27 +112,34 @@ class LlamaText(ChatText):
         return self._api.llama_vocab_get_text(self._vocab, token).decode() if token >= 0 else ""
 
 
-def _aligned(pieces: Sequence[bytes], data: bytes) -> list[int] | None:
+def _aligned(pieces: Sequence[tuple[bytes, bool]], data: bytes) -> list[int] | None:
     """How many bytes of a text each piece spells; None where they do not spell it.
 
-    Hazards: vocabularies of SentencePiece put a blank, which the text does not have, before a first word and
-    behind a control token; and some control tokens swallow the white space beside them (Phi-3).
+    pieces: each with whether it swallows the white space behind it (Phi-3's control tokens). Hazard: vocabularies of
+    SentencePiece put a blank, which the text does not have, before a first word and behind a control token. Where the
+    blank is a token of its own it has the first character behind it, as in transformers: it is of the response that it
+    begins, and prompts stay alike.
     """
     lengths: list[int] = []
-    at = 0
-    for piece in pieces:
+    at = taken = 0
+    for piece, strips in pieces:
         begin = at
-        if not data.startswith(piece, at) and not data.startswith(piece.removeprefix(b" "), at):
-            while data[at : at + 1].isspace():
-                at += 1
+        if not data.startswith(piece, at):
+            piece = piece.removeprefix(b" ")
             if not data.startswith(piece, at):
                 return None
-            if lengths:
-                lengths[-1] += at - begin
-                begin = at
-        at += len(piece) if data.startswith(piece, at) else len(piece) - 1
-        lengths.append(at - begin)
-    if lengths and not data[at:].strip():
-        lengths[-1] += len(data) - at
-        at = len(data)
-    return lengths if at == len(data) else None
+        at += len(piece)
+        while strips and data[at : at + 1].isspace():
+            at += 1
+        given = min(taken, at - begin)
+        taken -= given
+        lengths.append(at - begin - given)
+        if at == begin and not taken:
+            taken = _character_bytes(data, at)
+            lengths[-1] = taken
+    return lengths if at == len(data) and not taken else None
+
+
+def _character_bytes(data: bytes, at: int) -> int:
+    """How many bytes the character at a place of UTF-8 has; 0 at the end."""
+    return len(data[at : at + 4].decode("utf-8", "ignore")[:1].encode("utf-8"))
