@@ -17,7 +17,7 @@ from respsel.backends.chat_text import ChatText
 from respsel.errors import PreflightError, Problem
 
 # Tokens that user text cannot spell. User-defined ones (Qwen3's `</think>`) it can, in training as here.
-_CONTROL_ATTRS = 1 << 3  # LLAMA_TOKEN_ATTR_CONTROL
+_CONTROL_ATTRS = (1 << 0) | (1 << 3)  # LLAMA_TOKEN_ATTR_UNKNOWN, LLAMA_TOKEN_ATTR_CONTROL
 _STRIPS_AFTER = 1 << 8  # LLAMA_TOKEN_ATTR_RSTRIP
 
 
