@@ -194,6 +194,23 @@ def test_templates_of_real_models_place_a_response() -> None:
     assert all(any(name in path for name in ("idefics", "llava", "smolvlm", "vl")) for path in refused), refused
 
 
+@pytest.mark.parametrize(
+    "source",
+    [
+        "{% macro deeper(x) %}{{ deeper(x) }}{% endmacro %}{{ deeper(1) }}",
+        "{{ 'a' * 10**13 }}",
+        "{{ " + "(" * 3000 + "1" + ")" * 3000 + " }}",
+        "{{ messages[7].content }}",
+        "{{ raise_exception('no') }}",
+    ],
+    ids=["recursion", "size", "depth", "lookup", "raised"],
+)
+def test_a_broken_template_is_named(source: str) -> None:
+    """Whatever it raises is an error of the template's, with its place and a reason; never a traceback."""
+    with pytest.raises(PreflightError, match=r"^test: chat template: the template failed: \w"):
+        placed(source, "Seven.")
+
+
 @given(st.text(min_size=1).filter(str.strip), st.sampled_from([CHATML, EMPTY_THINK, OPENED_THINK, NO_PROMPT, TRIMMED]))
 def test_the_pieces_are_the_trained_text(response: str, source: str) -> None:
     """For any response before, response and after are what the template writes, and the response is itself up to

@@ -25,6 +25,11 @@ from respsel.records import Message
 # A template that asks for the date gets this one: with the real date, prompts and keys change overnight.
 FROZEN_DATE = "01 Jan 2025"
 _MARK = "\ue000"
+# What a template raises that is wrong, nests without end, or makes a text without end.
+_FAULTS = (
+    *(TemplateError, TypeError, ValueError, ArithmeticError, LookupError, AttributeError),
+    *(RecursionError, MemoryError),
+)
 # (text, whether it may hold control tokens)
 Stretch = tuple[str, bool]
 
@@ -67,7 +72,7 @@ class ChatTemplate:
         env.globals["strftime_now"] = lambda _format: FROZEN_DATE
         try:
             self._template = env.from_string(source)
-        except TemplateError as error:
+        except _FAULTS as error:
             raise PreflightError(self._problem(f"the template failed: {error}")) from error
 
     def render(self, messages: Sequence[Message], ask: bool = True) -> str:
@@ -75,8 +80,8 @@ class ChatTemplate:
         turns = [{"role": message.role, "content": message.content} for message in messages]
         try:
             return self._template.render(messages=turns, add_generation_prompt=ask, **self._variables)
-        except (TemplateError, TypeError, ValueError, ArithmeticError, LookupError, AttributeError) as error:
-            raise PreflightError(self._problem(f"the template failed: {error}")) from error
+        except _FAULTS as error:
+            raise PreflightError(self._problem(f"the template failed: {str(error) or type(error).__name__}")) from error
 
     def split_text(self, messages: Sequence[Message], control_texts: Iterable[str]) -> list[Stretch]:
         """Return the prompt as stretches, in order.
