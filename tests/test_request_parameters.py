@@ -112,6 +112,15 @@ def test_it_is_refused_in_a_recipe_at_its_place(bench: Bench) -> None:
     assert KEY not in done.err
 
 
+@pytest.mark.parametrize("given", ["x", {"enable_thinking": True}])
+def test_variables_of_a_template_that_is_known_here_are_template_options(given: Any) -> None:
+    """Else the server's template would be given what the one here is not, or another value."""
+    with pytest.raises(ValueError, match=r"'chat_template_kwargs' in 'request' is .* Use 'template_options'"):
+        ModelEntry.model_validate({**ENTRY, "path": "a.gguf", "request": {"chat_template_kwargs": given}})
+    options = {"path": "a.gguf", "template_options": {"enable_thinking": True}}
+    assert ModelEntry.model_validate({**ENTRY, **options}).template_options == {"enable_thinking": True}
+
+
 @needs("openai")
 def test_it_goes_with_each_chat() -> None:
     """Beside what respsel sets, which it cannot change."""

@@ -162,6 +162,9 @@ class ModelEntry(Entry):
         ours = sorted(_TEMPLATE_VARIABLES.intersection(self.template_options))
         if ours:
             raise ValueError(f"'template_options' may not set '{ours[0]}', which respsel gives the template itself")
+        if self.request.get("chat_template_kwargs") and (self.path or self.package or self.repo):
+            # The server's template would get what this one does not, and prompts would be others than are scored.
+            raise ValueError("'chat_template_kwargs' in 'request' is for endpoints without a tokenizer. Use 'template_options'")
         if not self.template_options:
             return
         if self.backend in ("fake", "plugin"):

@@ -192,7 +192,7 @@ class EndpointModel:
         body = {**self._settings.request, **own}
         if self._template_options:
             # As vLLM, SGLang and llama.cpp's server call it.
-            body["chat_template_kwargs"] = {**body.get("chat_template_kwargs", {}), **self._template_options}
+            body["chat_template_kwargs"] = self._template_options
         return body
 
     def _is_left_out(self, name: str, sampling: Sampling) -> bool:
