@@ -275,6 +275,7 @@ def test_the_remedy_fits_the_refusal(code: int, words: str, remedy: str, monkeyp
     "reply",
     [
         lambda key: Reply(f"<html><title>{'x' * 5}</title><body>{'y ' * 75}{key} denied</body></html>".encode(), 403),
+        lambda key: Reply(f"<html><body>{'y ' * 75}{key.replace('-', '&#45;')} denied</body></html>".encode(), 403),
         lambda key: Reply(f"<html><title>{key}</title>".encode(), 200),
         lambda key: Reply({"error": {"message": f"{'z' * 290}{key}"}}, 200),
         lambda key: Reply({"detail": [{"loc": ["body", key], "msg": "no"}]}, 422),

@@ -16,6 +16,7 @@ import os
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from html import unescape
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -39,6 +40,7 @@ _LAST_WAIT_S = 30.0
 _LONGEST_MESSAGE = 300
 # A shorter one is a placeholder, and may be a part of any word.
 _SHORTEST_KEY = 8
+_NO_KEY = "[API key]"
 _PREFIXES = {
     Kind.ACCOUNT: "the endpoint refuses: ",
     Kind.SHAPE: "the endpoint refuses every request: ",
@@ -138,7 +140,7 @@ class EndpointClient:
         """A text of the server's in one line, as it may be kept and shown: without the key, and valid Unicode."""
         line = one_line(text)
         if self.holds_key(line):
-            line = line.replace(self._key, "[API key]")
+            line = line.replace(self._key, _NO_KEY)
         return line if len(line) <= _LONGEST_MESSAGE else f"{line[:_LONGEST_MESSAGE]}…"
 
     def close(self) -> None:
@@ -165,8 +167,12 @@ class EndpointClient:
 
     def _hide(self, content: bytes) -> bytes:
         """A body without the key. Hazard: once a text is cut, a part of the key cannot be found in it."""
-        key = self._key.encode()
-        return content.replace(key, b"[API key]") if len(key) >= _SHORTEST_KEY else content
+        if len(self._key) < _SHORTEST_KEY:
+            return content
+        content = content.replace(self._key.encode(), _NO_KEY.encode())
+        # Hazard: a web page may spell some of its characters as entities (&#x2F;), which are read before it is cut.
+        spelled = unescape(content.decode("utf-8", "replace"))
+        return spelled.replace(self._key, _NO_KEY).encode() if self._key in spelled else content
 
     def _check_request(self) -> None:
         if self.holds_key(json.dumps(self.settings.request)):
