@@ -51,7 +51,7 @@ TEMPLATES = {
 RESPONSES = (
     *("Seven.", "12", "the 12", "7\n\n8", "\nSeven, since 3 + 4 is 7.", " blank", "ends with a line\n", "\t", "數 😂", "😂"),
     *("<think>\nThree.\n</think>\n\nSeven.", "<think>Three.</think>Seven.", "c<|end|>d", "<|end|> x", "a<|end|>"),
-    *("a<unk>b", "a<s>b", "a</s>", *(random_text(seed, 12) for seed in range(6))),
+    *("     blanks", "a▁▁the ▁", "a<unk>b", "a<s>b", "a</s>", *(random_text(seed, 12) for seed in range(6))),
 )
 QUESTIONS = ("How many?", "12 <|end|> a<unk>", " x\n")
 VOCABULARIES = ("smollm", "qwen2", "llama-bpe", "deepseek-v3", "gemma4", "small", "small bare", "Phi-3", "Phi-3 bare")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -18,7 +19,18 @@ from respsel.errors import PreflightError, Problem
 
 # Tokens that user text cannot spell. User-defined ones (Qwen3's `</think>`) it can, in training as here.
 _CONTROL_ATTRS = (1 << 0) | (1 << 3)  # LLAMA_TOKEN_ATTR_UNKNOWN, LLAMA_TOKEN_ATTR_CONTROL
+_WHOLE_ATTRS = _CONTROL_ATTRS | (1 << 4)  # and LLAMA_TOKEN_ATTR_USER_DEFINED
 _STRIPS_AFTER = 1 << 8  # LLAMA_TOKEN_ATTR_RSTRIP
+_BLANK_SIGN = "▁".encode()
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """What a token spells; is_whole: it is no part of a word; strips_after: it swallows the white space behind it."""
+
+    spelled: bytes
+    is_whole: bool
+    strips_after: bool
 
 
 class LlamaText(ChatText):
@@ -42,7 +54,8 @@ class LlamaText(ChatText):
         source = chat_template or (built_in.decode() if built_in else "")
         super().__init__(self._load_template(source, weights, template_options), start)
         self._control: list[str] | None = None
-        self._pieces: dict[int, tuple[bytes, bool]] = {}
+        self._pieces: dict[int, _Piece] = {}
+        self._adds_blank = self.piece((*self.encode("a", control=False), 0)[0]).startswith(b" ")
 
     def ends(self, token: int) -> bool:
         """Whether a token ends a turn."""
@@ -57,7 +70,7 @@ class LlamaText(ChatText):
     def measure(self, text: str, control: bool) -> tuple[list[int], list[int]] | None:
         """See ChatText.measure."""
         ids = self.encode(text, control)
-        lengths = _aligned([self._spelled(token) for token in ids], text.encode("utf-8"))
+        lengths = _aligned([self._spelled(token) for token in ids], text.encode("utf-8"), self._adds_blank)
         return None if lengths is None else (ids, lengths)
 
     def control_texts(self) -> list[str]:
@@ -80,11 +93,11 @@ class LlamaText(ChatText):
             count = self._api.llama_tokenize(self._vocab, data, len(data), tokens, size, False, control)
         return list(tokens[:count])
 
-    def _spelled(self, token: int) -> tuple[bytes, bool]:
-        """What a token spells, and whether it swallows the white space behind it."""
+    def _spelled(self, token: int) -> _Piece:
         if token not in self._pieces:
-            strips = self._api.llama_vocab_get_attr(self._vocab, token) & _STRIPS_AFTER
-            self._pieces[token] = (self.piece(token, control=True), bool(strips))
+            attrs = self._api.llama_vocab_get_attr(self._vocab, token)
+            spelled = self.piece(token, control=True)
+            self._pieces[token] = _Piece(spelled, bool(attrs & _WHOLE_ATTRS), bool(attrs & _STRIPS_AFTER))
         return self._pieces[token]
 
     def spell(self, tokens: Sequence[int]) -> str:
@@ -112,32 +125,45 @@ class LlamaText(ChatText):
         return self._api.llama_vocab_get_text(self._vocab, token).decode() if token >= 0 else ""
 
 
-def _aligned(pieces: Sequence[tuple[bytes, bool]], data: bytes) -> list[int] | None:
+def _aligned(pieces: Sequence[_Piece], data: bytes, adds_blank: bool) -> list[int] | None:
     """How many bytes of a text each piece spells; None where they do not spell it.
 
-    pieces: each with whether it swallows the white space behind it (Phi-3's control tokens). Hazard: vocabularies of
-    SentencePiece put a blank, which the text does not have, before a first word and behind a control token. Where the
-    blank is a token of its own it has the first character behind it, as in transformers: it is of the response that it
-    begins, and prompts stay alike.
+    adds_blank: whether a blank, which the text does not have, is put before its first word and behind a token that
+    stands whole, as SentencePiece does. Where that is a token of its own it has the first character behind it, as in
+    transformers: it is of the response that it begins, and prompts stay alike.
     """
     lengths: list[int] = []
     at = taken = 0
-    for piece, strips in pieces:
+    is_added = adds_blank
+    for piece in pieces:
         begin = at
-        if not data.startswith(piece, at):
-            piece = piece.removeprefix(b" ")
-            if not data.startswith(piece, at):
-                return None
-        at += len(piece)
-        while strips and data[at : at + 1].isspace():
+        spelled = piece.spelled.removeprefix(b" ") if is_added and not piece.is_whole else piece.spelled
+        if (found := _match(spelled, data, at)) is None:
+            return None
+        at = found
+        while piece.strips_after and data[at : at + 1].isspace():
             at += 1
         given = min(taken, at - begin)
         taken -= given
         lengths.append(at - begin - given)
         if at == begin and not taken:
-            taken = _character_bytes(data, at)
-            lengths[-1] = taken
+            lengths[-1] = taken = _character_bytes(data, at)
+        is_added = adds_blank and piece.is_whole
     return lengths if at == len(data) and not taken else None
+
+
+def _match(piece: bytes, data: bytes, at: int) -> int | None:
+    """Where what a piece spells ends, if it stands there. Hazard: SentencePiece has one sign for blanks and for that sign."""
+    if data.startswith(piece, at):
+        return at + len(piece)
+    for byte in piece:
+        if data[at : at + 1] == bytes((byte,)):
+            at += 1
+        elif byte == ord(" ") and data.startswith(_BLANK_SIGN, at):
+            at += len(_BLANK_SIGN)
+        else:
+            return None
+    return at
 
 
 def _character_bytes(data: bytes, at: int) -> int:
