@@ -6,6 +6,7 @@ earlier one; finding them takes time linear in the text's length.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -43,6 +44,23 @@ _STATED = re.compile(
     |^[ \t#*_]{{0,12}}(?:the[ ])?(?:{_NOUNS}|solution)[*_]{{0,3}}[ \t]{{0,8}}$""",
     re.VERBOSE | re.IGNORECASE | re.MULTILINE,
 )
+# {"answer": "B", "confidence": 0.9}, as JSON or as Python prints it.
+_FIELD = re.compile(
+    r"""(?P<mark>["'])(?:the[_ ])?(?:(?:final|correct|selected|my)[_ ]?(?:answer|option|choice)|answer|choice|solution|result)"""
+    r"""(?P=mark)[ ]{0,4}:\s{0,8}""",
+    re.IGNORECASE,
+)
+_FIELD_END = re.compile(r"""[\n}]|,\s{0,20}["']""")
+# Commands of LaTeX that begin like an escape of JSON.
+_LATEX = re.compile(r"(?<!\\)\\(?:[bfr][a-z]{2}|t(?:ext|imes|frac|heta|an)|neq)")
+# "Wait, it's 14" corrects what was stated before it.
+_CORRECTED = re.compile(
+    r"""(?<![^\W_])(?:wait|actually|sorry|correction|oops|scratch[ ]that|hold[ ]on|i[ ]mean|i[ ]meant|i[ ]made)\b
+    (?:[^\d\n\\]{0,80}?(?<![^\W_])(?:it(?:['’]s|[ ]is|[ ]should[ ]be|[ ]must[ ]be)|should[ ]be|so)\s{1,3}
+        (?=[\s*_$"'(\[`-]{0,6}(?:\d|\\[a-z]|[B-HJ-Z]\b|[AI](?=[\s*_)\]]{0,4}(?:[.,;!?\n]|$))))
+    |[\W_]{1,6}(?=[*_$"'(\[`-]{0,6}(?:\d[\d.,]{0,20}|[A-Z])[^\w\n]{0,6}$))""",
+    re.VERBOSE | re.IGNORECASE | re.MULTILINE,
+)
 _BOX = re.compile(r"\\(?:boxed|fbox)(?![A-Za-z])\s{0,4}")
 _BETWEEN = re.compile(r"[\s$.,;)(\]\[\\]*(?:and|or|und|oder|et|ou|y|o|,)[\s$.,;x=)(\]\[\\]*", re.IGNORECASE)
 
@@ -63,10 +81,15 @@ def statements(text: str) -> Iterator[Statement]:
     """The statements of a text, the last one first."""
     places = [(match.start(), match.end(), match.group()) for match in _STATED.finditer(text)]
     places += [(match.start(), match.end(), "box") for match in _BOX.finditer(text)]
+    places += [(match.start(), match.end(), "field") for match in _FIELD.finditer(text)]
+    first = min(places, default=(len(text),))[0]
+    places += [(match.start(), match.end(), "") for match in _CORRECTED.finditer(text) if match.start() > first]
     places.sort(reverse=True)
     boxes: list[int] = []
     for start, end, words in places[:_MOST]:
-        if words != "box":
+        if words == "field":
+            yield Statement(start, end, _field_value(text[end : end + _LONGEST]), boxed=True)
+        elif words != "box":
             content = text[end : end + _LONGEST]
             tagged = words.startswith("<")
             yield Statement(start, end, content.partition("</answer>")[0] if tagged else content, boxed=tagged)
@@ -76,6 +99,22 @@ def statements(text: str) -> Iterator[Statement]:
             others = _box_before(text, start)
             boxes.append(start)
             yield Statement(start, end, inner, boxed=True, several=bool(beside) or others)
+
+
+def _field_value(text: str) -> str:
+    """What stands at the beginning of a text as a value of JSON or Python."""
+    mark = text[:1]
+    if mark not in ('"', "'") or not mark:
+        found = _FIELD_END.search(text)
+        return text[: found.start()] if found else text
+    close = re.compile(rf"(?:[^{mark}\\]|\\.)*", re.DOTALL).match(text, 1)
+    value = text[1 : close.end() if close else len(text)]
+    if mark == '"' and not _LATEX.search(value):
+        try:
+            return str(json.loads(f'"{value}"', strict=False))
+        except ValueError:
+            pass
+    return value
 
 
 def _box_before(text: str, start: int) -> bool:
