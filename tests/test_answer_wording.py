@@ -44,3 +44,46 @@ def test_the_answer_of_an_object_is_its_field(text: str, kind: str, label: str) 
 def test_a_correction_takes_the_place_of_what_was_stated(text: str, kind: str, label: str) -> None:
     """ "Wait, it's 14" is a statement if it corrects one, and words of doubt alone are none."""
     assert find_answer(AnswerEntry(kind=kind), text) == label
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("The answer is the sum of 3 and 5, which is 8", "8"),
+        ("The answer is 3 + 5, which is 8.", "8"),
+        ("The answer is: 9 eggs at $2 per egg, so $18.", "18"),
+        ("x = 3 and y = 5, so x + y = 8", "8"),
+        ("The answer is 45, which is 5 more than 40", "45"),
+        ("The answer is 18, so she makes 6 dollars more.", "18"),
+        ("The answer is x = 2 or x = 3", None),
+        ("3 + 5 => 8", "8"),
+    ],
+)
+def test_what_a_sentence_concludes_is_its_number(text: str, number: str | None) -> None:
+    """Behind "which is" and "so" stands what a calculation comes to; what has its answer already keeps it."""
+    assert find_answer(NUMBER, text) == number
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("The answer is that there are 2 buses for 45 people.", "2"),
+        ("The answer is: John has 45 apples after 3 days", "45"),
+        ("There are 45 people in 2023.", "45"),
+        ("In 2023 there were 45 people.", "45"),
+        ("It is sold for $45.", "45"),
+        ("She bought 3 books for $45.", "45"),
+        ("It's 18, not 20.", "18"),
+        ("It comes to 45 and not 44", "45"),
+        ("It is 18 instead of the 20 that were planned.", "18"),
+        ("It takes 2.5 hours (150 minutes).", "2.5"),
+        ("Total cost: $18 (tax included at 8%)", "18"),
+        ("45 is the answer, since 9 * 5 = 45 and 40 is too low", "45"),
+        ("**20**\n\nHere is why: 4 groups of 5.", "20"),
+        ("12\n+ 8\n= 20", "20"),
+        ("1.\n\nTake 20 apples", "20"),
+    ],
+)
+def test_numbers_beside_the_answer_are_not_it(text: str, number: str) -> None:
+    """A number behind a preposition, in brackets at the end, denied, or of an explanation gives way to the other one."""
+    assert find_answer(NUMBER, text) == number

@@ -6,6 +6,7 @@ that a label given back as the answer is right; what is not one number is never 
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Sequence
 from fractions import Fraction
@@ -27,6 +28,15 @@ _FILLERS = frozenset(_FILLERS_WORDS.split())
 # What an explanation begins with, behind the answer.
 _EXPLANATIONS_WORDS = "because since which where as weil da denn car parce porque perché poiché потому omdat"
 _EXPLANATIONS = frozenset(_EXPLANATIONS_WORDS.split())
+# What begins a conclusion: "3 + 5, so 8", "3 + 5, which is 8".
+_CONCLUDES = frozenset(("so", "thus", "therefore", "hence", "giving", "making"))
+_EQUALS = frozenset(("is", "equals", "gives", "makes"))
+# A number behind these is not what a sentence is about: "2 buses for 45 people", "in 2023", "not 20".
+_ASIDES_WORDS = "in after within during per every each on since until before for not than"
+_ASIDES = frozenset(_ASIDES_WORDS.split())
+_FEW_ASIDES = frozenset({("out", "of"), ("instead", "of")})
+_IS_ANSWER = re.compile(r"[ ](?:is|are)[ ](?:the|our|my)[ ](?:(?:final|correct|right)[ ])?answer\b", re.IGNORECASE)
+_LONGEST_LINE = 60
 _FEWEST_DIGITS = 6
 NOTHING = "no number"
 EQUATION = "an equation"
@@ -62,7 +72,10 @@ def read_one(text: str) -> Number | str:
 
 def read_response(text: str) -> Number | None:
     """The number that a response states, else the last one in it."""
+    subject, start = _subject(text)
     for statement in statements(text):
+        if subject is not None and start > statement.start:
+            return subject
         if statement.several:
             return None
         found = _read_statement(statement)
@@ -70,8 +83,50 @@ def read_response(text: str) -> Number | None:
             return found
         if statement.boxed:
             return None
+    if subject is not None:
+        return subject
     whole = read_one(text) if len(text) <= _SHORT else NOTHING
-    return whole if isinstance(whole, Number) else _read_last(last_part(text))
+    if isinstance(whole, Number):
+        return whole
+    return _read_first_line(text) or _read_last(_without_aside(last_part(text)))
+
+
+def _subject(text: str) -> tuple[Number | None, int]:
+    """The number of "45 is the answer, since ...", and where that stands."""
+    start = max((match.start() for match in _IS_ANSWER.finditer(text)), default=-1)
+    if start < 0:
+        return None, start
+    before = re.split(r"\n|[.!?:] ", text[max(0, start - _LONGEST_LINE) : start])[-1]
+    found = read_one(before)
+    return (found if isinstance(found, Number) else None), start
+
+
+def _read_first_line(text: str) -> Number | None:
+    """The number on a first line of its own, with a blank line and an explanation behind it."""
+    first, _, rest = text.strip().partition("\n")
+    if len(first) > _LONGEST_LINE or not rest.startswith(("\n", "\r\n", " \n")) or _alone(rest.rpartition("\n")[2]):
+        return None
+    # "1." numbers a step.
+    return None if first.strip() in ("1.", "1)") else _alone(first)
+
+
+def _alone(line: str) -> Number | None:
+    """The number of a line that holds nothing else."""
+    if len(line) > _LONGEST_LINE:
+        return None
+    entries = [entry for entry in read_items(line) if isinstance(entry, Item) or entry.kind != "stop"]
+    return entries[0].number if len(entries) == 1 and isinstance(entries[0], Item) else None
+
+
+def _without_aside(text: str) -> str:
+    """A text without what its last line ends with in brackets, if there is a number before it: "$18 (9 at $2 each)"."""
+    line = text.rstrip().rpartition("\n")[2].rstrip(" .!*")
+    before, opened, _ = line.rpartition(" (")
+    if not opened or not line.endswith(")") or len(line) > _SHORT or not any(map(str.isdigit, before)):
+        return text
+    sentence = re.split(r"[.!?] ", before)[-1]
+    items = [entry for entry in read_items(sentence) if isinstance(entry, Item)]
+    return sentence if items and items[-1].number is not None else text
 
 
 def _read_statement(statement: Statement) -> Number | str | None:
@@ -91,11 +146,54 @@ def _read_statement(statement: Statement) -> Number | str | None:
     first = sentence[items[0]]
     assert isinstance(first, Item)
     begins = all(isinstance(entry, Atom) and entry.text.casefold() in _FILLERS for entry in sentence[: items[0]])
-    if begins:
-        return first.number
-    last = sentence[items[-1]]
-    assert isinstance(last, Item)
-    return last.number
+    main = first if begins else _main(sentence)
+    concluded = _concluded(read_items(statement.content), main)
+    return concluded or main.number
+
+
+def _main(sentence: Sequence[Entry]) -> Item:
+    """The last item of a sentence that is not an aside, if there is such."""
+    items = [i for i, entry in enumerate(sentence) if isinstance(entry, Item)]
+    free = [i for i in items if not _is_aside(sentence, i)]
+    main = sentence[(free or items)[-1]]
+    assert isinstance(main, Item)
+    return main
+
+
+def _is_aside(sentence: Sequence[Entry], at: int) -> bool:
+    words = [entry.text.casefold() for entry in sentence[max(0, at - 3) : at] if isinstance(entry, Atom)]
+    while words and words[-1] in ("the", "about", "only"):
+        words.pop()
+    item = sentence[at]
+    is_price = isinstance(item, Item) and item.money and words[-1:] == ["for"]
+    return bool(words) and not is_price and (words[-1] in _ASIDES or tuple(words[-2:]) in _FEW_ASIDES)
+
+
+def _concluded(entries: Sequence[Entry], main: Item) -> Number | None:
+    """What the first sentence concludes: "3 + 5, which is 8", "9 eggs at $2, so $18"."""
+    seen = False
+    for i, entry in enumerate(entries[:-1]):
+        if isinstance(entry, Item):
+            seen = True
+            continue
+        if seen and entry.kind in ("stop", "line", "open"):
+            return None
+        word, after = entry.text.casefold(), i + 1
+        following = entries[after]
+        which = word == "which" and isinstance(following, Atom) and following.text.casefold() in _EQUALS
+        if not seen or not (which or word in _CONCLUDES):
+            continue
+        item = entries[after + which] if after + which < len(entries) else None
+        if isinstance(item, Item) and item.number is not None and _concludes(entries[after + which + 1 :], main, which):
+            return item.number
+    return None
+
+
+def _concludes(rest: Sequence[Entry], main: Item, which: bool) -> bool:
+    """Whether the number before `rest` is what a sentence comes to; one that has its answer already ends with it."""
+    if main.number is None:
+        return which or main.why == EXPRESSION
+    return not which and not (rest and isinstance(rest[0], Atom) and rest[0].kind not in ("stop", "line"))
 
 
 def _first_sentence(entries: Sequence[Entry]) -> list[Entry] | None:
@@ -123,6 +221,9 @@ def _explains(entries: Sequence[Entry], at: int) -> bool:
 
 def _result(sentence: Sequence[Entry], equals: Sequence[int]) -> Number | None:
     """What an equation in a sentence gives; None for several equations of variables (x = 2 or x = -3)."""
+    concluding = [i for i, entry in enumerate(sentence) if isinstance(entry, Atom) and entry.text.casefold() in _CONCLUDES]
+    if concluding and any(i > concluding[-1] for i in equals):
+        sentence, equals = sentence[concluding[-1] + 1 :], [i - concluding[-1] - 1 for i in equals if i > concluding[-1]]
     found = _read_equation(sentence, equals, strict=False)
     return found if isinstance(found, Number) else None
 
@@ -188,7 +289,7 @@ def _read_last(text: str) -> Number | None:
         equals = [i for i, e in enumerate(sentence) if isinstance(e, Atom) and e.kind == "equals"]
         if equals and (items[-1].number is None or sum(_names_variable(sentence[:i]) for i in equals) > 1):
             return _result(sentence, equals)
-        return items[-1].number
+        return _main(sentence).number
     return None
 
 

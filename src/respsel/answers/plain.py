@@ -56,6 +56,7 @@ _SPACING = (
 # \rightarrow and \leftarrow are other commands than \right and \left.
 _ARROW = re.compile(r"\\(?:[Rr]ight|[Ll]ong[Rr]ight)arrow|\\implies|\\iff|\\to(?![a-zA-Z])|\\approx|\\simeq|\\cong|\\equiv")
 _OTHER_ARROW = re.compile(r"\\[Ll]eft(?:right)?arrow|\\left(?=[a-zA-Z])|\\right(?=[a-zA-Z])")
+_DRAWN_ARROW = re.compile(r"[-=]{1,2}>")
 _SUM = re.compile(r"<<[^<>\n]{0,200}>>(?=\s?[-$]?\d)")
 _TAG = re.compile(r"</?[A-Za-z][A-Za-z0-9]{0,15}/?>")
 _MOST = 20_000
@@ -66,6 +67,7 @@ _EACH_END = 100_000
 def plain(text: str) -> str:
     """The text in plain spelling."""
     text = _TAG.sub(" ", _SUM.sub(" ", text.translate(_TABLE)))
+    text = _DRAWN_ARROW.sub("=", text) if ">" in text else text
     text = _SUPERSCRIPT.sub(lambda found: "^{" + "".join(_SUPERSCRIPTS[char] for char in found.group()) + "}", text)
     if "\\" in text or "{" in text:
         text = _OTHER_ARROW.sub(" ", _ARROW.sub("=", text.replace("\\\\", "\n")))
