@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from respsel.answers import find_answer, is_correct
+from respsel.answers import find_answer, is_correct, label_problem
 from respsel.recipe import AnswerEntry
 
 NUMBER, CHOICE, EXACT = (AnswerEntry(kind=kind) for kind in ("number", "choice", "exact"))
@@ -87,3 +87,16 @@ def test_what_a_sentence_concludes_is_its_number(text: str, number: str | None) 
 def test_numbers_beside_the_answer_are_not_it(text: str, number: str) -> None:
     """A number behind a preposition, in brackets at the end, denied, or of an explanation gives way to the other one."""
     assert find_answer(NUMBER, text) == number
+
+
+@pytest.mark.parametrize("label", ["0x10", "8x5", "2h30", "5 R2", "5R2"])
+def test_digits_with_a_letter_between_them_are_not_the_first_ones(label: str) -> None:
+    """0x10 is no 0, and 8x5 no 8: such labels are errors that name what to do."""
+    assert label_problem(NUMBER, label) is not None
+    assert find_answer(NUMBER, f"The answer is {label}") is None
+
+
+@pytest.mark.parametrize("label", ["25m2", "3 H2O", "12 m3", "7A"])
+def test_units_with_digits_stay_units(label: str) -> None:
+    """A unit with a digit in it is no number."""
+    assert label_problem(NUMBER, label) is None

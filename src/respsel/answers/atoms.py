@@ -63,6 +63,8 @@ _SCALES = {
 # Behind an amount of money these are no units: $5k, $2M, $3B.
 _MONEY_SCALES = {"k": 3, "K": 3, "m": 6, "M": 6, "b": 9, "B": 9}
 VARIABLES = frozenset("abijnpqruvwxyzXYZe") | {"xy", "yz", "xyz", "ab", "abc"}
+# 0x10, 8x5, 2h30, 5 R2: no unit has such a name, except m2 and m3.
+_DIGIT_BEHIND = re.compile(r"(?!m[23]$)[A-Za-z]\d+")
 _GREEK = re.compile(r"π|[α-λν-ω]$")
 _MATH_SIGNS = set("^<>√∞∪∩∈±≤≥≠∫∑∅")
 _SIGNS: dict[str, Kind] = {
@@ -144,7 +146,12 @@ class Reader:
         touches = before is not None and before.kind in ("number", "math") and before.end == start
         behind = before is not None and (before.kind == "number" or (before.kind == "op" and before.text != ":"))
         ends = self._at >= len(self._tokens) or self._tokens[self._at][0] in ("sign", "line", "command", "digits")
-        if _GREEK.match(text) or (text in VARIABLES and (touches or (behind and ends))):
+        is_part = before is not None and before.kind == "number" and (touches or text[0] in "rR")
+        if (
+            (is_part and _DIGIT_BEHIND.fullmatch(text))
+            or _GREEK.match(text)
+            or (text in VARIABLES and (touches or (behind and ends)))
+        ):
             found.append(Atom("math", text, start, stop))
         else:
             found.append(Atom("word", text, start, stop))
