@@ -100,3 +100,43 @@ def test_digits_with_a_letter_between_them_are_not_the_first_ones(label: str) ->
 def test_units_with_digits_stay_units(label: str) -> None:
     """A unit with a digit in it is no number."""
     assert label_problem(NUMBER, label) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "option"),
+    [
+        ("A) lead\nB) iron\nC) tin\nD) gold", None),
+        ("A. lead\nB. iron\n\nIt is hard to say.", None),
+        ("A. lead\nB. iron\nC. tin\n\nThe second fits, so B", "B"),
+        ("**B. iron**\n\nA. Lead is soft\nC. Tin is soft", "B"),
+        ("The answer is either A or B.", None),
+        ("It may be B or D", None),
+    ],
+)
+def test_options_that_are_only_listed_are_no_answer(text: str, option: str | None) -> None:
+    """The question's options, repeated, and two options side by side choose none."""
+    assert find_answer(CHOICE, text) == option
+
+
+@pytest.mark.parametrize(
+    ("text", "label"),
+    [
+        ("Nein, das stimmt nicht", "false"),
+        ("The statement is incorrect.", "false"),
+        ("The claim is false, although it's true that water boils", "False"),
+        ("This is not correct.", "no"),
+        ("Oui, bien sûr", "true"),
+    ],
+)
+def test_yes_and_no_are_read_where_they_are_said(text: str, label: str) -> None:
+    """The first word, and "the statement is false", say it in other words than the label."""
+    for check in (CHOICE, EXACT):
+        assert is_correct(check, text, label)
+        assert not is_correct(check, text, "false" if label == "true" else "true")
+
+
+@pytest.mark.parametrize("text", ['"Paris"', "'Paris'", "“Paris”", "« Paris »", "```\nParis\n```", 'The answer is "Paris".'])
+def test_quotes_around_an_answer_are_no_part_of_it(text: str) -> None:
+    """Quotes and a fence of code around all of an answer change nothing, and those inside it stay."""
+    assert is_correct(EXACT, text, "Paris")
+    assert not is_correct(EXACT, text, 'Par"is')

@@ -15,8 +15,8 @@ from respsel.answers.statements import statements
 _WRAPS = r"[\s*_$`'\"“”(\[{]"
 _TEXT = r"(?:\\(?:text(?:bf|it|rm)?|mathrm|mathbf|mathsf|boxed|left)\s?\{?)"
 _WORD = (
-    r"(?:(?:the|option|choice|answer|letter|number|indeed|clearly|therefore|definitely|probably|most|likely|option:|la|die|le|l'|el|a|o|"
-    r"antwort|opción|opcion|opção|opzione|optie|réponse|respuesta|вариант)\b\s{0,3}:?|选项|選項|第)"
+    r"(?:(?:the|either|both|option|choice|answer|letter|number|indeed|clearly|therefore|definitely|probably|most|likely|option:|"
+    r"la|die|le|l'|el|a|o|antwort|opción|opcion|opção|opzione|optie|réponse|respuesta|вариант)\b\s{0,3}:?|选项|選項|第)"
 )
 _OPTION = re.compile(
     rf"(?:{_WRAPS}|{_TEXT}|(?i:{_WORD})){{0,10}}?(?P<open>[(\[]|\*{{1,2}}|[\"'`“])?(?P<option>[A-Za-z]|\d{{1,2}})"
@@ -34,6 +34,7 @@ _BESIDE = re.compile(
     r"\s{0,3}(?:,|/|&|and|or|und|oder|et|ou|y|e|и|或|和)\s{0,3}(?:and |or )?[(\[]?"
     r"(?P<other>[A-Z])[)\]]?\s{0,3}(?=$|[.,;?!\n/&]|(?:and|or)\b)"
 )
+_JOINED = re.compile(r"[)\]*]{0,4}\s{0,3}(?:/|&|and|or|und|oder|et|ou|y|o|e|и|или|和|或)\s{0,3}[(\[*]{0,4}")
 _CHOOSES = re.compile(
     r"(?<![^\W_])(?:I(?:'d| would| will|'ll)?[ ](?:choose|pick|select|take|go[ ]with|opt[ ]for|say|chose)|"
     r"(?:we|so|let's|let[ ]us|must|would|will|to|my)"
@@ -67,6 +68,12 @@ _FALSE_WORDS = "false no nein non não nee нет 否 いいえ 아니요 incorr
 _FALSE = frozenset(_FALSE_WORDS.split())
 _BOOLEANS = ("true", "false", "yes", "no")
 _A_WORD = re.compile(r"不是|[是否对错]|[^\W\d_]+")
+_SAID = re.compile(
+    r"(?:statement|claim|assertion|sentence|passage|it|this|that)(?:[ ]is|'s|[ ]was)[ ](?P<not>not[ ])?"
+    r"(?P<word>true|false|correct|incorrect|right|wrong)\b(?=\W*(?:$|[.,;!\n]|because|since|as))",
+    re.IGNORECASE,
+)
+_OPENS = re.compile(r"[*_`\"'\s]{0,8}(?P<word>[^\W\d_]+)[*_`\"']{0,4}(?:[.,!:;。，！]|\s*$)")
 _NOT = {"not", "isn't", "never"}
 
 
@@ -100,7 +107,7 @@ def read_choice(text: str, label: str = "") -> str | None:
     listed = _listed(text)
     if listed is not None and (not label or listed.isdigit() == label.isdigit()):
         return listed
-    return _last(last_part(text), label)
+    return _last(_without_list(last_part(text)), label)
 
 
 def _own_line(line: str) -> str | None:
@@ -114,8 +121,31 @@ def _listed(text: str) -> str | None:
     found = _LISTED.match(text)
     if found is None:
         return None
-    others = [line for line in last_part(text).split("\n")[1:] if _LISTED.match(line)]
-    return None if others else found["option"].upper()
+    first, *lines = last_part(text).split("\n")
+    others = [other["option"] for line in lines if (other := _LISTED.match(line))]
+    # "B. iron" above a blank line, and the options one by one in what explains it.
+    explained = len(first) < len(text) and not lines[0].strip() and others[:1] != [_next(found["option"])]
+    return found["option"].upper() if explained or not others else None
+
+
+def _next(option: str) -> str:
+    return str(int(option) + 1) if option.isdigit() else chr(ord(option) + 1)
+
+
+def _without_list(text: str) -> str:
+    """A text without the lines of a list of options, which repeat the question."""
+    kept: list[str] = []
+    before = ""
+    for line in text.split("\n"):
+        found = _LISTED.match(line)
+        option = found["option"] if found else ""
+        if option and before and option == _next(before):
+            if kept and (opened := _LISTED.match(kept[-1])) and opened["option"] == before:
+                kept.pop()
+        else:
+            kept.append(line)
+        before = option or (before if not line.strip() else "")
+    return "\n".join(kept)
 
 
 def _stated(text: str) -> Iterator[str]:
@@ -156,13 +186,14 @@ def _option(content: str) -> str | None:
 
 def _last(text: str, label: str) -> str | None:
     """The last option in a text that states none: letters for a label that is a letter, digits for a number."""
-    found = None
+    found, end = None, -1
     for match in _LAST.finditer(text):
         option = str(match["bracket"] or match["bare"])
         if label and option.isdigit() != label.isdigit():
             continue
         if not _denied(text, match.start()):
-            found = option.upper()
+            several = end >= 0 and option.upper() != found and _JOINED.fullmatch(text[end : match.start()][:20])
+            found, end = None if several else option.upper(), match.end()
     return found
 
 
@@ -183,6 +214,12 @@ def read_truth(text: str) -> bool | None:
         for word in [found.group().casefold() for found in _A_WORD.finditer(statement.content[:80])][:4]:
             if word in _TRUE or word in _FALSE:
                 return word in _TRUE
+    opens = _OPENS.match(text)
+    if opens is not None and (word := opens["word"].casefold()) in _TRUE | _FALSE:
+        return word in _TRUE
+    if matches := list(_SAID.finditer(last_part(text))):
+        said = matches[-1]
+        return (said["word"].casefold() in _TRUE) != bool(said["not"])
     words = [found.group().casefold() for found in _A_WORD.finditer(last_part(text))]
     sure = [
         i for i, word in enumerate(words) if word in ("true", "yes", "false", "no") or (word in _TRUE | _FALSE and len(words) < 4)

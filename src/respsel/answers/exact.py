@@ -1,7 +1,7 @@
 """The kind `exact`: the text of an answer, as it is.
 
-Knows no numbers and no options. Invariant: marks that only make a text bold, a full stop behind it and a box around it
-change nothing; any other character does.
+Knows no numbers and no options. Invariant: marks that only make a text bold, quotes or a box around it and a full stop
+behind it change nothing; any other character does.
 """
 
 from __future__ import annotations
@@ -13,6 +13,12 @@ from respsel.answers.statements import Statement, statements
 
 # What is opened before a statement, and how far before its end.
 _OPENED, _NEAR = re.compile(r"(?:^|\s)(\*\*|__|\*|_)\w[\w ]*[:\s]*$"), 80
+# What is put around a whole answer, and is no part of it.
+_MARKS = (
+    ("```\n", "\n```"),
+    *((mark, mark) for mark in ("**", "*", "`", '"', "'")),
+    *(tuple(pair) for pair in ("“”", "„“", "«»", "「」")),
+)
 _WHOLE = re.compile(r"(-?\d{1,18})\.0")
 _COMMAND = re.compile(r"\\(?:text|mathrm|textbf|mathbf)\s?\{([^{}]*)\}")
 
@@ -69,10 +75,10 @@ def _closed(line: str, before: str) -> str:
 
 
 def _unwrapped(text: str) -> str:
-    """A text without the marks around it that make all of it bold or code."""
+    """A text without the marks around it that make all of it bold, code or quoted."""
     text = text.strip()
-    for mark in ("**", "*", "`"):
-        inner = text.removeprefix(mark).removesuffix(mark)
-        if len(inner) == len(text) - 2 * len(mark) and inner.strip("*` "):
+    for before, behind in _MARKS:
+        inner = text.removeprefix(before).removesuffix(behind)
+        if len(inner) == len(text) - len(before) - len(behind) and inner.strip("*`\"' "):
             return inner.strip()
     return text

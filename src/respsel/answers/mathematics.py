@@ -24,7 +24,9 @@ from respsel.answers.statements import statements
 PACKAGE = "math-verify"
 # A longer piece is no answer but a derivation.
 LONGEST = 500
-_DISPLAYED = re.compile(r"\$\$([^$]{1,500})\$\$|\$([^$]{1,500})\$|\\\(([^\n]{1,500}?)\\\)|\\\[(.{1,500}?)\\\]", re.DOTALL)
+_DISPLAYED = re.compile(
+    r"\$\$((?:[^$\\]|\\.){1,500})\$\$|\$((?:[^$\\]|\\.){1,500})\$|\\\(([^\n]{1,500}?)\\\)|\\\[(.{1,500}?)\\\]", re.DOTALL
+)
 _TEXT = re.compile(r"\\(?:text|mathrm|textbf|mbox)\s?\{([^{}]{0,80})\}")
 _UNIT = re.compile(r"(?:\\,|~|\s){0,3}\\(?:text|mathrm|mbox)\s?\{\s?[^{}\d]{1,30}\}(?:\^\{?[23]\}?)?\.?$")
 _WORD = re.compile(r"(?<![\\A-Za-z])[A-Za-z]{3,}")
