@@ -160,6 +160,23 @@ def test_a_prompt_shows_the_label_however_it_is_named(prompt: str, system: str |
     assert not shows_label(entry, dataset.model_copy(update={"label": None, "reference": None}))
 
 
+@pytest.mark.parametrize(
+    ("prompt", "fields", "shows"),
+    [
+        ("{{ answers.text[0] }}", {"label": "answers.text"}, True),
+        ("{{ input }}", {"label": "right", "input": "{{ question }} ({{ right }})"}, True),
+        ("{{ input }}", {"label": "right", "input": "{{ question }}\n{{ hint }}"}, False),
+        ("{{ reference }}", {"label": "right", "reference": "It is {{ right }}"}, True),
+        ("{{ input }}", {"label": "messages.1.content", "input": "messages.0.content"}, False),
+        ("{{ reference }}", {"label": "answers", "reference": "answers.0"}, True),
+    ],
+)
+def test_a_prompt_shows_a_label_that_a_path_or_a_template_takes(prompt: str, fields: dict[str, str], shows: bool) -> None:
+    """A part of a column, and a template that has the label's column in it, show it too; another part does not."""
+    entry = ModelStrategy.model_validate({"name": "told", "from": "model", "model": "m", "prompt": prompt})
+    assert shows_label(entry, DatasetEntry.model_validate({"name": "d", "path": "d.jsonl", **fields})) is shows
+
+
 def test_a_race_that_ended_early_is_not_sent_for_more_examples(bench: Bench) -> None:
     """More examples begin with the same laps: what helps is to score all."""
     bench.write(

@@ -148,7 +148,21 @@ def shows_label(entry: ModelStrategy, dataset: DatasetEntry) -> bool:
     if dataset.label is None:
         return False
     names = template_names(entry.prompt) | template_names(entry.system or "")
-    return not names.isdisjoint({"label", dataset.label, *(["reference"] if dataset.reference == dataset.label else [])})
+    made = {"input": dataset.input, "reference": dataset.reference}
+    showing = {name for name, source in made.items() if source is not None and _holds(source, dataset.label)}
+    return not names.isdisjoint({"label", dataset.label, _root(dataset.label)} | showing)
+
+
+def _holds(source: str, label: str) -> bool:
+    """Whether a template, or a column or a part of one, has the label in it."""
+    if is_template(source):
+        return not template_names(source).isdisjoint({label, _root(label)})
+    return source == label or label.startswith((f"{source}.", f"{source}[")) or source.startswith((f"{label}.", f"{label}["))
+
+
+def _root(path: str) -> str:
+    """The column that a path begins in."""
+    return path.replace("[", ".").split(".")[0]
 
 
 def render(source: str, example: Example, shown: str, where: str, more: Mapping[str, Any] = MappingProxyType({})) -> str:

@@ -15,6 +15,7 @@ from respsel.backends.registry import KnownModel
 from respsel.export.formats import Format
 from respsel.hashing import canonical_json
 from respsel.loading import LoadedRecipe
+from respsel.prompts import is_template
 from respsel.recipe import OVERALL, ModelStrategy, StrategyEntry
 from respsel.selection import Verdict
 from respsel.training import Counts
@@ -51,6 +52,7 @@ class Card:
     models: Sequence[ModelRow]
     to_license: Sequence[str]
     template_options: str
+    user_turn: str
     respsel: str
 
 
@@ -81,6 +83,7 @@ def card_of(applied: Applied, kind: Format, counts: Sequence[Counts], cautions: 
             models=[ModelRow(name, _role(loaded, used, name), _what(known[name])) for name in sorted(known)],
             to_license=rights,
             template_options=_template_options(loaded),
+            user_turn=_user_turn(loaded, counts),
             respsel=respsel.__version__,
         )
     )
@@ -90,6 +93,16 @@ def _template_options(loaded: LoadedRecipe) -> str:
     """The variables that the target's chat template was given, as JSON; empty where there are none."""
     options = loaded.models[loaded.recipe.target.model].entry.template_options
     return canonical_json(dict(options)).decode() if options else ""
+
+
+def _user_turn(loaded: LoadedRecipe, counts: Sequence[Counts]) -> str:
+    """What the user's turn is: the column as it is, or what the recipe's templates put together."""
+    used = {c.dataset for c in counts}
+    templates = [entry for entry in loaded.recipe.datasets if entry.name in used and is_template(entry.input)]
+    if not templates:
+        return "the dataset's `input`, unchanged"
+    told = ", ".join(f"`{entry.input}`" if "`" not in entry.input else "a template" for entry in templates).replace("\n", "\\n")
+    return f"what the recipe's template gives for a row ({told}), without blanks at its ends"
 
 
 def set_name(loaded: LoadedRecipe) -> str:
