@@ -96,7 +96,7 @@ def test_a_line_separator_inside_a_string_is_no_line_end(tmp_path: Path) -> None
             '{"id": 1, "input": ["q", "r"]}\n',
             "a.jsonl: line 1: column 'input' holds several different texts. Name one of them, such as 'input.0'.",
         ),
-        ('["q"]\n', 'a.jsonl: row 1: is a str, not an object. Write each row as {"id": ..., ...}.'),
+        ('["q"]\n', 'a.jsonl: row 1: is a text, not an object. Write each row as {"id": ..., ...}.'),
         ('{"id": 1, "input": NaN}\n', "a.jsonl: line 1: is not JSON: NaN is no JSON value. Write null in its place."),
         (
             '{"id": 1, "input": "\\ud800"}\n',

@@ -194,6 +194,22 @@ def test_which_examples_make_no_pair() -> None:
     ]
 
 
+def test_the_card_says_what_the_users_turn_is(bench: Bench) -> None:
+    """The column, unchanged; or the template of the recipe that makes it, which the set's turns follow."""
+    bench.write("sums.jsonl", jsonl(rows(12)))
+    turns = []
+    for made_of in ("the dataset's `input`, unchanged", "what the recipe's template gives for a row (`Solve: {{ question }}`)"):
+        if turns:
+            bench.edit('input = "question"', 'input = "Solve: {{ question }}"')
+        bench.run()
+        bench.respsel("apply", "a.toml", "--strategy", "human")
+        (made,) = exported(bench, "messages")
+        assert f"The user's turn is {made_of}" in (Path(made["folder"]) / "README.md").read_text()
+        line = (Path(made["folder"]) / "train.jsonl").read_text().splitlines()[0]
+        turns.append(json.loads(line)["messages"][0]["content"])
+    assert turns[1] == f"Solve: {turns[0]}"
+
+
 def test_the_card_tells_where_the_set_comes_from(bench: Bench) -> None:
     """Recipe and data by digest, models, how it was chosen, counts with reasons, and licences to be filled in."""
     import hashlib

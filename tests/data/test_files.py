@@ -261,3 +261,20 @@ def test_only_the_columns_that_are_looked_at_are_read(tmp_path: Path) -> None:
     rows = list(read_rows(tmp_path / "a.parquet", "a", ["id", "made.text"]))
     assert rows[0].fields == {"id": 1, "made": {"text": "x"}}
     assert "image" in next(iter(read_rows(tmp_path / "a.parquet", "a", ["id", "mad"]))).fields
+
+
+def test_a_markdown_table_is_no_csv(tmp_path: Path) -> None:
+    """The line below its header would be an example; it is named, and bars alone are read as before."""
+    table = "| id | input |\n|----|:-----:|\n| a | q |\n"
+    assert told(tmp_path, "a.txt", table) == (
+        "a.txt: line 2: is a line of a Markdown table, not of CSV. Take it out, and the bars at both ends."
+    )
+    assert fields(tmp_path, "a.txt", "id|input\na|---\n") == [{"id": "a", "input": "---"}]
+
+
+@pytest.mark.parametrize(
+    ("item", "kind"), [("null", "null"), ("3", "a number"), ('"x"', "a text"), ("[1]", "a list"), ("true", "true or false")]
+)
+def test_what_is_no_row_is_named_as_json_names_it(tmp_path: Path, item: str, kind: str) -> None:
+    """Not by the names of Python's types."""
+    assert f"row 2: is {kind}, not an object" in told(tmp_path, "a.json", f'[{{"id": "a"}}, {item}]')

@@ -19,6 +19,8 @@ DELIMITERS = (",", ";", "\t", "|")
 _NAMES = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 # Excel's own way to say it, in the first line.
 _DECLARED = re.compile(r'"?sep=(.)"?[ \t]*(?:\r\n|\n|\r)', re.IGNORECASE)
+# What stands below the header of a Markdown table.
+_RULE = re.compile(r":?-{3,}:?")
 # A row's first line and its cells.
 Record = tuple[int, list[str]]
 
@@ -57,6 +59,8 @@ def _named(records: Iterator[Record], names: Sequence[str], shown: str, offset: 
             remedy = f"Quote texts that contain {_NAMES.get(delimiter, repr(delimiter))}"
             problems.append(Problem(shown, where, what, remedy))
         # The first column of pandas and R has row numbers and no name.
+        elif all(_RULE.fullmatch(cell.strip()) for cell in cells if cell) and delimiter == "|":
+            _refuse(shown, line + offset, "is a line of a Markdown table, not of CSV", "Take it out, and the bars at both ends")
         elif nameless := [i for i, cell in enumerate(cells) if i and cell.strip() and not names[i]]:
             what = f"has a text in column {nameless[0] + 1}, which has no name"
             problems.append(Problem(shown, where, what, "Name the column in the header"))

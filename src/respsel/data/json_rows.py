@@ -23,6 +23,7 @@ _TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[{}\[\]]', re.DOTALL)
 _COLON = re.compile(r"\s*:")
 _ONE_COMMA_MORE = re.compile(r",\s*\Z")
 _FIX = "Fix it"
+_KINDS: dict[type, str] = {list: "a list", str: "a text", bool: "true or false", type(None): "null"}
 _CONSTANT = "no JSON value"
 _JOINED = "A byte order mark inside the file: was it joined from two files?"
 
@@ -115,7 +116,7 @@ def _whole_rows(text: str, shown: str) -> Iterator[FileRow]:
 
 def _as_row(value: Any, shown: str, where: str, may_be_deep: bool) -> FileRow:
     if not isinstance(value, dict):
-        what = f"is a {type(value).__name__}, not an object"
+        what = f"is {_KINDS.get(type(value), 'a number')}, not an object"
         raise InputError(Problem(shown, where, what, 'Write each row as {"id": ..., ...}'))
     if may_be_deep and _is_deep(value):
         raise InputError(_too_deep(shown, where))
