@@ -133,7 +133,7 @@ def test_a_label_that_cannot_be_checked_is_told(tmp_path: Path) -> None:
     """A label without a number would make every answer wrong."""
     path = write(tmp_path, "a.jsonl", '{"id": 1, "input": "q", "label": "twelve"}\n')
     assert told(path, label="label", answer="number") == [
-        "a.jsonl: line 1: label 'twelve' holds no number to check answers against. Mend the label, or choose another 'answer'."
+        "a.jsonl: line 1: label 'twelve' holds no number to check answers against. Fix the label, or choose another 'answer'."
     ]
 
 
@@ -144,7 +144,7 @@ def test_labels_of_stored_examples_are_told_by_id(tmp_path: Path) -> None:
     with pytest.raises(InputError) as caught:
         check_labels(entry(label="label", answer="number"), examples, "a.jsonl")
     assert [str(problem) for problem in caught.value.problems] == [
-        "a.jsonl: id 'b': label 'twelve' holds no number to check answers against. Mend the label, or choose another 'answer'."
+        "a.jsonl: id 'b': label 'twelve' holds no number to check answers against. Fix the label, or choose another 'answer'."
     ]
 
 

@@ -105,9 +105,9 @@ def test_a_race_that_went_otherwise_is_said(bench: Bench) -> None:
     bench.run()
     bench.edit("resamples = 500", "resamples = 500\nconfidence = 0.9")
     bench.edit("Solve:", "Explain:")
-    assert stop() == "the race went otherwise"
+    assert stop() == "the race went differently"
     told = bench.respsel("explain", "a.toml", "token-scores:sums/human/plain").out
-    assert "race:sums changed: the race went otherwise" in told
+    assert "race:sums changed: the race went differently" in told
     assert "no longer in the store" not in told
 
 

@@ -113,7 +113,7 @@ def test_a_larger_sample_goes_on_with_no_call_twice(racing: Bench) -> None:
 
 
 def test_all_after_a_race_scores_the_rest_alone(racing: Bench) -> None:
-    """With budget = "all" after a race, what the race scored is not scored anew."""
+    """With budget = "all" after a race, what the race scored is not scored again."""
     first = racing.run()["calls_made"]
     racing.edit('budget = "race"', 'budget = "all"')
     assert first + racing.run()["calls_made"] == 30 + 2 * 90

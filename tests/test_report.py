@@ -96,7 +96,7 @@ def test_a_winner_with_wrong_answers_carries_a_caution(bench: Bench) -> None:
     bench.edit('[[strategies]]\nname = "teacher"\nfrom = "model"\nmodel = "teacher"\nprompt = "Solve: {{ input }}"\n', "")
     done = bench.respsel("run", "a.toml")
     assert "Caution: 0 of 6 checked responses of human have the right answer." in done.out
-    assert "mend or drop those, or choose another strategy" in done.out
+    assert "fix or drop those, or choose another strategy" in done.out
     assert "0 of 6 checked responses of human have the right answer" in report(bench, "html")
     assert "**Caution:** 0 of 6" in report(bench, "md")
 

@@ -179,7 +179,7 @@ def _objections(graph: Graph, ledger: Ledger, verdict: Verdict, accept_undecided
     judged = [response.correct for response in _sampled(graph, ledger, verdict) if response.correct is not None]
     if sum(judged) < len(judged) / 2:
         what = f"{len(judged) - sum(judged)} of {len(judged)} checked answers of {verdict.winner} are wrong"
-        return [Problem(shown, where, what, f"Mend its answers, or {choose}")]
+        return [Problem(shown, where, what, f"Fix its answers, or {choose}")]
     return []
 
 

@@ -95,7 +95,7 @@ def _input_changes(graph: Graph, walked: Walked, record: StepRecord, store: Stor
         table = graph.steps[name].table
         if not isinstance(table, Table):
             # The laps of a race: the one document that steps take.
-            words = "there was no race" if before is None else "the race went otherwise"
+            words = "there was no race" if before is None else "the race went differently"
             yield InputChange(name, None, None, None, None, words)
             continue
         yield compare_rows(name, table, None if before is None else store.load_rows(table, before), ledger.rows(name))

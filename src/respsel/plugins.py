@@ -46,7 +46,7 @@ def find_plugin(group: str, kind: type[Plugin], name: str, shown: str, where: st
 
 
 def _refused(group: str, name: str, origin: str, what: str) -> PreflightError:
-    return PreflightError(Problem(origin, f"{group}: {name}", what, "Mend or uninstall this package"))
+    return PreflightError(Problem(origin, f"{group}: {name}", what, "Fix or uninstall this package"))
 
 
 @cache

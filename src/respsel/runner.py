@@ -225,8 +225,8 @@ class Runner:
             return
         # Hazard: what follows it was made from the content before, and would stand beside this one in a report.
         self._ledger.forget_damaged()
-        what = "its stored table was damaged, and made again it came out otherwise than before"
-        raise RunError(Problem(self._graph.loaded.shown, step.name, what, "Run again: what follows from it is then made anew"))
+        what = "its stored table was damaged, and made again it came out differently"
+        raise RunError(Problem(self._graph.loaded.shown, step.name, what, "Run again: what follows from it is then made again"))
 
     def _perform(self, steps: Sequence[Step]) -> None:
         if not steps:
@@ -369,7 +369,7 @@ def refuse_unscored(result: RunResult) -> None:
         if len(bad):
             first = bad.row(0, named=True)
             what = f"{len(bad)} of {len(frame)} responses have no value, e.g. '{first['id']}': {first['problem']}"
-            remedy = 'Mend or drop them, or set selection.if_unscored = "report"'
+            remedy = 'Fix or drop them, or set selection.if_unscored = "report"'
             problems.append(Problem(loaded.shown, name, what, remedy))
     if problems:
         raise RunError(problems)

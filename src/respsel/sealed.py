@@ -32,7 +32,7 @@ from respsel.turns import Holder, take_turn, try_turn
 # A file beside the database of every store that was ever opened.
 MARK = "store.txt"
 DATABASE = "cache.db"
-_ANEW = "Move the folder away and run again; its results are then made anew"
+_ANEW = "Move the folder away and run again; its results are then made again"
 _SMALLEST_PAGE_BYTES = 512
 _SEAL_BYTES = 32
 _FULL = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)

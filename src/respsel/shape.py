@@ -51,7 +51,7 @@ def parse_toml(content: bytes, shown: str) -> dict[str, Any]:
         raise InputError(Problem(shown, f"byte {error.start}", "is not UTF-8", "Save the file as UTF-8")) from error
     except tomli.TOMLDecodeError as error:
         where = f"line {error.lineno}, column {error.colno}"
-        raise InputError(Problem(shown, where, f"is not TOML: {error.msg}", "Mend the line")) from error
+        raise InputError(Problem(shown, where, f"is not TOML: {error.msg}", "Fix the line")) from error
 
 
 def text_of(content: bytes) -> str:

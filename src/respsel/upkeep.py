@@ -135,7 +135,7 @@ def verify(store: Store) -> tuple[int, list[Problem]]:
     """Read every record; return their number and the bad ones, which are moved to quarantine."""
     before, count = len(store.damage), 0
     if (found := store.integrity()) != "ok":
-        remedy = "Run the recipes again: what cannot be read is made anew"
+        remedy = "Run the recipes again: what cannot be read is made again"
         store.damage.append(Problem(str(store.folder / DATABASE), "", f"SQLite finds fault with it: {found}", remedy))
     for entry in store.entries():
         count += 1

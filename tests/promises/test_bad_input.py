@@ -128,7 +128,7 @@ def test_a_label_that_an_answer_check_added_later_cannot_use(bench: Bench, only_
     bench.run()
     bench.edit('label = "answer"', 'label = "answer"\nanswer = "number"')
     bench.edit('prompt = "Solve: {{ input }}"', 'prompt = "Solve this: {{ input }}"\nif_wrong = "drop"')
-    problem = "and 5 more: label 'yes' holds no number to check answers against. Mend the label, or choose another 'answer'."
+    problem = "and 5 more: label 'yes' holds no number to check answers against. Fix the label, or choose another 'answer'."
     check(bench, 2, problem)
     done = bench.respsel("run", "a.toml")
     assert "error: sums.jsonl: id 'e" in done.err

@@ -200,7 +200,7 @@ def test_a_database_cut_short_or_gone(bench: Bench, kept: float | None) -> None:
         done = bench.respsel(*args)
         assert done.code == 4, (args, done.err)
         assert "cache.db: the store is damaged: " in done.err
-        assert "Move the folder away and run again; its results are then made anew." in done.err
+        assert "Move the folder away and run again; its results are then made again." in done.err
         assert "Traceback" not in done.err
     (bench.folder / "cache").rename(bench.folder / "away")
     assert bench.run()["steps_run"] == 15
@@ -367,8 +367,8 @@ def test_what_follows_a_table_that_comes_out_otherwise_is_made_anew(bench: Bench
         bench.edit('name = "alignment"', NEW_METRIC)
     failed = run_otherwise(bench, answer)
     assert failed.returncode == 1
-    what = "responses:sums/teacher: its stored table was damaged, and made again it came out otherwise than before."
-    assert f"error: a.toml: {what} Run again: what follows from it is then made anew." in failed.stderr
+    what = "responses:sums/teacher: its stored table was damaged, and made again it came out differently."
+    assert f"error: a.toml: {what} Run again: what follows from it is then made again." in failed.stderr
     assert not (bench.folder / "runs/a/report.json").exists()
     again = run_otherwise(bench, answer)
     assert again.returncode == 0, again.stderr

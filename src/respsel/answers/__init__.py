@@ -66,7 +66,7 @@ def find_answer(check: AnswerEntry, text: str) -> str | None:
 
 def label_problem(check: AnswerEntry, label: str) -> tuple[str, str] | None:
     """What is wrong with a label, and what to do: it would make every response wrong, or a wrong one right."""
-    remedy = "Mend the label, or choose another 'answer'"
+    remedy = "Fix the label, or choose another 'answer'"
     if check.kind == "number":
         found = read_label(label)
         if isinstance(found, Number):

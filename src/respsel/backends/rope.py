@@ -49,7 +49,7 @@ def told(steady: int | None, trained: int) -> dict[str, str]:
     """For Model.about, where the context ends before the length that a model was trained for."""
     if steady is None or steady >= trained:
         return {}
-    why = f"turned otherwise in texts of more than {steady:,} tokens, so the context ends there (the model's own: {trained:,})"
+    why = f"turned differently in texts of more than {steady:,} tokens, so the context ends there (the model's own: {trained:,})"
     return {"positions": why}
 
 

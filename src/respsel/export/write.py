@@ -197,4 +197,4 @@ def _nothing_kept(loaded: LoadedRecipe, counts: Sequence[Counts]) -> InputError:
     for count in counts:
         reasons.update(count.dropped)
     what = f"no example is left for the training set: {', '.join(f'{name} {number}' for name, number in reasons.items())}"
-    return InputError(Problem(loaded.shown, "", what, "Mend the strategy, or choose another"))
+    return InputError(Problem(loaded.shown, "", what, "Fix the strategy, or choose another"))

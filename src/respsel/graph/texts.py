@@ -92,7 +92,7 @@ class TextSteps:
             fields["if_wrong"] = strategy.if_wrong
 
         def make(rows: Sequence[Rows]) -> Rows:
-            return settled(given(rows), strategy, place, "Mend or remove them, or set if_wrong to 'keep' or 'drop'")
+            return settled(given(rows), strategy, place, "Fix or remove them, or set if_wrong to 'keep' or 'drop'")
 
         return Step(name, "responses", fields, inputs, RESPONSES, self._checked(dataset, make))
 

@@ -70,7 +70,7 @@ METRICS = (
         formula="-mean nll over all tokens but the first `skip` = 1 of each step",
         variant="skip = 1 is the paper's definition; the driver of its released code skips 2",
         source="ASLEC-DROP, arXiv 2604.06834",
-        reported="mean log-likelihood prefers longer steps; dropping first tokens mends that (four models, five benchmarks)",
+        reported="mean log-likelihood prefers longer steps; dropping first tokens fixes that (four models, five benchmarks)",
         mask="every response token but each step's first",
         parameters=DropParameters,
         needs=lambda _parameters: Needs((PLAIN,), steps=True),

@@ -96,7 +96,7 @@ def _answer(
         none = [own.dataset for own in _own_verdicts(result, verdict) if own.winner is None]
         where = f" of {_listed(none)}" if verdict.dataset == OVERALL else ""
         sure = f"No example{where} has a score for every strategy, so none can be compared. {_unscored(result, verdict)}"
-        step = "Mend what was not scored, or take those strategies out of the recipe, and run again."
+        step = "Fix what was not scored, or take those strategies out of the recipe, and run again."
         return Headline("No strategy can be ranked", sure, tuple(_unmatched(result, verdict)), step, command, False, False)
     best, asked = share(verdict.ranking[0].p_best), percent(verdict.confidence)
     count = len(_datasets(result, verdict))
@@ -108,7 +108,7 @@ def _answer(
         sure = f"Decided at {asked}: {beats} {over}, and is the best in {best} of resamples."
         if right < judged / 2:
             which = f"{verdict.winner} suits the target best, but most of its answers are wrong"
-            step = "Mend its answers, or choose another strategy, and run again."
+            step = "Fix its answers, or choose another strategy, and run again."
             return Headline(which, sure, cautions, step, command, True, False)
         step = "Have it applied to the whole dataset, which writes the training set; what is there is reused."
         return Headline(f"Fine-tune on {verdict.winner}", sure, cautions, step, apply, True, True)
@@ -118,7 +118,7 @@ def _answer(
     sure = f"Undecided at {asked}: {verdict.winner} leads {over} and is the best in {best} of resamples, but {'; '.join(what)}."
     which = f"No clear winner yet; {verdict.winner} leads"
     if right < judged / 2:
-        step = f"Mend the answers of {verdict.winner} or choose another strategy first: most of them are wrong. Then run again."
+        step = f"Fix the answers of {verdict.winner} or choose another strategy first: most of them are wrong. Then run again."
         return Headline(which, sure, cautions, step, command, False, False)
     step, runs = _more_examples(result, verdict)
     choices = "\n".join(f"{apply} --strategy {name}" for name in (verdict.winner, *verdict.tied))
@@ -150,7 +150,7 @@ def _cautions(result: RunResult, verdict: Verdict) -> tuple[str, ...]:
         )
     judged, right = _judged(used)
     if right < _FEWEST_RIGHT * judged:
-        drop = "raise 'attempts' and set if_wrong = \"drop\"" if isinstance(entry, ModelStrategy) else "mend or drop those"
+        drop = "raise 'attempts' and set if_wrong = \"drop\"" if isinstance(entry, ModelStrategy) else "fix or drop those"
         notes.append(
             f"{right} of {judged} checked responses of {verdict.winner} have the right answer. The metric does not see that, "
             f"and fine-tuning teaches wrong answers too: {drop}, or choose another strategy."
@@ -285,7 +285,7 @@ def _more_examples(result: RunResult, verdict: Verdict) -> tuple[str, bool]:
         # More examples would not help: a race with the same beginning ends as early.
         return (
             'The race dropped what it could not tell apart at that confidence. To be surer, set selection.budget = "all" and run '
-            "again: what is scored is not scored anew.",
+            "again: what is scored is not scored again.",
             True,
         )
     enough = 2 * FEWEST_EXAMPLES

@@ -51,6 +51,4 @@ def plugin_responses(
 
 
 def _fault(plugin: StrategyPlugin, place: Place, what: str) -> RunError:
-    return RunError(
-        Problem(place.file, place.where, f"the plug-in of {plugin.origin} {what}", "Mend its options, or the package")
-    )
+    return RunError(Problem(place.file, place.where, f"the plug-in of {plugin.origin} {what}", "Fix its options, or the package"))
