@@ -52,6 +52,12 @@ HURTING += (
     "<answer>",
     "0.\\overline{3",
     "A. x\n",
+    "wait, it is ",
+    '"answer": ',
+    '"answer": "',
+    "3 + 5 so ",
+    " is the answer",
+    "it is ",
 )
 
 
