@@ -197,7 +197,7 @@ def test_which_examples_make_no_pair() -> None:
 def test_the_card_says_what_the_users_turn_is(bench: Bench) -> None:
     """The column, unchanged; or the template of the recipe that makes it, which the set's turns follow."""
     bench.write("sums.jsonl", jsonl(rows(12)))
-    turns = []
+    turns: list[str] = []
     for made_of in ("the dataset's `input`, unchanged", "what the recipe's template gives for a row (`Solve: {{ question }}`)"):
         if turns:
             bench.edit('input = "question"', 'input = "Solve: {{ question }}"')
