@@ -14,8 +14,9 @@ import pytest
 from respsel.data.files import read_rows
 from respsel.datasets import check_labels, load_examples
 from respsel.errors import InputError
-from respsel.recipe import DatasetEntry
+from respsel.recipe import ColumnStrategy, DatasetEntry
 from respsel.records import Example
+from respsel.strategies.column import column_responses
 from respsel.tables import EXAMPLES
 
 ROWS = [{"id": f"e{i}", "input": f"question {i}", "label": i} for i in range(8)]
@@ -272,3 +273,26 @@ def test_tables_of_earlier_versions_are_read() -> None:
     assert list(EXAMPLES.decode(old.encode(rows))) == rows
     assert EXAMPLES.digest(rows) != EXAMPLES.digest([replace(rows[0], copies=2)])
     assert EXAMPLES.decode(EXAMPLES.encode([replace(rows[0], copies=2)]))[0].copies == 2
+
+
+def test_a_turn_of_another_role_is_told(tmp_path: Path) -> None:
+    """Where some conversations begin with a system's turn, one place is the question in some rows and not in others."""
+
+    def conversation(*roles: str) -> dict[str, Any]:
+        return {"messages": [{"role": role, "content": f"text of {role}"} for role in roles]}
+
+    turns = [conversation("user", "assistant"), conversation("system", "user", "assistant")]
+    with pytest.raises(InputError, match=r"line 2: column 'messages.0.content' is a turn of role 'system' here, not the user's"):
+        inputs(tmp_path, turns, input="messages.0.content")
+    assert inputs(tmp_path, turns[1:], input="messages[1].content") == ["text of user"]
+    shared = [{"conversations": [{"from": "human", "value": "Why?"}, {"from": "gpt", "value": "So."}]}]
+    assert inputs(tmp_path, shared, input="conversations.0.value") == ["Why?"]
+    with pytest.raises(InputError, match="is a turn of role 'gpt' here, not the user's"):
+        inputs(tmp_path, shared, input="conversations.1.value")
+    entry = ColumnStrategy.model_validate({"name": "s", "from": "column", "column": "messages.1.content"})
+    examples = [Example(str(i), "x", columns=row) for i, row in enumerate(turns)]
+    with pytest.raises(
+        InputError, match=r"example '1': column 'messages.1.content' is a turn of role 'user' here, not the assis"
+    ):
+        column_responses(entry, examples, None, "t.jsonl")
+    assert [found.text for found in column_responses(entry, examples[:1], None, "t.jsonl")] == ["text of assistant"]

@@ -265,7 +265,7 @@ def test_rows_without_ids_cannot_be_matched(tmp_path: Path) -> None:
     path = tmp_path / "r.jsonl"
     path.write_text(jsonl([{"id": "1", "response": "a"}]))
     entry = FileStrategy.model_validate({"name": "gpt", "from": "file", "path": "r.jsonl"})
-    with pytest.raises(InputError, match="The dataset has no ids, so that no row can name its examples: add an id"):
+    with pytest.raises(InputError, match=r"the dataset has no ids, so that no row can name its . examples. Add an id"):
         file_responses(entry, path, "r.jsonl", [made], None)
     path.write_text(jsonl([{"id": made.id, "response": "a"}]))
     assert file_responses(entry, path, "r.jsonl", [made], None)[0].text == "a"

@@ -220,3 +220,11 @@ def test_the_pieces_are_the_trained_text(response: str, source: str) -> None:
     trained = ChatTemplate(source, "", "", "test").render([*ASKED, Message("assistant", response)], ask=False)
     assert before + own + after == trained
     assert own == response if verbatim else own.split() == response.split()
+
+
+def test_an_option_that_the_template_lacks_is_an_error() -> None:
+    """A variable that no template reads would change the model's identity and nothing else."""
+    with pytest.raises(PreflightError, match=r"no variable 'enable_thinkin', which .* Did you mean 'enable_thinking'"):
+        ChatTemplate(EMPTY_THINK, "", "", "test", {"enable_thinkin": False})
+    with pytest.raises(PreflightError, match=r"no variable 'enable_thinking', which 'template_options' sets. Take it out"):
+        ChatTemplate(CHATML, "", "", "test", {"enable_thinking": False})

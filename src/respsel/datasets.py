@@ -14,7 +14,7 @@ from typing import Any
 from respsel.answers import label_problem
 from respsel.data import files
 from respsel.data.files import read_rows
-from respsel.data.rows import FileRow, find_value, has_column, is_blank, row_id, text_field, text_of
+from respsel.data.rows import FileRow, find_value, has_column, is_blank, row_id, text_field, text_of, wrong_turn
 from respsel.errors import Problem, raise_problems, suggest
 from respsel.hashing import digest
 from respsel.prompts import TemplateFault, fill_columns, is_template
@@ -87,6 +87,8 @@ def _example(
 def _text(source: str, name: str, row: FileRow, shown: str, problems: list[Problem]) -> str | None:
     """What a column holds or a template gives."""
     if not is_template(source):
+        wrong = wrong_turn(row, source, name == "input", shown)
+        problems += [wrong] if wrong else []
         return text_field(row, source, shown, problems)
     try:
         return fill_columns(source, row.fields)

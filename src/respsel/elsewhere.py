@@ -14,7 +14,7 @@ from typing import Any
 
 from respsel.completions import written_in
 from respsel.data.files import read_rows
-from respsel.data.rows import ABSENT, FileRow, absent, find_value, is_blank, row_id, text_field
+from respsel.data.rows import ABSENT, FileRow, absent, find_value, is_blank, row_id, text_field, wrong_turn
 from respsel.errors import InputError, Problem
 from respsel.recipe import FileStrategy, OwnOutputsEntry
 from respsel.records import Example
@@ -76,6 +76,8 @@ def _row_texts(
         samples = [row]
     for sample in samples:
         before = len(problems)
+        wrong = wrong_turn(sample, entry.response, False, shown)
+        problems += [wrong] if wrong else []
         text = text_field(sample, entry.response, shown, problems, required=False)
         # A text that cannot be read is told already, and is not missing.
         yield replace(blank, text=text or "", problem="" if len(problems) == before else "unreadable")
@@ -94,13 +96,15 @@ def note_missing(
 
     missing: by id the row that has no text, if there is one. ids: some of the file's.
     """
-    if entry.if_missing == "drop":
+    if entry.if_missing == "drop" or not missing:
         return
     hint = "Add a row with this id"
     if ids:
         hint += f' (it has ids like {", ".join(repr(name) for name in ids[:_FEW])}), or set if_missing = "drop"'
     if any(example.id == row_id(example.columns) for example in examples[:1]):
-        hint = "The dataset has no ids, so that no row can name its examples: add an id column to both files"
+        what = f"cannot be matched: the dataset has no ids, so that no row can name its {len(missing)} examples"
+        problems.append(Problem(shown, "", what, "Add an id column to both files"))
+        return
     for name, row in missing.items():
         if row is None:
             problems.append(Problem(shown, "", f"has no {what} for example '{name}'", hint))

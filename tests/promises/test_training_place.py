@@ -129,8 +129,11 @@ def test_the_audit_tells_where_responses_stand(templated: Callable[..., Any], be
     are another model, and their report has no such line."""
     report = templated(EMPTY_THINK)
     (data,) = report["datasets"]
-    assert [place.split(": ")[1] for place in data["places"]] == [r"behind '<think>\n\n</think>\n\n', which the prompt lacks."]
-    assert "which the prompt lacks" in (bench.folder / "runs" / "a" / "report.md").read_text()
+    (told,) = data["places"]
+    assert told.endswith(r": all responses (behind '<think>\n\n</think>\n\n', which the prompt lacks).")
+    assert (
+        r"(behind `<think>\n\n</think>\n\n`, which the prompt lacks)" in (bench.folder / "runs" / "a" / "report.md").read_text()
+    )
     first = report["provenance"]["models"]["target"]["identity"]
     report = templated(EMPTY_THINK, "template_options = { enable_thinking = false }")
     assert report["datasets"][0]["places"] == []
@@ -170,3 +173,11 @@ def test_a_template_that_writes_no_response_is_refused(templated: Callable[..., 
     with pytest.raises(AssertionError, match="does not write an assistant's turn once, as it stands"):
         templated("{% for m in messages %}{% if m.role == 'user' %}{{ m.content }}{% endif %}{% endfor %}")
     assert bench.respsel("run", "a.toml").code == 3
+
+
+@needs("llama_cpp", "gguf")
+def test_a_template_of_the_users_own_is_named_where_it_is_wrong(templated: Callable[..., Any], bench: Bench) -> None:
+    """The error names the recipe's key, the template's file and line, not the weights; exit code 2."""
+    with pytest.raises(AssertionError, match=r"models.target.chat_template: .*t.jinja: the template failed: line 1: "):
+        templated("{% for m in messages %}{{ m.content }}")
+    assert bench.respsel("run", "a.toml").code == 2

@@ -13,18 +13,20 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, NoReturn
 
-from jinja2 import TemplateError, nodes
+from jinja2 import TemplateError, TemplateSyntaxError, meta, nodes
 from jinja2.ext import Extension
 from jinja2.parser import Parser
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from respsel.backends.placement import find_place
-from respsel.errors import PreflightError, Problem
+from respsel.errors import PreflightError, Problem, suggest
 from respsel.records import Message
 
 # A template that asks for the date gets this one: with the real date, prompts and keys change overnight.
 FROZEN_DATE = "01 Jan 2025"
 _MARK = "\ue000"
+# What a template is given in any case.
+_GIVEN = ("messages", "add_generation_prompt", "bos_token", "eos_token")
 # What a template raises that is wrong, nests without end, or makes a text without end.
 _FAULTS = (
     *(TemplateError, TypeError, ValueError, ArithmeticError, LookupError, AttributeError),
@@ -72,8 +74,14 @@ class ChatTemplate:
         env.globals["strftime_now"] = lambda _format: FROZEN_DATE
         try:
             self._template = env.from_string(source)
+            used = meta.find_undeclared_variables(env.parse(source)) if options else set()
         except _FAULTS as error:
-            raise PreflightError(self._problem(f"the template failed: {error}")) from error
+            line = f"line {error.lineno}: " if isinstance(error, TemplateSyntaxError) else ""
+            raise PreflightError(self._problem(f"the template failed: {line}{error}")) from error
+        if unused := sorted(set(options) - used):
+            known = used - {*_GIVEN, *env.globals}
+            what = f"the template has no variable '{unused[0]}', which 'template_options' sets"
+            raise PreflightError(Problem(origin, "chat template", what, suggest(unused[0], known) or "Take it out"))
 
     def render(self, messages: Sequence[Message], ask: bool = True) -> str:
         """Return the text of the chat; ask: ending where the assistant's turn begins."""

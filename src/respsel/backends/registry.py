@@ -97,6 +97,7 @@ def open_model(known: KnownModel, store_folder: Path) -> Model:
         return FakeModel(entry.variant or "", entry.context_tokens or 4096)
     if entry.backend == "plugin":
         return _plugin(known.named).open_model(dict(entry.options), known.named.folder)
+    _check_own_template(known)
     if entry.backend == "openai":
         return _open_endpoint(known)
     prepared = store_folder / known.prepared if known.prepared else None
@@ -229,6 +230,22 @@ def _chat_template(named: NamedModel) -> str | None:
     except (OSError, UnicodeDecodeError) as error:
         where = f"{_where(named)}.chat_template"
         raise InputError(Problem(named.declared_in, where, f"{path} cannot be read: {error}", "Check the path")) from error
+
+
+def _check_own_template(known: KnownModel) -> None:
+    """Raise InputError for a template of the recipe's that is not well formed, before any weights are read."""
+    from respsel.backends.chat import ChatTemplate
+
+    named = known.named
+    if known.chat_template is None:
+        return
+    path = named.folder / str(named.entry.chat_template)
+    try:
+        ChatTemplate(known.chat_template, "", "", str(path))
+    except PreflightError as error:
+        what = f"{path}: {error.problems[0].what}"
+        remedy = "Fix the template, or take 'chat_template' out to use the model's own"
+        raise InputError(Problem(named.declared_in, f"{_where(named)}.chat_template", what, remedy)) from error
 
 
 def _where(named: NamedModel) -> str:

@@ -18,7 +18,10 @@ from respsel.hashing import canonical_json, digest
 _BREAK = re.compile(r"[.\[]")
 _INDEX = re.compile(r"\[(-?\d{1,9})\]|(-?\d{1,9})(?=$|[.\[])")
 _ID_CHARACTERS = 16
+# What a turn's role is called by whom: OpenAI's messages, ShareGPT's conversations, Gemini's contents.
 _ASKERS = ("user", "human")
+_ANSWERERS = ("assistant", "gpt", "model", "chatgpt", "bot")
+_OTHERS = ("system", "tool", "function", "developer", "observation")
 
 
 class _Absent:
@@ -115,6 +118,22 @@ def text_field(
         problems.append(Problem(shown, row.where, f"column '{column}' {what}", advice))
         return None
     return text
+
+
+def wrong_turn(row: FileRow, column: str, asked: bool, shown: str) -> Problem | None:
+    """The problem of a path to a turn that is not the user's (asked) or not the assistant's.
+
+    Hazard: where some conversations begin with a system's turn, one place is the question in some rows and the answer
+    in others, and the model would be trained to ask.
+    """
+    stop = next(_stops(column), 0)
+    turn = find_value(row.fields, column[:stop]) if stop else None
+    role = turn.get("role", turn.get("from")) if isinstance(turn, Mapping) else None
+    expected, name = (_ASKERS, "user") if asked else (_ANSWERERS, "assistant")
+    if role in expected or role not in (*_ASKERS, *_ANSWERERS, *_OTHERS):
+        return None
+    what = f"column '{column}' is a turn of role '{role}' here, not the {name}'s"
+    return Problem(shown, row.where, what, "Name a place that is the same turn in every row, or take such rows out")
 
 
 def absent(row: FileRow, column: str, shown: str) -> Problem:

@@ -170,7 +170,7 @@ def places_told(rows: Sequence[AuditRow]) -> tuple[str, ...]:
     told = []
     for place, counts in found.items():
         whose = "all responses" if counts == sizes else ", ".join(f"{n} of {name}" for name, n in counts.items())
-        told.append(f"In training {whose} stand elsewhere than where the prompt ends, and are scored there: {place}.")
+        told.append(f"Scored where training has them, which is not where the prompt ends: {whose} ({place}).")
     return tuple(told)
 
 

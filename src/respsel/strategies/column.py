@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from respsel.data.rows import FileRow, has_column, text_field
+from respsel.data.rows import FileRow, has_column, text_field, wrong_turn
 from respsel.errors import Problem, raise_problems
 from respsel.prompts import template_fields
 from respsel.recipe import AnswerEntry, ColumnStrategy
@@ -34,6 +34,8 @@ def column_responses(
     required = entry.if_missing == "fail" or not has_column(rows, entry.column)
     for example, row in zip(examples, rows, strict=True):
         text = text_field(row, entry.column, shown, problems, required, 'Fill it in, or set if_missing = "drop"')
+        wrong = wrong_turn(row, entry.column, False, shown) if text else None
+        problems += [wrong] if wrong else []
         response = Response(example.id, text or "", "" if text else MISSING)
         responses.append(checked(response, example, check, white_space))
     raise_problems(problems)
