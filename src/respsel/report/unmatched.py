@@ -9,7 +9,6 @@ from collections import Counter
 from collections.abc import Sequence
 
 from respsel.answers import find_answer
-from respsel.answers.choices import label_truth
 from respsel.recipe import AnswerEntry
 
 # So many responses are looked at.
@@ -37,6 +36,8 @@ def explain_unmatched(check: AnswerEntry, labels: Sequence[str], texts: Sequence
 
 
 def _label_kind(label: str) -> str:
+    from respsel.answers.choices import label_truth
+
     label = label.strip()
     if label_truth(label) is not None:
         return "booleans (true or false, yes or no)"
