@@ -53,8 +53,12 @@ def test_the_training_text_of_an_example_is_shown(bench: Bench, make_tiny_gguf: 
     done = bench.respsel("doctor", "a.toml")
     assert "  training text   of example 'e" in done.out
     assert re.search(r"\| <think>\n    \| \n    \| </think>\n    \| \n    \| \u27e6.*\u27e7<\|im_end\|>", done.out)
+    assert "with a made-up response" not in done.out
     assert "in training: behind '<think>\\n\\n</think>\\n\\n', which the prompt lacks." in done.out
     assert "teacher (fake)" in done.out
+    bench.edit('[[strategies]]\nname = "human"\nfrom = "column"\ncolumn = "rationale"\n', "")
+    bench.edit('reference = "rationale"\n', "")
+    assert re.search("of example 'e\\d+' with a made-up response; what is scored", bench.respsel("doctor", "a.toml").out)
 
 
 @needs("llama_cpp", "gguf")

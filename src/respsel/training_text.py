@@ -10,11 +10,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from respsel.backends.base import Model, ShowsTraining
+from respsel.data.rows import find_value
 from respsel.datasets import load_examples
 from respsel.errors import InputError, PreflightError
 from respsel.loading import LoadedRecipe
 from respsel.prompts import plain_messages
 from respsel.recipe import ColumnStrategy
+from respsel.records import Response
+from respsel.whitespace import normalised
 
 _MADE_UP = ("How many legs have three cats?", "Three cats have twelve legs.")
 # What is shown of a long text: its beginning and its end.
@@ -75,9 +78,12 @@ def _example(loaded: LoadedRecipe) -> tuple[str, str, str]:
         # What is wrong with the data is for `plan` and `run` to say.
         return ("a made-up example", *_MADE_UP)
     columns = [s.column for s in loaded.recipe.strategies_for(dataset.name) if isinstance(s, ColumnStrategy)]
-    texts = [first.columns.get(column) for column in columns] + [first.reference]
-    response = next((text for text in texts if isinstance(text, str) and text.strip()), _MADE_UP[1])
-    return f"example '{first.id}'", first.input, response
+    texts = [*(find_value(first.columns, column) for column in columns), first.reference]
+    response = next((text for text in texts if isinstance(text, str) and text.strip()), None)
+    which = f"example '{first.id}'"
+    if response is None:
+        return f"{which} with a made-up response", first.input, _MADE_UP[1]
+    return which, first.input, normalised(Response(first.id, response), loaded.recipe.whitespace).text
 
 
 def _shortened(text: str) -> str:
