@@ -17,6 +17,9 @@ from respsel.upkeep import clean
 from tests.conftest import RECIPE, Bench, jsonl, rows
 from tests.promises.test_interruption import start
 
+# Prepared weights are named by the digest of what they were made of.
+A, B, C, D = (letter * 64 for letter in "abcd")
+
 
 def test_verify_finds_every_bad_record_and_exits_4(bench: Bench) -> None:
     """A whole store passes; each damaged record is listed, set aside, and gone the next time."""
@@ -136,22 +139,22 @@ def test_verify_finds_what_diskcache_hides(bench: Bench) -> None:
 def test_weights_that_are_folders_are_counted_and_freed_like_files(bench: Bench) -> None:
     """Of prepared weights, files and folders, those go that no latest run uses and that are older than it."""
     weights = bench.folder / "cache/weights"
-    for name, size in (("a.bf16.gguf", 1), ("b.float32.safetensors/model.safetensors", 2)):
+    for name, size in ((f"{A}.bf16.gguf", 1), (f"{B}.float32.safetensors/model.safetensors", 2)):
         bench.write(f"cache/weights/{name}", bytes(size << 20))
     bench.run()
-    for name in ("c.float32.safetensors/model.safetensors", "d.float32.safetensors.7.part/model.safetensors"):
+    for name in (f"{C}.float32.safetensors/model.safetensors", f"{D}.float32.safetensors.7.part/model.safetensors"):
         bench.write(f"cache/weights/{name}", bytes(3 << 20))
     assert "weights              4    9.0 MiB" in bench.respsel("cache", "size").out
-    assert "Would free 3.0 MiB: no record and 2 files of prepared weights." in bench.respsel("cache", "gc").out
+    assert "Would free 3.0 MiB: no record and 2 files." in bench.respsel("cache", "gc").out
     bench.respsel("cache", "gc", "--yes")
-    assert sorted(path.name for path in weights.iterdir()) == ["c.float32.safetensors", "d.float32.safetensors.7.part"]
+    assert sorted(path.name for path in weights.iterdir()) == [f"{C}.float32.safetensors", f"{D}.float32.safetensors.7.part"]
 
 
 def test_weights_that_a_latest_run_uses_are_kept(bench: Bench) -> None:
     """However old, a file or a folder that a latest run names stays."""
-    names = ["a.bf16.gguf", "b.float32.safetensors"]
-    bench.write("cache/weights/a.bf16.gguf", b"x")
-    bench.write("cache/weights/b.float32.safetensors/model.safetensors", b"x")
+    names = [f"{A}.bf16.gguf", f"{B}.float32.safetensors"]
+    bench.write(f"cache/weights/{A}.bf16.gguf", b"x")
+    bench.write(f"cache/weights/{B}.float32.safetensors/model.safetensors", b"x")
     bench.run()
     with Store(bench.folder / "cache") as store:
         (key,) = [entry.key for entry in store.entries() if entry.key and entry.key.startswith("run/")]
@@ -162,7 +165,7 @@ def test_weights_that_a_latest_run_uses_are_kept(bench: Bench) -> None:
 
 def test_a_folder_of_weights_that_is_being_freed_is_no_weights(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """What a kill leaves of a folder has another name than weights have, and the next gc frees the rest."""
-    bench.write("cache/weights/b.float32.safetensors/model.safetensors", b"x")
+    bench.write(f"cache/weights/{B}.float32.safetensors/model.safetensors", b"x")
     bench.run()
 
     def killed(path: object) -> None:
@@ -171,12 +174,12 @@ def test_a_folder_of_weights_that_is_being_freed_is_no_weights(bench: Bench, mon
     monkeypatch.setattr(shutil, "rmtree", killed)
     with Store(bench.folder / "cache") as store, pytest.raises(KeyboardInterrupt):
         clean(store, bench.folder, free=True)
-    assert [path.name for path in (bench.folder / "cache/weights").iterdir()] == ["b.float32.safetensors.freed"]
+    assert [path.name for path in (bench.folder / "cache/weights").iterdir()] == [f"{B}.float32.safetensors.freed"]
     # Made once more, and then no longer needed either.
-    bench.write("cache/weights/b.float32.safetensors/model.safetensors", b"x")
-    os.utime(bench.folder / "cache/weights/b.float32.safetensors", (1, 1))
+    bench.write(f"cache/weights/{B}.float32.safetensors/model.safetensors", b"x")
+    os.utime(bench.folder / f"cache/weights/{B}.float32.safetensors", (1, 1))
     done = bench.respsel("cache", "gc", "--yes")
-    assert "2 files of prepared weights" in done.out, done.err
+    assert "2 files" in done.out, done.err
     assert not list((bench.folder / "cache/weights").iterdir())
 
 

@@ -29,6 +29,21 @@ def is_refused(error: Exception) -> bool:
     return isinstance(error, OSError) and error.errno in (errno.EROFS, errno.EACCES, errno.EPERM)
 
 
+def write_beside(path: Path, data: bytes) -> None:
+    """Write a file whole, in a folder that others may have filled: what lies at its place, a link too, is replaced
+    and never written through."""
+    part = path.with_name(f".{path.name}.{os.getpid()}-{os.urandom(4).hex()}{PART}")
+    # Hazard: without O_EXCL a link that was laid at the part's name would be followed.
+    handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+        os.replace(part, path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+
+
 def part_of(folder: Path, name: str) -> Path:
     """Where a file is written before it takes its place."""
     return folder / f".{name}{PART}"

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -25,7 +26,7 @@ from diskcache.core import MODE_BINARY, MODE_RAW, UNKNOWN
 
 from respsel.errors import Problem, RunError, StoreError
 from respsel.hashing import digest, seal
-from respsel.publish import is_refused
+from respsel.publish import is_refused, write_beside
 from respsel.read_only import ReadOnlyDatabase
 from respsel.turns import Holder, take_turn, try_turn
 
@@ -35,6 +36,7 @@ DATABASE = "cache.db"
 _ANEW = "Move the folder away and run again; its results are then made again"
 _SMALLEST_PAGE_BYTES = 512
 _SEAL_BYTES = 32
+_VALUE = re.compile(r"[0-9a-f]{2}/[0-9a-f]{2}/[0-9a-f]{28}\.val")
 _FULL = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
 
 
@@ -150,7 +152,7 @@ class SealedRecords:
         )
         # Only now, so that a process beside this one that also makes the store finds it made or not begun.
         if not (folder / MARK).exists():
-            (folder / MARK).write_text("A store of respsel, format 1.\n", "utf-8")
+            write_beside(folder / MARK, b"A store of respsel, format 1.\n")
         self._sql, self._disk, self._close = self._cache._sql, self._cache.disk, self._cache.close
 
     def _open_read_only(self) -> None:
@@ -278,10 +280,14 @@ class SealedRecords:
         self._delete("rowid = ?", entry.row)
 
     def strays(self) -> list[Path]:
-        """Value files that no record names: what is left of a put that the disk had no room for."""
+        """Value files that no record names: what is left of a put that the disk had no room for. Only where and as
+        diskcache writes them, since a store's folder may hold files of others."""
         with self._guard():
             named = {name for (name,) in self._sql("SELECT filename FROM Cache WHERE filename IS NOT NULL").fetchall()}
-            return [path for path in self.folder.rglob("*.val") if str(path.relative_to(self.folder)) not in named]
+            found = [path for path in self.folder.glob("??/??/*.val") if _is_own_value(path.relative_to(self.folder))]
+            # Hazard: through a link lies what somebody else keeps.
+            own = [path for path in found if not any(part.is_symlink() for part in (path, path.parent, path.parent.parent))]
+            return [path for path in own if str(path.relative_to(self.folder)) not in named]
 
     def integrity(self) -> str:
         """What SQLite finds wrong with the database; "ok" if nothing."""
@@ -328,8 +334,8 @@ class SealedRecords:
             self.damage.append(Problem(str(self.folder), key, f"a damaged record: {what}", remedy))
             return
         folder = self.folder / "quarantine"
-        folder.mkdir(exist_ok=True)
-        (folder / f"{digest('quarantine', key, what.found)[:24]}.bin").write_bytes(key.encode() + b"\n" + what.found)
+        _make_own(folder)
+        write_beside(folder / f"{digest('quarantine', key, what.found)[:24]}.bin", key.encode() + b"\n" + what.found)
         self.forget(key)
         remedy = "It is moved to quarantine/ and will be made again"
         self.damage.append(Problem(str(self.folder), key, f"a damaged record: {what}", remedy))
@@ -363,6 +369,19 @@ class SealedRecords:
         return Problem(
             str(self.folder), "", f"nothing more can be written: {why}", "Free some space and run again; nothing done is lost"
         )
+
+
+def _is_own_value(path: Path) -> bool:
+    """Whether a path within the store is as diskcache names value files: 12/34/ and 28 hexadecimal digits."""
+    return _VALUE.fullmatch(path.as_posix()) is not None
+
+
+def _make_own(folder: Path) -> None:
+    """Make a folder of the store's. Raises StoreError for a link, which leads to where somebody else keeps files."""
+    if folder.is_symlink():
+        what = "is a link, and the store writes and frees files there"
+        raise StoreError(Problem(str(folder), "", what, "Replace it by a folder of its own"))
+    folder.mkdir(exist_ok=True)
 
 
 def _is_read_only(error: Exception) -> bool:

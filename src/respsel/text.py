@@ -188,10 +188,11 @@ def garbage_lines(garbage: Garbage, freed: bool) -> Iterator[str]:
         kind = entry.key.partition("/")[0] if entry.key else "no text"
         kinds[kind] = kinds.get(kind, 0) + 1
     what = ", ".join(f"{count:,} {kind}" for kind, count in sorted(kinds.items())) or "no record"
-    files = f" and {len(garbage.files)} files of prepared weights" if garbage.files else ""
+    files = f" and {_count(len(garbage.files), 'file')}" if garbage.files else ""
     verb = "Freed" if freed else "Would free"
     hint = "" if freed or not (garbage.entries or garbage.files) else " Run again with --yes to free it."
     yield f"{verb} {_bytes(garbage.size_bytes)}: {what}{files}.{hint}"
+    yield from (f"  {path}" for path in garbage.files)
 
 
 def _count(number: int, what: str) -> str:

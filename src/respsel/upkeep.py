@@ -6,6 +6,7 @@ finished run of any recipe reaches, and whatever was stored since, and frees not
 
 from __future__ import annotations
 
+import re
 import shutil
 import time
 from collections.abc import Mapping, Sequence
@@ -38,7 +39,8 @@ _NOTES = {
 }
 
 # Prepared weights: a file, or for transformers a folder.
-_WEIGHTS = ("*.gguf", "*.safetensors")
+# It begins with the digest of the file it was made of, and no file of a user's does.
+_PREPARED = re.compile(r"[0-9a-f]{64}\.[A-Za-z0-9_.-]+\.(gguf|safetensors)")
 # What the name of a folder ends in whose files are being freed.
 _FREED = ".freed"
 
@@ -189,9 +191,12 @@ def find_garbage(store: Store, root: Path) -> Garbage:
     free = [entry for entry in entries if _is_free(entry, reached, horizon)]
     weights = {name for run in kept for name in run.weights}
     folder = store.folder / "weights"
-    made = [*(path for pattern in _WEIGHTS for path in folder.glob(pattern)), *store.strays()]
+    # Hazard: through a link lie weights that the user keeps.
+    linked = folder.is_symlink() or not folder.is_dir()
+    found = [] if linked else [path for path in folder.iterdir() if not path.is_symlink()]
+    made = [*(path for path in found if _PREPARED.fullmatch(path.name)), *store.strays()]
     # What an earlier gc left comes first: the name is then free for what takes it to be removed.
-    files = list(folder.glob(f"*{_FREED}"))
+    files = [path for path in found if _PREPARED.fullmatch(path.name.removesuffix(_FREED)) and path.name.endswith(_FREED)]
     files += [path for path in made if path.name not in weights and path.stat().st_mtime < horizon]
     size = sum(entry.size_bytes for entry in free) + sum(map(_size, files))
     return Garbage(free, files, size, kept, gone, ())
