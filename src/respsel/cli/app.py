@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from respsel import __version__
-from respsel.cli.terminal import end_streams, prepare_streams, restart_in_utf8
+from respsel.cli.terminal import end_streams, one_line, prepare_streams, restart_in_utf8, say
 from respsel.errors import EXIT_BUG, EXIT_INTERRUPTED, RespselError
 
 if TYPE_CHECKING:
@@ -64,16 +64,16 @@ def reported(command: Callable[..., None]) -> Callable[..., None]:
             command(*args, **options)
         except RespselError as error:
             for problem in error.problems:
-                print(f"error: {problem}", file=sys.stderr)
+                say(f"error: {one_line(problem)}", file=sys.stderr)
             raise typer.Exit(error.exit_code) from None
         except KeyboardInterrupt:
-            print("Stopped. What was done is kept: run the same command again to go on.", file=sys.stderr)
+            say("Stopped. What was done is kept: run the same command again to go on.", file=sys.stderr)
             raise typer.Exit(EXIT_INTERRUPTED) from None
         except (typer.Exit, typer.Abort, BrokenPipeError):
             raise
         except Exception:
             traceback.print_exc()
-            print("error: This is a bug in respsel. Please report it with the lines above.", file=sys.stderr)
+            say("error: This is a bug in respsel. Please report it with the lines above.", file=sys.stderr)
             raise typer.Exit(EXIT_BUG) from None
 
     return run

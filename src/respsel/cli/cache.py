@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from respsel.cli.app import app, reported
+from respsel.cli.terminal import say
 
 if TYPE_CHECKING:
     from respsel.store import Store
@@ -27,7 +28,7 @@ def size(folder: Folder = Path()) -> None:
     from respsel.upkeep import measure
 
     with store_of(folder) as (store, _):
-        print("\n".join(usage_lines(measure(store))))
+        say("\n".join(usage_lines(measure(store))))
 
 
 @cache.command()
@@ -38,7 +39,7 @@ def ls(folder: Folder = Path()) -> None:
     from respsel.upkeep import list_steps
 
     with store_of(folder) as (store, root):
-        print("\n".join(step_lines(list_steps(store, root))))
+        say("\n".join(step_lines(list_steps(store, root))))
 
 
 @cache.command()
@@ -50,7 +51,7 @@ def verify(folder: Folder = Path()) -> None:
 
     with store_of(folder) as (store, _):
         count, problems = verify_store(store)
-    print(f"{count} records read, {len(problems)} bad.")
+    say(f"{count} records read, {len(problems)} bad.")
     if problems:
         raise StoreError(problems)
 
@@ -66,7 +67,7 @@ def gc(
 
     with store_of(folder, reading=not yes) as (store, root):
         garbage = clean(store, root, free=yes)
-    print("\n".join(garbage_lines(garbage, freed=yes)))
+    say("\n".join(garbage_lines(garbage, freed=yes)))
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from respsel.cli.app import AsJson, RecipePath, app, reported
-from respsel.cli.terminal import print_json
+from respsel.cli.terminal import print_json, say
 from respsel.errors import RespselError
 
 
@@ -39,7 +39,7 @@ def doctor(recipe: RecipePath, as_json: AsJson = False) -> None:
             found.append(asdict(item))
             problems += [Problem(loaded.shown, f"models.{item.name}", what, "") for what in item.problems]
             if not as_json:
-                print("\n".join(checkup_lines(item)), flush=True)
+                say("\n".join(checkup_lines(item)), flush=True)
     if as_json:
         print_json(found)
     if problems:
@@ -64,7 +64,7 @@ def list_metrics(
         found = [metric_json(metric) for metric in known.values()]
         print_json(found if name is None else metric_json(known[name]))
     else:
-        print("\n".join(metric_lines(known.values()) if name is None else contract_lines(known[name])))
+        say("\n".join(metric_lines(known.values()) if name is None else contract_lines(known[name])))
 
 
 @app.command()

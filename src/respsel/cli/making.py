@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from respsel.cli.app import AsJson, RecipePath, app, console_of, graph_of, reported, shown_path
-from respsel.cli.terminal import print_json
+from respsel.cli.terminal import one_line, print_json, say
 
 if TYPE_CHECKING:
     from respsel.applying import Applied, Selected, Wish
@@ -65,14 +65,14 @@ def apply(
             from respsel.cli.running import show_plan
 
             if not as_json:
-                print(_selected_line(selected))
+                say(_selected_line(selected))
             show_plan(make_plan(whole, store), whole.loaded, as_json)
             return
         result, applied = _make(whole, store, wish, selected)
         (made,) = _export(applied, ["parquet"], None)
         stale = _stale_lines(applied)
         for problem in store.damage:
-            print(f"warning: {problem}", file=sys.stderr)
+            say(f"warning: {one_line(problem)}", file=sys.stderr)
     if as_json:
         print_json(_applied_json(result, selected, made))
     else:
@@ -109,7 +109,7 @@ def export(
         print_json([_exported_json(item) for group in made for item in group])
     else:
         _show_exported(made)
-        print("".join(f"Caution: {line}\n" for line in stale), end="")
+        say("".join(f"Caution: {line}\n" for line in stale), end="")
 
 
 def _make(graph: Graph, store: Store, wish: Wish, selected: Selected) -> tuple[RunResult, Applied]:
@@ -172,15 +172,15 @@ def _show_applied(result: RunResult, selected: Selected, made: Exported, stale: 
     from respsel.text import cost_lines, counts_lines
 
     loaded = result.graph.loaded
-    print(_selected_line(selected))
-    print("\n".join(counts_lines(made.counts)))
-    print("".join(f"Caution: {line}\n" for line in (*made.cautions, *stale)), end="")
-    print(f"{result.steps_run} of {result.steps_total} steps run, {result.calls_made} calls made, {result.calls_reused} reused.")
+    say(_selected_line(selected))
+    say("\n".join(counts_lines(made.counts)))
+    say("".join(f"Caution: {line}\n" for line in (*made.cautions, *stale)), end="")
+    say(f"{result.steps_run} of {result.steps_total} steps run, {result.calls_made} calls made, {result.calls_reused} reused.")
     for line in cost_lines(costs_of(result.took_now, loaded.models), planned=False):
-        print(line)
-    print(f"Training set: {shown_path(made.data)}")
+        say(line)
+    say(f"Training set: {shown_path(made.data)}")
     mode = " --mode per-example" if selected.mode == "per-example" else ""
-    print(f"Next, for a trainer: respsel export {loaded.typed}{mode} --format messages (or another; see respsel export --help)")
+    say(f"Next, for a trainer: respsel export {loaded.typed}{mode} --format messages (or another; see respsel export --help)")
 
 
 def _show_exported(made: list[list[Exported]]) -> None:
@@ -188,12 +188,12 @@ def _show_exported(made: list[list[Exported]]) -> None:
 
     for group in made:
         width = max(len(item.format) for item in group)
-        print("\n".join(f"{item.format.ljust(width)}  {shown_path(item.data)}" for item in group))
+        say("\n".join(f"{item.format.ljust(width)}  {shown_path(item.data)}" for item in group))
         # Pairs are others than examples.
         for item in {item.format == "dpo": item for item in group}.values():
-            print("\n".join(counts_lines(item.counts)))
+            say("\n".join(counts_lines(item.counts)))
         cautions = dict.fromkeys(line for item in group for line in item.cautions)
-        print("".join(f"Caution: {line}\n" for line in cautions), end="")
+        say("".join(f"Caution: {line}\n" for line in cautions), end="")
 
 
 def _applied_json(result: RunResult, selected: Selected, made: Exported) -> dict[str, Any]:

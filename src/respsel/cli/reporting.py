@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from respsel.cli.app import RecipePath, app, console_of, graph_of, reported, shown_path
-from respsel.cli.terminal import html_text, json_text
+from respsel.cli.terminal import html_text, json_text, one_line, say, visible
 
 if TYPE_CHECKING:
     from respsel.graph import Graph
@@ -50,7 +50,7 @@ def report(
             result = runner.run()
             now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
             if kind is not None:
-                show = {"json": json_text, "html": html_text}.get(kind.value, str)
+                show = {"json": json_text, "html": html_text}.get(kind.value, visible)
                 print(show(render_report(result, now, [kind.value])[kind.value]))
                 return
             try:
@@ -59,10 +59,10 @@ def report(
                 if not store.read_only:
                     raise
                 # What is read-only as a whole still has its report to be read.
-                print(f"warning: {error}", file=sys.stderr)
-                print(render_report(result, now, ["md"])["md"])
+                say(f"warning: {one_line(error)}", file=sys.stderr)
+                say(render_report(result, now, ["md"])["md"])
                 return
-            print(f"Report: {shown_path(page)}")
+            say(f"Report: {shown_path(page)}")
 
 
 def _refuse_missing(graph: Graph, store: Store) -> Ledger:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from respsel.cli.app import AsJson, RecipePath, app, console_of, graph_of, reported, shown_path
-from respsel.cli.terminal import print_json, styled
+from respsel.cli.terminal import one_line, print_json, say, styled, visible
 
 if TYPE_CHECKING:
     from respsel.loading import LoadedRecipe
@@ -48,7 +48,7 @@ def run(recipe: RecipePath, as_json: AsJson = False) -> None:
             note.finish()
         refuse_unscored(result)
         for problem in store.damage:
-            print(f"warning: {problem}", file=sys.stderr)
+            say(f"warning: {one_line(problem)}", file=sys.stderr)
     if as_json:
         print_json(_run_json(result, page))
     else:
@@ -88,7 +88,7 @@ def explain(
     else:
         from respsel.text import explanation_lines
 
-        print("\n".join(explanation_lines(found)))
+        say("\n".join(explanation_lines(found)))
 
 
 @app.command()
@@ -116,7 +116,7 @@ def diff(
     else:
         from respsel.text import diff_lines
 
-        print("\n".join(diff_lines(found)))
+        say("\n".join(diff_lines(found)))
 
 
 def show_plan(made: Plan, loaded: LoadedRecipe, as_json: bool) -> None:
@@ -180,14 +180,14 @@ def _show_result(result: RunResult, page: Path) -> None:
     for verdict in result.verdicts:
         data = datasets.get(verdict.dataset)
         more = [*race_lines(data), *mixture_lines(data)] if data else []
-        print("\n".join([*verdict_lines(verdict), *more]) + "\n")
-    print(styled(answers["which"], bold=True, fg="green" if answers["ready"] else "yellow"))
-    print(answers["how_sure"])
+        say("\n".join([*verdict_lines(verdict), *more]) + "\n")
+    print(styled(visible(answers["which"]), bold=True, fg="green" if answers["ready"] else "yellow"))
+    say(answers["how_sure"])
     for caution in answers["cautions"]:
-        print(f"{styled('Caution:', bold=True, fg='yellow')} {caution}")
-    print(f"Next: {answers['next_step']}")
-    print("".join(f"  {command}\n" for command in answers["command"].splitlines()))
-    print(f"{result.steps_run} of {result.steps_total} steps run, {result.calls_made} calls made, {result.calls_reused} reused.")
+        print(f"{styled('Caution:', bold=True, fg='yellow')} {visible(caution)}")
+    say(f"Next: {answers['next_step']}")
+    say("".join(f"  {command}\n" for command in answers["command"].splitlines()))
+    say(f"{result.steps_run} of {result.steps_total} steps run, {result.calls_made} calls made, {result.calls_reused} reused.")
     for line in cost_lines(costs_of(result.took_now, result.graph.loaded.models), planned=False):
-        print(line)
-    print(f"Report: {shown_path(page)}")
+        say(line)
+    say(f"Report: {shown_path(page)}")

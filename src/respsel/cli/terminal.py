@@ -20,6 +20,8 @@ _ASCII = {
     "–": "-", "—": "-", "−": "-", "…": "...", "×": "x", "·": "*", "•": "*", "±": "+/-", "≈": "~", "≤": "<=", "≥": ">=",
     "→": "->", "←": "<-", "‘": "'", "’": "'", "“": '"', "”": '"', "\xa0": " ", "\u202f": " ", "\u2011": "-",
 }  # fmt: skip
+# C0 but tab and line end, DEL, C1, and the marks that turn text around or break its lines.
+_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 _BEYOND_ASCII = re.compile(r"[^\x00-\x7f]+")
 
 
@@ -61,6 +63,22 @@ def print_json(value: object) -> None:
     print(json_text(json.dumps(value, ensure_ascii=False)))
 
 
+def say(text: str, **how: Any) -> None:
+    """Print text that may hold what users' data and servers say. All plain output goes through here."""
+    print(visible(text), **how)
+
+
+def visible(text: str) -> str:
+    """Text without what a terminal would obey: control characters and those that turn the direction of text are shown
+    as escapes; line ends and tabs stay."""
+    return _CONTROLS.sub(lambda found: _control_escape(found[0]), text)
+
+
+def one_line(text: object) -> str:
+    """The same in one line: a line break in a name could forge a message of ours."""
+    return visible(str(text)).replace("\n", "\\n")
+
+
 def json_text(text: str) -> str:
     """JSON as standard output can show it: the same JSON, in escapes where the stream is not UTF-8."""
     # Hazard: a replacement may be no JSON, and would say something else.
@@ -91,6 +109,10 @@ def _readable(error: UnicodeError) -> tuple[str, int]:
         raise error
     found = error.object[error.start : error.end]
     return "".join(_ASCII.get(char) or _escape(char) for char in found), error.end
+
+
+def _control_escape(char: str) -> str:
+    return f"\\x{ord(char):02x}" if ord(char) < 0x100 else _escape(char)
 
 
 def _escape(char: str) -> str:
