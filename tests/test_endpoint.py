@@ -55,7 +55,7 @@ def test_what_is_asked_and_what_comes_back(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setenv("MY_KEY", KEY)
     monkeypatch.setenv("OPENAI_API_KEY", "of somebody else")
     with serving(lambda asked: chat("  hello \n", 11, 2)) as endpoint:
-        assert written(endpoint, api_key_env="MY_KEY") == {0: Generation("  hello \n", 2, False, prompt_tokens=11)}
+        assert written(endpoint, api_key_env="MY_KEY") == {0: Generation("hello", 2, False, prompt_tokens=11)}
     (asked,) = endpoint.asked
     assert asked.path == "/v1/chat/completions"
     assert asked.headers["authorization"] == f"Bearer {KEY}"
