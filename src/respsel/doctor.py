@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from respsel.backends.base import TEXT, Failure, GenerateCall, Model, ScoreCall
-from respsel.backends.registry import KnownModel, identify, open_model
+from respsel.backends.registry import KnownModel, identify, open_gguf, open_model
 from respsel.backends.sampling import BROKEN_REMEDY, NOT_FINITE
 from respsel.completions import NOTHING_YET, STILL_REASONING
 from respsel.errors import PreflightError, Problem, RespselError
@@ -251,8 +251,6 @@ def _alternatives(known: KnownModel, nll: FloatArray, read_now: float) -> Iterat
     """Try a llama.cpp model's weights as other types, fastest first."""
     import numpy as np
 
-    from respsel.backends.llama_cpp import open_model as open_gguf
-
     entry, weights = known.named.entry, known.weights
     if entry.backend != "llama-cpp" or weights is None or weights.stat().st_size > _LARGEST_TRIAL_BYTES:
         return
@@ -262,15 +260,7 @@ def _alternatives(known: KnownModel, nll: FloatArray, read_now: float) -> Iterat
             if kind == entry.prepare:
                 continue
             trial = Path(folder) / f"{kind}.gguf"
-            settings = (
-                entry.context_tokens,
-                known.chat_template,
-                entry.threads,
-                entry.parallel,
-                entry.gpu_layers,
-                entry.template_options,
-            )
-            model = open_gguf(weights, (trial, kind), *settings)
+            model = open_gguf(known, (trial, kind))
             try:
                 moved = float(np.abs(_known_nll(model, _KNOWN_TEXT) - nll).mean())
                 read = _fastest(lambda model=model: _read(model))  # type: ignore[misc]

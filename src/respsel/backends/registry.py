@@ -103,13 +103,18 @@ def open_model(known: KnownModel, store_folder: Path) -> Model:
     prepared = store_folder / known.prepared if known.prepared else None
     if entry.backend == "transformers":
         return _open_transformers(known, prepared)
-    from respsel.backends.llama_cpp import open_model as open_gguf
+    return open_gguf(known, (prepared, entry.prepare) if prepared and entry.prepare else None)
 
+
+def open_gguf(known: KnownModel, prepared: tuple[Path, str] | None) -> Model:
+    """Load a model with llama.cpp; prepared = (file, type) is made of its weights first if it is not there."""
+    from respsel.backends.llama_cpp import open_model as open_weights
+
+    entry = known.named.entry
     assert known.weights is not None
-    made = (prepared, entry.prepare) if prepared and entry.prepare else None
-    return open_gguf(
+    return open_weights(
         known.weights,
-        made,
+        prepared,
         entry.context_tokens,
         known.chat_template,
         entry.threads,
