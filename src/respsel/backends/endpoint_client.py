@@ -10,10 +10,10 @@ whatever befell the calls beside it.
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 from collections.abc import Awaitable, Callable, Iterator, Mapping
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from html import unescape
@@ -31,6 +31,7 @@ from respsel.backends.endpoint_errors import (
     read_error,
 )
 from respsel.backends.endpoint_tally import CallFailure, End, Tally, no_answer, remedy_of
+from respsel.backends.loop_thread import LoopThread, first_done
 from respsel.errors import PreflightError, Problem, RunError
 from respsel.server_words import one_line
 
@@ -86,9 +87,8 @@ class EndpointClient:
         with _hidden_environment():
             http = openai.DefaultAsyncHttpxClient(event_hooks={"response": [_tell_status]})
             self._api = openai.AsyncOpenAI(api_key=self._key or "none", http_client=http, **given)
-        self._runner = asyncio.Runner()
+        self._loop = LoopThread()
         self._tally = Tally(settings.parallel)
-        self._closed = False
 
     async def chat(self, body: Mapping[str, Any]) -> Mapping[str, Any]:
         """The body of the answer to a chat. Raises EndpointError."""
@@ -100,23 +100,24 @@ class EndpointClient:
 
     def each(self, count: int, ask: Callable[[int], Awaitable[Answer]]) -> Iterator[tuple[int, Answer | Failure]]:
         """Yield (index, answer) for `count` requests, as they come. Raises RunError where no more is to be hoped for."""
-        pending: dict[asyncio.Task[Answer | Failure], int] = {}
+        pending: dict[Future[Answer | Failure], int] = {}
         left = iter(range(count))
         end: End | None = None
         try:
             while True:
                 while end is None and len(pending) < self.settings.parallel and (index := next(left, None)) is not None:
-                    pending[self._runner.get_loop().create_task(self._guarded(ask(index)))] = index
-                if not pending or not (done := self._wait(pending, _LAST_WAIT_S if end else None)):
+                    pending[self._loop.start(self._guarded(ask(index)))] = index
+                if not (done := first_done(pending, _LAST_WAIT_S if end else None)):
                     break
-                for task in done:
-                    index, answer = pending.pop(task), task.result()
+                for future in done:
+                    index, answer = pending.pop(future), future.result()
                     end = self._tally.note(answer) if end is None else end
                     if not (isinstance(answer, CallFailure) and answer.ends_run):
                         yield index, answer
         finally:
             # After Ctrl-C or an error the others are let go of.
-            self._let_go(pending)
+            for future in pending:
+                future.cancel()
         if (end := end or self._tally.at_end()) is not None:
             raise self._error(end)
 
@@ -125,7 +126,7 @@ class EndpointClient:
 
         Raises RunError where the server is out of order or refuses.
         """
-        answer = self._runner.run(self._guarded(ask))
+        answer = self._loop.run(self._guarded(ask))
         if isinstance(answer, CallFailure) and answer.kind is Kind.OUTAGE:
             raise self._error(no_answer(answer))
         if isinstance(answer, CallFailure) and answer.kind in (Kind.ACCOUNT, Kind.RATE):
@@ -145,10 +146,9 @@ class EndpointClient:
 
     def close(self) -> None:
         """Close all connections."""
-        self._closed = True
-        self._runner.run(self._api.close())
-        # Cancels what is still on its way.
-        self._runner.close()
+        if self._loop.is_running:
+            self._loop.run(self._api.close())
+        self._loop.close()
 
     async def _ask(self, create: Any, body: Mapping[str, Any], named: tuple[str, ...]) -> Mapping[str, Any]:
         own = {name: body[name] for name in named}
@@ -179,26 +179,6 @@ class EndpointClient:
             what = "holds the API key, which would be kept and shown with the recipe"
             remedy = f"Take it out: the key is sent from {self.settings.api_key_env}"
             raise PreflightError(Problem(self.settings.shown, f"{self.settings.where}.request", what, remedy))
-
-    def _wait(self, pending: dict[asyncio.Task[Any], int], timeout: float | None) -> set[asyncio.Task[Any]]:
-        """Those that are done, in the order in which they were asked."""
-
-        async def wait() -> set[asyncio.Task[Any]]:
-            done, _ = await asyncio.wait(list(pending), timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
-            return done
-
-        # Runner turns Ctrl-C into a cancellation of this wait; else it would be raised anywhere in the SDK's coroutines.
-        return self._runner.run(wait())
-
-    def _let_go(self, pending: dict[asyncio.Task[Any], int]) -> None:
-        async def let_go() -> None:
-            for task in pending:
-                task.cancel()
-            await asyncio.gather(*pending, return_exceptions=True)
-
-        # An error elsewhere closes the models before it lets go of what was being asked.
-        if pending and not self._closed:
-            self._runner.run(let_go())
 
     async def _guarded(self, ask: Awaitable[Answer]) -> Answer | Failure:
         try:
