@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -25,13 +25,17 @@ class Asked:
 
 @dataclass(frozen=True)
 class Reply:
-    """status, a JSON body (or bytes as they are), and headers; cut: break off in the middle; wait_s: before it."""
+    """status, a JSON body (or bytes as they are), and headers; cut: break off in the middle; wait_s: before it.
+
+    parts: sent instead of the body, one after the other, without saying how long they are.
+    """
 
     body: Any
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
     cut: bool = False
     wait_s: float = 0.0
+    parts: Iterable[bytes] = ()
 
 
 class Endpoint:
@@ -76,11 +80,12 @@ def serving(answer: Callable[[Asked], Reply]) -> Iterator[Endpoint]:
             try:
                 self.send_response(reply.status)
                 self.send_header("Content-Type", "application/json")
-                self.send_header("Content-Length", str(len(data)))
+                self.send_header(*(("Connection", "close") if reply.parts else ("Content-Length", str(len(data)))))
                 for name, value in reply.headers.items():
                     self.send_header(name, value)
                 self.end_headers()
-                self.wfile.write(data[: len(data) // 2] if reply.cut else data)
+                for part in reply.parts or [data[: len(data) // 2] if reply.cut else data]:
+                    self.wfile.write(part)
                 if reply.cut:
                     self.close_connection = True
             except OSError:

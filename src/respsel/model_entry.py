@@ -88,7 +88,7 @@ class ModelEntry(Entry):
         description='openai: further parameters of each request, e.g. { reasoning_effort = "low" }; another value is another '
         "model, but for a few that change no answer (user, store, metadata, service_tier and the like).",
     )
-    timeout_s: float = Field(600, gt=0, le=1e6, description="openai: how long an answer may take, in seconds.")
+    timeout_s: float = Field(600, gt=0, le=1e6, description="openai: how long a whole answer may take, in seconds.")
     retries: int = Field(
         6, ge=0, le=100, description="openai: tries more after a failure; what the server asks to wait is waited."
     )

@@ -21,15 +21,7 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from respsel.backends.base import Failure
-from respsel.backends.endpoint_errors import (
-    PERMANENT,
-    EndpointError,
-    Kind,
-    ServerError,
-    find_error,
-    read_answer,
-    read_error,
-)
+from respsel.backends.endpoint_errors import EndpointError, Kind, ServerError, read_answer, read_error
 from respsel.backends.endpoint_tally import CallFailure, End, Tally, no_answer, remedy_of
 from respsel.backends.loop_thread import LoopThread, first_done
 from respsel.errors import PreflightError, Problem, RunError
@@ -81,11 +73,14 @@ class EndpointClient:
         self.settings, self._errors = settings, openai
         self._key = _key(settings)
         self._check_request()
-        given: dict[str, Any] = {"base_url": settings.base_url, "timeout": settings.timeout_s, "max_retries": settings.retries}
+        given: dict[str, Any] = {"base_url": settings.base_url, "timeout": None, "max_retries": settings.retries}
         if urlsplit(settings.base_url).hostname == "api.openai.com":
             given |= {"organization": os.environ.get("OPENAI_ORG_ID"), "project": os.environ.get("OPENAI_PROJECT_ID")}
+        from respsel.backends.endpoint_http import BoundedClient, RefusedAnswer
+
+        self._refused = RefusedAnswer
         with _hidden_environment():
-            http = openai.DefaultAsyncHttpxClient(event_hooks={"response": [_tell_status]})
+            http = BoundedClient(settings.timeout_s, limits=openai.DEFAULT_CONNECTION_LIMITS)
             self._api = openai.AsyncOpenAI(api_key=self._key or "none", http_client=http, **given)
         self._loop = LoopThread()
         self._tally = Tally(settings.parallel)
@@ -156,6 +151,8 @@ class EndpointClient:
         # Hazard: the SDK's errors hold what the server said, the key perhaps. They are in no chain of a traceback.
         try:
             raw = await create(**own, extra_body=more)
+        except self._refused as error:
+            raise EndpointError(error.error) from None
         except self._errors.APIStatusError as error:
             told = error.response
             raise EndpointError(read_error(told.status_code, self._hide(told.content), told.headers)) from None
@@ -199,15 +196,6 @@ class EndpointClient:
 
     def _error(self, end: End) -> RunError:
         return RunError(Problem(self.settings.shown, self.settings.where, end.what, end.remedy))
-
-
-async def _tell_status(response: Any) -> None:
-    """Let the SDK see what it goes by: the status of an error that came as an answer, and what to try again."""
-    if not (error := find_error(response.status_code, await response.aread(), response.headers)):
-        return
-    response.status_code = error.status
-    if error.kind in PERMANENT:
-        response.headers["x-should-retry"] = "false"
 
 
 @contextmanager

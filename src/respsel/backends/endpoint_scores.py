@@ -10,7 +10,6 @@ Invariant: a number is taken for a token only where the answer shows that it is 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -34,6 +33,8 @@ _FEWEST_COMPARED = 4
 # Servers that compute in batches move a log-probability by 0.3 nats at times, and by 0.01 in the mean; one that is
 # off by a token moves them by several.
 _MOST_OFF, _MEAN_OFF = 1.0, 0.2
+# Log-probabilities are float32, ranks int32.
+_LOWEST, _LAST_RANK = -3e38, (1 << 31) - 1
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,7 @@ class EndpointScores:
             if not isinstance(entry, dict):
                 raise ValueError(f"prompt_logprobs has no value for token {token} at its place")
             nll.append(-_checked(entry.get("logprob")))
-            rank.append(entry["rank"] if isinstance(entry.get("rank"), int) else 0)
+            rank.append(_rank(entry.get("rank")))
         return self._scores(call, nll, np.array(rank, np.int32))
 
     async def _echo(self, call: ScoreCall) -> TokenScores:
@@ -211,9 +212,15 @@ def _as_mapping(value: Any) -> Mapping[str, Any]:
 
 def _checked(value: Any) -> float:
     """A log-probability. Raises ValueError for what is none."""
-    if not isinstance(value, int | float) or not math.isfinite(value) or value > 1e-3:
+    # Compared first: a whole number of 400 digits is no float.
+    if not isinstance(value, int | float) or not _LOWEST <= value <= 1e-3:
         raise ValueError(f"{value!r} came back for a log-probability")
     return float(value)
+
+
+def _rank(value: Any) -> int:
+    """A token's rank from 1 on; 0 where the server does not give what can be one."""
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 < value <= _LAST_RANK else 0
 
 
 def _is_spelled(found: str, expected: str) -> bool:

@@ -104,6 +104,8 @@ def remedy_of(error: ServerError, key_name: str | None, where: str, request: Map
         return check_key
     if error.status == 403:
         return f"{check_key}, and what its account may do"
+    if 300 <= error.status < 400:
+        return "Set 'base_url' to the address that is to answer, if you trust it with the prompts"
     if error.kind is Kind.MODEL or error.status in (404, 405):
         return "Check 'base_url' and 'model'"
     if error.status == 200:

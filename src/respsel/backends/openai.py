@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 _BYTES_AN_ID = 4
 _CHARS_PER_TOKEN = 4
+# No request takes more.
+_MOST_TOKENS = 1_000_000_000
 # How long a context is that nobody told us.
 _UNKNOWN_CONTEXT = 1 << 30
 # What some servers do not take and may be left out where it changes nothing, in the order in which that is tried.
@@ -246,9 +248,9 @@ def _changes_nothing(name: str, sampling: Sampling) -> bool:
 def _count(usage: Any, name: str, otherwise: int) -> int:
     """How many tokens a server says it took, if it says what can be."""
     count = usage.get(name) if isinstance(usage, Mapping) else None
-    if isinstance(count, int | float) and not isinstance(count, bool) and count >= 0 and count == int(count):
-        return int(count)
-    return otherwise
+    if not isinstance(count, int | float) or isinstance(count, bool):
+        return otherwise
+    return int(count) if 0 <= count <= _MOST_TOKENS and count == int(count) else otherwise
 
 
 def _counted(made: Mapping[str, Any]) -> int | str:
