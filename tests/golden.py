@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from respsel.metrics.base import ChosenMetric, Evidence, choose
+from respsel.metrics.contract import ChosenMetric, Evidence
+from respsel.metrics.registry import choose
 from respsel.recipe import MetricEntry
 from tests.conftest import SHARED
 

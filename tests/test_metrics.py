@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from respsel.measuring import Sources, judge, measure, mix, read_number
 from respsel.metrics import kernels
-from respsel.metrics.base import ChosenMetric, Evidence, View, all_metrics, choose
+from respsel.metrics.contract import ChosenMetric, Evidence, View
+from respsel.metrics.registry import all_metrics, choose
 from respsel.recipe import AnswerEntry, MetricEntry
 from respsel.records import Example, Represented, Response, Score, ScoredResponse, TokenScores
 from tests.conftest import Bench, needs, needs_shared
@@ -251,7 +252,7 @@ def test_a_judges_number(text: str, number: float | None) -> None:
 def test_a_judge_is_asked_with_the_response() -> None:
     """The prompt knows the example's fields and the response; what fails or gives no number is named."""
     from respsel.backends.base import Generation
-    from respsel.metrics.base import RewardSource
+    from respsel.metrics.contract import RewardSource
     from respsel.strategies.base import Place
 
     parameters = RewardSource(model="m", prompt="{{ input }} -> {{ response }}?")

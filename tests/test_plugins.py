@@ -134,7 +134,7 @@ DATED = """
 from dataclasses import replace
 from datetime import date
 from typing import Any
-from respsel.metrics.base import Parameters
+from respsel.metrics.contract import Parameters
 from respsel_worst_token import WORST_TOKEN
 class Dated(Parameters):
     since: date

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import tomli
 
-from respsel.metrics.base import choose
+from respsel.metrics.registry import choose
 from respsel.recipe import Recipe
 from respsel.shape import check_shape
 

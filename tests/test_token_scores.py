@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from respsel.backends.base import Placed, ScoreCall
 from respsel.backends.fake import FakeModel
-from respsel.metrics.base import View
+from respsel.metrics.contract import View
 from respsel.records import Example, Message, Response, ScoredResponse
 from respsel.requests import Scored, ScoreRequest, request_key, resolve
 from respsel.token_scores import score_responses

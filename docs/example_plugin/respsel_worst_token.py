@@ -9,7 +9,7 @@ from typing import Any
 from respsel.backends.base import Model
 from respsel.backends.fake import FakeModel
 from respsel.backends.registry import BackendPlugin
-from respsel.metrics.base import Evidence, Metric, Parameters
+from respsel.metrics.contract import Evidence, Metric, Parameters
 from respsel.records import Example
 from respsel.strategies.plugin import StrategyPlugin
 

@@ -17,7 +17,7 @@ from respsel.changes import Change, changes_between
 from respsel.errors import InputError, Problem
 from respsel.explain import InputChange, compare_rows
 from respsel.graph import Rows
-from respsel.metrics.base import find_metric
+from respsel.metrics.registry import find_metric
 from respsel.runs import RunRecord
 from respsel.selection import Comparison, Rule, compare, is_weighed
 from respsel.store import StepRecord, Store

@@ -15,7 +15,8 @@ from typing import Any
 from respsel.data.files import path_fault
 from respsel.errors import InputError, Problem, suggest
 from respsel.hashing import digest
-from respsel.metrics.base import ChosenMetric, RewardSource, choose
+from respsel.metrics.contract import ChosenMetric, RewardSource
+from respsel.metrics.registry import choose
 from respsel.prompts import check_doubled, check_template, is_template
 from respsel.recipe import OVERALL, FileStrategy, MetricEntry, ModelStrategy, Recipe
 from respsel.shape import check_shape, parse_toml, read_file, text_of

@@ -14,7 +14,7 @@ from typing import Any
 
 from respsel.backends.base import Generation
 from respsel.data.rows import find_value
-from respsel.metrics.base import ChosenMetric, Evidence, RewardSource
+from respsel.metrics.contract import ChosenMetric, Evidence, RewardSource
 from respsel.own_outputs import kept_by_example
 from respsel.prompts import render
 from respsel.recipe import AnswerEntry

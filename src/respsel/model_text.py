@@ -10,7 +10,7 @@ from respsel.report.numbers import number
 
 if TYPE_CHECKING:
     from respsel.doctor import Checkup, EndpointCheckup
-    from respsel.metrics.base import Metric
+    from respsel.metrics.contract import Metric
 
 
 def checkup_lines(found: Checkup | EndpointCheckup) -> Iterator[str]:

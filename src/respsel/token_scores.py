@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import accumulate, pairwise
 
-from respsel.metrics.base import View
+from respsel.metrics.contract import View
 from respsel.prompts import plain_messages, self_aligned_messages
 from respsel.records import Example, Message, OwnOutput, Represented, Response, ScoredResponse, TokenScores
 from respsel.requests import Lazy, Part, RepresentRequest, Scored, ScoreRequest, Vector

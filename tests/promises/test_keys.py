@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from respsel.backends.base import ScoreCall
 from respsel.graph import Graph, build_graph
 from respsel.loading import load_recipe
-from respsel.metrics.base import ChosenMetric, Direction
+from respsel.metrics.contract import ChosenMetric, Direction
 from respsel.metrics.likelihood import IfdParameters
 from respsel.records import Message, Sampling
 from respsel.requests import GenerateRequest, RepresentCall, RepresentRequest, Request, ScoreRequest, request_key, score_key

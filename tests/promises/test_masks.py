@@ -11,7 +11,7 @@ import pytest
 
 from respsel.backends.base import ScoreCall
 from respsel.backends.llama_cpp import open_model
-from respsel.metrics.base import Evidence
+from respsel.metrics.contract import Evidence
 from respsel.prompts import plain_messages, self_aligned_messages
 from respsel.records import TokenScores
 from tests.conftest import needs, needs_shared

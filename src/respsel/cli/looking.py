@@ -54,7 +54,7 @@ def list_metrics(
 ) -> None:
     """List the metrics; or say all of one: formula, direction, cost, parameters, source."""
     from respsel.errors import InputError, Problem, suggest
-    from respsel.metrics.base import all_metrics
+    from respsel.metrics.registry import all_metrics
     from respsel.model_text import contract_lines, metric_json, metric_lines
 
     known = all_metrics()

@@ -9,7 +9,7 @@ from typing import Any
 from respsel import measuring, steps, token_scores
 from respsel.graph.basis import PROMPTS, SCORED, Basis
 from respsel.graph.step import Rows, Step
-from respsel.metrics.base import ChosenMetric, RewardSource, View
+from respsel.metrics.contract import ChosenMetric, RewardSource, View
 from respsel.own_outputs import kept_by_example, neighbours
 from respsel.race_scores import run_race
 from respsel.racing import LAPS, reach_of

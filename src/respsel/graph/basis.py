@@ -10,7 +10,7 @@ from respsel import prompts, requests
 from respsel.backends.registry import KnownModel
 from respsel.hashing import DigestMemo
 from respsel.loading import LoadedRecipe
-from respsel.metrics.base import ChosenMetric, View
+from respsel.metrics.contract import ChosenMetric, View
 from respsel.recipe import Recipe
 from respsel.selection import Rule
 

@@ -14,7 +14,8 @@ from respsel.graph.step import Graph, Step
 from respsel.graph.texts import TextSteps
 from respsel.hashing import DigestMemo
 from respsel.loading import LoadedRecipe
-from respsel.metrics.base import EXTRAS, components
+from respsel.metrics.contract import EXTRAS
+from respsel.metrics.registry import components
 from respsel.recipe import OVERALL, DatasetEntry, ModelStrategy, StrategyEntry
 
 

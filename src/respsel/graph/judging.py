@@ -12,7 +12,8 @@ from respsel.data.rows import FileRow, has_column
 from respsel.errors import InputError, Problem, suggest
 from respsel.graph.basis import Basis
 from respsel.graph.step import Rows, Step
-from respsel.metrics.base import ChosenMetric, components
+from respsel.metrics.contract import ChosenMetric
+from respsel.metrics.registry import components
 from respsel.racing import dropped_in
 from respsel.recipe import DatasetEntry, StrategyEntry
 from respsel.records import Example

@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from respsel.metrics import kernels
-from respsel.metrics.base import Evidence, Metric, Needs, Parameters
+from respsel.metrics.contract import Evidence, Metric, Needs, Parameters
 
 _COST = "0 besides own outputs; hidden: 1, and 1 for each own output"
 

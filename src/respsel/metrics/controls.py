@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 
-from respsel.metrics.base import Evidence, Metric, Needs, Parameters
+from respsel.metrics.contract import Evidence, Metric, Needs, Parameters
 
 
 def response_tokens(_parameters: Parameters, evidence: Evidence) -> float:

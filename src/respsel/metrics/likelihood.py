@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from respsel.metrics.base import PLAIN, UNCONDITIONAL, Direction, Evidence, Metric, Needs, Parameters, Ratio, Template, View
+from respsel.metrics.contract import PLAIN, UNCONDITIONAL, Direction, Evidence, Metric, Needs, Parameters, Ratio, Template, View
 from respsel.records import TokenScores
 
 _RANK_CLIP = 100

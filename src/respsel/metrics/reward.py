@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field, model_validator
 
-from respsel.metrics.base import PLAIN, Evidence, Metric, Needs, Parameters, Ratio, RewardSource
+from respsel.metrics.contract import PLAIN, Evidence, Metric, Needs, Parameters, Ratio, RewardSource
 from respsel.metrics.likelihood import mean_nll
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from respsel.metrics.base import PLAIN, Evidence, Metric, Needs, Parameters, View
+from respsel.metrics.contract import PLAIN, Evidence, Metric, Needs, Parameters, View
 from respsel.records import TokenScores
 from respsel.steps import UNKNOWN_PLACES, first_tokens, split_steps
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from respsel.metrics.base import components
+from respsel.metrics.registry import components
 from respsel.records import Response, Score, ScoredResponse
 from respsel.report.shading import Piece, pieces
 from respsel.runner import RunResult

@@ -1,4 +1,4 @@
-"""The contract of a metric and the registry of all.
+"""The contract of a metric.
 
 A metric is a pure function from evidence about one response to one number, with a name, a version, a
 direction and a source. It makes no calls: it says what it needs, and the planner sees to it. Invariants: a
@@ -15,10 +15,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from respsel.errors import Problem, suggest
-from respsel.recipe import AnswerEntry, MetricEntry
+from respsel.recipe import AnswerEntry
 from respsel.records import TokenScores
-from respsel.shape import check_shape, json_only
 
 if TYPE_CHECKING:
     from respsel.records import FloatArray
@@ -214,59 +212,3 @@ class ChosenMetric:
         if not math.isfinite(value) or (self.metric.scale == "log" and value <= 0):
             return None, f"the value is {value}", None
         return value, "", weight
-
-
-def components(metric: ChosenMetric) -> list[ChosenMetric]:
-    """The metrics that a `combine` metric weighs, labelled as parts of it; none for another."""
-    parts = []
-    for name in metric.metric.combine or ():
-        of = _own_metrics()[name]
-        shared = {key: value for key, value in metric.parameters if key in of.parameters.model_fields}
-        parts.append(ChosenMetric(f"{metric.label}.{name}", of, of.parameters.model_validate(shared)))
-    return parts
-
-
-def all_metrics() -> Mapping[str, Metric]:
-    """Every metric by name: our own, and those of installed plug-ins (entry points `respsel.metrics`)."""
-    from respsel.plugins import load_plugins
-
-    known = _own_metrics()
-    return known | load_plugins("respsel.metrics", Metric, known)
-
-
-def find_metric(name: str) -> Metric | None:
-    """The metric of a name. Plug-ins are looked for only if it is none of ours: that takes longer than a cached run."""
-    return _own_metrics().get(name) or all_metrics().get(name)
-
-
-def _own_metrics() -> dict[str, Metric]:
-    from respsel.metrics import alignment, controls, likelihood, reward, stepwise
-
-    families = (likelihood, stepwise, alignment, reward, controls)
-    return {metric.name: metric for family in families for metric in family.METRICS}
-
-
-def choose(entry: MetricEntry, shown: str, where: str) -> tuple[ChosenMetric | None, list[Problem]]:
-    """Return the metric that a recipe entry asks for, or what is wrong with the entry."""
-    metric = find_metric(entry.name)
-    if metric is None:
-        return None, [Problem(shown, f"{where}.name", f"'{entry.name}' is no metric", suggest(entry.name, all_metrics()))]
-    parameters, problems = check_shape(metric.parameters, entry.parameters, shown)
-    problems = [_in_place(problem, where, metric) for problem in problems]
-    if problems:
-        return None, problems
-    chosen = ChosenMetric(entry.known_as, metric, parameters)
-    try:
-        # A plug-in's parameters may be of any type.
-        json_only(chosen.fields["parameters"])
-    except ValueError as error:
-        return None, [Problem(shown, where, str(error), "")]
-    return chosen, []
-
-
-def _in_place(problem: Problem, where: str, metric: Metric) -> Problem:
-    remedy = problem.remedy
-    if problem.what == "unknown key":
-        remedy = suggest(problem.where, ("name", "label", *metric.parameters.model_fields))
-    place = f"{where}.{problem.where}" if problem.where else where
-    return Problem(problem.file, place, problem.what, remedy)

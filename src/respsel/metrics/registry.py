@@ -1,0 +1,65 @@
+"""The metrics that there are, by name, and what a recipe's entry asks of them.
+
+Knows nothing of what a metric computes. Invariant: a name means one metric; a plug-in cannot take the name of ours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from respsel.errors import Problem, suggest
+from respsel.metrics import alignment, controls, likelihood, reward, stepwise
+from respsel.metrics.contract import ChosenMetric, Metric
+from respsel.recipe import MetricEntry
+from respsel.shape import check_shape, json_only
+
+_FAMILIES = (likelihood, stepwise, alignment, reward, controls)
+_OWN: dict[str, Metric] = {metric.name: metric for family in _FAMILIES for metric in family.METRICS}
+
+
+def components(metric: ChosenMetric) -> list[ChosenMetric]:
+    """The metrics that a `combine` metric weighs, labelled as parts of it; none for another."""
+    parts = []
+    for name in metric.metric.combine or ():
+        of = _OWN[name]
+        shared = {key: value for key, value in metric.parameters if key in of.parameters.model_fields}
+        parts.append(ChosenMetric(f"{metric.label}.{name}", of, of.parameters.model_validate(shared)))
+    return parts
+
+
+def all_metrics() -> Mapping[str, Metric]:
+    """Every metric by name: our own, and those of installed plug-ins (entry points `respsel.metrics`)."""
+    from respsel.plugins import load_plugins
+
+    return _OWN | load_plugins("respsel.metrics", Metric, _OWN)
+
+
+def find_metric(name: str) -> Metric | None:
+    """The metric of a name. Plug-ins are looked for only if it is none of ours: that takes longer than a cached run."""
+    return _OWN.get(name) or all_metrics().get(name)
+
+
+def choose(entry: MetricEntry, shown: str, where: str) -> tuple[ChosenMetric | None, list[Problem]]:
+    """Return the metric that a recipe entry asks for, or what is wrong with the entry."""
+    metric = find_metric(entry.name)
+    if metric is None:
+        return None, [Problem(shown, f"{where}.name", f"'{entry.name}' is no metric", suggest(entry.name, all_metrics()))]
+    parameters, problems = check_shape(metric.parameters, entry.parameters, shown)
+    problems = [_in_place(problem, where, metric) for problem in problems]
+    if problems:
+        return None, problems
+    chosen = ChosenMetric(entry.known_as, metric, parameters)
+    try:
+        # A plug-in's parameters may be of any type.
+        json_only(chosen.fields["parameters"])
+    except ValueError as error:
+        return None, [Problem(shown, where, str(error), "")]
+    return chosen, []
+
+
+def _in_place(problem: Problem, where: str, metric: Metric) -> Problem:
+    remedy = problem.remedy
+    if problem.what == "unknown key":
+        remedy = suggest(problem.where, ("name", "label", *metric.parameters.model_fields))
+    place = f"{where}.{problem.where}" if problem.where else where
+    return Problem(problem.file, place, problem.what, remedy)
