@@ -60,6 +60,7 @@ def bomb() -> bytes:
         (lambda: Reply(b'{"error": ' + b"[" * 900 + b"]" * 900 + b"}"), ""),
         (lambda: Reply(b'{"choices": [{"message": {"content": ' + b"[" * 900 + b"]" * 900 + b"}}]}"), ""),
         (lambda: Reply(b"1" * 5_000), "cannot be used"),
+        (lambda: chat("word " * 10_000), "more than 20 tokens can be"),
         (lambda: Reply({}, headers={"X-Odd": "v" * 200_000}), ""),
     ],
 )

@@ -159,7 +159,8 @@ class EndpointClient:
         except self._errors.APIError as error:
             cause = f" ({error.__cause__})" if str(error.__cause__ or "") else ""
             kind = Kind.OUTAGE if isinstance(error, self._errors.APIConnectionError) else Kind.SERVER
-            raise EndpointError(ServerError(kind, 0, f"{error or type(error).__name__}{cause}")) from None
+            words = str(error).rstrip(".") or type(error).__name__
+            raise EndpointError(ServerError(kind, 0, f"{words}{cause}")) from None
         return read_answer(raw.content, self._hide)
 
     def _hide(self, content: bytes) -> bytes:

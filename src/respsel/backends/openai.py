@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 _BYTES_AN_ID = 4
 _CHARS_PER_TOKEN = 4
+# The longest tokens of vocabularies are runs of a few hundred blanks.
+_MOST_CHARS_PER_TOKEN = 1_000
 # No request takes more.
 _MOST_TOKENS = 1_000_000_000
 # How long a context is that nobody told us.
@@ -220,6 +222,8 @@ class EndpointModel:
         text, problem = written[0].text.strip(), written[0].problem
         if problem and problem != EMPTY_TEXT:
             return CallFailure(problem, Kind.INPUT if written[0].about_input else Kind.SERVER)
+        if len(text) > _MOST_CHARS_PER_TOKEN * call.sampling.max_tokens:
+            return Failure(f"the text has {len(text):,} characters, more than {call.sampling.max_tokens:,} tokens can be")
         if self._client.holds_key(text):
             return Failure("the answer has the API key in it")
         usage = made.get("usage")
