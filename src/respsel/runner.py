@@ -320,6 +320,9 @@ class Runner:
             if not any(problem.startswith(step.failed) for problem in packed.problems):
                 self.store.save_step(self.key(step), self._ledger.record(step, packed.count))
             self._note_last(step)
+        # What follows from calls is made again for nothing; the calls themselves cost.
+        if step.asks:
+            self.store.checkpoint()
         self.steps_run += 1
         self._events.step_done(step)
 

@@ -14,8 +14,9 @@ import errno
 import os
 import re
 import sqlite3
+from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -29,6 +30,7 @@ from respsel.hashing import digest, seal
 from respsel.publish import is_refused, write_beside
 from respsel.read_only import ReadOnlyDatabase
 from respsel.turns import Holder, take_turn, try_turn
+from respsel.write_ahead import find_loss
 
 # A file beside the database of every store that was ever opened.
 MARK = "store.txt"
@@ -36,8 +38,12 @@ DATABASE = "cache.db"
 _ANEW = "Move the folder away and run again; its results are then made again"
 _SMALLEST_PAGE_BYTES = 512
 _SEAL_BYTES = 32
+# How long a statement waits for another process; diskcache's own default.
+_TIMEOUT_S = 60
 _VALUE = re.compile(r"[0-9a-f]{2}/[0-9a-f]{2}/[0-9a-f]{28}\.val")
 _FULL = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
+# How many open stores of this process have a database; see write_ahead.find_loss.
+_OPEN: Counter[str] = Counter()
 
 
 class _Refused(Exception):
@@ -109,7 +115,7 @@ class Entry:
 
 
 class SealedRecords:
-    """An open store. `damage` lists what was found damaged since it was opened.
+    """An open store. `damage` lists what was found damaged since it was opened, `lost` what was gone when it was.
 
     read_only: it cannot be written, or is not there. Then `put` raises, damage stays where it is, and nobody is kept
     from a turn.
@@ -119,6 +125,7 @@ class SealedRecords:
         """reading: nothing must be written, so a store that cannot be is opened too, and none is made."""
         self.folder, self.read_only = folder, False
         self.damage: list[Problem] = []
+        self.lost: list[Problem] = []
         self._sql: Callable[..., Any]
         self._disk: Any
         self._close: Callable[[], None]
@@ -137,6 +144,7 @@ class SealedRecords:
     def _open(self) -> None:
         folder = self.folder
         folder.mkdir(parents=True, exist_ok=True)
+        self._note_lost_commits()
         self._cache = diskcache.Cache(
             _Literal(folder),
             disk=_BytesDisk,
@@ -147,13 +155,28 @@ class SealedRecords:
             # Hazard: with a mapped file, one cut short by others kills the process instead of raising.
             sqlite_mmap_size=0,
             sqlite_cache_size=2**11,
+            timeout=_TIMEOUT_S,
             # Keys are digests, so every call changes other pages; merging 32 MiB of them at once writes a third faster.
             sqlite_wal_autocheckpoint=2**13,
         )
         # Only now, so that a process beside this one that also makes the store finds it made or not begun.
         if not (folder / MARK).exists():
             write_beside(folder / MARK, b"A store of respsel, format 1.\n")
-        self._sql, self._disk, self._close = self._cache._sql, self._cache.disk, self._cache.close
+        _OPEN[self._place] += 1
+        self._sql, self._disk, self._close = self._cache._sql, self._cache.disk, self._close_cache
+
+    def _close_cache(self) -> None:
+        self._cache.close()
+        _OPEN[self._place] -= 1
+
+    def _note_lost_commits(self) -> None:
+        """Notice a log that was damaged after a process was killed; nobody else would say that commits are gone."""
+        database = self.folder / DATABASE
+        self._place = os.path.realpath(database)
+        if _OPEN[self._place] or not database.exists():
+            return
+        if (loss := find_loss(database)) is not None:
+            self.lost.append(loss)
 
     def _open_read_only(self) -> None:
         database = ReadOnlyDatabase(self.folder / DATABASE)
@@ -305,6 +328,19 @@ class SealedRecords:
             for (name,) in sql(f"SELECT CAST(filename AS BLOB) FROM Cache WHERE {which}", (value,)).fetchall():
                 remove_file_after(_text(name) if name else None)
             sql(f"DELETE FROM Cache WHERE {which}", (value,))
+
+    def checkpoint(self) -> None:
+        """Have the database take over what stands in its log, so that damage to the log loses no more than what follows."""
+        if self.read_only:
+            return
+        with self._guard():
+            # Nobody is waited for: what another process still reads stays in the log, whole.
+            self._sql("PRAGMA busy_timeout = 0")
+            try:
+                with suppress(sqlite3.OperationalError):
+                    self._sql("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            finally:
+                self._sql(f"PRAGMA busy_timeout = {_TIMEOUT_S * 1000}")
 
     def shrink(self) -> None:
         """Give the disk back what discarded records took."""

@@ -134,8 +134,9 @@ def list_steps(store: Store, root: Path) -> list[StoredStep]:
 
 
 def verify(store: Store) -> tuple[int, list[Problem]]:
-    """Read every record; return their number and the bad ones, which are moved to quarantine."""
+    """Read every record; return their number, the bad ones, which are moved to quarantine, and what else is wrong."""
     before, count = len(store.damage), 0
+    store.damage += store.lost
     if (found := store.integrity()) != "ok":
         remedy = "Run the recipes again: what cannot be read is made again"
         store.damage.append(Problem(str(store.folder / DATABASE), "", f"SQLite finds fault with it: {found}", remedy))

@@ -97,11 +97,21 @@ def graph_of(recipe: Path, reading: bool = False) -> Iterator[tuple[Graph, Store
     """A recipe's steps, and the open store of its workspace; reading: see Store."""
     from respsel.graph import build_graph
     from respsel.loading import load_recipe
-    from respsel.store import Store
 
     loaded = load_recipe(recipe)
-    with Store(loaded.workspace.store, reading) as store:
+    with opened_store(loaded.workspace.store, reading) as store:
         yield build_graph(loaded, store), store
+
+
+@contextmanager
+def opened_store(folder: Path, reading: bool = False) -> Iterator[Store]:
+    """An open store; what was lost before it was opened is said, since no later command knows of it."""
+    from respsel.store import Store
+
+    with Store(folder, reading) as store:
+        for problem in store.lost:
+            say(f"warning: {one_line(problem)}", file=sys.stderr)
+        yield store
 
 
 def console_of(stderr: bool = False) -> Console:

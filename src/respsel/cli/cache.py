@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from respsel.cli.app import app, reported
+from respsel.cli.app import app, opened_store, reported
 from respsel.cli.terminal import say
 
 if TYPE_CHECKING:
@@ -75,11 +75,10 @@ def store_of(folder: Path, reading: bool = True) -> Iterator[tuple[Store, Path]]
     """The store of the workspace that a folder is in, and the workspace's root."""
     from respsel.errors import InputError, Problem
     from respsel.sealed import DATABASE, MARK
-    from respsel.store import Store
     from respsel.workspace import find_workspace
 
     workspace = find_workspace(folder)
     if not any((workspace.store / name).exists() for name in (DATABASE, MARK)):
         raise InputError(Problem(str(workspace.store), "", "there is no store", "Give the workspace's folder with --workspace"))
-    with Store(workspace.store, reading) as store:
+    with opened_store(workspace.store, reading) as store:
         yield store, workspace.root

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from respsel.cli.app import AsJson, RecipePath, app, reported
+from respsel.cli.app import AsJson, RecipePath, app, opened_store, reported
 from respsel.cli.terminal import print_json, say
 from respsel.errors import RespselError
 
@@ -27,11 +27,10 @@ def doctor(recipe: RecipePath, as_json: AsJson = False) -> None:
     from respsel.errors import PreflightError, Problem
     from respsel.loading import load_recipe
     from respsel.model_text import checkup_lines
-    from respsel.store import Store
 
     loaded, found = load_recipe(recipe), []
     problems: list[Problem] = []
-    with Store(loaded.workspace.store, reading=True) as store:
+    with opened_store(loaded.workspace.store, reading=True) as store:
         for item in examine(loaded, store, store.folder):
             if isinstance(item, RespselError):
                 problems += item.problems

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from respsel.cli.app import AsJson, RecipePath, app, console_of, graph_of, reported, shown_path
+from respsel.cli.app import AsJson, RecipePath, app, console_of, graph_of, opened_store, reported, shown_path
 from respsel.cli.terminal import one_line, print_json, say, styled, visible
 
 if TYPE_CHECKING:
@@ -106,10 +106,9 @@ def diff(
 
     from respsel.diff import diff_runs
     from respsel.runs import choose_runs
-    from respsel.store import Store
 
     old, new = choose_runs(run_a, run_b)
-    with Store(new.store, reading=True) as store:
+    with opened_store(new.store, reading=True) as store:
         found = diff_runs(store, old, new)
     if as_json:
         print_json(asdict(found))
