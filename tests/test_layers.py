@@ -14,7 +14,7 @@ PACKAGE = Path(__file__).parents[1] / "src" / "respsel"
 LAYERS = (
     {"changes", "errors", "hashing", "records", "respsel", "whitespace"},
     {"endings", "server_words", "completions"},
-    {"data", "shape", "tables", "recipe", "model_entry", "plugins", "statistics", "gaps", "publish", "read_only"}
+    {"data", "shape", "tables", "recipe", "model_entry", "plugins", "statistics", "gaps", "parts", "publish", "read_only"}
     | {"request_parameters"},
     {"workspace", "answers", "steps", "datasets", "prompts", "sealed", "store", "turns", "costs"} | {"write_ahead"},
     {"backends", "metrics"},

@@ -12,36 +12,20 @@ from __future__ import annotations
 import errno
 import json
 import os
-import shutil
 from collections.abc import Mapping, Sequence
 from glob import escape
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from respsel.parts import PART, remove, remove_dead_parts, write_beside
+
 MANIFEST = "manifest.json"
-# In the names of files and folders that are not finished.
-PART = ".part"
 
 
 def is_refused(error: Exception) -> bool:
     """Whether the system allows no writing there."""
     return isinstance(error, OSError) and error.errno in (errno.EROFS, errno.EACCES, errno.EPERM)
-
-
-def write_beside(path: Path, data: bytes) -> None:
-    """Write a file whole, in a folder that others may have filled: what lies at its place, a link too, is replaced
-    and never written through."""
-    part = path.with_name(f".{path.name}.{os.getpid()}-{os.urandom(4).hex()}{PART}")
-    # Hazard: without O_EXCL a link that was laid at the part's name would be followed.
-    handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-        os.replace(part, path)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
 
 
 def part_of(folder: Path, name: str) -> Path:
@@ -52,7 +36,9 @@ def part_of(folder: Path, name: str) -> Path:
 def put_in_place(folder: Path, key: str, names: Sequence[str], more: Mapping[str, Any] = MappingProxyType({})) -> None:
     """Have the parts of some files take their places, and then the manifest, which says some more."""
     manifest = {"key": key, **more, "files": {name: part_of(folder, name).stat().st_size for name in names}}
-    part_of(folder, MANIFEST).write_text(json.dumps(manifest, indent=1), "utf-8")
+    remove_dead_parts(folder, part_of(folder, MANIFEST).name)
+    # What is left of an earlier one may be a link in a folder that came from others.
+    write_beside(part_of(folder, MANIFEST), json.dumps(manifest, indent=1).encode())
     # Without this, one that is killed below could leave new files that fit the old manifest by their sizes.
     (folder / MANIFEST).unlink(missing_ok=True)
     for name in (*names, MANIFEST):
@@ -68,12 +54,15 @@ def is_written(folder: Path, key: str) -> bool:
         return False
 
 
+def has_leftovers(folder: Path) -> bool:
+    """Whether there are parts in a folder of respsel's own."""
+    with os.scandir(folder) as entries:
+        return any(entry.name.startswith(".") and PART in entry.name for entry in entries)
+
+
 def remove_leftovers(folder: Path, names: Sequence[str] | None = None) -> None:
     """Remove what killed processes left of some files, or of all where the folder is respsel's own; whoever calls
     this has the turn."""
     patterns = [f".*{PART}*"] if names is None else [f".{escape(name)}{PART}{end}" for name in names for end in ("", ".[0-9]*")]
     for path in (path for pattern in patterns for path in folder.glob(pattern)):
-        if path.is_dir():
-            shutil.rmtree(path)
-        else:
-            path.unlink()
+        remove(path)

@@ -16,7 +16,8 @@ from typing import Any
 from respsel.errors import InputError, Problem, RunError
 from respsel.hashing import canonical_json, digest
 from respsel.loading import run_name
-from respsel.publish import PART, remove_leftovers
+from respsel.parts import PART
+from respsel.publish import remove_leftovers
 from respsel.report.write import report_turn
 from respsel.runner import RunResult
 from respsel.selection import Verdict, verdict_from_json

@@ -27,7 +27,8 @@ from diskcache.core import MODE_BINARY, MODE_RAW, UNKNOWN
 
 from respsel.errors import Problem, RunError, StoreError
 from respsel.hashing import digest, seal
-from respsel.publish import is_refused, write_beside
+from respsel.parts import remove_dead_parts, write_beside
+from respsel.publish import is_refused
 from respsel.read_only import ReadOnlyDatabase
 from respsel.turns import Holder, take_turn, try_turn
 from respsel.write_ahead import find_loss
@@ -161,6 +162,7 @@ class SealedRecords:
         )
         # Only now, so that a process beside this one that also makes the store finds it made or not begun.
         if not (folder / MARK).exists():
+            remove_dead_parts(folder, MARK)
             write_beside(folder / MARK, b"A store of respsel, format 1.\n")
         _OPEN[self._place] += 1
         self._sql, self._disk, self._close = self._cache._sql, self._cache.disk, self._close_cache
@@ -371,6 +373,7 @@ class SealedRecords:
             return
         folder = self.folder / "quarantine"
         _make_own(folder)
+        remove_dead_parts(folder)
         write_beside(folder / f"{digest('quarantine', key, what.found)[:24]}.bin", key.encode() + b"\n" + what.found)
         self.forget(key)
         remedy = "It is moved to quarantine/ and will be made again"

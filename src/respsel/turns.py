@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from respsel.hashing import canonical_json, digest
-from respsel.publish import write_beside
+from respsel.parts import remove_dead_parts, write_beside
 
 if TYPE_CHECKING:
     from filelock import FileLock
@@ -68,6 +68,7 @@ def _try(lock: FileLock, note: Path) -> Holder | None:
 @contextmanager
 def _held(lock: FileLock, note: Path) -> Iterator[None]:
     try:
+        remove_dead_parts(note.parent, note.name)
         write_beside(note, canonical_json({"pid": os.getpid(), "since": time.time()}))
         yield
     finally:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import io
 import os
 import re
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from typing import Any
 from respsel.backends.gguf_tokenizer import UnverifiedTokenizerError, load_gguf_tokenizer
 from respsel.errors import InputError, PreflightError, Problem
 from respsel.hashing import DigestMemo, canonical_json, digest, file_digest
+from respsel.parts import part_for, remove_dead_parts
 
 # The files of a model's directory that change its answers.
 _MEANINGFUL = re.compile(
@@ -157,16 +157,14 @@ def _check_gguf(path: Path) -> None:
 def _convert(source: Source, dtype: str, target: Path) -> None:
     """Dequantise a GGUF once: reading one takes transformers many seconds, reading what is written here none."""
     model, tokenizer = _load(source, dtype)
-    part = target.with_name(f"{target.name}.{os.getpid()}.part")
-    part.mkdir(parents=True)
-    try:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    remove_dead_parts(target.parent)
+    with part_for(target, folder=True) as part:
         with _quiet():
             model.save_pretrained(part, safe_serialization=True)
             tokenizer.save_pretrained(part)
         if not target.is_dir():
             os.replace(part, target)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
 
 
 @contextmanager

@@ -12,6 +12,7 @@ import os
 from pathlib import Path
 
 from respsel.errors import PreflightError, Problem
+from respsel.parts import part_for, remove_dead_parts
 
 # LLAMA_FTYPE_* of llama.h.
 _FILE_TYPES = {"f32": 0, "f16": 1, "q4_0": 2, "q8_0": 7, "bf16": 32}
@@ -24,16 +25,14 @@ def prepare_weights(source: Path, target: Path, kind: str) -> None:
     import llama_cpp
 
     target.parent.mkdir(parents=True, exist_ok=True)
-    # A name of our own: two processes may convert at once, and the rename of either is as good.
-    part = target.with_name(f"{target.name}.{os.getpid()}.part")
+    remove_dead_parts(target.parent)
     params = llama_cpp.llama_model_quantize_default_params()
     params.ftype = _FILE_TYPES[kind]
     params.allow_requantize = True
-    try:
+    # Two processes may convert at once, and the rename of either is as good.
+    with part_for(target) as part:
         code = llama_cpp.llama_model_quantize(str(source).encode(), str(part).encode(), ctypes.byref(params))
         if code != 0:
             what = f"llama.cpp cannot convert this file to {kind} (code {code})"
             raise PreflightError(Problem(str(source), "", what, "Take 'prepare' out of the model entry"))
         os.replace(part, target)
-    finally:
-        part.unlink(missing_ok=True)

@@ -15,9 +15,10 @@ import respsel
 from respsel.errors import Problem, RunError
 from respsel.hashing import canonical_json, digest
 from respsel.loading import LoadedRecipe
-from respsel.publish import is_refused, is_written, part_of, put_in_place, remove_leftovers
+from respsel.publish import has_leftovers, is_refused, is_written, part_of, put_in_place, remove_leftovers
 from respsel.runner import RunResult
 from respsel.tables import stack
+from respsel.turns import Holder
 
 if TYPE_CHECKING:
     import polars
@@ -45,6 +46,12 @@ def write_report(result: RunResult, finished_at: str, anew: bool = False) -> Pat
             # Another process may have written it meanwhile.
             if anew or not is_written(folder, key):
                 _write(result, folder, key, finished_at)
+    elif not result.store.read_only and has_leftovers(folder):
+        # Of one that was killed when it wrote the same report again. Who has the turn may be writing now.
+        turn = result.store.try_turn(report_turn(loaded))
+        if not isinstance(turn, Holder):
+            with turn:
+                remove_leftovers(folder)
     return folder / "report.html"
 
 
