@@ -16,7 +16,8 @@ LAYERS = (
     {"endings", "server_words", "completions"},
     {"data", "shape", "tables", "recipe", "model_entry", "plugins", "statistics", "gaps", "parts", "publish", "read_only"}
     | {"request_parameters"},
-    {"workspace", "answers", "steps", "datasets", "prompts", "sealed", "store", "turns", "costs"} | {"write_ahead"},
+    {"workspace", "answers", "steps", "datasets", "prompts", "sealed", "store", "turns", "costs"}
+    | {"store_folder", "write_ahead"},
     {"backends", "metrics"},
     {"requests", "loading", "elsewhere", "tokenizer_check"},
     {"call_records"},

@@ -18,6 +18,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from respsel.errors import Problem, RunError
 from respsel.parts import PART, remove, remove_dead_parts, write_beside
 
 MANIFEST = "manifest.json"
@@ -52,6 +53,15 @@ def is_written(folder: Path, key: str) -> bool:
         return manifest["key"] == key and all((folder / name).stat().st_size == size for name, size in manifest["files"].items())
     except (OSError, ValueError, KeyError, TypeError):
         return False
+
+
+def refuse_links(folder: Path, base: Path) -> None:
+    """Raise RunError for a link between a folder that the user names and one of respsel's below it. The first may be one."""
+    parts = (folder, *folder.parents)
+    for part in parts[: parts.index(base)] if base in parts else ():
+        if part.is_symlink():
+            what = "is a link, and respsel writes and removes files there"
+            raise RunError(Problem(str(part), "", what, "Replace it by a folder of its own"))
 
 
 def has_leftovers(folder: Path) -> bool:

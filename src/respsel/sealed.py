@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import errno
 import os
-import re
 import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -30,18 +29,17 @@ from respsel.hashing import digest, seal
 from respsel.parts import remove_dead_parts, write_beside
 from respsel.publish import is_refused
 from respsel.read_only import ReadOnlyDatabase
+from respsel.store_folder import DATABASE, LOCKS, MARK, QUARANTINE, check_folder, is_linked, is_value, make_own
 from respsel.turns import Holder, take_turn, try_turn
 from respsel.write_ahead import find_loss
 
-# A file beside the database of every store that was ever opened.
-MARK = "store.txt"
-DATABASE = "cache.db"
 _ANEW = "Move the folder away and run again; its results are then made again"
 _SMALLEST_PAGE_BYTES = 512
 _SEAL_BYTES = 32
 # How long a statement waits for another process; diskcache's own default.
 _TIMEOUT_S = 60
-_VALUE = re.compile(r"[0-9a-f]{2}/[0-9a-f]{2}/[0-9a-f]{28}\.val")
+# How often the place of a value file is drawn before links are an error.
+_MOST_DRAWS = 64
 _FULL = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
 # How many open stores of this process have a database; see write_ahead.find_loss.
 _OPEN: Counter[str] = Counter()
@@ -88,21 +86,31 @@ class _BytesDisk(diskcache.Disk):  # type: ignore[misc]
     def fetch(self, mode: int, filename: str | None, value: Any, read: bool) -> Any:
         if mode not in (MODE_RAW, MODE_BINARY):
             raise _Refused(f"a value of mode {mode}")
-        if filename is not None and not (isinstance(filename, str) and self._is_inside(filename)):
+        if filename is not None and not (isinstance(filename, str) and is_value(filename)):
             raise _Refused("a value outside the store")
+        if filename is not None and is_linked(Path(self._directory), filename):
+            raise _Refused("a value whose place is a link or no file")
         found = super().fetch(mode, filename, value, read)
         if not isinstance(found, bytes):
             raise _Refused(f"a value of type {type(found).__name__}")
         return found
 
+    def filename(self, key: Any = UNKNOWN, value: Any = UNKNOWN) -> tuple[str, str]:
+        """Draw the place of a new value file, behind no link; a link is met only in a store that others changed."""
+        name, path = super().filename(key, value)
+        for _ in range(_MOST_DRAWS):
+            if not is_linked(Path(self._directory), name):
+                break
+            name, path = super().filename(key, value)
+        else:
+            for part in (Path(path).parent.parent, Path(path).parent):
+                make_own(part)
+        return name, path
+
     def remove(self, file_path: str) -> None:
         # Hazard: a poisoned record could name any file of the user's, and be deleted with it.
-        if self._is_inside(file_path):
+        if is_value(file_path) and not is_linked(Path(self._directory), file_path):
             super().remove(file_path)
-
-    def _is_inside(self, name: str) -> bool:
-        folder = Path(self._directory).resolve()
-        return (folder / name).resolve().is_relative_to(folder)
 
 
 @dataclass(frozen=True)
@@ -131,6 +139,7 @@ class SealedRecords:
         self._disk: Any
         self._close: Callable[[], None]
         with self._guard():
+            check_folder(folder)
             self._refuse_lost_database()
             try:
                 if reading and not (folder / DATABASE).exists():
@@ -264,7 +273,7 @@ class SealedRecords:
     def turn(self, name: str, wait: Callable[[Holder], None]) -> Iterator[None]:
         """Hold the only turn, among all processes that use this store; see turns.take_turn."""
         with self._guard():
-            turn = nullcontext() if self.read_only else take_turn(self.folder / "locks", name, wait)
+            turn = nullcontext() if self.read_only else take_turn(self.folder / LOCKS, name, wait)
         with turn:
             yield
 
@@ -273,7 +282,7 @@ class SealedRecords:
         if self.read_only:
             return nullcontext()
         with self._guard():
-            return try_turn(self.folder / "locks", name)
+            return try_turn(self.folder / LOCKS, name)
 
     @contextmanager
     def together(self) -> Iterator[None]:
@@ -309,10 +318,10 @@ class SealedRecords:
         diskcache writes them, since a store's folder may hold files of others."""
         with self._guard():
             named = {name for (name,) in self._sql("SELECT filename FROM Cache WHERE filename IS NOT NULL").fetchall()}
-            found = [path for path in self.folder.glob("??/??/*.val") if _is_own_value(path.relative_to(self.folder))]
+            found = [str(path.relative_to(self.folder)) for path in self.folder.glob("??/??/*.val")]
+            strays = [name for name in found if is_value(name) and name not in named]
             # Hazard: through a link lies what somebody else keeps.
-            own = [path for path in found if not any(part.is_symlink() for part in (path, path.parent, path.parent.parent))]
-            return [path for path in own if str(path.relative_to(self.folder)) not in named]
+            return [self.folder / name for name in strays if not is_linked(self.folder, name)]
 
     def integrity(self) -> str:
         """What SQLite finds wrong with the database; "ok" if nothing."""
@@ -371,8 +380,8 @@ class SealedRecords:
             remedy = "It stays where it is, since the store is read-only; a run that can write makes it again"
             self.damage.append(Problem(str(self.folder), key, f"a damaged record: {what}", remedy))
             return
-        folder = self.folder / "quarantine"
-        _make_own(folder)
+        folder = self.folder / QUARANTINE
+        make_own(folder)
         remove_dead_parts(folder)
         write_beside(folder / f"{digest('quarantine', key, what.found)[:24]}.bin", key.encode() + b"\n" + what.found)
         self.forget(key)
@@ -408,19 +417,6 @@ class SealedRecords:
         return Problem(
             str(self.folder), "", f"nothing more can be written: {why}", "Free some space and run again; nothing done is lost"
         )
-
-
-def _is_own_value(path: Path) -> bool:
-    """Whether a path within the store is as diskcache names value files: 12/34/ and 28 hexadecimal digits."""
-    return _VALUE.fullmatch(path.as_posix()) is not None
-
-
-def _make_own(folder: Path) -> None:
-    """Make a folder of the store's. Raises StoreError for a link, which leads to where somebody else keeps files."""
-    if folder.is_symlink():
-        what = "is a link, and the store writes and frees files there"
-        raise StoreError(Problem(str(folder), "", what, "Replace it by a folder of its own"))
-    folder.mkdir(exist_ok=True)
 
 
 def _is_read_only(error: Exception) -> bool:

@@ -16,9 +16,12 @@ from typing import TYPE_CHECKING
 
 from respsel.hashing import canonical_json, digest
 from respsel.parts import remove_dead_parts, write_beside
+from respsel.store_folder import make_own, read_own, refuse_link
 
 if TYPE_CHECKING:
     from filelock import FileLock
+
+_MOST_NOTE_BYTES = 4096
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,9 @@ def _lock_of(folder: Path, name: str) -> tuple[FileLock, Path]:
     from filelock import FileLock
 
     path = folder / f"{digest('turn', name)[:32]}.lock"
-    folder.mkdir(exist_ok=True)
+    make_own(folder)
+    # Hazard: taking a lock empties its file, wherever a link leads.
+    refuse_link(path)
     return FileLock(path, is_singleton=False), path.with_suffix(".json")
 
 
@@ -77,7 +82,7 @@ def _held(lock: FileLock, note: Path) -> Iterator[None]:
 
 def _read_holder(note: Path) -> Holder:
     try:
-        found = json.loads(note.read_bytes())
+        found = json.loads(read_own(note, _MOST_NOTE_BYTES))
         return Holder(int(found["pid"]), float(found["since"]))
     except (OSError, ValueError, KeyError, TypeError):
         # The holder has just taken its turn and not signed yet.

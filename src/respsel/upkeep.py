@@ -6,7 +6,6 @@ finished run of any recipe reaches, and whatever was stored since, and frees not
 
 from __future__ import annotations
 
-import re
 import shutil
 import time
 from collections.abc import Mapping, Sequence
@@ -17,9 +16,11 @@ from typing import Any
 
 from respsel.errors import Problem, StoreError
 from respsel.loading import find_noted
+from respsel.parts import PART, is_part, remove
 from respsel.runner import RunResult
-from respsel.sealed import DATABASE, Entry
+from respsel.sealed import Entry
 from respsel.store import Store
+from respsel.store_folder import DATABASE, QUARANTINE, WEIGHTS, is_prepared, leftovers, listed
 from respsel.unfinished import GC_TURN, Unfinished, find_unfinished
 
 # Kinds of records that gc may free; the others are small notes.
@@ -38,9 +39,6 @@ _NOTES = {
     "file": "digests of files",
 }
 
-# Prepared weights: a file, or for transformers a folder.
-# It begins with the digest of the file it was made of, and no file of a user's does.
-_PREPARED = re.compile(r"[0-9a-f]{64}\.[A-Za-z0-9_.-]+\.(gguf|safetensors)")
 # What the name of a folder ends in whose files are being freed.
 _FREED = ".freed"
 
@@ -112,8 +110,8 @@ def measure(store: Store) -> list[Usage]:
         found[1] += entry.size_bytes
     usages = [Usage(kind, what, *counts.pop(kind, (0, 0))) for kind, what in {**_KINDS, **_NOTES}.items()]
     usages += [Usage(kind, "not written by respsel", *found) for kind, found in counts.items()]
-    for name, what in (("weights", "weights prepared for this machine"), ("quarantine", "damaged records")):
-        files = list((store.folder / name).glob("*"))
+    for name, what in ((WEIGHTS, "weights prepared for this machine"), (QUARANTINE, "damaged records")):
+        files = listed(store.folder / name)
         usages.append(Usage(name, what, len(files), sum(map(_size, files))))
     return usages
 
@@ -178,7 +176,7 @@ def find_garbage(store: Store, root: Path) -> Garbage:
         reached |= set(run.unrecorded)
         for key in run.steps.values():
             steps_known &= _reach(store, key, reached)
-    if not steps_known or store.damage or any((store.folder / "quarantine").glob("*")):
+    if not steps_known or store.damage or not all(is_part(path.name) for path in listed(store.folder / QUARANTINE)):
         what = "was damaged, so it is not known what is needed"
         remedy = "Run every recipe again, empty its quarantine folder, and try once more"
         raise StoreError(Problem(str(store.folder), "", what, remedy))
@@ -191,14 +189,12 @@ def find_garbage(store: Store, root: Path) -> Garbage:
     horizon = min([max((run.finished for run in runs), default=0.0), *began])
     free = [entry for entry in entries if _is_free(entry, reached, horizon)]
     weights = {name for run in kept for name in run.weights}
-    folder = store.folder / "weights"
-    # Hazard: through a link lie weights that the user keeps.
-    linked = folder.is_symlink() or not folder.is_dir()
-    found = [] if linked else [path for path in folder.iterdir() if not path.is_symlink()]
-    made = [*(path for path in found if _PREPARED.fullmatch(path.name)), *store.strays()]
+    found = [path for path in listed(store.folder / WEIGHTS) if not path.is_symlink()]
+    made = [*(path for path in found if is_prepared(path.name)), *store.strays()]
     # What an earlier gc left comes first: the name is then free for what takes it to be removed.
-    files = [path for path in found if _PREPARED.fullmatch(path.name.removesuffix(_FREED)) and path.name.endswith(_FREED)]
+    files = [path for path in found if is_prepared(path.name.removesuffix(_FREED)) and path.name.endswith(_FREED)]
     files += [path for path in made if path.name not in weights and path.stat().st_mtime < horizon]
+    files += leftovers(store.folder)
     size = sum(entry.size_bytes for entry in free) + sum(map(_size, files))
     return Garbage(free, files, size, kept, gone, ())
 
@@ -224,8 +220,8 @@ def collect(store: Store, garbage: Garbage) -> None:
 
 
 def _remove(path: Path) -> None:
-    if not path.is_dir() or path.is_symlink():
-        path.unlink(missing_ok=True)
+    if not path.is_dir() or path.is_symlink() or PART in path.name:
+        remove(path)
         return
     # Hazard: a folder goes file by file, and what a kill leaves of it would be loaded as prepared weights.
     if not path.name.endswith(_FREED):

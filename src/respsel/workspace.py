@@ -14,7 +14,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from respsel.errors import InputError
+from respsel.errors import InputError, Problem
 from respsel.model_entry import ModelEntry, Name
 from respsel.shape import check_shape, read_toml
 
@@ -76,7 +76,13 @@ def find_workspace(start: Path) -> Workspace:
     entry, problems = check_shape(WorkspaceEntry, data, FILE_NAME)
     if problems:
         raise InputError(problems)
-    return _workspace(root, entry)
+    workspace = _workspace(root, entry)
+    store, runs = (Path(os.path.realpath(folder)) for folder in (workspace.store, workspace.runs))
+    # A store around the workspace is refused when it is opened, for what it holds.
+    if runs.is_relative_to(store) and not root.is_relative_to(store):
+        what = "is the store's folder, or in it, and the store wants that for itself"
+        raise InputError(Problem(FILE_NAME, "runs", what, "Name another folder"))
+    return workspace
 
 
 def _marked_folder(start: Path) -> Path | None:

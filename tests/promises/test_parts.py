@@ -41,6 +41,31 @@ def leave(place: Path, kind: str = "file") -> Path:
     return part
 
 
+def test_gc_frees_the_parts_of_killed_processes(bench: Bench) -> None:
+    """In each of the store's folders the parts that killed processes left are freed, and only theirs; none of them keeps gc
+    from freeing, as what is set aside does."""
+    bench.run()
+    cache = bench.folder / "cache"
+    weights = "a" * 64 + ".float32.tokenizer-1.safetensors"
+    dead = [leave(cache / name) for name in ("store.txt", "locks/0.json", "quarantine/0.bin", f"weights/{'a' * 64}.bf16.gguf")]
+    dead.append(leave(cache / "weights" / weights, "folder"))
+    mine = bench.write("mine/.x.part", "mine")
+    (cache / "weights/.x.1-0123abcd.part").symlink_to(mine.parent)
+    others = [bench.write(f"cache/weights/{name}", "mine") for name in (".x.part", ".download.part", "x.7-0123abcd.part")]
+    living, part = start(cache / "weights" / weights, "folder")
+    told = bench.respsel("cache", "gc").out
+    done = bench.respsel("cache", "gc", "--yes")
+    assert done.code == 0, done.err
+    assert (part / "model").read_text() == "half"
+    living.communicate(timeout=60)
+    assert all(str(path) in told for path in dead)
+    assert not any(path.exists() for path in dead)
+    assert all(path.exists() for path in (mine, *others))
+    assert not (cache / "weights/.x.1-0123abcd.part").is_symlink()
+    assert "1 file" in bench.respsel("cache", "gc", "--yes").out
+    assert not part.exists()
+
+
 def test_whoever_makes_the_same_thing_removes_what_a_killed_process_left_of_it(tmp_path: Path) -> None:
     """The next to hold a lock, to set damage aside, or to make a store removes the parts that are left there."""
     with Store(tmp_path) as store:

@@ -19,6 +19,7 @@ from respsel.backends.gguf_tokenizer import UnverifiedTokenizerError, load_gguf_
 from respsel.errors import InputError, PreflightError, Problem
 from respsel.hashing import DigestMemo, canonical_json, digest, file_digest
 from respsel.parts import part_for, remove_dead_parts
+from respsel.store_folder import make_own
 
 # The files of a model's directory that change its answers.
 _MEANINGFUL = re.compile(
@@ -157,7 +158,7 @@ def _check_gguf(path: Path) -> None:
 def _convert(source: Source, dtype: str, target: Path) -> None:
     """Dequantise a GGUF once: reading one takes transformers many seconds, reading what is written here none."""
     model, tokenizer = _load(source, dtype)
-    target.parent.mkdir(parents=True, exist_ok=True)
+    make_own(target.parent)
     remove_dead_parts(target.parent)
     with part_for(target, folder=True) as part:
         with _quiet():

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from respsel.errors import PreflightError, Problem
 from respsel.parts import part_for, remove_dead_parts
+from respsel.store_folder import make_own
 
 # LLAMA_FTYPE_* of llama.h.
 _FILE_TYPES = {"f32": 0, "f16": 1, "q4_0": 2, "q8_0": 7, "bf16": 32}
@@ -24,7 +25,7 @@ def prepare_weights(source: Path, target: Path, kind: str) -> None:
         return
     import llama_cpp
 
-    target.parent.mkdir(parents=True, exist_ok=True)
+    make_own(target.parent)
     remove_dead_parts(target.parent)
     params = llama_cpp.llama_model_quantize_default_params()
     params.ftype = _FILE_TYPES[kind]

@@ -74,7 +74,7 @@ def gc(
 def store_of(folder: Path, reading: bool = True) -> Iterator[tuple[Store, Path]]:
     """The store of the workspace that a folder is in, and the workspace's root."""
     from respsel.errors import InputError, Problem
-    from respsel.sealed import DATABASE, MARK
+    from respsel.store_folder import DATABASE, MARK
     from respsel.workspace import find_workspace
 
     workspace = find_workspace(folder)

@@ -20,7 +20,7 @@ from respsel.export.card import card_of, set_name
 from respsel.export.formats import FORMATS, Format
 from respsel.hashing import canonical_json, content_digest, digest, file_digest
 from respsel.loading import LoadedRecipe
-from respsel.publish import MANIFEST, part_of, put_in_place, remove_leftovers
+from respsel.publish import MANIFEST, part_of, put_in_place, refuse_links, remove_leftovers
 from respsel.tables import stack
 from respsel.training import Counts, Tally, cautions_of, training_examples, training_pairs
 
@@ -62,6 +62,7 @@ def write_export(applied: Applied, kind: Format, folder: Path) -> Exported:
     train on; RunError if a table is gone or the folder cannot be written.
     """
     loaded = applied.graph.loaded
+    refuse_links(folder, loaded.workspace.runs)
     models = {name: dict(known.fields) for name, known in applied.graph.models.items()}
     # The recipe is copied and its settings say what is left out, so any edit of it is another export.
     about = canonical_json([loaded.shown, content_digest(loaded.content), models])

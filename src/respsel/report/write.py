@@ -15,7 +15,7 @@ import respsel
 from respsel.errors import Problem, RunError
 from respsel.hashing import canonical_json, digest
 from respsel.loading import LoadedRecipe
-from respsel.publish import has_leftovers, is_refused, is_written, part_of, put_in_place, remove_leftovers
+from respsel.publish import has_leftovers, is_refused, is_written, part_of, put_in_place, refuse_links, remove_leftovers
 from respsel.runner import RunResult
 from respsel.tables import stack
 from respsel.turns import Holder
@@ -39,6 +39,7 @@ def write_report(result: RunResult, finished_at: str, anew: bool = False) -> Pat
     """
     loaded = result.graph.loaded
     folder = loaded.workspace.runs / loaded.name
+    refuse_links(folder, loaded.workspace.runs)
     key = _key(result)
     anew = anew and not result.store.read_only
     if anew or not is_written(folder, key):
