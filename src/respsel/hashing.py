@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -36,13 +36,25 @@ def content_digest(content: bytes) -> str:
 
 def digest(tag: str, *parts: bytes | str) -> str:
     """Return the SHA-256 hex digest of a tag and its parts, each prefixed by its length."""
-    state = hashlib.sha256()
-    for part in (tag, *parts):
-        # A path of bytes that are no UTF-8 holds them as surrogates.
-        data = part.encode("utf-8", "surrogateescape") if isinstance(part, str) else part
-        state.update(len(data).to_bytes(8, "little"))
-        state.update(data)
-    return state.hexdigest()
+    return _fed(hashlib.sha256(), (tag, *parts)).hexdigest()
+
+
+class Beginning:
+    """The digest of parts that many have in common, but for the end of the last: a long text is gone through once.
+
+    size: the last part's whole length, of which `begun` is given here and the rest to `digest`.
+    """
+
+    def __init__(self, tag: str, *parts: bytes | str, begun: bytes, size: int) -> None:
+        self._state = _fed(hashlib.sha256(), (tag, *parts))
+        self._state.update(size.to_bytes(8, "little"))
+        self._state.update(begun)
+
+    def digest(self, rest: bytes) -> str:
+        """What `digest` gives for the parts, the last of them whole."""
+        state = self._state.copy()
+        state.update(rest)
+        return state.hexdigest()
 
 
 def seal(key: str, body: bytes) -> bytes:
@@ -110,3 +122,12 @@ def file_digest(path: Path, memo: DigestMemo | None, now: Callable[[], float] = 
     if memo is not None and settled:
         memo.save_file_digest(where, stat, value)
     return value
+
+
+def _fed(state: hashlib._Hash, parts: Iterable[bytes | str]) -> hashlib._Hash:
+    for part in parts:
+        # A path of bytes that are no UTF-8 holds them as surrogates.
+        data = part.encode("utf-8", "surrogateescape") if isinstance(part, str) else part
+        state.update(len(data).to_bytes(8, "little"))
+        state.update(data)
+    return state

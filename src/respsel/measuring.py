@@ -26,12 +26,13 @@ from respsel.strategies.base import Operation, Place
 JUDGE_VERSION = 3
 # The problem of a response that the judge had no word for; it is asked again next time.
 SILENT = "the judge wrote nothing"
-_A_NUMBER = r"[-+]?(?:(?:\d{1,3}(?:,\d{3})+(?!,?\d)|\d+)(?:\.\d+)?|\.\d+)(?:[eE][-+]?\d{1,3}(?!\d))?"
+# Both limits keep the time linear: no finite number has more groups, and nobody explains a scale at such length.
+_A_NUMBER = r"[-+]?(?:(?:\d{1,3}(?:,\d{3}){1,103}(?!,?\d)|\d+)(?:\.\d+)?|\.\d+)(?:[eE][-+]?\d{1,3}(?!\d))?"
 _NUMBER = re.compile(_A_NUMBER)
 # "The maximum score is 10" gives none; after "Rating (1-10): 3-4" or "7,5" nobody can say which number is meant.
 _MARKED = re.compile(
-    r"(?<!maximum )(?<!max )(?<!highest )(?<!possible )(?:score|reward|rating)[*_]*\s*(?:\([^)\n]*\)[*_]*\s*)?(?:is|=|:)[\s*_]*"
-    rf"(?P<number>{_A_NUMBER})(?P<more>\s?[,–-]\s?\d)?",
+    r"(?<!maximum )(?<!max )(?<!highest )(?<!possible )(?:score|reward|rating)[*_]*\s*"
+    rf"(?:\([^)\n]{{0,400}}\)[*_]*\s*)?(?:is|=|:)[\s*_]*(?P<number>{_A_NUMBER})(?P<more>\s?[,–-]\s?\d)?",
     re.IGNORECASE,
 )
 # What a number is out of, in "8/10" and "8 out of 10".

@@ -17,7 +17,7 @@ from itertools import accumulate
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from respsel.backends.base import GenerateCall, Generation, Model, Placed, ScoreCall
-from respsel.hashing import canonical_json, digest
+from respsel.hashing import Beginning, canonical_json, digest
 from respsel.records import Message, Sampling, TokenScores
 from respsel.store import Store
 
@@ -187,15 +187,28 @@ def part(items: Sequence[Item], start: int, count: int) -> Lazy[Item]:
 
 def request_key(identity: str, request: Request) -> str:
     """The key of a request: everything in it that changes the answer, and the model's identity."""
+    if isinstance(request, ScoreRequest) and request.part is not None:
+        return _part_key(identity, request, request.part)
     messages = [[message.role, message.content] for message in request.messages]
     if isinstance(request, ScoreRequest | RepresentRequest):
         kind = "score" if isinstance(request, ScoreRequest) else "represent"
         parts: list[Any] = [kind, messages, request.response, PLACING_VERSION]
-        if isinstance(request, ScoreRequest) and request.part is not None:
-            parts.append([request.part.context, request.part.start, request.part.end])
     else:
         parts = ["generate", messages, _draw_parts(request)]
     return f"request/{digest('request', str(RENDERING_VERSION), identity, canonical_json(parts))}"
+
+
+def _part_key(identity: str, request: ScoreRequest, part: Part) -> str:
+    """The key of a request for a part. Hazard: a text is not digested again for each of its parts."""
+    rest = b"," + canonical_json([part.context, part.start, part.end]) + b"]"
+    return f"request/{_beginning(identity, request.messages, request.response, len(rest)).digest(rest)}"
+
+
+@lru_cache(maxsize=8)
+def _beginning(identity: str, messages: tuple[Message, ...], response: str, rest: int) -> Beginning:
+    said = ["score", [[message.role, message.content] for message in messages], response, PLACING_VERSION]
+    begun = canonical_json(said)[:-1]
+    return Beginning("request", str(RENDERING_VERSION), identity, begun=begun, size=len(begun) + rest)
 
 
 def score_key(identity: str, call: ScoreCall) -> str:
@@ -242,17 +255,17 @@ def resolve(model: Model, request: Request) -> Resolved:
     if isinstance(request, GenerateRequest):
         prompt = model.prompt_ids(request.messages)
         return Resolved(GenerateCall(prompt, request.sampling, draw_seed(prompt, request), request.messages))
-    placed = _placed(model, request.messages, request.response)  # type: ignore[arg-type]  # hashed by its identity
+    placed, ends = _placed(model, request.messages, request.response)  # type: ignore[arg-type]  # hashed by its identity
     if isinstance(request, RepresentRequest):
         return Resolved(RepresentCall(placed.prompt_ids, placed.response_ids), placed.lengths, placed.told, placed.problem)
     if request.part is None or placed.problem:
         return Resolved(ScoreCall(placed.prompt_ids, placed.response_ids), placed.lengths, placed.told, placed.problem)
-    before, ids, lengths = _part_tokens(model, placed, request.response, request.part)
+    before, ids, lengths = _part_tokens(model, placed, ends, request.response, request.part)
     return Resolved(ScoreCall(placed.prompt_ids + before, ids), lengths, placed.told)
 
 
 def _part_tokens(
-    model: Model, placed: Placed, text: str, part: Part
+    model: Model, placed: Placed, ends: Sequence[int], text: str, part: Part
 ) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...] | None]:
     """The tokens before a part and of it, as they are in the whole text, and how many bytes each of the latter spells.
 
@@ -262,15 +275,15 @@ def _part_tokens(
         data = text.encode("utf-8")
         before, within = data[part.context : part.start], data[part.start : part.end]
         return model.response_ids(before.decode("utf-8")), model.response_ids(within.decode("utf-8")), None
-    ends = list(accumulate(placed.lengths))
     context, start, end = (bisect_right(ends, place) if place else 0 for place in (part.context, part.start, part.end))
     return placed.response_ids[context:start], placed.response_ids[start:end], placed.lengths[start:end]
 
 
 @lru_cache(maxsize=4)
-def _placed(model: Model, messages: tuple[Message, ...], text: str) -> Placed:
-    # A text of hundreds of steps is asked about for each of them.
-    return model.placed(messages, text)
+def _placed(model: Model, messages: tuple[Message, ...], text: str) -> tuple[Placed, Sequence[int]]:
+    """A text's place, and where its tokens end. A text of thousands of steps is asked about for each of them."""
+    placed = model.placed(messages, text)
+    return placed, list(accumulate(placed.lengths or ()))
 
 
 def call_key(identity: str, call: Call, request: Request) -> str:

