@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from respsel.answers import PatternTimeoutError
 from respsel.backends.base import Generation
 from respsel.data.rows import find_value
 from respsel.metrics.contract import ChosenMetric, Evidence, RewardSource
@@ -86,7 +87,11 @@ def measure(metric: ChosenMetric, sources: Sources, check: AnswerEntry | None, s
             None if example is None else example.label,
             None if given is None else given.value,
         )
-        yield Score(response.id, *metric.measure(evidence))
+        try:
+            found = metric.measure(evidence)
+        except PatternTimeoutError:
+            raise PatternTimeoutError(response.id, f"strategy '{strategy}'") from None
+        yield Score(response.id, *found)
 
 
 def mix(weight: float, alignments: Sequence[Sequence[Score]], perplexities: Sequence[Sequence[Score]], which: int) -> list[Score]:

@@ -11,7 +11,6 @@ from dataclasses import replace
 from itertools import chain, islice
 from pathlib import Path
 
-from respsel.answers import is_correct
 from respsel.backends.base import Generation
 from respsel.elsewhere import Found, note_missing, read_texts
 from respsel.errors import InputError, Problem, raise_problems
@@ -19,7 +18,7 @@ from respsel.prompts import plain_messages
 from respsel.recipe import AnswerEntry, OwnOutputsEntry
 from respsel.records import Example, OwnOutput, Sampling
 from respsel.requests import GenerateRequest, Lazy
-from respsel.strategies.base import WRONG, Operation
+from respsel.strategies.base import WRONG, Operation, judged
 from respsel.strategies.model import EMPTY
 from respsel.whitespace import WhiteSpace, normalised
 
@@ -131,6 +130,6 @@ def _judged(output: OwnOutput, example: Example, entry: OwnOutputsEntry, check: 
         return replace(output, problem=output.problem or EMPTY)
     if check is None or example.label is None:
         return output
-    correct = is_correct(check, output.text, example.label)
+    correct = judged(check, output.text, example)
     problem = WRONG if entry.keep == "correct" and not correct else ""
     return replace(output, correct=correct, problem=problem)

@@ -19,6 +19,8 @@ from respsel.whitespace import WhiteSpace
 # The verdict over all datasets; no dataset has this name.
 OVERALL = "overall"
 AnswerKind = Literal["number", "choice", "math", "exact", "regex"]
+# A longer one takes seconds to be read each time that the recipe is.
+LONGEST_PATTERN = 10_000
 FileFormat = Literal["rows", "batch"]
 _FORMAT_HELP = "rows: as a dataset's files; batch: what OpenAI's Batch API or `vllm run-batch` wrote, by custom_id."
 
@@ -59,10 +61,14 @@ class AnswerEntry(Entry):
         if (self.kind == "regex") != (self.pattern is not None):
             raise ValueError("kind 'regex' needs a 'pattern', and only it takes one")
         if self.pattern is not None:
+            if len(self.pattern) > LONGEST_PATTERN:
+                raise ValueError(f"'pattern' has {len(self.pattern):,} characters, and may have {LONGEST_PATTERN:,}")
             try:
                 re.compile(self.pattern)
-            except re.error as error:
+            except (re.error, OverflowError) as error:
                 raise ValueError(f"'pattern' is no regular expression: {error}") from error
+            except (RecursionError, MemoryError):
+                raise ValueError("'pattern' is nested too deeply") from None
         return self
 
 

@@ -8,7 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from respsel.answers.limits import PatternTimeoutError
 from respsel.recipe import AnswerEntry
+
+__all__ = ["VERSION", "PatternTimeoutError", "check_fields", "find_answer", "is_correct", "is_same", "label_problem"]
 
 # Raised when is_correct would judge the same text differently.
 VERSION = 3

@@ -7,14 +7,13 @@ too, for kind math).
 
 from __future__ import annotations
 
-import re
-
 from respsel.answers.choices import read_choice, read_choice_label
 from respsel.answers.digits import Number
 from respsel.answers.exact import is_exact, is_same_text, read_exact
 from respsel.answers.items import SEVERAL
 from respsel.answers.mathematics import is_same_math, math_label_problem, read_math
 from respsel.answers.numbers import NOTHING, is_same_number, read_label, read_one, read_response
+from respsel.answers.patterns import last_match
 from respsel.answers.plain import both_ends
 from respsel.answers.reasoning import without_reasoning
 from respsel.recipe import AnswerEntry
@@ -80,10 +79,7 @@ def label_problem(check: AnswerEntry, label: str) -> tuple[str, str] | None:
 
 def _find(check: AnswerEntry, answer: str) -> str | None:
     if check.kind == "regex":
-        last = None
-        for match in re.finditer(check.pattern or "", answer):
-            last = match
-        return None if last is None else next((group for group in last.groups() if group), last.group())
+        return last_match(check.pattern or "", answer)
     answer = both_ends(answer)
     if check.kind == "number":
         number = read_response(answer)

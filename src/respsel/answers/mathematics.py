@@ -6,20 +6,16 @@ Takes the stated answer out of a response itself, and hands only that short piec
 
 from __future__ import annotations
 
-import atexit
 import itertools
-import json
 import re
-import subprocess
 from functools import lru_cache
 from importlib.metadata import version
-from multiprocessing.spawn import get_executable
-from threading import Lock
 
 from respsel.answers.digits import Number
 from respsel.answers.numbers import is_same_number, read_one
 from respsel.answers.plain import last_part
 from respsel.answers.statements import statements
+from respsel.answers.worker import Worker
 
 PACKAGE = "math-verify"
 # A longer piece is no answer but a derivation.
@@ -36,6 +32,8 @@ _KNOWN_WORDS = (
 )
 _KNOWN = frozenset(_KNOWN_WORDS.split())
 _CONNECTED = re.compile(r"[\s.,;]*(?:and|or|,|;)?[\s.,;]*")
+# sympy has inputs that it never finishes, so it runs where it can be ended.
+_WORKER = Worker("-W", "ignore", "-m", "respsel.answers.math_worker")
 _EXPLAINED = re.compile(r",? (?:because|since|which|where|as|so|for)\b")
 
 
@@ -113,53 +111,7 @@ def _piece(text: str) -> str | None:
 @lru_cache(maxsize=4096)
 def _compare(found: str, right: str) -> tuple[bool, bool]:
     """Whether the right one can be read, and whether both are the same."""
-    return _WORKER.compare(found, right)
-
-
-class _Worker:
-    """The process that runs math-verify: sympy has inputs that it never finishes, so it is one that can be ended."""
-
-    def __init__(self) -> None:
-        self._process: subprocess.Popen[str] | None = None
-        self._lock = Lock()
-
-    def compare(self, found: str, right: str) -> tuple[bool, bool]:
-        with self._lock:
-            if self._process is None or self._process.poll() is not None:
-                self._start()
-            process = self._process
-            assert process is not None
-            assert process.stdin is not None
-            assert process.stdout is not None
-            process.stdin.write(json.dumps([found, right]) + "\n")
-            process.stdin.flush()
-            answer = process.stdout.readline()
-            if not answer:
-                # It ran into its limit of time, and ended.
-                self.close()
-                return False, False
-            readable, same = json.loads(answer)
-            return bool(readable), bool(same)
-
-    def _start(self) -> None:
-        self.close()
-        command = [get_executable(), "-W", "ignore", "-m", "respsel.answers.math_worker"]
-        self._process = subprocess.Popen(
-            [part if isinstance(part, str) else part.decode() for part in command],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-            encoding="utf-8",
-        )
-
-    def close(self) -> None:
-        """End the process, if there is one."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.communicate()
-            self._process = None
-
-
-_WORKER = _Worker()
-atexit.register(_WORKER.close)
+    answer = _WORKER.ask([found, right])
+    # It ran into its limit of time, and ended.
+    readable, same = answer or (False, False)
+    return bool(readable), bool(same)

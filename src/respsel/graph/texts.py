@@ -6,10 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from types import GeneratorType
+from typing import Any
 
 from respsel import datasets, elsewhere
-from respsel.answers import check_fields
+from respsel.answers import PatternTimeoutError, check_fields
 from respsel.data import files
 from respsel.data.files import ending_of
 from respsel.errors import Problem, RunError
@@ -29,14 +30,12 @@ from respsel.recipe import (
     StrategyEntry,
 )
 from respsel.requests import FAILED
-from respsel.strategies.base import Place, settled
+from respsel.strategies.base import Operation, Place, settled
 from respsel.strategies.column import column_responses
 from respsel.strategies.file import file_responses
 from respsel.strategies.model import EMPTY, model_responses
 from respsel.strategies.plugin import find_strategy, plugin_responses
 from respsel.tables import EXAMPLES, OWN_OUTPUTS, RESPONSES
-
-Made = TypeVar("Made")
 
 
 class TextSteps:
@@ -94,7 +93,7 @@ class TextSteps:
         def make(rows: Sequence[Rows]) -> Rows:
             return settled(given(rows), strategy, place, "Fix or remove them, or set if_wrong to 'keep' or 'drop'")
 
-        return Step(name, "responses", fields, inputs, RESPONSES, self._checked(dataset, make))
+        return Step(name, "responses", fields, inputs, RESPONSES, self._checked(dataset, make, f"strategy '{strategy.name}'"))
 
     def _given(
         self, dataset: DatasetEntry, strategy: ColumnStrategy | FileStrategy | PluginStrategy, place: Place
@@ -135,7 +134,7 @@ class TextSteps:
         }
         rule = self._of.recipe.whitespace
         write = lambda rows: model_responses(strategy, sampling, seed, rows[0], dataset.check, place, rule)
-        make = self._checked(dataset, write)
+        make = self._checked(dataset, write, f"strategy '{strategy.name}'")
         return Step(name, "responses", fields, inputs, RESPONSES, make, (1, strategy.attempts), (EMPTY, FAILED))
 
     def own_outputs(self, dataset: DatasetEntry) -> Step:
@@ -144,7 +143,7 @@ class TextSteps:
         fields: dict[str, Any] = {"answer": check_fields(check), "keep": entry.keep, **self._white_space}
         if entry.path is not None:
             source, read = self._from_file(entry, entry.path, dataset, read_own_outputs)
-            return Step(name, "own-outputs", fields | source, inputs, OWN_OUTPUTS, self._checked(dataset, read))
+            return Step(name, "own-outputs", fields | source, inputs, OWN_OUTPUTS, self._checked(dataset, read, "own outputs"))
         sampling, seed = merge_sampling(entry.sampling, self._of.loaded.models[self._of.target].entry.sampling)
         fields |= {
             "model": self._of.target_fields,
@@ -155,18 +154,37 @@ class TextSteps:
         }
         rule = self._of.recipe.whitespace
         sample = lambda rows: sample_own_outputs(entry, self._of.target, sampling, seed, rows[0], check, rule)
-        make = self._checked(dataset, sample)
+        make = self._checked(dataset, sample, "own outputs")
         return Step(name, "own-outputs", fields, inputs, OWN_OUTPUTS, make, (entry.samples, entry.samples), (EMPTY, FAILED))
 
-    def _checked(self, dataset: DatasetEntry, make: Callable[[Sequence[Rows]], Made]) -> Callable[[Sequence[Rows]], Made]:
-        """The same, after a look at the labels of its examples: the answer check is in this step's key, not in theirs."""
-        shown = self._of.loaded.show(dataset.path)
+    def _checked(
+        self, dataset: DatasetEntry, make: Callable[[Sequence[Rows]], Rows | Operation], who: str
+    ) -> Callable[[Sequence[Rows]], Rows | Operation]:
+        """The same, after a look at the labels of its examples: the answer check is in this step's key, not in theirs.
 
-        def made(rows: Sequence[Rows]) -> Made:
+        Whose text a pattern takes too long on is told.
+        """
+        shown = self._of.loaded.show(dataset.path)
+        where = f"datasets[{self._of.recipe.datasets.index(dataset)}] ({dataset.name}).answer.pattern"
+
+        def told(error: PatternTimeoutError) -> PatternTimeoutError:
+            return PatternTimeoutError(error.example, who, self._of.loaded.shown, where)
+
+        def asking(operation: Operation) -> Operation:
+            try:
+                return (yield from operation)
+            except PatternTimeoutError as error:
+                raise told(error) from None
+
+        def made(rows: Sequence[Rows]) -> Rows | Operation:
             # Taken once: each look at an input may read it from the store.
             examples = rows[0]
             datasets.check_labels(dataset, examples, shown)
-            return make([examples])
+            try:
+                found = make([examples])
+            except PatternTimeoutError as error:
+                raise told(error) from None
+            return asking(found) if isinstance(found, GeneratorType) else found
 
         return made
 

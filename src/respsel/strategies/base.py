@@ -6,7 +6,7 @@ from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from respsel.answers import is_correct
+from respsel.answers import PatternTimeoutError, is_correct
 from respsel.errors import Problem, RunError
 from respsel.recipe import AnswerEntry, StrategyEntry
 from respsel.records import Example, Response
@@ -35,7 +35,16 @@ def checked(response: Response, example: Example, check: AnswerEntry | None, whi
     response = normalised(response, white_space)
     if check is None or example.label is None or not response.text:
         return response
-    return replace(response, correct=is_correct(check, response.text, example.label))
+    return replace(response, correct=judged(check, response.text, example))
+
+
+def judged(check: AnswerEntry, text: str, example: Example) -> bool:
+    """Whether a text's answer is the example's label. Raises PatternTimeoutError naming the example."""
+    assert example.label is not None
+    try:
+        return is_correct(check, text, example.label)
+    except PatternTimeoutError:
+        raise PatternTimeoutError(example.id) from None
 
 
 def settled(responses: Sequence[Response], entry: StrategyEntry, place: Place, remedy: str) -> list[Response]:
