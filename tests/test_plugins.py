@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import pytest
 import tomli
 
 from tests.conftest import Bench
@@ -164,3 +165,50 @@ def test_a_strategy_that_fails_is_told(bench: Bench) -> None:
     done = bench.respsel("run", "a.toml", env=install(bench))
     assert done.code == 1
     assert "the plug-in of respsel-worst-token 1.0 failed: TypeError" in done.err
+
+
+ENDING = """
+from dataclasses import replace
+import respsel_worst_token as example
+class Gone(BaseException):
+    pass
+def end(*_args, **_options):
+    raise ERROR
+WORST_TOKEN = replace(example.WORST_TOKEN, measure=end)
+REVERSED = replace(example.REVERSED, respond=end)
+SEEDED = example.BackendPlugin(example.identify, end)
+class Model:
+    def __init__(self, of):
+        self._of = of
+    def __getattr__(self, name):
+        return end if name == "prompt_ids" else getattr(self._of, name)
+ASKED = example.BackendPlugin(example.identify, lambda *given: Model(example.open_model(*given)))
+NAMED = example.BackendPlugin(end, example.open_model)
+"""
+SEEDED = '[models.target]\nbackend = "plugin"\nplugin = "seeded"\noptions = { seed = 1 }'
+
+
+@pytest.mark.parametrize(
+    ("entry", "old", "new", "code", "error"),
+    [
+        ("ending:WORST_TOKEN", 'name = "alignment"', 'name = "worst-token"', 1, "SystemExit(0)"),
+        ("ending:REVERSED", "[own_outputs]", STRATEGY, 1, "SystemExit('bye')"),
+        ("ending:SEEDED", '[models.target]\nbackend = "fake"', SEEDED, 1, "Gone('away')"),
+        ("ending:ASKED", '[models.target]\nbackend = "fake"', SEEDED, 1, "SystemExit(0)"),
+        ("ending:NAMED", '[models.target]\nbackend = "fake"', SEEDED, 1, "SystemExit(2)"),
+        ("ending_at_once:WORST_TOKEN", 'name = "alignment"', 'name = "worst-token"', 3, "SystemExit(0)"),
+    ],
+)
+def test_a_plugin_that_ends_the_program_is_named(bench: Bench, entry: str, old: str, new: str, code: int, error: str) -> None:
+    """sys.exit in a metric, strategy or backend, at import, when opened or asked, is a failure with the package's name."""
+    source = ENDING.replace("ERROR", error)
+    bench.write("site/ending.py", source)
+    bench.write("site/ending_at_once.py", f"{source}\nend()\n")
+    env = install(bench, entry=entry)
+    bench.edit(old, new)
+    done = bench.respsel("run", "a.toml", env=env)
+    assert done.code == code, done.err
+    last = done.err.rstrip().splitlines()[-1]
+    assert last.startswith("error: ")
+    assert "respsel-worst-token 1.0" in last
+    assert error.partition("(")[0] in last

@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 from functools import cache
+from traceback import walk_tb
 from typing import Any, TypeVar
 
 from respsel.errors import InputError, PreflightError, Problem, suggest
 
 Plugin = TypeVar("Plugin")
+GROUPS = ("respsel.metrics", "respsel.strategies", "respsel.backends")
 
 
 def load_plugins(group: str, kind: type[Plugin], taken: Iterable[str]) -> dict[str, Plugin]:
@@ -22,11 +24,14 @@ def load_plugins(group: str, kind: type[Plugin], taken: Iterable[str]) -> dict[s
     taken: names of our own, which no plug-in may have. Raises PreflightError naming the distribution at fault.
     """
     found: dict[str, Plugin] = {}
-    for name, distribution, version, load in _entry_points(group):
+    for name, distribution, version, point in _entry_points(group):
         origin = f"{distribution} {version}"
         try:
-            made = load()
-        except Exception as error:
+            made = point.load()
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            # Hazard: one that calls sys.exit would end the program without a word.
             raise _refused(group, name, origin, f"cannot be loaded: {type(error).__name__}: {error}") from error
         if not isinstance(made, kind):
             raise _refused(group, name, origin, f"is a {type(made).__name__}, not a {kind.__name__}")
@@ -45,6 +50,20 @@ def find_plugin(group: str, kind: type[Plugin], name: str, shown: str, where: st
     return found[name]
 
 
+def plugin_at_fault(error: BaseException) -> str:
+    """The plug-in in whose code an error arose, as distribution and version; empty if it arose in none."""
+    packages = {
+        point.module.partition(".")[0]: f"{distribution} {version}"
+        for group in GROUPS
+        for _, distribution, version, point in _entry_points(group)
+    }
+    found = ""
+    for frame, _ in walk_tb(error.__traceback__):
+        package = str(frame.f_globals.get("__name__", "")).partition(".")[0]
+        found = packages.get(package, found)
+    return found
+
+
 def _refused(group: str, name: str, origin: str, what: str) -> PreflightError:
     return PreflightError(Problem(origin, f"{group}: {name}", what, "Fix or uninstall this package"))
 
@@ -60,5 +79,5 @@ def _entry_points(group: str) -> tuple[tuple[str, str, str, Any], ...]:
         text = distribution.read_text("entry_points.txt")
         if text and f"[{group}]" in text:
             mine = [point for point in distribution.entry_points if point.group == group]
-            found += [(point.name, distribution.metadata["Name"], distribution.version, point.load) for point in mine]
+            found += [(point.name, distribution.metadata["Name"], distribution.version, point) for point in mine]
     return tuple(sorted(found, key=lambda item: item[:3]))

@@ -19,7 +19,7 @@ import typer
 
 from respsel import __version__
 from respsel.cli.terminal import end_streams, one_line, prepare_streams, restart_in_utf8, say
-from respsel.errors import EXIT_BUG, EXIT_INTERRUPTED, RespselError
+from respsel.errors import EXIT_BUG, EXIT_INTERRUPTED, Problem, RespselError, RunError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -71,12 +71,27 @@ def reported(command: Callable[..., None]) -> Callable[..., None]:
             raise typer.Exit(EXIT_INTERRUPTED) from None
         except (typer.Exit, typer.Abort, BrokenPipeError):
             raise
-        except Exception:
-            traceback.print_exc()
-            say("error: This is a bug in respsel. Please report it with the lines above.", file=sys.stderr)
-            raise typer.Exit(EXIT_BUG) from None
+        except BaseException as error:
+            # SystemExit too: a plug-in that calls sys.exit would end the program without a word.
+            raise typer.Exit(_say_crash(error)) from None
 
     return run
+
+
+def _say_crash(error: BaseException) -> int:
+    """Print an error that nothing expected, and whose it is; return the exit code."""
+    from respsel.plugins import plugin_at_fault
+
+    # Hazard: what an error says may come from data; a line break in it could forge a message of ours.
+    lines = "".join(traceback.format_exception(error)).splitlines()
+    say("\n".join([lines[0], *(f"  {line}" for line in lines[1:])]), file=sys.stderr)
+    if culprit := plugin_at_fault(error):
+        did = "failed" if isinstance(error, Exception) else "ended the program"
+        problem = Problem(culprit, "", f"the plug-in {did}: {type(error).__name__}: {error}", "Fix or uninstall this package")
+        say(f"error: {one_line(problem)}", file=sys.stderr)
+        return RunError.exit_code
+    say("error: This is a bug in respsel. Please report it with the lines above.", file=sys.stderr)
+    return EXIT_BUG
 
 
 def _version(wanted: bool) -> None:

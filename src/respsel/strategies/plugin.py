@@ -42,7 +42,9 @@ def plugin_responses(
     """Return the plug-in's texts. Raises RunError naming it if it fails or gives anything but a text for each example."""
     try:
         texts = list(plugin.respond(dict(entry.options), examples))
-    except Exception as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         raise _fault(plugin, place, f"failed: {type(error).__name__}: {error}") from error
     if len(texts) != len(examples) or not all(isinstance(text, str) for text in texts):
         raise _fault(plugin, place, f"gave {len(texts)} answers for {len(examples)} examples, or some that are no text")
