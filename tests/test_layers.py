@@ -12,7 +12,7 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "src" / "respsel"
 # From the bottom up; a module imports only from lower layers or its own.
 LAYERS = (
-    {"changes", "errors", "hashing", "records", "respsel", "whitespace"},
+    {"changes", "characters", "errors", "hashing", "records", "respsel", "whitespace"},
     {"endings", "server_words", "completions"},
     {"data", "shape", "tables", "recipe", "model_entry", "plugins", "statistics", "gaps", "parts", "publish", "read_only"}
     | {"request_parameters"},

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+from respsel.characters import one_line
 from respsel.graph import Step
 from respsel.turns import Holder
 
@@ -114,7 +115,7 @@ class RunDisplay:
 
     def _line(self, text: str) -> None:
         console = self._bar.console if self._bar else self._open()
-        console.print(text, highlight=False, markup=False)
+        console.print(one_line(text), highlight=False, markup=False)
 
     def _open(self) -> Console:
         """Set the display up when it is first needed: a cached run shows nothing and loads nothing for it."""

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from respsel.characters import one_line
 from respsel.costs import Cost, total
 from respsel.report.numbers import interval, number, percent, share
 
@@ -110,6 +111,7 @@ def mixture_lines(dataset: Mapping[str, Any]) -> Iterator[str]:
 def plan_table(made: Plan) -> Table:
     """One step a row: state, calls, tokens, reason."""
     from rich.table import Table
+    from rich.text import Text
 
     table = Table(box=None, pad_edge=False)
     for name in ("step", "state", "calls", "tokens", "why"):
@@ -120,7 +122,8 @@ def plan_table(made: Plan) -> Table:
     for step in made.steps:
         calls = str(step.calls) if step.calls == step.calls_at_most else f"{step.calls}–{step.calls_at_most}"
         tokens = f"~{step.tokens:,}" if step.tokens else ""
-        table.add_row(step.name, words[step.state], calls if step.calls_at_most else "", tokens, step.reason)
+        # As text: a reason may quote what only looks like rich's markup.
+        table.add_row(step.name, words[step.state], calls if step.calls_at_most else "", tokens, Text(one_line(step.reason)))
     return table
 
 

@@ -7,11 +7,10 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from respsel import endings, measuring, server_words, steps, whitespace
+from respsel import characters, endings, measuring, server_words, steps, whitespace
 from respsel.answers.reasoning import without_reasoning
 from respsel.backends.fake import FakeModel
 from respsel.backends.placement import find_place
-from respsel.cli import terminal
 from respsel.metrics import controls, kernels
 from respsel.metrics.contract import Evidence, Parameters, View
 from respsel.records import Example, Message, Response
@@ -43,7 +42,7 @@ READERS: list[Callable[[str], object]] = [
     lambda text: whitespace.normalised(Response("a", text), "normalise"),
     lambda text: without_reasoning(text, ("<scratch>", "</scratch>")),
     measuring.read_number,
-    terminal.one_line,
+    characters.one_line,
     server_words.words_of,
     endings.ending_of,
     lambda text: find_place(renders, [Message("user", "q")], text),

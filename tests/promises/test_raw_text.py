@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 
 import pytest
 
-from respsel.cli.terminal import one_line, visible
+from respsel.characters import one_line, told, visible
 from tests.conftest import Bench, jsonl, rows
 
 # Clear the screen; set the window's title; turn text around; go back to the line's beginning; a C1 introducer; ring.
@@ -61,6 +63,47 @@ def test_diffs_and_reports_hold_no_control_characters(bench: Bench) -> None:
         assert done.code == 0, done.err
         assert_plain(done.out)
         assert_plain(done.err)
-    told = bench.respsel("diff", "a.toml", "--json").out
-    assert "\x1b" not in told
-    json.loads(told)
+    for command in (
+        ["diff", "a.toml", "--json"],
+        ["report", "a.toml", "--format", "json"],
+        ["report", "a.toml", "--format", "html"],
+    ):
+        done = bench.respsel(*command)
+        assert_plain(done.out)
+        assert "\\u202e" in done.out
+        if "html" not in command:
+            assert "\u202e" in json.dumps(json.loads(done.out), ensure_ascii=False)
+    for page in (bench.folder / "runs/a").glob("report.*"):
+        assert_plain(page.read_text("utf-8"))
+
+
+@pytest.mark.parametrize(
+    "typed", [["run", f"{HOSTILE}.toml"], [f"--{HOSTILE}"], [HOSTILE], ["run", "a.toml", HOSTILE], ["diff", HOSTILE]]
+)
+def test_what_was_typed_is_shown_without_control_characters(bench: Bench, typed: list[str]) -> None:
+    """A command, option or file that there is not is repeated in the error, as text."""
+    done = bench.respsel(*(part.replace("\x00", "") for part in typed))
+    assert done.code == 2
+    assert_plain(done.out + done.err)
+    assert "owned" in done.err
+
+
+def test_a_traceback_holds_no_control_characters_and_no_second_message(bench: Bench) -> None:
+    """What a bug's error says may come from data: it is indented, so that none of its lines begins a message."""
+    code = (
+        "import sys\nfrom respsel.cli import app, looking\n"
+        f"def broken(*_): raise KeyError({HOSTILE + chr(10)!r} + 'error: a.toml: all is well')\n"
+        "import respsel.graph\nrespsel.graph.build_graph = broken\n"
+        "from respsel.cli.app import main\nsys.argv = ['respsel', 'plan', 'a.toml']\nmain()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=bench.folder, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 70, done.stderr
+    assert_plain(done.stderr)
+    assert [line for line in done.stderr.splitlines() if line.startswith("error:")] == [
+        "error: This is a bug in respsel. Please report it with the lines above."
+    ]
+
+
+def test_text_in_markdown_begins_no_line_and_no_markup() -> None:
+    """What a server or a column says forges no heading, cell, HTML or link in a report or a card."""
+    assert told("a\n# b | <img src=x> [y](http://z)") == "a\\n# b \\| &lt;img src=x> [y]\\(http://z)"

@@ -16,9 +16,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from respsel import __version__
-from respsel.cli.terminal import end_streams, one_line, prepare_streams, restart_in_utf8, say
+from respsel.characters import one_line
+from respsel.cli.terminal import end_streams, prepare_streams, restart_in_utf8, say
 from respsel.errors import EXIT_BUG, EXIT_INTERRUPTED, Problem, RespselError, RunError
 
 if TYPE_CHECKING:
@@ -27,8 +29,33 @@ if TYPE_CHECKING:
     from respsel.graph import Graph
     from respsel.store import Store
 
+
+class _Commands(TyperGroup):
+    """The commands, with what was typed shown without control characters where it is refused."""
+
+    def make_context(self, *args: Any, **more: Any) -> Any:
+        with _readable():
+            return super().make_context(*args, **more)
+
+    def invoke(self, ctx: Any) -> Any:
+        with _readable():
+            return super().invoke(ctx)
+
+
+@contextmanager
+def _readable() -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        # What is wrong with the use of a command has a message, which repeats what was typed.
+        if isinstance(getattr(error, "message", None), str):
+            error.message = one_line(error.message)  # type: ignore[attr-defined]
+        raise
+
+
 app = typer.Typer(
     name="respsel",
+    cls=_Commands,
     help="Find out which responses a language model should be fine-tuned on, before fine-tuning it.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,

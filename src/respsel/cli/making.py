@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from respsel.characters import one_line
 from respsel.cli.app import AsJson, RecipePath, app, console_of, graph_of, reported, shown_path
-from respsel.cli.terminal import one_line, print_json, say
+from respsel.cli.terminal import print_json, say
 
 if TYPE_CHECKING:
     from respsel.applying import Applied, Selected, Wish

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
+from respsel.characters import one_line, visible
 from respsel.cli.app import RecipePath, app, console_of, graph_of, reported, shown_path
-from respsel.cli.terminal import html_text, json_text, one_line, say, visible
+from respsel.cli.terminal import html_text, json_text, say
 
 if TYPE_CHECKING:
     from respsel.graph import Graph

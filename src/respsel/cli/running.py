@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from respsel.characters import one_line, visible
 from respsel.cli.app import AsJson, RecipePath, app, console_of, graph_of, opened_store, reported, shown_path
-from respsel.cli.terminal import one_line, print_json, say, styled, visible
+from respsel.cli.terminal import print_json, say, styled
 
 if TYPE_CHECKING:
     from respsel.loading import LoadedRecipe

@@ -13,6 +13,8 @@ import re
 import sys
 from typing import Any, TextIO
 
+from respsel.characters import escape, visible, visible_json
+
 # The error handler by which a stream replaces what it cannot show.
 READABLE = "respsel-readable"
 # What the messages and the report have beyond ASCII, and how it is written without.
@@ -20,8 +22,6 @@ _ASCII = {
     "–": "-", "—": "-", "−": "-", "…": "...", "×": "x", "·": "*", "•": "*", "±": "+/-", "≈": "~", "≤": "<=", "≥": ">=",
     "→": "->", "←": "<-", "‘": "'", "’": "'", "“": '"', "”": '"', "\xa0": " ", "\u202f": " ", "\u2011": "-",
 }  # fmt: skip
-# C0 but tab and line end, DEL, C1, and the marks that turn text around or break its lines.
-_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 _BEYOND_ASCII = re.compile(r"[^\x00-\x7f]+")
 
 
@@ -68,19 +68,9 @@ def say(text: str, **how: Any) -> None:
     print(visible(text), **how)
 
 
-def visible(text: str) -> str:
-    """Text without what a terminal would obey: control characters and those that turn the direction of text are shown
-    as escapes; line ends and tabs stay."""
-    return _CONTROLS.sub(lambda found: _control_escape(found[0]), text)
-
-
-def one_line(text: object) -> str:
-    """The same in one line: a line break in a name could forge a message of ours."""
-    return visible(str(text)).replace("\n", "\\n")
-
-
 def json_text(text: str) -> str:
-    """JSON as standard output can show it: the same JSON, in escapes where the stream is not UTF-8."""
+    """JSON as standard output can show it: the same JSON, without control characters, in escapes where it is not UTF-8."""
+    text = visible_json(text)
     # Hazard: a replacement may be no JSON, and would say something else.
     return text if _is_utf8(sys.stdout) else _BEYOND_ASCII.sub(lambda found: json.dumps(found[0])[1:-1], text)
 
@@ -108,13 +98,4 @@ def _readable(error: UnicodeError) -> tuple[str, int]:
     if not isinstance(error, UnicodeEncodeError):
         raise error
     found = error.object[error.start : error.end]
-    return "".join(_ASCII.get(char) or _escape(char) for char in found), error.end
-
-
-def _control_escape(char: str) -> str:
-    return f"\\x{ord(char):02x}" if ord(char) < 0x100 else _escape(char)
-
-
-def _escape(char: str) -> str:
-    # Of a fixed width: "\\xe91" could be one character or two.
-    return f"\\u{ord(char):04x}" if ord(char) < 0x10000 else f"\\U{ord(char):08x}"
+    return "".join(_ASCII.get(char) or escape(char) for char in found), error.end

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import respsel
 from respsel.applying import Applied, Selected
 from respsel.backends.registry import KnownModel
+from respsel.characters import told
 from respsel.export.formats import Format
 from respsel.hashing import canonical_json
 from respsel.loading import LoadedRecipe
@@ -169,6 +170,6 @@ def _render(card: Card) -> str:
     loader = PackageLoader("respsel.export")
     env = Environment(loader=loader, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True)
     env.filters |= {"number": number, "interval": interval, "percent": percent, "share": share}
-    env.filters["cell"] = lambda text: str(text).replace("|", "\\|").replace("\n", " ")
+    env.filters["told"] = told
     env.globals["listed"] = lambda counts: ", ".join(f"{name} {count}" for name, count in counts.items()) or "none"
     return env.get_template("card.md.jinja").render(card=card)

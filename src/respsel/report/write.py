@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import respsel
+from respsel.characters import told, visible, visible_json
 from respsel.errors import Problem, RunError
 from respsel.hashing import canonical_json, digest
 from respsel.loading import LoadedRecipe
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from respsel.report.content import Report
 
 # Raised when the same results would give another report.
-VERSION = 5
+VERSION = 6
 FORMATS = ("json", "md", "html")
 
 
@@ -114,6 +115,7 @@ def _environment(autoescape: bool) -> Environment:
         loader=PackageLoader("respsel.report"),
         autoescape=autoescape,
         undefined=StrictUndefined,
+        finalize=_shown,
         trim_blocks=True,
         lstrip_blocks=True,
     )
@@ -122,14 +124,20 @@ def _environment(autoescape: bool) -> Environment:
     env.filters["percent"] = percent
     env.filters["share"] = share
     env.filters["signed"] = signed
-    env.filters["cell"] = lambda text: str(text).replace("|", "\\|").replace("\n", " ")
+    env.filters["told"] = told
     for plot in (figures.ranking_plot, figures.difference_plot, figures.distribution_plot, figures.race_plot):
         env.globals[plot.__name__] = plot
     return env
 
 
+def _shown(value: object) -> object:
+    """What a template writes, without characters that would turn the text around it or be obeyed."""
+    # Text that is marked as HTML stays so.
+    return type(value)(visible(value)) if isinstance(value, str) else value
+
+
 def _json(report: Report) -> str:
-    return json.dumps(asdict(report), indent=1, ensure_ascii=False)
+    return visible_json(json.dumps(asdict(report), indent=1, ensure_ascii=False))
 
 
 def _markdown(report: Report) -> str:
