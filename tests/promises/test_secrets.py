@@ -5,12 +5,16 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from base64 import b64encode, urlsafe_b64encode
 from io import BytesIO
 from pathlib import Path
+from urllib.parse import quote
 
 import polars as pl
 import pytest
 
+from respsel.backends.endpoint_client import EndpointClient, EndpointSettings
+from respsel.backends.endpoint_errors import read_error
 from respsel.store import Store
 from tests.conftest import Bench, needs
 from tests.endpoints import Asked, Endpoint, Reply, chat, error, serving
@@ -115,3 +119,30 @@ def test_a_traceback_shows_no_key(bench: Bench) -> None:
     assert done.returncode == 70
     assert "a bug" in done.stderr
     check(bench.folder, done.stdout, done.stderr)
+
+
+ODD_KEY = "sk-canary/7f3a+9b1c5d2e="
+
+
+@pytest.mark.parametrize(
+    "spelled",
+    [
+        ODD_KEY,
+        "".join(f"\\u{ord(char):04x}" for char in ODD_KEY),
+        ODD_KEY.replace("/", "&#x2F;"),
+        quote(ODD_KEY, safe=""),
+        quote(quote(ODD_KEY, safe=""), safe="").lower(),
+        *(b64encode(b"u" * size + b":" + ODD_KEY.encode() + b"x" * size).decode() for size in range(3)),
+        urlsafe_b64encode(ODD_KEY.encode()).decode(),
+    ],
+)
+def test_a_key_in_another_spelling_is_hidden(monkeypatch: pytest.MonkeyPatch, spelled: str) -> None:
+    """As escapes of JSON or HTML, in an address, or in base64 with whatever stands around it."""
+    monkeypatch.setenv("MY_KEY", ODD_KEY)
+    client = EndpointClient(EndpointSettings("http://127.0.0.1:9/v1", "m", "MY_KEY", 1, 0, 1, "a.toml", "models.m"))
+    body = f'{{"error": {{"message": "no: {spelled} so"}}}}'.encode()
+    words = client.clean(read_error(400, client._hide(body), {}).words)
+    client.close()
+    assert "[API key]" in words
+    assert ODD_KEY not in words
+    assert len(words) < len("no: [API key] so") + 12

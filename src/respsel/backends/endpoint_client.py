@@ -23,6 +23,7 @@ from urllib.parse import urlsplit
 from respsel.backends.base import Failure
 from respsel.backends.endpoint_errors import EndpointError, Kind, ServerError, read_answer, read_error
 from respsel.backends.endpoint_tally import CallFailure, End, Tally, no_answer, remedy_of
+from respsel.backends.key_spellings import holds_key, without_key
 from respsel.backends.loop_thread import LoopThread, first_done
 from respsel.errors import PreflightError, Problem, RunError
 from respsel.server_words import one_line
@@ -31,9 +32,6 @@ Answer = TypeVar("Answer")
 # How long calls are still waited for that were on their way when another ended the run.
 _LAST_WAIT_S = 30.0
 _LONGEST_MESSAGE = 300
-# A shorter one is a placeholder, and may be a part of any word.
-_SHORTEST_KEY = 8
-_NO_KEY = "[API key]"
 _PREFIXES = {
     Kind.ACCOUNT: "the endpoint refuses: ",
     Kind.SHAPE: "the endpoint refuses every request: ",
@@ -130,13 +128,11 @@ class EndpointClient:
 
     def holds_key(self, text: str) -> bool:
         """Whether a text has the API key in it."""
-        return len(self._key) >= _SHORTEST_KEY and self._key in text
+        return holds_key(text, self._key)
 
     def clean(self, text: str) -> str:
         """A text of the server's in one line, as it may be kept and shown: without the key, and valid Unicode."""
-        line = one_line(text)
-        if self.holds_key(line):
-            line = line.replace(self._key, _NO_KEY)
+        line = without_key(one_line(text), self._key)
         return line if len(line) <= _LONGEST_MESSAGE else f"{line[:_LONGEST_MESSAGE]}…"
 
     def close(self) -> None:
@@ -165,12 +161,11 @@ class EndpointClient:
 
     def _hide(self, content: bytes) -> bytes:
         """A body without the key. Hazard: once a text is cut, a part of the key cannot be found in it."""
-        if len(self._key) < _SHORTEST_KEY:
-            return content
-        content = content.replace(self._key.encode(), _NO_KEY.encode())
+        text = without_key(content.decode("utf-8", "surrogateescape"), self._key)
         # Hazard: a web page may spell some of its characters as entities (&#x2F;), which are read before it is cut.
-        spelled = unescape(content.decode("utf-8", "replace"))
-        return spelled.replace(self._key, _NO_KEY).encode() if self._key in spelled else content
+        if self.holds_key(spelled := unescape(text)):
+            text = without_key(spelled, self._key)
+        return text.encode("utf-8", "surrogateescape")
 
     def _check_request(self) -> None:
         if self.holds_key(json.dumps(self.settings.request)):
