@@ -12,8 +12,8 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "src" / "respsel"
 # From the bottom up; a module imports only from lower layers or its own.
 LAYERS = (
-    {"changes", "characters", "errors", "hashing", "records", "respsel", "whitespace"},
-    {"endings", "server_words", "completions"},
+    {"changes", "characters", "disk", "errors", "hashing", "records", "respsel", "whitespace"},
+    {"endings", "server_words", "completions", "sample"},
     {"data", "shape", "tables", "recipe", "model_entry", "plugins", "statistics", "gaps", "parts", "publish", "read_only"}
     | {"request_parameters"},
     {"workspace", "answers", "steps", "datasets", "prompts", "sealed", "store", "turns", "costs"}

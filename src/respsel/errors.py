@@ -14,13 +14,20 @@ that a user sees everything that is wrong at once. This module knows nothing of 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from itertools import islice
 
 EXIT_BUG = 70
 EXIT_INTERRUPTED = 130
 MOST_PROBLEMS = 20
+# A file with more is not read on: it is of another kind than the recipe takes it for.
+_ENOUGH_PROBLEMS = 1000
+# What a message shows of a name or text from a file, and of names that it lists.
+_LONGEST_PART = 1000
+_MOST_NAMES = 30
+_LONGEST_WORD, _MOST_WORDS = 200, 2000
 
 
 @dataclass(frozen=True)
@@ -34,7 +41,7 @@ class Problem:
 
     def __str__(self) -> str:
         place = ": ".join(part for part in (self.file, self.where) if part)
-        text = " ".join(part for part in (_sentence(self.what), _sentence(self.remedy)) if part)
+        text = " ".join(part for part in (_sentence(_clipped(self.what)), _sentence(_clipped(self.remedy))) if part)
         return f"{place}: {text}" if place else text
 
 
@@ -72,34 +79,58 @@ class RunError(RespselError):
     exit_code = 1
 
 
-def raise_problems(problems: Iterable[Problem]) -> None:
-    """Raise InputError if there are any problems: each fault once with its first place, the first 20."""
+def raise_problems(problems: Iterable[Problem], at_least: str = "") -> None:
+    """Raise InputError if there are any problems: each fault once with its first place, the first 20.
+
+    at_least: said before numbers of problems, where not all were looked for.
+    """
     alike: dict[tuple[str, str], list[Problem]] = {}
     for problem in problems:
         alike.setdefault((problem.file, problem.what), []).append(problem)
     shown = []
     for first, *others in alike.values():
-        where = f"{first.where} and {len(others)} more" if others else first.where
+        where = f"{first.where} and {at_least}{len(others)} more" if others else first.where
         shown.append(Problem(first.file, where, first.what, first.remedy))
     if len(shown) > MOST_PROBLEMS:
         rest = len(shown) - MOST_PROBLEMS
-        shown = [*shown[:MOST_PROBLEMS], Problem(shown[0].file, "", f"and {rest} more problems like these", "")]
+        shown = [*shown[:MOST_PROBLEMS], Problem(shown[0].file, "", f"and {at_least}{rest} more problems like these", "")]
     if shown:
         raise InputError(shown)
+
+
+def stop_at_many(problems: Sequence[Problem]) -> None:
+    """Raise InputError if there are so many problems that no more need be looked for."""
+    if len(problems) >= _ENOUGH_PROBLEMS:
+        raise_problems(problems, "at least ")
 
 
 def suggest(word: str, known: Iterable[str]) -> str:
     """Return "Did you mean 'x'?" for the nearest known word, else the list of known words."""
     names = sorted(known)
-    return close_match(word, names) or (f"Known here: {', '.join(names)}" if names else "")
+    return close_match(word, names) or (f"Known here: {name_list(names)}" if names else "")
+
+
+def name_list(names: Sequence[str]) -> str:
+    """Names in a sentence, of many the first."""
+    rest = len(names) - _MOST_NAMES
+    return ", ".join(names[:_MOST_NAMES]) + (f" and {rest:,} more" if rest > 0 else "")
 
 
 def close_match(word: str, known: Iterable[str]) -> str:
     """Return "Did you mean 'x'?" for the nearest known word, or nothing."""
-    close = get_close_matches(word, list(known), n=1, cutoff=0.6)
+    # To compare long texts, or a word with a million others, takes minutes; none of them is a slip of the keyboard.
+    able = list(islice((name for name in known if len(name) <= _LONGEST_WORD), _MOST_WORDS))
+    close = get_close_matches(word, able, n=1, cutoff=0.6) if len(word) <= _LONGEST_WORD else []
     return f"Did you mean '{close[0]}'?" if close else ""
 
 
 def _sentence(text: str) -> str:
     text = text.strip()
     return text if not text or text[-1] in ".?!" else text + "."
+
+
+def _clipped(text: str) -> str:
+    """A message without most of a text from a file, which may be as long as the file."""
+    if len(text) <= 2 * _LONGEST_PART:
+        return text
+    return f"{text[:_LONGEST_PART]} [{len(text) - 2 * _LONGEST_PART:,} characters left out] {text[-_LONGEST_PART:]}"

@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from respsel.disk import UnreadableError, read_small, remedy_of
 from respsel.errors import InputError, Problem, RunError
 from respsel.hashing import canonical_json, digest
 from respsel.loading import run_name
@@ -24,6 +25,9 @@ from respsel.selection import Verdict, verdict_from_json
 from respsel.workspace import find_workspace
 
 RECORD = "run.json"
+_LIKE_THIS = "Give a folder like runs/quickstart/20260101-120000-0a1b2c3d"
+# A recipe's text and some numbers for each of its steps.
+_MOST_BYTES = 1 << 27
 _PAGES = ("report.html", "report.md", "report.json")
 
 
@@ -66,7 +70,8 @@ def record_run(result: RunResult, report: Path, finished_at: str) -> Path:
         try:
             _write_folder(folder, report.parent, _record(result, finished_at, folder))
         except OSError as error:
-            problem = Problem(str(folder), "", f"the run cannot be recorded: {error}", "Free the place and run again")
+            remedy = remedy_of(error, "Free the place and run again")
+            problem = Problem(str(folder), "", f"the run cannot be recorded: {error}", remedy)
             raise RunError(problem) from error
     return folder
 
@@ -124,16 +129,15 @@ def load_run(path: Path) -> RunRecord:
     """Read a recorded run, by its folder or its run.json. Raises InputError if it is none."""
     file = path / RECORD if path.is_dir() else path
     try:
-        data = json.loads(file.read_bytes())
+        data = json.loads(read_small(file, _LIKE_THIS, _MOST_BYTES))
         steps = {name: StepOutput(**item) for name, item in data["steps"].items()}
         verdicts = tuple(verdict_from_json(item) for item in data["verdicts"])
         folder = file.resolve().parent
         store = (folder / data["store"]).resolve()
         return RunRecord(data["recipe"], str(data["text"]), data["finished_at"], steps, verdicts, folder, store)
-    except OSError as error:
-        remedy = "Give a folder like runs/quickstart/20260101-120000-0a1b2c3d"
-        raise InputError(Problem(str(path), "", f"is no recorded run: {error.strerror}", remedy)) from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except UnreadableError as error:
+        raise InputError(Problem(str(path), "", f"is no recorded run: it {error}", error.remedy)) from error
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError) as error:
         raise InputError(Problem(str(file), "", f"is no recorded run: {error}", "Run the recipe again")) from error
 
 

@@ -24,6 +24,7 @@ from typing import Any, Self
 import diskcache
 from diskcache.core import MODE_BINARY, MODE_RAW, UNKNOWN
 
+from respsel.disk import remedy_of
 from respsel.errors import Problem, RunError, StoreError
 from respsel.hashing import digest, seal
 from respsel.parts import remove_dead_parts, write_beside
@@ -398,7 +399,7 @@ class SealedRecords:
                 raise RunError(self._full(str(error))) from error
             if _is_read_only(error):
                 raise StoreError(_read_only(self.folder, str(error))) from error
-            remedy = "Check the folder's permissions, or set 'store' in respsel.toml"
+            remedy = remedy_of(error, "Check the path") + ", or set another 'store' in respsel.toml"
             raise StoreError(Problem(str(self.folder), "", f"the store cannot be used: {error}", remedy)) from error
         except (sqlite3.DatabaseError, diskcache.Timeout) as error:
             kind = getattr(error, "sqlite_errorname", "SQLITE_BUSY")

@@ -15,8 +15,11 @@ from typing import Any, get_args
 import tomli
 from pydantic import BaseModel, Tag, ValidationError
 
+from respsel.disk import UnreadableError, read_small
 from respsel.errors import InputError, Problem, close_match, suggest
 
+# Far below Python's own limit, so that what is read can be written again. A recipe needs six.
+_DEEPEST = 50
 # What people write who know other tools.
 _HABITS = {
     "extra_body": "request",
@@ -37,21 +40,44 @@ def read_toml(path: Path, shown: str) -> dict[str, Any]:
 def read_file(path: Path, shown: str) -> bytes:
     """A file's content. Raises InputError if it cannot be read."""
     try:
-        return path.read_bytes()
-    except OSError as error:
-        remedy = "Give the path of a recipe, e.g. recipes/quickstart.toml"
-        raise InputError(Problem(shown, "", f"cannot be read: {error.strerror}", remedy)) from error
+        return read_small(path, "Give the path of a recipe, e.g. recipes/quickstart.toml")
+    except UnreadableError as error:
+        raise InputError(Problem(shown, "", str(error), error.remedy)) from error
 
 
 def parse_toml(content: bytes, shown: str) -> dict[str, Any]:
     """What a TOML file with this content says. Raises InputError with line and column for what is not TOML."""
     try:
-        return tomli.loads(text_of(content))
+        found = tomli.loads(text_of(content))
     except UnicodeDecodeError as error:
         raise InputError(Problem(shown, f"byte {error.start}", "is not UTF-8", "Save the file as UTF-8")) from error
     except tomli.TOMLDecodeError as error:
         where = f"line {error.lineno}, column {error.colno}"
         raise InputError(Problem(shown, where, f"is not TOML: {error.msg}", "Fix the line")) from error
+    except RecursionError as error:
+        raise InputError(_too_deep(shown)) from error
+    except ValueError as error:
+        # A number that Python does not take.
+        said = str(error).split(";")[0]
+        raise InputError(Problem(shown, "", f"is not TOML: {said}", "Fix the number")) from error
+    if _nests_deeply(found):
+        raise InputError(_too_deep(shown))
+    return found
+
+
+def _nests_deeply(found: Mapping[str, Any]) -> bool:
+    level: list[Any] = [found]
+    for _ in range(_DEEPEST):
+        # As a loop over levels: recursion would be the fault that this looks for.
+        inner = [item for value in level for item in (value.values() if isinstance(value, Mapping) else value)]
+        level = [item for item in inner if isinstance(item, (dict, list))]
+        if not level:
+            return False
+    return True
+
+
+def _too_deep(shown: str) -> Problem:
+    return Problem(shown, "", f"nests more than {_DEEPEST} levels deep", "Take the brackets or dots out that are too many")
 
 
 def text_of(content: bytes) -> str:

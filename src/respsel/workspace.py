@@ -86,7 +86,8 @@ def find_workspace(start: Path) -> Workspace:
 
 
 def _marked_folder(start: Path) -> Path | None:
-    return next((folder for folder in (start, *start.parents) if (folder / FILE_NAME).is_file()), None)
+    # Of what is there but is no file, a link to itself or a folder, is told when it is read.
+    return next((folder for folder in (start, *start.parents) if os.path.lexists(folder / FILE_NAME)), None)
 
 
 def _workspace(root: Path, entry: WorkspaceEntry) -> Workspace:

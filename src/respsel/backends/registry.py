@@ -14,6 +14,7 @@ from typing import Any
 
 from respsel.backends.base import Model
 from respsel.backends.hf_device import choose_device, choose_dtype
+from respsel.disk import UnreadableError, read_small
 from respsel.errors import InputError, PreflightError, Problem
 from respsel.hashing import DigestMemo, canonical_json, digest, file_digest
 from respsel.plugins import find_plugin
@@ -229,12 +230,13 @@ def _weights(named: NamedModel) -> Path:
 def _chat_template(named: NamedModel) -> str | None:
     if named.entry.chat_template is None:
         return None
-    path = named.folder / named.entry.chat_template
+    path, where = named.folder / named.entry.chat_template, f"{_where(named)}.chat_template"
     try:
-        return path.read_text("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        where = f"{_where(named)}.chat_template"
-        raise InputError(Problem(named.declared_in, where, f"{path} cannot be read: {error}", "Check the path")) from error
+        return read_small(path, "Check the path").decode("utf-8-sig")
+    except UnreadableError as error:
+        raise InputError(Problem(named.declared_in, where, f"{path} {error}", error.remedy)) from error
+    except UnicodeDecodeError as error:
+        raise InputError(Problem(named.declared_in, where, f"{path} is not UTF-8", "Save the file as UTF-8")) from error
 
 
 def _check_own_template(known: KnownModel) -> None:

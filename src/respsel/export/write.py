@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import respsel
 from respsel.applying import Applied
+from respsel.disk import remedy_of
 from respsel.errors import InputError, Problem, RunError
 from respsel.export.card import card_of, set_name
 from respsel.export.formats import FORMATS, Format
@@ -126,7 +127,7 @@ def _write(applied: Applied, kind: Format, folder: Path, key: str, keep_card: bo
         put_in_place(folder, key, names, told)
     except (OSError, PolarsError) as error:
         what = f"the training set cannot be written: {error}"
-        raise RunError(Problem(str(folder), "", what, "Free the place and run again")) from error
+        raise RunError(Problem(str(folder), "", what, remedy_of(error, "Free the place and run again"))) from error
 
 
 def _write_data(applied: Applied, kind: Format, path: Path) -> tuple[Counts, ...]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import respsel
 from respsel.characters import told, visible, visible_json
+from respsel.disk import remedy_of
 from respsel.errors import Problem, RunError
 from respsel.hashing import canonical_json, digest
 from respsel.loading import LoadedRecipe
@@ -90,7 +91,7 @@ def _write(result: RunResult, folder: Path, key: str, finished_at: str) -> None:
     except (OSError, PolarsError) as error:
         what = f"the report cannot be written: {error}"
         printed = f"To read it without writing: respsel report {result.graph.loaded.typed} --format md"
-        remedy = printed if is_refused(error) else "Free the place and run again"
+        remedy = printed if is_refused(error) else remedy_of(error, "Free the place and run again")
         raise RunError(Problem(str(folder), "", what, remedy)) from error
 
 
