@@ -1,17 +1,21 @@
 """The fields of a GGUF file: what stands before its tensors.
 
-Knows nothing of what fields mean. Invariant: it reads no tensor, and an array is read only if it was asked for.
+Knows nothing of what fields mean. Invariants: it reads no tensor, and an array is read only if it was asked for. What a
+file says of its own sizes is believed only within the file, so a damaged one costs no more than to read it once.
 """
 
 from __future__ import annotations
 
 import mmap
+import os
 import struct
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 _STRING, _ARRAY, _BOOL = 8, 9, 7
+# A name without letters, a type, a byte.
+_LEAST_FIELD_BYTES = 13
 _FORMATS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
 
 
@@ -20,11 +24,14 @@ def read_fields(path: Path, arrays: Collection[str]) -> dict[str, Any]:
 
     Raises ValueError where the file is no GGUF, or is cut short.
     """
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        try:
-            return _Reader(data).fields(arrays)
-        except (struct.error, UnicodeDecodeError, IndexError) as error:
-            raise ValueError(f"its fields cannot be read: {error}") from error
+    with path.open("rb") as file:
+        if not os.fstat(file.fileno()).st_size:
+            raise ValueError("it is no GGUF file")
+        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            try:
+                return _Reader(data).fields(arrays)
+            except (struct.error, UnicodeDecodeError, IndexError) as error:
+                raise ValueError(f"its fields cannot be read: {error}") from error
 
 
 class _Reader:
@@ -40,6 +47,7 @@ class _Reader:
         if version not in (2, 3):
             raise ValueError(f"it is of GGUF version {version}, which is not read here")
         _, count = self._take("QQ")
+        self._check_room(count, _LEAST_FIELD_BYTES)
         found = {}
         for _ in range(count):
             name = self._string()
@@ -56,9 +64,8 @@ class _Reader:
 
     def _string(self) -> str:
         (size,) = self._take("Q")
+        self._check_room(size, 1)
         start, self._at = self._at, self._at + size
-        if self._at > len(self._data):
-            raise IndexError("a text is longer than the file")
         return self._data[start : self._at].decode("utf-8")
 
     def _value(self, kind: int) -> Any:
@@ -72,9 +79,12 @@ class _Reader:
         kind, count = self._take("IQ")
         if kind == _ARRAY:
             raise ValueError("it has an array of arrays")
+        if kind == _STRING:
+            self._check_room(count, struct.calcsize("<Q"))
         if kind != _STRING:
             if kind not in _FORMATS:
                 raise ValueError(f"it has an array of the unknown type {kind}")
+            self._check_room(count, struct.calcsize(f"<{_FORMATS[kind]}"))
             if wanted:
                 return list(self._take(f"{count}{_FORMATS[kind]}"))
             self._at += count * struct.calcsize(f"<{_FORMATS[kind]}")
@@ -83,5 +93,11 @@ class _Reader:
         if not wanted:
             for _ in range(count):
                 (size,) = self._take("Q")
+                self._check_room(size, 1)
                 self._at += size
         return found
+
+    def _check_room(self, count: int, size: int) -> None:
+        """Raises IndexError if so many things of some size cannot be in the rest of the file."""
+        if count * size > len(self._data) - self._at:
+            raise IndexError("it names more than the file holds")
