@@ -6,6 +6,7 @@ Invariant: every problem that can be seen without reading data or weights is rep
 from __future__ import annotations
 
 import os
+import re
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,6 +22,12 @@ from respsel.prompts import check_doubled, check_template, is_template
 from respsel.recipe import OVERALL, FileStrategy, MetricEntry, ModelStrategy, Recipe
 from respsel.shape import check_shape, parse_toml, read_file, text_of
 from respsel.workspace import NamedModel, Workspace, find_workspace
+
+# What a run writes in its recipe's folder under runs/. A recipe or folder of such a name has one of its own, as a recipe
+# `report.html.toml` in a folder `a` beside the recipe `a`.
+_WRITTEN = re.compile(
+    r"(report\.(html|md|json)|manifest\.json|\w+\.parquet|\d{8}-\d{6}-[0-9a-f]{8}|\..*\.part.*)(\.toml)*", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True)
@@ -110,7 +117,8 @@ def run_name(workspace: Workspace, path: Path) -> str:
     short = place.removeprefix("recipes/")
     place = place if (workspace.root / short).is_file() else short
     # Hazard: polars takes no path that is not UTF-8.
-    return readable(place.removesuffix(".toml").replace("../", "").lstrip("/"))
+    name = readable(place.removesuffix(".toml").replace("../", "").lstrip("/"))
+    return "/".join(f"{part}.toml" if _WRITTEN.fullmatch(part) else part for part in name.split("/"))
 
 
 def load_recipe(path: Path) -> LoadedRecipe:
