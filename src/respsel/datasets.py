@@ -1,7 +1,7 @@
 """Rows of a dataset's file to examples.
 
-Knows nothing of file formats and models. Invariant: examples come in hash order of (seed, id), so a larger sample
-contains the smaller one as its beginning, whatever the file's order.
+Knows nothing of file formats and models. Invariants: every row is checked, and only the sample is kept, so a file may be
+larger than the memory; the sample is as in `sample`.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from typing import Any
 from respsel.answers import label_problem
 from respsel.data import files
 from respsel.data.files import read_rows
-from respsel.data.rows import FileRow, find_value, has_column, is_blank, row_id, text_field, text_of, wrong_turn
-from respsel.errors import Problem, raise_problems, suggest
-from respsel.hashing import digest
-from respsel.prompts import TemplateFault, fill_columns, is_template
+from respsel.data.rows import ABSENT, FileRow, find_value, is_blank, row_id, text_field, text_of, wrong_turn
+from respsel.errors import Problem, raise_problems, stop_at_many, suggest
+from respsel.prompts import TemplateFault, fill_columns, is_template, template_names
 from respsel.recipe import DatasetEntry
 from respsel.records import Example
+from respsel.sample import Sample, mark_of
 
 VERSION = files.VERSION
 # The names that a dataset gives to columns, and that prompts know them by.
@@ -32,30 +32,93 @@ def load_examples(entry: DatasetEntry, path: Path, shown: str, used: Collection[
     Where neither recipe nor file has ids, an id is the digest of its row, and equal rows are one example.
     Raises InputError with every bad row (the first 20): no id, an id used twice, no input.
     """
-    problems: list[Problem] = []
-    first_seen: dict[str, str] = {}
-    examples: dict[str, Example] = {}
-    rows = list(read_rows(path, shown))
-    ids = entry.id or ("id" if has_column(rows, "id") else None)
-    for row in rows:
-        example = _example(entry, ids, row, shown, used, problems)
-        if example is None:
-            continue
-        known = examples.get(example.id)
-        if known is not None and ids is None and known.columns == example.columns:
-            examples[example.id] = replace(known, copies=known.copies + 1)
-            continue
-        if known is not None:
-            what = f"id '{example.id}' stands also in {first_seen[example.id]}"
-            problems.append(Problem(shown, row.where, what, "Make the ids unique"))
-            continue
-        first_seen[example.id] = row.where
-        examples[example.id] = example
-    if not examples and not problems:
-        problems.append(Problem(shown, "", "holds no rows", "Give at least one example"))
-    raise_problems(problems)
-    ordered = sorted(examples.values(), key=lambda example: digest("sample", str(entry.seed), example.id))
-    return ordered[: entry.sample]
+    if entry.id is not None:
+        return _Rows(entry, entry.id, path, shown, used).sampled()
+    try:
+        return _Rows(entry, "id", path, shown, used).sampled(must_begin=True)
+    except _NoIds:
+        pass
+    try:
+        return _Rows(entry, None, path, shown, used).sampled()
+    except _Ids:
+        # Some row has one, so that all must.
+        return _Rows(entry, "id", path, shown, used).sampled()
+
+
+class _NoIds(Exception):
+    """The first row has no id."""
+
+
+class _Ids(Exception):
+    """A row has an id."""
+
+
+class _Rows:
+    """A dataset's rows, read one after another; what is kept is the sample and a few bytes of each row.
+
+    ids: the column of ids, None where there is none.
+    """
+
+    def __init__(self, entry: DatasetEntry, ids: str | None, path: Path, shown: str, used: Collection[str]) -> None:
+        self._entry = entry
+        self._ids = ids
+        self._path = path
+        self._shown = shown
+        self._used = used
+        self._problems: list[Problem] = []
+
+    def sampled(self, must_begin: bool = False) -> list[Example]:
+        """The sample. must_begin: raise _NoIds if the first row has no id. Raises InputError, and _Ids."""
+        sample = Sample(self._entry.seed, self._entry.sample, has_ids=self._ids is not None)
+        is_whole = True
+        for number, row in enumerate(read_rows(self._path, self._shown, self._columns(), MAPPED)):
+            has_id = self._entry.id is None and find_value(row.fields, "id") is not ABSENT
+            if must_begin and number == 0 and not has_id:
+                raise _NoIds
+            if self._ids is None and has_id:
+                raise _Ids
+            is_whole = is_whole and row.is_whole
+            if (example := self._example(row)) is not None and not sample.add(example, row.where):
+                break
+            stop_at_many(self._problems)
+        if suspects := sample.repeated():
+            self._name_repeated(suspects)
+        if not sample and not self._problems:
+            self._problems.append(Problem(self._shown, "", "holds no rows", "Give at least one example"))
+        raise_problems(self._problems)
+        return sample.examples() if is_whole else self._completed(sample)
+
+    def _example(self, row: FileRow) -> Example | None:
+        return _example(self._entry, self._ids, row, self._shown, self._used, self._problems)
+
+    def _columns(self) -> list[str] | None:
+        """The columns that every row is looked at in; None for all."""
+        if self._ids is None or self._entry.sample is None:
+            return None
+        found = [self._ids, *([self._entry.label] if self._entry.label else [])]
+        for source in (self._entry.input, self._entry.reference):
+            if source is not None:
+                found += template_names(source) if is_template(source) else [source]
+        return found
+
+    def _completed(self, sample: Sample) -> list[Example]:
+        """The sample with all columns of its rows."""
+        rows = read_rows(self._path, self._shown, places=sample.places.values())
+        fields = {row.where: row.fields for row in rows}
+        return [replace(example, columns=fields[sample.places[example.id]]) for example in sample.examples()]
+
+    def _name_repeated(self, suspects: Collection[int]) -> None:
+        """Look at the rows again for ids that stand twice, and note each with its first place."""
+        self._problems.clear()
+        first_seen: dict[str, str] = {}
+        for row in read_rows(self._path, self._shown, self._columns(), MAPPED):
+            example = self._example(row)
+            if example is None or mark_of(self._entry.seed, example.id) not in suspects:
+                continue
+            if (first := first_seen.setdefault(example.id, row.where)) != row.where:
+                what = f"id '{example.id}' stands also in {first}"
+                self._problems.append(Problem(self._shown, row.where, what, "Make the ids unique"))
+            stop_at_many(self._problems)
 
 
 def check_labels(entry: DatasetEntry, examples: Sequence[Example], shown: str) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 from respsel.completions import written_in
 from respsel.data.files import read_rows
 from respsel.data.rows import ABSENT, FileRow, absent, find_value, is_blank, row_id, text_field, wrong_turn
-from respsel.errors import InputError, Problem
+from respsel.errors import InputError, Problem, stop_at_many
 from respsel.recipe import FileStrategy, OwnOutputsEntry
 from respsel.records import Example
 from respsel.server_words import one_line, words_of
@@ -24,7 +24,8 @@ from respsel.server_words import one_line, words_of
 BATCH_VERSION = 2
 # How the problem begins of a text whose making failed elsewhere.
 FAILED_THERE = "it failed where it was made: "
-_FEW = 3
+# How many of a file's ids a message shows.
+SHOWN_IDS = 3
 _LONGEST_MESSAGE = 300
 
 
@@ -49,7 +50,8 @@ def read_texts(
     batch = entry.format == "batch"
     column = "custom_id" if batch else entry.id
     first, found = None, batch
-    for row in read_rows(path, shown, None if batch else (entry.id, entry.response, "custom_id")):
+    for row in read_rows(path, shown, None if batch else (entry.id, entry.response), ("custom_id",)):
+        stop_at_many(problems)
         if not batch and "custom_id" in row.fields and isinstance(row.fields.get("response"), Mapping):
             raise InputError(Problem(shown, row.where, "is a line of a batch run's output", 'Set format = "batch"'))
         if (name := text_field(row, column, shown, problems)) is None:
@@ -100,7 +102,7 @@ def note_missing(
         return
     hint = "Add a row with this id"
     if ids:
-        hint += f' (it has ids like {", ".join(repr(name) for name in ids[:_FEW])}), or set if_missing = "drop"'
+        hint += f' (it has ids like {", ".join(repr(name) for name in ids[:SHOWN_IDS])}), or set if_missing = "drop"'
     if any(example.id == row_id(example.columns) for example in examples[:1]):
         what = f"cannot be matched: the dataset has no ids, so that no row can name its {len(missing)} examples"
         problems.append(Problem(shown, "", what, "Add an id column to both files"))

@@ -12,7 +12,7 @@ from itertools import chain, islice
 from pathlib import Path
 
 from respsel.backends.base import Generation
-from respsel.elsewhere import Found, note_missing, read_texts
+from respsel.elsewhere import SHOWN_IDS, Found, note_missing, read_texts
 from respsel.errors import InputError, Problem, raise_problems
 from respsel.prompts import plain_messages
 from respsel.recipe import AnswerEntry, OwnOutputsEntry
@@ -72,7 +72,7 @@ def read_own_outputs(
     others: list[str] = []
     for found in read_texts(entry, path, shown, texts, problems):
         if found.id not in texts:
-            others.append(found.id)
+            others += [found.id] if len(others) < SHOWN_IDS else []
         elif found.text or found.problem:
             texts[found.id].append(found)
         else:

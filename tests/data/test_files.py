@@ -16,7 +16,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from respsel.data import files
+from respsel.data import packed
 from respsel.data.files import path_fault, read_rows
 from respsel.errors import InputError
 
@@ -223,7 +223,7 @@ def test_a_row_over_several_lines_is_named_by_its_first(tmp_path: Path) -> None:
 
 def test_a_packed_file_does_not_fill_the_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What unpacks to far more than packed texts do is refused before it is all unpacked."""
-    monkeypatch.setattr(files, "_FREE_UNPACKED_BYTES", 1 << 20)
+    monkeypatch.setattr(packed, "FREE_UNPACKED_BYTES", 1 << 20)
     assert "a.jsonl.gz: unpacks to more than 1 MiB" in told(tmp_path, "a.jsonl.gz", gzip.compress(b" " * (8 << 20)))
 
 

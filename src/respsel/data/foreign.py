@@ -35,11 +35,12 @@ _KINDS = (
     (b"\0\0\xfe\xff", "is UTF-32", "Save it as UTF-8"),
 )
 _PICKLES = tuple(b"\x80" + bytes([protocol]) for protocol in range(2, 6))
+_MOST_ZIP_BYTES = 1 << 26
 _PAGES = (b"<!doctype html", b"<html", b"<?xml")
 
 
 def foreign_kind(head: bytes, handle: BinaryIO) -> tuple[str, str] | None:
-    """What a file is that is not read here, and what to do; None if it may be text. The file is left at its beginning."""
+    """What a file is that is not read here, and what to do; None if it may be text."""
     for begins, what, remedy in _KINDS:
         # In CSV a header may begin with these letters.
         if head.startswith(begins) and not (begins in (b"ORC", b"Rar!") and head[:200].isascii() and b"\0" not in head):
@@ -62,13 +63,14 @@ def _has_nul_pairs(head: bytes) -> bool:
 
 
 def _zip_kind(handle: BinaryIO) -> tuple[str, str]:
+    names: list[str] = []
     try:
-        with zipfile.ZipFile(handle) as archive:
-            names = archive.namelist()
+        # The list of contents of a larger one may fill the memory.
+        if handle.seek(0, 2) <= _MOST_ZIP_BYTES:
+            with zipfile.ZipFile(handle) as archive:
+                names = archive.namelist()
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, RuntimeError):
-        names = []
-    finally:
-        handle.seek(0)
+        pass
     if any(name.startswith("xl/") for name in names):
         return "is an Excel workbook (.xlsx)", _EXPORT
     if "content.xml" in names:

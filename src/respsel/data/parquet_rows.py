@@ -1,47 +1,83 @@
 """Parquet files to rows of plain values.
 
-Reads from an open file and never by a path, which polars takes for a pattern or an address. Invariant: every row is
-JSON: bytes, dates and the like become text, and NaN becomes null.
+Reads from an open file and never by a path, which polars takes for a pattern or an address. Invariants: a file is read
+only after another process could read it; a window of rows at a time is in the memory; every row is JSON: bytes, dates
+and the like become text, and NaN becomes null.
 """
 
 from __future__ import annotations
 
+import json
 import math
+import os
+import subprocess
 from collections.abc import Collection, Iterator
+from multiprocessing.spawn import get_executable
 from typing import Any, BinaryIO
 
+from respsel.data import parquet_probe
+from respsel.data.packed import most_unpacked, too_large
 from respsel.data.rows import FileRow
 from respsel.errors import InputError, Problem
 
+# For what polars needs besides the file, which is mapped. Windows of rows take far less.
+_MEMORY_BYTES = 4 << 30
+_SECONDS = 600
+# Longer words do not fit a command.
+_MOST_CHARACTERS = 50_000
 
-def parquet_rows(handle: BinaryIO, shown: str, columns: Collection[str] | None) -> Iterator[FileRow]:
-    """Yield the rows of an open parquet file, with the columns that some names or paths stand for, or with all.
 
-    Raises InputError.
+def parquet_rows(
+    handle: BinaryIO, shown: str, columns: Collection[str] | None, more: Collection[str], places: Collection[str] | None
+) -> Iterator[FileRow]:
+    """Yield the rows of an open parquet file; see read_rows. Raises InputError.
+
+    With the columns that some names or paths stand for and more, or with all where one is not there.
     """
     import polars as pl
 
+    rows = None if places is None else sorted(int(place.removeprefix("row ")) for place in places)
+    names, is_whole = _try_reading(handle, shown, [None if columns is None else list(columns), list(more), rows])
+    wanted = set(rows or ())
     try:
-        names = list(pl.read_parquet_schema(handle))
-        handle.seek(0)
-        wanted = None if columns is None else _wanted(names, columns)
-        frame = pl.read_parquet(handle, columns=wanted)
-        for number, row in enumerate(frame.iter_rows(named=True), 1):
-            yield FileRow(f"row {number}", {name: _plain(value) for name, value in row.items()})
-    # Hazard: a damaged file makes polars panic, which is no Exception.
-    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, ValueError, OverflowError) as error:
-        said = (str(error).splitlines() or [type(error).__name__])[0][:200]
-        raise InputError(Problem(shown, "", f"is not parquet: {said}", "Write it again")) from error
+        for before, window in parquet_probe.windows(handle, names, rows):
+            for number, row in enumerate(window.iter_rows(named=True), before + 1):
+                if rows is None or number in wanted:
+                    yield FileRow(f"row {number}", {name: _plain(value) for name, value in row.items()}, is_whole)
+    except (pl.exceptions.PolarsError, OSError, ValueError, OverflowError) as error:
+        raise _bad(shown, (str(error).splitlines() or [type(error).__name__])[0][:200]) from error
 
 
-def _wanted(names: Collection[str], columns: Collection[str]) -> list[str] | None:
-    """The columns that are needed for some names or paths; None for all of them, if one is not there."""
-    found = {
-        column: [name for name in names if column == name or column.startswith((f"{name}.", f"{name}["))] for column in columns
-    }
-    if not all(found.values()):
-        return None
-    return list(dict.fromkeys(name for roots in found.values() for name in roots))
+def _try_reading(handle: BinaryIO, shown: str, wish: list[Any]) -> tuple[list[str], bool]:
+    """Have another process read it, and return the columns that are needed and whether these are all. Raises InputError."""
+    size = handle.seek(0, os.SEEK_END)
+    handle.seek(0)
+    words = json.dumps([most_unpacked(size), _MEMORY_BYTES + size, *wish])
+    if len(words) > _MOST_CHARACTERS:
+        words = json.dumps([most_unpacked(size), _MEMORY_BYTES + size, None, [], None])
+    program = f"import json; from respsel.data.parquet_probe import main; main(*json.loads({words!r}))"
+    executable = get_executable()
+    command = [executable if isinstance(executable, str) else executable.decode(), "-W", "ignore", "-c", program]
+    # One thread takes little memory.
+    environment = {**os.environ, "POLARS_MAX_THREADS": "1", "RUST_BACKTRACE": "0"}
+    try:
+        done = subprocess.run(command, stdin=handle, capture_output=True, env=environment, timeout=_SECONDS)
+    except subprocess.TimeoutExpired as error:
+        raise _bad(shown, f"to read it takes more than {_SECONDS} seconds") from error
+    if done.returncode:
+        # A signal ended it, or what Python says last.
+        said = done.stderr.decode("utf-8", "replace").strip().splitlines()[-1:] if done.returncode > 0 else []
+        raise _bad(shown, "".join(said) or "to read it takes too much memory, or it is damaged")
+    answer = json.loads(done.stdout)
+    if fault := answer.get("fault"):
+        raise _bad(shown, fault)
+    if answer["too_large"]:
+        raise too_large(shown, most_unpacked(size), "If that is right, write it as JSON lines")
+    return answer["columns"], answer["is_whole"]
+
+
+def _bad(shown: str, said: str) -> InputError:
+    return InputError(Problem(shown, "", f"is not parquet that can be read: {said}", "Write it again"))
 
 
 def _plain(value: Any) -> Any:

@@ -12,12 +12,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from respsel.errors import Problem, close_match, suggest
+from respsel.errors import Problem, close_match, name_list, suggest
 from respsel.hashing import canonical_json, digest
 
 _BREAK = re.compile(r"[.\[]")
 _INDEX = re.compile(r"\[(-?\d{1,9})\]|(-?\d{1,9})(?=$|[.\[])")
 _ID_CHARACTERS = 16
+# Each of a path's parts is looked for in several ways, so that a longer one would take minutes.
+_LONGEST_PATH = 2000
 # What a turn's role is called by whom: OpenAI's messages, ShareGPT's conversations, Gemini's contents.
 _ASKERS = ("user", "human")
 _ANSWERERS = ("assistant", "gpt", "model", "chatgpt", "bot")
@@ -33,10 +35,11 @@ ABSENT = _Absent()
 
 @dataclass(frozen=True)
 class FileRow:
-    """A row of a data file and where it stands ("line 7" or "row 7")."""
+    """A row of a data file and where it stands ("line 7" or "row 7"). is_whole: no column of it was left out."""
 
     where: str
     fields: Mapping[str, Any]
+    is_whole: bool = True
 
 
 def find_value(value: Any, path: str) -> Any:
@@ -47,6 +50,8 @@ def find_value(value: Any, path: str) -> Any:
     if isinstance(value, Mapping):
         if path in value:
             return value[path]
+        if len(path) > _LONGEST_PATH:
+            return ABSENT
         for stop in reversed([found.start() for found in _BREAK.finditer(path)]):
             if path[:stop] in value:
                 inner = find_value(value[path[:stop]], path[stop:].removeprefix("."))
@@ -180,11 +185,12 @@ def _nearest_path(fields: Mapping[str, Any], column: str) -> str:
             return f"'{outer}' is a list: say which of it, such as '{outer}.0.{rest}'"
         if isinstance(value, Mapping) and value:
             close = close_match(rest, [str(name) for name in value])
-            return close or f"Known in '{outer}': {', '.join(sorted(map(str, value)))}"
+            return close or f"Known in '{outer}': {name_list(sorted(map(str, value)))}"
         if value is not ABSENT:
             return f"'{outer}' is a text, which has no parts"
     return ""
 
 
 def _stops(path: str) -> Iterator[int]:
-    yield from reversed([found.start() for found in _BREAK.finditer(path) if found.start()])
+    if len(path) <= _LONGEST_PATH:
+        yield from reversed([found.start() for found in _BREAK.finditer(path) if found.start()])

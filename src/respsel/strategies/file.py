@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from respsel.elsewhere import Found, note_missing, read_texts
+from respsel.elsewhere import SHOWN_IDS, Found, note_missing, read_texts
 from respsel.errors import Problem, raise_problems
 from respsel.recipe import AnswerEntry, FileStrategy
 from respsel.records import Example, Response
@@ -34,7 +34,7 @@ def file_responses(
     wanted = {example.id for example in examples}
     for found in read_texts(entry, path, shown, wanted, problems):
         if found.id not in wanted:
-            others.append(found.id)
+            others += [found.id] if len(others) < SHOWN_IDS else []
             continue
         known = texts.setdefault(found.id, found)
         if known.text and found.text and known.text.strip() != found.text.strip():

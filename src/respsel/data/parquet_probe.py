@@ -1,0 +1,123 @@
+"""The program that tries to read a parquet file, which is its standard input.
+
+Hazard: a damaged file makes polars panic, end the process or ask for all memory; this is the process for it. Knows
+nothing of rows. Invariant: what it says on its standard output is JSON: the columns that are needed, or what is wrong.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from bisect import bisect_right
+from collections.abc import Collection, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+if TYPE_CHECKING:
+    import polars
+
+_WINDOW_BYTES = 1 << 24
+_FIRST_ROWS, _MOST_ROWS = 1, 1 << 16
+# What a text takes where it is read, beside its letters.
+_CELL_BYTES = 16
+
+
+def windows(handle: BinaryIO, columns: Sequence[str], rows: Sequence[int] | None) -> Iterator[tuple[int, polars.DataFrame]]:
+    """Yield a file's rows in windows that fit the memory, each with the number of rows before it.
+
+    rows: the numbers of the only ones that are wanted, in order; windows without any are left out.
+    """
+    import polars as pl
+
+    handle.seek(0)
+    whole = pl.scan_parquet(handle).select(columns)
+    at, count = 0, _FIRST_ROWS
+    while rows is None or at < max(rows, default=0):
+        if rows is not None:
+            at = max(at, rows[bisect_right(rows, at)] - 1)
+        # Of categories polars knows no size, and a text of a hundred megabytes may be the category of each row.
+        window = _spelled(whole.slice(at, count).collect())
+        if not window.height:
+            return
+        yield at, window
+        at += window.height
+        fitting = count * _WINDOW_BYTES // max(1, int(window.estimated_size()))
+        count = max(1, min(_MOST_ROWS, fitting, count * 4))
+
+
+def main(
+    most_bytes: int, memory_bytes: int, columns: Collection[str] | None, more: Collection[str], rows: Sequence[int] | None
+) -> None:
+    """Read all, or the windows with some rows, and say what came of it."""
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    # What a library prints is no answer.
+    os.dup2(2, 1)
+    _limit_memory(memory_bytes)
+    with os.fdopen(0, "rb") as handle:
+        answers.write(json.dumps(_tried(handle, most_bytes, columns, more, rows)))
+    answers.flush()
+
+
+def _tried(
+    handle: BinaryIO, most_bytes: int, columns: Collection[str] | None, more: Collection[str], rows: Sequence[int] | None
+) -> dict[str, Any]:
+    import polars as pl
+
+    try:
+        found = list(pl.read_parquet_schema(handle))
+        names = _wanted(found, columns, more)
+        handle.seek(0)
+        total = 0 if rows else int(pl.scan_parquet(handle).select(pl.len()).collect().item()) * len(names) * _CELL_BYTES
+        if total <= most_bytes:
+            total = 0
+            for _, window in windows(handle, names, rows):
+                total += int(window.estimated_size())
+                if total > most_bytes:
+                    break
+        return {"columns": names, "is_whole": len(names) == len(found), "too_large": total > most_bytes}
+    except MemoryError:
+        return {"fault": "to read it takes too much memory"}
+    # A panic is no Exception.
+    except (Exception, pl.exceptions.PanicException) as error:
+        return {"fault": (str(error).splitlines() or [type(error).__name__])[0][:200]}
+
+
+def _spelled(window: polars.DataFrame) -> polars.DataFrame:
+    return window.cast({name: spelled for name, kind in window.schema.items() if (spelled := _spelled_type(kind)) != kind})
+
+
+def _spelled_type(kind: Any) -> Any:
+    """A type with texts in place of categories."""
+    import polars as pl
+
+    if isinstance(kind, (pl.Categorical, pl.Enum)):
+        return pl.String()
+    if isinstance(kind, pl.List):
+        return pl.List(_spelled_type(kind.inner))
+    if isinstance(kind, pl.Struct):
+        return pl.Struct([pl.Field(field.name, _spelled_type(field.dtype)) for field in kind.fields])
+    return kind
+
+
+def _wanted(names: Sequence[str], columns: Collection[str] | None, more: Collection[str]) -> list[str]:
+    """The columns that are needed for some names or paths; all of them, if one is not there."""
+    if columns is None:
+        return list(names)
+    found = {
+        column: [name for name in names if column == name or column.startswith((f"{name}.", f"{name}["))] for column in columns
+    }
+    if not all(found.values()):
+        return list(names)
+    kept = {name for roots in found.values() for name in roots} | set(more)
+    return [name for name in names if name in kept]
+
+
+def _limit_memory(most_bytes: int) -> None:
+    try:
+        import resource
+    except ImportError:
+        return
+    highest = resource.getrlimit(resource.RLIMIT_AS)[1]
+    limit = most_bytes if highest == resource.RLIM_INFINITY else min(most_bytes, highest)
+    resource.setrlimit(resource.RLIMIT_AS, (limit, highest))
+    # An end by force leaves no file behind.
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
