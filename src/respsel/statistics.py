@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
     Matrix = npt.NDArray[np.float64]
 
-_CHUNK_VALUES = 4_000_000
+# Examples are drawn anew for so many values at once: what fits a processor's cache is also counted faster.
+VALUES_AT_ONCE = 1 << 18
 # Means that differ by less than this are equal; sums of the same values in another order may differ by it.
 TOLERANCE = 1e-12
 
@@ -125,7 +126,7 @@ def _resampled(totals: Matrix, sums: Matrix, means: Matrix, draws: int, stream: 
     import numpy as np
 
     n = len(totals)
-    chunk = max(1, _CHUNK_VALUES // n)
+    chunk = max(1, VALUES_AT_ONCE // n)
     parts = [np.empty((0, totals.shape[1]))]
     equal = bool((sums == 1).all())
     for start in range(0, draws, chunk):

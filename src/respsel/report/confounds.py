@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from respsel.statistics import reach
+from respsel.statistics import VALUES_AT_ONCE, reach
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from respsel.report.paired import Lengths
 
     Matrix = npt.NDArray[np.float64]
+    Values = npt.NDArray[np.float64]
 
 _DRAWS = 1000
 # With fewer strategies a rank correlation across them says nothing; with fewer examples a slope does not.
@@ -101,7 +102,7 @@ def find_confounds(
     ]
     if all(value is not None for value in right):
         shares = np.array(right, np.float64)
-        across = _spearman(scores.mean(axis=0), shares) if len(scores) and len(shares) >= FEWEST_STRATEGIES else None
+        across = _of_two(scores.mean(axis=0), shares) if len(scores) and len(shares) >= FEWEST_STRATEGIES else None
         found.append(Confound("right answers", "share", across, None, tuple(right)))
     if not len(scores):
         return Confounds(tuple(strategies), 0, sizes.unit, tuple(found), "", None, ())
@@ -124,22 +125,39 @@ def _confound(name: str, unit: str, scores: Matrix, values: Matrix) -> Confound:
     if not len(scores):
         return Confound(name, unit, None, None, (None,) * scores.shape[1])
     columns = scores.shape[1]
-    across = _spearman(scores.mean(axis=0), values.mean(axis=0)) if columns >= FEWEST_STRATEGIES else None
-    each = [_spearman(one, other) for one, other in zip(scores, values, strict=True)] if columns >= 3 else []
-    known = [value for value in each if value is not None]
-    within = float(np.mean(known)) if len(known) >= FEWEST_EXAMPLES else None
+    across = _of_two(scores.mean(axis=0), values.mean(axis=0)) if columns >= FEWEST_STRATEGIES else None
+    known = _spearman(scores, values) if columns >= 3 else np.empty(0)
+    within = float(known.mean()) if len(known) >= FEWEST_EXAMPLES else None
     return Confound(name, unit, across, within, tuple(float(value) for value in values.mean(axis=0)))
 
 
-def _spearman(one: npt.NDArray[np.float64], other: npt.NDArray[np.float64]) -> float | None:
+def _of_two(one: Values, other: Values) -> float | None:
     """Spearman's rank correlation; None where one of the two does not vary."""
-    import numpy as np
-    from scipy.stats import rankdata
+    found = _spearman(one[None], other[None])
+    return float(found[0]) if len(found) else None
 
-    a, b = rankdata(one), rankdata(other)
-    if a.std() == 0 or b.std() == 0:
-        return None
-    return float(np.corrcoef(a, b)[0, 1])
+
+def _spearman(one: Matrix, other: Matrix) -> Values:
+    """Spearman's rank correlation of each row, without the rows in which one of the two does not vary."""
+    import numpy as np
+
+    a, b = _from_middle(one), _from_middle(other)
+    size = np.sqrt((a * a).sum(axis=1) * (b * b).sum(axis=1))
+    varies = size > 0
+    found: Values = (a * b).sum(axis=1)[varies] / size[varies]
+    return found.clip(-1, 1)
+
+
+def _from_middle(values: Matrix) -> Matrix:
+    """How many more values of its row a value is above than below: twice its rank, counted from the middle.
+
+    scipy.stats ranks too, but to load it takes 50 MiB and a second.
+    """
+    import numpy as np
+
+    columns = [values[:, [j]] for j in range(values.shape[1])]
+    above = [(values < column).sum(axis=1) - (values > column).sum(axis=1) for column in columns]
+    return np.stack(above, axis=1).astype(np.float64)
 
 
 def _control(
@@ -157,10 +175,8 @@ def _control(
     # Where all responses differ in length only as their strategies do, there is nothing to learn a slope from.
     if (left**2).mean() < 1e-4:
         return None, ()
-    stream = np.random.Generator(np.random.Philox(key=[0, n]))
-    counts = stream.multinomial(n, np.full(n, 1 / n), size=_DRAWS).astype(np.float64)
     slope, means = _slope(np.ones((1, n)), s, x)
-    _, drawn = _slope(counts, s, x)
+    drawn = _drawn(s, x)
     level = float(scores.mean())
     order = sorted(range(columns), key=lambda j: (means[0, j] if lower else -means[0, j], strategies[j]))
     width = reach(confidence, n)
@@ -172,6 +188,21 @@ def _control(
         shown = [value if value is None or not log else math.exp(value) for value in (score, *ends)]
         controlled.append(Controlled(strategies[j], float(shown[0] or 0.0), *shown[1:]))
     return float(slope[0]), tuple(controlled)
+
+
+def _drawn(s: Matrix, x: Matrix) -> Matrix:
+    """The strategies' controlled means, (draws, strategies), over examples drawn anew."""
+    import numpy as np
+
+    n = len(s)
+    stream = np.random.Generator(np.random.Philox(key=[0, n]))
+    # All draws at once would take 8 kB an example.
+    some = max(1, VALUES_AT_ONCE // n)
+    parts = []
+    for start in range(0, _DRAWS, some):
+        counts = stream.multinomial(n, np.full(n, 1 / n), size=min(some, _DRAWS - start)).astype(np.float64)
+        parts.append(_slope(counts, s, x)[1])
+    return np.concatenate(parts)
 
 
 def _slope(counts: Matrix, s: Matrix, x: Matrix) -> tuple[npt.NDArray[np.float64], Matrix]:
