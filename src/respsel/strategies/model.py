@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 from respsel.backends.base import Generation
 from respsel.prompts import render
 from respsel.recipe import AnswerEntry, ModelStrategy
 from respsel.records import Example, Message, Response, Sampling
-from respsel.requests import GenerateRequest
+from respsel.requests import GenerateRequest, Lazy
 from respsel.strategies.base import Place, Responses, checked, settled
 from respsel.whitespace import WhiteSpace
 
@@ -29,23 +30,25 @@ def model_responses(
 
     The last attempt's text stands. Raises RunError naming the wrong ones if the entry says "fail".
     """
-    messages = {example.id: _messages(entry, example, place) for example in examples}
-    best: dict[str, Response] = {}
-    open_examples = list(examples)
+
+    def request(attempt: int, places: Sequence[int], index: int) -> GenerateRequest:
+        example = examples[places[index]]
+        messages = _messages(entry, example, place)
+        return GenerateRequest(entry.model, messages, sampling, "response", seed, attempt, place.where, example.id)
+
+    best: dict[int, Response] = {}
+    left: Sequence[int] = range(len(examples))
     for attempt in range(entry.attempts):
-        requests = [
-            GenerateRequest(entry.model, messages[example.id], sampling, "response", seed, attempt, place.where, example.id)
-            for example in open_examples
-        ]
-        answers = yield requests
-        for example, answer in zip(open_examples, answers, strict=True):
+        answers = yield Lazy(len(left), partial(request, attempt, left))
+        for index, answer in zip(left, answers, strict=True):
             assert isinstance(answer, Generation)
+            example = examples[index]
             response = Response(example.id, answer.text, answer.problem, truncated=answer.truncated, attempts=attempt + 1)
-            best[example.id] = checked(response, example, check, white_space)
-        open_examples = [example for example in open_examples if _is_open(best[example.id])]
-        if not open_examples:
+            best[index] = checked(response, example, check, white_space)
+        left = [index for index in left if _is_open(best[index])]
+        if not left:
             break
-    tried = [_named(best[example.id]) for example in examples]
+    tried = [_named(best[index]) for index in range(len(examples))]
     return settled(tried, entry, place, "Raise 'attempts', or set if_wrong to 'keep' or 'drop'")
 
 
