@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 TEXT = "text"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Message:
     """One turn of a chat; or, with the role TEXT, a whole prompt."""
 
@@ -26,7 +26,7 @@ class Message:
     content: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Sampling:
     """How a response is sampled. temperature 0 is greedy; top_k 0 and min_p 0 switch those off."""
 
@@ -37,7 +37,7 @@ class Sampling:
     max_tokens: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Example:
     """One input of a dataset.
 
@@ -53,7 +53,7 @@ class Example:
     copies: int = 1
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Response:
     """The text a strategy gives for an example.
 
@@ -72,7 +72,7 @@ class Response:
     changed: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class OwnOutput:
     """A response sampled from the target itself; the `sample`-th one for the example. changed: as of a Response."""
 
@@ -85,7 +85,7 @@ class OwnOutput:
     changed: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class TokenScores:
     """One response under one view. Arrays have one value per scored token, all of one length.
 
@@ -104,7 +104,7 @@ class TokenScores:
         return len(self.nll)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ScoredResponse:
     """The token scores of one example's response; scores is None exactly where `problem` says why.
 
@@ -120,7 +120,7 @@ class ScoredResponse:
     place: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Score:
     """A metric's value for one response; value is None where `problem` says why there is none.
 
@@ -133,7 +133,7 @@ class Score:
     weight: float | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Represented:
     """The hidden states of one text, a response (sample 0) or an own output; vector is None where `problem` says why."""
 
@@ -143,7 +143,7 @@ class Represented:
     problem: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Took:
     """What calls took. prompt_tokens: all that a model was given to read, a response that is scored included, as
     an endpoint counts it; an engine that shares prompts reads fewer. output_tokens: what it wrote."""

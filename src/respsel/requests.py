@@ -38,7 +38,7 @@ FAILED = "the call failed: "
 OVER_CONTEXT = "longer than the context"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class GenerateRequest:
     """Sample the `sample`-th response to the messages.
 
@@ -56,7 +56,7 @@ class GenerateRequest:
     example: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Part:
     """A stretch of a response, from the token that spells the byte at place `start` to before that at `end`,
     behind those from `context` on: places in its UTF-8 bytes."""
@@ -66,7 +66,7 @@ class Part:
     end: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ScoreRequest:
     """Score a response, given the messages; or a part of it, given the messages and what stands before it.
 
@@ -88,7 +88,7 @@ class ScoreRequest:
         return len(self.response) if self.part is None else self.part.end - self.part.context
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class RepresentRequest:
     """The mean hidden state of a response, given the messages. `about` and `example` name it and are in no key."""
 
@@ -99,12 +99,12 @@ class RepresentRequest:
     example: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class RepresentCall(ScoreCall):
     """A call for hidden states instead of scores."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Resolved:
     """The call that a request became.
 
@@ -119,7 +119,7 @@ class Resolved:
     problem: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Vector:
     """The answer to a RepresentRequest: hidden states (width,), None where `problem` says why."""
 
@@ -129,7 +129,7 @@ class Vector:
     prompt_tokens: int | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Scored:
     """The answer to a ScoreRequest; scores is None where `problem` says why. Tokens as they were asked for.
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["TEXT", "Failure", "GenerateCall", "Generation", "Model", "Placed", "ScoreCall", "ShowsTraining"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Placed:
     """A response at its place in the text that a trainer makes of a chat.
 
@@ -39,7 +39,7 @@ class Placed:
     problem: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ScoreCall:
     """Score the response's tokens, each given the prompt and the response tokens before it."""
 
@@ -47,7 +47,7 @@ class ScoreCall:
     response_ids: tuple[int, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class GenerateCall:
     """Sample one response; `seed` alone decides the draw. messages: the chat that the prompt's ids are of, for
     engines that are asked in text."""
@@ -58,7 +58,7 @@ class GenerateCall:
     messages: tuple[Message, ...] = ()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Generation:
     """A sampled response. truncated: it reached max_tokens before the model ended its turn; problem: why
     there is no text, where the call failed; prompt_tokens: how many the prompt has, where those are not its ids."""
@@ -70,7 +70,7 @@ class Generation:
     prompt_tokens: int | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Failure:
     """Why one call got no answer (out of memory, say); the calls beside it are answered all the same."""
 
