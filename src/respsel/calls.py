@@ -13,7 +13,7 @@ from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from itertools import islice
+from itertools import groupby, islice
 from typing import TYPE_CHECKING, Protocol
 
 from respsel.backends.base import Failure, GenerateCall, Generation, Model, ScoreCall
@@ -79,8 +79,34 @@ class _Prompt:
     """The requests that ask one model with one prompt, and how many tokens prompt and responses take."""
 
     tokens: int
-    indices: list[int] = field(default_factory=list)
-    response_tokens: list[int] = field(default_factory=list)
+    indices: list[int]
+    response_tokens: list[int]
+
+
+@dataclass(slots=True)
+class _Asked:
+    """The requests that ask one model: a few bytes each, since they may be many. numbers: of their prompts."""
+
+    indices: array[int] = field(default_factory=partial(array, "L"))
+    numbers: array[int] = field(default_factory=partial(array, "L"))
+    response_tokens: array[int] = field(default_factory=partial(array, "L"))
+    prompt_tokens: array[int] = field(default_factory=partial(array, "L"))
+
+    def add(self, index: int, number: int, call: Call) -> None:
+        """Note a request and the number of its prompt, which is new or one of those before."""
+        self.indices.append(index)
+        self.numbers.append(number)
+        self.response_tokens.append(_most_tokens(call))
+        if number == len(self.prompt_tokens):
+            self.prompt_tokens.append(len(call.prompt_ids))
+
+    def prompts(self) -> Iterator[_Prompt]:
+        """One prompt after another, each with its requests."""
+        order = sorted(range(len(self.indices)), key=self.numbers.__getitem__)
+        for number, places in groupby(order, self.numbers.__getitem__):
+            found = list(places)
+            indices, tokens = [self.indices[i] for i in found], [self.response_tokens[i] for i in found]
+            yield _Prompt(self.prompt_tokens[number], indices, tokens)
 
 
 class _Batch:
@@ -145,7 +171,7 @@ class Caller:
         for name, asked in prompts.items():
             # One process at a time asks a model, and looks first what the others have stored meanwhile.
             with self._store.turn(self._models.identity(name), partial(self._events.waits_for, name)):
-                self._ask(name, asked, batch, reused)
+                self._ask(name, asked.prompts(), batch, reused)
             reused = 0
         if reused:
             self._events.calls_wanted("", 0, reused, 0)
@@ -175,14 +201,15 @@ class Caller:
                 batch.hold([index], answer)
         return missing
 
-    def _prompts(self, batch: _Batch, missing: Mapping[str, Sequence[int]]) -> dict[str, list[_Prompt]]:
-        """Note the calls that requests become; return them by model and prompt. Raises InputError naming all that
+    def _prompts(self, batch: _Batch, missing: Mapping[str, Sequence[int]]) -> dict[str, _Asked]:
+        """Note the calls that requests become; return them by model. Raises InputError naming all that
         are too long and may not be left out."""
         problems: dict[str, Problem] = {}
-        found: dict[str, list[_Prompt]] = {}
+        found: dict[str, _Asked] = {}
         for name, indices in missing.items():
             model, identity = self._models.open(name), self._models.identity(name)
-            prompts: dict[int, _Prompt] = {}
+            asked = found[name] = _Asked()
+            numbers: dict[int, int] = {}
             for index in indices:
                 request = batch.requests[index]
                 resolved = resolve(model, request)
@@ -193,25 +220,24 @@ class Caller:
                 batch.place(index, resolved.told)
                 batch.trail.note(index, batch.trail.request(index), call_key(identity, call, request))
                 # Two prompts of one hash are only taken for one in the count of tokens and the order.
-                prompt = prompts.setdefault(hash(call.prompt_ids), _Prompt(len(call.prompt_ids)))
-                prompt.indices.append(index)
-                prompt.response_tokens.append(_most_tokens(call))
-            found[name] = list(prompts.values())
+                asked.add(index, numbers.setdefault(hash(call.prompt_ids), len(numbers)), call)
         _raise_unfit(list(problems.values()))
         return found
 
-    def _ask(self, name: str, prompts: Sequence[_Prompt], batch: _Batch, reused: int) -> None:
+    def _ask(self, name: str, prompts: Iterable[_Prompt], batch: _Batch, reused: int) -> None:
         """Answer requests to one model: from calls that are stored by now, or by one call each."""
-        wanted: list[list[int]] = []
+        # The first request of each call, and by it all of those that share their call.
+        wanted, shared = array("L"), dict[int, list[int]]()
         tokens = 0
         for prompt in prompts:
             found, missing, needed = self._sort_out(prompt, batch)
             reused += found
-            wanted += missing
+            wanted.extend(indices[0] for indices in missing)
+            shared |= {indices[0]: indices for indices in missing if len(indices) > 1}
             tokens += needed
         self._events.calls_wanted(name, len(wanted), reused, tokens)
         model, rest = self._models.open(name), iter(wanted)
-        while some := list(islice(rest, _CALLS_AT_ONCE)):
+        while some := [shared.get(index, [index]) for index in islice(rest, _CALLS_AT_ONCE)]:
             self._make_some(name, model, some, batch)
 
     def _sort_out(self, prompt: _Prompt, batch: _Batch) -> tuple[int, list[list[int]], int]:
