@@ -61,9 +61,9 @@ class RunResult:
         self._ledger.drop(name)
         return rows
 
-    def frame(self, name: str) -> polars.DataFrame:
-        """A step's output as a data frame, which takes far less memory than rows; see `rows`."""
-        return self._runner.frame(name)
+    def frame(self, name: str, *columns: str) -> polars.DataFrame:
+        """A step's output, or some columns of it, as a data frame, which takes far less memory than rows; see `rows`."""
+        return self._runner.frame(name, columns)
 
     def count(self, name: str) -> int:
         """The number of a step's output rows."""
@@ -204,14 +204,14 @@ class Runner:
             assert rows is not None
         return rows
 
-    def frame(self, name: str) -> polars.DataFrame:
-        """A step's output as a data frame; see `rows`."""
+    def frame(self, name: str, columns: Sequence[str] = ()) -> polars.DataFrame:
+        """A step's output, or some columns of it, as a data frame; see `rows`."""
         step = self._graph.steps[name]
         assert isinstance(step.table, Table)
-        frame = self.store.load_frame(step.table, self._ledger.output(name))
+        frame = self.store.load_frame(step.table, self._ledger.output(name), columns)
         if frame is None:
             self._make_again(step)
-            frame = self.store.load_frame(step.table, self._ledger.output(name))
+            frame = self.store.load_frame(step.table, self._ledger.output(name), columns)
             assert frame is not None
         return frame
 
@@ -367,7 +367,7 @@ def refuse_unscored(result: RunResult) -> None:
         return
     problems = []
     for name in (step.name for step in result.graph.steps.values() if step.table.name == "scores"):
-        frame = result.frame(name)
+        frame = result.frame(name, "id", "problem")
         bad = frame.filter(~frame["problem"].is_in(["", NOT_REACHED]))
         if len(bad):
             first = bad.row(0, named=True)

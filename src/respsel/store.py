@@ -92,10 +92,10 @@ class Store(SealedRecords):
         body = self.get(f"rows/{table.name}/{output}")
         return None if body is None else table.decode(body)
 
-    def load_frame(self, table: Table[Any], output: str) -> polars.DataFrame | None:
-        """Return a step's output table as a data frame, or None if it is missing or damaged."""
+    def load_frame(self, table: Table[Any], output: str, columns: Sequence[str] = ()) -> polars.DataFrame | None:
+        """Return a step's output table, or some columns, as a data frame, or None if it is missing or damaged."""
         body = self.get(f"rows/{table.name}/{output}")
-        return None if body is None else table.read(body)
+        return None if body is None else table.read(body, columns)
 
     def holds_rows(self, table: Table[Any] | Document[Any], output: str) -> bool:
         """Whether an output table is there whole; a damaged one is set aside."""

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 # Kinds of columns with a list in each row.
 _LISTS = ("ints", "floats")
 _ROWS_AT_ONCE = 1024
+# Parquet is written by groups of rows, of which one at a time is in memory; polars' own are 64 times as large.
+_ROWS_IN_GROUP = 4096
 
 Row = TypeVar("Row")
 Columns = dict[str, list[Any]]
@@ -72,7 +74,7 @@ class Table(Generic[Row]):
                 problems.add(getattr(row, "problem", ""))
             frames.append(self._slice(some))
         frame, buffer = pl.concat(frames or [self._slice([])]), io.BytesIO()
-        frame.write_parquet(buffer)
+        frame.write_parquet(buffer, row_group_size=_ROWS_IN_GROUP)
         return Packed(state.hexdigest(), buffer.getvalue(), len(frame), frozenset(problems))
 
     def _slice(self, rows: Sequence[Row]) -> polars.DataFrame:
@@ -89,11 +91,12 @@ class Table(Generic[Row]):
             ]
         )
 
-    def read(self, data: bytes) -> polars.DataFrame:
-        """Read what `encode` wrote as a data frame."""
+    def read(self, data: bytes, columns: Sequence[str] = ()) -> polars.DataFrame:
+        """Read what `encode` wrote as a data frame: some columns, as far as it has them, or all."""
         import polars as pl
 
-        return pl.read_parquet(io.BytesIO(data))
+        there = pl.read_parquet_schema(io.BytesIO(data))
+        return pl.read_parquet(io.BytesIO(data), columns=[name for name in there if name in (columns or there)])
 
     def decode(self, data: bytes) -> Sequence[Row]:
         """Read what `encode` wrote; rows are made when they are looked at."""
@@ -363,7 +366,7 @@ def stack(path: Path, parts: Iterable[tuple[Mapping[str, str], polars.DataFrame]
             del frame, named
         with path.open("wb") as handle:
             if files:
-                pl.scan_parquet([_source(file) for file in files], glob=False).sink_parquet(handle)
+                pl.scan_parquet([_source(file) for file in files], glob=False).sink_parquet(handle, row_group_size=_ROWS_IN_GROUP)
             else:
                 pl.DataFrame().write_parquet(handle)
     finally:

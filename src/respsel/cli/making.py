@@ -132,7 +132,7 @@ def _make(graph: Graph, store: Store, wish: Wish, selected: Selected) -> tuple[R
         result = runner.run()
         # Looked at while models are open, so that a damaged table is made again here.
         for name in graph.steps:
-            result.frame(name)
+            result.frame(name, "id")
         note_latest(store, result)
         applied = note_applied(store, result, wish, selected)
         note.finish()

@@ -194,7 +194,7 @@ def _partly_trained(result: RunResult, verdict: Verdict, audits: Mapping[str, Se
 
 def _equal_rows(result: RunResult, dataset: str) -> str:
     """A note of the rows that stand for nothing of their own, which there are only where ids are made."""
-    frame = result.frame(f"examples:{dataset}")
+    frame = result.frame(f"examples:{dataset}", "copies")
     # A table that an earlier version has stored has no such column, and no equal rows.
     more = int((frame["copies"] - 1).sum()) if "copies" in frame.columns else 0
     told = "row is equal to another" if more == 1 else "rows are equal to others"

@@ -148,7 +148,8 @@ def _mean(result: RunResult, dataset: str, strategy: str, index: int) -> MetricM
 
 def audit(result: RunResult, dataset: str, strategy: str, view: str) -> AuditRow:
     """What of a strategy was scored under a view."""
-    table = result.frame(f"token-scores:{dataset}/{strategy}/{view}")
+    wanted = ("problem", "place", "prompt_tokens", "response_tokens", "nll")
+    table = result.frame(f"token-scores:{dataset}/{strategy}/{view}", *wanted)
     scored = table.filter(table["problem"] == "")
     finite = int(scored["nll"].explode().is_finite().sum())
     prompt = float(scored["prompt_tokens"].mean()) if len(scored) else None  # type: ignore[arg-type]

@@ -174,7 +174,7 @@ def _with_inputs(result: RunResult, dataset: str, strategy: str) -> polars.DataF
     import polars as pl
 
     responses = result.frame(f"responses:{dataset}/{strategy}")
-    examples = result.frame(f"examples:{dataset}").select("id", "input")
+    examples = result.frame(f"examples:{dataset}", "id", "input")
     # Joins of some polars versions keep no order.
     ordered = responses.with_columns(pl.Series("order", range(len(responses)))).join(examples, on="id", how="left").sort("order")
     return ordered.select("id", "input", pl.exclude("id", "input", "order"))
