@@ -173,7 +173,7 @@ def test_a_folder_of_weights_that_is_being_freed_is_no_weights(bench: Bench, mon
 
     monkeypatch.setattr(shutil, "rmtree", killed)
     with Store(bench.folder / "cache") as store, pytest.raises(KeyboardInterrupt):
-        clean(store, bench.folder, free=True)
+        clean(store, bench.folder, True, lambda _: None)
     assert [path.name for path in (bench.folder / "cache/weights").iterdir()] == [f"{B}.float32.safetensors.freed"]
     # Made once more, and then no longer needed either.
     bench.write(f"cache/weights/{B}.float32.safetensors/model.safetensors", b"x")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from respsel.characters import one_line
 from respsel.graph import Step
-from respsel.turns import Holder
+from respsel.turns import Holder, wait_line
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -108,10 +108,12 @@ class RunDisplay:
         """Another process frees space in the store; this one begins after it."""
         self._wait(holder, "freeing space in the store")
 
+    def waits_for_report(self, holder: Holder) -> None:
+        """Another process writes this recipe's report or records its run."""
+        self._wait(holder, "writing this recipe's report")
+
     def _wait(self, holder: Holder, doing: str) -> None:
-        who = "another process" if holder.pid is None else f"process {holder.pid}"
-        since = "" if holder.since is None else f" since {time.strftime('%H:%M:%S', time.localtime(holder.since))}"
-        self._line(f"  waiting for {who}, which has been {doing}{since}")
+        self._line(f"  {wait_line(holder, doing)}")
 
     def _line(self, text: str) -> None:
         console = self._bar.console if self._bar else self._open()

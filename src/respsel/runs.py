@@ -22,6 +22,7 @@ from respsel.publish import remove_leftovers
 from respsel.report.write import report_turn
 from respsel.runner import RunResult
 from respsel.selection import Verdict, verdict_from_json
+from respsel.turns import Wait
 from respsel.workspace import find_workspace
 
 RECORD = "run.json"
@@ -53,7 +54,7 @@ class RunRecord:
     store: Path
 
 
-def record_run(result: RunResult, report: Path, finished_at: str) -> Path:
+def record_run(result: RunResult, report: Path, finished_at: str, wait: Wait) -> Path:
     """Record a run and return its folder; one that found all as the newest recorded run did is that run.
 
     Raises RunError if it cannot be written.
@@ -62,7 +63,7 @@ def record_run(result: RunResult, report: Path, finished_at: str) -> Path:
     mark = digest("run", loaded.text, canonical_json(dict(result.outputs)))[:8]
     if known := _newest(report.parent, mark):
         return known
-    with result.store.turn(report_turn(loaded), lambda holder: None):
+    with result.store.turn(report_turn(loaded), wait):
         if known := _newest(report.parent, mark):
             return known
         stamp = finished_at.replace("-", "").replace(":", "").replace(" ", "-").removesuffix("-UTC")

@@ -32,7 +32,18 @@ class Holder:
     since: float | None
 
 
-def take_turn(folder: Path, name: str, wait: Callable[[Holder], None]) -> AbstractContextManager[None]:
+# Is told who is waited for.
+Wait = Callable[[Holder], None]
+
+
+def wait_line(holder: Holder, doing: str) -> str:
+    """In words, who is waited for; doing: what that process does, as "writing the report"."""
+    who = "another process" if holder.pid is None else f"process {holder.pid}"
+    since = "" if holder.since is None else f" since {time.strftime('%H:%M:%S', time.localtime(holder.since))}"
+    return f"waiting for {who}, which has been {doing}{since}"
+
+
+def take_turn(folder: Path, name: str, wait: Wait) -> AbstractContextManager[None]:
     """Take the only turn for what `name` stands for; it is given back when the returned context ends.
 
     A live holder is waited for, after `wait` is told who it is. Raises OSError if the folder cannot be used.

@@ -21,6 +21,7 @@ from respsel.runner import RunResult
 from respsel.sealed import Entry
 from respsel.store import Store
 from respsel.store_folder import DATABASE, QUARANTINE, WEIGHTS, is_prepared, leftovers, listed
+from respsel.turns import Wait
 from respsel.unfinished import GC_TURN, Unfinished, find_unfinished
 
 # Kinds of records that gc may free; the others are small notes.
@@ -151,9 +152,9 @@ def verify(store: Store) -> tuple[int, list[Problem]]:
     return count, store.damage[before:]
 
 
-def clean(store: Store, root: Path, free: bool) -> Garbage:
+def clean(store: Store, root: Path, free: bool, wait: Wait) -> Garbage:
     """Find what no latest run reaches and free it, if so told; see find_garbage."""
-    with store.turn(GC_TURN, lambda holder: None):
+    with store.turn(GC_TURN, wait):
         garbage = find_garbage(store, root)
         if free:
             collect(store, garbage)

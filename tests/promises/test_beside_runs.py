@@ -9,9 +9,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 
 import pytest
 
+from respsel.hashing import digest
 from respsel.store import Store
 from respsel.unfinished import GC_TURN
 from tests.conftest import Bench
@@ -172,6 +174,24 @@ def test_a_run_that_begins_during_gc_waits_and_says_for_whom(bench: Bench) -> No
     out, err = process.communicate(timeout=60)
     assert process.returncode == 0, err
     assert json.loads(out)["calls_made"] == CALLS
+
+
+@pytest.mark.parametrize("args", ["run a.toml", "report a.toml", "export a.toml --format messages", "cache gc"])
+def test_a_command_that_waits_says_for_whom(bench: Bench, args: str) -> None:
+    """Another process writes the report, exports or frees: a command that needs the same place does not wait in silence."""
+    bench.respsel("run", "a.toml")
+    bench.respsel("apply", "a.toml", "--strategy", "human")
+    (bench.folder / "runs/a/report.html").unlink()
+    turns = ["report/a.toml", f"export/{digest('folder', str((bench.folder / 'runs/a/training/messages').resolve()))}", GC_TURN]
+    with Store(bench.folder / "cache") as store, ExitStack() as held:
+        for turn in turns:
+            held.enter_context(store.turn(turn, lambda holder: None))
+        command = [sys.executable, "-m", "respsel", *args.split()]
+        process = subprocess.Popen(command, cwd=bench.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        assert process.stderr is not None
+        assert f"waiting for process {os.getpid()}, which has been" in process.stderr.readline()
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
 
 
 def test_verify_during_a_run(bench: Bench) -> None:

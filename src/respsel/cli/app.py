@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from respsel.graph import Graph
     from respsel.store import Store
+    from respsel.turns import Holder, Wait
 
 
 class _Commands(TyperGroup):
@@ -98,11 +99,26 @@ def reported(command: Callable[..., None]) -> Callable[..., None]:
             raise typer.Exit(EXIT_INTERRUPTED) from None
         except (typer.Exit, typer.Abort, BrokenPipeError):
             raise
+        except MemoryError:
+            what = "error: There is not enough memory. What was done is kept: take a smaller sample or batch, and run again."
+            say(what, file=sys.stderr)
+            raise typer.Exit(RunError.exit_code) from None
         except BaseException as error:
             # SystemExit too: a plug-in that calls sys.exit would end the program without a word.
             raise typer.Exit(_say_crash(error)) from None
 
     return run
+
+
+def waits_for(doing: str) -> Wait:
+    """Says who is waited for; doing: what that process does."""
+
+    def wait(holder: Holder) -> None:
+        from respsel.turns import wait_line
+
+        say(wait_line(holder, doing), file=sys.stderr)
+
+    return wait
 
 
 def _say_crash(error: BaseException) -> int:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from respsel.cli.app import app, opened_store, reported
+from respsel.cli.app import app, opened_store, reported, waits_for
 from respsel.cli.terminal import say
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def gc(
     from respsel.upkeep import clean
 
     with store_of(folder, reading=not yes) as (store, root):
-        garbage = clean(store, root, free=yes)
+        garbage = clean(store, root, yes, waits_for("freeing space in the store"))
     say("\n".join(garbage_lines(garbage, freed=yes)))
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from respsel.characters import one_line
-from respsel.cli.app import AsJson, RecipePath, app, console_of, graph_of, reported, shown_path
+from respsel.cli.app import AsJson, RecipePath, app, console_of, graph_of, reported, shown_path, waits_for
 from respsel.cli.terminal import print_json, say
 
 if TYPE_CHECKING:
@@ -144,7 +144,8 @@ def _export(applied: Applied, names: list[str], out: Path | None) -> list[Export
     from respsel.export.write import training_folder, write_export
 
     folder = out if out is not None else training_folder(applied.graph.loaded, applied.selected.mode)
-    return [write_export(applied, FORMATS[name], folder / name) for name in names]
+    wait = waits_for("exporting there")
+    return [write_export(applied, FORMATS[name], folder / name, wait) for name in names]
 
 
 def _selected_line(selected: Selected) -> str:

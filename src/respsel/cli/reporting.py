@@ -55,7 +55,7 @@ def report(
                 print(show(render_report(result, now, [kind.value])[kind.value]))
                 return
             try:
-                page = write_report(result, now, anew=True)
+                page = write_report(result, now, display.waits_for_report, anew=True)
             except RunError as error:
                 if not store.read_only:
                     raise

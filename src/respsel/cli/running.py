@@ -43,8 +43,8 @@ def run(recipe: RecipePath, as_json: AsJson = False) -> None:
             runner.before_reuse = runner.before_work = note.begin
             result = runner.run()
             finished_at = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-            page = write_report(result, finished_at)
-            record_run(result, page, finished_at)
+            page = write_report(result, finished_at, display.waits_for_report)
+            record_run(result, page, finished_at, display.waits_for_report)
             note_latest(store, result)
             note.finish()
         refuse_unscored(result)

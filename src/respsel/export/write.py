@@ -24,6 +24,7 @@ from respsel.loading import LoadedRecipe
 from respsel.publish import MANIFEST, part_of, put_in_place, refuse_links, remove_leftovers
 from respsel.tables import stack
 from respsel.training import Counts, Tally, cautions_of, training_examples, training_pairs
+from respsel.turns import Wait
 
 if TYPE_CHECKING:
     import polars
@@ -56,7 +57,7 @@ def training_folder(loaded: LoadedRecipe, mode: str) -> Path:
     return loaded.workspace.runs / loaded.name / name
 
 
-def write_export(applied: Applied, kind: Format, folder: Path) -> Exported:
+def write_export(applied: Applied, kind: Format, folder: Path, wait: Wait) -> Exported:
     """Write an applied set in a format unless it is there.
 
     Raises InputError if the folder holds files of these names that respsel did not write, or nothing is left to
@@ -68,7 +69,7 @@ def write_export(applied: Applied, kind: Format, folder: Path) -> Exported:
     # The recipe is copied and its settings say what is left out, so any edit of it is another export.
     about = canonical_json([loaded.shown, content_digest(loaded.content), models])
     key = digest("export", str(VERSION), respsel.__version__, kind.name, applied.key, about)
-    with applied.store.turn(f"export/{digest('folder', str(folder.resolve()))}", lambda holder: None):
+    with applied.store.turn(f"export/{digest('folder', str(folder.resolve()))}", wait):
         old = _manifest(folder / MANIFEST)
         changed = _changed(folder, old)
         if others := [name for name in changed if name != _CARD]:

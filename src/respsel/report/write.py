@@ -20,7 +20,7 @@ from respsel.loading import LoadedRecipe
 from respsel.publish import has_leftovers, is_refused, is_written, part_of, put_in_place, refuse_links, remove_leftovers
 from respsel.runner import RunResult
 from respsel.tables import stack
-from respsel.turns import Holder
+from respsel.turns import Holder, Wait
 
 if TYPE_CHECKING:
     import polars
@@ -33,9 +33,10 @@ VERSION = 6
 FORMATS = ("json", "md", "html")
 
 
-def write_report(result: RunResult, finished_at: str, anew: bool = False) -> Path:
+def write_report(result: RunResult, finished_at: str, wait: Wait, anew: bool = False) -> Path:
     """Write the report of a run unless it is there, or all the same; return the path of report.html.
 
+    wait: is told who is waited for, if another process writes it now.
     Of a read-only store a report that is there is not written again: its folder is probably read-only too. Raises RunError
     naming the folder if it cannot be written.
     """
@@ -45,7 +46,7 @@ def write_report(result: RunResult, finished_at: str, anew: bool = False) -> Pat
     key = _key(result)
     anew = anew and not result.store.read_only
     if anew or not is_written(folder, key):
-        with result.store.turn(report_turn(loaded), lambda holder: None):
+        with result.store.turn(report_turn(loaded), wait):
             # Another process may have written it meanwhile.
             if anew or not is_written(folder, key):
                 _write(result, folder, key, finished_at)
