@@ -62,6 +62,9 @@ def parse_toml(content: bytes, shown: str) -> dict[str, Any]:
         raise InputError(Problem(shown, "", f"is not TOML: {said}", "Fix the number")) from error
     if _nests_deeply(found):
         raise InputError(_too_deep(shown))
+    if places := list(_holding_nul(found, "")):
+        what = "holds the character U+0000, which no path, name or prompt can have"
+        raise InputError([Problem(shown, place, what, "Take it out") for place in places])
     return found
 
 
@@ -74,6 +77,19 @@ def _nests_deeply(found: Mapping[str, Any]) -> bool:
         if not level:
             return False
     return True
+
+
+def _holding_nul(value: Any, place: str) -> Iterator[str]:
+    """The places of texts and keys with a NUL; the nesting was looked at before."""
+    if isinstance(value, str) and "\0" in value:
+        yield place
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            inner = f"{place}.{key}" if place else key
+            yield from [inner.replace("\0", "\\u0000")] if "\0" in key else _holding_nul(item, inner)
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _holding_nul(item, f"{place}[{index}]")
 
 
 def _too_deep(shown: str) -> Problem:

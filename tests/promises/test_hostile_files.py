@@ -369,3 +369,20 @@ def test_every_cause_that_a_disk_has_is_told_by_its_remedy() -> None:
     """No two of them are told alike, but for the two kinds of full disks and of missing rights."""
     causes = ("ENAMETOOLONG", "ENOSPC", "EROFS", "EISDIR", "ENOTDIR", "ELOOP", "EACCES", "EMFILE", "EIO")
     assert len({remedy_of(OSError(getattr(errno, name), ""), "?") for name in causes} - {"?"}) == len(causes)
+
+
+@pytest.mark.parametrize(
+    ("file", "line", "place"),
+    [
+        ("respsel.toml", 'store = "a\\u0000b"', "store"),
+        ("respsel.toml", 'runs = "\\u0000"', "runs"),
+        ("a.toml", '[models.other]\nbackend = "fake"\nvariant = "a\\u0000"', "models.other.variant"),
+        ("a.toml", '[models."o\\u0000"]\nbackend = "fake"', "models.o\\u0000"),
+    ],
+)
+def test_a_nul_in_toml_is_told_at_its_place(bench: Bench, file: str, line: str, place: str) -> None:
+    """No path of any system has one."""
+    bench.write(file, f"{(bench.folder / file).read_text() if file == 'a.toml' else ''}\n{line}\n")
+    done = bench.respsel("plan", "a.toml")
+    assert done.code == 2, done.err
+    assert f"error: {file}: {place}: holds the character U+0000" in done.err

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from base64 import b64encode, urlsafe_b64encode
+from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
 from urllib.parse import quote
@@ -119,6 +120,36 @@ def test_a_traceback_shows_no_key(bench: Bench) -> None:
     assert done.returncode == 70
     assert "a bug" in done.stderr
     check(bench.folder, done.stdout, done.stderr)
+
+
+SAID = b64encode(f"user:{CANARY}".encode()).decode()
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        lambda header: error(401, f"bad key {header}", x_said=header),
+        lambda header: error(429, f"slow down, {header}", x_said=header),
+        lambda header: Reply({}, 307, {"Location": f"http://127.0.0.1:9/{header.split()[1]}/v1?key={header}"}),
+        lambda header: Reply({}, 302, {"Location": f"/v1/{header.split()[1]}"}),
+        lambda header: Reply({}, parts=[f'{{"said": "{header}", '.encode(), b" " * (17 << 20)]),
+        lambda header: Reply(f"<title>{SAID}</title>{header}".encode(), headers={"Content-Encoding": CANARY}),
+        lambda header: Reply(f"<html><title>{quote(header)}</title>{SAID}".encode(), 502),
+        lambda header: error(400, f"model {SAID} does not exist"),
+        lambda header: Reply({"error": {"message": {"deep": [header]}, "code": header, "type": SAID}}, 403),
+        lambda header: Reply({}, wait_s=2.5, headers={"X-Said": header}),
+    ],
+)
+def test_however_a_call_ends_no_key_is_kept_or_said(bench: Bench, end: Callable[[str], Reply]) -> None:
+    """Refusals, limits, redirects, answers that are too large, too late or packed: the key is in no file and no message."""
+    with serving(lambda asked: end(asked.headers["authorization"])) as endpoint:
+        use(bench, endpoint)
+        bench.edit("retries = 1", "retries = 0\ntimeout_s = 1.0")
+        told = [bench.respsel(*args, env=ENV) for args in (["run", "a.toml"], ["doctor", "a.toml"])]
+    said = [text for done in told for text in (done.out, done.err)]
+    check(bench.folder, *said)
+    assert not [text for text in said if SAID in text or "Traceback" in text]
+    assert "endpoint" in told[0].err or "the call failed" in told[0].out
 
 
 ODD_KEY = "sk-canary/7f3a+9b1c5d2e="
