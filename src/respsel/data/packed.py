@@ -21,7 +21,6 @@ from respsel.errors import InputError, Problem
 # A file of texts is rarely packed to less than a fiftieth. Beyond these it is damaged, or made to fill the memory.
 MOST_TIMES_PACKED = 100
 FREE_UNPACKED_BYTES = 1 << 26
-_MOST_UNPACKED_BYTES = 1 << 31
 _BUFFER_BYTES = 1 << 20
 
 
@@ -35,7 +34,7 @@ def open_content(path: Path, shown: str) -> tuple[BinaryIO, bool]:
             if unpack is None:
                 opened.pop_all()
                 return handle, False
-            limit = min(_MOST_UNPACKED_BYTES, most_unpacked(path.stat().st_size))
+            limit = most_unpacked(path.stat().st_size)
             raw = opened.enter_context(_Unpacked(handle, unpack(handle), limit, shown))
             content = opened.enter_context(io.BufferedReader(raw, _BUFFER_BYTES))
             if _unpacker(content.peek(10)[:10]):
