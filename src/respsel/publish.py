@@ -18,6 +18,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from respsel.disk import remedy_of, why_of
 from respsel.errors import Problem, RunError
 from respsel.parts import PART, remove, remove_dead_parts, write_beside
 
@@ -59,7 +60,12 @@ def refuse_links(folder: Path, base: Path) -> None:
     """Raise RunError for a link between a folder that the user names and one of respsel's below it. The first may be one."""
     parts = (folder, *folder.parents)
     for part in parts[: parts.index(base)] if base in parts else ():
-        if part.is_symlink():
+        try:
+            is_link = part.is_symlink()
+        except OSError as error:
+            what = f"cannot be used: {why_of(error)}"
+            raise RunError(Problem(str(part), "", what, remedy_of(error, "Give another path"))) from error
+        if is_link:
             what = "is a link, and respsel writes and removes files there"
             raise RunError(Problem(str(part), "", what, "Replace it by a folder of its own"))
 
