@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -98,3 +99,10 @@ def test_a_cached_run_imports_neither_polars_nor_an_engine(tmp_path: Path, optio
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path)
     assert done.stdout.strip() == "[]"
+
+
+def test_names_of_steps_have_one_owner() -> None:
+    """No module but graph/names.py spells or takes apart the name of a step."""
+    ops = "examples|responses|own-outputs|race|token-scores|representations|rewards|scores|mixes|choices|verdict"
+    spelled = re.compile(rf"""["'](?:{ops}):["'{{]|name\.(?:r?partition|split)\(":"\)""")
+    assert not [path.name for path in MODULES if path.name != "names.py" and spelled.search(path.read_text())]

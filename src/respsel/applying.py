@@ -12,6 +12,7 @@ from typing import Literal
 
 from respsel.errors import InputError, Problem, RunError, suggest
 from respsel.graph import Graph, Rows, build_graph
+from respsel.graph import names as step_names
 from respsel.hashing import DigestMemo, canonical_json, digest
 from respsel.ledger import Ledger, load_unrecorded
 from respsel.loading import LoadedRecipe
@@ -110,9 +111,9 @@ def applied_graph(loaded: LoadedRecipe, selected: Selected, memo: DigestMemo) ->
     graph = build_graph(replace(loaded, recipe=changed, purpose=f"apply {selected.mode}"), memo)
     if selected.mode == "per-example":
         datasets = [(entry.name, strategy.name) for entry in recipe.datasets for strategy in recipe.strategies_for(entry.name)]
-        names = [f"scores:{dataset}/{strategy}/{recipe.selection_metric}" for dataset, strategy in datasets]
+        names = [step_names.scores(dataset, strategy, recipe.selection_metric) for dataset, strategy in datasets]
     else:
-        names = [f"responses:{dataset}/{strategy}" for dataset, strategy in selected.strategies.items()]
+        names = [step_names.responses(dataset, strategy) for dataset, strategy in selected.strategies.items()]
     return graph.needed_for(names)
 
 
@@ -186,5 +187,5 @@ def _objections(graph: Graph, ledger: Ledger, verdict: Verdict, accept_undecided
 def _sampled(graph: Graph, ledger: Ledger, verdict: Verdict) -> list[Response]:
     """The usable responses of a verdict's winner, as far as they are stored."""
     datasets = [entry.name for entry in graph.loaded.recipe.datasets if verdict.dataset in (OVERALL, entry.name)]
-    tables = [ledger.rows(f"responses:{dataset}/{verdict.winner}") for dataset in datasets]
+    tables = [ledger.rows(step_names.responses(dataset, str(verdict.winner))) for dataset in datasets]
     return [response for rows in tables for response in rows or () if not response.problem]

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from respsel.changes import NOTHING, TOKENIZER_READING, Change, changes_between, reading_of_tokenizer
+from respsel.graph.names import StepName
 from respsel.store import StepRecord
 
 # By a model's field in step records: what in its entry changes it.
@@ -84,15 +85,15 @@ class _Step:
 
     @classmethod
     def of(cls, name: str, record: StepRecord, names: Names) -> _Step:
-        dataset, *rest = name.partition(":")[2].split("/")
-        strategy = f"strategies.{rest[0]}" if rest else ""
+        step = StepName.parse(name)
+        dataset, strategy = step.dataset, f"strategies.{step.strategy}"
         owner = {"examples": f"datasets.{dataset}", "responses": strategy}.get(record.op, "own_outputs")
-        metric = rest[1] if record.op == "scores" else ""
+        metric = step.detail if record.op == "scores" else ""
         if record.op == "responses":
-            return cls(record.op, owner, dataset, names.strategies.get(rest[0], ""), f"{strategy}.model", metric)
+            return cls(record.op, owner, dataset, names.strategies.get(step.strategy, ""), f"{strategy}.model", metric)
         if record.op == "rewards":
-            judged = f"metrics.{rest[1]}"
-            return cls(record.op, judged, dataset, names.metrics.get(rest[1], ""), f"{judged}.model", metric)
+            judged = f"metrics.{step.detail}"
+            return cls(record.op, judged, dataset, names.metrics.get(step.detail, ""), f"{judged}.model", metric)
         return cls(record.op, owner, dataset, names.target, "target.model", metric)
 
 

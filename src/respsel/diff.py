@@ -17,6 +17,7 @@ from respsel.changes import Change, changes_between
 from respsel.errors import InputError, Problem
 from respsel.explain import InputChange, compare_rows
 from respsel.graph import Rows
+from respsel.graph.names import StepName
 from respsel.metrics.registry import find_metric
 from respsel.runs import RunRecord
 from respsel.selection import Comparison, Rule, compare, is_weighed
@@ -76,24 +77,28 @@ def diff_runs(store: Store, old: RunRecord, new: RunRecord, confidence: float = 
     missing: list[str] = []
     unknown: list[str] = []
     changed = [name for name in new.steps if name in old.steps and old.steps[name].output != new.steps[name].output]
-    responses = [_responses(store, old, new, name, missing) for name in changed if name.startswith("responses:")]
-    scores = [_scores(store, old, new, name, confidence, missing, unknown) for name in changed if name.startswith("scores:")]
+    responses = [_responses(store, old, new, name, missing) for name in changed if _op(name) == "responses"]
+    scores = [_scores(store, old, new, name, confidence, missing, unknown) for name in changed if _op(name) == "scores"]
     recipes = _recipe(old), _recipe(new)
     recipe = changes_between(*recipes)
-    kinds = ("responses:", "scores:")
+    kinds = ("responses", "scores")
     return RunDiff(
         before=old.folder.name,
         after=new.folder.name,
         recipe=tuple(recipe),
         outside=causes_outside(_records(store, old, new, missing), Names.of(recipes[1]), recipe),
-        only_before=tuple(name for name in old.steps if name not in new.steps and name.startswith(kinds)),
-        only_after=tuple(name for name in new.steps if name not in old.steps and name.startswith(kinds)),
+        only_before=tuple(name for name in old.steps if name not in new.steps and _op(name) in kinds),
+        only_after=tuple(name for name in new.steps if name not in old.steps and _op(name) in kinds),
         responses=tuple(item for item in responses if item is not None),
         scores=tuple(item for item in scores if item is not None),
         verdicts=_verdicts(old, new),
         not_stored=tuple(dict.fromkeys(missing)),
         not_installed=tuple(unknown),
     )
+
+
+def _op(name: str) -> str:
+    return StepName.parse(name).op
 
 
 def _recipe(run: RunRecord) -> Any:

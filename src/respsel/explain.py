@@ -12,6 +12,7 @@ from typing import Any
 from respsel.changes import TOKENIZER_READING, Change, changes_between, reading_of_tokenizer
 from respsel.errors import InputError, Problem, close_match
 from respsel.graph import Graph, Rows, Step
+from respsel.graph.names import StepName
 from respsel.nearest import input_slot
 from respsel.planner import PlannedStep, Walked, described, walk
 from respsel.store import StepRecord, Store
@@ -64,8 +65,8 @@ def explain(graph: Graph, store: Store, name: str | None) -> list[Explanation]:
 
 
 def _parts(step: str) -> list[str]:
-    op, _, rest = step.partition(":")
-    return [op, *rest.split("/")]
+    name = StepName.parse(step)
+    return [name.op, *filter(None, name.parts)]
 
 
 def _explain(graph: Graph, walked: Walked, store: Store) -> Explanation:
@@ -113,18 +114,18 @@ def compare_rows(name: str, table: Table[Any], old: Rows | None, new: Rows | Non
 
 def _place(step: Step, field: str) -> str:
     """Where a key's field stands in the recipe."""
-    dataset, *rest = step.name.partition(":")[2].split("/")
+    name = StepName.parse(step.name)
     head, _, tail = field.partition(".")
     if head == "answer":
-        return f"datasets.{dataset}.{field}"
+        return f"datasets.{name.dataset}.{field}"
     if step.op == "examples":
-        return f"datasets.{dataset}.{'path (its content)' if field == 'file' else field}"
+        return f"datasets.{name.dataset}.{'path (its content)' if field == 'file' else field}"
     if step.op == "responses":
-        return f"strategies.{rest[0]}.{'path (its content)' if field == 'file' else field}"
+        return f"strategies.{name.strategy}.{'path (its content)' if field == 'file' else field}"
     if step.op == "own-outputs":
         return f"own_outputs.{field}"
     if step.op in ("token-scores", "representations", "race"):
         return f"target.{field}" if head == "model" else field
     if step.op in ("scores", "mixes", "rewards"):
-        return f"metrics.{rest[1]}.{tail if head == 'parameters' else field}"
+        return f"metrics.{name.detail}.{tail if head == 'parameters' else field}"
     return f"selection.{tail if head == 'rule' else field}"

@@ -14,6 +14,7 @@ from functools import cached_property
 
 from respsel.changes import flatten
 from respsel.graph import Step
+from respsel.graph.names import StepName
 from respsel.loading import LoadedRecipe, find_noted
 from respsel.store import StepRecord, Store
 
@@ -44,7 +45,7 @@ class Nearest:
 
 def input_slot(step_name: str, op: str) -> str:
     """What an input is to a step: its kind, since a step has one of each; a verdict has many of one kind."""
-    return step_name if op == "verdict" else step_name.partition(":")[0]
+    return step_name if op == "verdict" else StepName.parse(step_name).op
 
 
 class StoredSteps:

@@ -16,6 +16,8 @@ from typing import Literal
 
 from respsel.changes import changes_between, reading_of_tokenizer
 from respsel.graph import Graph, Rows, Step
+from respsel.graph import names as step_names
+from respsel.graph.names import StepName
 from respsel.ledger import Ledger
 from respsel.nearest import Nearest, StoredSteps, input_slot
 from respsel.records import Message, Took
@@ -130,7 +132,7 @@ def _why_run(graph: Graph, step: Step, ledger: Ledger, store: Store, nearest: Ne
         changed.append("operation")
     before = {input_slot(name, step.op): value for name, value in record.inputs.items()}
     after = {input_slot(name, step.op): value for name, value in new.items()}
-    changed += [slot.partition(":")[0] for slot in {**before, **after} if before.get(slot) != after.get(slot)]
+    changed += [StepName.parse(slot).op for slot in {**before, **after} if before.get(slot) != after.get(slot)]
     if not nearest.own and len(set(changed)) > _FEW_CHANGES:
         # Nothing that a user would call the same step.
         return "not run before"
@@ -149,7 +151,7 @@ def _plan_step(graph: Graph, step: Step, ledger: Ledger, store: Store, nearest: 
     if step.name in ledger.counts:
         return PlannedStep(step.name, step.op, "cached", "unchanged", rows=ledger.counts[step.name])
     if ledger.key(step) is None:
-        kinds = dict.fromkeys(name.split(":")[0] for name in step.inputs if name not in ledger.counts)
+        kinds = dict.fromkeys(StepName.parse(name).op for name in step.inputs if name not in ledger.counts)
         at_most = _most_calls(step, ledger)
         return PlannedStep(step.name, step.op, "waits", f"for {', '.join(kinds)}", calls_at_most=at_most, tokens=None)
     reason = _why_run(graph, step, ledger, store, nearest)
@@ -176,8 +178,8 @@ def _plan_step(graph: Graph, step: Step, ledger: Ledger, store: Store, nearest: 
 
 
 def _most_calls(step: Step, ledger: Ledger) -> int:
-    dataset = step.name.split(":")[1].split("/")[0]
-    return step.calls_per_example[1] * ledger.counts.get(f"examples:{dataset}", 0)
+    examples = step_names.examples(StepName.parse(step.name).dataset)
+    return step.calls_per_example[1] * ledger.counts.get(examples, 0)
 
 
 def _missing(graph: Graph, store: Store, requests: Sequence[Request]) -> Mapping[str, Request]:

@@ -20,6 +20,7 @@ from respsel.call_records import Trail
 from respsel.calls import Caller, CallEvents, took
 from respsel.errors import Problem, RunError
 from respsel.graph import STAGES, Graph, Rows, Step
+from respsel.graph.names import StepName
 from respsel.ledger import Ledger, Unrecorded, load_latest
 from respsel.models import OpenModels
 from respsel.records import Response, Took
@@ -341,7 +342,7 @@ class Runner:
             if step.op != "token-scores" or step.stage <= stage or self._ledger.recall(step):
                 continue
             # A race is no input here: before it, all that it might come to must fit.
-            names = [name for name in step.inputs if not name.startswith("race:")]
+            names = [name for name in step.inputs if StepName.parse(name).op != "race"]
             if self._ledger.knows(names):
                 inputs = [self.rows(name) for name in names]
             elif len(names) == 2:

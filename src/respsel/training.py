@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from respsel.applying import Applied
+from respsel.graph import names as step_names
 from respsel.loading import LoadedRecipe
 from respsel.prompts import shows_label
 from respsel.recipe import ModelStrategy
@@ -171,14 +172,14 @@ class Tally:
 
 def _datasets(applied: Applied) -> list[str]:
     names = [entry.name for entry in applied.graph.loaded.recipe.datasets]
-    return [name for name in names if f"examples:{name}" in applied.graph.steps]
+    return [name for name in names if step_names.examples(name) in applied.graph.steps]
 
 
 def _one_strategys(applied: Applied, dataset: str) -> Iterator[tuple[Example, Response | None, str]]:
     """Each example with the selected strategy's response."""
-    examples: Sequence[Example] = applied.rows(f"examples:{dataset}")
+    examples: Sequence[Example] = applied.rows(step_names.examples(dataset))
     strategy = applied.selected.strategies[dataset]
-    for example, response in zip(examples, applied.rows(f"responses:{dataset}/{strategy}"), strict=True):
+    for example, response in zip(examples, applied.rows(step_names.responses(dataset, strategy)), strict=True):
         yield example, response, strategy
 
 
@@ -206,9 +207,9 @@ def _candidates(applied: Applied, dataset: str) -> Iterator[tuple[Example, list[
     names, metric = [strategy.name for strategy in loaded.recipe.strategies_for(dataset)], loaded.recipe.selection_metric
     direction = next(chosen.direction for chosen in loaded.metrics if chosen.label == metric)
     sign = 1 if direction == "lower" else -1
-    examples: Sequence[Example] = applied.rows(f"examples:{dataset}")
-    responses: list[Sequence[Response]] = [applied.rows(f"responses:{dataset}/{name}") for name in names]
-    scores: list[Sequence[Score]] = [applied.rows(f"scores:{dataset}/{name}/{metric}") for name in names]
+    examples: Sequence[Example] = applied.rows(step_names.examples(dataset))
+    responses: list[Sequence[Response]] = [applied.rows(step_names.responses(dataset, name)) for name in names]
+    scores: list[Sequence[Score]] = [applied.rows(step_names.scores(dataset, name, metric)) for name in names]
     for place, example in enumerate(examples):
         found = [(name, rows[place], values[place].value) for name, rows, values in zip(names, responses, scores, strict=True)]
         yield example, [_Candidate(n, response, score, sign * score) for n, response, score in found if score is not None]

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 from respsel import measuring, steps, token_scores
+from respsel.graph import names as step_names
 from respsel.graph.basis import PROMPTS, SCORED, Basis
 from respsel.graph.step import Rows, Step
 from respsel.metrics.contract import ChosenMetric, RewardSource, View
@@ -28,9 +29,9 @@ class AskingSteps:
         self._of = of
 
     def token_scores(self, dataset: DatasetEntry, strategy: StrategyEntry, view: View) -> Step:
-        inputs = [f"examples:{dataset.name}", f"responses:{dataset.name}/{strategy.name}"]
+        inputs = [step_names.examples(dataset.name), step_names.responses(dataset.name, strategy.name)]
         if view.k:
-            inputs.append(f"own-outputs:{dataset.name}")
+            inputs.append(step_names.own_outputs(dataset.name))
 
         known = len(inputs)
 
@@ -42,11 +43,11 @@ class AskingSteps:
 
         fields, calls = self._view_fields(view), (1, 1)
         if self._of.races:
-            inputs.append(f"race:{dataset.name}")
+            inputs.append(step_names.race(dataset.name))
             fields["raced_as"] = strategy.name
             # The race has asked for all that this needs.
             calls = (0, 0) if view == self._of.raced_view else calls
-        name = f"token-scores:{dataset.name}/{strategy.name}/{view.name}"
+        name = step_names.token_scores(dataset.name, strategy.name, view.name)
         return Step(name, "token-scores", fields, tuple(inputs), TOKEN_SCORES, make, calls, (NOT_FINITE, FAILED))
 
     def _score(
@@ -72,9 +73,9 @@ class AskingSteps:
 
     def race(self, dataset: DatasetEntry, strategies: Sequence[StrategyEntry]) -> Step:
         names, metric, view = [strategy.name for strategy in strategies], self._of.selected, self._of.raced_view
-        inputs = [f"examples:{dataset.name}", *(f"responses:{dataset.name}/{name}" for name in names)]
+        inputs = [step_names.examples(dataset.name), *(step_names.responses(dataset.name, name) for name in names)]
         if view.k:
-            inputs.append(f"own-outputs:{dataset.name}")
+            inputs.append(step_names.own_outputs(dataset.name))
 
         def weigh(some: Sequence[Response], scored: Sequence[ScoredResponse]) -> list[Score]:
             return list(measuring.measure(metric, measuring.Sources(some, views={view.kind: scored}), None, ""))
@@ -92,12 +93,12 @@ class AskingSteps:
             fields["direction"] = metric.direction
         # How many calls it makes is known when it is over; at most one for each response.
         calls = (0, len(names))
-        return Step(f"race:{dataset.name}", "race", fields, tuple(inputs), LAPS, make, calls, (NOT_FINITE, FAILED))
+        return Step(step_names.race(dataset.name), "race", fields, tuple(inputs), LAPS, make, calls, (NOT_FINITE, FAILED))
 
     def representations(self, dataset: DatasetEntry, strategy: StrategyEntry | None) -> Step:
         """Hidden states of a strategy's responses, or of the own outputs."""
-        texts = f"responses:{dataset.name}/{strategy.name}" if strategy else f"own-outputs:{dataset.name}"
-        name = f"representations:{dataset.name}/{strategy.name}" if strategy else f"representations:{dataset.name}"
+        texts = step_names.responses(dataset.name, strategy.name) if strategy else step_names.own_outputs(dataset.name)
+        name = step_names.representations(dataset.name, strategy.name if strategy else "")
         about = f"{strategy.name if strategy else 'own_outputs'}, hidden states"
         fields = {"model": self._of.target_fields, **SCORED}
         calls = 1 if strategy or self._of.recipe.own_outputs.path else self._of.recipe.own_outputs.samples
@@ -105,14 +106,14 @@ class AskingSteps:
         def make(rows: Sequence[Rows]) -> Operation:
             return token_scores.represent_texts(self._of.target, rows[0], rows[1], about)
 
-        inputs = (f"examples:{dataset.name}", texts)
+        inputs = (step_names.examples(dataset.name), texts)
         return Step(name, "representations", fields, inputs, REPRESENTATIONS, make, (calls, calls), (NOT_FINITE, FAILED))
 
     def rewards(self, dataset: DatasetEntry, strategy: StrategyEntry, metric: ChosenMetric, source: RewardSource) -> Step:
         place = Place(self._of.loaded.shown, f"metrics ({metric.label}).prompt")
         judged_by = self._of.models[str(source.model)].fields
         fields = {"model": judged_by, "prompt": source.prompt, "max_tokens": source.max_tokens, **PROMPTS}
-        name = f"rewards:{dataset.name}/{strategy.name}/{metric.label}"
-        inputs = (f"examples:{dataset.name}", f"responses:{dataset.name}/{strategy.name}")
+        name = step_names.rewards(dataset.name, strategy.name, metric.label)
+        inputs = (step_names.examples(dataset.name), step_names.responses(dataset.name, strategy.name))
         make = lambda rows: measuring.judge(source, rows[0], rows[1], place)
         return Step(name, "rewards", fields, inputs, SCORES, make, (1, 1), (measuring.SILENT, FAILED))

@@ -10,6 +10,7 @@ from respsel.answers import check_fields
 from respsel.choices import CHOICES, choose_responses
 from respsel.data.rows import FileRow, has_column
 from respsel.errors import InputError, Problem, suggest
+from respsel.graph import names as step_names
 from respsel.graph.basis import Basis
 from respsel.graph.step import Rows, Step
 from respsel.metrics.contract import ChosenMetric
@@ -29,20 +30,20 @@ class JudgingSteps:
         self._of = of
 
     def scores(self, dataset: DatasetEntry, strategy: StrategyEntry, metric: ChosenMetric) -> Step:
-        needs, of = metric.needs, f"{dataset.name}/{strategy.name}"
+        needs, of = metric.needs, (dataset.name, strategy.name)
         check = dataset.check if needs.answer else None
         column, judge = (needs.reward.column, needs.reward.model) if needs.reward else (None, None)
         # By their places in measuring.Sources.
-        inputs = {"responses": f"responses:{of}"}
+        inputs = {"responses": step_names.responses(*of)}
         if column:
-            inputs["examples"] = f"examples:{dataset.name}"
-        inputs |= {view.kind: f"token-scores:{of}/{view.name}" for view in needs.views}
+            inputs["examples"] = step_names.examples(dataset.name)
+        inputs |= {view.kind: step_names.token_scores(*of, view.name) for view in needs.views}
         if needs.own_outputs:
-            inputs["own_outputs"] = f"own-outputs:{dataset.name}"
+            inputs["own_outputs"] = step_names.own_outputs(dataset.name)
         if needs.hidden:
-            inputs |= {"vectors": f"representations:{of}", "own_vectors": f"representations:{dataset.name}"}
+            inputs |= {"vectors": step_names.representations(*of), "own_vectors": step_names.representations(dataset.name)}
         if judge:
-            inputs["rewards"] = f"rewards:{of}/{metric.label}"
+            inputs["rewards"] = step_names.rewards(*of, metric.label)
         fields = {**metric.fields, **({"answer": check_fields(check)} if check else {})}
         if needs.steps:
             fields["steps"] = steps.VERSION
@@ -58,18 +59,18 @@ class JudgingSteps:
             views = {str(view.kind): given.pop(view.kind) for view in needs.views}
             return list(measuring.measure(metric, measuring.Sources(views=views, **given), check, strategy.name))
 
-        return Step(f"scores:{of}/{metric.label}", "scores", fields, tuple(inputs.values()), SCORES, make)
+        return Step(step_names.scores(*of, metric.label), "scores", fields, tuple(inputs.values()), SCORES, make)
 
     def mixes(self, dataset: DatasetEntry, strategy: StrategyEntry, metric: ChosenMetric) -> Step:
         """Scores that weigh two metrics by their spreads, so they need those of all strategies."""
         strategies = self._of.recipe.strategies_for(dataset.name)
         parts = [part.label for part in components(metric)]
-        inputs = tuple(f"scores:{dataset.name}/{other.name}/{label}" for label in parts for other in strategies)
+        inputs = tuple(step_names.scores(dataset.name, other.name, label) for label in parts for other in strategies)
         which, count = strategies.index(strategy), len(strategies)
         weight = float(getattr(metric.parameters, "weight", 0.5))
         fields = {**metric.fields, "which": which}
         make = lambda rows: measuring.mix(weight, rows[:count], rows[count:], which)
-        return Step(f"scores:{dataset.name}/{strategy.name}/{metric.label}", "mixes", fields, inputs, SCORES, make)
+        return Step(step_names.scores(dataset.name, strategy.name, metric.label), "mixes", fields, inputs, SCORES, make)
 
     def verdict(self, name: str, over: Sequence[str]) -> Step:
         by_dataset = [(dataset, [strategy.name for strategy in self._of.recipe.strategies_for(dataset)]) for dataset in over]
@@ -88,9 +89,9 @@ class JudgingSteps:
             return [selection.decide(name, list(strata.values()), rule, weighted, dropped)]
 
         fields = {"rule": asdict(rule), "dataset": name, "strategies": [[d, list(s)] for d, s in by_dataset]}
-        inputs = [f"scores:{dataset}/{strategy}/{rule.metric}" for dataset, strategy in pairs]
-        inputs += [f"race:{dataset}" for dataset, _ in by_dataset if self._of.races]
-        return Step(f"verdict:{name}", "verdict", fields, tuple(inputs), VERDICTS, make)
+        inputs = [step_names.scores(dataset, strategy, rule.metric) for dataset, strategy in pairs]
+        inputs += [step_names.race(dataset) for dataset, _ in by_dataset if self._of.races]
+        return Step(step_names.verdict(name), "verdict", fields, tuple(inputs), VERDICTS, make)
 
     def choices(self, dataset: DatasetEntry, names: Sequence[str]) -> Step:
         rule = self._of.rule
@@ -100,8 +101,8 @@ class JudgingSteps:
             return choose_responses(values, rule)
 
         fields = {"direction": rule.direction, "strategies": list(names)}
-        inputs = tuple(f"scores:{dataset.name}/{name}/{rule.metric}" for name in names)
-        return Step(f"choices:{dataset.name}", "choices", fields, inputs, CHOICES, make)
+        inputs = tuple(step_names.scores(dataset.name, name, rule.metric) for name in names)
+        return Step(step_names.choices(dataset.name), "choices", fields, inputs, CHOICES, make)
 
 
 def _check_column(name: str, examples: Sequence[Example], shown: str, label: str) -> None:

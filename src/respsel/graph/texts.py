@@ -14,6 +14,7 @@ from respsel.answers import PatternTimeoutError, check_fields
 from respsel.data import files
 from respsel.data.files import ending_of
 from respsel.errors import Problem, RunError
+from respsel.graph import names as step_names
 from respsel.graph.basis import PROMPTS, Basis
 from respsel.graph.step import Rows, Step
 from respsel.hashing import file_digest
@@ -61,7 +62,7 @@ class TextSteps:
         if used := self._renamed_in_prompts(dataset):
             fields["used"] = used
         return Step(
-            f"examples:{dataset.name}",
+            step_names.examples(dataset.name),
             "examples",
             fields,
             (),
@@ -79,7 +80,7 @@ class TextSteps:
         return [name for name in renamed if name != "input" and name in said]
 
     def responses(self, dataset: DatasetEntry, strategy: StrategyEntry) -> Step:
-        name, inputs = f"responses:{dataset.name}/{strategy.name}", (f"examples:{dataset.name}",)
+        name, inputs = step_names.responses(dataset.name, strategy.name), (step_names.examples(dataset.name),)
         where = f"strategies[{self._of.recipe.strategies.index(strategy)}] ({strategy.name})"
         place = Place(self._of.loaded.shown, where)
         fields: dict[str, Any] = {"from": strategy.from_, "answer": check_fields(dataset.check), **self._white_space}
@@ -139,7 +140,7 @@ class TextSteps:
 
     def own_outputs(self, dataset: DatasetEntry) -> Step:
         entry, check = self._of.recipe.own_outputs, dataset.check
-        name, inputs = f"own-outputs:{dataset.name}", (f"examples:{dataset.name}",)
+        name, inputs = step_names.own_outputs(dataset.name), (step_names.examples(dataset.name),)
         fields: dict[str, Any] = {"answer": check_fields(check), "keep": entry.keep, **self._white_space}
         if entry.path is not None:
             source, read = self._from_file(entry, entry.path, dataset, read_own_outputs)

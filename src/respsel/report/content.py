@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from respsel.choices import Choice, Mixture, mix
 from respsel.costs import Cost, costs_of
+from respsel.graph import names as step_names
 from respsel.racing import Lap, reach_of
 from respsel.recipe import OVERALL
 from respsel.report.agreement import Agreement, find_agreement
@@ -118,7 +119,7 @@ def _dataset(result: RunResult, name: str, verdict: Verdict) -> DatasetReport:
     strategies = [entry.name for entry in loaded.recipe.strategies_for(name)]
     entry = next(entry for entry in loaded.recipe.datasets if entry.name == name)
     ranked = [item.strategy for item in verdict.ranking] or strategies
-    own, chosen = f"own-outputs:{name}", f"choices:{name}"
+    own, chosen = step_names.own_outputs(name), step_names.choices(name)
     choices: Sequence[Choice] = result.rows(chosen) if chosen in result.graph.steps else []
     label = loaded.recipe.selection_metric
     scores = score_matrix(result, name, ranked, label, ids)
@@ -169,8 +170,8 @@ def _confounds(
 
 
 def _race(result: RunResult, dataset: str, examples: int, strategies: Sequence[str]) -> RaceSummary | None:
-    if f"race:{dataset}" not in result.graph.steps:
+    if step_names.race(dataset) not in result.graph.steps:
         return None
-    laps: Sequence[Lap] = result.rows(f"race:{dataset}")
+    laps: Sequence[Lap] = result.rows(step_names.race(dataset))
     scored = sum(reach_of(laps, strategy) for strategy in strategies)
     return RaceSummary(tuple(laps), examples, scored, examples * len(strategies))

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from respsel.backends.placement import LEFT_OUT
+from respsel.graph import names as step_names
 from respsel.prompts import shows_label
 from respsel.racing import Lap, dropped_in
 from respsel.recipe import OVERALL, DatasetEntry, ModelStrategy
@@ -130,7 +131,7 @@ def _cautions(result: RunResult, verdict: Verdict) -> tuple[str, ...]:
     assert verdict.winner is not None
     datasets = [entry.name for entry in _datasets(result, verdict)]
     used = _responses(result, verdict)
-    own = [r for d in datasets if f"own-outputs:{d}" in result.graph.steps for r in result.rows(f"own-outputs:{d}")]
+    own = [r for d in datasets if step_names.own_outputs(d) in result.graph.steps for r in result.rows(step_names.own_outputs(d))]
     recipe = result.graph.loaded.recipe
     entry = next(strategy for strategy in recipe.strategies if strategy.name == verdict.winner)
     notes = []
@@ -194,7 +195,7 @@ def _partly_trained(result: RunResult, verdict: Verdict, audits: Mapping[str, Se
 
 def _equal_rows(result: RunResult, dataset: str) -> str:
     """A note of the rows that stand for nothing of their own, which there are only where ids are made."""
-    frame = result.frame(f"examples:{dataset}", "copies")
+    frame = result.frame(step_names.examples(dataset), "copies")
     # A table that an earlier version has stored has no such column, and no equal rows.
     more = int((frame["copies"] - 1).sum()) if "copies" in frame.columns else 0
     told = "row is equal to another" if more == 1 else "rows are equal to others"
@@ -220,7 +221,7 @@ def _extremes(result: RunResult, verdict: Verdict, confounds: Mapping[str, Confo
 
 def _responses(result: RunResult, verdict: Verdict) -> list[Response]:
     """The leader's usable responses."""
-    steps = [f"responses:{entry.name}/{verdict.winner}" for entry in _datasets(result, verdict)]
+    steps = [step_names.responses(entry.name, str(verdict.winner)) for entry in _datasets(result, verdict)]
     return [response for step in steps for response in result.rows(step) if not response.problem]
 
 
@@ -233,10 +234,10 @@ def _unmatched(result: RunResult, verdict: Verdict) -> list[str]:
     notes = []
     for dataset in _datasets(result, verdict):
         strategies = result.graph.loaded.recipe.strategies_for(dataset.name)
-        rows = [r for entry in strategies for r in result.rows(f"responses:{dataset.name}/{entry.name}") if r.text]
+        rows = [r for entry in strategies for r in result.rows(step_names.responses(dataset.name, entry.name)) if r.text]
         if dataset.check is None or any(r.correct for r in rows) or all(r.correct is None for r in rows):
             continue
-        labels = [example.label for example in result.rows(f"examples:{dataset.name}") if example.label]
+        labels = [example.label for example in result.rows(step_names.examples(dataset.name)) if example.label]
         why = explain_unmatched(dataset.check, labels, [r.text for r in rows])
         notes.append(f"No response of {dataset.name} has the right answer by its answer check. {why}".strip())
     return notes
@@ -247,7 +248,7 @@ def _unscored(result: RunResult, verdict: Verdict) -> str:
     said = []
     for name, count in verdict.unscored.items():
         if count:
-            scores = [f"scores:{entry.name}/{name}/{verdict.metric}" for entry in _datasets(result, verdict)]
+            scores = [step_names.scores(entry.name, name, verdict.metric) for entry in _datasets(result, verdict)]
             reasons = Counter(score.problem for step in scores for score in result.rows(step) if score.problem)
             most = reasons.most_common(_REASONS)
             told = ", ".join(f"{number} {reason}" if len(reasons) > 1 else reason for reason, number in most)
@@ -262,18 +263,18 @@ def _listed(names: Sequence[str]) -> str:
 def _available(result: RunResult, dataset: str) -> int:
     """The examples, as far as a race came, if there was one."""
     laps = _laps(result, dataset)
-    return laps[-1].examples if laps else result.count(f"examples:{dataset}")
+    return laps[-1].examples if laps else result.count(step_names.examples(dataset))
 
 
 def _laps(result: RunResult, dataset: str) -> Sequence[Lap]:
-    name = f"race:{dataset}"
+    name = step_names.race(dataset)
     return result.rows(name) if name in result.graph.steps else []
 
 
 def _more_examples(result: RunResult, verdict: Verdict) -> tuple[str, bool]:
     """What to do about an undecided verdict, and whether the recipe is to be run again for it."""
     entries = _datasets(result, verdict)
-    if any(entry.sample and result.count(f"examples:{entry.name}") >= entry.sample for entry in entries):
+    if any(entry.sample and result.count(step_names.examples(entry.name)) >= entry.sample for entry in entries):
         how = "raise 'sample' (and add examples, if the dataset has no more) and run again. Only the new ones are computed."
     else:
         how = "add some to the dataset and run again. Only the new ones are computed."

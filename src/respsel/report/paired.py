@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from respsel.graph import names as step_names
 from respsel.runner import RunResult
 from respsel.steps import split_steps
 
@@ -33,7 +34,7 @@ class Lengths:
 
 def example_ids(result: RunResult, dataset: str) -> list[str]:
     """The ids of a dataset's examples, in sample order."""
-    ids: list[str] = result.frame(f"examples:{dataset}", "id")["id"].to_list()
+    ids: list[str] = result.frame(step_names.examples(dataset), "id")["id"].to_list()
     return ids
 
 
@@ -44,7 +45,7 @@ def score_matrix(result: RunResult, dataset: str, strategies: Sequence[str], met
     chosen = next(item for item in result.graph.loaded.metrics if item.label == metric)
     columns = []
     for name in strategies:
-        frame = result.frame(f"scores:{dataset}/{name}/{metric}", "id", "value")
+        frame = result.frame(step_names.scores(dataset, name, metric), "id", "value")
         columns.append(_column(frame, "value", ids))
     values = np.stack(columns, axis=1) if columns else np.empty((len(ids), 0))
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -58,7 +59,7 @@ def lengths(result: RunResult, dataset: str, strategies: Sequence[str], ids: Seq
     view = next(iter(dict.fromkeys(v.name for metric in result.graph.loaded.metrics for v in metric.needs.views)), None)
     sizes, steps = [], []
     for name in strategies:
-        frame = result.frame(f"responses:{dataset}/{name}", "id", "text", "problem")
+        frame = result.frame(step_names.responses(dataset, name), "id", "text", "problem")
         usable = frame.filter(frame["problem"] == "")
         texts = dict(usable.select("id", "text").iter_rows())
         counts = {key: float(len(split_steps(text))) for key, text in texts.items()}
@@ -66,7 +67,7 @@ def lengths(result: RunResult, dataset: str, strategies: Sequence[str], ids: Seq
         if view is None:
             sizes.append(np.array([float(len(texts[key])) if key in texts else np.nan for key in ids]))
         else:
-            table = result.frame(f"token-scores:{dataset}/{name}/{view}", "id", "response_tokens")
+            table = result.frame(step_names.token_scores(dataset, name, view), "id", "response_tokens")
             sizes.append(_column(table.filter(table["response_tokens"] > 0), "response_tokens", ids))
     unit = "characters" if view is None else "tokens"
     return Lengths(unit, np.stack(sizes, axis=1), np.stack(steps, axis=1))

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from respsel.graph import names as step_names
 from respsel.metrics.registry import components
 from respsel.records import Response, Score, ScoredResponse
 from respsel.report.shading import Piece, pieces
@@ -67,13 +68,14 @@ def samples(
 ) -> tuple[SampleExample, ...]:
     """order: the strategies, the leader first. shown_in_all: how many responses the whole report shows."""
     label = result.graph.loaded.recipe.selection_metric
-    examples = {e.id: e for e in _some(result, f"examples:{dataset}", EXAMPLES, chosen)}
+    examples = {e.id: e for e in _some(result, step_names.examples(dataset), EXAMPLES, chosen)}
     view = shown_view(result)
     columns = []
     for name in order:
-        responses = {r.id: r for r in _some(result, f"responses:{dataset}/{name}", RESPONSES, chosen)}
-        scores = {s.id: s for s in _some(result, f"scores:{dataset}/{name}/{label}", SCORES, chosen)}
-        tokens = {t.id: t for t in _some(result, f"token-scores:{dataset}/{name}/{view}", TOKEN_SCORES, chosen)} if view else {}
+        responses = {r.id: r for r in _some(result, step_names.responses(dataset, name), RESPONSES, chosen)}
+        scores = {s.id: s for s in _some(result, step_names.scores(dataset, name, label), SCORES, chosen)}
+        scored = step_names.token_scores(dataset, name, view or "")
+        tokens = {t.id: t for t in _some(result, scored, TOKEN_SCORES, chosen)} if view else {}
         columns.append((name, responses, scores, tokens))
     size = _TOKENS // max(1, shown_in_all), _CHARACTERS // max(1, shown_in_all)
     found = []

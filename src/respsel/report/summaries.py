@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from respsel.backends.placement import NO_PLACE
+from respsel.graph import names as step_names
 from respsel.loading import LoadedRecipe
 from respsel.recipe import ColumnStrategy, FileStrategy, PluginStrategy
 from respsel.records import OwnOutput, Response, Score
@@ -94,7 +95,7 @@ def views(loaded: LoadedRecipe) -> list[str]:
 
 def summarise(result: RunResult, dataset: str, strategy: str) -> StrategySummary:
     """What one strategy gave for a dataset, and its mean by every metric."""
-    responses: Sequence[Response] = result.rows(f"responses:{dataset}/{strategy}")
+    responses: Sequence[Response] = result.rows(step_names.responses(dataset, strategy))
     unusable: dict[str, int] = {}
     for response in responses:
         if response.problem:
@@ -134,7 +135,7 @@ def _mean(result: RunResult, dataset: str, strategy: str, index: int) -> MetricM
     import numpy as np
 
     chosen = result.graph.loaded.metrics[index]
-    scores: Sequence[Score] = result.rows(f"scores:{dataset}/{strategy}/{chosen.label}")
+    scores: Sequence[Score] = result.rows(step_names.scores(dataset, strategy, chosen.label))
     having = [score for score in scores if score.value is not None]
     values = np.array([score.value for score in having], np.float64)
     weights = [1.0 if score.weight is None else score.weight for score in having]
@@ -149,7 +150,7 @@ def _mean(result: RunResult, dataset: str, strategy: str, index: int) -> MetricM
 def audit(result: RunResult, dataset: str, strategy: str, view: str) -> AuditRow:
     """What of a strategy was scored under a view."""
     wanted = ("problem", "place", "prompt_tokens", "response_tokens", "nll")
-    table = result.frame(f"token-scores:{dataset}/{strategy}/{view}", *wanted)
+    table = result.frame(step_names.token_scores(dataset, strategy, view), *wanted)
     scored = table.filter(table["problem"] == "")
     finite = int(scored["nll"].explode().is_finite().sum())
     prompt = float(scored["prompt_tokens"].mean()) if len(scored) else None  # type: ignore[arg-type]

@@ -15,6 +15,7 @@ import respsel
 from respsel.characters import told, visible, visible_json
 from respsel.disk import remedy_of
 from respsel.errors import Problem, RunError
+from respsel.graph import names as step_names
 from respsel.hashing import canonical_json, digest
 from respsel.loading import LoadedRecipe
 from respsel.publish import has_leftovers, is_refused, is_written, part_of, put_in_place, refuse_links, remove_leftovers
@@ -160,12 +161,14 @@ def _tables(result: RunResult) -> Mapping[str, Iterable[tuple[Mapping[str, str],
     return {
         "responses.parquet": (({"dataset": d, "strategy": s}, _with_inputs(result, d, s)) for d, s in pairs),
         "scores.parquet": (
-            ({"dataset": d, "strategy": s, "metric": m.label}, result.frame(f"scores:{d}/{s}/{m.label}"))
+            ({"dataset": d, "strategy": s, "metric": m.label}, result.frame(step_names.scores(d, s, m.label)))
             for d, s in pairs
             for m in loaded.metrics
         ),
         "token_scores.parquet": (
-            ({"dataset": d, "strategy": s, "view": v}, result.frame(f"token-scores:{d}/{s}/{v}")) for d, s in pairs for v in views
+            ({"dataset": d, "strategy": s, "view": v}, result.frame(step_names.token_scores(d, s, v)))
+            for d, s in pairs
+            for v in views
         ),
     }
 
@@ -174,8 +177,8 @@ def _with_inputs(result: RunResult, dataset: str, strategy: str) -> polars.DataF
     """A strategy's responses, each with its example's input beside the id."""
     import polars as pl
 
-    responses = result.frame(f"responses:{dataset}/{strategy}")
-    examples = result.frame(f"examples:{dataset}", "id", "input")
+    responses = result.frame(step_names.responses(dataset, strategy))
+    examples = result.frame(step_names.examples(dataset), "id", "input")
     # Joins of some polars versions keep no order.
     ordered = responses.with_columns(pl.Series("order", range(len(responses)))).join(examples, on="id", how="left").sort("order")
     return ordered.select("id", "input", pl.exclude("id", "input", "order"))

@@ -1,0 +1,89 @@
+"""Names of steps: `operation:dataset/strategy/detail`, as plans, records and messages show them.
+
+The only place that spells or parses them. Knows nothing of what a step does. Invariant: `parse` gives back what `str`
+was made from; no part holds `:` or `/`, which recipes do not allow in names.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class StepName:
+    """A step's name in parts. What a step is not about is empty.
+
+    op: the operation.
+    dataset: the dataset's name; a verdict's may be that of the verdict over all.
+    strategy: the strategy's name.
+    detail: the view that was scored in, or the metric's label.
+    """
+
+    op: str
+    dataset: str
+    strategy: str = ""
+    detail: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.op}:{'/'.join(part for part in self.parts if part)}"
+
+    @property
+    def parts(self) -> tuple[str, str, str]:
+        """Dataset, strategy, detail."""
+        return self.dataset, self.strategy, self.detail
+
+    @classmethod
+    def parse(cls, name: str) -> StepName:
+        """The parts of a name."""
+        op, _, rest = name.partition(":")
+        return cls(op, *rest.split("/", 2))
+
+
+def examples(dataset: str) -> str:
+    """The step that reads a dataset."""
+    return str(StepName("examples", dataset))
+
+
+def responses(dataset: str, strategy: str) -> str:
+    """The step of a strategy's responses."""
+    return str(StepName("responses", dataset, strategy))
+
+
+def own_outputs(dataset: str) -> str:
+    """The step of the target's own outputs."""
+    return str(StepName("own-outputs", dataset))
+
+
+def race(dataset: str) -> str:
+    """The step of a dataset's race."""
+    return str(StepName("race", dataset))
+
+
+def token_scores(dataset: str, strategy: str, view: str) -> str:
+    """The step of a strategy's token scores in a view."""
+    return str(StepName("token-scores", dataset, strategy, view))
+
+
+def representations(dataset: str, strategy: str = "") -> str:
+    """The step of hidden states of a strategy's responses; without a strategy, of the own outputs."""
+    return str(StepName("representations", dataset, strategy))
+
+
+def rewards(dataset: str, strategy: str, metric: str) -> str:
+    """The step of a judge's rewards for a metric."""
+    return str(StepName("rewards", dataset, strategy, metric))
+
+
+def scores(dataset: str, strategy: str, metric: str) -> str:
+    """The step of a metric's scores."""
+    return str(StepName("scores", dataset, strategy, metric))
+
+
+def choices(dataset: str) -> str:
+    """The step of the best response for each example."""
+    return str(StepName("choices", dataset))
+
+
+def verdict(over: str) -> str:
+    """The step of a verdict over a dataset, or over all."""
+    return str(StepName("verdict", over))
