@@ -244,4 +244,4 @@ def test_what_is_no_run_is_told(bench: Bench) -> None:
     """A path that is no recorded run is exit code 2."""
     done = bench.respsel("diff", "runs/x", "runs/y")
     assert done.code == 2
-    assert "runs/x: is no recorded run: No such file or directory" in done.err
+    assert "runs/x: is no recorded run: it cannot be read: No such file or directory" in done.err

@@ -14,7 +14,7 @@ PACKAGE = Path(__file__).parents[1] / "src" / "respsel"
 # From the bottom up; a module imports only from lower layers or its own.
 LAYERS = (
     {"changes", "characters", "disk", "errors", "hashing", "records", "respsel", "whitespace"},
-    {"endings", "server_words", "completions", "sample"},
+    {"endings", "sandbox", "server_words", "completions", "sample"},
     {"data", "shape", "tables", "recipe", "model_entry", "plugins", "statistics", "gaps", "parts", "publish", "read_only"}
     | {"request_parameters"},
     {"workspace", "answers", "steps", "datasets", "prompts", "sealed", "store", "turns", "costs"}

@@ -1,13 +1,13 @@
 """The words that a model is asked with: users' prompt templates and the views' prompts.
 
 Knows nothing of tokens; chat templates are the backends' matter. Invariant: a template sees the
-example's fields and nothing else (Jinja2's immutable sandbox), and an unknown name is an error.
+example's fields and nothing else, within bounds (`sandbox`), and an unknown name is an error.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from functools import cache, lru_cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -16,10 +16,8 @@ from respsel.errors import InputError, Problem, suggest
 from respsel.records import TEXT, Example, Message
 
 if TYPE_CHECKING:
-    from jinja2 import Environment, Template
-    from jinja2.sandbox import ImmutableSandboxedEnvironment
-
     from respsel.recipe import DatasetEntry, ModelStrategy, Recipe
+    from respsel.sandbox.environment import BoundedEnvironment, BoundedTemplate
 
 # Raised when the same fields and template would give another text, or a view another prompt.
 VERSION = 1
@@ -35,7 +33,6 @@ _SELF_ALIGNED = (
 _SYSTEM = "<<SYS>>\nYou are a helpful assistant.\n<</SYS>>\n\n"
 # How Jinja2 says that a name is not there.
 _UNDEFINED = re.compile(r"'(\w+)' is undefined$")
-_FAILURES = (TypeError, ValueError, ArithmeticError, LookupError, AttributeError, RecursionError)
 # A template of nothing else needs no Jinja2 to be found well formed, which keeps cached runs quick.
 _PLAIN_FIELD = re.compile(r"\{\{\s*([A-Za-z_]\w*)\s*\}\}")
 
@@ -81,10 +78,12 @@ def fill_columns(source: str, columns: Mapping[str, Any]) -> str:
 
     Raises TemplateFault: for a column that is missing, and where a null, a list or an object would be written.
     """
-    from jinja2 import TemplateError, UndefinedError
+    from jinja2 import UndefinedError
+
+    from respsel.sandbox.environment import FAULTS, fault_text
 
     try:
-        text = _compiled(source, strict=True).render(columns).strip()
+        text = _template(source, strict=True).fill(columns).strip()
     except UndefinedError as error:
         named = _UNDEFINED.match(str(error))
         if named is None or named[1] in columns:
@@ -92,8 +91,8 @@ def fill_columns(source: str, columns: Mapping[str, Any]) -> str:
         raise TemplateFault(f"has no column '{named[1]}'", named[1]) from error
     except _Unwritable as error:
         raise _unwritable(source, columns, error) from error
-    except (*_FAILURES, TemplateError) as error:
-        raise TemplateFault(f"the template failed: {error}") from error
+    except FAULTS as error:
+        raise TemplateFault(f"the template failed: {fault_text(error)}") from error
     if not text:
         raise TemplateFault("gives no text", remedy="Fill in the columns or take the row out")
     return text
@@ -105,21 +104,24 @@ def check_template(source: str, shown: str, where: str) -> list[Problem]:
         return []
     from jinja2 import TemplateSyntaxError
 
+    from respsel.sandbox.environment import FAULTS, fault_text
+
     try:
-        _environment().from_string(source)
+        # Names are looked for in the same way later, where nothing is caught.
+        _ = _template(source).names
     except TemplateSyntaxError as error:
         return [Problem(shown, where, f"line {error.lineno} of the template: {error.message}", "Fix the template")]
+    except FAULTS as error:
+        return [Problem(shown, where, f"the template cannot be used: {fault_text(error)}", "Fix the template")]
     return []
 
 
 @lru_cache(maxsize=64)
-def template_names(source: str) -> frozenset[str]:
+def template_names(source: str) -> Set[str]:
     """The names that a template uses."""
     if _is_plain(source):
         return frozenset(_PLAIN_FIELD.findall(source))
-    from jinja2 import meta
-
-    return frozenset(meta.find_undeclared_variables(_environment().parse(source)))
+    return _template(source).names
 
 
 def check_doubled(recipe: Recipe, shown: str) -> list[Problem]:
@@ -168,17 +170,17 @@ def _root(path: str) -> str:
 
 def render(source: str, example: Example, shown: str, where: str, more: Mapping[str, Any] = MappingProxyType({})) -> str:
     """Fill a template with an example's fields and some more. Raises InputError naming the template and the example."""
-    from jinja2 import TemplateError
+    from respsel.sandbox.environment import FAULTS, fault_text
 
     fields = {**template_fields(example), **more}
-    unknown = template_names(source) - set(fields) - set(_environment().globals)
+    unknown = template_names(source) - set(fields) - set(_environment(False).globals)
     if unknown:
         name = min(unknown)
         raise InputError(Problem(shown, where, f"'{name}' is no field of example '{example.id}'", suggest(name, fields)))
     try:
-        text = _compiled(source).render(fields)
-    except (*_FAILURES, TemplateError) as error:
-        what = f"the template failed on example '{example.id}': {error}"
+        text = _template(source).fill(fields)
+    except FAULTS as error:
+        what = f"the template failed on example '{example.id}': {fault_text(error)}"
         raise InputError(Problem(shown, where, what, "Fix the template")) from error
     if not text.strip():
         raise InputError(Problem(shown, where, f"the template gives no text for example '{example.id}'", "Fix the template"))
@@ -218,21 +220,17 @@ def _written(value: Any) -> Any:
 
 
 @lru_cache(maxsize=64)
-def _compiled(source: str, strict: bool = False) -> Template:
-    # Compiling takes ten times as long as filling in, and a template is filled in for every example.
-    return (_strict_environment() if strict else _environment()).from_string(source)
+def _template(source: str, strict: bool = False) -> BoundedTemplate:
+    """A template, compiled once. strict: where it writes a null, a list or an object it fails."""
+    from respsel.sandbox.environment import BoundedTemplate
+
+    return BoundedTemplate(_environment(strict), source)
 
 
 @cache
-def _strict_environment() -> Environment:
-    environment = _environment().overlay()
-    environment.finalize = _written
-    return environment
-
-
-@cache
-def _environment() -> ImmutableSandboxedEnvironment:
+def _environment(strict: bool) -> BoundedEnvironment:
     from jinja2 import StrictUndefined
-    from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-    return ImmutableSandboxedEnvironment(undefined=StrictUndefined, keep_trailing_newline=True)
+    from respsel.sandbox.environment import BoundedEnvironment
+
+    return BoundedEnvironment(written=_written if strict else None, undefined=StrictUndefined, keep_trailing_newline=True)

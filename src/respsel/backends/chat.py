@@ -13,25 +13,20 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, NoReturn
 
-from jinja2 import TemplateError, TemplateSyntaxError, meta, nodes
+from jinja2 import TemplateError, nodes
 from jinja2.ext import Extension
 from jinja2.parser import Parser
-from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from respsel.backends.placement import find_place
 from respsel.errors import PreflightError, Problem, suggest
 from respsel.records import Message
+from respsel.sandbox.environment import FAULTS, BoundedEnvironment, BoundedTemplate, fault_text
 
 # A template that asks for the date gets this one: with the real date, prompts and keys change overnight.
 FROZEN_DATE = "01 Jan 2025"
 _MARK = "\ue000"
 # What a template is given in any case.
 _GIVEN = ("messages", "add_generation_prompt", "bos_token", "eos_token")
-# What a template raises that is wrong, nests without end, or makes a text without end.
-_FAULTS = (
-    *(TemplateError, TypeError, ValueError, ArithmeticError, LookupError, AttributeError),
-    *(RecursionError, MemoryError),
-)
 # (text, whether it may hold control tokens)
 Stretch = tuple[str, bool]
 
@@ -66,18 +61,19 @@ class ChatTemplate:
         """options: more variables for the template, such as enable_thinking."""
         self._origin = origin
         self._variables = {**options, "bos_token": bos, "eos_token": eos}
-        env = ImmutableSandboxedEnvironment(
-            trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols", _Generation]
+        env = BoundedEnvironment(
+            own_filters={"tojson": _to_json},
+            trim_blocks=True,
+            lstrip_blocks=True,
+            extensions=["jinja2.ext.loopcontrols", _Generation],
         )
-        env.filters["tojson"] = _to_json
         env.globals["raise_exception"] = _raise
         env.globals["strftime_now"] = lambda _format: FROZEN_DATE
         try:
-            self._template = env.from_string(source)
-            used = meta.find_undeclared_variables(env.parse(source)) if options else set()
-        except _FAULTS as error:
-            line = f"line {error.lineno}: " if isinstance(error, TemplateSyntaxError) else ""
-            raise PreflightError(self._problem(f"the template failed: {line}{error}")) from error
+            self._template = BoundedTemplate(env, source)
+            used = self._template.names if options else frozenset()
+        except FAULTS as error:
+            raise PreflightError(self._problem(f"the template failed: {fault_text(error)}")) from error
         if unused := sorted(set(options) - used):
             known = used - {*_GIVEN, *env.globals}
             what = f"the template has no variable '{unused[0]}', which 'template_options' sets"
@@ -87,9 +83,9 @@ class ChatTemplate:
         """Return the text of the chat; ask: ending where the assistant's turn begins."""
         turns = [{"role": message.role, "content": message.content} for message in messages]
         try:
-            return self._template.render(messages=turns, add_generation_prompt=ask, **self._variables)
-        except _FAULTS as error:
-            raise PreflightError(self._problem(f"the template failed: {str(error) or type(error).__name__}")) from error
+            return self._template.fill({"messages": turns, "add_generation_prompt": ask, **self._variables})
+        except FAULTS as error:
+            raise PreflightError(self._problem(f"the template failed: {fault_text(error)}")) from error
 
     def split_text(self, messages: Sequence[Message], control_texts: Iterable[str]) -> list[Stretch]:
         """Return the prompt as stretches, in order.

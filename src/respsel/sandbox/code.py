@@ -1,0 +1,159 @@
+"""The Python that Jinja2 makes of a template, with a payment in each block and around each costly expression.
+
+Knows no prices. Invariant: no code that runs more than once in a rendering runs unpaid, and nothing of a template is
+worked out while it is compiled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from math import isfinite
+from typing import Any
+
+from jinja2 import nodes
+from jinja2.compiler import CodeGenerator, Frame, operators
+
+# Longer templates take long to compile: Jinja2 copies its table of names at each `if`. The longest of a model has 6,000.
+MAX_NODES = 30_000
+_ALONE = (nodes.Extends, nodes.Import, nodes.FromImport, nodes.Include)
+# Of which about half runs, for the rest is what a condition leaves out.
+_NODES_IN_A_STEP = 3
+# What runs once for each item or call. All else runs at most once where one of these does.
+_OFTEN = (nodes.For, nodes.Macro, nodes.CallBlock, nodes.Block)
+# What the code finds in its first line, from the environment. No name of a template begins like these.
+PRELUDE = "_pay, _make, _made, _read, _each, _write, _join = environment.metered; "
+
+
+class BoundedCode(CodeGenerator):
+    """Writes the code of one template."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._n_nodes = 0
+        self._often: set[int] = set()
+
+    def visit_Template(self, node: nodes.Template, frame: Frame | None = None) -> None:
+        """Refuse what is too long or does not stand alone, and have each loop count its items."""
+        for inner in node.find_all(nodes.Node):
+            self._n_nodes += 1
+            if self._n_nodes > MAX_NODES:
+                self.fail(f"the template is too long: it has more than {MAX_NODES:,} parts", inner.lineno)
+            if isinstance(inner, _ALONE):
+                self.fail(f"a template stands alone, without '{type(inner).__name__.lower()}'", inner.lineno)
+            if isinstance(inner, _OFTEN):
+                self._often.add(id(inner.body))
+            if isinstance(inner, nodes.For):
+                # No template can spell this node, so it marks what `visit_MarkSafe` writes.
+                inner.iter = nodes.MarkSafe(inner.iter, lineno=inner.lineno)
+        super().visit_Template(node, frame)
+
+    def visit_MarkSafe(self, node: nodes.MarkSafe, frame: Frame) -> None:
+        """Write what a loop goes through."""
+        self._write_call("_each", node.expr, frame)
+
+    def blockvisit(self, statements: Iterable[nodes.Node], frame: Frame) -> None:
+        """Write the statements of a block; where it may run often, behind the payment for all that is in it."""
+        if id(statements) in self._often:
+            inside = [inner for node in statements for inner in (node, *node.find_all(nodes.Node))]
+            self.writeline(f"_pay({1 + len(inside) // _NODES_IN_A_STEP})")
+            if n_bytes := sum(map(_n_bytes, inside)):
+                self.writeline(f"_make({n_bytes})")
+        super().blockvisit(statements, frame)
+
+    def visit_Block(self, node: nodes.Block, frame: Frame) -> None:
+        """A block that sees the names around it gets a copy of all."""
+        if node.scoped:
+            self.writeline(f"_pay({self._n_nodes})")
+        super().visit_Block(node, frame)
+
+    def visit_ScopedEvalContextModifier(self, node: nodes.ScopedEvalContextModifier, frame: Frame) -> None:
+        """Refuse what makes HTML of each value that is written."""
+        self.fail("'autoescape' is for HTML, which no prompt is", node.lineno)
+
+    def visit_Const(self, node: nodes.Const, frame: Frame) -> None:
+        """Write a constant. Python has no word for a number without end."""
+        if isinstance(node.value, float) and not isfinite(node.value):
+            self.fail("a number is too large", node.lineno)
+        super().visit_Const(node, frame)
+
+    def visit_Compare(self, node: nodes.Compare, frame: Frame) -> None:
+        """Write a comparison, which looks at all of its values."""
+        read = self.visit if _is_short(node) else self._write_read
+        self.write("(")
+        read(node.expr, frame)
+        for operand in node.ops:
+            self.write(f" {operators[operand.op]} ")
+            read(operand.expr, frame)
+        self.write(")")
+
+    def visit_Concat(self, node: nodes.Concat, frame: Frame) -> None:
+        """Write `a ~ b`."""
+        self.write("_join(str_join, (")
+        for part in node.nodes:
+            self.visit(part, frame)
+            self.write(", ")
+        self.write("))")
+
+    def visit_Getitem(self, node: nodes.Getitem, frame: Frame) -> None:
+        """Write a part of a text or a list; several items are a copy of these."""
+        if not isinstance(node.arg, nodes.Slice):
+            return super().visit_Getitem(node, frame)
+        # Python warns of a slice of a number that is written so, and not of one that a function gives.
+        self.write("_made(identity(" if isinstance(node.node, nodes.Const) else "_made((")
+        self.visit(node.node, frame)
+        self.write(")[")
+        self.visit(node.arg, frame)
+        self.write("])")
+
+    def visit_Dict(self, node: nodes.Dict, frame: Frame) -> None:
+        """Write a dict, whose keys are hashed."""
+        self.write("{")
+        for item in node.items:
+            self._write_read(item.key, frame)
+            self.write(": ")
+            self.visit(item.value, frame)
+            self.write(", ")
+        self.write("}")
+
+    def _write_read(self, node: nodes.Expr, frame: Frame) -> None:
+        if isinstance(node, nodes.Const):
+            self.visit(node, frame)
+        else:
+            self._write_call("_read", node, frame)
+
+    def _write_call(self, name: str, node: nodes.Node, frame: Frame) -> None:
+        self.write(f"{name}(")
+        self.visit(node, frame)
+        self.write(")")
+
+    def _output_child_to_const(self, node: nodes.Expr, frame: Frame, finalize: Any) -> str:
+        if isinstance(node, nodes.TemplateData) or (isinstance(node, nodes.Const) and isinstance(node.value, str)):
+            return str(node.as_const(frame.eval_ctx))
+        raise nodes.Impossible
+
+    def _output_child_pre(self, node: nodes.Expr, frame: Frame, finalize: Any) -> None:
+        self.write("_write(")
+
+    def _output_child_post(self, node: nodes.Expr, frame: Frame, finalize: Any) -> None:
+        self.write(")")
+
+
+def _n_bytes(node: nodes.Node) -> int:
+    """What a list in the template's own words takes, of Python's memory."""
+    if isinstance(node, nodes.Dict):
+        return 128 + 64 * len(node.items)
+    return 64 + 16 * len(node.items) if isinstance(node, (nodes.List, nodes.Tuple)) else 0
+
+
+def _is_short(node: nodes.Compare) -> bool:
+    """Whether a comparison ends soon for any value, since one side of it is in the template."""
+    if len(node.ops) != 1:
+        return False
+    (operand,) = node.ops
+    if operand.op in ("in", "notin"):
+        return isinstance(operand.expr, (nodes.List, nodes.Tuple)) and _are_constants(operand.expr.items)
+    return _are_constants([node.expr]) or _are_constants([operand.expr])
+
+
+def _are_constants(values: Iterable[nodes.Node]) -> bool:
+    return all(isinstance(value, nodes.Const) for value in values)

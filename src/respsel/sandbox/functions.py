@@ -1,0 +1,171 @@
+"""The filters, tests, methods and functions that a template may use, each with its price.
+
+Knows no syntax. Invariant: what is not listed here cannot be called. Left out are `random` and `lipsum`, which give
+another text each time, and what no prompt needs and would take a price of its own: `urlize`, `encode`, `translate`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import wraps
+from types import GeneratorType
+from typing import Any
+
+from jinja2.filters import FILTERS, make_attrgetter
+from jinja2.sandbox import safe_range
+from jinja2.tests import TESTS
+from jinja2.utils import pass_environment
+
+from respsel.sandbox import prices
+from respsel.sandbox.meter import Meter, TemplateLimitError
+from respsel.sandbox.operators import Operators
+
+Function = Callable[..., Any]
+Price = Callable[..., None]
+
+# Larger whole numbers can be made to share their hashes; a set of such takes a time without end.
+_MAX_RANGE_END = 2**53
+_FILTERS_OF_JINJA: Mapping[str, Any] = FILTERS
+_TESTS_OF_JINJA: Mapping[str, Any] = TESTS
+# What these give was there before, or is paid for with the price.
+_MAKE_NOTHING = (prices.free, prices.key, prices.as_list)
+
+
+def _priced(price: Price, names: str) -> dict[str, Price]:
+    return dict.fromkeys(names.split(), price)
+
+
+_FILTERS: Mapping[str, Price] = {
+    **_priced(prices.free, "attr count d default first last length"),
+    **_priced(prices.read, "abs capitalize e escape filesizeformat float forceescape int lower reverse safe string trim"),
+    **_priced(prices.read, "truncate upper urlencode wordcount xmlattr"),
+    **_priced(prices.compare, "dictsort groupby max min sort unique"),
+    **_priced(prices.each, "items map reject rejectattr select selectattr"),
+    "batch": prices.batch,
+    "center": prices.pad,
+    "indent": prices.indent,
+    "join": prices.join,
+    "list": prices.as_list,
+    "pprint": prices.pretty,
+    "replace": prices.replace,
+    "round": prices.to_digits,
+    "slice": prices.in_slices,
+    "striptags": prices.strip_tags,
+    "title": prices.titled,
+    "tojson": prices.to_json,
+    "wordwrap": prices.wrap_words,
+}
+_TESTS: Mapping[str, Price] = {
+    **_priced(prices.free, "boolean callable defined escaped false float integer iterable mapping none number sameas"),
+    **_priced(prices.free, "sequence string true undefined"),
+    **_priced(prices.read, "== eq equalto != ne > gt greaterthan ge >= < lt lessthan <= le in lower upper filter test"),
+    **_priced(prices.only_number, "odd even divisibleby"),
+}
+_METHODS: Mapping[type, Mapping[str, Price]] = {
+    str: {
+        **_priced(prices.read, "capitalize casefold count endswith find index isalnum isalpha isascii isdecimal isdigit"),
+        **_priced(prices.read, "isidentifier islower isnumeric isprintable isspace istitle isupper lower lstrip partition"),
+        **_priced(prices.read, "removeprefix removesuffix rfind rindex rpartition rsplit rstrip split splitlines"),
+        **_priced(prices.read, "startswith strip swapcase title upper"),
+        **_priced(prices.pad, "center ljust rjust zfill"),
+        "expandtabs": prices.expand_tabs,
+        "join": prices.join_with,
+        "replace": prices.replace,
+    },
+    list: _priced(prices.read, "index count copy"),
+    tuple: _priced(prices.read, "index count"),
+    dict: {**_priced(prices.free, "items keys values"), "get": prices.key, "copy": prices.read},
+    float: _priced(prices.free, "is_integer"),
+    int: _priced(prices.free, "is_integer bit_length"),
+}
+
+
+def call_method(meter: Meter, method: Any, args: tuple[Any, ...], named: Mapping[str, Any]) -> Any:
+    """Return what a method of a built-in value gives. Raises TypeError where a template may not call it."""
+    owner, name = method.__self__, method.__name__
+    price = next((known.get(name) for kind, known in _METHODS.items() if isinstance(owner, kind)), None)
+    if price is None:
+        raise TypeError(f"a template cannot call '{name}' of {type(owner).__name__}")
+    meter.pay(1)
+    price(meter, owner, *args, **named)
+    given = method(*args, **named)
+    return given if price in _MAKE_NOTHING else meter.made(given)
+
+
+def _with_price(meter: Meter, function: Function, price: Price) -> Function:
+    """A filter or test that is paid for. What it would give bit by bit, it gives at once."""
+    if price is prices.free:
+        return function
+    # Jinja2 gives some filters its own state first, and marks these.
+    first = 1 if hasattr(function, "jinja_pass_arg") else 0
+    if price is prices.read and not first:
+        return _with_price_to_read(meter, function)
+
+    @wraps(function)
+    def apply(*args: Any, **named: Any) -> Any:
+        meter.pay(1)
+        price(meter, *args[first:], **named)
+        given = function(*args, **named)
+        if isinstance(given, GeneratorType):
+            # Hazard: generators that draw from generators, 100,000 of them, end the process when they are freed.
+            given = iter(list(given))
+        return given if price in _MAKE_NOTHING else meter.made(given)
+
+    return apply
+
+
+def _with_price_to_read(meter: Meter, function: Function) -> Function:
+    """The same, quicker, for what chat templates do most: trim a text and the like."""
+
+    @wraps(function)
+    def apply(value: Any, *args: Any, **named: Any) -> Any:
+        meter.read(value)
+        if args or named:
+            prices.read(meter, *args, **named)
+        return meter.made(function(value, *args, **named))
+
+    return apply
+
+
+def filters(meter: Meter, operators: Operators, own: Mapping[str, Function]) -> dict[str, Any]:
+    """The filters by name. own: those that take the place of Jinja2's."""
+
+    @pass_environment
+    def sum_up(environment: Any, items: Any, attribute: Any = None, start: Any = 0) -> Any:
+        get = make_attrgetter(environment, attribute) if attribute is not None else None
+        parts = [get(item) if get else item for item in meter.each(items)]
+        if isinstance(start, (int, float)) and all(isinstance(part, (int, float)) for part in parts):
+            return meter.made(sum(parts, start))
+        if isinstance(start, str):
+            raise TypeError("'sum' takes no texts. Use 'join'")
+        for part in parts:
+            start = operators.apply("+", start, part)
+        return start
+
+    def fill(text: Any, *values: Any, **named: Any) -> Any:
+        if values and named:
+            raise TypeError("'format' takes values by place or by name, not both")
+        return operators.format_percent(text if isinstance(text, str) else str(meter.read(text)), named or values)
+
+    def random(*_: Any) -> None:
+        raise TemplateLimitError("'random' gives another text each time, and a prompt must stay the same")
+
+    known = {name: _with_price(meter, own.get(name, _FILTERS_OF_JINJA[name]), price) for name, price in _FILTERS.items()}
+    return {**known, "sum": sum_up, "format": fill, "random": random}
+
+
+def tests(meter: Meter) -> dict[str, Any]:
+    """The tests by name."""
+    return {name: _with_price(meter, _TESTS_OF_JINJA[name], price) for name, price in _TESTS.items()}
+
+
+def bounded_range(*args: int) -> range:
+    """The function `range` of templates."""
+    if any(isinstance(arg, int) and abs(arg) > _MAX_RANGE_END for arg in args):
+        raise TemplateLimitError("it makes a range of numbers that are too large")
+    return safe_range(*args)
+
+
+def lipsum(*_: Any, **__: Any) -> None:
+    """Refuses."""
+    raise TemplateLimitError("'lipsum' gives another text each time, and a prompt must stay the same")
