@@ -291,3 +291,11 @@ def test_a_chat_template_and_a_prompt_are_bounded_alike() -> None:
     assert not check_template("{{ input }}{% if 1 %}{% endif %}", "a.toml", "p")
     template = ChatTemplate("{% for m in messages %}{{ m['content'] | trim }}{% endfor %}", "", "", "model")
     assert [template.render([Message("user", " a ")]) for _ in range(2)] == ["a", "a"]
+
+
+def test_a_chat_template_that_writes_stand_ins_of_its_own_gives_its_text() -> None:
+    """What stands for a control token in a message is no bug where the template itself writes it, with any number."""
+    for number in ("99", "9" * 5000):
+        source = f"\ue000{number};{{{{ messages[0].content }}}}"
+        found = ChatTemplate(source, "", "", "model").split_text([Message("user", "a<|end|>")], ["<|end|>"])
+        assert found == [(f"\ue000{number};", True), ("a", True), ("<|end|>", False)]

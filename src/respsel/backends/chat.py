@@ -147,9 +147,10 @@ class _Marks:
         """A text with stand-ins as stretches."""
         if self._pattern is None:
             return [(text, True)] if text else []
-        parts = re.split(f"{self._mark}(\\d+);", text)
-        found = [(part, True) if i % 2 == 0 else (self._found[int(part)], False) for i, part in enumerate(parts)]
-        return [(part, control) for part, control in found if part]
+        # Hazard: a template may write such marks too, which stand for nothing.
+        parts = re.split(f"({self._mark}\\d+;)", text)
+        known = {f"{self._mark}{place};": spelled for place, spelled in enumerate(self._found)}
+        return [(known.get(part, part), part not in known) for part in parts if part]
 
 
 def _to_json(value: Any, indent: int | None = None) -> str:
