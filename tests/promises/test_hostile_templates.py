@@ -23,6 +23,10 @@ TWICE_TWO = TWICE + "{% for i in range(60) %}{% set ns.y = (ns.y, ns.y) %}{% end
 MANY = "{% for i in range(99999) %}{% for j in range(99999) %}"
 END = "{% endfor %}{% endfor %}x"
 KEEP = "{% set ns = namespace(l=[]) %}"
+# Numbers that are this far apart share a hash; and pairs of such numbers.
+APART = 2**61 - 1
+PAIRS = ", ".join(f"(b + {place * APART}, 1)" for place in range(100))
+PAIRS = KEEP + f"{{% for i in range(99) %}}{{% set b = i * {100 * APART} %}}{{% set ns.l = ns.l + [{PAIRS}] %}}{{% endfor %}}"
 HOSTILE = {
     # One word of Python that makes a long text, list or number.
     "repeat": ("{{ 'a' * 10**11 }}", "a text of more than"),
@@ -101,9 +105,29 @@ HOSTILE = {
     "sort": ("{{ (['a' * 999999, 'a' * 999998 ~ 'a'] * 49999)|sort|length }}", "a list of more than"),
     "many sorts": (MANY + "{% set x = range(9999)|sort %}" + END, "steps"),
     "sums": ("{{ ([[1] * 1000] * 9999)|sum(start=[])|length }}", "MB of texts and lists"),
+    "a chain of attributes": ("{{ range(9999)|map(attribute='real.' * 999 ~ 'real')|list }}", "steps"),
+    "many attributes": ("{{ range(9999)|sort(attribute='real,' * 999 ~ 'real') }}", "steps"),
+    "strip": ("{{ ('a' * 99999)|trim('b' * 99999 ~ 'a') }}", "steps"),
+    "search from the end": ("{{ ('a' * 99999).rfind('ab' ~ 'a' * 49999) }}", "steps"),
+    "format without fields": ("{% set s = '{{' * 99999 %}{% for i in range(99) %}{{ s.format() }}{% endfor %}", "steps"),
+    "percent signs": ("{{ ('%%' * 999999) % () }}", "steps"),
+    "equal hashes": (PAIRS + "{{ dict(ns.l) }}", "steps"),
+    "equal hashes in a namespace": (PAIRS + "{{ namespace(ns.l) }}", "steps"),
+    "equal hashes taken once": (PAIRS + "{{ ns.l|unique(attribute=0)|list }}", "steps"),
+    "equal hashes in the template": (
+        "{{ {" + ", ".join(f"{place * APART}: 1" for place in range(4000)) + "} }}",
+        "steps",
+    ),
     "striptags": ("{{ ('<!-- -->' * 400000)|striptags }}", "steps"),
     "wordwrap": ("{{ ('a' ~ '-' * 100000)|wordwrap(3) }}", "steps"),
     # Memory.
+    "wordwrap with a long end": ("{{ ('a ' * 999)|wordwrap(1, wrapstring='b' * 999999) }}", "a text of more than"),
+    "join what items hold": ("{% set c = cycler('a' * 999999) %}{{ ([c] * 99)|join(attribute='current') }}", "a list of more"),
+    "a name of a macro": (
+        "{% macro " + "m" * 90000 + "() %}{% endmacro %}{{ ([" + "m" * 90000 + "] * 9999)|string }}",
+        "a list of more than",
+    ),
+    "spread characters": ("{{ dict(*('\u4e2d' * 3999999)) }}", "steps"),
     "keep lists": (KEEP + MANY + "{% set ns.l = [ns.l, {1: 1}] %}" + END, "MB of texts and lists"),
     "keep texts": (KEEP + MANY + "{% set ns.l = [ns.l, 'a' * 9999] %}" + END, "MB of texts and lists"),
     "keep slices": (KEEP + "{% set s = 'a' * 999999 %}" + MANY + "{% set ns.l = [ns.l, s[1:]] %}" + END, "MB of texts and lists"),
@@ -116,6 +140,15 @@ HOSTILE = {
     "lists": ("{{ " + "[" * 300 + "1" + "]" * 300 + " }}", "nests too deep|too many nested"),
     "filters": ("{{ 1" + "|abs" * 90000 + " }}", "nests too deep|too long"),
     "sums of many": ("{{ " + "1+" * 5000 + "1 }}", "nests too deep|too long"),
+    "words and signs": ("{{ [" + "1," * 99999 + "] }}", "more than 150,000 words and signs"),
+    "calls within calls": (
+        "{% macro m() %}{% endmacro %}" + "{% call m() %}" * 60 + "{{ 1 }}" * 9000 + "{% endcall %}" * 60,
+        "too long for its loops and macros within each other",
+    ),
+    "names and conditions": (
+        "".join(f"{{% set a{place} = 1 %}}" for place in range(1500)) + "{% if 1 %}{% endif %}" * 1500,
+        "too many conditions for its many names",
+    ),
     "parts": ("{{ 1 }}" * 40000, "the template is too long"),
     "source": ("x{{ input }}" + "y" * 2_000_000, "longer than 1,000,000 characters"),
     "constants": ("{% if 0 %}{{ 'a'|center(10**10) }}{{ 10**10**9 }}{% endif %}{{ lipsum() }}", "'lipsum' gives another"),
@@ -129,6 +162,8 @@ HOSTILE = {
     "random for each": ("{{ [[1, 2]]|map('random')|list }}", "'random' gives another text each time"),
     "lipsum": ("{{ lipsum(n=1000000) }}", "'lipsum' gives another text each time"),
     "an address": ("{{ range }}", "it writes no text"),
+    "an address in a list": ("{{ ['a'.upper] }}", "it writes no text"),
+    "an address in a text": ("{{ 'a' ~ range }}", "it writes no text"),
     "a generator": ("{{ [1]|map('string') }}", "it writes no text"),
     "html": ("{% autoescape true %}{{ 1 }}{% endautoescape %}", "'autoescape' is for HTML"),
     "include": ("{% include '/etc/passwd' %}", "a template stands alone, without 'include'"),
@@ -239,7 +274,11 @@ def test_filters_give_what_jinja2_gives() -> None:
         "{{ 2 is even }}{% filter upper %}abc{% endfilter %}{{ '<b>x</b>'|striptags }}{{ 'a b c'|wordwrap(3) }}"
         "{{ 'a\nb'|indent }}{{ 42.55|round(1) }}{% for i in [[1, [2]]] recursive %}{{ loop.depth }}"
         "{% if i is iterable %}{{ loop(i) }}{% endif %}{% endfor %}{{ [{'a': 'x'}, {'a': 'x'}]|groupby('a')|list }}"
-        "{{ [1, 1]|unique|list }}{{ 'abc'|first }}{{ [1, 2]|last }}{{ input.a is undefined }}"
+        "{{ [1, 1]|unique|list }}{{ [{'a': 1}, {'a': 1}]|unique(attribute='a')|list }}{{ {2 ** 70: 1, -1: 2, -2: 3} }}"
+        "{{ [{'a': 1}, {'a': 2}]|join('-', attribute='a') }}{{ dict([('a', 1)], b=2) }}{{ 1180591620717411303424 }}"
+        "{{ {1180591620717411303424: 1} }}{{ dict(*[{'c': 1}], **{'d': 2}) }}{{ 'xax'|trim('x') }}{{ 'a.b.c'.rsplit('.', 1) }}"
+        "{{ 'a b c'.rsplit(sep=' ', maxsplit=1) }}{{ ' a '.strip() }}{{ 'abc'|batch(2)|list }}{{ 'cab'|sort }}"
+        "{{ 'abc'|first }}{{ [1, 2]|last }}{{ input.a is undefined }}"
     )
     expected = ImmutableSandboxedEnvironment(undefined=StrictUndefined).from_string(source).render(input="hi")
     assert render(source, Example("e1", "hi"), "a.toml", "p") == expected
@@ -299,3 +338,30 @@ def test_a_chat_template_that_writes_stand_ins_of_its_own_gives_its_text() -> No
         source = f"\ue000{number};{{{{ messages[0].content }}}}"
         found = ChatTemplate(source, "", "", "model").split_text([Message("user", "a<|end|>")], ["<|end|>"])
         assert found == [(f"\ue000{number};", True), ("a", True), ("<|end|>", False)]
+
+
+@pytest.mark.parametrize("made", ["|sort", "|batch(1)|list", "|select('defined')|list", "|slice(1)|list"])
+def test_the_characters_of_a_text_are_paid_for_before_they_are_made(made: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A character that stands alone takes 80 bytes and more; a filter that would make too many is refused before."""
+    import tracemalloc
+
+    from respsel.errors import InputError
+
+    monkeypatch.setattr(meter, "MAX_BYTES", 5_000_000)
+    tracemalloc.start()
+    try:
+        with pytest.raises(InputError, match="MB of texts and lists"):
+            render("{{ ('\u4e2d' * 100000)" + made + " }}", Example("e1", "hi"), "a.toml", "p")
+        assert tracemalloc.get_traced_memory()[1] < 5_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_large_numbers_of_a_template_are_no_constants_of_its_code() -> None:
+    """Those that share a hash would take Python minutes to compile."""
+    from respsel.sandbox.environment import BoundedEnvironment
+
+    code = compile(str(BoundedEnvironment().compile(f"{{{{ [a, {2**70}] }}}}", raw=True)), "t", "exec")
+    (root,) = (part for part in code.co_consts if getattr(part, "co_name", "") == "root")
+    assert str(2**70) in root.co_consts
+    assert 2**70 not in root.co_consts

@@ -13,15 +13,22 @@ from typing import Any
 from jinja2 import nodes
 from jinja2.compiler import CodeGenerator, Frame, operators
 
-# Longer templates take long to compile: Jinja2 copies its table of names at each `if`. The longest of a model has 6,000.
+# Longer templates take long to compile. The longest of a model has 6,000.
 MAX_NODES = 30_000
+# Jinja2 copies its table of names at each condition, loop and macro.
+_MAX_COPIED = 1_000_000
 _ALONE = (nodes.Extends, nodes.Import, nodes.FromImport, nodes.Include)
 # Of which about half runs, for the rest is what a condition leaves out.
 _NODES_IN_A_STEP = 3
 # What runs once for each item or call. All else runs at most once where one of these does.
 _OFTEN = (nodes.For, nodes.Macro, nodes.CallBlock, nodes.Block)
+# Jinja2 looks through the whole of each of these before it writes its code.
+_MAX_LOOKED_THROUGH = 10 * MAX_NODES
+_SPREADING = (nodes.Call, nodes.Filter, nodes.Test)
+# Python looks up a number of more bits by a hash that others share: a thousand of these take long to compile.
+_BITS_OF_A_HASH = 60
 # What the code finds in its first line, from the environment. No name of a template begins like these.
-PRELUDE = "_pay, _make, _made, _read, _each, _write, _join = environment.metered; "
+PRELUDE = "_pay, _make, _made, _read, _each, _spread, _pairs, _write, _join = environment.metered; "
 
 
 class BoundedCode(CodeGenerator):
@@ -30,33 +37,61 @@ class BoundedCode(CodeGenerator):
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self._n_nodes = 0
-        self._often: set[int] = set()
+        # The weight of what may run often, by the list of its statements.
+        self._often: dict[int, tuple[int, int]] = {}
+        self._n_looked_through = 0
 
     def visit_Template(self, node: nodes.Template, frame: Frame | None = None) -> None:
         """Refuse what is too long or does not stand alone, and have each loop count its items."""
+        n_copies, names = 0, set[str]()
         for inner in node.find_all(nodes.Node):
             self._n_nodes += 1
             if self._n_nodes > MAX_NODES:
                 self.fail(f"the template is too long: it has more than {MAX_NODES:,} parts", inner.lineno)
             if isinstance(inner, _ALONE):
                 self.fail(f"a template stands alone, without '{type(inner).__name__.lower()}'", inner.lineno)
-            if isinstance(inner, _OFTEN):
-                self._often.add(id(inner.body))
-            if isinstance(inner, nodes.For):
-                # No template can spell this node, so it marks what `visit_MarkSafe` writes.
-                inner.iter = nodes.MarkSafe(inner.iter, lineno=inner.lineno)
+            if isinstance(inner, (nodes.Name, nodes.Macro)):
+                names.add(inner.name)
+            n_copies += isinstance(inner, (nodes.If, *_OFTEN))
+            if n_copies * len(names) > _MAX_COPIED:
+                self.fail("the template is too long: it has too many conditions for its many names", inner.lineno)
+        self._prepare(node)
         super().visit_Template(node, frame)
+
+    def _prepare(self, node: nodes.Node) -> tuple[int, int]:
+        """Mark what loops go through and what calls spread, and weigh what may run often; return a node's own weight."""
+        n_nodes, n_bytes = 1, _n_bytes(node)
+        for inner in node.iter_child_nodes():
+            more_nodes, more_bytes = self._prepare(inner)
+            n_nodes, n_bytes = n_nodes + more_nodes, n_bytes + more_bytes
+        # No template can spell these nodes, so they mark what `visit_MarkSafe` and the one below write.
+        if isinstance(node, nodes.For):
+            node.iter = nodes.MarkSafe(node.iter, lineno=node.lineno)
+        if isinstance(node, _SPREADING):
+            for name in ("dyn_args", "dyn_kwargs"):
+                if (spread := getattr(node, name)) is not None:
+                    setattr(node, name, nodes.MarkSafeIfAutoescape(spread, lineno=node.lineno))
+        if isinstance(node, _OFTEN):
+            self._often[id(node.body)] = n_nodes, n_bytes
+            self._n_looked_through += n_nodes
+            if self._n_looked_through > _MAX_LOOKED_THROUGH:
+                self.fail("the template is too long for its loops and macros within each other", node.lineno)
+        return n_nodes, n_bytes
 
     def visit_MarkSafe(self, node: nodes.MarkSafe, frame: Frame) -> None:
         """Write what a loop goes through."""
         self._write_call("_each", node.expr, frame)
 
+    def visit_MarkSafeIfAutoescape(self, node: nodes.MarkSafeIfAutoescape, frame: Frame) -> None:
+        """Write what a call spreads over its arguments."""
+        self._write_call("_spread", node.expr, frame)
+
     def blockvisit(self, statements: Iterable[nodes.Node], frame: Frame) -> None:
         """Write the statements of a block; where it may run often, behind the payment for all that is in it."""
         if id(statements) in self._often:
-            inside = [inner for node in statements for inner in (node, *node.find_all(nodes.Node))]
-            self.writeline(f"_pay({1 + len(inside) // _NODES_IN_A_STEP})")
-            if n_bytes := sum(map(_n_bytes, inside)):
+            n_nodes, n_bytes = self._often[id(statements)]
+            self.writeline(f"_pay({1 + n_nodes // _NODES_IN_A_STEP})")
+            if n_bytes:
                 self.writeline(f"_make({n_bytes})")
         super().blockvisit(statements, frame)
 
@@ -74,6 +109,9 @@ class BoundedCode(CodeGenerator):
         """Write a constant. Python has no word for a number without end."""
         if isinstance(node.value, float) and not isfinite(node.value):
             self.fail("a number is too large", node.lineno)
+        if _is_large(node):
+            self.write(f"int('{node.value}')")
+            return
         super().visit_Const(node, frame)
 
     def visit_Compare(self, node: nodes.Compare, frame: Frame) -> None:
@@ -107,13 +145,16 @@ class BoundedCode(CodeGenerator):
 
     def visit_Dict(self, node: nodes.Dict, frame: Frame) -> None:
         """Write a dict, whose keys are hashed."""
-        self.write("{")
+        if all(isinstance(item.key, nodes.Const) and not _is_large(item.key) for item in node.items):
+            return super().visit_Dict(node, frame)
+        self.write("dict(_pairs([")
         for item in node.items:
-            self._write_read(item.key, frame)
-            self.write(": ")
-            self.visit(item.value, frame)
+            self.write("(")
+            self.visit(item.key, frame)
             self.write(", ")
-        self.write("}")
+            self.visit(item.value, frame)
+            self.write("), ")
+        self.write("]))")
 
     def _write_read(self, node: nodes.Expr, frame: Frame) -> None:
         if isinstance(node, nodes.Const):
@@ -143,6 +184,10 @@ def _n_bytes(node: nodes.Node) -> int:
     if isinstance(node, nodes.Dict):
         return 128 + 64 * len(node.items)
     return 64 + 16 * len(node.items) if isinstance(node, (nodes.List, nodes.Tuple)) else 0
+
+
+def _is_large(node: nodes.Const) -> bool:
+    return isinstance(node.value, int) and node.value.bit_length() > _BITS_OF_A_HASH
 
 
 def _is_short(node: nodes.Compare) -> bool:

@@ -15,6 +15,7 @@ from typing import Any
 
 from jinja2 import TemplateError, TemplateSyntaxError
 from jinja2.compiler import Frame
+from jinja2.lexer import Token, TokenStream
 from jinja2.runtime import BlockReference, Context, LoopContext, Macro, Undefined
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.utils import Cycler, Joiner, Namespace
@@ -31,6 +32,8 @@ FAULTS = (
 )
 # Longer than any prompt that a model reads.
 MAX_SOURCE = 1_000_000
+# Words and signs. Parsing takes 5 microseconds for each, and the code has its own limit (MAX_NODES).
+_MAX_TOKENS = 150_000
 _MAX_MESSAGE = 300
 _FUNCTIONS = (FunctionType, MethodType, BuiltinMethodType)
 # Functions are the globals and `format`; methods are those of `loop` and `cycler`.
@@ -60,7 +63,11 @@ class BoundedEnvironment(ImmutableSandboxedEnvironment):
         self.globals |= {"range": bounded_range, "lipsum": lipsum}
         self.concat = self._concat  # type: ignore[method-assign]
         meter = self.meter
-        self.metered = (meter.pay, meter.make, meter.made, meter.read, meter.each, self._write, self._operators.join)
+        values = (meter.pay, meter.make, meter.made, meter.read, meter.each, meter.spread, meter.pairs)
+        self.metered = (*values, self._write, self._operators.join)
+
+    def _tokenize(self, *args: Any, **options: Any) -> TokenStream:
+        return TokenStream(_limited(super()._tokenize(*args, **options)), None, None)
 
     def _generate(self, *args: Any, **options: Any) -> str:
         return PRELUDE + super()._generate(*args, **options)
@@ -101,13 +108,18 @@ class BoundedEnvironment(ImmutableSandboxedEnvironment):
             meter.make(_OBJECT_BYTES if isinstance(__obj, type) else 0)
             for value in (*args, *kwargs.values()):
                 meter.read(value)
+            if args and (__obj is dict or __obj is Namespace):
+                args = (meter.pairs(args[0]), *args[1:])
         elif not isinstance(__obj, Undefined):
             raise TypeError(f"a template cannot call a {kind.__name__}")
         return __context.call(__obj, *args, **kwargs)
 
     def getitem(self, obj: Any, argument: Any) -> Any:
         """Return an item, or an attribute where there is none."""
-        if type(argument) is not str:
+        # A filter's attribute, such as 'a.b.c', comes here for each part of it and each item.
+        if type(argument) is str:
+            self.meter.pay(3)
+        else:
             self.meter.read(argument)
         return super().getitem(obj, argument)
 
@@ -126,11 +138,19 @@ class BoundedEnvironment(ImmutableSandboxedEnvironment):
         def fill(*args: Any, **named: Any) -> str:
             formatter = MarkupFormatter(self, escape=text.escape) if hasattr(text, "escape") else PlainFormatter(self)
             formatter.meter = self.meter
+            self.meter.pay(len(text))
             if by_map and (named or len(args) != 1):
                 raise TypeError("'format_map' takes one mapping")
             return type(text)(formatter.vformat(text, () if by_map else args, args[0] if by_map else named))
 
         return fill
+
+
+def _limited(tokens: Iterable[Token]) -> Iterator[Token]:
+    for place, token in enumerate(tokens):
+        if place == _MAX_TOKENS:
+            raise TemplateSyntaxError(f"the template is too long: it has more than {_MAX_TOKENS:,} words and signs", token.lineno)
+        yield token
 
 
 class BoundedTemplate:

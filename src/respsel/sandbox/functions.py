@@ -14,7 +14,7 @@ from typing import Any
 from jinja2.filters import FILTERS, make_attrgetter
 from jinja2.sandbox import safe_range
 from jinja2.tests import TESTS
-from jinja2.utils import pass_environment
+from jinja2.utils import pass_environment, pass_eval_context
 
 from respsel.sandbox import prices
 from respsel.sandbox.meter import Meter, TemplateLimitError
@@ -37,7 +37,7 @@ def _priced(price: Price, names: str) -> dict[str, Price]:
 
 _FILTERS: Mapping[str, Price] = {
     **_priced(prices.free, "attr count d default first last length"),
-    **_priced(prices.read, "abs capitalize e escape filesizeformat float forceescape int lower reverse safe string trim"),
+    **_priced(prices.read, "abs capitalize e escape filesizeformat float forceescape int lower reverse safe string"),
     **_priced(prices.read, "truncate upper urlencode wordcount xmlattr"),
     **_priced(prices.compare, "dictsort groupby max min sort unique"),
     **_priced(prices.each, "items map reject rejectattr select selectattr"),
@@ -53,6 +53,7 @@ _FILTERS: Mapping[str, Price] = {
     "striptags": prices.strip_tags,
     "title": prices.titled,
     "tojson": prices.to_json,
+    "trim": prices.strip,
     "wordwrap": prices.wrap_words,
 }
 _TESTS: Mapping[str, Price] = {
@@ -64,9 +65,10 @@ _TESTS: Mapping[str, Price] = {
 _METHODS: Mapping[type, Mapping[str, Price]] = {
     str: {
         **_priced(prices.read, "capitalize casefold count endswith find index isalnum isalpha isascii isdecimal isdigit"),
-        **_priced(prices.read, "isidentifier islower isnumeric isprintable isspace istitle isupper lower lstrip partition"),
-        **_priced(prices.read, "removeprefix removesuffix rfind rindex rpartition rsplit rstrip split splitlines"),
-        **_priced(prices.read, "startswith strip swapcase title upper"),
+        **_priced(prices.read, "isidentifier islower isnumeric isprintable isspace istitle isupper lower partition"),
+        **_priced(prices.read, "removeprefix removesuffix split splitlines startswith swapcase title upper"),
+        **_priced(prices.strip, "lstrip rstrip strip"),
+        **_priced(prices.find_last, "rfind rindex rpartition rsplit"),
         **_priced(prices.pad, "center ljust rjust zfill"),
         "expandtabs": prices.expand_tabs,
         "join": prices.join_with,
@@ -98,8 +100,8 @@ def _with_price(meter: Meter, function: Function, price: Price) -> Function:
         return function
     # Jinja2 gives some filters its own state first, and marks these.
     first = 1 if hasattr(function, "jinja_pass_arg") else 0
-    if price is prices.read and not first:
-        return _with_price_to_read(meter, function)
+    if price in (prices.read, prices.strip) and not first:
+        return _with_price_to_read(meter, function, price)
 
     @wraps(function)
     def apply(*args: Any, **named: Any) -> Any:
@@ -114,14 +116,15 @@ def _with_price(meter: Meter, function: Function, price: Price) -> Function:
     return apply
 
 
-def _with_price_to_read(meter: Meter, function: Function) -> Function:
+def _with_price_to_read(meter: Meter, function: Function, price: Price) -> Function:
     """The same, quicker, for what chat templates do most: trim a text and the like."""
 
     @wraps(function)
     def apply(value: Any, *args: Any, **named: Any) -> Any:
-        meter.read(value)
         if args or named:
-            prices.read(meter, *args, **named)
+            price(meter, value, *args, **named)
+        else:
+            meter.read(value)
         return meter.made(function(value, *args, **named))
 
     return apply
@@ -129,18 +132,6 @@ def _with_price_to_read(meter: Meter, function: Function) -> Function:
 
 def filters(meter: Meter, operators: Operators, own: Mapping[str, Function]) -> dict[str, Any]:
     """The filters by name. own: those that take the place of Jinja2's."""
-
-    @pass_environment
-    def sum_up(environment: Any, items: Any, attribute: Any = None, start: Any = 0) -> Any:
-        get = make_attrgetter(environment, attribute) if attribute is not None else None
-        parts = [get(item) if get else item for item in meter.each(items)]
-        if isinstance(start, (int, float)) and all(isinstance(part, (int, float)) for part in parts):
-            return meter.made(sum(parts, start))
-        if isinstance(start, str):
-            raise TypeError("'sum' takes no texts. Use 'join'")
-        for part in parts:
-            start = operators.apply("+", start, part)
-        return start
 
     def fill(text: Any, *values: Any, **named: Any) -> Any:
         if values and named:
@@ -151,7 +142,45 @@ def filters(meter: Meter, operators: Operators, own: Mapping[str, Function]) -> 
         raise TemplateLimitError("'random' gives another text each time, and a prompt must stay the same")
 
     known = {name: _with_price(meter, own.get(name, _FILTERS_OF_JINJA[name]), price) for name, price in _FILTERS.items()}
-    return {**known, "sum": sum_up, "format": fill, "random": random}
+    known |= {"join": _join(meter, known["join"]), "unique": _unique(meter, known["unique"]), "sum": _sum(meter, operators)}
+    return {**known, "format": fill, "random": random}
+
+
+def _sum(meter: Meter, operators: Operators) -> Function:
+    @pass_environment
+    def sum_up(environment: Any, items: Any, attribute: Any = None, start: Any = 0) -> Any:
+        get = make_attrgetter(environment, meter.read(attribute)) if attribute is not None else None
+        parts = [get(item) if get else item for item in meter.each(items)]
+        if isinstance(start, (int, float)) and all(isinstance(part, (int, float)) for part in parts):
+            return meter.made(sum(parts, start))
+        if isinstance(start, str):
+            raise TypeError("'sum' takes no texts. Use 'join'")
+        for part in parts:
+            start = operators.apply("+", start, part)
+        return start
+
+    return sum_up
+
+
+def _join(meter: Meter, join_texts: Function) -> Function:
+    @pass_eval_context
+    def join(eval_ctx: Any, items: Any, d: Any = "", attribute: Any = None) -> Any:
+        if attribute is not None:
+            # What is joined may be longer than the items.
+            items = list(map(make_attrgetter(eval_ctx.environment, meter.read(attribute)), meter.each(items)))
+        return join_texts(eval_ctx, items, d)
+
+    return join
+
+
+def _unique(meter: Meter, take_once: Function) -> Function:
+    @pass_environment
+    def unique(environment: Any, items: Any, case_sensitive: Any = False, attribute: Any = None) -> Any:
+        items = list(meter.spread(items))
+        meter.tell_apart(map(meter.read, map(make_attrgetter(environment, attribute), items)))
+        return take_once(environment, items, case_sensitive, attribute)
+
+    return unique
 
 
 def tests(meter: Meter) -> dict[str, Any]:

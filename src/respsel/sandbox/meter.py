@@ -8,15 +8,17 @@ Why these limits: they leave room for a prompt that loops over a text of 1 MB, c
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sized
 from copy import copy
 from operator import length_hint
 from time import thread_time
+from types import BuiltinMethodType, FunctionType, MethodType
 from typing import Any
 
 from jinja2 import TemplateRuntimeError
-from jinja2.runtime import LoopContext
-from jinja2.utils import Namespace
+from jinja2.runtime import LoopContext, Macro
+from jinja2.utils import Cycler, Namespace
 
 # One step is a small part of a template that runs, or 64 characters that are read: 0.1 to 0.5 microseconds.
 MAX_STEPS = 10_000_000
@@ -37,7 +39,8 @@ ITEM_BYTES = 64
 ITEM_CHARACTERS = 8
 # What takes no longer than the step that it is in.
 _SHORT = 512
-_STEPS_BETWEEN_LOOKS = 50_000
+# Few, so that the clock holds where a price is too low.
+_STEPS_BETWEEN_LOOKS = 500
 _SOME: dict[Any, Any] = {}
 _SOME_VIEWS: tuple[Any, ...] = (_SOME.keys(), _SOME.values(), _SOME.items())
 _VIEWS: tuple[Any, ...] = tuple(type(view) for view in _SOME_VIEWS)
@@ -45,6 +48,7 @@ _ITERATORS: tuple[Any, ...] = (
     *(type(iter(some)) for some in ([*_SOME], (*_SOME,), "", b"", _SOME, *_SOME_VIEWS, range(0))),
     *(type(reversed(some)) for some in ([*_SOME], _SOME, *_SOME_VIEWS)),
 )
+_FUNCTIONS = (FunctionType, MethodType, BuiltinMethodType)
 
 
 class TemplateLimitError(TemplateRuntimeError):
@@ -123,6 +127,27 @@ class Meter:
         self.pay(length_hint(items, 1) if not isinstance(items, LoopContext) else 1)
         return items
 
+    def spread(self, items: Any) -> Any:
+        """Count what a call makes of some items, an argument of each, and return them."""
+        self.make(2 * ITEM_BYTES * length_hint(self.each(items)))
+        return items
+
+    def pairs(self, pairs: Any) -> Any:
+        """Count that a dict is made of pairs, and return them."""
+        if isinstance(pairs, Mapping):
+            return pairs
+        pairs = [pair if isinstance(pair, (list, tuple)) else tuple(pair) for pair in pairs]
+        self.tell_apart([self.read(pair[0]) for pair in pairs if pair])
+        return pairs
+
+    def tell_apart(self, keys: Iterable[Any]) -> None:
+        """Count that keys are hashed: those that share a hash are compared, each with each.
+
+        Such numbers, and tuples of numbers, are easily found. Python keeps the hashes of texts secret.
+        """
+        hashes = {repr(key): hash(key) for key in keys if isinstance(key, (int, tuple))}
+        self.pay(sum(count * count for count in Counter(hashes.values()).values()) >> 2)
+
     def measure(self, value: Any, indent: int = 0, depth: int = 1) -> int:
         """About how many characters a value takes when it is written; what it holds twice counts twice.
 
@@ -132,9 +157,12 @@ class Meter:
             return len(value)
         if isinstance(value, int):
             return 1 + value.bit_length() // 3
+        if isinstance(value, _FUNCTIONS):
+            # Its address, which Python would write, is another each time.
+            raise TypeError("it writes no text, but a function. Call it")
         items = _items(value)
         if items is None:
-            return ITEM_CHARACTERS
+            return ITEM_CHARACTERS + (len(value.name) if isinstance(value, Macro) else 0)
         if depth > MAX_DEPTH:
             raise TemplateLimitError(f"it makes lists within lists, more than {MAX_DEPTH} deep")
         total, per_item = ITEM_CHARACTERS, ITEM_CHARACTERS + indent * depth
@@ -162,4 +190,6 @@ def _items(value: Any) -> Iterable[Any] | None:
         items = _items(value._iterable)
     elif isinstance(value, Namespace):
         items = _items(value._Namespace__attrs)
+    elif isinstance(value, Cycler):
+        items = value.items
     return items

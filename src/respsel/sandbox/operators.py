@@ -89,6 +89,7 @@ class Operators:
         return self._meter.made(mod(left, right))
 
     def _check_conversions(self, text: str, fields: Any) -> None:
+        self._meter.pay(4 * text.count("%"))
         found = _CONVERSION.findall(text)
         asked = [width for _, *both in found for width in both if width]
         widths = [width for width in asked if width != "*"]

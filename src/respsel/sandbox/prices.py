@@ -37,12 +37,16 @@ def read(meter: Meter, *values: Any, **named: Any) -> None:
 def compare(meter: Meter, *values: Any, **named: Any) -> None:
     """Compares what is in its values, each some twenty times."""
     for value in (*values, *named.values()):
+        if isinstance(value, str):
+            # Its characters, and the keys that they are compared by.
+            meter.make(2 * ITEM_BYTES * len(value))
         meter.pay(20 * (meter.measure(value) >> 4))
 
 
-def each(meter: Meter, items: Any, *_: Any, **__: Any) -> None:
+def each(meter: Meter, items: Any, *more: Any, **named: Any) -> None:
     """Goes through items. What it does with each has its own price."""
-    meter.each(items)
+    _keep(meter, items)
+    read(meter, *more, **named)
 
 
 def as_list(meter: Meter, items: Any) -> None:
@@ -86,14 +90,15 @@ def join_with(meter: Meter, text: str, items: Any) -> None:
 
 def batch(meter: Meter, items: Any, linecount: Any, fill_with: Any = None) -> None:
     """Makes lists of one length; fills up the last one."""
-    meter.each(items)
+    _keep(meter, items)
+    meter.make(2 * ITEM_BYTES * (length_hint(items) // max(int(linecount), 1)))
     if fill_with is not None:
         meter.make(ITEM_BYTES * max(int(linecount), 0))
 
 
 def in_slices(meter: Meter, items: Any, slices: Any, fill_with: Any = None) -> None:
     """Makes a number of lists."""
-    meter.each(items)
+    _keep(meter, items)
     meter.make(ITEM_BYTES * max(int(slices), 0))
 
 
@@ -124,22 +129,44 @@ def titled(meter: Meter, text: Any) -> None:
     meter.make(60 * meter.measure(text))
 
 
+def strip(meter: Meter, text: Any, chars: Any = None) -> None:
+    """Looks for each character at an end of a text among others."""
+    own = _text(meter, text)
+    meter.pay(1 + (len(own) >> 6) + (len(own) * len(_text(meter, chars or "")) >> 8))
+
+
+def find_last(meter: Meter, text: str, part: Any = None, *_: Any, **named: Any) -> None:
+    """Looks from the end on, comparing a part at each place."""
+    part = named.get("sep", part)
+    meter.pay(1 + (len(text) * (1 + len(_text(meter, part or ""))) >> 6))
+
+
 def strip_tags(meter: Meter, text: Any) -> None:
     """Copies the whole text for each tag in it."""
     own = _text(meter, text)
     meter.pay(len(own) * (1 + own.count("<")) >> 8)
 
 
-def wrap_words(meter: Meter, text: Any, *_: Any, **__: Any) -> None:
-    """Goes back and forth within each word."""
+def wrap_words(meter: Meter, text: Any, width: Any = 79, longer: Any = True, wrapstring: Any = None, *_: Any, **__: Any) -> None:
+    """Goes back and forth within each word, and writes a text behind each line."""
     own = _text(meter, text)
-    meter.pay(len(own) * max(map(len, own.split()), default=0) >> 4)
+    words, n_lines = own.split(), own.count("\n")
+    meter.pay(4 * len(words) + 8 * n_lines + (len(own) * max(map(len, words), default=0) >> 4))
+    n_ends = len(words) + n_lines + own.count("-") + len(own) // max(int(width), 1)
+    meter.fit(len(own) + n_ends * len(_text(meter, wrapstring or "")))
 
 
 def only_number(meter: Meter, value: Any, *_: Any) -> None:
     """Works with `%`. Hazard: this formats where the value is a text."""
     if isinstance(value, (str, bytes)):
         raise TypeError(f"a number is needed here, not {type(value).__name__}")
+
+
+def _keep(meter: Meter, items: Any) -> None:
+    """Counts that all of some items are gone through and kept. Those of a text are made for it."""
+    meter.each(items)
+    if isinstance(items, str):
+        meter.make(ITEM_BYTES * len(items))
 
 
 def _text(meter: Meter, value: Any) -> str:
