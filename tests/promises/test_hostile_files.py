@@ -9,6 +9,7 @@ import os
 import socket
 import struct
 import subprocess
+import sys
 import tracemalloc
 from collections.abc import Callable
 from contextlib import closing
@@ -185,14 +186,61 @@ def test_a_parquet_file_that_ends_the_process_is_told(tmp_path: Path, monkeypatc
     if end == "memory":
         monkeypatch.setattr(parquet_rows, "_MEMORY_BYTES", 1 << 20)
     else:
-        abort = "import os; os.abort(); "
         whole = subprocess.run
 
         def run(command: list[str], **how: object) -> object:
-            return whole([*command[:-1], abort + command[-1]], **how)  # type: ignore[call-overload]
+            return whole([command[0], "-c", "import os; os.abort()"], **how)  # type: ignore[call-overload]
 
         monkeypatch.setattr(subprocess, "run", run)
     assert "a.parquet: is not parquet that can be read: " in told(path)
+
+
+@pytest.mark.parametrize("module", ["data.parquet_probe"])
+@pytest.mark.parametrize("system", ["limits less", "lets no limit be set"])
+def test_where_the_system_limits_memory_by_itself_that_is_enough(module: str, system: str) -> None:
+    """A machine that lets nobody have 4 GiB, and one that takes no such limit: a process for hard work starts there, too."""
+    program = f"""if True:
+        import resource
+        from respsel.{module} import _limit_memory
+        def refuse(*_): raise ValueError("current limit exceeds maximum limit")
+        if "{system}" == "limits less":
+            resource.setrlimit(resource.RLIMIT_AS, (2 << 30, 2 << 30))
+        else:
+            resource.setrlimit = refuse
+        _limit_memory({"4 << 30" if "parquet" in module else ""})
+    """
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+
+
+LOOKS = """
+import sys
+from pathlib import Path
+from respsel.answers.mathematics import is_same_math
+from respsel.answers.patterns import last_match
+from respsel.data.files import read_rows
+print(len(list(read_rows(Path(sys.argv[1]), "a"))), last_match("b", "abc"), is_same_math(r"\\frac{x}{2}", "0.5x"))
+"""
+
+
+@pytest.mark.parametrize("name", ["json", "polars", "types", "math_verify"])
+def test_no_program_of_the_folder_where_the_user_is_is_run(tmp_path: Path, name: str) -> None:
+    """Data from elsewhere may lie beside files called as modules are: they are neither run nor in the way."""
+    parquet_of(tmp_path / "a.parquet", same(3, "q"))
+    (tmp_path / f"{name}.py").write_text("open('run', 'w'); raise SystemExit(3)")
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", LOOKS, "a.parquet"], cwd=tmp_path, capture_output=True, text=True, timeout=300
+    )
+    assert done.stdout == "3 b True\n", done.stderr
+    assert not (tmp_path / "run").exists()
+
+
+def test_columns_called_as_patterns_are_columns(tmp_path: Path) -> None:
+    """A parquet file may have a column `*`, or one that looks like a regular expression."""
+    path = parquet_of(tmp_path / "a.parquet", pl.DataFrame({"id": ["a"], "*": ["b"], "^i.*$": ["c"], "question": ["d"]}))
+    (example,) = load_examples(entry(sample=1, reference="*"), path, "a")
+    assert example.reference == "b"
+    assert dict(example.columns) == {"id": "a", "*": "b", "^i.*$": "c", "question": "d"}
 
 
 def test_of_a_parquet_file_the_sampled_rows_are_whole(tmp_path: Path) -> None:

@@ -10,12 +10,14 @@ import json
 import os
 from bisect import bisect_right
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 if TYPE_CHECKING:
     import polars
 
-_WINDOW_BYTES = 1 << 24
+# Hazard: of a group of rows polars may unpack the whole dictionary for each window, so that small ones take long.
+_WINDOW_BYTES = 1 << 26
 _FIRST_ROWS, _MOST_ROWS = 1, 1 << 16
 # What a text takes where it is read, beside its letters.
 _CELL_BYTES = 16
@@ -29,9 +31,10 @@ def windows(handle: BinaryIO, columns: Sequence[str], rows: Sequence[int] | None
     import polars as pl
 
     handle.seek(0)
-    whole = pl.scan_parquet(handle).select(columns)
+    # By name: as text, "*" and what begins with "^" would be patterns.
+    whole = pl.scan_parquet(handle).select(pl.selectors.by_name(*columns))
     at, count = 0, _FIRST_ROWS
-    while rows is None or at < max(rows, default=0):
+    while rows is None or (rows and at < rows[-1]):
         if rows is not None:
             at = max(at, rows[bisect_right(rows, at)] - 1)
         # Of categories polars knows no size, and a text of a hundred megabytes may be the category of each row.
@@ -118,6 +121,8 @@ def _limit_memory(most_bytes: int) -> None:
         return
     highest = resource.getrlimit(resource.RLIMIT_AS)[1]
     limit = most_bytes if highest == resource.RLIM_INFINITY else min(most_bytes, highest)
-    resource.setrlimit(resource.RLIMIT_AS, (limit, highest))
-    # An end by force leaves no file behind.
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    # Some systems have the limit and do not let it be set.
+    with suppress(ValueError, OSError):
+        # An end by force leaves no file behind.
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        resource.setrlimit(resource.RLIMIT_AS, (limit, highest))

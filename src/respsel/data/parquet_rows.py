@@ -56,8 +56,9 @@ def _try_reading(handle: BinaryIO, shown: str, wish: list[Any]) -> tuple[list[st
     if len(words) > _MOST_CHARACTERS:
         words = json.dumps([most_unpacked(size), _MEMORY_BYTES + size, None, [], None])
     program = f"import json; from respsel.data.parquet_probe import main; main(*json.loads({words!r}))"
-    executable = get_executable()
-    command = [executable if isinstance(executable, str) else executable.decode(), "-W", "ignore", "-c", program]
+    python = get_executable()
+    # Hazard: without -P a file `json.py` in the folder where the user is would be run.
+    command = [python if isinstance(python, str) else python.decode(), "-P", "-W", "ignore", "-c", program]
     # One thread takes little memory.
     environment = {**os.environ, "POLARS_MAX_THREADS": "1", "RUST_BACKTRACE": "0"}
     try:
