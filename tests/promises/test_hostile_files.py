@@ -195,7 +195,7 @@ def test_a_parquet_file_that_ends_the_process_is_told(tmp_path: Path, monkeypatc
     assert "a.parquet: is not parquet that can be read: " in told(path)
 
 
-@pytest.mark.parametrize("module", ["data.parquet_probe"])
+@pytest.mark.parametrize("module", ["answers.math_worker", "answers.pattern_worker", "data.parquet_probe"])
 @pytest.mark.parametrize("system", ["limits less", "lets no limit be set"])
 def test_where_the_system_limits_memory_by_itself_that_is_enough(module: str, system: str) -> None:
     """A machine that lets nobody have 4 GiB, and one that takes no such limit: a process for hard work starts there, too."""

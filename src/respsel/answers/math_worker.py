@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+from contextlib import suppress
 from typing import Any
 
 _SECONDS, _BYTES = 10, 4 << 30
@@ -68,7 +69,11 @@ def _limit_memory() -> None:
         import resource
     except ImportError:
         return
-    resource.setrlimit(resource.RLIMIT_AS, (_BYTES, resource.getrlimit(resource.RLIMIT_AS)[1]))
+    highest = resource.getrlimit(resource.RLIMIT_AS)[1]
+    limit = _BYTES if highest == resource.RLIM_INFINITY else min(_BYTES, highest)
+    # Some systems have the limit and do not let it be set.
+    with suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_AS, (limit, highest))
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ import json
 import os
 import re
 import signal
+from contextlib import suppress
 
 _BYTES = 4 << 30
 
@@ -46,7 +47,11 @@ def _limit_memory() -> None:
         import resource
     except ImportError:
         return
-    resource.setrlimit(resource.RLIMIT_AS, (_BYTES, resource.getrlimit(resource.RLIMIT_AS)[1]))
+    highest = resource.getrlimit(resource.RLIMIT_AS)[1]
+    limit = _BYTES if highest == resource.RLIM_INFINITY else min(_BYTES, highest)
+    # Some systems have the limit and do not let it be set.
+    with suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_AS, (limit, highest))
 
 
 if __name__ == "__main__":
