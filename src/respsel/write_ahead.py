@@ -62,15 +62,23 @@ def _lost_commits(database: Path, log: Path) -> int | None:
     with closing(sqlite3.connect(database, timeout=60, isolation_level=None)) as connection:
         ((page_bytes,),) = connection.execute("PRAGMA page_size").fetchall()
         ((busy, found, _),) = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
-        # Another process is at work there if it is merging the log, or has begun it anew.
-        begun_anew = _read(log, _HEAD_BYTES) != head or (not found and _begins_whole(log, head, page_bytes))
-        if busy or found < 0 or begun_anew:
+        # Another process is at work there if it is merging the log.
+        if busy or found < 0 or _behind(log, head, index, found, page_bytes) == 0:
             return 0
-        return _behind(log, head, index, found, page_bytes)
+        # Hazard: what another process wrote since is behind what was found. While we may write, nobody else does.
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError:
+            return 0
+        now = _read_index(shm)
+        return _behind(log, head, index, found if now is None else now.committed, page_bytes)
 
 
 def _behind(log: Path, head: bytes, index: _Index | None, found: int, page_bytes: int) -> int | None:
     """About how many commits the log has behind the last frame that SQLite found; see _lost_commits."""
+    # Another process has begun the log anew, or is about to.
+    if _read(log, _HEAD_BYTES) != head or (not found and _begins_whole(log, head, page_bytes)):
+        return 0
     whole = _is_whole(head)
     if index is not None and whole and index.salts != head[16:24]:
         # The log was about to begin anew, so that the database has all of the old one.

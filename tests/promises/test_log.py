@@ -7,11 +7,12 @@ import shutil
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from respsel import write_ahead
 from respsel.store import Store
 from tests.conftest import Bench
 
@@ -19,6 +20,7 @@ RECORDS = 60
 WRITES = """
 import os, sys
 from pathlib import Path
+from respsel import write_ahead
 from respsel.store import Store
 store = Store(Path(sys.argv[1]))
 for number in range(int(sys.argv[2])):
@@ -32,11 +34,22 @@ print("ready", flush=True)
 sys.stdin.read()
 os._exit(1)
 """
+# Beside a reader no log is begun anew.
+WRITES_MORE = """
+import sqlite3
+reader = sqlite3.connect(os.path.join(sys.argv[1], "cache.db"), isolation_level=None)
+reader.execute("BEGIN")
+reader.execute("SELECT count(*) FROM Cache").fetchall()
+sys.stdin.readline()
+store.put("more", b"more")
+print("done", flush=True)
+sys.stdin.read()
+"""
 Damage = Callable[[Path], object]
 
 
-def start(folder: Path, *args: object) -> subprocess.Popen[str]:
-    command = [sys.executable, "-c", WRITES, str(folder), *map(str, args)]
+def start(folder: Path, *args: object, program: str = WRITES) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", program, str(folder), *map(str, args)]
     return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
 
@@ -154,6 +167,38 @@ def test_the_log_of_a_live_process_is_never_called_damaged(tmp_path: Path) -> No
     with Store(tmp_path / "cache") as store:
         assert not store.lost
         assert store.get("call/1499")
+
+
+def test_what_is_written_while_the_log_is_looked_at_is_no_damage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commits of another process that come after SQLite has said where the log ends are behind the end, and whole."""
+    writes_more = WRITES.replace("sys.stdin.read()", WRITES_MORE)
+    process = start(tmp_path / "cache", RECORDS, program=writes_more)
+    to, answers = process.stdin, process.stdout
+    assert to is not None
+    assert answers is not None
+    assert answers.readline() == "ready\n"
+    frames, index = write_ahead._frames, write_ahead._read_index
+    looks: list[Path] = []
+
+    def late_frames(log: Path, page_bytes: int, found: int) -> Iterator[tuple[int, bytes, bool]]:
+        if len(looks) == 1:
+            to.write("\n")
+            to.flush()
+            assert answers.readline() == "done\n"
+        return frames(log, page_bytes, found)
+
+    def other_index(shm: Path) -> object:
+        # The log was begun anew between the look at its index and that at its header.
+        looks.append(shm)
+        return None if len(looks) == 1 else index(shm)
+
+    monkeypatch.setattr(write_ahead, "_frames", late_frames)
+    monkeypatch.setattr(write_ahead, "_read_index", other_index)
+    try:
+        assert write_ahead.find_loss(tmp_path / "cache/cache.db") is None
+        assert len(looks) == 2
+    finally:
+        process.communicate(timeout=60)
 
 
 def test_a_checkpoint_leaves_nothing_in_the_log(tmp_path: Path) -> None:
