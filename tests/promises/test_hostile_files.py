@@ -386,6 +386,25 @@ def test_a_gguf_header_is_believed_only_within_its_file(tmp_path: Path, kind: st
         read_fields(tmp_path / "a.gguf", wanted)
 
 
+VAST = {
+    "so many texts": gguf(text("a"), struct.pack("<IIQ", 9, 8, 1 << 34)),
+    "so many numbers": gguf(text("a"), struct.pack("<IIQ", 9, 4, 1 << 35)),
+    "a text so long": gguf(text("a"), struct.pack("<IQ", 8, 1 << 36)),
+    "so many fields": gguf(count=1 << 33),
+}
+
+
+@pytest.mark.parametrize("kind", VAST)
+@pytest.mark.parametrize("wanted", [(), ("a",)])
+def test_a_vast_gguf_file_of_nothing_is_refused(tmp_path: Path, kind: str, wanted: tuple[str, ...]) -> None:
+    """A file with holes may hold as much as it says, and yet nobody counts to billions."""
+    path = tmp_path / "a.gguf"
+    path.write_bytes(VAST[kind])
+    os.truncate(path, 1 << 40)
+    with pytest.raises(ValueError, match="it names more than 64 MiB"):
+        read_fields(path, wanted)
+
+
 def test_a_recipe_named_like_a_report_has_a_place_of_its_own(bench: Bench) -> None:
     """Recipe `a` and, in a folder `a` beside it, `report.html.toml` and the like all have their reports."""
     bench.write("respsel.toml", "")

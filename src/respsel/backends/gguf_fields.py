@@ -1,7 +1,7 @@
 """The fields of a GGUF file: what stands before its tensors.
 
 Knows nothing of what fields mean. Invariants: it reads no tensor, and an array is read only if it was asked for. What a
-file says of its own sizes is believed only within the file, so a damaged one costs no more than to read it once.
+file says of its own sizes is believed only within the file and within a limit far above what a vocabulary takes.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 _STRING, _ARRAY, _BOOL = 8, 9, 7
+# How far into a file its fields may reach: a file of a terabyte may be made of nothing.
+_MOST_BYTES = 1 << 26
 # A name without letters, a type, a byte.
 _LEAST_FIELD_BYTES = 13
 _FORMATS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
@@ -37,6 +39,7 @@ def read_fields(path: Path, arrays: Collection[str]) -> dict[str, Any]:
 class _Reader:
     def __init__(self, data: mmap.mmap) -> None:
         self._data = data
+        self._end = min(len(data), _MOST_BYTES)
         self._at = 0
 
     def fields(self, arrays: Collection[str]) -> dict[str, Any]:
@@ -98,6 +101,7 @@ class _Reader:
         return found
 
     def _check_room(self, count: int, size: int) -> None:
-        """Raises IndexError if so many things of some size cannot be in the rest of the file."""
-        if count * size > len(self._data) - self._at:
-            raise IndexError("it names more than the file holds")
+        """Raises IndexError if so many things of some size cannot be in the rest of the file, or of what is read of it."""
+        if count * size > self._end - self._at:
+            limit = "the file holds" if self._end == len(self._data) else f"{_MOST_BYTES >> 20} MiB"
+            raise IndexError(f"it names more than {limit}")
