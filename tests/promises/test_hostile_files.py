@@ -23,7 +23,7 @@ from respsel.data import json_rows, lines, parquet_rows
 from respsel.data.files import read_rows
 from respsel.datasets import load_examples
 from respsel.disk import remedy_of
-from respsel.errors import InputError, Problem, suggest
+from respsel.errors import InputError, PreflightError, Problem, suggest
 from respsel.recipe import DatasetEntry
 from tests.conftest import Bench, jsonl, rows
 
@@ -403,6 +403,40 @@ def test_a_vast_gguf_file_of_nothing_is_refused(tmp_path: Path, kind: str, wante
     os.truncate(path, 1 << 40)
     with pytest.raises(ValueError, match="it names more than 64 MiB"):
         read_fields(path, wanted)
+
+
+LLAMA = {"model_type": "llama", "vocab_size": 3, "hidden_size": 16, "num_attention_heads": 2, "num_hidden_layers": 1}
+TOKENIZER = {"version": "1.0", "added_tokens": [], "model": {"type": "BPE", "vocab": {"a": 0, "b": 1, "c": 2}, "merges": []}}
+DIRECTORIES = {
+    "a list": ("config.json", b"[]"),
+    "nothing": ("config.json", b"null"),
+    "of other types": ("config.json", json.dumps({**LLAMA, "hidden_size": "x"}).encode()),
+    "no heads": ("config.json", json.dumps({**LLAMA, "num_attention_heads": 0}).encode()),
+    "nested deeply": ("config.json", b'{"a": ' + b"[" * 5000 + b"]" * 5000 + b"}"),
+    "a tokenizer that is a number": ("tokenizer.json", b"1"),
+    "a tokenizer without anything": ("tokenizer.json", b""),
+    "settings that are a list": ("tokenizer_config.json", b"[]"),
+    "weights of so many bytes": ("model.safetensors", HUGE + b"{}"),
+}
+
+
+@pytest.mark.parametrize("kind", DIRECTORIES)
+def test_a_damaged_directory_of_a_model_is_told(tmp_path: Path, kind: str) -> None:
+    """Whatever stands in a model's files, transformers' own faults are an error that names the directory."""
+    pytest.importorskip("transformers")
+    from respsel.backends.hf_files import Source, load
+
+    whole = {
+        "config.json": json.dumps(LLAMA).encode(),
+        "tokenizer.json": json.dumps(TOKENIZER).encode(),
+        "tokenizer_config.json": b'{"tokenizer_class": "PreTrainedTokenizerFast"}',
+        "model.safetensors": struct.pack("<Q", 2) + b"{}",
+    }
+    name, content = DIRECTORIES[kind]
+    for file, text in {**whole, name: content}.items():
+        (tmp_path / file).write_bytes(text)
+    with pytest.raises(PreflightError, match="transformers cannot load this model"):
+        load(Source(str(tmp_path)), "float32", None)
 
 
 def test_a_recipe_named_like_a_report_has_a_place_of_its_own(bench: Bench) -> None:

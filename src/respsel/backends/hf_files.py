@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from respsel.backends.gguf_tokenizer import UnverifiedTokenizerError, load_gguf_tokenizer
-from respsel.errors import InputError, PreflightError, Problem
+from respsel.errors import InputError, PreflightError, Problem, RespselError
 from respsel.hashing import DigestMemo, canonical_json, digest, file_digest
 from respsel.parts import part_for, remove_dead_parts
 from respsel.store_folder import make_own
@@ -84,7 +84,10 @@ def load(source: Source, dtype: str, prepared: Path | None) -> tuple[Any, Any]:
         return _load(source, dtype)
     except UnverifiedTokenizerError as error:
         raise PreflightError(Problem(source.shown, "", str(error), error.remedy)) from error
-    except (OSError, ValueError, KeyError, RuntimeError, ImportError, NotImplementedError) as error:
+    except RespselError:
+        raise
+    # Hazard: a damaged or hostile config.json makes transformers raise anything, an AttributeError too.
+    except Exception as error:
         said = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         remedy = "Are the files whole, and is the architecture one that transformers knows?"
         if source.revision:
@@ -98,7 +101,7 @@ def load_tokenizer(source: Source) -> Any:
         return _load_tokenizer(source)
     except UnverifiedTokenizerError as error:
         raise PreflightError(Problem(source.shown, "", str(error), error.remedy)) from error
-    except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
+    except Exception as error:
         said = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         what = f"transformers cannot load this tokenizer: {said}"
         raise PreflightError(Problem(source.shown, "", what, "Are its files there? Is transformers installed?")) from error
