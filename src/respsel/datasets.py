@@ -15,7 +15,7 @@ from respsel.answers import label_problem
 from respsel.data import files
 from respsel.data.files import read_rows
 from respsel.data.rows import ABSENT, FileRow, find_value, is_blank, row_id, text_field, text_of, wrong_turn
-from respsel.errors import Problem, raise_problems, stop_at_many, suggest
+from respsel.errors import InputError, Problem, raise_problems, stop_at_many, suggest
 from respsel.prompts import TemplateFault, fill_columns, is_template, template_names
 from respsel.recipe import DatasetEntry
 from respsel.records import Example
@@ -105,6 +105,8 @@ class _Rows:
         """The sample with all columns of its rows."""
         rows = read_rows(self._path, self._shown, places=sample.places.values())
         fields = {row.where: row.fields for row in rows}
+        if not fields.keys() >= set(sample.places.values()):
+            raise InputError(Problem(self._shown, "", "changed while it was read", "Run again"))
         return [replace(example, columns=fields[sample.places[example.id]]) for example in sample.examples()]
 
     def _name_repeated(self, suspects: Collection[int]) -> None:

@@ -11,16 +11,19 @@ import struct
 import subprocess
 import sys
 import tracemalloc
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
 
+from respsel import datasets
 from respsel.backends.gguf_fields import read_fields
 from respsel.data import json_rows, lines, parquet_rows
 from respsel.data.files import read_rows
+from respsel.data.rows import FileRow
 from respsel.datasets import load_examples
 from respsel.disk import remedy_of
 from respsel.errors import InputError, PreflightError, Problem, suggest
@@ -219,6 +222,7 @@ from pathlib import Path
 from respsel.answers.mathematics import is_same_math
 from respsel.answers.patterns import last_match
 from respsel.data.files import read_rows
+from respsel.data.rows import FileRow
 print(len(list(read_rows(Path(sys.argv[1]), "a"))), last_match("b", "abc"), is_same_math(r"\\frac{x}{2}", "0.5x"))
 """
 
@@ -251,6 +255,19 @@ def test_of_a_parquet_file_the_sampled_rows_are_whole(tmp_path: Path) -> None:
     for sample in (1, 7, 300, None):
         found = [load_examples(entry(sample=sample), tmp_path / name, "a") for name in ("a.parquet", "a.jsonl")]
         assert found[0] == found[1]
+
+
+def test_a_parquet_file_that_is_written_anew_meanwhile_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that is cut short between two looks at it is no bug."""
+    path = parquet_of(tmp_path / "a.parquet", same(300, "q").with_columns(more=1))
+
+    def read(path: Path, *columns: Any, **places: Any) -> Iterator[FileRow]:
+        if places:
+            parquet_of(path, same(1, "q"))
+        return read_rows(path, *columns, **places)
+
+    monkeypatch.setattr(datasets, "read_rows", read)
+    assert told(path, sample=7) == "a.parquet: changed while it was read. Run again."
 
 
 def test_a_sample_takes_no_more_memory_than_its_rows(tmp_path: Path) -> None:
