@@ -428,6 +428,7 @@ DIRECTORIES = {
     "a list": ("config.json", b"[]"),
     "nothing": ("config.json", b"null"),
     "of other types": ("config.json", json.dumps({**LLAMA, "hidden_size": "x"}).encode()),
+    "so many layers": ("config.json", json.dumps({**LLAMA, "num_hidden_layers": 10**9}).encode()),
     "no heads": ("config.json", json.dumps({**LLAMA, "num_attention_heads": 0}).encode()),
     "nested deeply": ("config.json", b'{"a": ' + b"[" * 5000 + b"]" * 5000 + b"}"),
     "a tokenizer that is a number": ("tokenizer.json", b"1"),

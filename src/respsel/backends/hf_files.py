@@ -7,6 +7,7 @@ scoring. Invariant: no code that comes with a model is run, and no pickle is rea
 from __future__ import annotations
 
 import io
+import json
 import os
 import re
 from collections.abc import Iterator
@@ -27,6 +28,9 @@ _MEANINGFUL = re.compile(
     r"special_tokens_map\.json|tokenizer.*\.json|tokenizer.*\.model|spiece\.model|vocab\..*|merges\.txt|chat_template\..*"
 )
 _GGUF_HEAD_BYTES = 64 << 20
+# What configs call the number of layers. The largest models have a few hundred.
+_LAYERS = ("num_hidden_layers", "num_layers", "n_layer", "n_layers", "encoder_layers", "decoder_layers")
+_MOST_LAYERS = 10_000
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
@@ -139,8 +143,22 @@ def _load_weights(source: Source, dtype: str, **how: Any) -> Any:
         _check_gguf(Path(source.name, source.gguf_file))
         # Hazard: without dequantize, weights may stay in blocks, and which kernels then compute depends on the machine.
         more = {"gguf_file": source.gguf_file, "quantization_config": GgufConfig(dequantize=True)}
+    _check_layers(Path(source.name))
     with _quiet():
         return AutoModelForCausalLM.from_pretrained(source.name, dtype=getattr(torch, dtype), **_where(source), **more, **how)
+
+
+def _check_layers(folder: Path) -> None:
+    """Hazard: transformers makes as many layers as a config.json says, and takes hours before it looks at the weights."""
+    try:
+        found = json.loads((folder / "config.json").read_bytes())
+    except (OSError, ValueError):
+        # Transformers says what is wrong with it; of a repository's name there is no such folder.
+        return
+    for part in (found, *(found.values() if isinstance(found, dict) else ())):
+        for name in _LAYERS if isinstance(part, dict) else ():
+            if isinstance(count := part.get(name), int) and count > _MOST_LAYERS:
+                raise ValueError(f"its config.json says {name} = {count:,}")
 
 
 def _where(source: Source) -> dict[str, Any]:
