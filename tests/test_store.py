@@ -84,7 +84,7 @@ def test_a_tables_digest_is_its_contents() -> None:
 def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
     """A store where a file stands is an error with a remedy, exit code 4."""
     (tmp_path / "cache").write_text("a file")
-    with pytest.raises(StoreError, match=r"the store cannot be used.*set 'store' in respsel\.toml") as caught:
+    with pytest.raises(StoreError, match=r"the store cannot be used.*is a file.*'store' in respsel\.toml") as caught:
         Store(tmp_path / "cache")
     assert caught.value.exit_code == 4
 

@@ -78,12 +78,13 @@ def test_a_hostile_answer_takes_bounded_memory(kind: str) -> None:
     """A process that may not have a gigabyte of address space more than it began with ends well."""
     code = f"""
 from tests.promises.test_hostile_endpoint import *
-import resource, respsel.backends.openai, openai
-begun = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+import respsel.backends.openai, openai
+from tests.memory import peak_kib
+begun = peak_kib()
 bad = Reply(bomb(), headers={{"Content-Encoding": "gzip"}}) if {kind!r} == "bomb" else Reply({{}}, parts=endless())
 with serving(lambda asked: bad) as endpoint:
     print(written(endpoint, 1, retries=2, timeout_s=60.0))
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - begun)
+print(peak_kib() - begun)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     *_, said, grown = done.stdout.splitlines()

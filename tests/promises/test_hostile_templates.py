@@ -178,6 +178,7 @@ from respsel.errors import RespselError
 from respsel.prompts import check_template, render
 from respsel.records import Example, Message
 from respsel.sandbox import meter
+from tests.memory import peak_kib
 resource.setrlimit(resource.RLIMIT_AS, (2 << 30, 2 << 30))
 meter.MAX_STEPS, meter.MAX_BYTES, meter.MAX_WRITTEN = 1_000_000, 20_000_000, 1_000_000
 
@@ -196,9 +197,8 @@ def end_of(fill, source):
 
 fill = {"prompt": as_prompt, "chat": as_chat}[sys.argv[1]]
 ends = {name: end_of(fill, source) for name, source in json.load(sys.stdin).items()}
-print(json.dumps([resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, ends]))
+print(json.dumps([peak_kib(), ends]))
 """
-UNIT = 1024 if sys.platform == "darwin" else 1
 
 
 @pytest.fixture(scope="module", params=["prompt", "chat"])
@@ -209,7 +209,7 @@ def ended(request: pytest.FixtureRequest) -> tuple[str, int, dict[str, str]]:
     done = subprocess.run(command, input=sources, capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 0, done.stderr
     memory, ends = json.loads(done.stdout)
-    return request.param, memory // UNIT, ends
+    return request.param, memory, ends
 
 
 def test_a_hostile_template_ends_in_one_clear_error(ended: tuple[str, int, dict[str, str]]) -> None:
