@@ -13,7 +13,7 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "src" / "respsel"
 # From the bottom up; a module imports only from lower layers or its own.
 LAYERS = (
-    {"changes", "characters", "disk", "errors", "hashing", "records", "respsel", "whitespace"},
+    {"changes", "characters", "child_process", "disk", "errors", "hashing", "records", "respsel", "whitespace"},
     {"endings", "sandbox", "server_words", "completions", "sample"},
     {"data", "shape", "tables", "recipe", "model_entry", "plugins", "statistics", "gaps", "parts", "publish", "read_only"}
     | {"request_parameters"},

@@ -198,19 +198,18 @@ def test_a_parquet_file_that_ends_the_process_is_told(tmp_path: Path, monkeypatc
     assert "a.parquet: is not parquet that can be read: " in told(path)
 
 
-@pytest.mark.parametrize("module", ["answers.math_worker", "answers.pattern_worker", "data.parquet_probe"])
 @pytest.mark.parametrize("system", ["limits less", "lets no limit be set"])
-def test_where_the_system_limits_memory_by_itself_that_is_enough(module: str, system: str) -> None:
+def test_where_the_system_limits_memory_by_itself_that_is_enough(system: str) -> None:
     """A machine that lets nobody have 4 GiB, and one that takes no such limit: a process for hard work starts there, too."""
     program = f"""if True:
         import resource
-        from respsel.{module} import _limit_memory
+        from respsel.child_process import limit_memory
         def refuse(*_): raise ValueError("current limit exceeds maximum limit")
         if "{system}" == "limits less":
             resource.setrlimit(resource.RLIMIT_AS, (2 << 30, 2 << 30))
         else:
             resource.setrlimit = refuse
-        _limit_memory({"4 << 30" if "parquet" in module else ""})
+        limit_memory(4 << 30)
     """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
@@ -237,6 +236,15 @@ def test_no_program_of_the_folder_where_the_user_is_is_run(tmp_path: Path, name:
     )
     assert done.stdout == "3 b True\n", done.stderr
     assert not (tmp_path / "run").exists()
+
+
+def test_each_process_of_ours_keeps_to_a_limit_that_it_is_given(tmp_path: Path) -> None:
+    """Where the system allows less than they would allow themselves, parquet, patterns and mathematics are read all the same."""
+    parquet_of(tmp_path / "a.parquet", same(3, "q"))
+    limited = f"import resource; resource.setrlimit(resource.RLIMIT_AS, (2 << 30, 2 << 30))\n{LOOKS}"
+    command = [sys.executable, "-P", "-c", limited, "a.parquet"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    assert done.stdout == "3 b True\n", done.stderr
 
 
 def test_columns_called_as_patterns_are_columns(tmp_path: Path) -> None:

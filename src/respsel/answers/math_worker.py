@@ -9,8 +9,9 @@ from __future__ import annotations
 import json
 import os
 import signal
-from contextlib import suppress
 from typing import Any
+
+from respsel.child_process import limit_memory
 
 _SECONDS, _BYTES = 10, 4 << 30
 # math-verify rounds decimals to 6 places if nothing is said.
@@ -22,7 +23,7 @@ def main() -> None:
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     # What a library prints is no answer.
     os.dup2(2, 1)
-    _limit_memory()
+    limit_memory(_BYTES)
     with open(0, encoding="utf-8") as pairs:
         for line in pairs:
             found, right = json.loads(line)
@@ -62,18 +63,6 @@ def _limit_time(seconds: int) -> None:
     # Processor time: a busy machine changes no result. Not on Windows.
     if hasattr(signal, "setitimer"):
         signal.setitimer(signal.ITIMER_VIRTUAL, seconds)
-
-
-def _limit_memory() -> None:
-    try:
-        import resource
-    except ImportError:
-        return
-    highest = resource.getrlimit(resource.RLIMIT_AS)[1]
-    limit = _BYTES if highest == resource.RLIM_INFINITY else min(_BYTES, highest)
-    # Some systems have the limit and do not let it be set.
-    with suppress(ValueError, OSError):
-        resource.setrlimit(resource.RLIMIT_AS, (limit, highest))
 
 
 if __name__ == "__main__":

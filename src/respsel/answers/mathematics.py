@@ -33,8 +33,7 @@ _KNOWN_WORDS = (
 _KNOWN = frozenset(_KNOWN_WORDS.split())
 _CONNECTED = re.compile(r"[\s.,;]*(?:and|or|,|;)?[\s.,;]*")
 # sympy has inputs that it never finishes, so it runs where it can be ended.
-# Hazard: without -P Python takes a file `json.py` for its own module where the user is.
-_WORKER = Worker("-P", "-W", "ignore", "-m", "respsel.answers.math_worker")
+_WORKER = Worker("-m", "respsel.answers.math_worker")
 _EXPLAINED = re.compile(r",? (?:because|since|which|where|as|so|for)\b")
 
 

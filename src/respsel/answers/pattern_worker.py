@@ -1,6 +1,6 @@
 """The process that looks for a recipe's own pattern in texts: pairs of pattern and text in, one a line, as JSON.
 
-Knows nothing of responses, and imports nothing but the standard library, so that it starts at once. Invariant: each
+Knows nothing of responses, and imports little, so that it starts at once. Invariant: each
 pair has a limit of processor time and memory; one that runs into a limit ends the process.
 """
 
@@ -10,14 +10,15 @@ import json
 import os
 import re
 import signal
-from contextlib import suppress
+
+from respsel.child_process import limit_memory
 
 _BYTES = 4 << 30
 
 
 def main() -> None:
     """Answer pairs until there are no more."""
-    _limit_memory()
+    limit_memory(_BYTES)
     with open(0, encoding="utf-8") as pairs, os.fdopen(1, "w", encoding="utf-8") as answers:
         for line in pairs:
             pattern, text, seconds = json.loads(line)
@@ -40,18 +41,6 @@ def _limit_time(seconds: float) -> None:
     # Processor time: a busy machine changes no result. Not on Windows.
     if hasattr(signal, "setitimer"):
         signal.setitimer(signal.ITIMER_PROF, seconds)
-
-
-def _limit_memory() -> None:
-    try:
-        import resource
-    except ImportError:
-        return
-    highest = resource.getrlimit(resource.RLIMIT_AS)[1]
-    limit = _BYTES if highest == resource.RLIM_INFINITY else min(_BYTES, highest)
-    # Some systems have the limit and do not let it be set.
-    with suppress(ValueError, OSError):
-        resource.setrlimit(resource.RLIMIT_AS, (limit, highest))
 
 
 if __name__ == "__main__":

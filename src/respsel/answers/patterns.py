@@ -11,8 +11,8 @@ from pathlib import Path
 from respsel.answers.limits import LIMIT_S, PatternTimeoutError
 from respsel.answers.worker import Worker
 
-# Isolated: beside the program lie modules with the names of others of the standard library.
-_WORKER = Worker("-I", "-W", "ignore", str(Path(__file__).with_name("pattern_worker.py")))
+# By its path: as a module of this package it would load all that reads recipes.
+_WORKER = Worker(str(Path(__file__).with_name("pattern_worker.py")))
 
 
 def last_match(pattern: str, text: str, limit_s: float = LIMIT_S) -> str | None:

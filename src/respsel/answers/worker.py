@@ -9,17 +9,18 @@ from __future__ import annotations
 import atexit
 import json
 import subprocess
-from multiprocessing.spawn import get_executable
 from threading import Lock
 from typing import Any
+
+from respsel.child_process import python_command
 
 
 class Worker:
     """A process that is started when it is first asked."""
 
-    def __init__(self, *command: str) -> None:
-        """command: what Python is to run, as its arguments."""
-        self._command = command
+    def __init__(self, *program: str) -> None:
+        """program: what Python is to run, as its arguments."""
+        self._program = program
         self._process: subprocess.Popen[str] | None = None
         self._lock = Lock()
         atexit.register(self.close)
@@ -47,9 +48,8 @@ class Worker:
 
     def _start(self) -> subprocess.Popen[str]:
         self.close()
-        python = get_executable()
         return subprocess.Popen(
-            [python if isinstance(python, str) else python.decode(), *self._command],
+            python_command(*self._program),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

@@ -10,8 +10,9 @@ import json
 import os
 from bisect import bisect_right
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any, BinaryIO
+
+from respsel.child_process import limit_memory
 
 if TYPE_CHECKING:
     import polars
@@ -54,7 +55,7 @@ def main(
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     # What a library prints is no answer.
     os.dup2(2, 1)
-    _limit_memory(memory_bytes)
+    limit_memory(memory_bytes)
     with os.fdopen(0, "rb") as handle:
         answers.write(json.dumps(_tried(handle, most_bytes, columns, more, rows)))
     answers.flush()
@@ -112,17 +113,3 @@ def _wanted(names: Sequence[str], columns: Collection[str] | None, more: Collect
         return list(names)
     kept = {name for roots in found.values() for name in roots} | set(more)
     return [name for name in names if name in kept]
-
-
-def _limit_memory(most_bytes: int) -> None:
-    try:
-        import resource
-    except ImportError:
-        return
-    highest = resource.getrlimit(resource.RLIMIT_AS)[1]
-    limit = most_bytes if highest == resource.RLIM_INFINITY else min(most_bytes, highest)
-    # Some systems have the limit and do not let it be set.
-    with suppress(ValueError, OSError):
-        # An end by force leaves no file behind.
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-        resource.setrlimit(resource.RLIMIT_AS, (limit, highest))

@@ -12,9 +12,9 @@ import math
 import os
 import subprocess
 from collections.abc import Collection, Iterator
-from multiprocessing.spawn import get_executable
 from typing import Any, BinaryIO
 
+from respsel.child_process import python_command
 from respsel.data import parquet_probe
 from respsel.data.packed import most_unpacked, too_large
 from respsel.data.rows import FileRow
@@ -56,9 +56,7 @@ def _try_reading(handle: BinaryIO, shown: str, wish: list[Any]) -> tuple[list[st
     if len(words) > _MOST_CHARACTERS:
         words = json.dumps([most_unpacked(size), _MEMORY_BYTES + size, None, [], None])
     program = f"import json; from respsel.data.parquet_probe import main; main(*json.loads({words!r}))"
-    python = get_executable()
-    # Hazard: without -P a file `json.py` in the folder where the user is would be run.
-    command = [python if isinstance(python, str) else python.decode(), "-P", "-W", "ignore", "-c", program]
+    command = python_command("-c", program)
     # One thread takes little memory.
     environment = {**os.environ, "POLARS_MAX_THREADS": "1", "RUST_BACKTRACE": "0"}
     try:
