@@ -6,11 +6,12 @@ import json
 import re
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import polars as pl
 import pytest
 
+from respsel.data import parquet_rows
 from respsel.data.files import read_rows
 from respsel.datasets import check_labels, load_examples
 from respsel.errors import InputError
@@ -296,3 +297,18 @@ def test_a_turn_of_another_role_is_told(tmp_path: Path) -> None:
     ):
         column_responses(entry, examples, None, "t.jsonl")
     assert [found.text for found in column_responses(entry, examples[:1], None, "t.jsonl")] == ["text of assistant"]
+
+
+@pytest.mark.parametrize("columns", [{"input": ["a", "b"]}, {"id": ["1", "2"], "input": ["a", "b"]}])
+def test_a_parquet_file_is_tried_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, columns: dict[str, list[str]]) -> None:
+    """With ids or without: to try it takes a process that reads all of it."""
+    pl.DataFrame(columns).write_parquet(tmp_path / "a.parquet")
+    tried, try_reading = list[str](), parquet_rows._try_reading
+
+    def counted(handle: BinaryIO, shown: str, wish: list[Any]) -> tuple[list[str], bool]:
+        tried.append(shown)
+        return try_reading(handle, shown, wish)
+
+    monkeypatch.setattr(parquet_rows, "_try_reading", counted)
+    assert len(load_examples(entry(sample=5), tmp_path / "a.parquet", "a")) == 2
+    assert tried == ["a"]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import replace
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -32,31 +33,20 @@ def load_examples(entry: DatasetEntry, path: Path, shown: str, used: Collection[
     Where neither recipe nor file has ids, an id is the digest of its row, and equal rows are one example.
     Raises InputError with every bad row (the first 20): no id, an id used twice, no input.
     """
-    if entry.id is not None:
+    try:
         return _Rows(entry, entry.id, path, shown, used).sampled()
-    try:
-        return _Rows(entry, "id", path, shown, used).sampled(must_begin=True)
-    except _NoIds:
-        pass
-    try:
-        return _Rows(entry, None, path, shown, used).sampled()
     except _Ids:
-        # Some row has one, so that all must.
         return _Rows(entry, "id", path, shown, used).sampled()
 
 
-class _NoIds(Exception):
-    """The first row has no id."""
-
-
 class _Ids(Exception):
-    """A row has an id."""
+    """A row has an id though the first has none, so that all must."""
 
 
 class _Rows:
     """A dataset's rows, read one after another; what is kept is the sample and a few bytes of each row.
 
-    ids: the column of ids, None where there is none.
+    ids: the column of ids; where it is None, `id` if the first row has that, else none.
     """
 
     def __init__(self, entry: DatasetEntry, ids: str | None, path: Path, shown: str, used: Collection[str]) -> None:
@@ -67,15 +57,16 @@ class _Rows:
         self._used = used
         self._problems: list[Problem] = []
 
-    def sampled(self, must_begin: bool = False) -> list[Example]:
-        """The sample. must_begin: raise _NoIds if the first row has no id. Raises InputError, and _Ids."""
+    def sampled(self) -> list[Example]:
+        """The sample. Raises InputError, and _Ids."""
+        rows = read_rows(self._path, self._shown, self._columns(), MAPPED)
+        begun = list(islice(rows, 1))
+        if self._ids is None and any(map(_has_id, begun)):
+            self._ids = "id"
         sample = Sample(self._entry.seed, self._entry.sample, has_ids=self._ids is not None)
         is_whole = True
-        for number, row in enumerate(read_rows(self._path, self._shown, self._columns(), MAPPED)):
-            has_id = self._entry.id is None and find_value(row.fields, "id") is not ABSENT
-            if must_begin and number == 0 and not has_id:
-                raise _NoIds
-            if self._ids is None and has_id:
+        for row in chain(begun, rows):
+            if self._ids is None and _has_id(row):
                 raise _Ids
             is_whole = is_whole and row.is_whole
             if (example := self._example(row)) is not None and not sample.add(example, row.where):
@@ -92,10 +83,10 @@ class _Rows:
         return _example(self._entry, self._ids, row, self._shown, self._used, self._problems)
 
     def _columns(self) -> list[str] | None:
-        """The columns that every row is looked at in; None for all."""
-        if self._ids is None or self._entry.sample is None:
+        """The columns that every row is looked at in; None for all. Without ids all are read, since one is not there."""
+        if self._entry.sample is None:
             return None
-        found = [self._ids, *([self._entry.label] if self._entry.label else [])]
+        found = [self._ids or "id", *([self._entry.label] if self._entry.label else [])]
         for source in (self._entry.input, self._entry.reference):
             if source is not None:
                 found += template_names(source) if is_template(source) else [source]
@@ -130,6 +121,10 @@ def check_labels(entry: DatasetEntry, examples: Sequence[Example], shown: str) -
     """
     found = [_label_problem(entry, example.label, shown, f"id '{example.id}'") for example in examples if example.label]
     raise_problems([problem for problem in found if problem])
+
+
+def _has_id(row: FileRow) -> bool:
+    return find_value(row.fields, "id") is not ABSENT
 
 
 def _example(
