@@ -45,6 +45,11 @@ class Problem:
         return f"{place}: {text}" if place else text
 
 
+def first_line(error: BaseException) -> str:
+    """What an error of a library says first; the name of its type where it says nothing."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
 class RespselError(Exception):
     """The root of the tree; `problems` is never empty."""
 

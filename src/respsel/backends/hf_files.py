@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from respsel.backends.gguf_tokenizer import UnverifiedTokenizerError, load_gguf_tokenizer
-from respsel.errors import InputError, PreflightError, Problem, RespselError
+from respsel.errors import InputError, PreflightError, Problem, RespselError, first_line
 from respsel.hashing import DigestMemo, canonical_json, digest, file_digest
 from respsel.parts import part_for, remove_dead_parts
 from respsel.store_folder import make_own
@@ -78,7 +78,10 @@ def load(source: Source, dtype: str, prepared: Path | None) -> tuple[Any, Any]:
 
     Raises PreflightError where transformers cannot load it, or not with the tokenizer it was trained with.
     """
-    try:
+    remedy = "Are the files whole, and is the architecture one that transformers knows?"
+    if source.revision:
+        remedy = "Download it where there is a network: hf download REPO --revision COMMIT"
+    with _told(source, "model", remedy):
         if prepared is not None:
             if not prepared.is_dir():
                 _convert(source, dtype, prepared)
@@ -86,29 +89,27 @@ def load(source: Source, dtype: str, prepared: Path | None) -> tuple[Any, Any]:
         if source.revision and (found := _find_in_cache(source, dtype)):
             return found
         return _load(source, dtype)
-    except UnverifiedTokenizerError as error:
-        raise PreflightError(Problem(source.shown, "", str(error), error.remedy)) from error
-    except RespselError:
-        raise
-    # Hazard: a damaged or hostile config.json makes transformers raise anything, an AttributeError too.
-    except Exception as error:
-        said = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        remedy = "Are the files whole, and is the architecture one that transformers knows?"
-        if source.revision:
-            remedy = "Download it where there is a network: hf download REPO --revision COMMIT"
-        raise PreflightError(Problem(source.shown, "", f"transformers cannot load this model: {said}", remedy)) from error
 
 
 def load_tokenizer(source: Source) -> Any:
     """The tokenizer alone. Raises PreflightError where transformers cannot load it."""
-    try:
+    with _told(source, "tokenizer", "Are its files there? Is transformers installed?"):
         return _load_tokenizer(source)
+
+
+@contextmanager
+def _told(source: Source, what: str, remedy: str) -> Iterator[None]:
+    """Turn what transformers raises over a model's files into a PreflightError."""
+    try:
+        yield
+    except RespselError:
+        raise
     except UnverifiedTokenizerError as error:
         raise PreflightError(Problem(source.shown, "", str(error), error.remedy)) from error
+    # Hazard: a damaged or hostile config.json makes transformers raise anything, an AttributeError too.
     except Exception as error:
-        said = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        what = f"transformers cannot load this tokenizer: {said}"
-        raise PreflightError(Problem(source.shown, "", what, "Are its files there? Is transformers installed?")) from error
+        told = f"transformers cannot load this {what}: {first_line(error)}"
+        raise PreflightError(Problem(source.shown, "", told, remedy)) from error
 
 
 def _find_in_cache(source: Source, dtype: str) -> tuple[Any, Any] | None:

@@ -13,6 +13,7 @@ from collections.abc import Collection, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from respsel.child_process import limit_memory
+from respsel.errors import first_line
 
 if TYPE_CHECKING:
     import polars
@@ -82,7 +83,7 @@ def _tried(
         return {"fault": "to read it takes too much memory"}
     # A panic is no Exception.
     except (Exception, pl.exceptions.PanicException) as error:
-        return {"fault": (str(error).splitlines() or [type(error).__name__])[0][:200]}
+        return {"fault": first_line(error)[:200]}
 
 
 def _spelled(window: polars.DataFrame) -> polars.DataFrame:

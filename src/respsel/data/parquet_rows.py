@@ -18,7 +18,7 @@ from respsel.child_process import python_command
 from respsel.data import parquet_probe
 from respsel.data.packed import most_unpacked, too_large
 from respsel.data.rows import FileRow
-from respsel.errors import InputError, Problem
+from respsel.errors import InputError, Problem, first_line
 
 # For what polars needs besides the file, which is mapped. Windows of rows take far less.
 _MEMORY_BYTES = 4 << 30
@@ -45,7 +45,7 @@ def parquet_rows(
                 if rows is None or number in wanted:
                     yield FileRow(f"row {number}", {name: _plain(value) for name, value in row.items()}, is_whole)
     except (pl.exceptions.PolarsError, OSError, ValueError, OverflowError) as error:
-        raise _bad(shown, (str(error).splitlines() or [type(error).__name__])[0][:200]) from error
+        raise _bad(shown, first_line(error)[:200]) from error
 
 
 def _try_reading(handle: BinaryIO, shown: str, wish: list[Any]) -> tuple[list[str], bool]:
