@@ -95,8 +95,8 @@ class Table(Generic[Row]):
         """Read what `encode` wrote as a data frame: some columns, as far as it has them, or all."""
         import polars as pl
 
-        there = pl.read_parquet_schema(io.BytesIO(data))
-        return pl.read_parquet(io.BytesIO(data), columns=[name for name in there if name in (columns or there)])
+        wanted = [name for name in pl.read_parquet_schema(io.BytesIO(data)) if name in columns] if columns else None
+        return pl.read_parquet(io.BytesIO(data), columns=wanted)
 
     def decode(self, data: bytes) -> Sequence[Row]:
         """Read what `encode` wrote; rows are made when they are looked at."""
