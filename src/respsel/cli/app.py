@@ -20,7 +20,7 @@ from typer.core import TyperGroup
 
 from respsel import __version__
 from respsel.characters import one_line
-from respsel.cli.terminal import end_streams, prepare_streams, restart_in_utf8, say
+from respsel.cli.terminal import end_streams, prepare_streams, restart_in_utf8, say, tell
 from respsel.errors import EXIT_BUG, EXIT_INTERRUPTED, Problem, RespselError, RunError
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def reported(command: Callable[..., None]) -> Callable[..., None]:
             command(*args, **options)
         except RespselError as error:
             for problem in error.problems:
-                say(f"error: {one_line(problem)}", file=sys.stderr)
+                tell("error", problem)
             raise typer.Exit(error.exit_code) from None
         except KeyboardInterrupt:
             say("Stopped. What was done is kept: run the same command again to go on.", file=sys.stderr)
@@ -100,8 +100,7 @@ def reported(command: Callable[..., None]) -> Callable[..., None]:
         except (typer.Exit, typer.Abort, BrokenPipeError):
             raise
         except MemoryError:
-            what = "error: There is not enough memory. What was done is kept: take a smaller sample or batch, and run again."
-            say(what, file=sys.stderr)
+            tell("error", "There is not enough memory. What was done is kept: take a smaller sample or batch, and run again.")
             raise typer.Exit(RunError.exit_code) from None
         except BaseException as error:
             # SystemExit too: a plug-in that calls sys.exit would end the program without a word.
@@ -131,9 +130,9 @@ def _say_crash(error: BaseException) -> int:
     if culprit := plugin_at_fault(error):
         did = "failed" if isinstance(error, Exception) else "ended the program"
         problem = Problem(culprit, "", f"the plug-in {did}: {type(error).__name__}: {error}", "Fix or uninstall this package")
-        say(f"error: {one_line(problem)}", file=sys.stderr)
+        tell("error", problem)
         return RunError.exit_code
-    say("error: This is a bug in respsel. Please report it with the lines above.", file=sys.stderr)
+    tell("error", "This is a bug in respsel. Please report it with the lines above.")
     return EXIT_BUG
 
 
@@ -168,7 +167,7 @@ def opened_store(folder: Path, reading: bool = False) -> Iterator[Store]:
 
     with Store(folder, reading) as store:
         for problem in store.lost:
-            say(f"warning: {one_line(problem)}", file=sys.stderr)
+            tell("warning", problem)
         yield store
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
@@ -10,9 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from respsel.characters import one_line
 from respsel.cli.app import AsJson, RecipePath, app, console_of, graph_of, reported, shown_path, waits_for
-from respsel.cli.terminal import print_json, say
+from respsel.cli.terminal import print_json, say, tell
 
 if TYPE_CHECKING:
     from respsel.applying import Applied, Selected, Wish
@@ -73,7 +71,7 @@ def apply(
         (made,) = _export(applied, ["parquet"], None)
         stale = _stale_lines(applied)
         for problem in store.damage:
-            say(f"warning: {one_line(problem)}", file=sys.stderr)
+            tell("warning", problem)
     if as_json:
         print_json(_applied_json(result, selected, made))
     else:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import partial
@@ -10,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from respsel.characters import one_line, visible
+from respsel.characters import visible
 from respsel.cli.app import RecipePath, app, console_of, graph_of, reported, shown_path
-from respsel.cli.terminal import html_text, json_text, say
+from respsel.cli.terminal import html_text, json_text, say, tell
 
 if TYPE_CHECKING:
     from respsel.graph import Graph
@@ -60,7 +59,7 @@ def report(
                 if not store.read_only:
                     raise
                 # What is read-only as a whole still has its report to be read.
-                say(f"warning: {one_line(error)}", file=sys.stderr)
+                tell("warning", error)
                 say(render_report(result, now, ["md"])["md"])
                 return
             say(f"Report: {shown_path(page)}")

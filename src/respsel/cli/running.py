@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -11,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from respsel.characters import one_line, visible
+from respsel.characters import visible
 from respsel.cli.app import AsJson, RecipePath, app, console_of, graph_of, opened_store, reported, shown_path
-from respsel.cli.terminal import print_json, say, styled
+from respsel.cli.terminal import print_json, say, styled, tell
 
 if TYPE_CHECKING:
     from respsel.loading import LoadedRecipe
@@ -49,7 +48,7 @@ def run(recipe: RecipePath, as_json: AsJson = False) -> None:
             note.finish()
         refuse_unscored(result)
         for problem in store.damage:
-            say(f"warning: {one_line(problem)}", file=sys.stderr)
+            tell("warning", problem)
     if as_json:
         print_json(_run_json(result, page))
     else:

@@ -13,7 +13,7 @@ import re
 import sys
 from typing import Any, TextIO
 
-from respsel.characters import escape, visible, visible_json
+from respsel.characters import escape, one_line, visible, visible_json
 
 # The error handler by which a stream replaces what it cannot show.
 READABLE = "respsel-readable"
@@ -66,6 +66,11 @@ def print_json(value: object) -> None:
 def say(text: str, **how: Any) -> None:
     """Print text that may hold what users' data and servers say. All plain output goes through here."""
     print(visible(text), **how)
+
+
+def tell(kind: str, what: object) -> None:
+    """Print an error or a warning on standard error, in one line of its own."""
+    say(f"{kind}: {one_line(what)}", file=sys.stderr)
 
 
 def json_text(text: str) -> str:
