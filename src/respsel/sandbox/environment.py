@@ -21,7 +21,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.utils import Cycler, Joiner, Namespace
 
 from respsel.sandbox.code import PRELUDE, BoundedCode
-from respsel.sandbox.functions import Function, bounded_range, call_method, filters, lipsum, tests
+from respsel.sandbox.functions import Function, bounded_range, call_method, filters, refused, tests
 from respsel.sandbox.meter import Meter, TemplateLimitError
 from respsel.sandbox.operators import MarkupFormatter, Operators, PlainFormatter
 
@@ -60,7 +60,7 @@ class BoundedEnvironment(ImmutableSandboxedEnvironment):
         self._operators = Operators(self.meter)
         self.filters = filters(self.meter, self._operators, own_filters or {})
         self.tests = tests(self.meter)
-        self.globals |= {"range": bounded_range, "lipsum": lipsum}
+        self.globals |= {"range": bounded_range, "lipsum": refused("lipsum")}
         self.concat = self._concat  # type: ignore[method-assign]
         meter = self.meter
         values = (meter.pay, meter.make, meter.made, meter.read, meter.each, meter.spread, meter.pairs)

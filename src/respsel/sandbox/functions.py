@@ -138,12 +138,9 @@ def filters(meter: Meter, operators: Operators, own: Mapping[str, Function]) -> 
             raise TypeError("'format' takes values by place or by name, not both")
         return operators.format_percent(text if isinstance(text, str) else str(meter.read(text)), named or values)
 
-    def random(*_: Any) -> None:
-        raise TemplateLimitError("'random' gives another text each time, and a prompt must stay the same")
-
     known = {name: _with_price(meter, own.get(name, _FILTERS_OF_JINJA[name]), price) for name, price in _FILTERS.items()}
     known |= {"join": _join(meter, known["join"]), "unique": _unique(meter, known["unique"]), "sum": _sum(meter, operators)}
-    return {**known, "format": fill, "random": random}
+    return {**known, "format": fill, "random": refused("random")}
 
 
 def _sum(meter: Meter, operators: Operators) -> Function:
@@ -195,6 +192,10 @@ def bounded_range(*args: int) -> range:
     return safe_range(*args)
 
 
-def lipsum(*_: Any, **__: Any) -> None:
-    """Refuses."""
-    raise TemplateLimitError("'lipsum' gives another text each time, and a prompt must stay the same")
+def refused(name: str) -> Function:
+    """What stands in the place of a function that gives another text each time."""
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise TemplateLimitError(f"'{name}' gives another text each time, and a prompt must stay the same")
+
+    return refuse
