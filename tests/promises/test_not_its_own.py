@@ -16,6 +16,8 @@ from respsel.turns import Holder
 from respsel.workspace import find_workspace
 from tests.conftest import Bench
 
+ROOT = Path(__file__).parents[2]
+
 
 def gc(bench: Bench) -> str:
     done = bench.respsel("cache", "gc", "--yes")
@@ -94,6 +96,22 @@ def test_what_systems_tools_and_kills_leave_is_no_reason_to_refuse(tmp_path: Pat
         with Store(tmp_path, reading) as store:
             assert store.get("k") == b"large" * 20_000
     assert all((tmp_path / name).exists() for name in names if name != "cache.db-journal")
+
+
+def test_a_clone_has_a_folder_for_the_store(bench: Bench) -> None:
+    """Before the first run it holds one file, which says what the folder is. No command minds or removes it."""
+    note = bench.folder / "cache" / ".gitignore"
+    note.parent.mkdir()
+    shutil.copy(ROOT / "cache" / ".gitignore", note)
+    assert bench.respsel("plan", "a.toml").code == 0
+    assert "there is no store" in bench.respsel("cache", "verify").err
+    bench.run()
+    for command in (["doctor", "a.toml"], ["cache", "size"], ["cache", "ls"], ["cache", "verify"]):
+        done = bench.respsel(*command)
+        assert done.code == 0, done.err
+        assert ".gitignore" not in done.out + done.err
+    assert ".gitignore" not in gc(bench)
+    assert note.read_bytes() == (ROOT / "cache" / ".gitignore").read_bytes()
 
 
 def test_a_workspace_that_is_its_own_store_is_refused(bench: Bench) -> None:
