@@ -1,4 +1,4 @@
-"""The documentation is true where a test can tell: links lead somewhere, recipes are well formed."""
+"""The documentation is true where a test can tell: links lead somewhere, recipes are sound."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_the_readme_leads_to_every_page() -> None:
 
 
 def test_the_pages_recipe_is_well_formed() -> None:
-    """The blocks of docs/recipe.md, put together, are a recipe that passes the checks without files."""
+    """The blocks of docs/recipe.md, put together, pass the checks that need no files."""
     blocks = re.findall(r"```toml\n(.*?)```", (ROOT / "docs" / "recipe.md").read_text(), re.DOTALL)
     recipe, problems = check_shape(Recipe, tomli.loads("\n".join(blocks)), "recipe.md")
     assert problems == []
