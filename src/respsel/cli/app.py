@@ -64,7 +64,7 @@ app = typer.Typer(
     add_completion=False,
 )
 RecipePath = Annotated[Path, typer.Argument(metavar="RECIPE", help="The recipe, a TOML file.")]
-AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on standard output; all else on standard error.")]
+AsJson = Annotated[bool, typer.Option("--json", help="JSON on standard output; everything else on standard error.")]
 
 
 # pydantic would look through every installed package for plugins, and respsel has no use for any.

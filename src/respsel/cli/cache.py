@@ -59,7 +59,8 @@ def verify(folder: Folder = Path()) -> None:
 @cache.command()
 @reported
 def gc(
-    folder: Folder = Path(), yes: Annotated[bool, typer.Option("--yes", help="Free it. Without, only say what.")] = False
+    folder: Folder = Path(),
+    yes: Annotated[bool, typer.Option("--yes", help="Delete it. Without this option, only list it.")] = False,
 ) -> None:
     """Free what no recipe's latest run needs. Says what it would free, unless --yes is given."""
     from respsel.text import garbage_lines

@@ -43,10 +43,10 @@ class ExportFormat(StrEnum):
 @reported
 def apply(
     recipe: RecipePath,
-    strategy: Annotated[str | None, typer.Option(metavar="NAME", help="Apply this one, whatever the verdict.")] = None,
-    mode: Annotated[Mode, typer.Option(help="per-example: each example's best response, of all strategies.")] = Mode.STRATEGY,
+    strategy: Annotated[str | None, typer.Option(metavar="NAME", help="Apply this strategy, whatever the verdict.")] = None,
+    mode: Annotated[Mode, typer.Option(help="per-example: take each example's best response of all strategies.")] = Mode.STRATEGY,
     accept_undecided: Annotated[bool, typer.Option("--accept-undecided", help="Take an undecided verdict's leader.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what it would take, in calls, tokens and money.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what it would take: calls, tokens and money.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Make the selected strategy's responses for the whole datasets. What is there is reused; Ctrl-C loses nothing."""
@@ -82,8 +82,8 @@ def apply(
 @reported
 def export(
     recipe: RecipePath,
-    kinds: Annotated[list[ExportFormat], typer.Option("--format", help="What to write; may be given several times.")],
-    mode: Annotated[Mode | None, typer.Option(help="Which applied set. Default: strategy; for dpo per-example.")] = None,
+    kinds: Annotated[list[ExportFormat], typer.Option("--format", help="The format; may be given several times.")],
+    mode: Annotated[Mode | None, typer.Option(help="Which applied set. Default: strategy, but per-example for dpo.")] = None,
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="Write to DIR/FORMAT instead of below runs/.")] = None,
     as_json: AsJson = False,
 ) -> None:

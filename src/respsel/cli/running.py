@@ -70,7 +70,10 @@ def plan(recipe: RecipePath, as_json: AsJson = False) -> None:
 @reported
 def explain(
     recipe: RecipePath,
-    step: Annotated[str | None, typer.Argument(metavar="[STEP]", help="A step's name, or how it begins. Default: all.")] = None,
+    step: Annotated[
+        str | None,
+        typer.Argument(metavar="[STEP]", help="A step's name or its beginning, a strategy or a dataset. Default: all."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Say why steps are cached or would run.
