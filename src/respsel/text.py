@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from respsel.planner import Plan
     from respsel.selection import Verdict
     from respsel.training import Counts
-    from respsel.upkeep import Garbage, StoredStep, Usage
+    from respsel.upkeep import Garbage, ListedStep, Usage
 
 
 def explanation_lines(explanations: Sequence[Explanation]) -> Iterator[str]:
@@ -168,7 +168,7 @@ def usage_lines(usages: Sequence[Usage]) -> Iterator[str]:
     yield f"{'all':<12} {sum(u.records for u in usages):>9,} {_bytes(sum(u.size_bytes for u in usages)):>10}"
 
 
-def step_lines(steps: Sequence[StoredStep]) -> Iterator[str]:
+def step_lines(steps: Sequence[ListedStep]) -> Iterator[str]:
     """One stored step a line."""
     for step in steps:
         when = time.strftime("%Y-%m-%d %H:%M", time.localtime(step.stored_at))

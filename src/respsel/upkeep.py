@@ -55,7 +55,7 @@ class Usage:
 
 
 @dataclass(frozen=True)
-class StoredStep:
+class ListedStep:
     """A finished step in the store; needed_by: its recipe and name in a latest run, if any needs it."""
 
     key: str
@@ -117,7 +117,7 @@ def measure(store: Store) -> list[Usage]:
     return usages
 
 
-def list_steps(store: Store, root: Path) -> list[StoredStep]:
+def list_steps(store: Store, root: Path) -> list[ListedStep]:
     """Every stored step, oldest first."""
     entries = list(store.entries())
     names: dict[str, str] = {}
@@ -128,7 +128,7 @@ def list_steps(store: Store, root: Path) -> list[StoredStep]:
     found = []
     for entry in entries:
         if entry.key is not None and _kind(entry) == "step" and (record := store.load_step(key := entry.key.partition("/")[2])):
-            found.append(StoredStep(key, record.op, record.rows, entry.stored_at, names.get(key)))
+            found.append(ListedStep(key, record.op, record.rows, entry.stored_at, names.get(key)))
     return found
 
 
