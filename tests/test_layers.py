@@ -18,15 +18,15 @@ LAYERS = (
     {"data", "shape", "tables", "recipe", "model_entry", "plugins", "statistics", "gaps", "parts", "publish", "read_only"}
     | {"request_parameters"},
     {"workspace", "answers", "steps", "datasets", "prompts", "sealed", "store", "turns", "costs"}
-    | {"store_folder", "write_ahead"},
+    | {"store_folder", "write_ahead", "notes", "unfinished", "upkeep"},
     {"backends", "metrics"},
     {"requests", "loading", "elsewhere", "tokenizer_check"},
     {"call_records"},
     {"calls", "strategies", "selection", "choices", "racing", "race_scores", "token_scores", "own_outputs", "measuring"},
     {"graph", "models"},
-    {"ledger", "nearest", "unfinished"},
+    {"ledger", "nearest"},
     {"planner", "runner"},
-    {"progress", "report", "runs", "upkeep", "doctor", "training_text", "applying"},
+    {"progress", "report", "runs", "doctor", "training_text", "applying"},
     {"training"},
     {"export"},
     {"causes", "explain", "diff"},
@@ -106,3 +106,11 @@ def test_names_of_steps_have_one_owner() -> None:
     ops = "examples|responses|own-outputs|race|token-scores|representations|rewards|scores|mixes|choices|verdict"
     spelled = re.compile(rf"""["'](?:{ops}):["'{{]|name\.(?:r?partition|split)\(":"\)""")
     assert not [path.name for path in MODULES if path.name != "names.py" and spelled.search(path.read_text())]
+
+
+def test_modules_that_know_the_store_alone_import_nothing_else() -> None:
+    """What looks after the store and its unfinished runs reads notes, and no recipe, graph or run."""
+    known = {"errors", "hashing", "notes", "parts", "sealed", "store", "store_folder", "turns", "unfinished"}
+    for name in ("notes", "unfinished", "upkeep"):
+        found = {part.split(".")[1] for part in imports(PACKAGE / f"{name}.py") if part.startswith("respsel.")}
+        assert found <= known, name

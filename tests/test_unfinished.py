@@ -32,6 +32,10 @@ def no_wait(holder: Holder) -> None:
     raise AssertionError(f"{holder} frees space")
 
 
+def note_of(store: Store, loaded: LoadedRecipe) -> RunNote:
+    return RunNote(store, loaded.key, loaded.recipe_place, no_wait)
+
+
 def living(store: Store, root: Path) -> list[int | None]:
     return [run.holder.pid if run.holder else None for run in find_unfinished(store, root)]
 
@@ -39,7 +43,7 @@ def living(store: Store, root: Path) -> list[int | None]:
 def test_a_run_lives_until_it_has_finished(store: Store, loaded: LoadedRecipe, tmp_path: Path) -> None:
     """A run that has begun is named with its process, once; one that has finished is no longer there."""
     assert living(store, tmp_path) == []
-    with RunNote(store, loaded, no_wait) as note:
+    with note_of(store, loaded) as note:
         note.begin()
         note.begin()
         assert living(store, tmp_path) == [os.getpid()]
@@ -49,7 +53,7 @@ def test_a_run_lives_until_it_has_finished(store: Store, loaded: LoadedRecipe, t
 
 def test_one_run_that_finishes_leaves_the_others_note(store: Store, loaded: LoadedRecipe, tmp_path: Path) -> None:
     """Of two runs of one recipe at once, the first to finish does not take away what protects the other."""
-    with RunNote(store, loaded, no_wait) as first, RunNote(store, loaded, no_wait) as second:
+    with note_of(store, loaded) as first, note_of(store, loaded) as second:
         first.begin()
         second.begin()
         first.finish()
@@ -60,10 +64,10 @@ def test_one_run_that_finishes_leaves_the_others_note(store: Store, loaded: Load
 
 def test_a_stopped_run_counts_until_the_recipe_finishes_or_is_gone(store: Store, loaded: LoadedRecipe, tmp_path: Path) -> None:
     """A run that was stopped lives no more but keeps its time; a later run that finishes takes its note away."""
-    with RunNote(store, loaded, no_wait) as note:
+    with note_of(store, loaded) as note:
         note.begin()
     (stopped,) = find_unfinished(store, tmp_path)
-    with RunNote(store, loaded, no_wait) as note:
+    with note_of(store, loaded) as note:
         note.begin()
         (again,) = find_unfinished(store, tmp_path)
         assert again.began == stopped.began
@@ -72,13 +76,13 @@ def test_a_stopped_run_counts_until_the_recipe_finishes_or_is_gone(store: Store,
     (tmp_path / "b.toml").rename(loaded.path)
     assert living(store, tmp_path) == [None]
     # One that found everything stored has not begun, and finishes all the same.
-    RunNote(store, loaded, no_wait).finish()
+    note_of(store, loaded).finish()
     assert living(store, tmp_path) == []
 
 
 def test_a_run_of_another_workspace_counts_while_its_recipe_is_there(store: Store, loaded: LoadedRecipe, tmp_path: Path) -> None:
     """A stopped run is looked for in its own workspace, and named by the way there."""
-    with RunNote(store, loaded, no_wait) as note:
+    with note_of(store, loaded) as note:
         note.begin()
     elsewhere = tmp_path / "elsewhere"
     assert [run.recipe for run in find_unfinished(store, elsewhere)] == ["../a.toml"]

@@ -16,6 +16,7 @@ from respsel.graph import names as step_names
 from respsel.hashing import DigestMemo, canonical_json, digest
 from respsel.ledger import Ledger, load_unrecorded
 from respsel.loading import LoadedRecipe
+from respsel.notes import AppliedNote, AppliedStep, load_applied, save_applied
 from respsel.recipe import OVERALL
 from respsel.records import Response
 from respsel.runner import RunResult
@@ -119,31 +120,36 @@ def applied_graph(loaded: LoadedRecipe, selected: Selected, memo: DigestMemo) ->
 
 def note_applied(store: Store, result: RunResult, wish: Wish, selected: Selected) -> Applied:
     """Note what came of a selection, for exports."""
-    steps = {name: {"key": result.key(name), "output": output} for name, output in result.outputs.items()}
-    said = {"wish": asdict(wish), "strategies": dict(selected.strategies), "basis": selected.basis, "steps": steps}
-    key = f"applied/{result.graph.loaded.key}"
-    if store.load_json(key) != said:
-        store.save_json(key, said)
-    return Applied(selected, result.graph, result.outputs, store)
+    outputs = result.outputs
+    note = AppliedNote(
+        mode=wish.mode,
+        strategy=wish.strategy,
+        accept_undecided=wish.accept_undecided,
+        strategies=selected.strategies,
+        basis=selected.basis,
+        steps={name: AppliedStep(result.key(name), outputs[name]) for name in outputs},
+    )
+    save_applied(store, result.graph.loaded.key, note)
+    return Applied(selected, result.graph, outputs, store)
 
 
 def find_applied(graph: Graph, store: Store, mode: Mode) -> Applied:
     """What was applied last in a mode. Raises RunError if nothing was, or what was is not the recipe's present one."""
     loaded = graph.loaded
-    note = store.load_json(f"applied/{replace(loaded, purpose=f'apply {mode}').key}")
+    note = load_applied(store, replace(loaded, purpose=f"apply {mode}").key)
     if note is None:
         what = "nothing was applied yet" if mode == "strategy" else "nothing was applied yet in the mode per-example"
         raise _again(loaded, mode, what)
-    selected = select(graph, store, Wish(**note["wish"]))
-    if (dict(selected.strategies), selected.basis) != (note["strategies"], note["basis"]):
+    selected = select(graph, store, Wish(mode, note.strategy, note.accept_undecided))
+    if (dict(selected.strategies), selected.basis) != (note.strategies, note.basis):
         raise _again(loaded, mode, "the verdict has changed since it was applied")
     whole = applied_graph(loaded, selected, store)
     outputs: dict[str, str] = {}
     for step in whole.steps.values():
-        noted = note["steps"].get(step.name)
-        if noted is None or step.key([outputs[name] for name in step.inputs]) != noted["key"]:
+        noted = note.steps.get(step.name)
+        if noted is None or step.key([outputs[name] for name in step.inputs]) != noted.key:
             raise _again(loaded, mode, f"the recipe or its data has changed since it was applied ({step.name})")
-        outputs[step.name] = noted["output"]
+        outputs[step.name] = noted.output
     return Applied(selected, whole, outputs, store)
 
 

@@ -6,36 +6,19 @@ Invariant: a step's key is known only when the content of all its inputs is.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import astuple
 from types import MappingProxyType
 
 from respsel.graph import Graph, Rows, Step
+from respsel.notes import Unrecorded, load_latest
 from respsel.records import Took
 from respsel.store import StepRecord, Store
 
 
-@dataclass(frozen=True)
-class Unrecorded:
-    """What a step left that a call of failed: it has no record, so that the next run asks again, and a table all the same."""
-
-    key: str
-    table: str
-    output: str
-    rows: int
-    took: Mapping[str, Sequence[int]]
-
-
 def load_unrecorded(store: Store, recipe: str) -> Mapping[str, Unrecorded]:
     """By name, the steps of a recipe's latest finished run that have no record; recipe: its key."""
-    note = store.load_json(f"run/{recipe}")
-    found = note.get("unrecorded") if note else None
-    return {name: Unrecorded(**item) for name, item in found.items()} if isinstance(found, dict) else {}
-
-
-def load_latest(store: Store, recipe: str) -> frozenset[str]:
-    """The keys of the steps of a recipe's latest finished run, which gc keeps; recipe: its key."""
-    note = store.load_json(f"run/{recipe}")
-    return frozenset(note["steps"].values()) if note else frozenset()
+    latest = load_latest(store, recipe)
+    return latest.unrecorded if latest else {}
 
 
 class Ledger:

@@ -18,6 +18,7 @@ from respsel.errors import InputError, Problem, suggest
 from respsel.hashing import digest
 from respsel.metrics.contract import ChosenMetric, RewardSource
 from respsel.metrics.registry import choose
+from respsel.notes import RecipePlace
 from respsel.prompts import check_doubled, check_template, is_template
 from respsel.recipe import OVERALL, FileStrategy, MetricEntry, ModelStrategy, Recipe
 from respsel.shape import check_shape, parse_toml, read_file, text_of
@@ -69,9 +70,9 @@ class LoadedRecipe:
         return digest("recipe", self.place, *([self.purpose, *others] if self.purpose or others else []))
 
     @property
-    def noted(self) -> Mapping[str, Any]:
-        """What notes in the store tell of where it is; see find_noted."""
-        return {"place": self.place, "roots": list(self.workspace.roots)}
+    def recipe_place(self) -> RecipePlace:
+        """Where it is, as notes in the store tell it."""
+        return RecipePlace(self.place, self.workspace.roots)
 
     def resolve(self, path: str, dataset: str = "") -> Path:
         """A path in the recipe, relative to the recipe's folder; {dataset} stands for a dataset where there is one."""
@@ -96,18 +97,6 @@ def readable(path: Path | str) -> str:
 def place_in(workspace: Workspace, path: Path) -> str:
     """A file's path relative to the workspace's root, with forward slashes."""
     return Path(os.path.relpath(path.resolve(), workspace.root)).as_posix()
-
-
-def find_noted(note: Mapping[str, Any], store: Path, root: Path) -> tuple[Path, str]:
-    """The file of a recipe that is noted in a store, and its path from a workspace's root, which is what it is called there.
-
-    Earlier notes do not tell whose workspace's recipe it is, and are taken to be of this one.
-    """
-    stores = (store.resolve(), store)
-    homes = [one / other for one, other in zip(stores, note["roots"], strict=False)] if "roots" in note else [root]
-    paths = [Path(os.path.normpath(home / note["place"])) for home in homes]
-    path = next((path for path in paths if path.is_file()), paths[0])
-    return path, Path(os.path.relpath(path, root)).as_posix()
 
 
 def run_name(workspace: Workspace, path: Path) -> str:

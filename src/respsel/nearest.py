@@ -15,7 +15,8 @@ from functools import cached_property
 from respsel.changes import flatten
 from respsel.graph import Step
 from respsel.graph.names import StepName
-from respsel.loading import LoadedRecipe, find_noted
+from respsel.loading import LoadedRecipe
+from respsel.notes import latest_runs
 from respsel.store import StepRecord, Store
 
 
@@ -80,10 +81,9 @@ class StoredSteps:
         return found
 
     def _names(self) -> Iterator[tuple[str, str]]:
-        for name, _ in self._store.keys("run"):
-            if note := self._store.load_json(name):
-                _, shown = find_noted(note, self._store.folder, self._root)
-                yield from ((key, f"{step} of {shown}") for step, key in note["steps"].items())
+        for run in latest_runs(self._store):
+            _, shown = run.place.find(self._store.folder, self._root)
+            yield from ((key, f"{step} of {shown}") for step, key in run.steps.items())
 
 
 def _differences(step: Step, flat: Mapping[str, str], slots: Mapping[str, str | None], stored: StoredStep) -> int:

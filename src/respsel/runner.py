@@ -7,6 +7,7 @@ after its output is stored, and an interruption at any point loses no acknowledg
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import astuple
@@ -21,8 +22,9 @@ from respsel.calls import Caller, CallEvents, took
 from respsel.errors import Problem, RunError
 from respsel.graph import STAGES, Graph, Rows, Step
 from respsel.graph.names import StepName
-from respsel.ledger import Ledger, Unrecorded, load_latest
+from respsel.ledger import Ledger
 from respsel.models import OpenModels
+from respsel.notes import LatestRun, Unrecorded, load_latest
 from respsel.records import Response, Took
 from respsel.requests import Answer, Lazy, Request, joined, part
 from respsel.selection import Verdict
@@ -99,6 +101,18 @@ class RunResult:
                 made = (self.key(name), step.table.name, self._ledger.output(name), self.count(name))
                 found[name] = Unrecorded(*made, took)
         return found
+
+    def latest_run(self) -> LatestRun:
+        """What the store is to note of it as its recipe's latest run, which finished now."""
+        loaded = self.graph.loaded
+        return LatestRun(
+            place=loaded.recipe_place,
+            purpose=loaded.purpose,
+            steps={name: self.key(name) for name in self.graph.steps},
+            weights=tuple(path.name for path in self.weights),
+            unrecorded=self.unrecorded,
+            finished=time.time(),
+        )
 
     @property
     def steps_total(self) -> int:
@@ -194,7 +208,10 @@ class Runner:
     def _is_latest(self, known: Ledger) -> bool:
         """Whether all is stored, and is what the recipe's latest run reached, which gc keeps in any case."""
         steps = self._graph.steps.values()
-        return all(map(known.recall, steps)) and {*map(known.key, steps)} <= load_latest(self.store, self._graph.loaded.key)
+        if not all(map(known.recall, steps)):
+            return False
+        latest = load_latest(self.store, self._graph.loaded.key)
+        return latest is not None and {*map(known.key, steps)} <= {*latest.steps.values()}
 
     def rows(self, name: str) -> Rows:
         """A step's output; made again if its stored copy turns out damaged. Raises RunError if it comes out otherwise."""

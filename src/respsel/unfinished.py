@@ -10,15 +10,15 @@ Invariant: a run is either known to gc, or begins with what gc has left.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
-from respsel.loading import LoadedRecipe, find_noted
+from respsel.notes import BegunNote, RecipePlace, begun_key, begun_keys, load_begun, save_begun
 from respsel.store import Store
-from respsel.turns import Holder
+from respsel.turns import Holder, Wait
 
 # gc and the beginnings of runs take turns.
 GC_TURN = "gc"
@@ -36,10 +36,17 @@ class Unfinished:
 class RunNote:
     """The note of one run of a recipe; several runs of one recipe at once have a note each."""
 
-    def __init__(self, store: Store, loaded: LoadedRecipe, wait: Callable[[Holder], None]) -> None:
-        """wait: told who frees space in the store, where this run must wait for that."""
-        self._store, self._loaded, self._wait = store, loaded, wait
-        self._turn, self._begun = ExitStack(), False
+    def __init__(self, store: Store, key: str, place: RecipePlace, wait: Wait) -> None:
+        """key: the recipe's.
+        place: where the recipe is.
+        wait: told who frees space in the store, where this run must wait for that.
+        """
+        self._store = store
+        self._key = key
+        self._place = place
+        self._wait = wait
+        self._turn = ExitStack()
+        self._begun = False
 
     def __enter__(self) -> RunNote:
         return self
@@ -53,18 +60,26 @@ class RunNote:
             return
         self._begun = True
         with self._store.turn(GC_TURN, self._wait):
-            slot = 0
-            while isinstance(turn := self._store.try_turn(key := f"begun/{self._loaded.key}/{slot}"), Holder):
-                slot += 1
-            self._turn.enter_context(turn)
+            key = self._take_slot()
             # The note of one that was stopped stays, with its earlier time.
             if not self._store.has(key):
-                self._store.save_json(key, {**self._loaded.noted, "at": time.time()})
+                save_begun(self._store, key, BegunNote(self._place, time.time()))
+
+    def _take_slot(self) -> str:
+        """Take the turn of the first note that no live run has; returns the note's key."""
+        slot = 0
+        while True:
+            key = begun_key(self._key, slot)
+            turn = self._store.try_turn(key)
+            if not isinstance(turn, Holder):
+                self._turn.enter_context(turn)
+                return key
+            slot += 1
 
     def finish(self) -> None:
         """The run has finished: take away its note, and those of the recipe's runs that were stopped."""
         self._turn.close()
-        for key, _ in self._store.keys(f"begun/{self._loaded.key}"):
+        for key in begun_keys(self._store, self._key):
             turn = self._store.try_turn(key)
             if not isinstance(turn, Holder):
                 with turn:
@@ -80,15 +95,15 @@ def find_unfinished(store: Store, root: Path) -> Sequence[Unfinished]:
 
 
 def _unfinished(store: Store, root: Path) -> Iterator[Unfinished]:
-    for key, _ in store.keys("begun"):
-        note = store.load_json(key)
+    for key in begun_keys(store):
+        note = load_begun(store, key)
         if note is None:
             continue
-        path, shown = find_noted(note, store.folder, root)
+        path, shown = note.place.find(store.folder, root)
         turn = store.try_turn(key)
         if isinstance(turn, Holder):
-            yield Unfinished(shown, float(note["at"]), turn)
+            yield Unfinished(shown, note.began, turn)
             continue
         with turn:
             if path.is_file():
-                yield Unfinished(shown, float(note["at"]), None)
+                yield Unfinished(shown, note.began, None)

@@ -7,17 +7,14 @@ finished run of any recipe reaches, and whatever was stored since, and frees not
 from __future__ import annotations
 
 import shutil
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from respsel.errors import Problem, StoreError
-from respsel.loading import find_noted
+from respsel.notes import KINDS, LatestRun, latest_runs
 from respsel.parts import PART, is_part, remove
-from respsel.runner import RunResult
 from respsel.sealed import Entry
 from respsel.store import Store
 from respsel.store_folder import DATABASE, QUARANTINE, WEIGHTS, is_prepared, leftovers, listed
@@ -33,9 +30,7 @@ _KINDS = {
     "uses": "which calls a step used",
 }
 _NOTES = {
-    "run": "latest runs",
-    "begun": "unfinished runs",
-    "applied": "applied selections",
+    **KINDS,
     "last": "latest step of each recipe",
     "file": "digests of files",
 }
@@ -66,16 +61,17 @@ class ListedStep:
 
 
 @dataclass(frozen=True)
-class LatestRun:
-    """The latest finished run of a recipe, as gc knows it. recipe: its path from the workspace that asks.
-    unrecorded: the keys of tables of steps without a record."""
+class FoundRun:
+    """The latest finished run of a recipe, as gc finds it.
+
+    recipe: the recipe's path from the workspace that asks, and what it was changed for.
+    exists: whether its file is there.
+    note: what the store notes of the run.
+    """
 
     recipe: str
     exists: bool
-    finished: float
-    steps: Mapping[str, str]
-    weights: tuple[str, ...]
-    unrecorded: tuple[str, ...] = ()
+    note: LatestRun
 
 
 @dataclass(frozen=True)
@@ -85,21 +81,9 @@ class Garbage:
     entries: Sequence[Entry]
     files: Sequence[Path]
     size_bytes: int
-    kept: Sequence[LatestRun]
-    forgotten: Sequence[LatestRun]
+    kept: Sequence[FoundRun]
+    forgotten: Sequence[FoundRun]
     running: Sequence[Unfinished]
-
-
-def note_latest(store: Store, result: RunResult) -> None:
-    """Note a finished run as its recipe's latest, for gc; nothing is written if it was the latest."""
-    loaded = result.graph.loaded
-    steps = {name: result.key(name) for name in result.graph.steps}
-    weights = [path.name for path in result.weights]
-    key, known = f"run/{loaded.key}", store.load_json(f"run/{loaded.key}")
-    unrecorded = {name: asdict(left) for name, left in result.unrecorded.items()}
-    said = {**loaded.noted, "purpose": loaded.purpose, "steps": steps, "weights": weights, "unrecorded": unrecorded}
-    if known is None or {name: known.get(name) for name in said} != said:
-        store.save_json(key, {**said, "finished": time.time()})
 
 
 def measure(store: Store) -> list[Usage]:
@@ -121,10 +105,8 @@ def list_steps(store: Store, root: Path) -> list[ListedStep]:
     """Every stored step, oldest first."""
     entries = list(store.entries())
     names: dict[str, str] = {}
-    for entry in entries:
-        if entry.key is not None and _kind(entry) == "run":
-            run = _latest(store, root, entry.key)
-            names |= {key: f"{run.recipe}: {name}" for name, key in run.steps.items()}
+    for run in _find_runs(store, root, entries):
+        names |= {key: f"{run.recipe}: {name}" for name, key in run.note.steps.items()}
     found = []
     for entry in entries:
         if entry.key is not None and _kind(entry) == "step" and (record := store.load_step(key := entry.key.partition("/")[2])):
@@ -169,13 +151,14 @@ def find_garbage(store: Store, root: Path) -> Garbage:
     reached is then not known.
     """
     entries = list(store.entries())
-    runs = [_latest(store, root, entry.key) for entry in entries if entry.key is not None and _kind(entry) == "run"]
-    kept, gone = [run for run in runs if run.exists], [run for run in runs if not run.exists]
+    runs = list(_find_runs(store, root, entries))
+    kept = [run for run in runs if run.exists]
+    gone = [run for run in runs if not run.exists]
     reached: set[str] = set()
     steps_known = True
     for run in kept:
-        reached |= set(run.unrecorded)
-        for key in run.steps.values():
+        reached |= {f"rows/{left.table}/{left.output}" for left in run.note.unrecorded.values()}
+        for key in run.note.steps.values():
             steps_known &= _reach(store, key, reached)
     if not steps_known or store.damage or not all(is_part(path.name) for path in listed(store.folder / QUARANTINE)):
         what = "was damaged, so it is not known what is needed"
@@ -187,9 +170,9 @@ def find_garbage(store: Store, root: Path) -> Garbage:
     began = [run.began for run in unfinished]
     if began:
         _reach_unfinished(store, entries, min(began), reached)
-    horizon = min([max((run.finished for run in runs), default=0.0), *began])
+    horizon = min([max((run.note.finished for run in runs), default=0.0), *began])
     free = [entry for entry in entries if _is_free(entry, reached, horizon)]
-    weights = {name for run in kept for name in run.weights}
+    weights = {name for run in kept for name in run.note.weights}
     found = [path for path in listed(store.folder / WEIGHTS) if not path.is_symlink()]
     made = [*(path for path in found if is_prepared(path.name)), *store.strays()]
     # What an earlier gc left comes first: the name is then free for what takes it to be removed.
@@ -240,17 +223,12 @@ def _size(path: Path) -> int:
     return size
 
 
-def _latest(store: Store, root: Path, key: str) -> LatestRun:
-    found: Any = store.load_json(key)
-    if found is None:
-        # Damaged; find_garbage refuses for it.
-        return LatestRun("?", False, 0.0, {}, ())
-    path, shown = find_noted(found, store.folder, root)
-    # Earlier notes do not tell purposes and tables.
-    left = found.get("unrecorded") or {}
-    tables = tuple(f"rows/{item['table']}/{item['output']}" for item in left.values())
-    name = f"{shown} ({found['purpose']})" if found.get("purpose") else shown
-    return LatestRun(name, path.is_file(), found["finished"], found["steps"], tuple(found["weights"]), tables)
+def _find_runs(store: Store, root: Path, entries: Sequence[Entry]) -> Iterator[FoundRun]:
+    """Every latest run but those whose note is damaged; find_garbage refuses for these."""
+    for note in latest_runs(store, entries):
+        path, shown = note.place.find(store.folder, root)
+        name = f"{shown} ({note.purpose})" if note.purpose else shown
+        yield FoundRun(name, path.is_file(), note)
 
 
 def _reach(store: Store, step: str, reached: set[str]) -> bool:

@@ -115,15 +115,15 @@ def _make(graph: Graph, store: Store, wish: Wish, selected: Selected) -> tuple[R
     """Run what is missing of an applied selection, and note it."""
     from respsel.applying import note_applied
     from respsel.models import OpenModels
+    from respsel.notes import save_latest
     from respsel.progress import RunDisplay
     from respsel.runner import Runner
     from respsel.unfinished import RunNote
-    from respsel.upkeep import note_latest
 
     with (
         OpenModels(graph.models, store.folder) as models,
         RunDisplay(partial(console_of, stderr=True)) as display,
-        RunNote(store, graph.loaded, display.waits_for_gc) as note,
+        RunNote(store, graph.loaded.key, graph.loaded.recipe_place, display.waits_for_gc) as note,
     ):
         runner = Runner(graph, store, models, display)
         runner.before_reuse = runner.before_work = note.begin
@@ -131,7 +131,7 @@ def _make(graph: Graph, store: Store, wish: Wish, selected: Selected) -> tuple[R
         # Looked at while models are open, so that a damaged table is made again here.
         for name in graph.steps:
             result.frame(name, "id")
-        note_latest(store, result)
+        save_latest(store, graph.loaded.key, result.latest_run())
         applied = note_applied(store, result, wish, selected)
         note.finish()
     return result, applied

@@ -25,18 +25,18 @@ if TYPE_CHECKING:
 def run(recipe: RecipePath, as_json: AsJson = False) -> None:
     """Run a recipe to its report. What was done before is reused; Ctrl-C loses nothing."""
     from respsel.models import OpenModels
+    from respsel.notes import save_latest
     from respsel.progress import RunDisplay
     from respsel.report.write import write_report
     from respsel.runner import Runner, refuse_unscored
     from respsel.runs import record_run
     from respsel.unfinished import RunNote
-    from respsel.upkeep import note_latest
 
     with graph_of(recipe) as (graph, store):
         with (
             OpenModels(graph.models, store.folder) as models,
             RunDisplay(partial(console_of, stderr=True)) as display,
-            RunNote(store, graph.loaded, display.waits_for_gc) as note,
+            RunNote(store, graph.loaded.key, graph.loaded.recipe_place, display.waits_for_gc) as note,
         ):
             runner = Runner(graph, store, models, display)
             runner.before_reuse = runner.before_work = note.begin
@@ -44,7 +44,7 @@ def run(recipe: RecipePath, as_json: AsJson = False) -> None:
             finished_at = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
             page = write_report(result, finished_at, display.waits_for_report)
             record_run(result, page, finished_at, display.waits_for_report)
-            note_latest(store, result)
+            save_latest(store, graph.loaded.key, result.latest_run())
             note.finish()
         refuse_unscored(result)
         for problem in store.damage:
