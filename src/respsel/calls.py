@@ -142,14 +142,15 @@ class _Batch:
 class Caller:
     """Answers requests; counts what was reused and what was called."""
 
-    def __init__(self, store: Store, models: Models, events: CallEvents) -> None:
-        self._store, self._models, self._events = store, models, events
+    def __init__(
+        self, store: Store, models: Models, events: CallEvents, before_asking: Callable[[], None] = lambda: None
+    ) -> None:
+        """before_asking: called before requests that the store does not answer become calls."""
+        self._store, self._models, self._events, self._before_asking = store, models, events, before_asking
         self.made = 0
         self.reused = 0
         # By model, what the calls took that were made now.
         self.took: dict[str, Took] = {}
-        # Called once, before the first request that the store does not answer.
-        self.before_asking: Callable[[], None] = _nothing
 
     def answer(
         self, requests: Sequence[Request], found: Callable[[Trail], None] = lambda _: None
@@ -165,8 +166,7 @@ class Caller:
         reused = len(requests) - sum(map(len, missing.values()))
         self.reused += reused
         if missing:
-            before, self.before_asking = self.before_asking, _nothing
-            before()
+            self._before_asking()
         prompts = self._prompts(batch, missing)
         for name, asked in prompts.items():
             # One process at a time asks a model, and looks first what the others have stored meanwhile.
@@ -302,10 +302,6 @@ class Caller:
             answer = answers[0]
         told = batch.told(index)
         return replace(answer, told=told) if told and isinstance(answer, Scored) else answer
-
-
-def _nothing() -> None:
-    pass
 
 
 def _answers(model: Model, calls: Sequence[Call]) -> Iterator[tuple[int, Answer]]:

@@ -163,21 +163,27 @@ class Runner:
         store: Store,
         models: OpenModels,
         events: RunEvents,
+        register: Callable[[], None] = lambda: None,
+        refuse_work: Callable[[], None] = lambda: None,
         unrecorded: Mapping[str, Unrecorded] = MappingProxyType({}),
     ) -> None:
-        """unrecorded: see Ledger; a run that may ask models takes none."""
+        """Prepare a run.
+
+        register: makes the run known to gc. Called before the run relies on what gc may delete, and before it makes
+        anything; it may be called again.
+        refuse_work: raises if no step may be made. Called before steps are made.
+        unrecorded: see Ledger; a run that may ask models takes none.
+        """
         self._graph, self.store, self._models, self._events = graph, store, models, events
-        self._unrecorded = unrecorded
+        self._register, self._refuse_work, self._unrecorded = register, refuse_work, unrecorded
         self._ledger = Ledger(graph, store, unrecorded)
-        self._caller = Caller(store, models, events)
+        self._caller = Caller(store, models, events, self._check_later_stages)
+        # The stage whose first call the later stages are checked before; None once they are.
+        self._unchecked: int | None = None
         # By step that asks, the keys of its calls so far, and which of them are counted in the ledger's `took`.
         self._uses: dict[str, bytes] = {}
         self._counted: dict[str, set[int]] = {}
         self.steps_run = 0
-        # Called before anything is relied on that gc might free: all but what the recipe's latest run reached.
-        self.before_reuse: Callable[[], None] = lambda: None
-        # Called once, before the first step that must run; a fully cached run has none.
-        self.before_work: Callable[[], None] = lambda: None
 
     def run(self) -> RunResult:
         """Run every step that the store lacks. Raises RespselError; what is done stays stored."""
@@ -188,7 +194,7 @@ class Runner:
             self._ledger = known
         else:
             # Hazard: gc may have freed some of it since. It is looked up once more below, when gc knows of this run.
-            self.before_reuse()
+            self._register()
         for stage in range(len(STAGES)):
             todo = []
             for step in steps:
@@ -201,7 +207,7 @@ class Runner:
                     todo.append(step)
             # Given responses first: what is wrong with them is told before any model is asked.
             self._perform([step for step in todo if not step.asks])
-            self._caller.before_asking = partial(self._check_known_responses, stage)
+            self._unchecked = stage
             self._perform([step for step in todo if step.asks])
         return RunResult(self._graph, self, self._ledger, self._caller, self._models)
 
@@ -249,8 +255,8 @@ class Runner:
     def _perform(self, steps: Sequence[Step]) -> None:
         if not steps:
             return
-        self.before_work()
-        self.before_work = lambda: None
+        self._refuse_work()
+        self._register()
         self._events.stage_begins(steps)
         # Steps that take the same tables follow each other, and a table is let go after the last of them.
         steps = sorted(steps, key=lambda step: step.inputs)
@@ -353,8 +359,11 @@ class Runner:
         assert key is not None, "a step that runs has all its inputs"
         return key
 
-    def _check_known_responses(self, stage: int) -> None:
-        """Before the first call: what will be scored, as far as it is known, must fit the target's context."""
+    def _check_later_stages(self) -> None:
+        """Before a stage's first call: what will be scored, as far as it is known, must fit the target's context."""
+        stage, self._unchecked = self._unchecked, None
+        if stage is None:
+            return
         for step in self._graph.steps.values():
             if step.op != "token-scores" or step.stage <= stage or self._ledger.recall(step):
                 continue

@@ -125,9 +125,7 @@ def _make(graph: Graph, store: Store, wish: Wish, selected: Selected) -> tuple[R
         RunDisplay(partial(console_of, stderr=True)) as display,
         RunNote(store, graph.loaded.key, graph.loaded.recipe_place, display.waits_for_gc) as note,
     ):
-        runner = Runner(graph, store, models, display)
-        runner.before_reuse = runner.before_work = note.begin
-        result = runner.run()
+        result = Runner(graph, store, models, display, register=note.begin).run()
         # Looked at while models are open, so that a damaged table is made again here.
         for name in graph.steps:
             result.frame(name, "id")

@@ -44,10 +44,10 @@ def report(
     with graph_of(recipe, reading=True) as (graph, store):
         ledger = _refuse_missing(graph, store)
         with OpenModels({}, store.folder) as models, RunDisplay(partial(console_of, stderr=True)) as display:
-            runner = Runner(graph, store, models, display, load_unrecorded(store, graph.loaded.key))
             # What turns out damaged is not made again here, since that may take a model.
-            runner.before_work = partial(_refuse_damaged, graph, ledger)
-            result = runner.run()
+            refuse = partial(_refuse_damaged, graph, ledger)
+            left = load_unrecorded(store, graph.loaded.key)
+            result = Runner(graph, store, models, display, refuse_work=refuse, unrecorded=left).run()
             now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
             if kind is not None:
                 show = {"json": json_text, "html": html_text}.get(kind.value, visible)

@@ -38,9 +38,7 @@ def run(recipe: RecipePath, as_json: AsJson = False) -> None:
             RunDisplay(partial(console_of, stderr=True)) as display,
             RunNote(store, graph.loaded.key, graph.loaded.recipe_place, display.waits_for_gc) as note,
         ):
-            runner = Runner(graph, store, models, display)
-            runner.before_reuse = runner.before_work = note.begin
-            result = runner.run()
+            result = Runner(graph, store, models, display, register=note.begin).run()
             finished_at = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
             page = write_report(result, finished_at, display.waits_for_report)
             record_run(result, page, finished_at, display.waits_for_report)
