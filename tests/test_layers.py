@@ -13,11 +13,12 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "src" / "respsel"
 # From the bottom up; a module imports only from lower layers or its own.
 LAYERS = (
-    {"changes", "characters", "child_process", "disk", "errors", "hashing", "records", "respsel", "whitespace"},
+    {"changes", "characters", "child_process", "disk", "errors", "hashing", "number_text", "records"} | {"respsel", "whitespace"},
     {"endings", "sandbox", "server_words", "completions", "sample"},
     {"data", "shape", "tables", "recipe", "model_entry", "plugins", "statistics", "gaps", "parts", "publish", "read_only"}
     | {"request_parameters"},
     {"workspace", "answers", "steps", "datasets", "prompts", "sealed", "store", "turns", "costs"}
+    | {"verdict"}
     | {"store_folder", "write_ahead", "notes", "unfinished", "upkeep"},
     {"backends", "metrics"},
     {"requests", "loading", "elsewhere", "tokenizer_check"},

@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 
 import polars as pl
 
-from respsel.report.numbers import number
+from respsel.number_text import number
 from tests.conftest import Bench, jsonl, rows
 
 

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from respsel.report.figures import difference_plot, ranking_plot
-from respsel.selection import VERDICTS, Rule, compare, decide
+from respsel.selection import Rule, compare, decide
+from respsel.verdict import VERDICTS
 
 LOG = Rule("perplexity", "lower", "log", 0.95, 2000, 0)
 LINEAR = Rule("alignment", "higher", "linear", 0.95, 2000, 0)

@@ -20,8 +20,8 @@ from respsel.notes import AppliedNote, AppliedStep, load_applied, save_applied
 from respsel.recipe import OVERALL
 from respsel.records import Response
 from respsel.runner import RunResult
-from respsel.selection import Verdict
 from respsel.store import Store
+from respsel.verdict import Verdict
 
 Mode = Literal["strategy", "per-example"]
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from respsel.report.numbers import number
+from respsel.number_text import number
 
 if TYPE_CHECKING:
     from respsel.doctor import Checkup, EndpointCheckup

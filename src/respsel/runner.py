@@ -27,11 +27,11 @@ from respsel.models import OpenModels
 from respsel.notes import LatestRun, Unrecorded, load_latest
 from respsel.records import Response, Took
 from respsel.requests import Answer, Lazy, Request, joined, part
-from respsel.selection import Verdict
 from respsel.store import Store
 from respsel.strategies.base import Operation
 from respsel.tables import Table
 from respsel.token_scores import NOT_REACHED
+from respsel.verdict import Verdict
 
 if TYPE_CHECKING:
     import polars

@@ -21,8 +21,8 @@ from respsel.parts import PART
 from respsel.publish import remove_leftovers
 from respsel.report.write import report_turn
 from respsel.runner import RunResult
-from respsel.selection import Verdict, verdict_from_json
 from respsel.turns import Wait
+from respsel.verdict import Verdict, verdict_from_json
 from respsel.workspace import find_workspace
 
 RECORD = "run.json"

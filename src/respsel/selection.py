@@ -19,11 +19,11 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from respsel.gaps import Gap, effect, error_of, gap_between, needed
 from respsel.statistics import TOLERANCE, Estimates, Values, estimate, limits, noise, pair, reach, responses, share_of_wins
-from respsel.tables import Document
+from respsel.verdict import FEWEST_EXAMPLES, Ranked, Verdict
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,63 +32,8 @@ if TYPE_CHECKING:
     Matrix = npt.NDArray[np.float64]
 
 VERSION = 4
-# With fewer, a t-test is at the mercy of how the values are distributed.
-FEWEST_EXAMPLES = 12
 # e to this is as far as an interval is followed: with two examples and many strategies its ends are beyond any float.
 _FARTHEST = 230.0
-
-
-@dataclass(frozen=True)
-class Ranked:
-    """One strategy in a ranking. low, high: the interval of its score. For the others than the leader,
-    difference (with its interval) is score minus the leader's, or score / leader's on a log scale; level: the
-    confidence of that interval, which is the one that the difference was tested at; effect: the paired
-    difference in its standard deviations over examples, None where it does not vary.
-    place: its rank, over several datasets the mean of its ranks. examples: how many it is compared over.
-    Over a single example there are no intervals: it says nothing of how scores vary."""
-
-    strategy: str
-    score: float
-    low: float | None
-    high: float | None
-    p_best: float
-    difference: float | None
-    difference_low: float | None
-    difference_high: float | None
-    effect: float | None
-    place: float
-    examples: int
-    level: float | None = None
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """The selection for one dataset, or for all of them (dataset = "overall").
-
-    examples: how many are paired, i.e. have a score for every strategy. unscored: by strategy, how many
-    have none. tied: the strategies that the leader does not beat. examples_needed: about how many would
-    decide it in four cases of five if the differences are as they look; None where no number would.
-    first_by_rank: over several datasets, the strategy with the best mean rank (the winner, if it shares it).
-    """
-
-    dataset: str
-    metric: str
-    direction: str
-    scale: str
-    confidence: float
-    examples: int
-    winner: str | None
-    decided: bool
-    tied: tuple[str, ...]
-    examples_needed: int | None
-    ranking: tuple[Ranked, ...]
-    unscored: Mapping[str, int]
-    first_by_rank: str | None = None
-
-    @property
-    def datasets_disagree(self) -> bool:
-        """Whether the mean of ranks names another strategy than the mean of standardised scores."""
-        return self.first_by_rank not in (None, self.winner)
 
 
 @dataclass(frozen=True)
@@ -109,15 +54,6 @@ class Rule:
 
 
 Scores = Mapping[str, Values]
-
-
-def verdict_from_json(data: Any) -> Verdict:
-    """Read a verdict from what asdict and JSON made of it."""
-    ranking = tuple(Ranked(**item) for item in data["ranking"])
-    return Verdict(**{**data, "ranking": ranking, "tied": tuple(data["tied"])})
-
-
-VERDICTS = Document("verdicts", verdict_from_json)
 
 
 def is_weighed(weights: Iterable[Scores]) -> bool:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from respsel.characters import one_line
 from respsel.costs import Cost, total
-from respsel.report.numbers import interval, number, percent, share
+from respsel.number_text import interval, number
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from respsel.diff import RunDiff
     from respsel.explain import Explanation, InputChange
     from respsel.planner import Plan
-    from respsel.selection import Verdict
     from respsel.training import Counts
     from respsel.upkeep import Garbage, ListedStep, Usage
 
@@ -62,26 +61,6 @@ def diff_lines(found: RunDiff) -> Iterator[str]:
         yield f"verdict {verdict.dataset}: {verdict.after}" + (", unchanged" if same else f"; was {verdict.before}")
     yield from (f"no longer in the store: {name}" for name in found.not_stored)
     yield from (f"not compared, its metric is not installed: {name}" for name in found.not_installed)
-
-
-def verdict_lines(verdict: Verdict) -> Iterator[str]:
-    """The ranking: score, interval, P(best), and how far each is from the leader."""
-    against = "times the leader" if verdict.scale == "log" else "minus the leader"
-    score = "standardised" if verdict.scale == "standardised" else "score"
-    rows = [("", score, f"{percent(verdict.confidence)} interval", "P(best)", against, "effect", "")]
-    for place, ranked in enumerate(verdict.ranking):
-        word = "leads" if place == 0 else "tied" if ranked.strategy in verdict.tied else "worse"
-        span = f"{number(ranked.difference)} ({interval(ranked.difference_low, ranked.difference_high)})"
-        within = interval(ranked.low, ranked.high)
-        numbers = (number(ranked.score), within, share(ranked.p_best), span if place else "–", number(ranked.effect))
-        rows.append((ranked.strategy, *numbers, word))
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    yield f"{verdict.dataset}: {verdict.metric}, {verdict.examples} examples"
-    for name, *cells, word in rows:
-        cells = [cell.rjust(width) for cell, width in zip(cells, widths[1:], strict=False)]
-        yield "   ".join([f"  {name.ljust(widths[0])}", *cells, word]).rstrip()
-    if verdict.datasets_disagree:
-        yield f"  By the mean of ranks {verdict.first_by_rank} comes first, by the mean of standardised scores {verdict.winner}."
 
 
 def race_lines(dataset: Mapping[str, Any]) -> Iterator[str]:

@@ -172,7 +172,7 @@ def _run_json(result: RunResult, page: Path) -> dict[str, Any]:
 
 def _show_result(result: RunResult, page: Path) -> None:
     from respsel.costs import costs_of
-    from respsel.text import cost_lines, mixture_lines, race_lines, verdict_lines
+    from respsel.text import cost_lines, mixture_lines, race_lines
 
     # From the report, so that a cached run reads no table for it.
     report = json.loads((page.parent / "report.json").read_bytes())
@@ -180,7 +180,7 @@ def _show_result(result: RunResult, page: Path) -> None:
     for verdict in result.verdicts:
         data = datasets.get(verdict.dataset)
         more = [*race_lines(data), *mixture_lines(data)] if data else []
-        say("\n".join([*verdict_lines(verdict), *more]) + "\n")
+        say("\n".join([*verdict.lines(), *more]) + "\n")
     print(styled(visible(answers["which"]), bold=True, fg="green" if answers["ready"] else "yellow"))
     say(answers["how_sure"])
     for caution in answers["cautions"]:

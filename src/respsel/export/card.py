@@ -18,8 +18,8 @@ from respsel.hashing import canonical_json
 from respsel.loading import LoadedRecipe
 from respsel.prompts import is_template
 from respsel.recipe import OVERALL, ModelStrategy, StrategyEntry
-from respsel.selection import Verdict
 from respsel.training import Counts
+from respsel.verdict import Verdict
 
 # Enough of a digest to tell models apart by eye.
 _SHOWN = 16
@@ -165,7 +165,7 @@ def _what(known: KnownModel) -> str:
 def _render(card: Card) -> str:
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
-    from respsel.report.numbers import interval, number, percent, share
+    from respsel.number_text import interval, number, percent, share
 
     loader = PackageLoader("respsel.export")
     env = Environment(loader=loader, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True)

@@ -18,9 +18,9 @@ from respsel.metrics.registry import components
 from respsel.racing import dropped_in
 from respsel.recipe import DatasetEntry, StrategyEntry
 from respsel.records import Example
-from respsel.selection import VERDICTS
 from respsel.tables import SCORES
 from respsel.token_scores import NOT_REACHED
+from respsel.verdict import VERDICTS
 
 
 class JudgingSteps:

@@ -34,7 +34,7 @@ from respsel.report.summaries import (
     views,
 )
 from respsel.runner import RunResult
-from respsel.selection import Verdict
+from respsel.verdict import Verdict
 from respsel.whitespace import LINE_ENDS, OUTER_BLANKS
 
 if TYPE_CHECKING:

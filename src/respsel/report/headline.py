@@ -18,11 +18,10 @@ from respsel.racing import Lap, dropped_in
 from respsel.recipe import OVERALL, DatasetEntry, ModelStrategy
 from respsel.records import Response
 from respsel.report.confounds import Confounds
-from respsel.report.numbers import percent, share
 from respsel.report.summaries import AuditRow
 from respsel.report.unmatched import explain_unmatched
 from respsel.runner import RunResult
-from respsel.selection import FEWEST_EXAMPLES, Verdict
+from respsel.verdict import FEWEST_EXAMPLES, Verdict, listed
 
 # Deciding with more than this many times the examples is not worth their cost.
 _TOO_MANY_MORE = 10
@@ -95,28 +94,20 @@ def _answer(
     command, apply = f"respsel run {loaded.typed}", f"respsel apply {loaded.typed}"
     if verdict.winner is None:
         none = [own.dataset for own in _own_verdicts(result, verdict) if own.winner is None]
-        where = f" of {_listed(none)}" if verdict.dataset == OVERALL else ""
+        where = f" of {listed(none)}" if verdict.dataset == OVERALL else ""
         sure = f"No example{where} has a score for every strategy, so none can be compared. {_unscored(result, verdict)}"
         step = "Fix what was not scored, or take those strategies out of the recipe, and run again."
         return Headline("No strategy can be ranked", sure, tuple(_unmatched(result, verdict)), step, command, False, False)
-    best, asked = share(verdict.ranking[0].p_best), percent(verdict.confidence)
-    count = len(_datasets(result, verdict))
-    over = f"over {verdict.examples} examples{f' of {count} datasets' if count > 1 else ''} by {verdict.metric}"
+    sure = verdict.how_sure(len(_datasets(result, verdict)), _fewest(result, verdict))
     cautions = (*_cautions(result, verdict), *_partly_trained(result, verdict, audits), *_extremes(result, verdict, confounds))
     judged, right = _judged(_responses(result, verdict))
     if verdict.decided:
-        beats = "it beats every other strategy" if len(verdict.ranking) > 1 else "it is the only strategy"
-        sure = f"Decided at {asked}: {beats} {over}, and is the best in {best} of resamples."
         if right < judged / 2:
             which = f"{verdict.winner} suits the target best, but most of its answers are wrong"
             step = "Fix its answers, or choose another strategy, and run again."
             return Headline(which, sure, cautions, step, command, True, False)
         step = "Have it applied to the whole dataset, which writes the training set; what is there is reused."
         return Headline(f"Fine-tune on {verdict.winner}", sure, cautions, step, apply, True, True)
-    what = [f"it is not told apart from {_listed(verdict.tied)}"] if verdict.tied else []
-    if _fewest(result, verdict) < FEWEST_EXAMPLES:
-        what.append(f"fewer than {FEWEST_EXAMPLES} examples{' of a dataset' if count > 1 else ''} decide nothing")
-    sure = f"Undecided at {asked}: {verdict.winner} leads {over} and is the best in {best} of resamples, but {'; '.join(what)}."
     which = f"No clear winner yet; {verdict.winner} leads"
     if right < judged / 2:
         step = f"Fix the answers of {verdict.winner} or choose another strategy first: most of them are wrong. Then run again."
@@ -146,7 +137,7 @@ def _cautions(result: RunResult, verdict: Verdict) -> tuple[str, ...]:
     others = [own for own in _own_verdicts(result, verdict) if own.decided and own.winner != verdict.winner]
     if others:
         notes.append(
-            f"On its own, {_listed([f'{own.dataset} decides for {own.winner}' for own in others])}. If you train on the datasets "
+            f"On its own, {listed([f'{own.dataset} decides for {own.winner}' for own in others])}. If you train on the datasets "
             "separately, give each a recipe."
         )
     judged, right = _judged(used)
@@ -214,7 +205,7 @@ def _extremes(result: RunResult, verdict: Verdict, confounds: Mapping[str, Confo
     elif first == {verdict.winner}:
         rest = "With length controlled it still comes first."
     else:
-        rest = f"With length controlled {_listed(sorted(first))} would come first{' in a dataset' if len(first) > 1 else ''}."
+        rest = f"With length controlled {listed(sorted(first))} would come first{' in a dataset' if len(first) > 1 else ''}."
     of = "of both" if len(verdict.ranking) == 2 else "of all strategies"
     return [f"{verdict.winner} is also the {kinds.pop()} {of}: is it more than a matter of length? {rest}"]
 
@@ -253,11 +244,7 @@ def _unscored(result: RunResult, verdict: Verdict) -> str:
             most = reasons.most_common(_REASONS)
             told = ", ".join(f"{number} {reason}" if len(reasons) > 1 else reason for reason, number in most)
             said.append(f"{name} lacks {count} ({told}{', and other reasons' if len(reasons) > _REASONS else ''})")
-    return f"Not scored: {_listed(said)}." if said else ""
-
-
-def _listed(names: Sequence[str]) -> str:
-    return names[0] if len(names) == 1 else ", ".join(names[:-1]) + f" and {names[-1]}"
+    return f"Not scored: {listed(said)}." if said else ""
 
 
 def _available(result: RunResult, dataset: str) -> int:
@@ -293,7 +280,7 @@ def _more_examples(result: RunResult, verdict: Verdict) -> tuple[str, bool]:
     needed = None if verdict.examples_needed is None else math.ceil(verdict.examples_needed / datasets)
     if fewest < enough and (needed or enough) >= enough:
         return f"Take {enough} examples{each} or more: from {fewest} it cannot be told how many it would take; {how}", True
-    leaders = _listed([str(verdict.winner), *verdict.tied])
+    leaders = listed([str(verdict.winner), *verdict.tied])
     if needed is None:
         return (
             f"Choose between {leaders} by what they cost to make and apply one, or add examples: nothing here tells them apart.",

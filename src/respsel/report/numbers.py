@@ -1,35 +1,6 @@
-"""Numbers as people read them. Knows nothing of reports."""
+"""Correlations as people read them. Other numbers: see number_text."""
 
 from __future__ import annotations
-
-import math
-
-
-def number(value: float | None) -> str:
-    """A score for people: three significant digits, no exponent for usual sizes."""
-    if value is None:
-        return "–"
-    if value and (abs(value) >= 1e6 or abs(value) < 1e-3):
-        return f"{value:.2e}"
-    digits = 2 if value == 0 else max(0, 2 - math.floor(math.log10(abs(value))))
-    return f"{value:.{digits}f}"
-
-
-def interval(low: float | None, high: float | None, between: str = " – ") -> str:
-    """Both ends of an interval, or that there is none."""
-    return "–" if low is None or high is None else f"{number(low)}{between}{number(high)}"
-
-
-def percent(value: float) -> str:
-    """A confidence as it was asked for: 95%, 97.5%, 99.9%."""
-    return f"{value * 100:.6g}%"
-
-
-def share(value: float) -> str:
-    """A probability in whole percent that never claims certainty it does not have."""
-    if 0 < value < 0.005:
-        return "<1%"
-    return ">99%" if 0.995 <= value < 1 else f"{value:.0%}"
 
 
 def signed(value: float | None) -> str:

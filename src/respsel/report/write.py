@@ -111,8 +111,9 @@ def _key(result: RunResult) -> str:
 def _environment(autoescape: bool) -> Environment:
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
+    from respsel.number_text import interval, number, percent, share
     from respsel.report import figures
-    from respsel.report.numbers import interval, number, percent, share, signed
+    from respsel.report.numbers import signed
 
     env = Environment(
         loader=PackageLoader("respsel.report"),
