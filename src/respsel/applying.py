@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from typing import Literal
+from typing import Literal, get_args
 
 from respsel.errors import InputError, Problem, RunError, suggest
 from respsel.graph import Graph, Rows, build_graph
@@ -28,11 +28,22 @@ Mode = Literal["strategy", "per-example"]
 
 @dataclass(frozen=True)
 class Wish:
-    """What a user asks to apply: a strategy by name, or the verdict's; accept_undecided: even if it is not decided."""
+    """What a user asks to apply. Raises InputError where its parts do not go together.
+
+    strategy: its name; None for the verdict's.
+    accept_undecided: take the verdict's even if it is not decided.
+    """
 
     mode: Mode = "strategy"
     strategy: str | None = None
     accept_undecided: bool = False
+
+    def __post_init__(self) -> None:
+        if self.mode not in (modes := get_args(Mode)):
+            raise InputError(Problem("", "mode", f"'{self.mode}' is no mode", suggest(self.mode, modes)))
+        if self.strategy is not None and self.mode == "per-example":
+            what = "goes with one strategy, not with --mode per-example"
+            raise InputError(Problem("", "--strategy", what, "Give one of them"))
 
 
 @dataclass(frozen=True)

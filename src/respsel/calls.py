@@ -146,7 +146,8 @@ class Caller:
         self, store: Store, models: Models, events: CallEvents, before_asking: Callable[[], None] = lambda: None
     ) -> None:
         """before_asking: called before requests that the store does not answer become calls."""
-        self._store, self._models, self._events, self._before_asking = store, models, events, before_asking
+        self._store, self._models, self._events = store, models, events
+        self._before_asking = before_asking
         self.made = 0
         self.reused = 0
         # By model, what the calls took that were made now.

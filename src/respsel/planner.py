@@ -70,6 +70,18 @@ class Plan:
         """How many calls more there may be at most, whose tokens are not known yet and in no `takes`."""
         return sum(step.calls_at_most - (step.calls if step.state == "run" else 0) for step in self.steps)
 
+    @property
+    def summary(self) -> str:
+        """The plan in one sentence."""
+        now = sum(step.calls for step in self.steps if step.state == "run")
+        later = self.calls_later
+        more = f", and at most {later} more after them; what is stored is not asked again" if later else ""
+        waits = f", {self.count('waits')} wait for them" if self.count("waits") else ""
+        return f"{self.count('cached')} steps cached, {self.count('run')} to run{waits}: {now} calls for certain{more}."
+
+    def __str__(self) -> str:
+        return self.summary
+
     def count(self, state: str) -> int:
         """How many steps are in a state."""
         return sum(step.state == state for step in self.steps)

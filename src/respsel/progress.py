@@ -32,7 +32,7 @@ _STAGES = {
 
 
 class RunDisplay:
-    """See runner.RunEvents; use it as a context manager."""
+    """See study.Progress; use it as a context manager."""
 
     def __init__(self, make_console: Callable[[], Console], clock: Callable[[], float] = time.monotonic) -> None:
         self._make_console, self._clock = make_console, clock
@@ -111,6 +111,10 @@ class RunDisplay:
     def waits_for_report(self, holder: Holder) -> None:
         """Another process writes this recipe's report or records its run."""
         self._wait(holder, "writing this recipe's report")
+
+    def waits_for_export(self, holder: Holder) -> None:
+        """Another process writes a training set to the same folder."""
+        self._line(wait_line(holder, "exporting there"))
 
     def _wait(self, holder: Holder, doing: str) -> None:
         self._line(f"  {wait_line(holder, doing)}")

@@ -15,14 +15,15 @@ from functools import partial
 from itertools import accumulate
 from pathlib import Path
 from types import GeneratorType, MappingProxyType
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 from respsel.call_records import Trail
 from respsel.calls import Caller, CallEvents, took
-from respsel.errors import Problem, RunError
+from respsel.errors import InputError, Problem, RunError, StoreError, suggest
 from respsel.graph import STAGES, Graph, Rows, Step
 from respsel.graph.names import StepName
 from respsel.ledger import Ledger
+from respsel.loading import LoadedRecipe
 from respsel.models import OpenModels
 from respsel.notes import LatestRun, Unrecorded, load_latest
 from respsel.records import Response, Took
@@ -31,7 +32,7 @@ from respsel.store import Store
 from respsel.strategies.base import Operation
 from respsel.tables import Table
 from respsel.token_scores import NOT_REACHED
-from respsel.verdict import Verdict
+from respsel.verdict import Verdict, html_text
 
 if TYPE_CHECKING:
     import polars
@@ -50,7 +51,11 @@ class RunEvents(CallEvents, Protocol):
 
 
 class RunResult:
-    """What a run did and found; `steps_run` and the like go on counting while damaged rows are made again."""
+    """What a run did and found.
+
+    `steps_run` and the like go on counting while damaged rows are made again. Tables are read from the store
+    when they are asked for, so only while the study is open.
+    """
 
     def __init__(self, graph: Graph, runner: Runner, ledger: Ledger, caller: Caller, models: OpenModels) -> None:
         self.graph, self._runner, self._ledger, self._caller, self._models = graph, runner, ledger, caller, models
@@ -60,13 +65,75 @@ class RunResult:
     def rows(self, name: str) -> Rows:
         """A step's output, read anew each time, so that one table at a time is in memory; made again, with
         open models, if its stored copy turns out damaged. Raises RunError if it then comes out otherwise."""
+        refuse_closed(self.store, self.graph.loaded)
         rows = self._runner.rows(name)
         self._ledger.drop(name)
         return rows
 
     def frame(self, name: str, *columns: str) -> polars.DataFrame:
         """A step's output, or some columns of it, as a data frame, which takes far less memory than rows; see `rows`."""
+        refuse_closed(self.store, self.graph.loaded)
         return self._runner.frame(name, columns)
+
+    def examples(self, dataset: str) -> polars.DataFrame:
+        """A dataset's examples.
+
+        Columns: id, input, reference, label, columns (the row's fields as JSON), copies.
+        """
+        return self.frame(self._step("examples", dataset))
+
+    def responses(self, dataset: str, strategy: str) -> polars.DataFrame:
+        """A strategy's responses.
+
+        Columns: id, text, problem (why it is not used, or ""), correct, truncated, attempts, changed.
+        """
+        return self.frame(self._step("responses", dataset, strategy))
+
+    def scores(self, dataset: str, strategy: str, metric: str) -> polars.DataFrame:
+        """A metric's values, one for each response.
+
+        Columns: id, value (null where `problem` says why), problem, weight (of the response in the
+        strategy's score, for metrics that are ratios of means).
+        """
+        return self.frame(self._step("scores", dataset, strategy, metric))
+
+    def verdict(self, dataset: str) -> Verdict:
+        """The verdict of a dataset, or over all of several ("overall")."""
+        found = {verdict.dataset: verdict for verdict in self.verdicts}
+        if dataset not in found:
+            self._refuse("dataset", dataset, found)
+        return found[dataset]
+
+    @property
+    def page(self) -> Path:
+        """The report's page."""
+        loaded = self.graph.loaded
+        return loaded.workspace.runs / loaded.name / "report.html"
+
+    def _repr_html_(self) -> str:
+        """The verdicts, for notebooks."""
+        said = "".join(verdict._repr_html_() for verdict in self.verdicts)
+        return f"{said}<p>What else to mind is in the report: {html_text(self.page)}</p>"
+
+    def _step(self, op: str, dataset: str, strategy: str = "", metric: str = "") -> str:
+        """The name of a step. Raises InputError naming what of it there is not."""
+        name = str(StepName(op, dataset, strategy, metric))
+        recipe = self.graph.loaded.recipe
+        if name in self.graph.steps:
+            return name
+        if dataset not in (datasets := [entry.name for entry in recipe.datasets]):
+            self._refuse("dataset", dataset, datasets)
+        if strategy and strategy not in (names := [entry.name for entry in recipe.strategies_for(dataset)]):
+            self._refuse("strategy", strategy, names)
+        if metric and metric not in (labels := [chosen.label for chosen in self.graph.loaded.metrics]):
+            self._refuse("metric", metric, labels)
+        # An apply makes no more than it needs.
+        remedy = "See the result of Study.run"
+        raise InputError(Problem(self.graph.loaded.shown, name, "is not part of this run", remedy))
+
+    def _refuse(self, kind: str, name: str, known: Iterable[str]) -> NoReturn:
+        what = f"'{name}' is no {kind} of this recipe"
+        raise InputError(Problem(self.graph.loaded.shown, kind, what, suggest(name, known)))
 
     def count(self, name: str) -> int:
         """The number of a step's output rows."""
@@ -175,7 +242,9 @@ class Runner:
         unrecorded: see Ledger; a run that may ask models takes none.
         """
         self._graph, self.store, self._models, self._events = graph, store, models, events
-        self._register, self._refuse_work, self._unrecorded = register, refuse_work, unrecorded
+        self._register = register
+        self._refuse_work = refuse_work
+        self._unrecorded = unrecorded
         self._ledger = Ledger(graph, store, unrecorded)
         self._caller = Caller(store, models, events, self._check_later_stages)
         # The stage whose first call the later stages are checked before; None once they are.
@@ -385,6 +454,14 @@ class Runner:
 
 def _call_at(trail: Trail, start: int, index: int) -> str:
     return trail.call(start + index)
+
+
+def refuse_closed(store: Store, loaded: LoadedRecipe) -> None:
+    """Raise StoreError if a store is closed in which a result would be looked up."""
+    if store.closed:
+        what = "the study is closed, and its results are read from the store"
+        remedy = "Use them inside the `with` block, or open the study again"
+        raise StoreError(Problem(loaded.shown, "", what, remedy))
 
 
 def refuse_unscored(result: RunResult) -> None:

@@ -134,6 +134,7 @@ class SealedRecords:
     def __init__(self, folder: Path, reading: bool = False) -> None:
         """reading: nothing must be written, so a store that cannot be is opened too, and none is made."""
         self.folder, self.read_only = folder, False
+        self.closed = False
         self.damage: list[Problem] = []
         self.lost: list[Problem] = []
         self._sql: Callable[..., Any]
@@ -206,6 +207,8 @@ class SealedRecords:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        # Hazard: diskcache would open its database again for whoever reads on.
+        self.closed = True
         with self._guard():
             self._close()
 

@@ -106,15 +106,6 @@ def plan_table(made: Plan) -> Table:
     return table
 
 
-def plan_summary(made: Plan) -> str:
-    """The plan in one sentence."""
-    now = sum(step.calls for step in made.steps if step.state == "run")
-    later = made.calls_later
-    more = f", and at most {later} more after them; what is stored is not asked again" if later else ""
-    waits = f", {made.count('waits')} wait for them" if made.count("waits") else ""
-    return f"\n{made.count('cached')} steps cached, {made.count('run')} to run{waits}: {now} calls for certain{more}."
-
-
 def cost_lines(costs: Sequence[Cost], planned: bool) -> Iterator[str]:
     """Calls and tokens by model, with money where there is a price. planned: they are estimates, output at most."""
     about, most = ("about ", "at most ") if planned else ("", "")

@@ -11,7 +11,7 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import wraps
+from functools import partial, wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -26,8 +26,9 @@ from respsel.errors import EXIT_BUG, EXIT_INTERRUPTED, Problem, RespselError, Ru
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from respsel.graph import Graph
+    from respsel.progress import RunDisplay
     from respsel.store import Store
+    from respsel.study import Study
     from respsel.turns import Holder, Wait
 
 
@@ -149,15 +150,18 @@ def _options(
     pass
 
 
-@contextmanager
-def graph_of(recipe: Path, reading: bool = False) -> Iterator[tuple[Graph, Store]]:
-    """A recipe's steps, and the open store of its workspace; reading: see Store."""
-    from respsel.graph import build_graph
-    from respsel.loading import load_recipe
+def study_of(recipe: Path, reading: bool = False) -> Study:
+    """A recipe with the open store of its workspace; reading: see Store."""
+    from respsel.study import open_study
 
-    loaded = load_recipe(recipe)
-    with opened_store(loaded.workspace.store, reading) as store:
-        yield build_graph(loaded, store), store
+    return open_study(recipe, reading=reading, warn=partial(tell, "warning"))
+
+
+def run_display() -> RunDisplay:
+    """Shows on standard error how a run goes."""
+    from respsel.progress import RunDisplay
+
+    return RunDisplay(partial(console_of, stderr=True))
 
 
 @contextmanager

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from respsel.cli.app import AsJson, RecipePath, app, console_of, graph_of, reported, shown_path, waits_for
+from respsel.cli.app import AsJson, RecipePath, app, reported, run_display, shown_path, study_of
 from respsel.cli.terminal import print_json, say, tell
+from respsel.export.formats import FORMATS
 
 if TYPE_CHECKING:
-    from respsel.applying import Applied, Selected, Wish
-    from respsel.export.write import Exported
-    from respsel.graph import Graph
-    from respsel.runner import RunResult
-    from respsel.store import Store
+    from respsel.applying import Mode as Wanted
+    from respsel.applying import Selected
+    from respsel.export.write import TrainingSet
+    from respsel.study import ApplyResult
 
 
 class Mode(StrEnum):
@@ -27,16 +27,8 @@ class Mode(StrEnum):
     PER_EXAMPLE = "per-example"
 
 
-class ExportFormat(StrEnum):
-    """See export.formats.FORMATS."""
-
-    MESSAGES = "messages"
-    PROMPT_COMPLETION = "prompt-completion"
-    AXOLOTL = "axolotl"
-    LLAMA_FACTORY = "llama-factory"
-    OPENAI = "openai"
-    PARQUET = "parquet"
-    DPO = "dpo"
+# See export.formats.FORMATS.
+ExportFormat = StrEnum("ExportFormat", {name: name for name in FORMATS})  # type: ignore[misc]
 
 
 @app.command()
@@ -50,32 +42,26 @@ def apply(
     as_json: AsJson = False,
 ) -> None:
     """Make the selected strategy's responses for the whole datasets. What is there is reused; Ctrl-C loses nothing."""
-    from respsel.applying import Wish, applied_graph, select
-    from respsel.errors import InputError, Problem
-    from respsel.planner import make_plan
+    from respsel.applying import Wish
 
-    if strategy is not None and mode is Mode.PER_EXAMPLE:
-        raise InputError(Problem("", "--strategy", "goes with one strategy, not with --mode per-example", "Give one of them"))
     wish = Wish(mode.value, strategy, accept_undecided)
-    with graph_of(recipe, reading=dry_run) as (graph, store):
-        selected = select(graph, store, wish)
-        whole = applied_graph(graph.loaded, selected, store)
+    with study_of(recipe, reading=dry_run) as study:
         if dry_run:
             from respsel.cli.running import show_plan
 
+            selected = study.select(wish)
             if not as_json:
                 say(_selected_line(selected))
-            show_plan(make_plan(whole, store), whole.loaded, as_json)
+            show_plan(study.plan(selected), study.loaded, as_json)
             return
-        result, applied = _make(whole, store, wish, selected)
-        (made,) = _export(applied, ["parquet"], None)
-        stale = _stale_lines(applied)
-        for problem in store.damage:
+        with run_display() as progress:
+            applied = study.apply(strategy, mode=mode.value, accept_undecided=accept_undecided, progress=progress)
+        for problem in study.damage:
             tell("warning", problem)
     if as_json:
-        print_json(_applied_json(result, selected, made))
+        print_json(_applied_json(applied))
     else:
-        _show_applied(result, selected, made, stale)
+        _show_applied(applied)
 
 
 @app.command()
@@ -88,60 +74,18 @@ def export(
     as_json: AsJson = False,
 ) -> None:
     """Write what was applied as a training set for TRL, axolotl, LLaMA-Factory or OpenAI, with a card. Opens no model."""
-    from respsel.applying import find_applied
-    from respsel.errors import InputError, Problem
+    from respsel.study import formats_by_mode
 
-    names = list(dict.fromkeys(kind.value for kind in kinds))
-    if mode is Mode.STRATEGY and "dpo" in names:
-        what = "pairs need every strategy's responses"
-        raise InputError(Problem("", "--mode", what, "Leave --mode out, or set it to per-example"))
-    wanted = {
-        which: [name for name in names if (mode or (Mode.PER_EXAMPLE if name == "dpo" else Mode.STRATEGY)) is which]
-        for which in Mode
-    }
-    with graph_of(recipe, reading=True) as (graph, store):
-        # All are found before any is written.
-        applied = [(find_applied(graph, store, which.value), some) for which, some in wanted.items() if some]
-        made = [_export(item, some, out) for item, some in applied]
-        stale = [line for item, _ in applied for line in _stale_lines(item)] if out is None else []
+    formats = [kind.value for kind in kinds]
+    wanted: Wanted | None = None if mode is None else mode.value
+    # Before the recipe is read: what is wrong with the options is said first.
+    formats_by_mode(formats, wanted)
+    with study_of(recipe, reading=True) as study, run_display() as progress:
+        made = study.export(*formats, mode=wanted, folder=out, progress=progress)
     if as_json:
-        print_json([_exported_json(item) for group in made for item in group])
+        print_json([_exported_json(item) for item in made])
     else:
         _show_exported(made)
-        say("".join(f"Caution: {line}\n" for line in stale), end="")
-
-
-def _make(graph: Graph, store: Store, wish: Wish, selected: Selected) -> tuple[RunResult, Applied]:
-    """Run what is missing of an applied selection, and note it."""
-    from respsel.applying import note_applied
-    from respsel.models import OpenModels
-    from respsel.notes import save_latest
-    from respsel.progress import RunDisplay
-    from respsel.runner import Runner
-    from respsel.unfinished import RunNote
-
-    with (
-        OpenModels(graph.models, store.folder) as models,
-        RunDisplay(partial(console_of, stderr=True)) as display,
-        RunNote(store, graph.loaded.key, graph.loaded.recipe_place, display.waits_for_gc) as note,
-    ):
-        result = Runner(graph, store, models, display, register=note.begin).run()
-        # Looked at while models are open, so that a damaged table is made again here.
-        for name in graph.steps:
-            result.frame(name, "id")
-        save_latest(store, graph.loaded.key, result.latest_run())
-        applied = note_applied(store, result, wish, selected)
-        note.finish()
-    return result, applied
-
-
-def _export(applied: Applied, names: list[str], out: Path | None) -> list[Exported]:
-    from respsel.export.formats import FORMATS
-    from respsel.export.write import training_folder, write_export
-
-    folder = out if out is not None else training_folder(applied.graph.loaded, applied.selected.mode)
-    wait = waits_for("exporting there")
-    return [write_export(applied, FORMATS[name], folder / name, wait) for name in names]
 
 
 def _selected_line(selected: Selected) -> str:
@@ -155,24 +99,23 @@ def _selected_line(selected: Selected) -> str:
     return "\n".join(f"{dataset}: {name} ({basis[selected.basis]})" for dataset, name in selected.strategies.items())
 
 
-def _stale_lines(applied: Applied) -> list[str]:
+def _stale_line(made: TrainingSet) -> list[str]:
     """A warning where other formats still hold what was applied before."""
-    from respsel.export.write import find_stale, training_folder
-
-    folder = training_folder(applied.graph.loaded, applied.selected.mode)
-    names = find_stale(applied, folder)
-    what = f"{', '.join(names)} in {shown_path(folder)} still hold what was applied before: export them again, or delete them."
-    return [what] if names else []
+    what = f"{', '.join(made.stale)} in {shown_path(made.folder.parent)} still hold what was applied before"
+    return [f"Caution: {what}: export them again, or delete them.\n"] if made.stale else []
 
 
-def _show_applied(result: RunResult, selected: Selected, made: Exported, stale: list[str]) -> None:
+def _show_applied(applied: ApplyResult) -> None:
     from respsel.costs import costs_of
     from respsel.text import cost_lines, counts_lines
 
+    selected = applied.selected
+    result = applied.run
+    made = applied.training_set
     loaded = result.graph.loaded
     say(_selected_line(selected))
     say("\n".join(counts_lines(made.counts)))
-    say("".join(f"Caution: {line}\n" for line in (*made.cautions, *stale)), end="")
+    say("".join([*(f"Caution: {line}\n" for line in made.cautions), *_stale_line(made)]), end="")
     say(f"{result.steps_run} of {result.steps_total} steps run, {result.calls_made} calls made, {result.calls_reused} reused.")
     for line in cost_lines(costs_of(result.took_now, loaded.models), planned=False):
         say(line)
@@ -181,10 +124,11 @@ def _show_applied(result: RunResult, selected: Selected, made: Exported, stale: 
     say(f"Next, for a trainer: respsel export {loaded.typed}{mode} --format messages (or another; see respsel export --help)")
 
 
-def _show_exported(made: list[list[Exported]]) -> None:
+def _show_exported(made: Sequence[TrainingSet]) -> None:
     from respsel.text import counts_lines
 
-    for group in made:
+    for mode in dict.fromkeys(item.mode for item in made):
+        group = [item for item in made if item.mode == mode]
         width = max(len(item.format) for item in group)
         say("\n".join(f"{item.format.ljust(width)}  {shown_path(item.data)}" for item in group))
         # Pairs are others than examples.
@@ -192,13 +136,16 @@ def _show_exported(made: list[list[Exported]]) -> None:
             say("\n".join(counts_lines(item.counts)))
         cautions = dict.fromkeys(line for item in group for line in item.cautions)
         say("".join(f"Caution: {line}\n" for line in cautions), end="")
+    say("".join(dict.fromkeys(line for item in made for line in _stale_line(item))), end="")
 
 
-def _applied_json(result: RunResult, selected: Selected, made: Exported) -> dict[str, Any]:
+def _applied_json(applied: ApplyResult) -> dict[str, Any]:
     from dataclasses import asdict
 
     from respsel.costs import costs_of
 
+    selected = applied.selected
+    result = applied.run
     return {
         "recipe": result.graph.loaded.shown,
         "mode": selected.mode,
@@ -210,11 +157,11 @@ def _applied_json(result: RunResult, selected: Selected, made: Exported) -> dict
         "calls_reused": result.calls_reused,
         "models_opened": list(result.models_opened),
         "costs_now": [asdict(cost) for cost in costs_of(result.took_now, result.graph.loaded.models)],
-        **_exported_json(made),
+        **_exported_json(applied.training_set),
     }
 
 
-def _exported_json(made: Exported) -> dict[str, Any]:
+def _exported_json(made: TrainingSet) -> dict[str, Any]:
     from dataclasses import asdict
 
     counts = [asdict(count) for count in made.counts]

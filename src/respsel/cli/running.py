@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from respsel.characters import visible
-from respsel.cli.app import AsJson, RecipePath, app, console_of, graph_of, opened_store, reported, shown_path
+from respsel.cli.app import AsJson, RecipePath, app, console_of, opened_store, reported, run_display, shown_path, study_of
 from respsel.cli.terminal import print_json, say, styled, tell
 
 if TYPE_CHECKING:
@@ -24,44 +22,24 @@ if TYPE_CHECKING:
 @reported
 def run(recipe: RecipePath, as_json: AsJson = False) -> None:
     """Run a recipe to its report. What was done before is reused; Ctrl-C loses nothing."""
-    from respsel.models import OpenModels
-    from respsel.notes import save_latest
-    from respsel.progress import RunDisplay
-    from respsel.report.write import write_report
-    from respsel.runner import Runner, refuse_unscored
-    from respsel.runs import record_run
-    from respsel.unfinished import RunNote
-
-    with graph_of(recipe) as (graph, store):
-        with (
-            OpenModels(graph.models, store.folder) as models,
-            RunDisplay(partial(console_of, stderr=True)) as display,
-            RunNote(store, graph.loaded.key, graph.loaded.recipe_place, display.waits_for_gc) as note,
-        ):
-            result = Runner(graph, store, models, display, register=note.begin).run()
-            finished_at = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-            page = write_report(result, finished_at, display.waits_for_report)
-            record_run(result, page, finished_at, display.waits_for_report)
-            save_latest(store, graph.loaded.key, result.latest_run())
-            note.finish()
-        refuse_unscored(result)
-        for problem in store.damage:
+    with study_of(recipe) as study:
+        with run_display() as progress:
+            result = study.run(progress)
+        for problem in study.damage:
             tell("warning", problem)
     if as_json:
-        print_json(_run_json(result, page))
+        print_json(_run_json(result))
     else:
-        _show_result(result, page)
+        _show_result(result)
 
 
 @app.command()
 @reported
 def plan(recipe: RecipePath, as_json: AsJson = False) -> None:
     """Show what a run would do, step by step, and why. Opens no model."""
-    from respsel.planner import make_plan
-
-    with graph_of(recipe, reading=True) as (graph, store):
-        made = make_plan(graph, store)
-    show_plan(made, graph.loaded, as_json)
+    with study_of(recipe, reading=True) as study:
+        made = study.plan()
+    show_plan(made, study.loaded, as_json)
 
 
 @app.command()
@@ -80,10 +58,8 @@ def explain(
     """
     from dataclasses import asdict
 
-    from respsel.explain import explain as explain_steps
-
-    with graph_of(recipe, reading=True) as (graph, store):
-        found = explain_steps(graph, store, step)
+    with study_of(recipe, reading=True) as study:
+        found = study.explain(step)
     if as_json:
         print_json([asdict(item) for item in found])
     else:
@@ -136,17 +112,17 @@ def show_plan(made: Plan, loaded: LoadedRecipe, as_json: bool) -> None:
         }
         print_json(said)
     else:
-        from respsel.text import cost_lines, plan_summary, plan_table
+        from respsel.text import cost_lines, plan_table
 
         console = console_of()
         console.print(plan_table(made))
-        console.print(plan_summary(made))
+        console.print(f"\n{made.summary}")
         console.print("\n".join(cost_lines(costs, planned=True)), end="\n" if costs else "")
         if costs and (later := made.calls_later):
             console.print(f"  not in these numbers: what waits for those calls, at most {later:,} calls more")
 
 
-def _run_json(result: RunResult, page: Path) -> dict[str, Any]:
+def _run_json(result: RunResult) -> dict[str, Any]:
     from dataclasses import asdict
 
     from respsel.costs import costs_of
@@ -166,16 +142,16 @@ def _run_json(result: RunResult, page: Path) -> dict[str, Any]:
         "costs": [asdict(cost) for cost in costs_of(result.took, models)],
         "verdicts": verdicts,
         "overall": overall[0] if overall else None,
-        "report": str(page),
+        "report": str(result.page),
     }
 
 
-def _show_result(result: RunResult, page: Path) -> None:
+def _show_result(result: RunResult) -> None:
     from respsel.costs import costs_of
     from respsel.text import cost_lines, mixture_lines, race_lines
 
     # From the report, so that a cached run reads no table for it.
-    report = json.loads((page.parent / "report.json").read_bytes())
+    report = json.loads(result.page.with_name("report.json").read_bytes())
     answers, datasets = report["headline"], {data["name"]: data for data in report["datasets"]}
     for verdict in result.verdicts:
         data = datasets.get(verdict.dataset)
@@ -190,4 +166,4 @@ def _show_result(result: RunResult, page: Path) -> None:
     say(f"{result.steps_run} of {result.steps_total} steps run, {result.calls_made} calls made, {result.calls_reused} reused.")
     for line in cost_lines(costs_of(result.took_now, result.graph.loaded.models), planned=False):
         say(line)
-    say(f"Report: {shown_path(page)}")
+    say(f"Report: {shown_path(result.page)}")

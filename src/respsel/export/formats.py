@@ -1,5 +1,6 @@
 """The formats of training sets, as trainers document them. Knows how a row becomes a record, and writes nothing.
 
+Imports nothing heavy, since `respsel --help` names the formats.
 Sources: TRL's dataset formats (conversational language modeling, prompt-completion, preference), axolotl's
 chat_template datasets, LLaMA-Factory's data/README.md (sharegpt with OpenAI roles), OpenAI's fine-tuning guide.
 """
@@ -9,9 +10,10 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from respsel.training import Pair, TrainingExample
+if TYPE_CHECKING:
+    from respsel.training import Pair, TrainingExample
 
 _AXOLOTL = """\
 # For axolotl: put this into your config; the path is relative to where axolotl is started.

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import respsel
-from respsel.applying import Applied
+from respsel.applying import Applied, Mode
 from respsel.disk import remedy_of
 from respsel.errors import InputError, Problem, RunError
 from respsel.export.card import card_of, set_name
@@ -41,14 +41,25 @@ _LINE_ENDS = {code: f"\\u{code:04x}" for code in (0x85, 0x2028, 0x2029)}
 
 
 @dataclass(frozen=True)
-class Exported:
-    """A written training set: its format, folder and data file, what of each dataset is in it, and what to mind."""
+class TrainingSet:
+    """A written training set.
+
+    format: one of formats.FORMATS.
+    mode: that of the applied set, "strategy" or "per-example".
+    folder: where its files are.
+    data: the file of examples.
+    counts: what of each dataset is in it.
+    cautions: what to mind before training.
+    stale: the formats next to it that still hold what was applied before.
+    """
 
     format: str
+    mode: Mode
     folder: Path
     data: Path
     counts: tuple[Counts, ...]
     cautions: tuple[str, ...]
+    stale: tuple[str, ...] = ()
 
 
 def training_folder(loaded: LoadedRecipe, mode: str) -> Path:
@@ -57,7 +68,7 @@ def training_folder(loaded: LoadedRecipe, mode: str) -> Path:
     return loaded.workspace.runs / loaded.name / name
 
 
-def write_export(applied: Applied, kind: Format, folder: Path, wait: Wait) -> Exported:
+def write_export(applied: Applied, kind: Format, folder: Path, wait: Wait) -> TrainingSet:
     """Write an applied set in a format unless it is there.
 
     Raises InputError if the folder holds files of these names that respsel did not write, or nothing is left to
@@ -80,7 +91,7 @@ def write_export(applied: Applied, kind: Format, folder: Path, wait: Wait) -> Ex
             _write(applied, kind, folder, key, keep_card=_CARD in changed)
     manifest = json.loads((folder / MANIFEST).read_bytes())
     counts = tuple(Counts(**item) for item in manifest["counts"])
-    return Exported(kind.name, folder, folder / kind.data, counts, tuple(manifest["cautions"]))
+    return TrainingSet(kind.name, applied.selected.mode, folder, folder / kind.data, counts, tuple(manifest["cautions"]))
 
 
 def find_stale(applied: Applied, folder: Path) -> list[str]:

@@ -1,0 +1,337 @@
+"""An open recipe with its store: what a plan, run, report, apply and export are, each written once.
+
+Knows nothing of terminals: it prints nothing, and tells `progress` how a run goes. Commands and
+notebooks use it alike. Invariant: what was made before an error or an interruption is kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from types import MappingProxyType, TracebackType
+from typing import TYPE_CHECKING, NoReturn, Protocol
+
+from respsel.errors import InputError, Problem, RunError, name_list, suggest
+from respsel.graph import Graph, Step, build_graph
+from respsel.ledger import Ledger, load_unrecorded
+from respsel.loading import LoadedRecipe, load_recipe
+from respsel.models import OpenModels
+from respsel.runner import RunEvents, Runner, RunResult, refuse_closed, refuse_unscored
+from respsel.store import Store
+from respsel.turns import Holder
+
+if TYPE_CHECKING:
+    from respsel.applying import Applied, Mode, Selected, Wish
+    from respsel.backends.registry import KnownModel
+    from respsel.explain import Explanation
+    from respsel.export.write import TrainingSet
+    from respsel.planner import Plan
+    from respsel.unfinished import RunNote
+
+
+class Progress(RunEvents, Protocol):
+    """Who is told how a run goes, and for whom it waits."""
+
+    def waits_for_gc(self, holder: Holder) -> None: ...
+
+    def waits_for_report(self, holder: Holder) -> None: ...
+
+    def waits_for_export(self, holder: Holder) -> None: ...
+
+
+class Silent:
+    """The Progress that tells nobody."""
+
+    def run_begins(self, steps: int) -> None: ...
+
+    def step_found(self, step: Step) -> None: ...
+
+    def stage_begins(self, steps: Sequence[Step]) -> None: ...
+
+    def step_done(self, step: Step) -> None: ...
+
+    def calls_wanted(self, model: str, missing: int, reused: int, tokens: int) -> None: ...
+
+    def call_made(self, tokens: int) -> None: ...
+
+    def waits_for(self, model: str, holder: Holder) -> None: ...
+
+    def waits_for_gc(self, holder: Holder) -> None: ...
+
+    def waits_for_report(self, holder: Holder) -> None: ...
+
+    def waits_for_export(self, holder: Holder) -> None: ...
+
+
+@dataclass(frozen=True)
+class ApplyResult:
+    """What an apply made.
+
+    selected: which strategy's responses were taken, and by what it was selected.
+    run: the run that made those that were missing.
+    training_set: the training set that it wrote, in the format parquet.
+    """
+
+    selected: Selected
+    run: RunResult
+    training_set: TrainingSet
+
+
+def open_study(path: str | Path, *, reading: bool = False, warn: Callable[[Problem], None] = lambda problem: None) -> Study:
+    """Open a recipe and its store; close the study again, or use it in a `with` block.
+
+    reading: nothing is to be run or applied, so a store that cannot be written is opened too.
+    warn: is told what the store has lost, see Study.lost.
+    Raises InputError or PreflightError if the recipe or its files are wrong.
+    Raises StoreError if the store cannot be used.
+    """
+    loaded = load_recipe(Path(path))
+    with ExitStack() as opened:
+        store = opened.enter_context(Store(loaded.workspace.store, reading))
+        # Told at once, since no later command knows of it.
+        for problem in store.lost:
+            warn(problem)
+        return Study(build_graph(loaded, store), store, opened.pop_all())
+
+
+class Study:
+    """A recipe as it was when it was opened, and the open store of its workspace."""
+
+    def __init__(self, graph: Graph, store: Store, opened: ExitStack) -> None:
+        """opened: is closed with the study, and closes the store."""
+        self.loaded = graph.loaded
+        self._graph = graph
+        self._store = store
+        self._opened = opened
+
+    def __enter__(self) -> Study:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<Study {self.loaded.shown}{' (closed)' if self._store.closed else ''}>"
+
+    def close(self) -> None:
+        """Close the store. Tables can then no longer be read; verdicts and counts can."""
+        self._opened.close()
+
+    @property
+    def lost(self) -> Sequence[Problem]:
+        """What the store had lost when it was opened."""
+        return tuple(self._store.lost)
+
+    @property
+    def damage(self) -> Sequence[Problem]:
+        """What was found damaged in the store since it was opened. It is made again."""
+        return tuple(self._store.damage)
+
+    @property
+    def read_only(self) -> bool:
+        """Whether the store cannot be written."""
+        return self._store.read_only
+
+    def plan(self, selected: Selected | None = None) -> Plan:
+        """Say what a run would do, or what it takes to apply a selection. Opens no model."""
+        from respsel.planner import make_plan
+
+        store = self._open_store()
+        if selected is None:
+            return make_plan(self._graph, store)
+        return make_plan(self._applied_graph(selected), store)
+
+    def explain(self, step: str | None = None) -> Sequence[Explanation]:
+        """Say why steps are cached or would run. Opens no model.
+
+        step: a step's name, or how it begins.
+        """
+        from respsel.explain import explain
+
+        return explain(self._graph, self._open_store(), step)
+
+    def run(self, progress: Progress | None = None) -> RunResult:
+        """Run what the store lacks, write the report and record the run.
+
+        Raises RespselError; what is done is kept.
+        """
+        from respsel.notes import save_latest
+        from respsel.report.write import write_report
+        from respsel.runs import record_run
+
+        store = self._open_store()
+        events = progress or Silent()
+        with self._models(self._graph.models) as models, self._registration(self.loaded, events) as note:
+            result = Runner(self._graph, store, models, events, register=note.begin).run()
+            finished_at = _now()
+            page = write_report(result, finished_at, events.waits_for_report)
+            record_run(result, page, finished_at, events.waits_for_report)
+            save_latest(store, result.graph.loaded.key, result.latest_run())
+            note.finish()
+        refuse_unscored(result)
+        return result
+
+    def stored_result(self, progress: Progress | None = None) -> RunResult:
+        """The result of the recipe's run, from the store alone.
+
+        Raises RunError if the recipe was not run as it stands, or something stored is damaged.
+        """
+        store = self._open_store()
+        unrecorded = load_unrecorded(store, self.loaded.key)
+        ledger = Ledger(self._graph, store, unrecorded)
+        missing = [step.name for step in self._graph.steps.values() if not ledger.recall(step)]
+        if missing:
+            count = f"{len(missing)} of {len(self._graph.steps)} steps are not in the store"
+            _refuse_unrun(self.loaded, f"{count}, the first is {missing[0]}")
+        # What turns out damaged is not made again here, since that may take a model.
+        refuse = partial(_refuse_damaged, self.loaded, ledger)
+        with self._models({}) as models:
+            runner = Runner(self._graph, store, models, progress or Silent(), refuse_work=refuse, unrecorded=unrecorded)
+            return runner.run()
+
+    def report(self, progress: Progress | None = None, result: RunResult | None = None) -> Path:
+        """Write the report again, and return its page. result: by default stored_result."""
+        from respsel.report.write import write_report
+
+        events = progress or Silent()
+        return write_report(result or self.stored_result(events), _now(), events.waits_for_report, anew=True)
+
+    def report_text(self, kind: str, progress: Progress | None = None, result: RunResult | None = None) -> str:
+        """The report as text instead of files; kind: html, md or json. result: see report."""
+        from respsel.report.write import FORMATS, render_report
+
+        if kind not in FORMATS:
+            raise InputError(Problem("", "kind", f"'{kind}' is no format of a report", suggest(kind, FORMATS)))
+        return render_report(result or self.stored_result(progress), _now(), [kind])[kind]
+
+    def select(self, wish: Wish) -> Selected:
+        """What a wish comes to by the stored verdicts. Raises RespselError if nothing allows it."""
+        from respsel.applying import select
+
+        return select(self._graph, self._open_store(), wish)
+
+    def apply(
+        self,
+        strategy: str | None = None,
+        *,
+        mode: Mode = "strategy",
+        accept_undecided: bool = False,
+        progress: Progress | None = None,
+    ) -> ApplyResult:
+        """Make the selected strategy's responses for the whole datasets; write a training set.
+
+        strategy: apply this one, whatever the verdict.
+        mode: "per-example" takes each example's best response, of all strategies.
+        accept_undecided: take the leader of a verdict that is undecided.
+        Raises RunError if the recipe has no verdict yet or it does not allow to apply it.
+        """
+        from respsel.applying import Wish, note_applied
+        from respsel.notes import save_latest
+
+        events = progress or Silent()
+        wish = Wish(mode, strategy, accept_undecided)
+        selected = self.select(wish)
+        store = self._store
+        whole = self._applied_graph(selected)
+        with self._models(whole.models) as models, self._registration(whole.loaded, events) as note:
+            result = Runner(whole, store, models, events, register=note.begin).run()
+            # Looked at while models are open, so that a damaged table is made again here.
+            for name in whole.steps:
+                result.frame(name, "id")
+            save_latest(store, result.graph.loaded.key, result.latest_run())
+            applied = note_applied(store, result, wish, selected)
+            note.finish()
+        (made,) = _write_sets(applied, ["parquet"], None, events)
+        return ApplyResult(selected, result, made)
+
+    def export(
+        self,
+        *formats: str,
+        mode: Mode | None = None,
+        folder: str | Path | None = None,
+        progress: Progress | None = None,
+    ) -> Sequence[TrainingSet]:
+        """Write what was applied last as training sets, one a format. Opens no model.
+
+        mode: which applied set; by default "strategy", and for pairs "per-example".
+        folder: write to folder/FORMAT instead of below the workspace's runs.
+        Raises RunError if nothing was applied, or the recipe or its verdict has changed since.
+        """
+        from respsel.applying import find_applied
+
+        by_mode = formats_by_mode(formats, mode)
+        store = self._open_store()
+        # All are found before any is written.
+        found = [(find_applied(self._graph, store, which), names) for which, names in by_mode.items()]
+        out = None if folder is None else Path(folder)
+        events = progress or Silent()
+        return tuple(made for applied, names in found for made in _write_sets(applied, names, out, events))
+
+    def _open_store(self) -> Store:
+        refuse_closed(self._store, self.loaded)
+        return self._store
+
+    def _applied_graph(self, selected: Selected) -> Graph:
+        from respsel.applying import applied_graph
+
+        return applied_graph(self.loaded, selected, self._store)
+
+    @contextmanager
+    def _models(self, known: Mapping[str, KnownModel]) -> Iterator[OpenModels]:
+        with OpenModels(known, self._store.folder) as models:
+            # A result that finds a table damaged later makes it again, and opens models for that.
+            self._opened.callback(models.close)
+            yield models
+
+    def _registration(self, loaded: LoadedRecipe, events: Progress) -> RunNote:
+        """The note by which gc knows of a run."""
+        from respsel.unfinished import RunNote
+
+        return RunNote(self._store, loaded.key, loaded.recipe_place, events.waits_for_gc)
+
+
+def formats_by_mode(formats: Sequence[str], mode: Mode | None) -> Mapping[Mode, Sequence[str]]:
+    """By mode, the formats to write. Raises InputError for unknown ones, or of the other mode."""
+    from respsel.export.formats import FORMATS
+
+    names = list(dict.fromkeys(formats))
+    if not names:
+        raise InputError(Problem("", "format", "no format is given", f"Known here: {name_list(sorted(FORMATS))}"))
+    unknown = [name for name in names if name not in FORMATS]
+    if unknown:
+        raise InputError(Problem("", "format", f"'{name}' is no format", suggest(name, FORMATS)) for name in unknown)
+    if mode == "strategy" and any(FORMATS[name].pairs for name in names):
+        what = "pairs need every strategy's responses"
+        raise InputError(Problem("", "--mode", what, "Leave --mode out, or set it to per-example"))
+    found: dict[Mode, list[str]] = {"strategy": [], "per-example": []}
+    for name in names:
+        found[mode or ("per-example" if FORMATS[name].pairs else "strategy")].append(name)
+    return MappingProxyType({which: some for which, some in found.items() if some})
+
+
+def _write_sets(applied: Applied, names: Sequence[str], out: Path | None, events: Progress) -> list[TrainingSet]:
+    from respsel.export.formats import FORMATS
+    from respsel.export.write import find_stale, training_folder, write_export
+
+    folder = training_folder(applied.graph.loaded, applied.selected.mode) if out is None else out
+    made = [write_export(applied, FORMATS[name], folder / name, events.waits_for_export) for name in names]
+    stale = tuple(find_stale(applied, folder)) if out is None else ()
+    return [replace(training_set, stale=stale) for training_set in made]
+
+
+def _refuse_damaged(loaded: LoadedRecipe, ledger: Ledger) -> NoReturn:
+    # All are looked at, and none counts as done any more.
+    ledger.forget_damaged()
+    _refuse_unrun(loaded, "a stored result is damaged")
+
+
+def _refuse_unrun(loaded: LoadedRecipe, what: str) -> NoReturn:
+    raise RunError(Problem(loaded.shown, "", what, f"Run: respsel run {loaded.typed}"))
+
+
+def _now() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
