@@ -1,3 +1,69 @@
-"""respsel: which responses should a language model be fine-tuned on, known before any fine-tuning."""
+"""respsel: which responses should a language model be fine-tuned on, known before any fine-tuning.
+
+The public names are those of `__all__`; docs/python.md shows them. They are imported when they
+are first used, so that `import respsel` stays light. Everything else is private.
+"""
+
+import typing as _typing
+
+if _typing.TYPE_CHECKING:
+    from respsel.errors import InputError, PreflightError, Problem, RespselError, RunError, StoreError
+    from respsel.export.write import TrainingSet
+    from respsel.given_scores import decide
+    from respsel.planner import Plan
+    from respsel.runner import RunResult
+    from respsel.study import ApplyResult, Study, open_study
+    from respsel.verdict import Ranked, Verdict
 
 __version__ = "0.1.0"
+__all__ = [
+    "ApplyResult",
+    "InputError",
+    "Plan",
+    "PreflightError",
+    "Problem",
+    "Ranked",
+    "RespselError",
+    "RunError",
+    "RunResult",
+    "StoreError",
+    "Study",
+    "TrainingSet",
+    "Verdict",
+    "__version__",
+    "decide",
+    "open_study",
+]
+_HOMES = {
+    "ApplyResult": "study",
+    "InputError": "errors",
+    "Plan": "planner",
+    "PreflightError": "errors",
+    "Problem": "errors",
+    "Ranked": "verdict",
+    "RespselError": "errors",
+    "RunError": "errors",
+    "RunResult": "runner",
+    "StoreError": "errors",
+    "Study": "study",
+    "TrainingSet": "export.write",
+    "Verdict": "verdict",
+    "decide": "given_scores",
+    "open_study": "study",
+}
+
+
+if not _typing.TYPE_CHECKING:
+    # Type checkers see the imports above: this function would make any name known to them.
+    def __getattr__(name: str) -> object:
+        if name not in _HOMES:
+            raise AttributeError(f"module 'respsel' has no attribute '{name}'")
+        from importlib import import_module
+
+        found = getattr(import_module(f"respsel.{_HOMES[name]}"), name)
+        globals()[name] = found
+        return found
+
+
+def __dir__() -> list[str]:
+    return __all__
