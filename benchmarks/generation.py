@@ -20,7 +20,7 @@ SAMPLES, ONE_BY_ONE, TOKENS = 32, 4, 100
 
 def tokens_per_second(model: Any, together: bool) -> float:
     """Tokens/s of samples to two questions; one by one, a few of them suffice to tell."""
-    from respsel.backends.base import GenerateCall
+    from respsel.backends.contract import GenerateCall
     from respsel.records import Message, Sampling
 
     sampling = Sampling(0.8, 0.95, 0, 0.0, TOKENS)

@@ -24,11 +24,11 @@ PROMPTS, RESPONSES, PROMPT_TOKENS, RESPONSE_TOKENS = 4, 3, 2000, 100
 def open_kind(kind: str, weights: Path) -> Any:
     """A backend's model; the template does not matter, since token ids are given."""
     if kind == "llama.cpp":
-        from respsel.backends.llama_cpp import open_model as open_gguf
+        from respsel.backends.llama_cpp.model import open_model as open_gguf
 
         return open_gguf(weights, None, 4096, TEMPLATE, None, 4, 0)
-    from respsel.backends.hf_files import Source
-    from respsel.backends.transformers import Settings, open_model
+    from respsel.backends.transformers.files import Source
+    from respsel.backends.transformers.model import Settings, open_model
 
     settings = Settings("float32", "cpu", 4096, TEMPLATE, None, 1024, 4)
     # Converted beforehand: dequantising holds the weights twice for a while.
@@ -44,7 +44,7 @@ def weights_mib(kind: str, model: Any, weights: Path) -> float:
 
 def measure(kind: str, weights: Path) -> None:
     """Print weights, peak and speed of one backend."""
-    from respsel.backends.base import ScoreCall
+    from respsel.backends.contract import ScoreCall
 
     if kind != "llama.cpp":
         open_kind(kind, weights).close()

@@ -22,9 +22,9 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from respsel.racing import Found, race
-from respsel.selection import Rule, decide
-from respsel.statistics import Values
+from respsel.selection.decide import Rule, decide
+from respsel.selection.race_rule import Found, race
+from respsel.selection.statistics import Values
 
 N_ALL = 300
 LOG = Rule("self-aligned perplexity", "lower", "log", 0.95, 1, 0)

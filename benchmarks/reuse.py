@@ -136,13 +136,13 @@ def at_scale() -> None:
 
 def through_the_store(calls: int = 10_000) -> None:
     """(c)"""
-    from respsel.backends.base import Model
+    from respsel.backends.contract import Model
     from respsel.backends.fake import FakeModel
-    from respsel.calls import Caller
+    from respsel.calls.caller import Caller
+    from respsel.calls.requests import GenerateRequest
     from respsel.records import Message, Sampling
-    from respsel.requests import GenerateRequest
-    from respsel.store import Store
-    from respsel.turns import Holder
+    from respsel.store.locks import Holder
+    from respsel.store.store import Store
 
     class Silent:
         """Events that nobody watches."""

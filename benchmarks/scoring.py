@@ -28,8 +28,8 @@ KINDS = ("naive", "transformers float32", "llama.cpp q4_1", "llama.cpp bf16")
 
 def calls_of(model: Any, cases: Sequence[Any]) -> list[Any]:
     """Both views of every case."""
-    from respsel.backends.base import ScoreCall
-    from respsel.prompts import plain_messages, self_aligned_messages
+    from respsel.backends.contract import ScoreCall
+    from respsel.data.prompts import plain_messages, self_aligned_messages
 
     calls = []
     for case in cases:
@@ -47,12 +47,12 @@ def fewest_tokens(calls: Sequence[Any]) -> int:
 def open_kind(kind: str, weights: Path, folder: Path) -> Any:
     """A backend's model."""
     if kind.startswith("llama.cpp"):
-        from respsel.backends.llama_cpp import open_model as open_gguf
+        from respsel.backends.llama_cpp.model import open_model as open_gguf
 
         prepared = (folder / "bf16.gguf", "bf16") if kind.endswith("bf16") else None
         return open_gguf(weights, prepared, 4096, None, None, 16, 0)
-    from respsel.backends.hf_files import Source
-    from respsel.backends.transformers import Settings, open_model
+    from respsel.backends.transformers.files import Source
+    from respsel.backends.transformers.model import Settings, open_model
 
     settings = Settings("float32", "cpu", None, None, None, 1024, 16)
     return open_model(Source(str(weights.parent), None, weights.name), folder / "safetensors", settings)
@@ -85,7 +85,7 @@ def raw(model: Any, calls: Sequence[Any]) -> tuple[float, float]:
 
 def raw_transformers(model: Any, ids: Sequence[int], calls: Sequence[Any]) -> tuple[Callable[[], Any], Callable[[], Any]]:
     """The decoder alone, and with the output head on the rows that are scored."""
-    from respsel.backends.segments import grow
+    from respsel.backends.transformers.prefix_tree import grow
 
     branching = model._branching
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from respsel.metrics.contract import ChosenMetric, Evidence
 from respsel.metrics.registry import choose
-from respsel.recipe import MetricEntry
+from respsel.recipe.schema import MetricEntry
 from tests.conftest import SHARED
 
 # By the name in ../shared/reference/golden.json: our metric and its parameters.

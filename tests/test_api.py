@@ -45,8 +45,8 @@ def test_exported_members() -> None:
         assert getattr(respsel, name) is not None
     public = {name for name, value in vars(respsel).items() if not name.startswith("_") and not isinstance(value, ModuleType)}
     assert public == set(respsel.__all__) - {"__version__"}
-    with pytest.raises(AttributeError, match="no attribute 'run'"):
-        respsel.run  # type: ignore[attr-defined]  # noqa: B018
+    with pytest.raises(AttributeError, match="no attribute 'fine_tune'"):
+        respsel.fine_tune  # type: ignore[attr-defined]  # noqa: B018
 
 
 def test_importing_is_light() -> None:

@@ -11,8 +11,8 @@ import tomli
 
 from respsel.cli import app
 from respsel.metrics.registry import choose
-from respsel.recipe import Recipe
-from respsel.shape import check_shape
+from respsel.recipe.schema import Recipe
+from respsel.recipe.validation import check_shape
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]

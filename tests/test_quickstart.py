@@ -49,7 +49,7 @@ def test_a_changed_prompt_redoes_that_strategy_alone(quick: Bench) -> None:
 def test_the_data_is_as_promised() -> None:
     """At least 24 problems, each with a rationale whose answer is its label, by the recipe's own check."""
     from respsel.answers import is_correct
-    from respsel.recipe import AnswerEntry
+    from respsel.recipe.schema import AnswerEntry
 
     rows = [json.loads(line) for line in (ROOT / "recipes/quickstart/problems.jsonl").read_text().splitlines()]
     assert len(rows) >= 24

@@ -8,8 +8,8 @@ from pathlib import Path
 import tomli
 
 from respsel.metrics.registry import choose
-from respsel.recipe import Recipe
-from respsel.shape import check_shape
+from respsel.recipe.schema import Recipe
+from respsel.recipe.validation import check_shape
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()

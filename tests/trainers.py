@@ -15,7 +15,7 @@ from datasets import load_dataset
 from transformers import LlamaConfig, LlamaForCausalLM
 from trl import DPOConfig, DPOTrainer, SFTConfig, SFTTrainer
 
-from respsel.backends.gguf_tokenizer import load_gguf_tokenizer
+from respsel.backends.gguf.tokenizer import load_gguf_tokenizer
 
 
 def main(sets: Path, pairs: Path, gguf: Path) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from respsel.backends.base import Model
+from respsel.backends.contract import Model
 from respsel.backends.fake import FakeModel
 from respsel.backends.registry import BackendPlugin
 from respsel.metrics.contract import Evidence, Metric, Parameters
@@ -46,7 +46,7 @@ def identify(options: Mapping[str, Any], _folder: Path) -> Mapping[str, Any]:
 
 
 def open_model(options: Mapping[str, Any], _folder: Path) -> Model:
-    """A model that satisfies respsel.backends.base.Model; a real one would load its weights here."""
+    """A model that satisfies respsel.backends.contract.Model; a real one would load its weights here."""
     return FakeModel(f"example-{options['seed']}", 4096)
 
 

@@ -8,12 +8,12 @@ import typing as _typing
 
 if _typing.TYPE_CHECKING:
     from respsel.errors import InputError, PreflightError, Problem, RespselError, RunError, StoreError
-    from respsel.export.write import TrainingSet
-    from respsel.given_scores import decide
-    from respsel.planner import Plan
-    from respsel.runner import RunResult
+    from respsel.plan.plan import Plan
+    from respsel.run.runner import RunResult
+    from respsel.selection.given_scores import decide
+    from respsel.selection.verdict import Ranked, Verdict
     from respsel.study import ApplyResult, Study, open_study
-    from respsel.verdict import Ranked, Verdict
+    from respsel.training.export import TrainingSet
 
 __version__ = "0.1.0"
 __all__ = [
@@ -37,18 +37,18 @@ __all__ = [
 _HOMES = {
     "ApplyResult": "study",
     "InputError": "errors",
-    "Plan": "planner",
+    "Plan": "plan.plan",
     "PreflightError": "errors",
     "Problem": "errors",
-    "Ranked": "verdict",
+    "Ranked": "selection.verdict",
     "RespselError": "errors",
     "RunError": "errors",
-    "RunResult": "runner",
+    "RunResult": "run.runner",
     "StoreError": "errors",
     "Study": "study",
-    "TrainingSet": "export.write",
-    "Verdict": "verdict",
-    "decide": "given_scores",
+    "TrainingSet": "training.export",
+    "Verdict": "selection.verdict",
+    "decide": "selection.given_scores",
     "open_study": "study",
 }
 

@@ -15,22 +15,22 @@ from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, NoReturn, Protocol
 
+from respsel.backends.open_models import OpenModels
 from respsel.errors import InputError, Problem, RunError, name_list, suggest
 from respsel.graph import Graph, Step, build_graph
-from respsel.ledger import Ledger, load_unrecorded
-from respsel.loading import LoadedRecipe, load_recipe
-from respsel.models import OpenModels
-from respsel.runner import RunEvents, Runner, RunResult, refuse_closed, refuse_unscored
-from respsel.store import Store
-from respsel.turns import Holder
+from respsel.graph.ledger import Ledger, load_unrecorded
+from respsel.run.runner import RunEvents, Runner, RunResult, refuse_closed, refuse_unscored
+from respsel.store.locks import Holder
+from respsel.store.store import Store
+from respsel.workspace.loading import LoadedRecipe, load_recipe
 
 if TYPE_CHECKING:
-    from respsel.applying import Applied, Mode, Selected, Wish
     from respsel.backends.registry import KnownModel
-    from respsel.explain import Explanation
-    from respsel.export.write import TrainingSet
-    from respsel.planner import Plan
-    from respsel.unfinished import RunNote
+    from respsel.plan.explain import Explanation
+    from respsel.plan.plan import Plan
+    from respsel.store.unfinished_runs import RunNote
+    from respsel.training.apply import Applied, Mode, Selected, Wish
+    from respsel.training.export import TrainingSet
 
 
 class Progress(RunEvents, Protocol):
@@ -138,7 +138,7 @@ class Study:
 
     def plan(self, selected: Selected | None = None) -> Plan:
         """Say what a run would do, or what it takes to apply a selection. Opens no model."""
-        from respsel.planner import make_plan
+        from respsel.plan.plan import make_plan
 
         store = self._open_store()
         if selected is None:
@@ -150,7 +150,7 @@ class Study:
 
         step: a step's name, or how it begins.
         """
-        from respsel.explain import explain
+        from respsel.plan.explain import explain
 
         return explain(self._graph, self._open_store(), step)
 
@@ -159,9 +159,9 @@ class Study:
 
         Raises RespselError; what is done is kept.
         """
-        from respsel.notes import save_latest
+        from respsel.history.recorded_runs import record_run
         from respsel.report.write import write_report
-        from respsel.runs import record_run
+        from respsel.store.notes import save_latest
 
         store = self._open_store()
         events = progress or Silent()
@@ -210,7 +210,7 @@ class Study:
 
     def select(self, wish: Wish) -> Selected:
         """What a wish comes to by the stored verdicts. Raises RespselError if nothing allows it."""
-        from respsel.applying import select
+        from respsel.training.apply import select
 
         return select(self._graph, self._open_store(), wish)
 
@@ -229,8 +229,8 @@ class Study:
         accept_undecided: take the leader of a verdict that is undecided.
         Raises RunError if the recipe has no verdict yet or it does not allow to apply it.
         """
-        from respsel.applying import Wish, note_applied
-        from respsel.notes import save_latest
+        from respsel.store.notes import save_latest
+        from respsel.training.apply import Wish, note_applied
 
         events = progress or Silent()
         wish = Wish(mode, strategy, accept_undecided)
@@ -261,7 +261,7 @@ class Study:
         folder: write to folder/FORMAT instead of below the workspace's runs.
         Raises RunError if nothing was applied, or the recipe or its verdict has changed since.
         """
-        from respsel.applying import find_applied
+        from respsel.training.apply import find_applied
 
         by_mode = formats_by_mode(formats, mode)
         store = self._open_store()
@@ -276,7 +276,7 @@ class Study:
         return self._store
 
     def _applied_graph(self, selected: Selected) -> Graph:
-        from respsel.applying import applied_graph
+        from respsel.training.apply import applied_graph
 
         return applied_graph(self.loaded, selected, self._store)
 
@@ -289,14 +289,14 @@ class Study:
 
     def _registration(self, loaded: LoadedRecipe, events: Progress) -> RunNote:
         """The note by which gc knows of a run."""
-        from respsel.unfinished import RunNote
+        from respsel.store.unfinished_runs import RunNote
 
         return RunNote(self._store, loaded.key, loaded.recipe_place, events.waits_for_gc)
 
 
 def formats_by_mode(formats: Sequence[str], mode: Mode | None) -> Mapping[Mode, Sequence[str]]:
     """By mode, the formats to write. Raises InputError for unknown ones, or of the other mode."""
-    from respsel.export.formats import FORMATS
+    from respsel.training.formats import FORMATS
 
     names = list(dict.fromkeys(formats))
     if not names:
@@ -314,8 +314,8 @@ def formats_by_mode(formats: Sequence[str], mode: Mode | None) -> Mapping[Mode, 
 
 
 def _write_sets(applied: Applied, names: Sequence[str], out: Path | None, events: Progress) -> list[TrainingSet]:
-    from respsel.export.formats import FORMATS
-    from respsel.export.write import find_stale, training_folder, write_export
+    from respsel.training.export import find_stale, training_folder, write_export
+    from respsel.training.formats import FORMATS
 
     folder = training_folder(applied.graph.loaded, applied.selected.mode) if out is None else out
     made = [write_export(applied, FORMATS[name], folder / name, events.waits_for_export) for name in names]

@@ -10,7 +10,7 @@ from functools import partial
 import pytest
 
 from respsel.answers import is_correct, label_problem
-from respsel.recipe import AnswerEntry
+from respsel.recipe.schema import AnswerEntry
 from tests.conftest import needs
 
 NUMBER, CHOICE, MATH = (AnswerEntry.model_validate({"kind": kind}) for kind in ("number", "choice", "math"))

@@ -13,14 +13,14 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from respsel.export.formats import FORMATS
-from respsel.publish import MANIFEST
+from respsel.system.atomic_folder import MANIFEST
+from respsel.training.formats import FORMATS
 from tests.conftest import Bench
 
 # Ends the process from inside, after the n-th call was acknowledged by the store.
 KILLED = """
 import os, signal, sys
-from respsel.calls import Caller
+from respsel.calls.caller import Caller
 keep, count = Caller._keep, 0
 def hooked(self, *args):
     global count
@@ -251,7 +251,7 @@ def test_a_failure_between_two_files_locks_nothing(bench: Bench) -> None:
     assert done.returncode == 1
     assert "cannot be written" in done.stderr
     again = (
-        "import sys, respsel.export.write as w\n"
+        "import sys, respsel.training.export as w\n"
         "def failing(*args): raise OSError(28, 'full')\n"
         "w._write_data = failing\nfrom respsel.cli import app\n"
         "sys.argv = ['respsel', 'export', 'a.toml', '--format', 'messages', '--out', 'out']\napp()\n"
@@ -264,7 +264,7 @@ def test_a_failure_between_two_files_locks_nothing(bench: Bench) -> None:
 def test_a_failed_call_is_left_out_named_and_asked_again(bench: Bench) -> None:
     """A response whose call failed is counted as left out; the next apply asks for just that one."""
     code = (
-        "import sys\nfrom respsel.backends import fake\nfrom respsel.backends.base import Failure\n"
+        "import sys\nfrom respsel.backends import fake\nfrom respsel.backends.contract import Failure\n"
         "generate = fake.FakeModel.generate\n"
         "def failing(self, calls):\n"
         "    for index, answer in generate(self, calls):\n"
@@ -286,7 +286,7 @@ def test_a_failed_call_is_left_out_named_and_asked_again(bench: Bench) -> None:
 def test_a_verdict_with_a_failed_call_in_it_counts(bench: Bench) -> None:
     """A call that always fails keeps its step from being done, not its verdict from being applied, exported or reported."""
     code = (
-        "import sys\nfrom respsel.backends import fake\nfrom respsel.backends.base import Failure\n"
+        "import sys\nfrom respsel.backends import fake\nfrom respsel.backends.contract import Failure\n"
         "generate = fake.FakeModel.generate\n"
         "def failing(self, calls):\n"
         "    for index, answer in generate(self, calls):\n"
@@ -317,6 +317,6 @@ def test_a_verdict_with_a_failed_call_in_it_counts(bench: Bench) -> None:
 
 def test_the_formats_of_the_command_are_those_there_are() -> None:
     """No format is missing from --format."""
-    from respsel.cli.making import ExportFormat
+    from respsel.cli.training import ExportFormat
 
     assert [kind.value for kind in ExportFormat] == list(FORMATS)

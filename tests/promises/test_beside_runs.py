@@ -14,8 +14,8 @@ from contextlib import ExitStack
 import pytest
 
 from respsel.hashing import digest
-from respsel.store import Store
-from respsel.unfinished import GC_TURN
+from respsel.store.store import Store
+from respsel.store.unfinished_runs import GC_TURN
 from tests.conftest import Bench
 from tests.promises.test_interruption import CALLS, HOOKED
 
@@ -85,7 +85,7 @@ def test_gc_during_a_run_that_uses_what_no_latest_run_needs(bench: Bench) -> Non
 GOING_BACK = """
 import subprocess, sys
 import respsel.report.write as write
-from respsel.unfinished import RunNote
+from respsel.store.unfinished_runs import RunNote
 begin, write_report = RunNote.begin, write.write_report
 def collect(now):
     if now:
@@ -123,7 +123,7 @@ def test_gc_beside_a_run_that_finds_all_of_an_earlier_one(bench: Bench, early: b
 
 READ_ONLY = """
 import sys
-from respsel.sealed import SealedRecords
+from respsel.store.sealed import SealedRecords
 put = SealedRecords.put
 def refuse(self, name, *args):
     # A file that has just changed is digested anew, and then noted.

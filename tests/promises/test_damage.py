@@ -16,7 +16,7 @@ import polars as pl
 import pytest
 
 from respsel.errors import StoreError
-from respsel.store import Store
+from respsel.store.store import Store
 from tests.conftest import Bench, needs
 
 BODY = bytes(range(256)) * 400  # large enough to be a file of its own
@@ -330,7 +330,7 @@ OTHERWISE = """
 import sys
 from dataclasses import replace
 from respsel.backends import fake
-from respsel.backends.base import Failure
+from respsel.backends.contract import Failure
 init, generate = fake.FakeModel.__init__, fake.FakeModel.generate
 def named(self, variant, *args):
     init(self, variant, *args)

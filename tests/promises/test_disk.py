@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from respsel.store import Store
+from respsel.store.store import Store
 from tests.conftest import Bench
 
 LIMITED = """

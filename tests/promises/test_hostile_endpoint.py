@@ -14,11 +14,11 @@ from typing import Any
 
 import pytest
 
-from respsel.backends.base import Failure, Generation
+from respsel.backends.contract import Failure, Generation
 from respsel.errors import RunError
+from tests.backends.openai.test_model import calls, model_of, written
 from tests.conftest import needs
 from tests.endpoints import Asked, Endpoint, Reply, chat, serving
-from tests.test_endpoint import calls, model_of, written
 
 pytestmark = needs("openai")
 MIB = 1 << 20
@@ -78,7 +78,7 @@ def test_a_hostile_answer_takes_bounded_memory(kind: str) -> None:
     """A process that may not have a gigabyte of address space more than it began with ends well."""
     code = f"""
 from tests.promises.test_hostile_endpoint import *
-import respsel.backends.openai, openai
+import respsel.backends.openai.model, openai
 from tests.memory import peak_kib
 begun = peak_kib()
 bad = Reply(bomb(), headers={{"Content-Encoding": "gzip"}}) if {kind!r} == "bomb" else Reply({{}}, parts=endless())
@@ -170,7 +170,7 @@ def mangled(value: Any, chance: random.Random) -> Any:
 
 def test_mangled_answers_are_answers_or_failures(monkeypatch: pytest.MonkeyPatch) -> None:
     """No shape of a body ends in a bug: each of 400 is a text or a failure of its call."""
-    from respsel.backends import endpoint_tally
+    from respsel.backends.openai import tally as endpoint_tally
 
     monkeypatch.setattr(endpoint_tally, "_FAILURES_IN_A_ROW", 10_000)
     monkeypatch.setattr(endpoint_tally, "_REFUSED_INPUTS", 10_000)

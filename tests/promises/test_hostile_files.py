@@ -19,15 +19,15 @@ from typing import Any
 import polars as pl
 import pytest
 
-from respsel import datasets
-from respsel.backends.gguf_fields import read_fields
+from respsel.backends.gguf.fields import read_fields
+from respsel.data import examples as datasets
 from respsel.data import json_rows, lines, parquet_rows
+from respsel.data.examples import load_examples
 from respsel.data.files import read_rows
 from respsel.data.rows import FileRow
-from respsel.datasets import load_examples
-from respsel.disk import remedy_of
 from respsel.errors import InputError, PreflightError, Problem, suggest
-from respsel.recipe import DatasetEntry
+from respsel.recipe.schema import DatasetEntry
+from respsel.system.disk import remedy_of
 from tests.conftest import Bench, jsonl, rows
 
 DEEP_TOML = {
@@ -123,7 +123,7 @@ def test_names_that_are_not_utf8_are_read(bench: Bench) -> None:
 @pytest.mark.parametrize("kind", BAD_TOML)
 def test_toml_that_cannot_be_read_is_told(tmp_path: Path, name: str, kind: str) -> None:
     """However deeply it nests and however long its numbers are, TOML gives an error that names the file."""
-    from respsel.shape import read_toml
+    from respsel.recipe.validation import read_toml
 
     (tmp_path / name).write_bytes(BAD_TOML[kind] + b"\n")
     with pytest.raises(InputError) as caught:
@@ -203,7 +203,7 @@ def test_where_the_system_limits_memory_by_itself_that_is_enough(system: str) ->
     """A machine that lets nobody have 4 GiB, and one that takes no such limit: a process for hard work starts there, too."""
     program = f"""if True:
         import resource
-        from respsel.child_process import limit_memory
+        from respsel.system.child_process import limit_memory
         def refuse(*_): raise ValueError("current limit exceeds maximum limit")
         if "{system}" == "limits less":
             resource.setrlimit(resource.RLIMIT_AS, (2 << 30, 2 << 30))
@@ -450,7 +450,7 @@ DIRECTORIES = {
 def test_a_damaged_directory_of_a_model_is_told(tmp_path: Path, kind: str) -> None:
     """Whatever stands in a model's files, transformers' own faults are an error that names the directory."""
     pytest.importorskip("transformers")
-    from respsel.backends.hf_files import Source, load
+    from respsel.backends.transformers.files import Source, load
 
     whole = {
         "config.json": json.dumps(LLAMA).encode(),

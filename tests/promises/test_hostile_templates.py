@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from respsel.backends.chat import ChatTemplate
-from respsel.prompts import check_template, render
+from respsel.backends.chat_template import ChatTemplate
+from respsel.data.prompts import check_template, render
 from respsel.records import Example, Message
 from respsel.sandbox import meter
 from tests.conftest import Bench, needs
@@ -173,9 +173,9 @@ HOSTILE = {
 # Lower limits than users have keep the test quick.
 RENDER_ALL = """
 import json, resource, sys
-from respsel.backends.chat import ChatTemplate
+from respsel.backends.chat_template import ChatTemplate
 from respsel.errors import RespselError
-from respsel.prompts import check_template, render
+from respsel.data.prompts import check_template, render
 from respsel.records import Example, Message
 from respsel.sandbox import meter
 from tests.memory import peak_kib

@@ -16,7 +16,7 @@ CALLS = 42
 # Ends or slows the process from inside, after the n-th call was acknowledged by the store.
 HOOKED = """
 import os, signal, sys, time
-from respsel.calls import Caller
+from respsel.calls.caller import Caller
 keep, count = Caller._keep, 0
 def hooked(self, *args):
     global count

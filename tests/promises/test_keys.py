@@ -16,14 +16,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from respsel.backends.base import ScoreCall
+from respsel.backends.contract import ScoreCall
+from respsel.calls.requests import GenerateRequest, RepresentCall, RepresentRequest, Request, ScoreRequest, request_key, score_key
 from respsel.graph import Graph, build_graph
-from respsel.loading import load_recipe
 from respsel.metrics.contract import ChosenMetric, Direction
 from respsel.metrics.likelihood import IfdParameters
 from respsel.records import Message, Sampling
-from respsel.requests import GenerateRequest, RepresentCall, RepresentRequest, Request, ScoreRequest, request_key, score_key
-from respsel.store import Store
+from respsel.store.store import Store
+from respsel.workspace.loading import load_recipe
 from tests.conftest import Bench, jsonl, needs, rows
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
@@ -149,8 +149,8 @@ import respsel.backends.registry as registry
 def refuse(*args):
     raise AssertionError("a model was opened")
 registry.open_model = refuse
-import respsel.models
-respsel.models.open_model = refuse
+import respsel.backends.open_models
+respsel.backends.open_models.open_model = refuse
 from respsel.cli import app
 sys.argv = ["respsel", *{args}]
 app()
@@ -178,7 +178,7 @@ FAILING = """
 import sys
 import numpy as np
 from respsel.backends import fake
-from respsel.backends.base import Failure, Generation
+from respsel.backends.contract import Failure, Generation
 from respsel.records import TokenScores
 generate, score = fake.FakeModel.generate, fake.FakeModel.score
 def empty(self, calls):
@@ -241,7 +241,7 @@ def test_text_from_logits_that_are_no_numbers_is_never_stored(bench: Bench, make
 SILENT = """
 import sys
 from respsel.backends import fake
-from respsel.backends.base import Generation
+from respsel.backends.contract import Generation
 generate = fake.FakeModel.generate
 def silent(self, calls):
     for index, made in generate(self, calls):

@@ -12,18 +12,18 @@ import numpy as np
 import pytest
 
 from respsel.backends.fake import FakeModel
-from respsel.calls import Caller
-from respsel.prompts import render
-from respsel.recipe import ModelStrategy
+from respsel.calls.caller import Caller
+from respsel.calls.requests import GenerateRequest, Lazy
+from respsel.data.prompts import render
+from respsel.recipe.schema import ModelStrategy
 from respsel.records import Example, Message, Response, Sampling
-from respsel.report.confounds import find_confounds
-from respsel.report.paired import Lengths
-from respsel.requests import GenerateRequest, Lazy
-from respsel.statistics import estimate
-from respsel.store import Store
+from respsel.report.analysis.confounds import find_confounds
+from respsel.report.analysis.score_matrix import Lengths
+from respsel.selection.statistics import estimate
+from respsel.store.store import Store
 from respsel.strategies.base import Place
 from respsel.strategies.model import model_responses
-from respsel.tables import RESPONSES
+from respsel.tables.table import RESPONSES
 from tests.conftest import RECIPE, Bench, jsonl, rows
 
 SAMPLING = Sampling(0.0, 1.0, 0, 0.0, 50)

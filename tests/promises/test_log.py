@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from respsel import write_ahead
-from respsel.store import Store
+from respsel.store import write_ahead
+from respsel.store.store import Store
 from tests.conftest import Bench
 
 RECORDS = 60
@@ -21,7 +21,7 @@ WRITES = """
 import os, sys
 from pathlib import Path
 from respsel import write_ahead
-from respsel.store import Store
+from respsel.store.store import Store
 store = Store(Path(sys.argv[1]))
 for number in range(int(sys.argv[2])):
     store.put(f"call/{number}", os.urandom(300))
@@ -222,7 +222,7 @@ def test_a_checkpoint_leaves_nothing_in_the_log(tmp_path: Path) -> None:
 # Every step that is done stands in the database itself: what is lost is what followed the last of them.
 STOP = """
 import os, sys
-from respsel.runner import Runner
+from respsel.run.runner import Runner
 finish = Runner._finish
 def stop(self, step, rows):
     finish(self, step, rows)

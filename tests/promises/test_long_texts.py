@@ -7,16 +7,19 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from respsel import characters, endings, measuring, server_words, steps, whitespace
 from respsel.answers.reasoning import without_reasoning
 from respsel.backends.fake import FakeModel
 from respsel.backends.placement import find_place
+from respsel.calls.requests import Request, Scored, request_key, resolve
 from respsel.metrics import controls, kernels
+from respsel.metrics import reasoning_steps as steps
 from respsel.metrics.contract import Evidence, Parameters, View
 from respsel.records import Example, Message, Response
-from respsel.report.shading import pieces
-from respsel.requests import Request, Scored, request_key, resolve
-from respsel.token_scores import MOST_STEPS, TOO_MANY_STEPS, score_responses
+from respsel.replies import endings, server_words
+from respsel.report.analysis.shading import pieces
+from respsel.scoring import evidence as measuring
+from respsel.scoring.token_scores import MOST_STEPS, TOO_MANY_STEPS, score_responses
+from respsel.text import characters, whitespace
 
 SIZE = 1_000_000
 # A hundredth of what a quadratic reader would take, and many times what a linear one takes on a busy machine.

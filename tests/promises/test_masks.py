@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from respsel.backends.base import ScoreCall
-from respsel.backends.llama_cpp import open_model
+from respsel.backends.contract import ScoreCall
+from respsel.backends.llama_cpp.model import open_model
+from respsel.data.prompts import plain_messages, self_aligned_messages
 from respsel.metrics.contract import Evidence
-from respsel.prompts import plain_messages, self_aligned_messages
 from respsel.records import TokenScores
 from tests.conftest import needs, needs_shared
 from tests.golden import GOLDEN, measured, read_golden
@@ -86,9 +86,9 @@ def exact(smollm2: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
     """SmolLM2 in float32 on transformers."""
     pytest.importorskip("torch")
     pytest.importorskip("transformers")
-    from respsel.backends.hf_files import Source
-    from respsel.backends.transformers import Settings
-    from respsel.backends.transformers import open_model as open_transformers
+    from respsel.backends.transformers.files import Source
+    from respsel.backends.transformers.model import Settings
+    from respsel.backends.transformers.model import open_model as open_transformers
 
     prepared = tmp_path_factory.mktemp("weights") / "w.safetensors"
     settings = Settings("float32", "cpu", None, None, None, 1024, 16)

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from respsel.backends.prepare import prepare_weights
+from respsel.backends.llama_cpp.prepare import prepare_weights
 from respsel.errors import InputError, StoreError
-from respsel.store import Store
-from respsel.turns import Holder
-from respsel.workspace import find_workspace
+from respsel.store.locks import Holder
+from respsel.store.store import Store
+from respsel.workspace.workspace import find_workspace
 from tests.conftest import Bench
 
 ROOT = Path(__file__).parents[2]

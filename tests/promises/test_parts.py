@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from respsel.parts import part_for, remove_dead_parts, write_beside
-from respsel.store import Store
+from respsel.store.store import Store
+from respsel.system.parts import part_for, remove_dead_parts, write_beside
 from tests.conftest import Bench
 
 MAKES = """
 import os, sys
 from pathlib import Path
-from respsel.parts import part_for
+from respsel.system.parts import part_for
 with part_for(Path(sys.argv[1]), folder=sys.argv[2] == "folder") as part:
     (part / "model" if part.is_dir() else part).write_text("half")
     print(part, flush=True)

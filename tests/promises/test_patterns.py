@@ -7,7 +7,7 @@ import time
 import pytest
 
 from respsel.answers import PatternTimeoutError, find_answer, patterns
-from respsel.recipe import LONGEST_PATTERN, AnswerEntry
+from respsel.recipe.schema import LONGEST_PATTERN, AnswerEntry
 from tests.conftest import Bench, jsonl, rows
 
 CHECK = 'answer = { kind = "regex", pattern = "PATTERN" }'

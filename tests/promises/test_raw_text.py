@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from respsel.characters import one_line, told, visible
+from respsel.text.characters import one_line, told, visible
 from tests.conftest import Bench, jsonl, rows
 
 # Clear the screen; set the window's title; turn text around; go back to the line's beginning; a C1 introducer; ring.
@@ -91,7 +91,7 @@ def test_what_was_typed_is_shown_without_control_characters(bench: Bench, typed:
 def test_a_traceback_holds_no_control_characters_and_no_second_message(bench: Bench) -> None:
     """What a bug's error says may come from data: it is indented, so that none of its lines begins a message."""
     code = (
-        "import sys\nfrom respsel.cli import app, looking\n"
+        "import sys\nfrom respsel.cli import app, inspect\n"
         f"def broken(*_): raise KeyError({HOSTILE + chr(10)!r} + 'error: a.toml: all is well')\n"
         "import respsel.graph\nrespsel.graph.build_graph = broken\n"
         "from respsel.cli.app import main\nsys.argv = ['respsel', 'plan', 'a.toml']\nmain()\n"

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from respsel.errors import StoreError
-from respsel.read_only import ReadOnlyDatabase
-from respsel.store import Store
+from respsel.store.read_only import ReadOnlyDatabase
+from respsel.store.store import Store
 from tests.conftest import Bench, Finished, jsonl, rows
 
 _RIGHTS = "-dac_override,-dac_read_search"
@@ -129,7 +129,7 @@ def test_commits_of_a_killed_process_are_read(project: Bench, run: Run) -> None:
     forbid = not os.stat(cache).st_mode & 0o200
     for path in (cache, *cache.glob("cache.db*")):
         path.chmod(0o755 if path.is_dir() else 0o644)
-    script = "import os, sys; from pathlib import Path; from respsel.store import Store\n"
+    script = "import os, sys; from pathlib import Path; from respsel.store.store import Store\n"
     script += "store = Store(Path(sys.argv[1])).__enter__(); store.put('note/late', b'late'); os._exit(1)"
     subprocess.run([sys.executable, "-c", script, str(cache)], check=False, env=dict(os.environ))
     assert (cache / "cache.db-wal").stat().st_size > 0

@@ -15,7 +15,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from respsel.publish import MANIFEST, is_written
+from respsel.system.atomic_folder import MANIFEST, is_written
 from tests.conftest import Bench
 
 # Counts what a process does to files of the report's folder, and kills it before the n-th time.
@@ -113,7 +113,7 @@ def check_after_kill(bench: Bench, old: Mapping[str, object], new: Mapping[str, 
 def test_a_kill_while_tables_are_written(before: Bench) -> None:
     """At any moment, not only between files: killed while polars writes, the old report stands and is replaced next."""
     old = contents(before.folder / "runs/a")
-    code = "import respsel.tables as t, polars as pl, os, signal, threading\n"
+    code = "import respsel.tables.table as t, polars as pl, os, signal, threading\n"
     code += "write = pl.DataFrame.write_parquet\n"
     code += "def hooked(self, place, *a, **k):\n"
     code += "    if 'scores.parquet' in getattr(place, 'name', str(place)):\n"

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from respsel.backends.chat_text import ChatText
-from respsel.backends.pre_tokenizers import PRE_TOKENIZERS
-from respsel.prompts import plain_messages
+from respsel.backends.gguf.pre_tokenizers import PRE_TOKENIZERS
+from respsel.data.prompts import plain_messages
+from tests.backends.test_placement import CHATML, DROPPED_THINK, EMPTY_THINK, NO_PROMPT, OPENED_THINK, TRIMMED
 from tests.conftest import needs
 from tests.promises.test_training_place import BARE
-from tests.test_placement import CHATML, DROPPED_THINK, EMPTY_THINK, NO_PROMPT, OPENED_THINK, TRIMMED
 from tests.tiny_vocabularies import (
     crossing_merges,
     gemma4_vocabulary,
@@ -77,9 +77,9 @@ def _write(name: str, path: Path) -> Path:
 @pytest.fixture(params=VOCABULARIES)
 def both(request: pytest.FixtureRequest, tmp_path: Path) -> _Both:
     """The text sides of transformers and llama.cpp, given a template."""
-    from respsel.backends.endpoint_text import open_text
-    from respsel.backends.gguf_tokenizer import load_gguf_tokenizer
-    from respsel.backends.hf_text import HfText
+    from respsel.backends.gguf.tokenizer import load_gguf_tokenizer
+    from respsel.backends.openai.tokenizer import open_text
+    from respsel.backends.transformers.text import HfText
 
     path = _write(request.param, tmp_path / "v.gguf")
     tokenizer = load_gguf_tokenizer(path)

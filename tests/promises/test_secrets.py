@@ -14,9 +14,9 @@ from urllib.parse import quote
 import polars as pl
 import pytest
 
-from respsel.backends.endpoint_client import EndpointClient, EndpointSettings
-from respsel.backends.endpoint_errors import read_error
-from respsel.store import Store
+from respsel.backends.openai.client import EndpointClient, EndpointSettings
+from respsel.backends.openai.errors import read_error
+from respsel.store.store import Store
 from tests.conftest import Bench, needs
 from tests.endpoints import Asked, Endpoint, Reply, chat, error, serving
 
@@ -101,7 +101,7 @@ def test_a_refusal_that_says_the_key_back(bench: Bench, status: int) -> None:
 def test_a_traceback_shows_no_key(bench: Bench) -> None:
     """A bug in the middle of a call prints a traceback, and the key is not in it."""
     code = (
-        "import sys\nfrom respsel.backends.openai import EndpointModel\n"
+        "import sys\nfrom respsel.backends.openai.model import EndpointModel\n"
         "def broken(self, made):\n    raise TypeError('a bug')\n"
         "EndpointModel._generation = broken\n"
         "from respsel.cli import app\nsys.argv = ['respsel', 'run', 'a.toml']\napp()\n"

@@ -12,8 +12,8 @@ from typing import Any, cast
 
 import pytest
 
-from respsel.backends.gguf_tokenizer import UnverifiedTokenizerError, load_gguf_tokenizer
-from respsel.backends.pre_tokenizers import APPROXIMATE_IN_LLAMA_CPP, PRE_TOKENIZERS
+from respsel.backends.gguf.pre_tokenizers import APPROXIMATE_IN_LLAMA_CPP, PRE_TOKENIZERS
+from respsel.backends.gguf.tokenizer import UnverifiedTokenizerError, load_gguf_tokenizer
 from respsel.errors import PreflightError
 from tests.conftest import needs
 from tests.tiny_vocabularies import (
@@ -224,7 +224,7 @@ def _write(path: Path, **how: Any) -> Path:
 )
 def test_what_is_not_verified_is_refused(how: dict[str, Any], told: str, tmp_path: Path) -> None:
     """The type is named, and what to use: a guess would be a wrong score without a word."""
-    from respsel.backends.hf_files import Source, load
+    from respsel.backends.transformers.files import Source, load
 
     path = _write(tmp_path / "r.gguf", **how)
     with pytest.raises(UnverifiedTokenizerError) as raised:
@@ -276,7 +276,7 @@ def test_a_prepared_folder_holds_the_same_tokenizer(make_tiny_gguf: Callable[...
     """Whoever loads the folder, respsel or transformers alone, splits digits as the file asks."""
     from transformers import AutoTokenizer
 
-    from respsel.backends.hf_files import Source, load
+    from respsel.backends.transformers.files import Source, load
 
     weights, folder = make_tiny_gguf(), tmp_path / "w.safetensors"
     source = Source(str(weights.parent), None, weights.name)
@@ -294,8 +294,8 @@ def test_a_prepared_folder_holds_the_same_tokenizer(make_tiny_gguf: Callable[...
 @pytest.fixture
 def known(make_tiny_gguf: Callable[..., Path], tmp_path: Path) -> Callable[..., Any]:
     from respsel.backends.registry import identify
-    from respsel.model_entry import ModelEntry
-    from respsel.workspace import NamedModel
+    from respsel.recipe.model import ModelEntry
+    from respsel.workspace.workspace import NamedModel
 
     def find(backend: str, path: Path | None = None, **more: Any) -> Any:
         where = {} if "repo" in more else {"path": str(path or make_tiny_gguf())}
@@ -309,7 +309,7 @@ def known(make_tiny_gguf: Callable[..., Path], tmp_path: Path) -> Callable[..., 
 
 def test_scores_of_another_reading_are_not_served(known: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
     """The version of a GGUF's reading is in its identity and in the name of its prepared folder, with transformers alone."""
-    from respsel.backends import gguf_tokenizer
+    from respsel.backends.gguf import tokenizer as gguf_tokenizer
 
     def all_of_them() -> list[Any]:
         return [known("transformers", prepare="safetensors"), known("transformers"), known("llama-cpp")]

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from respsel.backends.chat_text import ChatText
-from respsel.prompts import plain_messages
+from respsel.data.prompts import plain_messages
 from respsel.records import Message
+from tests.backends.test_placement import CHATML, DROPPED_THINK, EMPTY_THINK, NO_PROMPT, OPENED_THINK
 from tests.conftest import Bench, needs
-from tests.test_placement import CHATML, DROPPED_THINK, EMPTY_THINK, NO_PROMPT, OPENED_THINK
 
 pytestmark = needs("transformers", "tokenizers")
 # A template without a control token before the response, as Llama 2's: tokens may begin in it.
@@ -54,7 +54,7 @@ class Counted:
 
     def text(self) -> ChatText:
         """respsel's side of it."""
-        from respsel.backends.hf_text import HfText
+        from respsel.backends.transformers.text import HfText
 
         return HfText(self.tokenizer, None, "test")
 

@@ -16,8 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from respsel.records import OwnOutput, Response
-from respsel.tables import RESPONSES
-from respsel.whitespace import BLANKS, normalised
+from respsel.tables.table import RESPONSES
+from respsel.text.whitespace import BLANKS, normalised
 from tests.conftest import Bench, jsonl, rows
 
 RECIPE = """\

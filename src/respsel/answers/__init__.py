@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from respsel.answers.limits import PatternTimeoutError
-from respsel.recipe import AnswerEntry
+from respsel.recipe.schema import AnswerEntry
 
 __all__ = ["VERSION", "PatternTimeoutError", "check_fields", "find_answer", "is_correct", "is_same", "label_problem"]
 

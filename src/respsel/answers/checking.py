@@ -16,7 +16,7 @@ from respsel.answers.numbers import NOTHING, is_same_number, read_label, read_on
 from respsel.answers.patterns import last_match
 from respsel.answers.plain import both_ends
 from respsel.answers.reasoning import without_reasoning
-from respsel.recipe import AnswerEntry
+from respsel.recipe.schema import AnswerEntry
 
 
 def is_correct(check: AnswerEntry, text: str, label: str) -> bool:

@@ -11,7 +11,7 @@ import os
 import signal
 from typing import Any
 
-from respsel.child_process import limit_memory
+from respsel.system.child_process import limit_memory
 
 _SECONDS, _BYTES = 10, 4 << 30
 # math-verify rounds decimals to 6 places if nothing is said.

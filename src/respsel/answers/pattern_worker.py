@@ -11,7 +11,7 @@ import os
 import re
 import signal
 
-from respsel.child_process import limit_memory
+from respsel.system.child_process import limit_memory
 
 _BYTES = 4 << 30
 

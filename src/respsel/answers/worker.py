@@ -12,7 +12,7 @@ import subprocess
 from threading import Lock
 from typing import Any
 
-from respsel.child_process import python_command
+from respsel.system.child_process import python_command
 
 
 class Worker:

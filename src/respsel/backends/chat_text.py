@@ -10,8 +10,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from itertools import accumulate
 
-from respsel.backends.base import TEXT, Placed
-from respsel.backends.chat import ChatTemplate, Stretch
+from respsel.backends.chat_template import ChatTemplate, Stretch
+from respsel.backends.contract import TEXT, Placed
 from respsel.backends.placement import NO_PLACE, TextPlace
 from respsel.records import Message
 

@@ -11,7 +11,7 @@ import random
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from respsel.backends.base import TEXT, GenerateCall, Generation, Placed, ScoreCall
+from respsel.backends.contract import TEXT, GenerateCall, Generation, Placed, ScoreCall
 from respsel.hashing import digest
 from respsel.records import Message, TokenScores
 

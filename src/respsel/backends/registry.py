@@ -12,14 +12,14 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from respsel.backends.base import Model
-from respsel.backends.hf_device import choose_device, choose_dtype
-from respsel.disk import UnreadableError, read_small
+from respsel.backends.contract import Model
+from respsel.backends.transformers.device import choose_device, choose_dtype
 from respsel.errors import InputError, PreflightError, Problem
 from respsel.hashing import DigestMemo, canonical_json, digest, file_digest
 from respsel.plugins import find_plugin
-from respsel.request_parameters import identity_of
-from respsel.workspace import NamedModel
+from respsel.recipe.request_parameters import identity_of
+from respsel.system.disk import UnreadableError, read_small
+from respsel.workspace.workspace import NamedModel
 
 # In a model's identity: the version of the code that makes a tokenizer of a GGUF's fields, where transformers runs it.
 TOKENIZER_READING = "tokenizer_reading"
@@ -109,7 +109,7 @@ def open_model(known: KnownModel, store_folder: Path) -> Model:
 
 def open_gguf(known: KnownModel, prepared: tuple[Path, str] | None) -> Model:
     """Load a model with llama.cpp; prepared = (file, type) is made of its weights first if it is not there."""
-    from respsel.backends.llama_cpp import open_model as open_weights
+    from respsel.backends.llama_cpp.model import open_model as open_weights
 
     entry = known.named.entry
     assert known.weights is not None
@@ -131,7 +131,7 @@ def _plugin(named: NamedModel) -> BackendPlugin:
 
 def _endpoint_fields(named: NamedModel, weights: Path | None, memo: DigestMemo) -> Mapping[str, Any]:
     """Who answers at an endpoint cannot be known: its address, or what the user says instead, stands for it."""
-    from respsel.backends.hf_files import check_commit, digest_tokenizer
+    from respsel.backends.transformers.files import check_commit, digest_tokenizer
 
     entry, where = named.entry, _where(named)
     fields: dict[str, Any] = {"endpoint": entry.variant or str(entry.base_url).rstrip("/"), "model": entry.model}
@@ -149,8 +149,8 @@ def _endpoint_fields(named: NamedModel, weights: Path | None, memo: DigestMemo) 
 
 
 def _open_endpoint(known: KnownModel) -> Model:
-    from respsel.backends.endpoint_client import EndpointSettings
-    from respsel.backends.openai import EndpointModel
+    from respsel.backends.openai.client import EndpointSettings
+    from respsel.backends.openai.model import EndpointModel
 
     entry, named = known.named.entry, known.named
     settings = EndpointSettings(
@@ -171,7 +171,7 @@ def _open_endpoint(known: KnownModel) -> Model:
 
 
 def _transformers_fields(named: NamedModel, weights: Path | None, memo: DigestMemo) -> Mapping[str, Any]:
-    from respsel.backends.hf_files import check_commit, digest_directory
+    from respsel.backends.transformers.files import check_commit, digest_directory
 
     entry, shown, where = named.entry, named.declared_in, _where(named)
     dtype = choose_dtype(entry.dtype, choose_device(entry.device))
@@ -184,14 +184,14 @@ def _transformers_fields(named: NamedModel, weights: Path | None, memo: DigestMe
     fields = {"weights": found, "dtype": dtype}
     if weights.is_dir():
         return fields
-    from respsel.backends.gguf_tokenizer import VERSION
+    from respsel.backends.gguf.tokenizer import VERSION
 
     return {**fields, TOKENIZER_READING: VERSION}
 
 
 def _open_transformers(known: KnownModel, prepared: Path | None) -> Model:
-    from respsel.backends.hf_files import Source
-    from respsel.backends.transformers import Settings, open_model
+    from respsel.backends.transformers.files import Source
+    from respsel.backends.transformers.model import Settings, open_model
 
     entry, weights = known.named.entry, known.weights
     device = choose_device(entry.device)
@@ -241,7 +241,7 @@ def _chat_template(named: NamedModel) -> str | None:
 
 def _check_own_template(known: KnownModel) -> None:
     """Raise InputError for a template of the recipe's that is not well formed, before any weights are read."""
-    from respsel.backends.chat import ChatTemplate
+    from respsel.backends.chat_template import ChatTemplate
 
     named = known.named
     if known.chat_template is None:

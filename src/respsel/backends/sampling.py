@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from respsel.backends.base import GenerateCall
+from respsel.backends.contract import GenerateCall
 from respsel.records import Sampling
 
 if TYPE_CHECKING:

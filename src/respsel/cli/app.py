@@ -19,17 +19,17 @@ import typer
 from typer.core import TyperGroup
 
 from respsel import __version__
-from respsel.characters import one_line
 from respsel.cli.terminal import end_streams, prepare_streams, restart_in_utf8, say, tell
 from respsel.errors import EXIT_BUG, EXIT_INTERRUPTED, Problem, RespselError, RunError
+from respsel.text.characters import one_line
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from respsel.progress import RunDisplay
-    from respsel.store import Store
+    from respsel.cli.progress import RunDisplay
+    from respsel.store.locks import Holder, Wait
+    from respsel.store.store import Store
     from respsel.study import Study
-    from respsel.turns import Holder, Wait
 
 
 class _Commands(TyperGroup):
@@ -114,7 +114,7 @@ def waits_for(doing: str) -> Wait:
     """Says who is waited for; doing: what that process does."""
 
     def wait(holder: Holder) -> None:
-        from respsel.turns import wait_line
+        from respsel.store.locks import wait_line
 
         say(wait_line(holder, doing), file=sys.stderr)
 
@@ -159,7 +159,7 @@ def study_of(recipe: Path, reading: bool = False) -> Study:
 
 def run_display() -> RunDisplay:
     """Shows on standard error how a run goes."""
-    from respsel.progress import RunDisplay
+    from respsel.cli.progress import RunDisplay
 
     return RunDisplay(partial(console_of, stderr=True))
 
@@ -167,7 +167,7 @@ def run_display() -> RunDisplay:
 @contextmanager
 def opened_store(folder: Path, reading: bool = False) -> Iterator[Store]:
     """An open store; what was lost before it was opened is said, since no later command knows of it."""
-    from respsel.store import Store
+    from respsel.store.store import Store
 
     with Store(folder, reading) as store:
         for problem in store.lost:

@@ -13,7 +13,7 @@ from respsel.cli.app import app, opened_store, reported, waits_for
 from respsel.cli.terminal import say
 
 if TYPE_CHECKING:
-    from respsel.store import Store
+    from respsel.store.store import Store
 
 cache = typer.Typer(help="Look after the store.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(cache, name="cache")
@@ -24,8 +24,8 @@ Folder = Annotated[Path, typer.Option("--workspace", help="A folder of the works
 @reported
 def size(folder: Folder = Path()) -> None:
     """Show how many records of each kind there are and what they take."""
-    from respsel.text import usage_lines
-    from respsel.upkeep import measure
+    from respsel.cli.render.runs import usage_lines
+    from respsel.store.upkeep import measure
 
     with store_of(folder) as (store, _):
         say("\n".join(usage_lines(measure(store))))
@@ -35,8 +35,8 @@ def size(folder: Folder = Path()) -> None:
 @reported
 def ls(folder: Folder = Path()) -> None:
     """List the stored steps, newest last: key, operation, rows, and whether a latest run needs it."""
-    from respsel.text import step_lines
-    from respsel.upkeep import list_steps
+    from respsel.cli.render.runs import step_lines
+    from respsel.store.upkeep import list_steps
 
     with store_of(folder) as (store, root):
         say("\n".join(step_lines(list_steps(store, root))))
@@ -47,7 +47,7 @@ def ls(folder: Folder = Path()) -> None:
 def verify(folder: Folder = Path()) -> None:
     """Read every record; list the bad ones, move them to quarantine, and exit with 4 if there are any."""
     from respsel.errors import StoreError
-    from respsel.upkeep import verify as verify_store
+    from respsel.store.upkeep import verify as verify_store
 
     with store_of(folder) as (store, _):
         count, problems = verify_store(store)
@@ -63,8 +63,8 @@ def gc(
     yes: Annotated[bool, typer.Option("--yes", help="Delete it. Without this option, only list it.")] = False,
 ) -> None:
     """Free what no recipe's latest run needs. Says what it would free, unless --yes is given."""
-    from respsel.text import garbage_lines
-    from respsel.upkeep import clean
+    from respsel.cli.render.runs import garbage_lines
+    from respsel.store.upkeep import clean
 
     with store_of(folder, reading=not yes) as (store, root):
         garbage = clean(store, root, yes, waits_for("freeing space in the store"))
@@ -75,8 +75,8 @@ def gc(
 def store_of(folder: Path, reading: bool = True) -> Iterator[tuple[Store, Path]]:
     """The store of the workspace that a folder is in, and the workspace's root."""
     from respsel.errors import InputError, Problem
-    from respsel.store_folder import DATABASE, MARK
-    from respsel.workspace import find_workspace
+    from respsel.store.folder import DATABASE, MARK
+    from respsel.workspace.workspace import find_workspace
 
     workspace = find_workspace(folder)
     if not any((workspace.store / name).exists() for name in (DATABASE, MARK)):

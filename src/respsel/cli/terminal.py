@@ -13,7 +13,7 @@ import re
 import sys
 from typing import Any, TextIO
 
-from respsel.characters import escape, one_line, visible, visible_json
+from respsel.text.characters import escape, one_line, visible, visible_json
 
 # The error handler by which a stream replaces what it cannot show.
 READABLE = "respsel-readable"

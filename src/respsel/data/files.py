@@ -21,8 +21,8 @@ from respsel.data.lines import Text
 from respsel.data.packed import open_content, unreadable
 from respsel.data.parquet_rows import parquet_rows
 from respsel.data.rows import FileRow
-from respsel.disk import fault_of_kind, remedy_of, why_of
 from respsel.errors import InputError, Problem
+from respsel.system.disk import fault_of_kind, remedy_of, why_of
 
 # Raised when the same file would give other rows.
 VERSION = 3

@@ -15,8 +15,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, Any, BinaryIO, cast
 
-from respsel.disk import remedy_of, why_of
 from respsel.errors import InputError, Problem
+from respsel.system.disk import remedy_of, why_of
 
 # A file of texts is rarely packed to less than a fiftieth. Beyond these it is damaged, or made to fill the memory.
 MOST_TIMES_PACKED = 100

@@ -12,8 +12,8 @@ from bisect import bisect_right
 from collections.abc import Collection, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from respsel.child_process import limit_memory
 from respsel.errors import first_line
+from respsel.system.child_process import limit_memory
 
 if TYPE_CHECKING:
     import polars

@@ -14,11 +14,11 @@ import subprocess
 from collections.abc import Collection, Iterator
 from typing import Any, BinaryIO
 
-from respsel.child_process import python_command
 from respsel.data import parquet_probe
 from respsel.data.packed import most_unpacked, too_large
 from respsel.data.rows import FileRow
 from respsel.errors import InputError, Problem, first_line
+from respsel.system.child_process import python_command
 
 # For what polars needs besides the file, which is mapped. Windows of rows take far less.
 _MEMORY_BYTES = 4 << 30

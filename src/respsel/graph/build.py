@@ -7,16 +7,16 @@ from importlib.util import find_spec
 
 from respsel.backends.registry import KnownModel, identify
 from respsel.errors import PreflightError, Problem
-from respsel.graph.asking import AskingSteps
-from respsel.graph.basis import Basis
-from respsel.graph.judging import JudgingSteps
+from respsel.graph.context import Basis
+from respsel.graph.model_steps import AskingSteps
+from respsel.graph.score_steps import JudgingSteps
 from respsel.graph.step import Graph, Step
-from respsel.graph.texts import TextSteps
+from respsel.graph.text_steps import TextSteps
 from respsel.hashing import DigestMemo
-from respsel.loading import LoadedRecipe
 from respsel.metrics.contract import EXTRAS
 from respsel.metrics.registry import components
-from respsel.recipe import OVERALL, DatasetEntry, ModelStrategy, StrategyEntry
+from respsel.recipe.schema import OVERALL, DatasetEntry, ModelStrategy, StrategyEntry
+from respsel.workspace.loading import LoadedRecipe
 
 
 def build_graph(loaded: LoadedRecipe, memo: DigestMemo) -> Graph:

@@ -6,12 +6,19 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from respsel import choices, datasets, measuring, metrics, own_outputs, racing, selection, strategies, token_scores
+from respsel import metrics, strategies
 from respsel.backends.registry import KnownModel
+from respsel.data import examples as datasets
 from respsel.hashing import canonical_json, digest
-from respsel.loading import LoadedRecipe
+from respsel.scoring import evidence as measuring
+from respsel.scoring import token_scores
+from respsel.selection import decide as selection
+from respsel.selection import per_example as choices
+from respsel.selection import race_rule as racing
+from respsel.strategies import own_outputs
 from respsel.strategies.base import Operation
-from respsel.tables import Document, Table
+from respsel.tables.table import Document, Table
+from respsel.workspace.loading import LoadedRecipe
 
 # In this order: each stage needs only what the stages before it made.
 STAGES = (

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from respsel.recipe import AnswerEntry
+from respsel.recipe.schema import AnswerEntry
 from respsel.records import TokenScores
 
 if TYPE_CHECKING:

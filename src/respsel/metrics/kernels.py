@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from respsel.answers import find_answer, is_same
-from respsel.recipe import AnswerEntry
+from respsel.recipe.schema import AnswerEntry
 
 if TYPE_CHECKING:
     from sacrebleu.metrics.chrf import CHRF

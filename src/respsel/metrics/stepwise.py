@@ -5,8 +5,8 @@ from __future__ import annotations
 from pydantic import Field
 
 from respsel.metrics.contract import PLAIN, Evidence, Metric, Needs, Parameters, View
+from respsel.metrics.reasoning_steps import UNKNOWN_PLACES, first_tokens, split_steps
 from respsel.records import TokenScores
-from respsel.steps import UNKNOWN_PLACES, first_tokens, split_steps
 
 
 class DropParameters(Parameters):

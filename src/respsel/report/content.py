@@ -10,19 +10,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from respsel.choices import Choice, Mixture, mix
-from respsel.costs import Cost, costs_of
+from respsel.calls.costs import Cost, costs_of
 from respsel.graph import names as step_names
-from respsel.racing import Lap, reach_of
-from respsel.recipe import OVERALL
-from respsel.report.agreement import Agreement, find_agreement
-from respsel.report.confounds import Confounds, find_confounds
-from respsel.report.distributions import Distribution, distributions
-from respsel.report.headline import Headline, headline
-from respsel.report.paired import example_ids, lengths, score_matrix
-from respsel.report.provenance import provenance
-from respsel.report.samples import SampleExample, choose_samples, samples, shown_view
-from respsel.report.summaries import (
+from respsel.recipe.schema import OVERALL
+from respsel.report.analysis.agreement import Agreement, find_agreement
+from respsel.report.analysis.confounds import Confounds, find_confounds
+from respsel.report.analysis.distributions import Distribution, distributions
+from respsel.report.analysis.samples import SampleExample, choose_samples, samples, shown_view
+from respsel.report.analysis.score_matrix import example_ids, lengths, score_matrix
+from respsel.report.analysis.summaries import (
     AuditRow,
     ChangedTexts,
     OwnOutputSummary,
@@ -33,9 +29,13 @@ from respsel.report.summaries import (
     summarise_own_outputs,
     views,
 )
-from respsel.runner import RunResult
-from respsel.verdict import Verdict
-from respsel.whitespace import LINE_ENDS, OUTER_BLANKS
+from respsel.report.headline import Headline, headline
+from respsel.report.provenance import provenance
+from respsel.run.runner import RunResult
+from respsel.selection.per_example import Choice, Mixture, mix
+from respsel.selection.race_rule import Lap, reach_of
+from respsel.selection.verdict import Verdict
+from respsel.text.whitespace import LINE_ENDS, OUTER_BLANKS
 
 if TYPE_CHECKING:
     import numpy as np

@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from respsel.number_text import number, percent
-from respsel.racing import reach_of
 from respsel.report.axis import axis_for, figure, middle, value_beside
+from respsel.selection.race_rule import reach_of
+from respsel.text.numbers import number, percent
 
 if TYPE_CHECKING:
+    from respsel.report.analysis.distributions import Distribution
     from respsel.report.content import RaceSummary
-    from respsel.report.distributions import Distribution
-    from respsel.verdict import Ranked, Verdict
+    from respsel.selection.verdict import Ranked, Verdict
 
 
 def ranking_plot(verdict: Verdict) -> str:

@@ -12,16 +12,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from respsel.backends.placement import LEFT_OUT
+from respsel.data.prompts import shows_label
 from respsel.graph import names as step_names
-from respsel.prompts import shows_label
-from respsel.racing import Lap, dropped_in
-from respsel.recipe import OVERALL, DatasetEntry, ModelStrategy
+from respsel.recipe.schema import OVERALL, DatasetEntry, ModelStrategy
 from respsel.records import Response
-from respsel.report.confounds import Confounds
-from respsel.report.summaries import AuditRow
-from respsel.report.unmatched import explain_unmatched
-from respsel.runner import RunResult
-from respsel.verdict import FEWEST_EXAMPLES, Verdict, listed
+from respsel.report.analysis.confounds import Confounds
+from respsel.report.analysis.summaries import AuditRow
+from respsel.report.analysis.unmatched import explain_unmatched
+from respsel.run.runner import RunResult
+from respsel.selection.race_rule import Lap, dropped_in
+from respsel.selection.verdict import FEWEST_EXAMPLES, Verdict, listed
 
 # Deciding with more than this many times the examples is not worth their cost.
 _TOO_MANY_MORE = 10

@@ -12,16 +12,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import respsel
-from respsel.characters import told, visible, visible_json
-from respsel.disk import remedy_of
 from respsel.errors import Problem, RunError
 from respsel.graph import names as step_names
 from respsel.hashing import canonical_json, digest
-from respsel.loading import LoadedRecipe
-from respsel.publish import has_leftovers, is_refused, is_written, part_of, put_in_place, refuse_links, remove_leftovers
-from respsel.runner import RunResult
-from respsel.tables import stack
-from respsel.turns import Holder, Wait
+from respsel.run.runner import RunResult
+from respsel.store.locks import Holder, Wait
+from respsel.system.atomic_folder import (
+    has_leftovers,
+    is_refused,
+    is_written,
+    part_of,
+    put_in_place,
+    refuse_links,
+    remove_leftovers,
+)
+from respsel.system.disk import remedy_of
+from respsel.tables.table import stack
+from respsel.text.characters import told, visible, visible_json
+from respsel.workspace.loading import LoadedRecipe
 
 if TYPE_CHECKING:
     import polars
@@ -111,9 +119,9 @@ def _key(result: RunResult) -> str:
 def _environment(autoescape: bool) -> Environment:
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
-    from respsel.number_text import interval, number, percent, share
     from respsel.report import figures
-    from respsel.report.numbers import signed
+    from respsel.report.format import signed
+    from respsel.text.numbers import interval, number, percent, share
 
     env = Environment(
         loader=PackageLoader("respsel.report"),

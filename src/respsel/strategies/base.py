@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from respsel.answers import PatternTimeoutError, is_correct
+from respsel.calls.requests import Answer, Request
 from respsel.errors import Problem, RunError
-from respsel.recipe import AnswerEntry, StrategyEntry
+from respsel.recipe.schema import AnswerEntry, StrategyEntry
 from respsel.records import Example, Response
-from respsel.requests import Answer, Request
-from respsel.whitespace import WhiteSpace, normalised
+from respsel.text.whitespace import WhiteSpace, normalised
 
 Responses = Generator[Sequence[Request], Sequence[Answer], list[Response]]
 # Any operation that may ask models: a strategy, own outputs, token scores. Its rows are taken once, in order.

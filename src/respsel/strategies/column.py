@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from respsel.data.prompts import template_fields
 from respsel.data.rows import FileRow, has_column, text_field, wrong_turn
 from respsel.errors import Problem, raise_problems
-from respsel.prompts import template_fields
-from respsel.recipe import AnswerEntry, ColumnStrategy
+from respsel.recipe.schema import AnswerEntry, ColumnStrategy
 from respsel.records import Example, Response
 from respsel.strategies.base import checked
-from respsel.whitespace import WhiteSpace
+from respsel.text.whitespace import WhiteSpace
 
 MISSING = "no response in the column"
 

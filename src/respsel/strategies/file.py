@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from respsel.elsewhere import SHOWN_IDS, Found, note_missing, read_texts
+from respsel.data.response_files import SHOWN_IDS, Found, note_missing, read_texts
 from respsel.errors import Problem, raise_problems
-from respsel.recipe import AnswerEntry, FileStrategy
+from respsel.recipe.schema import AnswerEntry, FileStrategy
 from respsel.records import Example, Response
 from respsel.strategies.base import checked
-from respsel.whitespace import WhiteSpace
+from respsel.text.whitespace import WhiteSpace
 
 MISSING = "no response in the file"
 

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
-from respsel.backends.base import Generation
-from respsel.prompts import render
-from respsel.recipe import AnswerEntry, ModelStrategy
+from respsel.backends.contract import Generation
+from respsel.calls.requests import GenerateRequest, Lazy
+from respsel.data.prompts import render
+from respsel.recipe.schema import AnswerEntry, ModelStrategy
 from respsel.records import Example, Message, Response, Sampling
-from respsel.requests import GenerateRequest, Lazy
 from respsel.strategies.base import Place, Responses, checked, settled
-from respsel.whitespace import WhiteSpace
+from respsel.text.whitespace import WhiteSpace
 
 EMPTY = "the model wrote nothing"
 

@@ -8,10 +8,10 @@ from typing import Any
 
 from respsel.errors import Problem, RunError
 from respsel.plugins import find_plugin
-from respsel.recipe import AnswerEntry, PluginStrategy
+from respsel.recipe.schema import AnswerEntry, PluginStrategy
 from respsel.records import Example, Response
 from respsel.strategies.base import Place, checked
-from respsel.whitespace import WhiteSpace
+from respsel.text.whitespace import WhiteSpace
 
 GROUP = "respsel.strategies"
 

@@ -1,0 +1,308 @@
+"""llama.cpp through its low-level batch API: GGUF weights on a CPU, or a GPU if it was built for one.
+
+Scoring: the prompt is evaluated once, each response is evaluated behind it and then dropped from the
+key-value cache (`llama_memory_seq_rm`), so the next response branches from the same prompt, and so do
+prompts that begin alike. Recurrent layers cannot go back to a prompt: there each response is evaluated with
+its prompt anew. The context holds one sequence. Sampling: many sequences in one batch, one
+cache each (`kv_unified=False`).
+
+Invariant: an answer does not depend on what else was asked. Several sequences in one scoring batch, or a
+cache shared by the sampled sequences, shift log-probabilities by up to 0.3 nats (BF16 weights), and do
+not make scoring faster on a CPU; both are avoided here.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from respsel.backends.contract import Failure, GenerateCall, Generation, Placed, ScoreCall
+from respsel.backends.llama_cpp.context import CACHE_PADDING, LlamaContext
+from respsel.backends.llama_cpp.logits import reduce_logits
+from respsel.backends.llama_cpp.text import LlamaText
+from respsel.backends.rope import steady_tokens_of_gguf, told
+from respsel.backends.sampling import Drawn
+from respsel.errors import PreflightError, Problem
+from respsel.records import Message, TokenScores
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from respsel.backends.placement import TextPlace
+    from respsel.records import FloatArray
+
+# With two busy processes OpenMP's spinning threads slow both tenfold. Read when the library is loaded.
+os.environ.setdefault("GOMP_SPINCOUNT", "5000")
+
+_LOGITS_BYTES = 128 << 20
+_MAX_BATCH_TOKENS = 512
+# Prompts are evaluated in chunks of so many tokens; larger ones share less, smaller ones are slower.
+_PROMPT_CHUNK = 128
+
+
+def open_model(
+    weights: Path,
+    prepared: tuple[Path, str] | None,
+    context_tokens: int | None,
+    chat_template: str | None,
+    threads: int | None,
+    parallel: int,
+    gpu_layers: int,
+    template_options: Mapping[str, Any] = MappingProxyType({}),
+) -> LlamaCppModel:
+    """Load a GGUF file; prepared = (file, type) is made from it first if it is not there.
+
+    Raises PreflightError if llama-cpp-python is not installed, or the file or its template is no good.
+    """
+    try:
+        import llama_cpp
+    except ImportError as error:
+        problem = Problem("", "backend 'llama-cpp'", "llama-cpp-python is not installed", "Run: pip install 'respsel[llama]'")
+        raise PreflightError(problem) from error
+    log = capture_log(llama_cpp)
+    if prepared:
+        from respsel.backends.llama_cpp.prepare import prepare_weights
+
+        prepare_weights(weights, *prepared)
+        weights = prepared[0]
+    given = (context_tokens, chat_template, threads, parallel, gpu_layers, template_options)
+    return LlamaCppModel(llama_cpp, log, weights, *given)
+
+
+class LlamaCppModel:
+    """A GGUF model. Contexts are made for the work at hand and freed after it."""
+
+    def __init__(
+        self,
+        api: Any,
+        log: list[str],
+        weights: Path,
+        context_tokens: int | None,
+        chat_template: str | None,
+        threads: int | None,
+        parallel: int,
+        gpu_layers: int,
+        template_options: Mapping[str, Any] = MappingProxyType({}),
+    ) -> None:
+        self._api, self._log = api, log
+        self.tokens_evaluated = 0
+        self._threads = threads or _cpu_count()
+        self._parallel = parallel
+        params = api.llama_model_default_params()
+        params.n_gpu_layers = gpu_layers
+        self._model = api.llama_model_load_from_file(str(weights).encode(), params)
+        if not self._model:
+            why = self._log[-1] if self._log else "unknown reason"
+            raise PreflightError(Problem(str(weights), "", f"llama.cpp cannot load this file: {why}", "Is it a whole GGUF file?"))
+        self._text = LlamaText(api, self._model, weights, chat_template, template_options)
+        self._weights = weights
+        self._goes_back = not (api.llama_model_is_recurrent(self._model) or api.llama_model_is_hybrid(self._model))
+        trained = int(api.llama_model_n_ctx_train(self._model))
+        steady = steady_tokens_of_gguf(api, self._model, weights, CACHE_PADDING)
+        self._told_of_rope = told(steady, trained)
+        self.context_tokens = min(context_tokens or trained, steady or trained, trained)
+        # Logits are n_tokens x n_vocab floats: a large vocabulary gets smaller batches, not more memory.
+        fit = _LOGITS_BYTES // (4 * self._text.size)
+        self._batch_tokens = max(32, min(_MAX_BATCH_TOKENS, 1 << (fit.bit_length() - 1)))
+
+    def about(self) -> Mapping[str, str]:
+        """See Model.about."""
+        where = f"{self._weights}, {self._threads} threads"
+        return {"weights": where, "special tokens": self._text.special_tokens, **self._told_of_rope}
+
+    def prompt_ids(self, messages: Sequence[Message]) -> tuple[int, ...]:
+        """See Model.prompt_ids. The template writes BOS itself where the model wants one."""
+        return self._text.prompt_ids(messages)
+
+    def response_ids(self, text: str) -> tuple[int, ...]:
+        """See Model.response_ids."""
+        return self._text.response_ids(text)
+
+    def placed(self, messages: Sequence[Message], response: str) -> Placed:
+        """See Model.placed."""
+        return self._text.placed(messages, response)
+
+    def training_text(self, messages: Sequence[Message], response: str) -> TextPlace:
+        """See ShowsTraining.training_text."""
+        return self._text.training_text(messages, response)
+
+    def score(self, calls: Sequence[ScoreCall]) -> Iterator[tuple[int, TokenScores]]:
+        """See Model.score. Prompts are taken in order, so that each keeps what it shares with the one before."""
+        if not calls:
+            return
+        by_prompt: dict[tuple[int, ...], list[int]] = {}
+        for index, call in enumerate(calls):
+            by_prompt.setdefault(call.prompt_ids, []).append(index)
+        longest = max(len(call.prompt_ids) + len(call.response_ids) for call in calls)
+        with self._context(longest, sequences=1, flash=True) as context:
+            before: tuple[int, ...] = ()
+            for prompt in sorted(by_prompt):
+                first: list[npt.NDArray[np.float32]] = []
+                for index in by_prompt[prompt]:
+                    if first and self._goes_back:
+                        context.drop(0, len(prompt))
+                    else:
+                        shared = _whole_chunks_shared(before, prompt) if self._goes_back else 0
+                        context.drop(0, shared)
+                        first = context.evaluate(0, prompt[shared:], shared, len(prompt) - 1 - shared, _PROMPT_CHUNK)
+                        before = prompt
+                    yield index, self._score_response(context, first, len(prompt), calls[index].response_ids)
+
+    def _score_response(
+        self, context: LlamaContext, first: list[npt.NDArray[np.float32]], n_prompt: int, response: tuple[int, ...]
+    ) -> TokenScores:
+        import numpy as np
+
+        parts = [reduce_logits(first[0], response[:1])]
+        for start in range(0, len(response) - 1, self._batch_tokens):
+            chunk = response[start : min(start + self._batch_tokens, len(response) - 1)]
+            (logits,) = context.evaluate(0, chunk, n_prompt + start, logits_from=0)
+            parts.append(reduce_logits(logits, response[start + 1 : start + 1 + len(chunk)]))
+        nll, rank, entropy = (np.concatenate(column) for column in zip(*parts, strict=True))
+        return TokenScores(np.array(response, np.int32), nll, rank, entropy)
+
+    def represent(self, calls: Sequence[ScoreCall]) -> Iterator[tuple[int, FloatArray]]:
+        """See Model.represent."""
+        if not calls:
+            return iter(())
+        what = "llama.cpp hands out no hidden states"
+        raise PreflightError(Problem("", "backend 'llama-cpp'", what, "Use backend 'transformers' with the same weights"))
+
+    def generate(self, calls: Sequence[GenerateCall]) -> Iterator[tuple[int, Generation | Failure]]:
+        """See Model.generate. A sequence that ends makes room for the next call at once."""
+        if not calls:
+            return
+        room = max(len(call.prompt_ids) + call.sampling.max_tokens for call in calls)
+        waiting = list(reversed(range(len(calls))))
+        running: dict[int, Drawn] = {}
+        # One sequence more than are sampled: it keeps the newest prompt.
+        with self._context(room, self._parallel + 1, flash=False) as context:
+            prompt, unclean = _Prompt(context, self._parallel), False
+            while waiting or running:
+                if unclean and not running:
+                    context.clear()
+                    prompt, unclean = _Prompt(context, self._parallel), False
+                for sequence in range(self._parallel):
+                    if sequence not in running and waiting and not unclean:
+                        index = waiting.pop()
+                        sampled = Drawn(index, calls[index], self._text.ends)
+                        sampled.take(prompt.branch(calls[index].prompt_ids, sequence))
+                        running[sequence] = sampled
+                        unclean = bool(sampled.problem)
+                for sequence, sampled in list(running.items()):
+                    if sampled.done:
+                        # Hazard: NaN that is masked is NaN all the same (0 * NaN), and dropped tokens are only
+                        # masked: it would reach the next calls. They wait until everything can be cleared.
+                        unclean = unclean or bool(sampled.problem)
+                        yield sampled.index, self._result(sampled)
+                        del running[sequence]
+                        context.drop(sequence, 0)
+                if running:
+                    self._sample_step(context, running)
+
+    def _sample_step(self, context: LlamaContext, running: dict[int, Drawn]) -> None:
+        # Hazard: matrix kernels differ by the number of rows, so an idle sequence is fed a token that
+        # is dropped again; with fewer rows, the others' texts would depend on what has ended (BF16).
+        idle = [sequence for sequence in range(self._parallel) if sequence not in running]
+        rows = [(0, 0, sequence) for sequence in idle]
+        rows += [(sampled.tokens[-1], sampled.position, sequence) for sequence, sampled in running.items()]
+        rows.sort(key=lambda row: row[2])
+        logits = context.decode(rows, [sequence in running for _, _, sequence in rows])
+        for row, sequence in enumerate(sorted(running)):
+            running[sequence].take(logits[row])
+        for sequence in idle:
+            context.drop(sequence, 0)
+
+    def _result(self, drawn: Drawn) -> Generation | Failure:
+        """The text without leading and trailing blanks; a character cut in half is left out."""
+        if drawn.problem:
+            return Failure(drawn.problem)
+        data = b"".join(map(self._text.piece, drawn.tokens))
+        text = data.decode("utf-8", errors="ignore" if drawn.truncated else "replace").strip()
+        return Generation(text, len(drawn.tokens), drawn.truncated)
+
+    @contextmanager
+    def _context(self, tokens: int, sequences: int, flash: bool) -> Iterator[LlamaContext]:
+        context = LlamaContext(
+            self._api,
+            self._model,
+            self._text.size,
+            tokens,
+            sequences,
+            flash,
+            max(self._batch_tokens, sequences),
+            self._threads,
+            self._log,
+        )
+        try:
+            yield context
+        finally:
+            self.tokens_evaluated += context.tokens
+            context.free()
+
+    def close(self) -> None:
+        """See Model.close."""
+        if self._model:
+            self._api.llama_model_free(self._model)
+            self._model = None
+
+
+class _Prompt:
+    """The newest prompt, kept in a sequence of its own for the next calls that share it."""
+
+    def __init__(self, context: LlamaContext, sequence: int) -> None:
+        self._context, self._sequence = context, sequence
+        self._tokens: tuple[int, ...] = ()
+        self._logits: list[npt.NDArray[np.float32]] = []
+
+    def branch(self, tokens: tuple[int, ...], sequence: int) -> npt.NDArray[np.float32]:
+        """Give `sequence` a copy of the evaluated prompt; return the logits (n_vocab,) after it."""
+        if tokens != self._tokens:
+            self._context.drop(self._sequence, 0)
+            self._logits = self._context.evaluate(self._sequence, tokens, 0, logits_from=len(tokens) - 1)
+            self._tokens = tokens
+        self._context.copy(self._sequence, sequence)
+        logits: npt.NDArray[np.float32] = self._logits[0][0]
+        return logits
+
+
+def _whole_chunks_shared(before: Sequence[int], prompt: Sequence[int]) -> int:
+    """How many tokens of the prompt before can stay: whole chunks, and not the prompt's last token.
+
+    Hazard: the sums over a token depend on the chunk that it is evaluated in, so chunks begin at the same
+    positions whatever is shared; else a score would depend on what was scored before it.
+    """
+    most = min(len(before), len(prompt) - 1)
+    shared = next((i for i in range(most) if before[i] != prompt[i]), most)
+    return shared - shared % _PROMPT_CHUNK
+
+
+def _cpu_count() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def capture_log(api: Any) -> list[str]:
+    """Keep llama.cpp's errors for our messages, and everything else off the user's terminal."""
+    lines: list[str] = []
+
+    def keep(level: int, text: bytes, _data: Any) -> None:
+        if level >= 4 and level != 5 and text.strip():
+            lines.append(text.decode("utf-8", "replace").strip())
+            del lines[:-20]
+
+    callback = api.llama_log_callback(keep)
+    api.llama_log_set(callback, ctypes.c_void_p(0))
+    _KEEP_ALIVE.append(callback)
+    return lines
+
+
+# llama.cpp calls the log callback until the process ends: a collected one would crash it.
+_KEEP_ALIVE: list[Any] = []

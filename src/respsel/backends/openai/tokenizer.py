@@ -1,0 +1,72 @@
+"""The tokenizer and chat template of a model that is scored through an endpoint; its weights are not loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Protocol
+
+from respsel.backends.contract import Placed
+from respsel.backends.placement import TextPlace
+from respsel.errors import PreflightError, Problem
+from respsel.records import Message
+
+
+class Text(Protocol):
+    """See Model; and back from ids to text."""
+
+    def prompt_ids(self, messages: Sequence[Message]) -> tuple[int, ...]: ...
+
+    def response_ids(self, text: str) -> tuple[int, ...]: ...
+
+    def lengths(self, text: str) -> tuple[int, ...] | None: ...
+
+    def placed(self, messages: Sequence[Message], response: str) -> Placed: ...
+
+    def training_text(self, messages: Sequence[Message], response: str) -> TextPlace: ...
+
+    def spell(self, tokens: Sequence[int]) -> str:
+        """The text that tokens spell, control tokens included."""
+
+
+def open_text(
+    weights: Path | None,
+    repo: tuple[str, str] | None,
+    chat_template: str | None,
+    template_options: Mapping[str, Any] = MappingProxyType({}),
+) -> Text:
+    """The text side of a GGUF file, a directory, or a hub repository at a commit.
+
+    Raises PreflightError where it cannot be loaded.
+    """
+    if weights is not None and weights.is_file():
+        return _gguf_text(weights, chat_template, template_options)
+    from respsel.backends.transformers.files import Source, load_tokenizer
+    from respsel.backends.transformers.text import HfText
+
+    source = Source(*repo) if repo else Source(str(weights))
+    return HfText(load_tokenizer(source), chat_template, source.shown, template_options)
+
+
+def _gguf_text(weights: Path, chat_template: str | None, template_options: Mapping[str, Any]) -> Text:
+    try:
+        import llama_cpp
+    except ImportError as error:
+        what = "the tokenizer is in a GGUF file, and llama-cpp-python is not installed"
+        raise PreflightError(Problem(str(weights), "", what, "Run: pip install 'respsel[llama]'")) from error
+    from respsel.backends.llama_cpp.model import capture_log
+    from respsel.backends.llama_cpp.text import LlamaText
+
+    api: Any = llama_cpp
+    log = capture_log(api)
+    params = api.llama_model_default_params()
+    params.vocab_only = True
+    # It stays for as long as the process: it is small, and the text side reads from it.
+    model = api.llama_model_load_from_file(str(weights).encode(), params)
+    if not model:
+        why = log[-1] if log else "unknown reason"
+        raise PreflightError(
+            Problem(str(weights), "", f"llama.cpp cannot read its vocabulary: {why}", "Is it a whole GGUF file?")
+        )
+    return LlamaText(api, model, weights, chat_template, template_options)

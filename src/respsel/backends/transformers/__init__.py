@@ -1,0 +1,1 @@
+"""Models that transformers runs: prefix trees instead of padded batches."""

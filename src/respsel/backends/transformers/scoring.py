@@ -1,0 +1,87 @@
+"""Score calls and representations over a tree of segments, each yielded as soon as its last token is there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from respsel.backends.contract import ScoreCall
+from respsel.backends.transformers.branching import Branching
+from respsel.backends.transformers.prefix_tree import Batch, Tree, grow
+from respsel.backends.transformers.scores import score_hidden
+from respsel.records import TokenScores
+
+if TYPE_CHECKING:
+    from respsel.backends.transformers.scores import Columns
+    from respsel.records import FloatArray
+
+
+@dataclass(frozen=True)
+class _Stretch:
+    """Rows of a batch's hidden states, and the tokens of a call's response that they predict."""
+
+    call: int
+    rows: slice
+    tokens: tuple[int, ...]
+
+
+def score(branching: Branching, calls: Sequence[ScoreCall], budget: int, n_vocab: int) -> Iterator[tuple[int, TokenScores]]:
+    """Yield (index in calls, scores). A response's last token predicts nothing and is not evaluated."""
+    parts: dict[int, list[Columns]] = {index: [] for index in range(len(calls))}
+    for index, call in enumerate(calls):
+        if not call.response_ids:
+            yield index, _joined(call, [score_hidden(torch.empty(0), (), branching.logits, n_vocab)])
+    tree = grow([call.prompt_ids for call in calls], [call.response_ids[:-1] for call in calls])
+    beginning: dict[int, list[int]] = {}
+    for index, end in enumerate(tree.ends):
+        if calls[index].response_ids:
+            beginning.setdefault(end, []).append(index)
+    for batch, hidden, _ in branching.hidden(tree.segments, budget):
+        stretches = list(_stretches(tree, batch, calls, beginning))
+        if not stretches:
+            continue
+        rows = torch.cat([hidden[stretch.rows] for stretch in stretches])
+        columns = score_hidden(rows, [token for stretch in stretches for token in stretch.tokens], branching.logits, n_vocab)
+        at = 0
+        for stretch in stretches:
+            where = slice(at, at := at + len(stretch.tokens))
+            found, call = parts[stretch.call], calls[stretch.call]
+            found.append((columns[0][where], columns[1][where], columns[2][where]))
+            if sum(len(part[0]) for part in found) == len(call.response_ids):
+                yield stretch.call, _joined(call, parts.pop(stretch.call))
+
+
+def represent(branching: Branching, calls: Sequence[ScoreCall], budget: int) -> Iterator[tuple[int, FloatArray]]:
+    """Yield (index in calls, mean hidden state over the response's tokens)."""
+    tree = grow([call.prompt_ids for call in calls], [call.response_ids for call in calls])
+    sums: dict[int, torch.Tensor] = {}
+    for batch, hidden, _ in branching.hidden(tree.segments, budget):
+        for piece in batch.pieces:
+            segment = tree.segments[piece.segment]
+            if segment.call < 0:
+                continue
+            more = hidden[piece.row : piece.row + piece.end - piece.begin].float().sum(0)
+            sums[segment.call] = sums[segment.call] + more if segment.call in sums else more
+            if piece.end == len(segment.tokens):
+                yield segment.call, (sums.pop(segment.call) / len(segment.tokens)).cpu().numpy()
+
+
+def _stretches(tree: Tree, batch: Batch, calls: Sequence[ScoreCall], beginning: dict[int, list[int]]) -> Iterator[_Stretch]:
+    """What a batch predicts: a prompt's last row the first token of its responses, a response's rows the next ones."""
+    for piece in batch.pieces:
+        segment, stop = tree.segments[piece.segment], piece.row + piece.end - piece.begin
+        if piece.end == len(segment.tokens):
+            for index in beginning.get(piece.segment, ()):
+                yield _Stretch(index, slice(stop - 1, stop), calls[index].response_ids[:1])
+        if segment.call >= 0:
+            tokens = calls[segment.call].response_ids[piece.begin + 1 : piece.end + 1]
+            yield _Stretch(segment.call, slice(piece.row, stop), tokens)
+
+
+def _joined(call: ScoreCall, parts: Sequence[Columns]) -> TokenScores:
+    nll, rank, entropy = (np.concatenate(column) for column in zip(*parts, strict=True))
+    return TokenScores(np.array(call.response_ids, np.int32), nll, rank, entropy)

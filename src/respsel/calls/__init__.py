@@ -1,0 +1,1 @@
+"""Requests to models: their keys, their records, and who asks only what is missing."""

@@ -1,0 +1,44 @@
+"""Tokens to money: what calls cost at the prices that a recipe gives.
+
+Knows no price of its own. Invariant: a price is in no key, so a changed one reruns nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from respsel.recipe.model import PriceEntry
+from respsel.records import Took
+from respsel.workspace.workspace import NamedModel
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What calls to one model take. money: None where the recipe gives no price."""
+
+    model: str
+    calls: int
+    prompt_tokens: int
+    output_tokens: int
+    money: float | None
+    currency: str
+
+
+def costs_of(took: Mapping[str, Took], models: Mapping[str, NamedModel]) -> tuple[Cost, ...]:
+    """What calls cost, by model in order of name; a model that was not asked is left out."""
+    return tuple(_cost(name, took[name], models[name].entry.price) for name in sorted(took) if took[name].calls)
+
+
+def total(costs: Iterable[Cost]) -> Mapping[str, float]:
+    """Money by currency, of those that have a price."""
+    found: dict[str, float] = {}
+    for cost in costs:
+        if cost.money is not None:
+            found[cost.currency] = found.get(cost.currency, 0.0) + cost.money
+    return found
+
+
+def _cost(name: str, took: Took, price: PriceEntry | None) -> Cost:
+    money = None if price is None else (took.prompt_tokens * price.input + took.output_tokens * price.output) / 1e6
+    return Cost(name, took.calls, took.prompt_tokens, took.output_tokens, money, "" if price is None else price.currency)

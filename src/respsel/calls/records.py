@@ -1,0 +1,96 @@
+"""Answers to the JSON that the store keeps of them, and back; and which call each request became.
+
+Knows nothing of models. Invariant: what was written comes back bit for bit.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from respsel.backends.contract import Generation
+from respsel.calls.requests import Answer, Scored, Vector
+from respsel.records import TokenScores
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+_DIGEST_BYTES = 32
+
+
+class Trail:
+    """The keys of requests and of the calls that they became, in 64 bytes each; the store's `uses` as they are."""
+
+    def __init__(self, count: int) -> None:
+        self._digests = bytearray(2 * _DIGEST_BYTES * count)
+
+    def note(self, index: int, request: str, call: str = "") -> None:
+        """Note a request's key, and its call's where that is known."""
+        start = 2 * _DIGEST_BYTES * index
+        found = bytes.fromhex(request.removeprefix("request/")) + bytes.fromhex(call.removeprefix("call/"))
+        self._digests[start : start + len(found)] = found
+
+    def request(self, index: int) -> str:
+        """The key of a request."""
+        start = 2 * _DIGEST_BYTES * index
+        return f"request/{self._digests[start : start + _DIGEST_BYTES].hex()}"
+
+    def call(self, index: int) -> str:
+        """The key of the call that a request became."""
+        start = 2 * _DIGEST_BYTES * index + _DIGEST_BYTES
+        return f"call/{self._digests[start : start + _DIGEST_BYTES].hex()}"
+
+    def part(self, start: int, count: int) -> bytes:
+        """The digests of some requests and their calls; zeros stand for a call that is not known yet."""
+        return bytes(self._digests[2 * _DIGEST_BYTES * start : 2 * _DIGEST_BYTES * (start + count)])
+
+
+def to_record(answer: Answer) -> Mapping[str, Any]:
+    """What the store keeps of an answer that has a text or scores."""
+    if isinstance(answer, Generation):
+        said = {"text": answer.text, "n_tokens": answer.n_tokens, "truncated": answer.truncated}
+        return {**said, "prompt_tokens": answer.prompt_tokens}
+    if isinstance(answer, Vector):
+        assert answer.values is not None
+        said = {"response_tokens": answer.response_tokens, "prompt_tokens": answer.prompt_tokens}
+        return {**said, "vector": _pack(answer.values, "<f4")}
+    assert answer.scores is not None
+    scores = answer.scores
+    return {
+        "lengths": None if scores.lengths is None else _pack(scores.lengths, "<i4"),
+        "prompt_tokens": answer.prompt_tokens,
+        "response_tokens": answer.response_tokens,
+        "token_ids": _pack(scores.token_ids, "<i4"),
+        "nll": _pack(scores.nll, "<f4"),
+        "rank": _pack(scores.rank, "<i4"),
+        "entropy": _pack(scores.entropy, "<f4"),
+    }
+
+
+def from_record(record: Mapping[str, Any]) -> Answer | None:
+    """The answer that a record was made of; None if it is of an earlier form, which did not hold all of it."""
+    if "text" in record:
+        # Earlier records do not tell how long the prompt was.
+        return Generation(record["text"], record["n_tokens"], record["truncated"], prompt_tokens=record.get("prompt_tokens"))
+    if "vector" in record:
+        vector = _unpack(record["vector"], "<f4")
+        return Vector(record["response_tokens"], vector, prompt_tokens=record.get("prompt_tokens"))
+    if "lengths" not in record:
+        return None
+    lengths = None if record["lengths"] is None else _unpack(record["lengths"], "<i4")
+    ids, rank = _unpack(record["token_ids"], "<i4"), _unpack(record["rank"], "<i4")
+    nll, entropy = _unpack(record["nll"], "<f4"), _unpack(record["entropy"], "<f4")
+    return Scored(record["prompt_tokens"], record["response_tokens"], TokenScores(ids, nll, rank, entropy, lengths))
+
+
+def _pack(array: npt.NDArray[Any], kind: str) -> str:
+    return base64.b64encode(array.astype(kind).tobytes()).decode("ascii")
+
+
+def _unpack(text: str, kind: str) -> npt.NDArray[Any]:
+    import numpy as np
+
+    array: npt.NDArray[np.generic] = np.frombuffer(base64.b64decode(text), kind)
+    return array

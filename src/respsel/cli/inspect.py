@@ -1,0 +1,75 @@
+"""The commands that look at models and metrics: doctor, metrics, schema."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+
+from respsel.cli.app import AsJson, RecipePath, app, opened_store, reported
+from respsel.cli.terminal import print_json, say
+from respsel.errors import RespselError
+
+
+@app.command()
+@reported
+def doctor(recipe: RecipePath, as_json: AsJson = False) -> None:
+    """Load each model of a recipe and say what it is, how fast it is here, and what is wrong with it.
+
+    Shows an example as the target is trained on it, with the scored part marked. For llama.cpp it tries which type of
+    weights this processor reads fastest. It compares the tokenizers of a GGUF in both engines, and of a directory and
+    its GGUF. Stores no answer.
+    """
+    from dataclasses import asdict
+
+    from respsel.backends.doctor import examine
+    from respsel.cli.render.models import checkup_lines
+    from respsel.errors import PreflightError, Problem
+    from respsel.workspace.loading import load_recipe
+
+    loaded, found = load_recipe(recipe), []
+    problems: list[Problem] = []
+    with opened_store(loaded.workspace.store, reading=True) as store:
+        for item in examine(loaded, store, store.folder):
+            if isinstance(item, RespselError):
+                problems += item.problems
+                continue
+            found.append(asdict(item))
+            problems += [Problem(loaded.shown, f"models.{item.name}", what, "") for what in item.problems]
+            if not as_json:
+                say("\n".join(checkup_lines(item)), flush=True)
+    if as_json:
+        print_json(found)
+    if problems:
+        raise PreflightError(problems)
+
+
+@app.command(name="metrics")
+@reported
+def list_metrics(
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="A metric's name. Default: all.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the metrics; or say all of one: formula, direction, cost, parameters, source."""
+    from respsel.cli.render.models import contract_lines, metric_json, metric_lines
+    from respsel.errors import InputError, Problem, suggest
+    from respsel.metrics.registry import all_metrics
+
+    known = all_metrics()
+    if name is not None and name not in known:
+        raise InputError(Problem("", name, "is no metric", suggest(name, known)))
+    if as_json:
+        found = [metric_json(metric) for metric in known.values()]
+        print_json(found if name is None else metric_json(known[name]))
+    else:
+        say("\n".join(metric_lines(known.values()) if name is None else contract_lines(known[name])))
+
+
+@app.command()
+@reported
+def schema() -> None:
+    """Print the recipe's JSON Schema, for editors."""
+    from respsel.recipe.schema import Recipe
+
+    print(json.dumps(Recipe.model_json_schema(by_alias=True), indent=2))

@@ -1,0 +1,169 @@
+"""The commands that make a training set: apply, export."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from respsel.cli.app import AsJson, RecipePath, app, reported, run_display, shown_path, study_of
+from respsel.cli.terminal import print_json, say, tell
+from respsel.training.formats import FORMATS
+
+if TYPE_CHECKING:
+    from respsel.study import ApplyResult
+    from respsel.training.apply import Mode as Wanted
+    from respsel.training.apply import Selected
+    from respsel.training.export import TrainingSet
+
+
+class Mode(StrEnum):
+    """What is applied: one strategy, or each example's best response."""
+
+    STRATEGY = "strategy"
+    PER_EXAMPLE = "per-example"
+
+
+# See export.formats.FORMATS.
+ExportFormat = StrEnum("ExportFormat", {name: name for name in FORMATS})  # type: ignore[misc]
+
+
+@app.command()
+@reported
+def apply(
+    recipe: RecipePath,
+    strategy: Annotated[str | None, typer.Option(metavar="NAME", help="Apply this strategy, whatever the verdict.")] = None,
+    mode: Annotated[Mode, typer.Option(help="per-example: take each example's best response of all strategies.")] = Mode.STRATEGY,
+    accept_undecided: Annotated[bool, typer.Option("--accept-undecided", help="Take an undecided verdict's leader.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what it would take: calls, tokens and money.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Make the selected strategy's responses for the whole datasets. What is there is reused; Ctrl-C loses nothing."""
+    from respsel.training.apply import Wish
+
+    wish = Wish(mode.value, strategy, accept_undecided)
+    with study_of(recipe, reading=dry_run) as study:
+        if dry_run:
+            from respsel.cli.run import show_plan
+
+            selected = study.select(wish)
+            if not as_json:
+                say(_selected_line(selected))
+            show_plan(study.plan(selected), study.loaded, as_json)
+            return
+        with run_display() as progress:
+            applied = study.apply(strategy, mode=mode.value, accept_undecided=accept_undecided, progress=progress)
+        for problem in study.damage:
+            tell("warning", problem)
+    if as_json:
+        print_json(_applied_json(applied))
+    else:
+        _show_applied(applied)
+
+
+@app.command()
+@reported
+def export(
+    recipe: RecipePath,
+    kinds: Annotated[list[ExportFormat], typer.Option("--format", help="The format; may be given several times.")],
+    mode: Annotated[Mode | None, typer.Option(help="Which applied set. Default: strategy, but per-example for dpo.")] = None,
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Write to DIR/FORMAT instead of below runs/.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write what was applied as a training set for TRL, axolotl, LLaMA-Factory or OpenAI, with a card. Opens no model."""
+    from respsel.study import formats_by_mode
+
+    formats = [kind.value for kind in kinds]
+    wanted: Wanted | None = None if mode is None else mode.value
+    # Before the recipe is read: what is wrong with the options is said first.
+    formats_by_mode(formats, wanted)
+    with study_of(recipe, reading=True) as study, run_display() as progress:
+        made = study.export(*formats, mode=wanted, folder=out, progress=progress)
+    if as_json:
+        print_json([_exported_json(item) for item in made])
+    else:
+        _show_exported(made)
+
+
+def _selected_line(selected: Selected) -> str:
+    basis = {
+        "verdict": "decided",
+        "undecided verdict": "leads; the verdict is not decided",
+        "choice": "chosen by you",
+    }
+    if selected.mode == "per-example":
+        return "each example's best response, of all strategies"
+    return "\n".join(f"{dataset}: {name} ({basis[selected.basis]})" for dataset, name in selected.strategies.items())
+
+
+def _stale_line(made: TrainingSet) -> list[str]:
+    """A warning where other formats still hold what was applied before."""
+    what = f"{', '.join(made.stale)} in {shown_path(made.folder.parent)} still hold what was applied before"
+    return [f"Caution: {what}: export them again, or delete them.\n"] if made.stale else []
+
+
+def _show_applied(applied: ApplyResult) -> None:
+    from respsel.calls.costs import costs_of
+    from respsel.cli.render.runs import cost_lines, counts_lines
+
+    selected = applied.selected
+    result = applied.run
+    made = applied.training_set
+    loaded = result.graph.loaded
+    say(_selected_line(selected))
+    say("\n".join(counts_lines(made.counts)))
+    say("".join([*(f"Caution: {line}\n" for line in made.cautions), *_stale_line(made)]), end="")
+    say(f"{result.steps_run} of {result.steps_total} steps run, {result.calls_made} calls made, {result.calls_reused} reused.")
+    for line in cost_lines(costs_of(result.took_now, loaded.models), planned=False):
+        say(line)
+    say(f"Training set: {shown_path(made.data)}")
+    mode = " --mode per-example" if selected.mode == "per-example" else ""
+    say(f"Next, for a trainer: respsel export {loaded.typed}{mode} --format messages (or another; see respsel export --help)")
+
+
+def _show_exported(made: Sequence[TrainingSet]) -> None:
+    from respsel.cli.render.runs import counts_lines
+
+    for mode in dict.fromkeys(item.mode for item in made):
+        group = [item for item in made if item.mode == mode]
+        width = max(len(item.format) for item in group)
+        say("\n".join(f"{item.format.ljust(width)}  {shown_path(item.data)}" for item in group))
+        # Pairs are others than examples.
+        for item in {item.format == "dpo": item for item in group}.values():
+            say("\n".join(counts_lines(item.counts)))
+        cautions = dict.fromkeys(line for item in group for line in item.cautions)
+        say("".join(f"Caution: {line}\n" for line in cautions), end="")
+    say("".join(dict.fromkeys(line for item in made for line in _stale_line(item))), end="")
+
+
+def _applied_json(applied: ApplyResult) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    from respsel.calls.costs import costs_of
+
+    selected = applied.selected
+    result = applied.run
+    return {
+        "recipe": result.graph.loaded.shown,
+        "mode": selected.mode,
+        "strategies": dict(selected.strategies),
+        "basis": selected.basis,
+        "steps_total": result.steps_total,
+        "steps_run": result.steps_run,
+        "calls_made": result.calls_made,
+        "calls_reused": result.calls_reused,
+        "models_opened": list(result.models_opened),
+        "costs_now": [asdict(cost) for cost in costs_of(result.took_now, result.graph.loaded.models)],
+        **_exported_json(applied.training_set),
+    }
+
+
+def _exported_json(made: TrainingSet) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    counts = [asdict(count) for count in made.counts]
+    said = {"format": made.format, "folder": str(made.folder), "data": str(made.data)}
+    return {**said, "counts": counts, "cautions": list(made.cautions)}

@@ -1,0 +1,189 @@
+"""Rows of a dataset's file to examples.
+
+Knows nothing of file formats and models. Invariants: every row is checked, and only the sample is kept, so a file may be
+larger than the memory; the sample is as in `sample`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any
+
+from respsel.answers import label_problem
+from respsel.data import files
+from respsel.data.files import read_rows
+from respsel.data.prompts import TemplateFault, fill_columns, is_template, template_names
+from respsel.data.rows import ABSENT, FileRow, find_value, is_blank, row_id, text_field, text_of, wrong_turn
+from respsel.data.sample import Sample, mark_of
+from respsel.errors import InputError, Problem, raise_problems, stop_at_many, suggest
+from respsel.recipe.schema import DatasetEntry
+from respsel.records import Example
+
+VERSION = files.VERSION
+# The names that a dataset gives to columns, and that prompts know them by.
+MAPPED = ("input", "reference", "label", "id")
+
+
+def load_examples(entry: DatasetEntry, path: Path, shown: str, used: Collection[str] = ()) -> list[Example]:
+    """Return the sampled examples of a dataset, in hash order. used: the mapped names that prompts say.
+
+    Where neither recipe nor file has ids, an id is the digest of its row, and equal rows are one example.
+    Raises InputError with every bad row (the first 20): no id, an id used twice, no input.
+    """
+    try:
+        return _Rows(entry, entry.id, path, shown, used).sampled()
+    except _Ids:
+        return _Rows(entry, "id", path, shown, used).sampled()
+
+
+class _Ids(Exception):
+    """A row has an id though the first has none, so that all must."""
+
+
+class _Rows:
+    """A dataset's rows, read one after another; what is kept is the sample and a few bytes of each row.
+
+    ids: the column of ids; where it is None, `id` if the first row has that, else none.
+    """
+
+    def __init__(self, entry: DatasetEntry, ids: str | None, path: Path, shown: str, used: Collection[str]) -> None:
+        self._entry = entry
+        self._ids = ids
+        self._path = path
+        self._shown = shown
+        self._used = used
+        self._problems: list[Problem] = []
+
+    def sampled(self) -> list[Example]:
+        """The sample. Raises InputError, and _Ids."""
+        rows = read_rows(self._path, self._shown, self._columns(), MAPPED)
+        begun = list(islice(rows, 1))
+        if self._ids is None and any(map(_has_id, begun)):
+            self._ids = "id"
+        sample = Sample(self._entry.seed, self._entry.sample, has_ids=self._ids is not None)
+        is_whole = True
+        for row in chain(begun, rows):
+            if self._ids is None and _has_id(row):
+                raise _Ids
+            is_whole = is_whole and row.is_whole
+            if (example := self._example(row)) is not None and not sample.add(example, row.where):
+                break
+            stop_at_many(self._problems)
+        if suspects := sample.repeated():
+            self._name_repeated(suspects)
+        if not sample and not self._problems:
+            self._problems.append(Problem(self._shown, "", "holds no rows", "Give at least one example"))
+        raise_problems(self._problems)
+        return sample.examples() if is_whole else self._completed(sample)
+
+    def _example(self, row: FileRow) -> Example | None:
+        return _example(self._entry, self._ids, row, self._shown, self._used, self._problems)
+
+    def _columns(self) -> list[str] | None:
+        """The columns that every row is looked at in; None for all. Without ids all are read, since one is not there."""
+        if self._entry.sample is None:
+            return None
+        found = [self._ids or "id", *([self._entry.label] if self._entry.label else [])]
+        for source in (self._entry.input, self._entry.reference):
+            if source is not None:
+                found += template_names(source) if is_template(source) else [source]
+        return found
+
+    def _completed(self, sample: Sample) -> list[Example]:
+        """The sample with all columns of its rows."""
+        rows = read_rows(self._path, self._shown, places=sample.places.values())
+        fields = {row.where: row.fields for row in rows}
+        if not fields.keys() >= set(sample.places.values()):
+            raise InputError(Problem(self._shown, "", "changed while it was read", "Run again"))
+        return [replace(example, columns=fields[sample.places[example.id]]) for example in sample.examples()]
+
+    def _name_repeated(self, suspects: Collection[int]) -> None:
+        """Look at the rows again for ids that stand twice, and note each with its first place."""
+        self._problems.clear()
+        first_seen: dict[str, str] = {}
+        for row in read_rows(self._path, self._shown, self._columns(), MAPPED):
+            example = self._example(row)
+            if example is None or mark_of(self._entry.seed, example.id) not in suspects:
+                continue
+            if (first := first_seen.setdefault(example.id, row.where)) != row.where:
+                what = f"id '{example.id}' stands also in {first}"
+                self._problems.append(Problem(self._shown, row.where, what, "Make the ids unique"))
+            stop_at_many(self._problems)
+
+
+def check_labels(entry: DatasetEntry, examples: Sequence[Example], shown: str) -> None:
+    """Raise InputError naming the examples whose labels no answer can be checked against.
+
+    For examples that are read from the store: they may be from before the recipe had this answer check.
+    """
+    found = [_label_problem(entry, example.label, shown, f"id '{example.id}'") for example in examples if example.label]
+    raise_problems([problem for problem in found if problem])
+
+
+def _has_id(row: FileRow) -> bool:
+    return find_value(row.fields, "id") is not ABSENT
+
+
+def _example(
+    entry: DatasetEntry, ids: str | None, row: FileRow, shown: str, used: Collection[str], problems: list[Problem]
+) -> Example | None:
+    before = len(problems)
+    name = text_field(row, ids, shown, problems) if ids else row_id(row.fields)
+    text = _text(entry.input, "input", row, shown, problems)
+    reference = _text(entry.reference, "reference", row, shown, problems) if entry.reference else None
+    label = text_field(row, entry.label, shown, problems) if entry.label else None
+    if label is not None and (problem := _label_problem(entry, label, shown, row.where)):
+        problems.append(problem)
+    if len(problems) == before:
+        problems += _hidden(entry, row, shown, used, {"input": text, "reference": reference, "label": label, "id": name})
+    if len(problems) > before:
+        return None
+    return Example(str(name), str(text), reference, label, row.fields)
+
+
+def _text(source: str, name: str, row: FileRow, shown: str, problems: list[Problem]) -> str | None:
+    """What a column holds or a template gives."""
+    if not is_template(source):
+        wrong = wrong_turn(row, source, name == "input", shown)
+        problems += [wrong] if wrong else []
+        return text_field(row, source, shown, problems)
+    try:
+        return fill_columns(source, row.fields)
+    except TemplateFault as fault:
+        hint = suggest(fault.unknown, row.fields) if fault.unknown else fault.remedy
+        problems.append(Problem(shown, row.where, f"{fault} (the template of '{name}')", hint))
+        return None
+
+
+def _hidden(entry: DatasetEntry, row: FileRow, shown: str, used: Collection[str], values: dict[str, str | None]) -> list[Problem]:
+    """The problems of columns that are out of reach, since the recipe gives their names to other columns.
+
+    A column `input` is part of what is asked, so leaving it out is a problem even if no prompt says `input`.
+    """
+    problems = []
+    for name in MAPPED:
+        source: str | None = getattr(entry, name)
+        if source is None or is_template(source) or source.replace("[", ".").split(".")[0] == name:
+            continue
+        own: Any = find_value(row.fields, name)
+        if name not in row.fields or is_blank(own) or text_of(own) == values[name] or name not in {"input", *used}:
+            continue
+        what = f"has a column '{name}' of its own, which {name} = \"{source}\" hides"
+        problems.append(Problem(shown, row.where, what, _way_out(name, source)))
+    return problems
+
+
+def _way_out(name: str, source: str) -> str:
+    if name != "input":
+        return f"Say '{source}' in the prompt instead of '{name}', or rename the column"
+    both = f"{{{{ {source} }}}}\\n\\n{{{{ input }}}}"
+    return f'Set input = "{both}" to ask both, or input = "{{{{ {source} }}}}" to leave it out'
+
+
+def _label_problem(entry: DatasetEntry, label: str, shown: str, where: str) -> Problem | None:
+    """What is wrong with a label: it would make every response wrong, or a wrong one right."""
+    found = None if entry.check is None else label_problem(entry.check, label)
+    return None if found is None else Problem(shown, where, *found)

@@ -1,1 +1,0 @@
-"""A training set to files that trainers take, with a card that says where it came from."""

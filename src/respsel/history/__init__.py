@@ -1,0 +1,1 @@
+"""Recorded runs, and how two of them differ."""

@@ -1,0 +1,131 @@
+"""Why a step is cached or would run: what changed against the nearest stored step, old and new.
+
+Invariant: like planning, it opens no model and stores nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from respsel.errors import InputError, Problem, close_match
+from respsel.graph import Graph, Rows, Step
+from respsel.graph.names import StepName
+from respsel.plan.changes import TOKENIZER_READING, Change, changes_between, reading_of_tokenizer
+from respsel.plan.nearest import input_slot
+from respsel.plan.plan import PlannedStep, Walked, described, walk
+from respsel.store.store import StepRecord, Store
+from respsel.tables.table import Table
+
+
+@dataclass(frozen=True)
+class InputChange:
+    """An input whose content changed; rows by id. None where the old rows are no longer stored, or `words` say what
+    changed of an input that has no rows."""
+
+    name: str
+    added: int | None
+    gone: int | None
+    changed: int | None
+    same: int | None
+    words: str = ""
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """A step, what a run would do with it, and the reasons.
+
+    against: what it was compared with, where that is not the recipe's own last run of the step. stored_at:
+    since when a cached step's result is stored (seconds since 1970).
+    """
+
+    step: PlannedStep
+    changes: tuple[Change, ...]
+    inputs: tuple[InputChange, ...]
+    against: str | None = None
+    stored_at: float | None = None
+
+
+def explain(graph: Graph, store: Store, name: str | None) -> list[Explanation]:
+    """Explain all steps, or those whose name is or begins with `name` or has it as a part (a strategy, a dataset).
+
+    Raises InputError if there is none.
+    """
+    found = [_explain(graph, walked, store) for walked in walk(graph, store)]
+    if name is None:
+        return found
+    chosen = [item for item in found if item.step.name == name] or [item for item in found if item.step.name.startswith(name)]
+    chosen = chosen or [item for item in found if name in _parts(item.step.name)]
+    if not chosen:
+        known = {part for item in found for part in (item.step.name, *_parts(item.step.name))}
+        hint = close_match(name, known) or "respsel plan lists them"
+        raise InputError(Problem(graph.loaded.shown, name, "is no step of this recipe", hint))
+    return chosen
+
+
+def _parts(step: str) -> list[str]:
+    name = StepName.parse(step)
+    return [name.op, *filter(None, name.parts)]
+
+
+def _explain(graph: Graph, walked: Walked, store: Store) -> Explanation:
+    step, planned, nearest = walked.step, walked.planned, walked.nearest
+    if planned.state == "cached":
+        return Explanation(planned, (), (), stored_at=store.stored_at(f"step/{walked.ledger.key(step)}"))
+    if nearest is None:
+        return Explanation(planned, (), ())
+    record = nearest.record
+    found = changes_between(record.fields, step.fields)
+    reading = reading_of_tokenizer(found)
+    changes = [reading] if reading else []
+    changes += [Change(_place(step, c.where), c.old, c.new) for c in found if c.where != TOKENIZER_READING]
+    if record.version != step.version:
+        changes.append(Change(f"respsel's operation '{step.op}'", f"version {record.version}", f"version {step.version}"))
+    inputs = _input_changes(graph, walked, record, store) if planned.state == "run" else ()
+    return Explanation(planned, tuple(changes), tuple(inputs), None if nearest.own else described(nearest))
+
+
+def _input_changes(graph: Graph, walked: Walked, record: StepRecord, store: Store) -> Iterator[InputChange]:
+    step, ledger = walked.step, walked.ledger
+    earlier = {input_slot(name, step.op): value for name, value in record.inputs.items()}
+    for name, output in ledger.inputs(step).items():
+        before = earlier.get(input_slot(name, step.op))
+        if before == output:
+            continue
+        table = graph.steps[name].table
+        if not isinstance(table, Table):
+            # The laps of a race: the one document that steps take.
+            words = "there was no race" if before is None else "the race went differently"
+            yield InputChange(name, None, None, None, None, words)
+            continue
+        yield compare_rows(name, table, None if before is None else store.load_rows(table, before), ledger.rows(name))
+
+
+def compare_rows(name: str, table: Table[Any], old: Rows | None, new: Rows | None) -> InputChange:
+    """Count by id how many rows are new, gone, changed and the same."""
+    if old is None or new is None:
+        return InputChange(name, None, None, None, None)
+    before, after = ({(row.id, getattr(row, "sample", 0)): table.digest_row(row) for row in rows} for rows in (old, new))
+    both = [key for key in after if key in before]
+    changed = sum(before[key] != after[key] for key in both)
+    return InputChange(name, len(after) - len(both), len(before) - len(both), changed, len(both) - changed)
+
+
+def _place(step: Step, field: str) -> str:
+    """Where a key's field stands in the recipe."""
+    name = StepName.parse(step.name)
+    head, _, tail = field.partition(".")
+    if head == "answer":
+        return f"datasets.{name.dataset}.{field}"
+    if step.op == "examples":
+        return f"datasets.{name.dataset}.{'path (its content)' if field == 'file' else field}"
+    if step.op == "responses":
+        return f"strategies.{name.strategy}.{'path (its content)' if field == 'file' else field}"
+    if step.op == "own-outputs":
+        return f"own_outputs.{field}"
+    if step.op in ("token-scores", "representations", "race"):
+        return f"target.{field}" if head == "model" else field
+    if step.op in ("scores", "mixes", "rewards"):
+        return f"metrics.{name.detail}.{tail if head == 'parameters' else field}"
+    return f"selection.{tail if head == 'rule' else field}"

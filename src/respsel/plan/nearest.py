@@ -1,0 +1,94 @@
+"""The stored step that is most like one which would run: what "changed" is told against.
+
+Nearest is the record of the same operation with the fewest differing fields, inputs and version; of
+several, the recipe's own last run of the step, then the newest. Inputs are matched by what they are, not
+by their names, so a copied recipe or a renamed strategy finds what it was. Reads step records only when it
+is first asked. Invariant: this is for people; nothing is reused on its word.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from respsel.graph import Step
+from respsel.graph.names import StepName
+from respsel.plan.changes import flatten
+from respsel.store.notes import latest_runs
+from respsel.store.store import StepRecord, Store
+from respsel.workspace.loading import LoadedRecipe
+
+
+@dataclass(frozen=True)
+class StoredStep:
+    """A finished step in the store; called: what the latest run that has it calls it, if one has."""
+
+    key: str
+    record: StepRecord
+    stored_at: float
+    called: str | None
+    flat: Mapping[str, str] = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Nearest:
+    """The stored step to compare with, and whether it is the recipe's own last run of this step."""
+
+    stored: StoredStep
+    own: bool
+
+    @property
+    def record(self) -> StepRecord:
+        """Its record."""
+        return self.stored.record
+
+
+def input_slot(step_name: str, op: str) -> str:
+    """What an input is to a step: its kind, since a step has one of each; a verdict has many of one kind."""
+    return step_name if op == "verdict" else StepName.parse(step_name).op
+
+
+class StoredSteps:
+    """The steps that are in a store, for finding the nearest ones."""
+
+    def __init__(self, store: Store, loaded: LoadedRecipe) -> None:
+        self._store, self._recipe, self._root = store, loaded.key, loaded.workspace.root
+
+    def nearest(self, step: Step, inputs: Mapping[str, str | None]) -> Nearest | None:
+        """The record to compare a step with, given the digests of its inputs as far as they are known."""
+        alike = self._by_op.get(step.op)
+        if not alike:
+            return None
+        own, flat = self._store.last_key(self._recipe, step.name), flatten(step.fields)
+        slots = {input_slot(name, step.op): value for name, value in inputs.items()}
+
+        def rank(stored: StoredStep) -> tuple[int, bool, float]:
+            return _differences(step, flat, slots, stored), stored.key != own, -stored.stored_at
+
+        found = min(alike, key=rank)
+        return Nearest(found, found.key == own)
+
+    @cached_property
+    def _by_op(self) -> Mapping[str, list[StoredStep]]:
+        called = dict(self._names())
+        found: dict[str, list[StoredStep]] = {}
+        for name, stored_at in self._store.keys("step"):
+            key = name.partition("/")[2]
+            if record := self._store.load_step(key):
+                stored = StoredStep(key, record, stored_at, called.get(key), flatten(record.fields))
+                found.setdefault(record.op, []).append(stored)
+        return found
+
+    def _names(self) -> Iterator[tuple[str, str]]:
+        for run in latest_runs(self._store):
+            _, shown = run.place.find(self._store.folder, self._root)
+            yield from ((key, f"{step} of {shown}") for step, key in run.steps.items())
+
+
+def _differences(step: Step, flat: Mapping[str, str], slots: Mapping[str, str | None], stored: StoredStep) -> int:
+    record = stored.record
+    fields = sum(flat.get(place) != stored.flat.get(place) for place in {*flat, *stored.flat})
+    before = {input_slot(name, step.op): value for name, value in record.inputs.items()}
+    inputs = sum(slots.get(slot) != before.get(slot) for slot in {*slots, *before} if slots.get(slot, "") is not None)
+    return fields + inputs + (record.version != step.version)

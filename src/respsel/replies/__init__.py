@@ -1,0 +1,1 @@
+"""What servers answer: texts, how they ended, and what an error says."""

@@ -1,0 +1,1 @@
+"""The report's numbers, before anything is drawn."""

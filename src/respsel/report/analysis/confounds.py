@@ -1,0 +1,215 @@
+"""What a ranking may really be about: how long responses are, how long their steps, whether they are right.
+
+Judges nothing: the verdict stays as it is. The ranking with length controlled is that of a regression with an
+effect of each example, one of each strategy, and one slope for the logarithm of length,
+
+    score[i, j] = example[i] + strategy[j] + slope * log(length[i, j]) + error,
+
+so the slope is what is left of length within examples and strategies; a strategy's controlled score is its mean
+less slope times how much longer than the average strategy its responses are. Errors are those over examples
+drawn anew (all strategies' values of an example together), with Student's t. Source: the within estimator of
+two-way fixed effects (Wooldridge, Econometric Analysis of Cross Section and Panel Data, chapter 10).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from respsel.selection.statistics import VALUES_AT_ONCE, reach
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from respsel.report.analysis.score_matrix import Lengths
+
+    Matrix = npt.NDArray[np.float64]
+    Values = npt.NDArray[np.float64]
+
+_DRAWS = 1000
+# With fewer strategies a rank correlation across them says nothing; with fewer examples a slope does not.
+FEWEST_STRATEGIES, FEWEST_EXAMPLES = 4, 12
+
+
+@dataclass(frozen=True)
+class Controlled:
+    """A strategy's score with length controlled, and how much it differs from the leader's with its interval (score
+    minus the leader's; score / leader's on a log scale); None for the leader of the verdict itself."""
+
+    strategy: str
+    score: float
+    difference: float | None
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True)
+class Confound:
+    """How a metric goes with one property of responses. across: Spearman's correlation of strategies' means; within:
+    the mean over examples of that of their responses; None where there are too few to say. by_strategy: the means."""
+
+    name: str
+    unit: str
+    across: float | None
+    within: float | None
+    by_strategy: tuple[float | None, ...]
+
+
+@dataclass(frozen=True)
+class Confounds:
+    """For one dataset. strategies: in the verdict's order. extreme: "shortest" or "longest" if the leader is that of all.
+    slope: of the score on the logarithm of length; controlled: best first; both empty with too few examples."""
+
+    strategies: tuple[str, ...]
+    examples: int
+    unit: str
+    found: tuple[Confound, ...]
+    extreme: str
+    slope: float | None
+    controlled: tuple[Controlled, ...]
+
+    def extreme_of(self, strategy: str) -> str:
+        """ "shortest" or "longest" if a strategy is that of all, else nothing."""
+        lengths = [length for length in self.found[0].by_strategy if length is not None]
+        return _extreme(lengths, self.strategies.index(strategy)) if lengths else ""
+
+
+def find_confounds(
+    strategies: Sequence[str],
+    scores: Matrix,
+    sizes: Lengths,
+    right: Sequence[float | None],
+    *,
+    log: bool,
+    lower: bool,
+    confidence: float,
+) -> Confounds:
+    """scores: (examples, strategies) on the metric's scale, the leader first; right: the share of right answers of each.
+
+    What is NaN anywhere is left out with its example.
+    """
+    import numpy as np
+
+    whole = ~np.isnan(scores).any(axis=1) & ~np.isnan(sizes.sizes).any(axis=1) & ~np.isnan(sizes.steps).any(axis=1)
+    scores, length, steps = scores[whole], sizes.sizes[whole], sizes.steps[whole]
+    of_step = length / np.maximum(steps, 1)
+    found = [
+        _confound("response length", sizes.unit, scores, length),
+        _confound("step length", f"{sizes.unit} a step", scores, of_step),
+    ]
+    if all(value is not None for value in right):
+        shares = np.array(right, np.float64)
+        across = _of_two(scores.mean(axis=0), shares) if len(scores) and len(shares) >= FEWEST_STRATEGIES else None
+        found.append(Confound("right answers", "share", across, None, tuple(right)))
+    if not len(scores):
+        return Confounds(tuple(strategies), 0, sizes.unit, tuple(found), "", None, ())
+    slope, controlled = _control(strategies, scores, np.log(length), log=log, lower=lower, confidence=confidence)
+    return Confounds(
+        tuple(strategies), len(scores), sizes.unit, tuple(found), _extreme(length.mean(axis=0).tolist(), 0), slope, controlled
+    )
+
+
+def _extreme(lengths: Sequence[float], place: int) -> str:
+    length = lengths[place]
+    if len(lengths) < 2 or lengths.count(length) > 1:
+        return ""
+    return "shortest" if length == min(lengths) else "longest" if length == max(lengths) else ""
+
+
+def _confound(name: str, unit: str, scores: Matrix, values: Matrix) -> Confound:
+    import numpy as np
+
+    if not len(scores):
+        return Confound(name, unit, None, None, (None,) * scores.shape[1])
+    columns = scores.shape[1]
+    across = _of_two(scores.mean(axis=0), values.mean(axis=0)) if columns >= FEWEST_STRATEGIES else None
+    known = _spearman(scores, values) if columns >= 3 else np.empty(0)
+    within = float(known.mean()) if len(known) >= FEWEST_EXAMPLES else None
+    return Confound(name, unit, across, within, tuple(float(value) for value in values.mean(axis=0)))
+
+
+def _of_two(one: Values, other: Values) -> float | None:
+    """Spearman's rank correlation; None where one of the two does not vary."""
+    found = _spearman(one[None], other[None])
+    return float(found[0]) if len(found) else None
+
+
+def _spearman(one: Matrix, other: Matrix) -> Values:
+    """Spearman's rank correlation of each row, without the rows in which one of the two does not vary."""
+    import numpy as np
+
+    a, b = _from_middle(one), _from_middle(other)
+    size = np.sqrt((a * a).sum(axis=1) * (b * b).sum(axis=1))
+    varies = size > 0
+    found: Values = (a * b).sum(axis=1)[varies] / size[varies]
+    return found.clip(-1, 1)
+
+
+def _from_middle(values: Matrix) -> Matrix:
+    """How many more values of its row a value is above than below: twice its rank, counted from the middle.
+
+    scipy.stats ranks too, but to load it takes 50 MiB and a second.
+    """
+    import numpy as np
+
+    columns = [values[:, [j]] for j in range(values.shape[1])]
+    above = [(values < column).sum(axis=1) - (values > column).sum(axis=1) for column in columns]
+    return np.stack(above, axis=1).astype(np.float64)
+
+
+def _control(
+    strategies: Sequence[str], scores: Matrix, length: Matrix, *, log: bool, lower: bool, confidence: float
+) -> tuple[float | None, tuple[Controlled, ...]]:
+    """The slope on `length` and the strategies with it taken out, best first; none where it cannot be told."""
+    import numpy as np
+
+    n, columns = scores.shape
+    if n < FEWEST_EXAMPLES or columns < 2:
+        return None, ()
+    # What an example has in common goes; what a strategy has in common goes in _slope.
+    s, x = scores - scores.mean(axis=1, keepdims=True), length - length.mean(axis=1, keepdims=True)
+    left = x - x.mean(axis=0)
+    # Where all responses differ in length only as their strategies do, there is nothing to learn a slope from.
+    if (left**2).mean() < 1e-4:
+        return None, ()
+    slope, means = _slope(np.ones((1, n)), s, x)
+    drawn = _drawn(s, x)
+    level = float(scores.mean())
+    order = sorted(range(columns), key=lambda j: (means[0, j] if lower else -means[0, j], strategies[j]))
+    width = reach(confidence, n)
+    controlled = []
+    for j in order:
+        score, gap = level + float(means[0, j]), float(means[0, j] - means[0, 0])
+        error = float((drawn[:, j] - drawn[:, 0]).std(ddof=1)) * math.sqrt(n / (n - 1))
+        ends = (None, None, None) if j == 0 else (gap, gap - width * error, gap + width * error)
+        shown = [value if value is None or not log else math.exp(value) for value in (score, *ends)]
+        controlled.append(Controlled(strategies[j], float(shown[0] or 0.0), *shown[1:]))
+    return float(slope[0]), tuple(controlled)
+
+
+def _drawn(s: Matrix, x: Matrix) -> Matrix:
+    """The strategies' controlled means, (draws, strategies), over examples drawn anew."""
+    import numpy as np
+
+    n = len(s)
+    stream = np.random.Generator(np.random.Philox(key=[0, n]))
+    # All draws at once would take 8 kB an example.
+    some = max(1, VALUES_AT_ONCE // n)
+    parts = []
+    for start in range(0, _DRAWS, some):
+        counts = stream.multinomial(n, np.full(n, 1 / n), size=min(some, _DRAWS - start)).astype(np.float64)
+        parts.append(_slope(counts, s, x)[1])
+    return np.concatenate(parts)
+
+
+def _slope(counts: Matrix, s: Matrix, x: Matrix) -> tuple[npt.NDArray[np.float64], Matrix]:
+    """For each row of how often each example is drawn: the slope, and the strategies' controlled means."""
+    total = counts.sum(axis=1, keepdims=True)
+    mean_s, mean_x = counts @ s / total, counts @ x / total
+    both = (counts @ (s * x).sum(axis=1, keepdims=True))[:, 0] - total[:, 0] * (mean_s * mean_x).sum(axis=1)
+    size = (counts @ (x * x).sum(axis=1, keepdims=True))[:, 0] - total[:, 0] * (mean_x * mean_x).sum(axis=1)
+    slope = both / size.clip(min=1e-12)
+    return slope, mean_s - slope[:, None] * mean_x

@@ -1,0 +1,63 @@
+"""A race as an operation: token scores are asked for batch by batch, for the strategies still in.
+
+Knows neither the rule (`racing`) nor what is asked and measured: it is given functions for both. Invariant:
+it asks for a strategy's responses what `score` asks for them, so that with the same `score` what follows finds
+every answer in the store, and a larger sample asks for no call twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+
+from respsel.calls.requests import FAILED, NOT_FINITE, Answer
+from respsel.records import Example, Response, Score, ScoredResponse
+from respsel.selection.decide import Rule
+from respsel.selection.race_rule import Found, Lap, race
+from respsel.strategies.base import Operation
+
+# From a strategy's name, examples and responses to the operation that scores these.
+ScoreBatch = Callable[[str, Sequence[Example], Sequence[Response]], Operation]
+Measure = Callable[[Sequence[Response], Sequence[ScoredResponse]], Sequence[Score]]
+
+
+def run_race(
+    examples: Sequence[Example], responses: Mapping[str, Sequence[Response]], rule: Rule, score: ScoreBatch, measure: Measure
+) -> Operation:
+    """Race the strategies over the examples in their order; return the laps."""
+    running = race(tuple(responses), len(examples), rule)
+    batch = next(running)
+    problems: dict[int, str] = {}
+    while True:
+        these = slice(batch.start, batch.stop)
+        parts = {name: score(name, examples[these], responses[name][these]) for name in batch.strategies}
+        asked = {name: next(part) for name, part in parts.items()}
+        answers = yield [request for requests in asked.values() for request in requests]
+        found: dict[str, Sequence[Score]] = {}
+        for name, part in parts.items():
+            mine, answers = answers[: len(asked[name])], answers[len(asked[name]) :]
+            scored = _finished(part, mine)
+            found[name] = measure(responses[name][these], scored)
+            for row in scored:
+                if row.problem.startswith((FAILED, NOT_FINITE)):
+                    problems.setdefault(batch.stop, row.problem)
+        try:
+            batch = running.send(_found(found))
+        except StopIteration as done:
+            laps: list[Lap] = done.value
+            return [replace(lap, problem=problems.get(lap.examples, "")) for lap in laps]
+
+
+def _found(scores: Mapping[str, Sequence[Score]]) -> Found:
+    values = {name: {score.id: score.value for score in mine} for name, mine in scores.items()}
+    weights = {name: {score.id: score.weight for score in mine} for name, mine in scores.items()}
+    return Found(values, weights)
+
+
+def _finished(part: Operation, answers: Sequence[Answer]) -> list[ScoredResponse]:
+    """Send an operation that asks once its answers."""
+    try:
+        part.send(answers)
+    except StopIteration as done:
+        return list(done.value)
+    raise AssertionError("a batch is asked for at once")

@@ -1,0 +1,1 @@
+"""Scores to a verdict: statistics, gaps, races, and the best response for each example."""

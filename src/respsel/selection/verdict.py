@@ -1,0 +1,178 @@
+"""A verdict: what it says, and how people read it, in text and in a notebook.
+
+Knows nothing of how it is reached; see selection. Invariants: an undecided verdict reads as
+undecided; every name is escaped in HTML, since names come from recipes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from respsel.tables.table import Document
+from respsel.text.characters import one_line
+from respsel.text.numbers import interval, number, percent, share
+
+# With fewer, a t-test is at the mercy of how the values are distributed.
+FEWEST_EXAMPLES = 12
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """One strategy in a ranking. Over a single example there are no intervals.
+
+    low, high: the interval of its score.
+    p_best: the share of resamples in which it is the best.
+    difference: score minus the leader's, or score / leader's on a log scale; None for the leader.
+    difference_low, difference_high: the difference's interval.
+    effect: the paired difference in its standard deviations; None if it does not vary.
+    place: its rank; over several datasets the mean of its ranks.
+    examples: how many it is compared over.
+    level: the confidence of the difference's interval, which is what it was tested at.
+    """
+
+    strategy: str
+    score: float
+    low: float | None
+    high: float | None
+    p_best: float
+    difference: float | None
+    difference_low: float | None
+    difference_high: float | None
+    effect: float | None
+    place: float
+    examples: int
+    level: float | None = None
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The selection for one dataset, or for all of them (dataset = "overall").
+
+    examples: how many are paired, i.e. have a score for every strategy.
+    tied: the strategies that the leader does not beat.
+    examples_needed: about how many would decide it in four cases of five, if the differences are as
+        they look; None where no number would.
+    unscored: by strategy, how many examples have no score.
+    first_by_rank: over several datasets, the strategy with the best mean rank (the winner, if it
+        shares it).
+    """
+
+    dataset: str
+    metric: str
+    direction: str
+    scale: str
+    confidence: float
+    examples: int
+    winner: str | None
+    decided: bool
+    tied: tuple[str, ...]
+    examples_needed: int | None
+    ranking: tuple[Ranked, ...]
+    unscored: Mapping[str, int]
+    first_by_rank: str | None = None
+
+    @property
+    def datasets_disagree(self) -> bool:
+        """Whether the mean of ranks names another strategy than the mean of standardised scores."""
+        return self.first_by_rank not in (None, self.winner)
+
+    def how_sure(self, datasets: int = 1, fewest: int | None = None) -> str:
+        """The outcome in a sentence, of a verdict that ranks something.
+
+        datasets: how many it is about.
+        fewest: over how many examples of a dataset strategies are compared, at the least.
+        """
+        several = f" of {datasets} datasets" if datasets > 1 else ""
+        over = f"over {self.examples} examples{several} by {self.metric}"
+        asked = percent(self.confidence)
+        best = share(self.ranking[0].p_best)
+        if self.decided:
+            beats = "it beats every other strategy" if len(self.ranking) > 1 else "it is the only strategy"
+            return f"Decided at {asked}: {beats} {over}, and is the best in {best} of resamples."
+        reasons = [f"it is not told apart from {listed(self.tied)}"] if self.tied else []
+        if (self.examples if fewest is None else fewest) < FEWEST_EXAMPLES or not reasons:
+            each = " of a dataset" if datasets > 1 else ""
+            reasons.append(f"fewer than {FEWEST_EXAMPLES} examples{each} decide nothing")
+        leads = f"{self.winner} leads {over} and is the best in {best} of resamples"
+        return f"Undecided at {asked}: {leads}, but {'; '.join(reasons)}."
+
+    @property
+    def outcome(self) -> str:
+        """The verdict in words."""
+        if self.winner is None:
+            return "No strategy can be ranked: no example has a score for every strategy."
+        return f"{self.winner} comes first. {self.how_sure()}" if self.decided else self.how_sure()
+
+    @property
+    def title(self) -> str:
+        """What it is about."""
+        return f"{self.dataset}: {self.metric}, {self.examples} examples"
+
+    def table(self) -> Iterator[tuple[str, ...]]:
+        """The ranking as rows of text, the first of them the headings."""
+        against = "times the leader" if self.scale == "log" else "minus the leader"
+        score = "standardised" if self.scale == "standardised" else "score"
+        yield "", score, f"{percent(self.confidence)} interval", "P(best)", against, "effect", ""
+        for place, ranked in enumerate(self.ranking):
+            word = "leads" if place == 0 else "tied" if ranked.strategy in self.tied else "worse"
+            apart = interval(ranked.difference_low, ranked.difference_high)
+            span = f"{number(ranked.difference)} ({apart})"
+            within = interval(ranked.low, ranked.high)
+            numbers = (number(ranked.score), within, share(ranked.p_best), span if place else "–", number(ranked.effect))
+            yield ranked.strategy, *numbers, word
+
+    def lines(self) -> Iterator[str]:
+        """The ranking as lines: score, interval, P(best), and the distance to the leader."""
+        rows = list(self.table())
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        yield self.title
+        for name, *cells, word in rows:
+            cells = [cell.rjust(width) for cell, width in zip(cells, widths[1:], strict=False)]
+            yield "   ".join([f"  {name.ljust(widths[0])}", *cells, word]).rstrip()
+        if self.datasets_disagree:
+            by_rank = f"By the mean of ranks {self.first_by_rank} comes first"
+            yield f"  {by_rank}, by the mean of standardised scores {self.winner}."
+
+    def __str__(self) -> str:
+        return "\n".join([*self.lines(), f"  {self.outcome}"])
+
+    def _repr_html_(self) -> str:
+        """The verdict in words and the ranking as a table, for notebooks."""
+        headings, *rows = self.table()
+        return "".join(
+            [
+                f"<div><p><b>{html_text(self.title)}</b><br>{html_text(self.outcome)}</p>",
+                "<table><thead>",
+                _row("th", headings),
+                "</thead><tbody>",
+                *(_row("td", row) for row in rows),
+                "</tbody></table></div>",
+            ]
+        )
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names in a sentence."""
+    return names[0] if len(names) == 1 else ", ".join(names[:-1]) + f" and {names[-1]}"
+
+
+def _row(tag: str, cells: Sequence[str]) -> str:
+    return f"<tr>{''.join(f'<{tag}>{html_text(cell)}</{tag}>' for cell in cells)}</tr>"
+
+
+def html_text(text: object) -> str:
+    """Text in one line, as HTML shows it and obeys nothing of it."""
+    import html
+
+    return html.escape(one_line(text))
+
+
+def verdict_from_json(data: Any) -> Verdict:
+    """Read a verdict from what asdict and JSON made of it."""
+    ranking = tuple(Ranked(**item) for item in data["ranking"])
+    return Verdict(**{**data, "ranking": ranking, "tied": tuple(data["tied"])})
+
+
+VERDICTS = Document("verdicts", verdict_from_json)

@@ -1,0 +1,135 @@
+"""The target's own outputs: sampled from it, or made elsewhere; and which ones a response is shown with.
+
+Invariant: which own outputs an example is shown does not change when the sample grows, as long as it had
+k of them; only new examples are then scored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import chain, islice
+from pathlib import Path
+
+from respsel.backends.contract import Generation
+from respsel.calls.requests import GenerateRequest, Lazy
+from respsel.data.prompts import plain_messages
+from respsel.data.response_files import SHOWN_IDS, Found, note_missing, read_texts
+from respsel.errors import InputError, Problem, raise_problems
+from respsel.recipe.schema import AnswerEntry, OwnOutputsEntry
+from respsel.records import Example, OwnOutput, Sampling
+from respsel.strategies.base import WRONG, Operation, judged
+from respsel.strategies.model import EMPTY
+from respsel.text.whitespace import WhiteSpace, normalised
+
+# Raised when the same parameters would give another table, or an example other neighbours.
+VERSION = 2
+
+
+def sample_own_outputs(
+    entry: OwnOutputsEntry,
+    target: str,
+    sampling: Sampling,
+    seed: int,
+    examples: Sequence[Example],
+    check: AnswerEntry | None,
+    white_space: WhiteSpace = "normalise",
+) -> Operation:
+    """Sample `samples` outputs per example from the target, asked with the input alone."""
+
+    def request(index: int) -> GenerateRequest:
+        place, sample = divmod(index, entry.samples)
+        example = examples[place]
+        return GenerateRequest(
+            target, plain_messages(example.input), sampling, "own-output", seed, sample, "own_outputs", example.id
+        )
+
+    answers = yield Lazy(len(examples) * entry.samples, request)
+    outputs = []
+    for place, answer in enumerate(answers):
+        assert isinstance(answer, Generation)
+        example = examples[place // entry.samples]
+        output = OwnOutput(example.id, place % entry.samples, answer.text, answer.problem, truncated=answer.truncated)
+        outputs.append(_judged(normalised(output, white_space), example, entry, check))
+    return outputs
+
+
+def read_own_outputs(
+    entry: OwnOutputsEntry,
+    path: Path,
+    shown: str,
+    examples: Sequence[Example],
+    check: AnswerEntry | None,
+    white_space: WhiteSpace = "normalise",
+) -> list[OwnOutput]:
+    """Read own outputs made elsewhere; several rows may have one id, rows with other ids are left out.
+
+    Raises InputError naming every bad row and every example without a row.
+    """
+    problems: list[Problem] = []
+    texts: dict[str, list[Found]] = {example.id: [] for example in examples}
+    blanks: dict[str, Found] = {}
+    others: list[str] = []
+    for found in read_texts(entry, path, shown, texts, problems):
+        if found.id not in texts:
+            others += [found.id] if len(others) < SHOWN_IDS else []
+        elif found.text or found.problem:
+            texts[found.id].append(found)
+        else:
+            blanks.setdefault(found.id, found)
+    missing = {name: blanks.get(name) for name, rows in sorted(texts.items()) if not rows}
+    note_missing(missing, others, "own output", entry, shown, problems, examples)
+    raise_problems(problems)
+    made = (
+        (example, OwnOutput(example.id, sample, found.text, found.problem, truncated=found.truncated))
+        for example in examples
+        for sample, found in enumerate(texts[example.id])
+    )
+    return [_judged(normalised(output, white_space), example, entry, check) for example, output in made]
+
+
+def kept_by_example(outputs: Sequence[OwnOutput]) -> Mapping[str, list[str]]:
+    """The texts that are kept, by example id, in sample order."""
+    kept: dict[str, list[str]] = {}
+    for output in outputs:
+        if not output.problem:
+            kept.setdefault(output.id, []).append(output.text)
+    return kept
+
+
+def neighbours(examples: Sequence[Example], kept: Mapping[str, list[str]], k: int, shown: str) -> Mapping[str, list[str]]:
+    """For each example, the first kept own outputs of its k nearest neighbours in sample order.
+
+    The order is a cycle walked from the next one before the example to the first, and on from the next
+    one after it: later examples are only reached where the earlier ones do not suffice, so a larger
+    sample leaves the choice as it was. Raises InputError if there are fewer than k others with any.
+    """
+    chosen = {}
+    for place, example in enumerate(examples):
+        found = list(islice((kept[name][0] for name in _walk(examples, place) if kept.get(name)), k))
+        if len(found) < k:
+            have = len([name for name in kept if kept[name]])
+            what = f"example '{example.id}' needs own outputs to {k} other inputs, but only {have} inputs have any"
+            raise InputError(
+                Problem(shown, "own_outputs", what, "Raise 'samples' or the dataset's 'sample', lower k, or set keep = \"all\"")
+            )
+        chosen[example.id] = found
+    return chosen
+
+
+def _walk(examples: Sequence[Example], place: int) -> Iterator[str]:
+    mine = examples[place].input
+    for i in chain(range(place - 1, -1, -1), range(place + 1, len(examples))):
+        # An example that asks the same under another id would show the answer.
+        if examples[i].input != mine:
+            yield examples[i].id
+
+
+def _judged(output: OwnOutput, example: Example, entry: OwnOutputsEntry, check: AnswerEntry | None) -> OwnOutput:
+    if not output.text:
+        return replace(output, problem=output.problem or EMPTY)
+    if check is None or example.label is None:
+        return output
+    correct = judged(check, output.text, example)
+    problem = WRONG if entry.keep == "correct" and not correct else ""
+    return replace(output, correct=correct, problem=problem)

@@ -1,0 +1,84 @@
+"""Files of a folder that appear whole or not at all.
+
+All parts are written beside their places first; then the old manifest goes, each part takes its place, and
+the new manifest is last. A process that is killed in between leaves whole files without a manifest, and the
+next one writes them again. Whoever writes into a folder has the turn to do so.
+
+Invariant: where the manifest has the content's key and every file its size, nothing is written.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+from collections.abc import Mapping, Sequence
+from glob import escape
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from respsel.errors import Problem, RunError
+from respsel.system.disk import remedy_of, why_of
+from respsel.system.parts import PART, remove, remove_dead_parts, write_beside
+
+MANIFEST = "manifest.json"
+
+
+def is_refused(error: Exception) -> bool:
+    """Whether the system allows no writing there."""
+    return isinstance(error, OSError) and error.errno in (errno.EROFS, errno.EACCES, errno.EPERM)
+
+
+def part_of(folder: Path, name: str) -> Path:
+    """Where a file is written before it takes its place."""
+    return folder / f".{name}{PART}"
+
+
+def put_in_place(folder: Path, key: str, names: Sequence[str], more: Mapping[str, Any] = MappingProxyType({})) -> None:
+    """Have the parts of some files take their places, and then the manifest, which says some more."""
+    manifest = {"key": key, **more, "files": {name: part_of(folder, name).stat().st_size for name in names}}
+    remove_dead_parts(folder, part_of(folder, MANIFEST).name)
+    # What is left of an earlier one may be a link in a folder that came from others.
+    write_beside(part_of(folder, MANIFEST), json.dumps(manifest, indent=1).encode())
+    # Without this, one that is killed below could leave new files that fit the old manifest by their sizes.
+    (folder / MANIFEST).unlink(missing_ok=True)
+    for name in (*names, MANIFEST):
+        os.replace(part_of(folder, name), folder / name)
+
+
+def is_written(folder: Path, key: str) -> bool:
+    """Whether the folder holds all files of the content with this key."""
+    try:
+        manifest = json.loads((folder / MANIFEST).read_bytes())
+        return manifest["key"] == key and all((folder / name).stat().st_size == size for name, size in manifest["files"].items())
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
+def refuse_links(folder: Path, base: Path) -> None:
+    """Raise RunError for a link between a folder that the user names and one of respsel's below it. The first may be one."""
+    parts = (folder, *folder.parents)
+    for part in parts[: parts.index(base)] if base in parts else ():
+        try:
+            is_link = part.is_symlink()
+        except OSError as error:
+            what = f"cannot be used: {why_of(error)}"
+            raise RunError(Problem(str(part), "", what, remedy_of(error, "Give another path"))) from error
+        if is_link:
+            what = "is a link, and respsel writes and removes files there"
+            raise RunError(Problem(str(part), "", what, "Replace it by a folder of its own"))
+
+
+def has_leftovers(folder: Path) -> bool:
+    """Whether there are parts in a folder of respsel's own."""
+    with os.scandir(folder) as entries:
+        return any(entry.name.startswith(".") and PART in entry.name for entry in entries)
+
+
+def remove_leftovers(folder: Path, names: Sequence[str] | None = None) -> None:
+    """Remove what killed processes left of some files, or of all where the folder is respsel's own; whoever calls
+    this has the turn."""
+    patterns = [f".*{PART}*"] if names is None else [f".{escape(name)}{PART}{end}" for name in names for end in ("", ".[0-9]*")]
+    for path in (path for pattern in patterns for path in folder.glob(pattern)):
+        remove(path)

@@ -1,0 +1,1 @@
+"""Rows as parquet tables, and back."""

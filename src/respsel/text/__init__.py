@@ -1,0 +1,1 @@
+"""Rules for the texts of others: how they are shown, and what white space counts."""

@@ -1,0 +1,208 @@
+"""From a verdict to the whole dataset: what is applied, the steps that it takes, and the note of what came of it.
+
+Invariants: nothing is applied by an undecided verdict unless the user says so; an applied set whose recipe
+or verdict has changed since is never taken for the present one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Literal, get_args
+
+from respsel.errors import InputError, Problem, RunError, suggest
+from respsel.graph import Graph, Rows, build_graph
+from respsel.graph import names as step_names
+from respsel.graph.ledger import Ledger, load_unrecorded
+from respsel.hashing import DigestMemo, canonical_json, digest
+from respsel.recipe.schema import OVERALL
+from respsel.records import Response
+from respsel.run.runner import RunResult
+from respsel.selection.verdict import Verdict
+from respsel.store.notes import AppliedNote, AppliedStep, load_applied, save_applied
+from respsel.store.store import Store
+from respsel.workspace.loading import LoadedRecipe
+
+Mode = Literal["strategy", "per-example"]
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What a user asks to apply. Raises InputError where its parts do not go together.
+
+    strategy: its name; None for the verdict's.
+    accept_undecided: take the verdict's even if it is not decided.
+    """
+
+    mode: Mode = "strategy"
+    strategy: str | None = None
+    accept_undecided: bool = False
+
+    def __post_init__(self) -> None:
+        if self.mode not in (modes := get_args(Mode)):
+            raise InputError(Problem("", "mode", f"'{self.mode}' is no mode", suggest(self.mode, modes)))
+        if self.strategy is not None and self.mode == "per-example":
+            what = "goes with one strategy, not with --mode per-example"
+            raise InputError(Problem("", "--strategy", what, "Give one of them"))
+
+
+@dataclass(frozen=True)
+class Selected:
+    """What is applied. strategies: by dataset, which one; empty in the mode per-example. basis: by what it was
+    selected. verdicts: those of the recipe as far as they are known."""
+
+    mode: Mode
+    strategies: Mapping[str, str]
+    basis: Literal["verdict", "undecided verdict", "choice", "each example's best score"]
+    verdicts: tuple[Verdict, ...]
+
+
+@dataclass(frozen=True)
+class Applied:
+    """A selection that was applied: its graph over the whole datasets, and by step the table that came of it.
+
+    key: tells it from other contents.
+    """
+
+    selected: Selected
+    graph: Graph
+    outputs: Mapping[str, str]
+    store: Store
+
+    @property
+    def key(self) -> str:
+        """The digest of all that was applied and what came of it."""
+        return digest("applied", canonical_json([asdict(self.selected), dict(self.outputs)]))
+
+    def rows(self, name: str) -> Rows:
+        """A step's output. Raises RunError if it is damaged or gone."""
+        found = self.store.load_rows(self.graph.steps[name].table, self.outputs[name])
+        if found is None:
+            raise _again(self.graph.loaded, self.selected.mode, f"{name} is damaged or no longer in the store")
+        return found
+
+
+def select(graph: Graph, store: Store, wish: Wish) -> Selected:
+    """What a wish comes to, by the stored verdicts.
+
+    Raises InputError for an unknown strategy, RunError where no verdict is stored or none allows it.
+    """
+    loaded, recipe, ledger = graph.loaded, graph.loaded.recipe, _last_ledger(graph, store)
+    verdicts = _stored_verdicts(graph, ledger)
+    if wish.mode == "per-example":
+        return Selected("per-example", {}, "each example's best score", verdicts or ())
+    if wish.strategy is not None:
+        names = [strategy.name for strategy in recipe.strategies]
+        if wish.strategy not in names:
+            raise InputError(
+                Problem(loaded.shown, "--strategy", f"'{wish.strategy}' is no strategy", suggest(wish.strategy, names))
+            )
+        limits = recipe.strategies[names.index(wish.strategy)].datasets
+        chosen = {entry.name: wish.strategy for entry in recipe.datasets if limits is None or entry.name in limits}
+        return Selected("strategy", chosen, "choice", verdicts or ())
+    if verdicts is None:
+        what = "there is no verdict on the recipe as it stands now"
+        remedy = f"Run: respsel run {loaded.typed} (or name a strategy: --strategy NAME)"
+        raise RunError(Problem(loaded.shown, "", what, remedy))
+    deciding = [verdict for verdict in verdicts if verdict.dataset == OVERALL] or verdicts
+    if problems := [p for verdict in deciding for p in _objections(graph, ledger, verdict, wish.accept_undecided)]:
+        raise RunError(problems)
+    winners = {verdict.dataset: str(verdict.winner) for verdict in deciding}
+    strategies = {entry.name: winners.get(entry.name) or winners[OVERALL] for entry in recipe.datasets}
+    decided = all(verdict.decided for verdict in deciding)
+    return Selected("strategy", strategies, "verdict" if decided else "undecided verdict", verdicts)
+
+
+def applied_graph(loaded: LoadedRecipe, selected: Selected, memo: DigestMemo) -> Graph:
+    """The steps that a selection takes over the whole datasets; see build_graph."""
+    recipe = loaded.recipe
+    whole = [entry.model_copy(update={"sample": None}) for entry in recipe.datasets]
+    # Every response has a say in what is the best for an example, so none is dropped on the way.
+    selection = recipe.selection.model_copy(update={"budget": "all"})
+    changed = recipe.model_copy(update={"datasets": tuple(whole), "selection": selection})
+    graph = build_graph(replace(loaded, recipe=changed, purpose=f"apply {selected.mode}"), memo)
+    if selected.mode == "per-example":
+        datasets = [(entry.name, strategy.name) for entry in recipe.datasets for strategy in recipe.strategies_for(entry.name)]
+        names = [step_names.scores(dataset, strategy, recipe.selection_metric) for dataset, strategy in datasets]
+    else:
+        names = [step_names.responses(dataset, strategy) for dataset, strategy in selected.strategies.items()]
+    return graph.needed_for(names)
+
+
+def note_applied(store: Store, result: RunResult, wish: Wish, selected: Selected) -> Applied:
+    """Note what came of a selection, for exports."""
+    outputs = result.outputs
+    note = AppliedNote(
+        mode=wish.mode,
+        strategy=wish.strategy,
+        accept_undecided=wish.accept_undecided,
+        strategies=selected.strategies,
+        basis=selected.basis,
+        steps={name: AppliedStep(result.key(name), outputs[name]) for name in outputs},
+    )
+    save_applied(store, result.graph.loaded.key, note)
+    return Applied(selected, result.graph, outputs, store)
+
+
+def find_applied(graph: Graph, store: Store, mode: Mode) -> Applied:
+    """What was applied last in a mode. Raises RunError if nothing was, or what was is not the recipe's present one."""
+    loaded = graph.loaded
+    note = load_applied(store, replace(loaded, purpose=f"apply {mode}").key)
+    if note is None:
+        what = "nothing was applied yet" if mode == "strategy" else "nothing was applied yet in the mode per-example"
+        raise _again(loaded, mode, what)
+    selected = select(graph, store, Wish(mode, note.strategy, note.accept_undecided))
+    if (dict(selected.strategies), selected.basis) != (note.strategies, note.basis):
+        raise _again(loaded, mode, "the verdict has changed since it was applied")
+    whole = applied_graph(loaded, selected, store)
+    outputs: dict[str, str] = {}
+    for step in whole.steps.values():
+        noted = note.steps.get(step.name)
+        if noted is None or step.key([outputs[name] for name in step.inputs]) != noted.key:
+            raise _again(loaded, mode, f"the recipe or its data has changed since it was applied ({step.name})")
+        outputs[step.name] = noted.output
+    return Applied(selected, whole, outputs, store)
+
+
+def _again(loaded: LoadedRecipe, mode: Mode, what: str) -> RunError:
+    command = f"respsel apply {loaded.typed}" + (" --mode per-example" if mode == "per-example" else "")
+    return RunError(Problem(loaded.shown, "", what, f"Run: {command}"))
+
+
+def _last_ledger(graph: Graph, store: Store) -> Ledger:
+    """What is stored of a recipe's steps, also of those in whose last run a call failed."""
+    ledger = Ledger(graph, store, load_unrecorded(store, graph.loaded.key))
+    for step in graph.steps.values():
+        ledger.recall(step)
+    return ledger
+
+
+def _stored_verdicts(graph: Graph, ledger: Ledger) -> tuple[Verdict, ...] | None:
+    """The recipe's verdicts, if all are stored."""
+    names = [step.name for step in graph.steps.values() if step.op == "verdict"]
+    found = [ledger.rows(name) for name in names if ledger.knows([name])]
+    return tuple(rows[0] for rows in found if rows) if len(found) == len(names) and all(found) else None
+
+
+def _objections(graph: Graph, ledger: Ledger, verdict: Verdict, accept_undecided: bool) -> list[Problem]:
+    """Why a verdict is not to be applied."""
+    shown, where = graph.loaded.shown, f"verdict {verdict.dataset}"
+    choose = "choose a strategy with --strategy NAME"
+    if verdict.winner is None:
+        return [Problem(shown, where, "no strategy could be ranked", f"See the report, or {choose}")]
+    if not verdict.decided and not accept_undecided:
+        others = f" but is not told apart from {', '.join(verdict.tied)}" if verdict.tied else ""
+        what = f"is undecided: {verdict.winner} leads over {verdict.examples} examples{others}"
+        return [Problem(shown, where, what, f"Decide it (see the report), {choose}, or take the leader with --accept-undecided")]
+    judged = [response.correct for response in _sampled(graph, ledger, verdict) if response.correct is not None]
+    if sum(judged) < len(judged) / 2:
+        what = f"{len(judged) - sum(judged)} of {len(judged)} checked answers of {verdict.winner} are wrong"
+        return [Problem(shown, where, what, f"Fix its answers, or {choose}")]
+    return []
+
+
+def _sampled(graph: Graph, ledger: Ledger, verdict: Verdict) -> list[Response]:
+    """The usable responses of a verdict's winner, as far as they are stored."""
+    datasets = [entry.name for entry in graph.loaded.recipe.datasets if verdict.dataset in (OVERALL, entry.name)]
+    tables = [ledger.rows(step_names.responses(dataset, str(verdict.winner))) for dataset in datasets]
+    return [response for rows in tables for response in rows or () if not response.problem]

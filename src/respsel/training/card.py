@@ -1,0 +1,175 @@
+"""The dataset card: what is in a training set, how it was selected and how sure that was, and where it comes from.
+
+Follows the form of dataset cards on the Hugging Face hub. Invariant: the same set has the same card, so
+nothing in it is about when or where it was made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import respsel
+from respsel.backends.registry import KnownModel
+from respsel.data.prompts import is_template
+from respsel.hashing import canonical_json
+from respsel.recipe.schema import OVERALL, ModelStrategy, StrategyEntry
+from respsel.selection.verdict import Verdict
+from respsel.text.characters import told
+from respsel.training.apply import Applied, Selected
+from respsel.training.examples import Counts
+from respsel.training.formats import Format
+from respsel.workspace.loading import LoadedRecipe
+
+# Enough of a digest to tell models apart by eye.
+_SHOWN = 16
+
+
+@dataclass(frozen=True)
+class ModelRow:
+    """A model, what it was for, and what tells it from others."""
+
+    name: str
+    role: str
+    what: str
+
+
+@dataclass(frozen=True)
+class Card:
+    """All that a card says."""
+
+    name: str
+    title: str
+    chosen_by: str
+    use: str
+    data: str
+    pairs: bool
+    counts: Sequence[Counts]
+    cautions: Sequence[str]
+    verdicts: Sequence[Verdict]
+    recipe: str
+    recipe_digest: str
+    files: Mapping[str, str]
+    models: Sequence[ModelRow]
+    to_license: Sequence[str]
+    template_options: str
+    user_turn: str
+    respsel: str
+
+
+def card_of(applied: Applied, kind: Format, counts: Sequence[Counts], cautions: Sequence[str], recipe_digest: str) -> str:
+    """The card of a set in a format, as Markdown."""
+    loaded, selected = applied.graph.loaded, applied.selected
+    used = _used(loaded, selected)
+    title = "preference pairs" if kind.pairs else "responses for fine-tuning"
+    known = applied.graph.models
+    writers = [strategy.model for strategy in used if isinstance(strategy, ModelStrategy)]
+    rights = [*(f"inputs of {c.dataset}" for c in counts), *(f"responses of {strategy.name}" for strategy in used)]
+    rights += [f"outputs of {name} (its licence or its provider's terms)" for name in dict.fromkeys(writers)]
+    files = {s.name: str(s.fields["file"]) for s in applied.graph.steps.values() if isinstance(s.fields.get("file"), str)}
+    return _render(
+        Card(
+            name=set_name(loaded),
+            title=f"{title} for {loaded.recipe.target.model}",
+            chosen_by=_pairs_of(loaded, used) if kind.pairs else _chosen_by(applied, used),
+            use=kind.use,
+            data=kind.data,
+            pairs=kind.pairs,
+            counts=counts,
+            cautions=cautions,
+            verdicts=selected.verdicts,
+            recipe=loaded.place,
+            recipe_digest=recipe_digest,
+            files=files,
+            models=[ModelRow(name, _role(loaded, used, name), _what(known[name])) for name in sorted(known)],
+            to_license=rights,
+            template_options=_template_options(loaded),
+            user_turn=_user_turn(loaded, counts),
+            respsel=respsel.__version__,
+        )
+    )
+
+
+def _template_options(loaded: LoadedRecipe) -> str:
+    """The variables that the target's chat template was given, as JSON; empty where there are none."""
+    options = loaded.models[loaded.recipe.target.model].entry.template_options
+    return canonical_json(dict(options)).decode() if options else ""
+
+
+def _user_turn(loaded: LoadedRecipe, counts: Sequence[Counts]) -> str:
+    """What the user's turn is: the column as it is, or what the recipe's templates put together."""
+    used = {c.dataset for c in counts}
+    templates = [entry for entry in loaded.recipe.datasets if entry.name in used and is_template(entry.input)]
+    if not templates:
+        return "the dataset's `input`, unchanged"
+    told = ", ".join(f"`{entry.input}`" if "`" not in entry.input else "a template" for entry in templates).replace("\n", "\\n")
+    return f"what the recipe's template gives for a row ({told}), without blanks at its ends"
+
+
+def set_name(loaded: LoadedRecipe) -> str:
+    """What a recipe's training sets are called."""
+    return loaded.name.replace("/", "-")
+
+
+def _used(loaded: LoadedRecipe, selected: Selected) -> list[StrategyEntry]:
+    names = set(selected.strategies.values())
+    return [strategy for strategy in loaded.recipe.strategies if not names or strategy.name in names]
+
+
+def _chosen_by(applied: Applied, used: Sequence[StrategyEntry]) -> str:
+    selected, recipe = applied.selected, applied.graph.loaded.recipe
+    names = ", ".join(strategy.name for strategy in used)
+    if selected.basis == "verdict":
+        return f"The responses of {names}, selected by respsel's verdict below."
+    if selected.basis == "undecided verdict":
+        return f"The responses of {names}, which led when this was made; the verdict below is **not decided**."
+    if selected.basis == "choice":
+        deciding = [v for v in selected.verdicts if v.dataset == OVERALL] or selected.verdicts
+        other = sorted({str(v.winner) for v in deciding if v.winner and v.winner not in {s.name for s in used}})
+        beside = f" The verdict below puts {', '.join(other)} first." if other else ""
+        return f"The responses of {names}, as the user chose.{beside}"
+    return (
+        f"For each example the response of {names} with the best {recipe.selection_metric}. The best of several noisy scores "
+        "flatters: that such a mixture trains better than the leading strategy is not shown."
+    )
+
+
+def _pairs_of(loaded: LoadedRecipe, used: Sequence[StrategyEntry]) -> str:
+    names, metric = ", ".join(strategy.name for strategy in used), loaded.recipe.selection_metric
+    return (
+        f"For each example the response of {names} with the best {metric} against the one with the worst. Which is preferred "
+        "follows from how natural they are to the target alone; pairs whose better response has a wrong answer are left out."
+    )
+
+
+def _role(loaded: LoadedRecipe, used: Sequence[StrategyEntry], name: str) -> str:
+    roles = ["target"] if name == loaded.recipe.target.model else []
+    roles += [f"wrote {strategy.name}" for strategy in used if isinstance(strategy, ModelStrategy) and strategy.model == name]
+    judged = [m.label for m in loaded.metrics if m.needs.reward and m.needs.reward.model == name]
+    roles += [f"judged for {label}" for label in judged]
+    return ", ".join(roles) or "wrote strategies that were not selected"
+
+
+def _what(known: KnownModel) -> str:
+    entry = known.named.entry
+    where = {
+        "package": f"{entry.package}/{entry.file}",
+        "path": str(entry.path),
+        "repo": f"{entry.repo} at {entry.revision}",
+    }
+    told = [text for name, text in where.items() if getattr(entry, name) is not None]
+    shown = [f"{name} {str(known.fields[name])[:_SHOWN]}" for name in ("model", "weights") if known.fields.get(name)]
+    return ", ".join([entry.backend, *told, *shown, f"identity {known.identity[:_SHOWN]}"])
+
+
+def _render(card: Card) -> str:
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    from respsel.text.numbers import interval, number, percent, share
+
+    loader = PackageLoader("respsel.training")
+    env = Environment(loader=loader, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True)
+    env.filters |= {"number": number, "interval": interval, "percent": percent, "share": share}
+    env.filters["told"] = told
+    env.globals["listed"] = lambda counts: ", ".join(f"{name} {count}" for name, count in counts.items()) or "none"
+    return env.get_template("card.md.jinja").render(card=card)

@@ -1,0 +1,214 @@
+"""A training set to a folder of files, which appear whole or not at all; the manifest is last. See publish.
+
+Hazard: a folder may be the user's. Files that respsel did not write are never replaced.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import respsel
+from respsel.errors import InputError, Problem, RunError
+from respsel.hashing import canonical_json, content_digest, digest, file_digest
+from respsel.store.locks import Wait
+from respsel.system.atomic_folder import MANIFEST, part_of, put_in_place, refuse_links, remove_leftovers
+from respsel.system.disk import remedy_of
+from respsel.tables.table import stack
+from respsel.training.apply import Applied, Mode
+from respsel.training.card import card_of, set_name
+from respsel.training.examples import Counts, Tally, cautions_of, training_examples, training_pairs
+from respsel.training.formats import FORMATS, Format
+from respsel.workspace.loading import LoadedRecipe
+
+if TYPE_CHECKING:
+    import polars
+
+# Raised when the same set would give other files.
+VERSION = 1
+_CARD, _RECIPE = "README.md", "recipe.toml"
+# Where a card goes that was filled in, when the set becomes another one.
+_FORMER_CARD = "README.former.md"
+# What an export's manifest says, and no other tool's.
+_TOLD = {"key", "format", "recipe", "applied", "cautions", "counts", "sha256"}
+_ROWS_AT_ONCE = 1024
+_LINE_ENDS = {code: f"\\u{code:04x}" for code in (0x85, 0x2028, 0x2029)}
+
+
+@dataclass(frozen=True)
+class TrainingSet:
+    """A written training set.
+
+    format: one of formats.FORMATS.
+    mode: that of the applied set, "strategy" or "per-example".
+    folder: where its files are.
+    data: the file of examples.
+    counts: what of each dataset is in it.
+    cautions: what to mind before training.
+    stale: the formats next to it that still hold what was applied before.
+    """
+
+    format: str
+    mode: Mode
+    folder: Path
+    data: Path
+    counts: tuple[Counts, ...]
+    cautions: tuple[str, ...]
+    stale: tuple[str, ...] = ()
+
+
+def training_folder(loaded: LoadedRecipe, mode: str) -> Path:
+    """Where a recipe's training sets are written unless the user says otherwise."""
+    name = "training" if mode == "strategy" else f"training-{mode}"
+    return loaded.workspace.runs / loaded.name / name
+
+
+def write_export(applied: Applied, kind: Format, folder: Path, wait: Wait) -> TrainingSet:
+    """Write an applied set in a format unless it is there.
+
+    Raises InputError if the folder holds files of these names that respsel did not write, or nothing is left to
+    train on; RunError if a table is gone or the folder cannot be written.
+    """
+    loaded = applied.graph.loaded
+    refuse_links(folder, loaded.workspace.runs)
+    models = {name: dict(known.fields) for name, known in applied.graph.models.items()}
+    # The recipe is copied and its settings say what is left out, so any edit of it is another export.
+    about = canonical_json([loaded.shown, content_digest(loaded.content), models])
+    key = digest("export", str(VERSION), respsel.__version__, kind.name, applied.key, about)
+    with applied.store.turn(f"export/{digest('folder', str(folder.resolve()))}", wait):
+        old = _manifest(folder / MANIFEST)
+        changed = _changed(folder, old)
+        if others := [name for name in changed if name != _CARD]:
+            what = f"{', '.join(others)} was changed since it was exported"
+            raise InputError(Problem(str(folder), "", what, "Move it out of the way, or give another folder with --out"))
+        # A card that was filled in stays, while the set is the same.
+        if old is None or old["key"] != key or not all((folder / name).is_file() for name in old["sha256"]):
+            _write(applied, kind, folder, key, keep_card=_CARD in changed)
+    manifest = json.loads((folder / MANIFEST).read_bytes())
+    counts = tuple(Counts(**item) for item in manifest["counts"])
+    return TrainingSet(kind.name, applied.selected.mode, folder, folder / kind.data, counts, tuple(manifest["cautions"]))
+
+
+def find_stale(applied: Applied, folder: Path) -> list[str]:
+    """The formats below a folder of training sets whose sets are of another selection of the recipe than this."""
+    found = []
+    for name in FORMATS:
+        manifest = _manifest(folder / name / MANIFEST)
+        if manifest and manifest["recipe"] == applied.graph.loaded.place and manifest["applied"] != applied.key:
+            found.append(name)
+    return found
+
+
+def _write(applied: Applied, kind: Format, folder: Path, key: str, keep_card: bool) -> None:
+    from polars.exceptions import PolarsError
+
+    loaded = applied.graph.loaded
+    more = kind.more(set_name(loaded))
+    names = [kind.data, *more, _RECIPE, _CARD]
+    try:
+        _refuse_others(folder, loaded.place, [*names, MANIFEST])
+        folder.mkdir(parents=True, exist_ok=True)
+        # A part of a manifest stays until there is a whole one: it shows that the files here are an export's.
+        remove_leftovers(folder, names)
+        try:
+            part_of(folder, _RECIPE).write_bytes(loaded.content)
+            counts = _write_data(applied, kind, part_of(folder, kind.data))
+            if not any(count.kept for count in counts):
+                raise _nothing_kept(loaded, counts)
+            for name, text in more.items():
+                part_of(folder, name).write_text(text, "utf-8")
+            recipe_digest = file_digest(part_of(folder, _RECIPE), None)
+            cautions = cautions_of(applied, counts) + _too_few(kind, counts)
+            part_of(folder, _CARD).write_text(card_of(applied, kind, counts, cautions, recipe_digest), "utf-8")
+            digests = {name: file_digest(part_of(folder, name), None) for name in names}
+        except BaseException:
+            remove_leftovers(folder, names)
+            raise
+        if keep_card:
+            (folder / _CARD).replace(folder / _FORMER_CARD)
+        told: dict[str, Any] = {"format": kind.name, "recipe": loaded.place, "applied": applied.key, "cautions": cautions}
+        told |= {"counts": [asdict(count) for count in counts], "sha256": digests}
+        if options := loaded.models[loaded.recipe.target.model].entry.template_options:
+            told["template_options"] = dict(options)
+        # What is left if this fails shows the next export that the folder is its own.
+        put_in_place(folder, key, names, told)
+    except (OSError, PolarsError) as error:
+        what = f"the training set cannot be written: {error}"
+        raise RunError(Problem(str(folder), "", what, remedy_of(error, "Free the place and run again"))) from error
+
+
+def _write_data(applied: Applied, kind: Format, path: Path) -> tuple[Counts, ...]:
+    tally = Tally(applied)
+    rows: Iterator[Any] = tally.kept(training_pairs(applied)) if kind.pairs else tally.kept(training_examples(applied))
+    records = map(kind.record, rows)
+    if kind.data.endswith(".parquet"):
+        stack(path, (({}, frame) for frame in _frames(records)))
+    else:
+        _write_json(path, records, lines=kind.data.endswith(".jsonl"))
+    return tally.counts
+
+
+def _write_json(path: Path, records: Iterable[Mapping[str, Any]], lines: bool) -> None:
+    """One record a line, as JSON lines or as one list."""
+    with path.open("w", encoding="utf-8", newline="\n") as file:
+        file.write("" if lines else "[\n")
+        for place, record in enumerate(records):
+            # Some readers take these characters for ends of lines.
+            text = json.dumps(record, ensure_ascii=False).translate(_LINE_ENDS)
+            file.write(("" if lines or not place else ",\n") + text + ("\n" if lines else ""))
+        file.write("" if lines else "\n]\n")
+
+
+def _frames(records: Iterator[Mapping[str, Any]]) -> Iterator[polars.DataFrame]:
+    import polars as pl
+
+    while some := list(islice(records, _ROWS_AT_ONCE)):
+        types = {name: pl.Boolean if name == "correct" else pl.String for name in some[0]}
+        yield pl.DataFrame(some, schema=types)
+
+
+def _refuse_others(folder: Path, recipe: str, names: Sequence[str]) -> None:
+    """Raise InputError for files that would be replaced and are not of an earlier export of the recipe."""
+    for manifest in (folder / MANIFEST, part_of(folder, MANIFEST)):
+        if (known := _manifest(manifest)) is None:
+            continue
+        if known["recipe"] == recipe:
+            return
+        what = f"holds a training set of another recipe, {known['recipe']}"
+        raise InputError(Problem(str(folder), "", what, "Give another folder with --out"))
+    if found := [name for name in names if (folder / name).exists()]:
+        what = f"holds {', '.join(found)}, which respsel did not write"
+        raise InputError(Problem(str(folder), "", what, "Give another folder with --out"))
+
+
+def _too_few(kind: Format, counts: Sequence[Counts]) -> list[str]:
+    kept = sum(count.kept for count in counts)
+    return [f"{kind.trainer} wants at least {kind.least} examples, and these are {kept}."] if kept < kind.least else []
+
+
+def _manifest(path: Path) -> dict[str, Any] | None:
+    """An export's manifest; None if there is none, or it is of something else."""
+    try:
+        found: dict[str, Any] = json.loads(path.read_bytes())
+        return found if set(found) >= _TOLD and found["format"] in FORMATS else None
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def _changed(folder: Path, manifest: dict[str, Any] | None) -> list[str]:
+    """The files of an export that are there and not as they were written."""
+    known = manifest["sha256"].items() if manifest else ()
+    return [name for name, value in known if (folder / name).is_file() and file_digest(folder / name, None) != value]
+
+
+def _nothing_kept(loaded: LoadedRecipe, counts: Sequence[Counts]) -> InputError:
+    reasons: Counter[str] = Counter()
+    for count in counts:
+        reasons.update(count.dropped)
+    what = f"no example is left for the training set: {', '.join(f'{name} {number}' for name, number in reasons.items())}"
+    return InputError(Problem(loaded.shown, "", what, "Fix the strategy, or choose another"))

@@ -1,0 +1,148 @@
+"""The formats of training sets, as trainers document them. Knows how a row becomes a record, and writes nothing.
+
+Imports nothing heavy, since `respsel --help` names the formats.
+Sources: TRL's dataset formats (conversational language modeling, prompt-completion, preference), axolotl's
+chat_template datasets, LLaMA-Factory's data/README.md (sharegpt with OpenAI roles), OpenAI's fine-tuning guide.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from respsel.training.examples import Pair, TrainingExample
+
+_AXOLOTL = """\
+# For axolotl: put this into your config; the path is relative to where axolotl is started.
+datasets:
+  - path: {path}
+    ds_type: json
+    type: chat_template
+    field_messages: messages
+    message_property_mappings:
+      role: role
+      content: content
+    roles_to_train: ["assistant"]
+"""
+
+
+def _no_more(_name: str) -> Mapping[str, str]:
+    return {}
+
+
+@dataclass(frozen=True)
+class Format:
+    """One format. data: the name of its data file; record: a row of it from an example or a pair; more: the texts
+    of further files, by name, for a set of some name; use: how a trainer takes it, in Markdown; least: how many
+    examples the trainer takes at least."""
+
+    name: str
+    summary: str
+    data: str
+    record: Callable[[Any], Mapping[str, Any]]
+    use: str
+    more: Callable[[str], Mapping[str, str]] = _no_more
+    pairs: bool = False
+    trainer: str = ""
+    least: int = 0
+
+
+def _turn(role: str, text: str) -> dict[str, str]:
+    return {"role": role, "content": text}
+
+
+def _messages(row: TrainingExample) -> Mapping[str, Any]:
+    return {"messages": [_turn("user", row.input), _turn("assistant", row.response)]}
+
+
+def _prompt_completion(row: TrainingExample) -> Mapping[str, Any]:
+    return {"prompt": [_turn("user", row.input)], "completion": [_turn("assistant", row.response)]}
+
+
+def _preference(row: Pair) -> Mapping[str, Any]:
+    chosen, rejected = [_turn("assistant", row.chosen)], [_turn("assistant", row.rejected)]
+    return {"prompt": [_turn("user", row.input)], "chosen": chosen, "rejected": rejected}
+
+
+def _axolotl(_name: str) -> Mapping[str, str]:
+    return {"axolotl.yaml": _AXOLOTL.format(path="train.jsonl")}
+
+
+def _dataset_info(name: str) -> Mapping[str, str]:
+    entry = {
+        "file_name": "train.json",
+        "formatting": "sharegpt",
+        "columns": {"messages": "messages"},
+        "tags": {
+            "role_tag": "role",
+            "content_tag": "content",
+            "user_tag": "user",
+            "assistant_tag": "assistant",
+            "system_tag": "system",
+        },
+    }
+    return {"dataset_info.json": json.dumps({name: entry}, indent=2) + "\n"}
+
+
+_FORMATS = (
+    Format(
+        "messages",
+        "TRL: chats, one a line",
+        "train.jsonl",
+        _messages,
+        "TRL: `SFTTrainer(train_dataset=load_dataset('json', data_files='train.jsonl', split='train'), ...)`. "
+        "Set `assistant_only_loss=True` to train on the responses alone, where the chat template supports it.",
+    ),
+    Format(
+        "prompt-completion",
+        "TRL: prompt and completion, so that only responses are trained on",
+        "train.jsonl",
+        _prompt_completion,
+        "TRL: `SFTTrainer(train_dataset=load_dataset('json', data_files='train.jsonl', split='train'), ...)`. "
+        "It trains on the completions alone.",
+    ),
+    Format(
+        "axolotl",
+        "axolotl: chats, and the datasets part of its config",
+        "train.jsonl",
+        _messages,
+        "axolotl: take the `datasets:` of `axolotl.yaml` into your config.",
+        _axolotl,
+    ),
+    Format(
+        "llama-factory",
+        "LLaMA-Factory: chats, and dataset_info.json",
+        "train.json",
+        _messages,
+        "LLaMA-Factory: set `dataset_dir` to this folder and `dataset` to the name in `dataset_info.json`.",
+        _dataset_info,
+    ),
+    Format(
+        "openai",
+        "OpenAI's fine-tuning: chats, one a line",
+        "train.jsonl",
+        _messages,
+        "Upload `train.jsonl` with purpose `fine-tune`.",
+        trainer="OpenAI",
+        least=10,
+    ),
+    Format(
+        "parquet",
+        "a table: dataset, id, input, response, strategy, correct",
+        "train.parquet",
+        asdict,
+        "A table with the columns dataset, id, input, response, strategy and correct (the answer check's result).",
+    ),
+    Format(
+        "dpo",
+        "TRL: preference pairs, the best response of each example against the worst (after --mode per-example)",
+        "train.jsonl",
+        _preference,
+        "TRL: `DPOTrainer(train_dataset=load_dataset('json', data_files='train.jsonl', split='train'), ...)`.",
+        pairs=True,
+    ),
+)
+FORMATS: Mapping[str, Format] = {made.name: made for made in _FORMATS}

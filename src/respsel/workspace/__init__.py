@@ -1,0 +1,1 @@
+"""The folder that recipes share, and a recipe file read and checked against it."""

@@ -1,0 +1,95 @@
+"""The workspace: respsel.toml says where the store and the runs are, and which models have names.
+
+Knows nothing of recipes. Invariant: there is always a workspace; without a respsel.toml the recipe's own
+folder is one, with the defaults.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from respsel.errors import InputError, Problem
+from respsel.recipe.model import ModelEntry, Name
+from respsel.recipe.validation import check_shape, read_toml
+
+FILE_NAME = "respsel.toml"
+
+
+class WorkspaceEntry(BaseModel):
+    """What may stand in respsel.toml."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
+    store: str = Field("cache", description="Folder of the store, relative to this file.")
+    runs: str = Field("runs", description="Folder of the reports, relative to this file.")
+    models: Mapping[Name, ModelEntry] = Field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class NamedModel:
+    """A model entry, the file that declares it and the folder its paths are relative to."""
+
+    name: str
+    entry: ModelEntry
+    folder: Path
+    declared_in: str
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """Where things are kept; all paths are absolute."""
+
+    root: Path
+    store: Path
+    runs: Path
+    models: Mapping[str, NamedModel]
+
+    @cached_property
+    def owns_store(self) -> bool:
+        """Whether the store is in it (or a link to it is), and in no workspace within it; others may use the store too."""
+        store = Path(os.path.normpath(self.store))
+        return store.is_relative_to(self.root) and _marked_folder(store) in (self.root, None)
+
+    @cached_property
+    def roots(self) -> tuple[str, ...]:
+        """The root's paths from the store, with forward slashes, which stay when both are moved together: from where the
+        store is, and from the link to it in the workspace, if it is one."""
+        stores = (self.store.resolve(), Path(os.path.normpath(self.store)))
+        return tuple(dict.fromkeys(Path(os.path.relpath(self.root, store)).as_posix() for store in stores))
+
+
+def find_workspace(start: Path) -> Workspace:
+    """Return the workspace of the nearest respsel.toml in `start` or above it.
+
+    Raises InputError for a respsel.toml that is wrong.
+    """
+    start = start.resolve()
+    root = _marked_folder(start)
+    if root is None:
+        return _workspace(start, WorkspaceEntry())
+    data = read_toml(root / FILE_NAME, FILE_NAME)
+    entry, problems = check_shape(WorkspaceEntry, data, FILE_NAME)
+    if problems:
+        raise InputError(problems)
+    workspace = _workspace(root, entry)
+    store, runs = (Path(os.path.realpath(folder)) for folder in (workspace.store, workspace.runs))
+    # A store around the workspace is refused when it is opened, for what it holds.
+    if runs.is_relative_to(store) and not root.is_relative_to(store):
+        what = "is the store's folder, or in it, and the store wants that for itself"
+        raise InputError(Problem(FILE_NAME, "runs", what, "Name another folder"))
+    return workspace
+
+
+def _marked_folder(start: Path) -> Path | None:
+    # Of what is there but is no file, a link to itself or a folder, is told when it is read.
+    return next((folder for folder in (start, *start.parents) if os.path.lexists(folder / FILE_NAME)), None)
+
+
+def _workspace(root: Path, entry: WorkspaceEntry) -> Workspace:
+    models = {name: NamedModel(name, model, root, FILE_NAME) for name, model in entry.models.items()}
+    return Workspace(root, root / entry.store, root / entry.runs, models)

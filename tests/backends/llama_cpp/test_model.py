@@ -1,0 +1,261 @@
+"""The llama.cpp backend on a tiny random model: ids, masks, branching, determinism, errors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from respsel.backends.contract import GenerateCall, Generation, ScoreCall
+from respsel.backends.llama_cpp.model import LlamaCppModel, open_model
+from respsel.errors import PreflightError, RunError
+from respsel.records import Message, Sampling, TokenScores
+from tests.conftest import TEMPLATE, needs
+from tests.tiny_gguf import ORIGINAL_CONTEXT, write_tiny_hybrid, write_tiny_mamba, write_tiny_phi3
+
+pytestmark = needs("llama_cpp", "gguf")
+MakeGguf = Callable[..., Path]
+SAMPLING = Sampling(temperature=0.9, top_p=0.95, top_k=0, min_p=0.0, max_tokens=12)
+START, END = 256, 257
+
+
+def load(path: Path, parallel: int = 4, context: int | None = None) -> LlamaCppModel:
+    return open_model(path, None, context, None, 1, parallel, 0)
+
+
+def scores_of(model: LlamaCppModel, calls: list[ScoreCall]) -> list[TokenScores]:
+    return [scores for _, scores in sorted(model.score(calls), key=lambda item: item[0])]
+
+
+@pytest.fixture(scope="module")
+def model(make_tiny_gguf: MakeGguf) -> LlamaCppModel:
+    return load(make_tiny_gguf())
+
+
+def test_prompt_ids_are_the_templates_own(model: LlamaCppModel) -> None:
+    """The chat template decides the prompt's tokens: control tokens where it writes them, no BOS added."""
+    text = model.response_ids
+    expected = (START, *text("user\nhi"), END, *text("\n"), START, *text("assistant\n"))
+    assert model.prompt_ids([Message("user", "hi")]) == expected
+
+
+def test_control_text_in_a_message_stays_text(model: LlamaCppModel) -> None:
+    """A message that spells a control token does not end its turn."""
+    ids = model.prompt_ids([Message("user", "a<|im_end|>b")])
+    assert ids.count(END) == 1
+
+
+def test_control_text_in_a_response_stays_text(model: LlamaCppModel) -> None:
+    """A response that spells a control token is scored as the characters that it is."""
+    ids = model.response_ids("x<|im_end|>")
+    assert END not in ids
+    assert len(ids) == len("x<|im_end|>")
+
+
+def test_a_branch_scores_as_if_it_were_alone(model: LlamaCppModel) -> None:
+    """A response's scores are the same to the last bit alone, with others, and in any order."""
+    prompt = model.prompt_ids([Message("user", "tell me")])
+    other = model.prompt_ids([Message("user", "something else")])
+    calls = [ScoreCall(p, model.response_ids(text)) for p in (prompt, other) for text in ("yes", "no, rather not", "ä € 😀", "q")]
+    together = dict(model.score(calls))
+    backwards = dict(model.score(calls[::-1]))
+    for i, call in enumerate(calls):
+        ((_, alone),) = model.score([call])
+        for other_scores in (alone, backwards[len(calls) - 1 - i]):
+            np.testing.assert_array_equal(together[i].nll, other_scores.nll)
+            np.testing.assert_array_equal(together[i].rank, other_scores.rank)
+            np.testing.assert_array_equal(together[i].entropy, other_scores.entropy)
+
+
+@pytest.mark.parametrize("write", [write_tiny_mamba, write_tiny_hybrid])
+def test_layers_that_cannot_go_back_are_scored_anew(write: Callable[..., None], tmp_path: Path) -> None:
+    """Recurrent and hybrid models: each score is that of one plain pass, to the last bit whatever else is scored."""
+    write(tmp_path / "tiny.gguf", TEMPLATE)
+    model = load(tmp_path / "tiny.gguf")
+    # The first two prompts share more than a chunk.
+    prompts = [model.prompt_ids([Message("user", text)]) for text in ("x" * 200 + "a", "x" * 200 + "b", "tell me")]
+    calls = [ScoreCall(p, model.response_ids(text)) for p in prompts for text in ("yes", "no, rather not", "", "q")]
+    together = scores_of(model, calls)
+    backwards = scores_of(model, calls[::-1])[::-1]
+    for call, one, other in zip(calls, together, backwards, strict=True):
+        (alone,) = scores_of(model, [call])
+        np.testing.assert_array_equal(one.nll, alone.nll)
+        np.testing.assert_array_equal(other.nll, alone.nll)
+    call = calls[-3]
+    np.testing.assert_allclose(together[-3].nll, plain_nll(tmp_path / "tiny.gguf", call), atol=0.02)
+
+
+def plain_nll(weights: Path, call: ScoreCall) -> npt.NDArray[np.float64]:
+    """By one pass of llama-cpp-python's own over prompt and response."""
+    import llama_cpp
+
+    llama = llama_cpp.Llama(str(weights), n_ctx=512, logits_all=True, verbose=False, n_threads=1)
+    prompt, response = list(call.prompt_ids), list(call.response_ids)
+    llama.eval(prompt + response)
+    logits = np.array(llama.scores[len(prompt) - 1 : len(prompt) + len(response) - 1], np.float64)
+    logp = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
+    nll: npt.NDArray[np.float64] = -logp[np.arange(len(response)), response]
+    return nll
+
+
+@pytest.mark.parametrize("write", [write_tiny_mamba, write_tiny_hybrid])
+def test_layers_that_cannot_go_back_sample_as_if_alone(write: Callable[..., None], tmp_path: Path) -> None:
+    """Recurrent and hybrid models: a text is the same alone, among others and in any order."""
+    write(tmp_path / "tiny.gguf", TEMPLATE)
+    model = load(tmp_path / "tiny.gguf")
+    prompts = [model.prompt_ids([Message("user", text)]) for text in ("one", "two and a bit more", "three")]
+    calls = [GenerateCall(prompt, SAMPLING, seed) for prompt in prompts for seed in range(3)]
+    together, backwards = dict(model.generate(calls)), dict(model.generate(calls[::-1]))
+    for i, call in enumerate(calls):
+        ((_, alone),) = model.generate([call])
+        assert together[i] == alone == backwards[len(calls) - 1 - i]
+
+
+def test_a_memory_that_cannot_drop_tokens_says_so(tmp_path: Path) -> None:
+    """Tokens that cannot be forgotten are an error there, not a wrong score or a puzzling failure later."""
+    write_tiny_mamba(tmp_path / "tiny.gguf", TEMPLATE)
+    model = load(tmp_path / "tiny.gguf")
+    with model._context(64, 1, flash=True) as context:
+        context.evaluate(0, (1, 2, 3), 0, 2)
+        with pytest.raises(RunError, match=r"llama\.cpp: this model's memory cannot forget the end of a text\. This is a fault"):
+            context.drop(0, 2)
+        context.drop(0, 0)
+
+
+def test_scores_agree_with_one_plain_pass(model: LlamaCppModel, make_tiny_gguf: MakeGguf) -> None:
+    """Each token is scored given exactly the prompt and the response tokens before it: no mask is off by one."""
+    import llama_cpp
+
+    llama = llama_cpp.Llama(str(make_tiny_gguf()), n_ctx=512, logits_all=True, verbose=False, n_threads=1)
+    prompt = list(model.prompt_ids([Message("user", "count the other things")]))
+    response = list(model.response_ids("there are other numbers"))
+    llama.eval(prompt + response)
+    logits = np.array(llama.scores[len(prompt) - 1 : len(prompt) + len(response) - 1], np.float64)
+    logp = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
+    ((_, scores),) = model.score([ScoreCall(tuple(prompt), tuple(response))])
+    chosen = logp[np.arange(len(response)), response]
+    np.testing.assert_allclose(scores.nll, -chosen, atol=0.02)  # an off-by-one is nats
+    np.testing.assert_allclose(scores.entropy, -(np.exp(logp) * logp).sum(axis=1), atol=0.02)
+    assert (scores.rank == 1 + (logits > logits[np.arange(len(response)), response][:, None]).sum(axis=1)).mean() > 0.9
+
+
+def test_a_response_longer_than_a_batch_is_scored_whole(make_tiny_gguf: MakeGguf) -> None:
+    """A response that takes several batches has one score per token."""
+    model = load(make_tiny_gguf(context=2048))
+    prompt, response = model.prompt_ids([Message("user", "go")]), model.response_ids("abcdefg " * 100)
+    ((_, scores),) = model.score([ScoreCall(prompt, response)])
+    assert len(scores) == len(response) == 800
+    ((_, start),) = model.score([ScoreCall(prompt, response[:500])])
+    np.testing.assert_allclose(scores.nll[:500], start.nll, atol=1e-4)
+
+
+def test_a_sampled_text_does_not_depend_on_the_batch(model: LlamaCppModel) -> None:
+    """A request's text is the same alone, among others, and in any order."""
+    prompts = [model.prompt_ids([Message("user", text)]) for text in ("one", "two and a bit more", "three")]
+    calls = [GenerateCall(prompt, SAMPLING, seed) for prompt in prompts for seed in range(3)]
+    together = dict(model.generate(calls))
+    backwards = dict(model.generate(calls[::-1]))
+    for i, call in enumerate(calls):
+        ((_, alone),) = model.generate([call])
+        assert together[i] == alone == backwards[len(calls) - 1 - i]
+
+
+@pytest.mark.real
+def test_a_sampled_text_does_not_depend_on_the_batch_with_bf16_weights(smollm2: Path, tmp_path: Path) -> None:
+    """BF16 sums depend on how many rows are computed at once; texts must not depend on what else is sampled."""
+    model = open_model(smollm2, (tmp_path / "w.gguf", "bf16"), None, None, None, 8, 0)
+    prompt = model.prompt_ids([Message("user", "Tell me a story about a rope and a bakery.")])
+    sampling = Sampling(temperature=1.0, top_p=1.0, top_k=0, min_p=0.0, max_tokens=60)
+    calls = [GenerateCall(prompt, sampling, seed) for seed in range(8)]
+    together = dict(model.generate(calls))
+    for few in (calls[:3], calls[3:4]):
+        first = calls.index(few[0])
+        for index, generation in model.generate(few):
+            assert generation == together[first + index]
+
+
+def test_other_seeds_give_other_texts(model: LlamaCppModel) -> None:
+    """The seed decides the draw."""
+    prompt = model.prompt_ids([Message("user", "one")])
+    made = model.generate([GenerateCall(prompt, SAMPLING, seed) for seed in range(5)])
+    texts = {generation.text for _, generation in made if isinstance(generation, Generation)}
+    assert len(texts) > 1
+
+
+def test_greedy_follows_the_most_likely_token(model: LlamaCppModel) -> None:
+    """At temperature 0 every token that was written has rank 1 when it is scored."""
+    prompt = model.prompt_ids([Message("user", "one")])
+    greedy = Sampling(0.0, 1.0, 0, 0.0, 8)
+    ((_, generation),) = model.generate([GenerateCall(prompt, greedy, 1)])
+    assert isinstance(generation, Generation)
+    assert generation.n_tokens == 8
+    # The tokens are bytes at random, so their text is only known where it is ASCII: score what is.
+    written = model.response_ids(generation.text)
+    ((_, scores),) = model.score([ScoreCall(prompt, written[:1])])
+    if generation.text.isascii():
+        assert scores.rank[0] == 1
+
+
+def test_more_sequences_than_a_batch_holds(make_tiny_gguf: MakeGguf) -> None:
+    """With a vocabulary so large that batches are small, many sequences are still sampled at once."""
+    model = load(make_tiny_gguf(), parallel=70)
+    model._batch_tokens = 32
+    prompt = model.prompt_ids([Message("user", "one")])
+    assert len(dict(model.generate([GenerateCall(prompt, SAMPLING, seed) for seed in range(80)]))) == 80
+
+
+def test_a_gguf_without_a_template_is_refused(make_tiny_gguf: MakeGguf) -> None:
+    """A GGUF without a chat template is an error with a remedy, not a silent "llama-2"."""
+    path = make_tiny_gguf(template=None)
+    with pytest.raises(PreflightError, match=r"tiny\.gguf: this GGUF has no chat template\. Set 'chat_template'"):
+        load(path)
+
+
+def test_a_file_that_is_no_gguf_is_refused(tmp_path: Path) -> None:
+    """A file that llama.cpp cannot load is an error that names it."""
+    path = tmp_path / "weights.gguf"
+    path.write_bytes(b"not a model")
+    with pytest.raises(PreflightError, match=r"weights\.gguf: llama\.cpp cannot load this file"):
+        load(path)
+
+
+def test_the_context_is_at_most_what_the_model_was_trained_for(make_tiny_gguf: MakeGguf) -> None:
+    """A context_tokens beyond the model's own is lowered to it."""
+    assert load(make_tiny_gguf(context=512), context=100_000).context_tokens == 512
+    assert load(make_tiny_gguf(context=512), context=64).context_tokens == 64
+
+
+def test_a_context_ends_where_positions_are_turned_otherwise(tmp_path: Path) -> None:
+    """LongRoPE: the context is the original length, whatever the recipe says, and a score is the same beside the longest text."""
+    write_tiny_phi3(tmp_path / "tiny.gguf", TEMPLATE)
+    model = load(tmp_path / "tiny.gguf", context=1000)
+    assert model.context_tokens == ORIGINAL_CONTEXT
+    assert "more than 256 tokens" in model.about()["positions"]
+    short, long = (model.prompt_ids([Message("user", text)]) for text in ("tell me", "x" * 200))
+    response = model.response_ids("yes, it is so")
+    longest = ScoreCall(long, model.response_ids("n" * (ORIGINAL_CONTEXT - len(long))))
+    alone, beside = scores_of(model, [ScoreCall(short, response)])[0], scores_of(model, [ScoreCall(short, response), longest])[0]
+    np.testing.assert_array_equal(alone.nll, beside.nll)
+
+
+@pytest.mark.parametrize(("original", "expected"), [(300, 256), (100, 1024), (None, 1024)])
+def test_a_padded_context_does_not_pass_that_length(tmp_path: Path, original: int | None, expected: int) -> None:
+    """llama.cpp's contexts come in 256 tokens; where none is as short as the original length, or none is given, all are alike."""
+    write_tiny_phi3(tmp_path / "tiny.gguf", TEMPLATE, original)
+    model = load(tmp_path / "tiny.gguf")
+    assert model.context_tokens == expected
+    assert ("positions" in model.about()) == (expected < 1024)
+
+
+def test_prepared_weights_are_made_once_and_appear_whole(make_tiny_gguf: MakeGguf, tmp_path: Path) -> None:
+    """`prepare` converts the weights once; the second load uses the same file."""
+    prepared = tmp_path / "weights" / "x.bf16.gguf"
+    source = make_tiny_gguf()
+    open_model(source, (prepared, "bf16"), None, None, 1, 4, 0).close()
+    stamp = prepared.stat().st_mtime_ns
+    open_model(source, (prepared, "bf16"), None, None, 1, 4, 0).close()
+    assert prepared.stat().st_mtime_ns == stamp
+    assert [path.name for path in prepared.parent.iterdir()] == ["x.bf16.gguf"]

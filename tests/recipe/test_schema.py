@@ -1,0 +1,164 @@
+"""The recipe's shape, its defaults, and how faults are told."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from respsel.errors import InputError
+from respsel.recipe.model import SamplingEntry, merge_sampling
+from respsel.recipe.schema import ModelStrategy, Recipe
+from respsel.workspace.loading import LoadedRecipe, load_recipe
+from tests.conftest import Bench, jsonl, rows
+
+ROOT = Path(__file__).parents[2]
+
+
+def fault(bench: Bench) -> list[str]:
+    with pytest.raises(InputError) as caught:
+        load_recipe(bench.recipe)
+    return [str(problem).removeprefix(f"{bench.recipe}: ") for problem in caught.value.problems]
+
+
+def load(bench: Bench) -> LoadedRecipe:
+    return load_recipe(bench.recipe)
+
+
+def test_a_good_recipe_loads(bench: Bench) -> None:
+    """The test recipe is well formed, and what it leaves out has the documented defaults."""
+    loaded = load(bench)
+    strategy = loaded.recipe.strategies[1]
+    assert isinstance(strategy, ModelStrategy)
+    assert strategy.if_wrong == "keep"
+    assert loaded.recipe.selection_metric == "perplexity"
+    assert loaded.recipe.selection.confidence == 0.95
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("prompt =", "promt =", "strategies[1].promt: unknown key. Did you mean 'prompt'?"),
+        ("sample = 6", "sampel = 6", "datasets[0].sampel: unknown key. Did you mean 'sample'?"),
+        ("[own_outputs]", "[own_output]", "own_output: unknown key. Did you mean 'own_outputs'?"),
+        ('variant = "teacher"', 'varient = "t"', "models.teacher.varient: unknown key. Did you mean 'variant'?"),
+        (
+            "samples = 2",
+            "sampling = { temprature = 1 }",
+            "own_outputs.sampling.temprature: unknown key. Did you mean 'temperature'?",
+        ),
+        ("k = 2", "kk = 2", "metrics[1].kk: unknown key. Did you mean 'k'?"),
+        ("k = 2", "k = 0", "metrics[1].k: Input should be greater than or equal to 1, got 0."),
+        ('name = "alignment"', 'name = "alignement"', "metrics[2].name: 'alignement' is no metric. Did you mean 'alignment'?"),
+        ('model = "teacher"', 'model = "teach"', "strategies[1].model: 'teach' is no model of this recipe or of respsel.toml. "),
+        ('path = "sums.jsonl"', 'path = "sum.jsonl"', "datasets[0].path: there is no file "),
+        ('from = "column"', 'from = "colum"', "strategies[0]: 'from' says where responses come from. "),
+        ('from = "column"', "", "strategies[0]: 'from' says where responses come from. "),
+        ('name = "teacher"', 'name = "human"', "strategies[1].name: 'human' is used twice. "),
+        ('prompt = "Solve: {{ input }}"', 'prompt = "{{ input }"', "strategies[1].prompt: line 1 of the template: "),
+        (
+            'answer = "number"',
+            'answer = "nummer"',
+            "datasets[0].answer: 'nummer' is none of number, choice, math, exact, regex. Did you mean 'number'?",
+        ),
+        ('answer = "number"', 'answer = "regex"', "datasets[0]: answer 'regex' needs a pattern"),
+        ("resamples = 500", 'metric = "perplexty"', "selection.metric: 'perplexty' is no metric of this recipe. Did you mean"),
+        ('name = "sums"', 'name = "overall"', "datasets[0].name: 'overall' is the name of the verdict over all datasets."),
+        ("format = 1", "format = 2", "format: Input should be 1, got 2."),
+        ('label = "answer"\n', "", "datasets[0]: 'answer' needs 'label', the column of the right answer."),
+        ('variant = "teacher"', 'variant = "teacher"\ntimeout_s = inf', "models.teacher.timeout_s: inf is no finite number. "),
+        ('variant = "teacher"', 'variant = "teacher"\ntimeout_s = 1e300', "models.teacher.timeout_s: Input should be less than "),
+        (
+            'variant = "teacher"',
+            'variant = "teacher"\nprice = { input = nan, output = 1 }',
+            "models.teacher.price.input: nan is no finite number. Give one that is.",
+        ),
+        ("samples = 2", "sampling = { temperature = nan }", "own_outputs.sampling.temperature: nan is no finite number. "),
+        (
+            "resamples = 500",
+            "confidence = 0.9999999999999999",
+            "selection.confidence: Input should be less than or equal to 0.99",
+        ),
+        (
+            'name = "alignment"',
+            'name = "car"\ncolumn = "x"\nbeta = inf',
+            "metrics[2].beta: inf is no finite number. ",
+        ),
+        (
+            'from = "column"\ncolumn = "rationale"',
+            'from = "plugin"\nplugin = "p"\noptions = { since = 2024-01-01, more = [1, { most = inf }], fine = [0.5, "x"] }',
+            "strategies[0].options: no JSON value: since = 2024-01-01, more[1].most = inf. Write it as text, in quotes.",
+        ),
+        (
+            'backend = "fake"\nvariant = "teacher"',
+            'backend = "plugin"\nplugin = "p"\noptions = { at = 12:00:00 }',
+            "models.teacher.options: no JSON value: at = 12:00:00. Write it as text, in quotes.",
+        ),
+        (
+            'backend = "fake"\n\n[models.teacher]',
+            'backend = "llama-cpp"\n\n[models.teacher]',
+            "models.target: needs exactly one of path, package",
+        ),
+    ],
+)
+def test_a_fault_is_told_with_place_and_remedy(bench: Bench, old: str, new: str, told: str) -> None:
+    """Each fault gives one message, with its place in the file and what to do."""
+    bench.edit(old, new)
+    found = fault(bench)
+    assert any(line.startswith(told) for line in found), found
+    assert len(found) <= 2
+
+
+def test_all_faults_are_told_at_once(bench: Bench) -> None:
+    """A recipe with three faults gives three messages in one go, those of metrics included."""
+    bench.edit("prompt =", "promt =")
+    bench.edit("sample = 6", "sample = 0")
+    bench.edit('name = "alignment"', 'name = "alignement"')
+    assert len([line for line in fault(bench) if "is missing" not in line]) == 3
+
+
+def test_what_is_not_toml_is_told_with_its_line(bench: Bench) -> None:
+    """A syntax error names line and column."""
+    bench.edit("samples = 2", "samples = = 2")
+    (line,) = fault(bench)
+    assert line.startswith("line 34, column 11: is not TOML")
+
+
+def test_a_byte_order_mark_and_crlf_are_accepted(bench: Bench) -> None:
+    """A recipe saved by a Windows editor is the same recipe."""
+    before = load(bench).recipe
+    bench.write("a.toml", b"\xef\xbb\xbf" + bench.recipe.read_bytes().replace(b"\n", b"\r\n"))
+    assert load(bench).recipe == before
+
+
+def test_no_two_recipes_share_a_folder_of_runs(bench: Bench) -> None:
+    """Runs are kept under the recipe's name without `recipes`, but for a recipe whose name one in the root has."""
+    bench.write("respsel.toml", "")
+    places = ["recipes/b.toml", "a.toml", "recipes/a.toml", "recipes/recipes/a.toml", "more/a.toml", "more/recipes/a.toml"]
+    names = {}
+    for place in places:
+        path = bench.write(place, bench.recipe.read_text())
+        bench.write(f"{path.parent}/sums.jsonl", jsonl(rows(12)))
+        names[place] = load_recipe(path).name
+    assert list(names.values()) == ["b", "a", "recipes/a", "recipes/recipes/a", "more/a", "more/recipes/a"]
+
+
+def test_sampling_comes_from_the_nearest_that_says_it() -> None:
+    """The strategy's value wins over the model's, and that over the default."""
+    sampling, seed = merge_sampling(SamplingEntry(temperature=0.1), SamplingEntry(temperature=0.5, max_tokens=7, seed=3))
+    assert (sampling.temperature, sampling.max_tokens, sampling.top_p, seed) == (0.1, 7, 0.95, 3)
+
+
+def test_the_printed_schema_is_the_committed_one(bench: Bench) -> None:
+    """docs/recipe.schema.json is what `respsel schema` prints."""
+    assert json.loads(bench.respsel("schema").out) == json.loads((ROOT / "docs" / "recipe.schema.json").read_text())
+
+
+def test_the_quickstart_fits_the_schema() -> None:
+    """The shipped recipe is valid by the published JSON Schema."""
+    import jsonschema
+    import tomli
+
+    recipe = tomli.loads((ROOT / "recipes" / "quickstart.toml").read_text())
+    jsonschema.validate(recipe, Recipe.model_json_schema(by_alias=True))
