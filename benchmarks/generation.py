@@ -15,7 +15,9 @@ from typing import Any
 
 from scoring import FILE, KINDS, PACKAGE, open_kind
 
-SAMPLES, ONE_BY_ONE, TOKENS = 32, 4, 100
+SAMPLES = 32
+ONE_BY_ONE = 4
+TOKENS = 100
 
 
 def tokens_per_second(model: Any, together: bool) -> float:
@@ -50,14 +52,16 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         for kind in KINDS[1:]:
             model = open_kind(kind, weights, Path(folder))
-            alone, batched = [], []
+            alone = []
+            batched = []
             for _ in range(args.rounds):
                 rows(model, 1)
                 alone.append(tokens_per_second(model, together=False))
                 rows(model, 16)
                 batched.append(tokens_per_second(model, together=True))
             model.close()
-            one, many = statistics.median(alone), statistics.median(batched)
+            one = statistics.median(alone)
+            many = statistics.median(batched)
             print(f"{kind:<22}{one:>12.0f}{many:>12.0f}{many / one:>7.2f}", flush=True)
 
 

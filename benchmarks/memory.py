@@ -18,7 +18,10 @@ from pathlib import Path
 from typing import Any
 
 TEMPLATE = "{% for m in messages %}{{ m.content }}{% endfor %}"
-PROMPTS, RESPONSES, PROMPT_TOKENS, RESPONSE_TOKENS = 4, 3, 2000, 100
+PROMPTS = 4
+RESPONSES = 3
+PROMPT_TOKENS = 2000
+RESPONSE_TOKENS = 100
 
 
 def open_kind(kind: str, weights: Path) -> Any:
@@ -61,11 +64,13 @@ def measure(kind: str, weights: Path) -> None:
     ]
     dict(model.score(calls[:1]))
     Path("/proc/self/clear_refs").write_text("5")  # loading is over: begin the peak anew
-    begun, evaluated = time.perf_counter(), model.tokens_evaluated
+    begun = time.perf_counter()
+    evaluated = model.tokens_evaluated
     count = len(dict(model.score(calls)))
     seconds = time.perf_counter() - begun
     peak = int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]) / 1024
-    mine, speed = weights_mib(kind, model, weights), (model.tokens_evaluated - evaluated) / seconds
+    mine = weights_mib(kind, model, weights)
+    speed = (model.tokens_evaluated - evaluated) / seconds
     print(f"{kind:<22}{count:>6}{mine:>12.0f}{peak:>10.0f}{peak - mine:>10.0f}{speed:>10.0f}", flush=True)
 
 

@@ -87,7 +87,8 @@ def spearman(one: Sequence[float], other: Sequence[float]) -> float:
     """Spearman's rank correlation; 0 where one of them is constant."""
     from scipy.stats import rankdata
 
-    a, b = rankdata(one), rankdata(other)
+    a = rankdata(one)
+    b = rankdata(other)
     return float(np.corrcoef(a, b)[0, 1]) if a.std() and b.std() else 0.0
 
 

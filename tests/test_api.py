@@ -216,7 +216,8 @@ def given(result: respsel.RunResult) -> dict[str, dict[str, float | None]]:
 def test_decide_gives_a_recipes_verdict(study: respsel.Study) -> None:
     """The same scores and selection give the same verdict, from mappings, sequences and frames."""
     result = study.run()
-    verdict, scores = result.verdict("sums"), given(result)
+    verdict = result.verdict("sums")
+    scores = given(result)
     how: dict[str, Any] = {"lower_is_better": True, "scale": "log", "resamples": 500}
     assert respsel.decide(scores, dataset="sums", metric="perplexity", **how) == verdict
     frames = {name: result.scores("sums", name, "perplexity") for name in scores}

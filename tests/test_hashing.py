@@ -58,7 +58,8 @@ class Memo:
 
 def test_a_known_file_is_not_opened(tmp_path: Path) -> None:
     """A file whose stat is remembered is not read again."""
-    path, memo = tmp_path / "weights", Memo()
+    path = tmp_path / "weights"
+    memo = Memo()
     path.write_bytes(b"abc")
     later = path.stat().st_ctime + 60
     first = file_digest(path, memo, now=lambda: later)
@@ -81,7 +82,8 @@ def test_an_edit_that_restores_the_time_stamp_is_seen(tmp_path: Path) -> None:
 
 def test_a_file_that_has_just_changed_is_not_remembered(tmp_path: Path) -> None:
     """A young file could change again within its time stamp, so its digest is taken anew."""
-    path, memo = tmp_path / "data", Memo()
+    path = tmp_path / "data"
+    memo = Memo()
     path.write_bytes(b"abc")
     file_digest(path, memo)
     assert not memo.known
@@ -89,7 +91,8 @@ def test_a_file_that_has_just_changed_is_not_remembered(tmp_path: Path) -> None:
 
 def test_a_changed_file_has_another_digest(tmp_path: Path) -> None:
     """The digest is the content's, not the name's."""
-    path, memo = tmp_path / "data", Memo()
+    path = tmp_path / "data"
+    memo = Memo()
     path.write_bytes(b"abc")
     first = file_digest(path, memo)
     path.write_bytes(b"abd")

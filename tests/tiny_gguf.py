@@ -7,7 +7,10 @@ from typing import Any
 
 import numpy as np
 
-N_EMBD, N_HEAD, N_FF, N_LAYER = 64, 4, 128, 2
+N_EMBD = 64
+N_HEAD = 4
+N_FF = 128
+N_LAYER = 2
 ORIGINAL_CONTEXT = 256
 
 
@@ -95,7 +98,10 @@ def write_tiny_gguf(path: Path, template: str | None, context: int, key_heads: b
 
 def write_tiny_mamba(path: Path, template: str | None) -> None:
     """A Mamba: all its layers are recurrent."""
-    inner, state, rank, kernel = 2 * N_EMBD, 16, 4, 4
+    inner = 2 * N_EMBD
+    state = 16
+    rank = 4
+    kernel = 4
     made = TinyGguf(path, "mamba", template, 512)
     made.fields.add_feed_forward_length(0)
     made.fields.add_head_count(0)

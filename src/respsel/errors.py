@@ -27,7 +27,8 @@ _ENOUGH_PROBLEMS = 1000
 # What a message shows of a name or text from a file, and of names that it lists.
 _LONGEST_PART = 1000
 _MOST_NAMES = 30
-_LONGEST_WORD, _MOST_WORDS = 200, 2000
+_LONGEST_WORD = 200
+_MOST_WORDS = 2000
 
 
 @dataclass(frozen=True)

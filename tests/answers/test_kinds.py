@@ -215,7 +215,8 @@ def test_labels_of_gsm8k_given_back_are_right() -> None:
     rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     assert len(rows) == 100
     for row in rows:
-        label, number = str(row["expected"]), check("number")
+        label = str(row["expected"])
+        number = check("number")
         assert label_problem(number, label) is None
         assert is_correct(number, row["upstream_answer"], label), row["id"]
         for frame in ("Final Answer: {}", "The answer is {}.", "\\boxed{{{}}}", "#### {}", "{}"):

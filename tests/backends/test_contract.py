@@ -105,7 +105,8 @@ def test_scores_do_not_depend_on_what_else_is_scored(model: Model) -> None:
     """A call's scores are the same alone, among others and in any order; for transformers to 1e-4 nats, else to the last bit."""
     prompts = [model.prompt_ids([Message("user", text)]) for text in ("tell me", "tell me something else", "x")]
     calls = [ScoreCall(prompt, model.response_ids(text)) for prompt in prompts for text in TEXTS]
-    together, backwards = scored(model, calls), scored(model, calls[::-1])[::-1]
+    together = scored(model, calls)
+    backwards = scored(model, calls[::-1])[::-1]
     tolerance = 1e-4 if type(model).__name__ == "TransformersModel" else 0.0
     for call, one, other in zip(calls, together, backwards, strict=True):
         (alone,) = scored(model, [call])
@@ -137,7 +138,8 @@ def test_texts_do_not_depend_on_what_else_is_sampled(model: Model) -> None:
     """A draw is the same alone, among others and in any order, and another seed gives another text."""
     prompts = [model.prompt_ids([Message("user", text)]) for text in ("one", "two and a bit more")]
     calls = [GenerateCall(prompt, SAMPLING, seed) for prompt in prompts for seed in range(4)]
-    together, backwards = dict(model.generate(calls)), dict(model.generate(calls[::-1]))
+    together = dict(model.generate(calls))
+    backwards = dict(model.generate(calls[::-1]))
     assert sorted(together) == list(range(len(calls)))
     for index, call in enumerate(calls):
         ((_, alone),) = model.generate([call])

@@ -61,7 +61,8 @@ def test_a_transformers_context_ends_there(kind: str, fields: dict[str, Any], as
     assert model.context_tokens == 64
     assert ("positions" in model.about()) == told
     stream = random.Random(1)
-    short, long = ScoreCall(ids(stream, 20), ids(stream, 20)), ScoreCall(ids(stream, 34), ids(stream, 30))
+    short = ScoreCall(ids(stream, 20), ids(stream, 20))
+    long = ScoreCall(ids(stream, 34), ids(stream, 30))
     ((_, alone),) = model.score([short])
     beside = dict(model.score([short, long]))[0]
     assert isinstance(alone, TokenScores)

@@ -31,7 +31,8 @@ def test_it_writes_the_report_again(bench: Bench) -> None:
     after = files(bench)
     assert after.keys() == before.keys()
     assert after["scores.parquet"] == before["scores.parquet"]
-    old, new = json.loads(before["report.json"]), json.loads(after["report.json"])
+    old = json.loads(before["report.json"])
+    new = json.loads(after["report.json"])
     del old["provenance"], new["provenance"]
     assert old == new
 

@@ -67,7 +67,8 @@ def test_a_larger_sample_begins_with_the_smaller(tmp_path: Path) -> None:
     """Raising `sample` keeps the examples that were there, in their order, whatever the file's order."""
     path = write(tmp_path, "a.jsonl", LINES)
     turned = write(tmp_path, "b.jsonl", "".join(reversed(LINES.splitlines(keepends=True))))
-    small, large = load_examples(entry(sample=3), path, ""), load_examples(entry(sample=6), turned, "")
+    small = load_examples(entry(sample=3), path, "")
+    large = load_examples(entry(sample=6), turned, "")
     assert large[:3] == small
     assert load_examples(entry(sample=3, seed=1), path, "") != small
 
@@ -303,7 +304,8 @@ def test_a_turn_of_another_role_is_told(tmp_path: Path) -> None:
 def test_a_parquet_file_is_tried_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, columns: dict[str, list[str]]) -> None:
     """With ids or without: to try it takes a process that reads all of it."""
     pl.DataFrame(columns).write_parquet(tmp_path / "a.parquet")
-    tried, try_reading = list[str](), parquet_rows._try_reading
+    tried = list[str]()
+    try_reading = parquet_rows._try_reading
 
     def counted(handle: BinaryIO, shown: str, wish: list[Any]) -> tuple[list[str], bool]:
         tried.append(shown)

@@ -53,7 +53,8 @@ VALID: dict[str, bytes] = {
 def damage(content: bytes, chance: random.Random) -> bytes:
     data = bytearray(content)
     for _ in range(chance.choice([1, 1, 2, 4])):
-        place, how = chance.randrange(len(data) + 1), chance.random()
+        place = chance.randrange(len(data) + 1)
+        how = chance.random()
         if how < 0.15:
             del data[place:]
         elif how < 0.35:
@@ -70,7 +71,8 @@ def damage(content: bytes, chance: random.Random) -> bytes:
 def try_reading(path: Path) -> int:
     """Read a file and look at all of it as the program does; how many rows it gave."""
     problems: list[Problem] = []
-    count, told = 0, tuple[Problem, ...]()
+    count = 0
+    told = tuple[Problem, ...]()
     try:
         for row in read_rows(path, path.name):
             row_id(row.fields)

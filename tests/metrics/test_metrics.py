@@ -306,7 +306,10 @@ def test_golden_values(index: int) -> None:
 def everything(stream: np.random.Generator, count: int) -> Sources:
     """Evidence of all kinds about some responses."""
     words = ("so", "then", "We", "add", "7.", "It", "is\n", "done.")
-    responses, scored, vectors, own_vectors = [], [], [], []
+    responses = []
+    scored = []
+    vectors = []
+    own_vectors = []
     for i in range(count):
         text = " ".join(stream.choice(words, size=stream.integers(3, 12)))
         n = len(text.encode())
@@ -357,7 +360,8 @@ def test_a_value_does_not_depend_on_the_other_examples(seed: int, shuffler: Any)
             )
             return {score.id: score for score in measure(ready, given, None, "s")}
 
-        whole, part = scores(list(range(6))), scores(some)
+        whole = scores(list(range(6)))
+        part = scores(some)
         assert all(whole[name] == score for name, score in part.items())
 
 

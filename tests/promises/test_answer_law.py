@@ -49,7 +49,8 @@ def grouped(digits: str, separator: str) -> str:
 
 
 def indian(digits: str) -> str:
-    head, tail = digits[:-3], digits[-3:]
+    head = digits[:-3]
+    tail = digits[-3:]
     pairs = [head[max(0, i - 2) : i] for i in range(len(head), 0, -2)][::-1]
     return ",".join([*pairs, tail]) if head else tail
 
@@ -67,7 +68,8 @@ def whole(rng: random.Random) -> tuple[str, Fraction]:
 
 
 def decimal(rng: random.Random) -> tuple[str, Fraction]:
-    head, tail = str(rng.randrange(10**6)), f"{rng.randrange(1, 10**5):05d}"[: rng.choice((1, 2, 4, 5))]
+    head = str(rng.randrange(10**6))
+    tail = f"{rng.randrange(1, 10**5):05d}"[: rng.choice((1, 2, 4, 5))]
     value = Fraction(f"{head}.{tail}")
     forms = [f"{head}.{tail}", f"{head},{tail}", f"{grouped(head, ',')}.{tail}", f"{grouped(head, ' ')},{tail}"]
     forms += [f"{grouped(head, '.')},{tail}"] if len(head) > 3 else [f".{tail}"] if head == "0" else []
@@ -75,7 +77,8 @@ def decimal(rng: random.Random) -> tuple[str, Fraction]:
 
 
 def fraction(rng: random.Random) -> tuple[str, Fraction]:
-    above, below = rng.randrange(1, 200), rng.randrange(2, 60)
+    above = rng.randrange(1, 200)
+    below = rng.randrange(2, 60)
     one = rng.choice(("\\frac", "\\dfrac", "\\tfrac"))
     forms = [f"{above}/{below}", f"{above} / {below}", f"{one}{{{above}}}{{{below}}}", f"{one}{{ {above} }}{{{below}}}"]
     if above < 10 and below < 10:
@@ -84,7 +87,8 @@ def fraction(rng: random.Random) -> tuple[str, Fraction]:
 
 
 def mixed(rng: random.Random) -> tuple[str, Fraction]:
-    whole, below = rng.randrange(1, 300), rng.randrange(2, 20)
+    whole = rng.randrange(1, 300)
+    below = rng.randrange(2, 20)
     above = rng.randrange(1, below)
     value = whole + Fraction(above, below)
     if rng.random() < 0.3:
@@ -96,7 +100,8 @@ def mixed(rng: random.Random) -> tuple[str, Fraction]:
 
 
 def scientific(rng: random.Random) -> tuple[str, Fraction]:
-    head, power = rng.choice(("3", "1.5", "6.02", "9.109", "2,5")), rng.randrange(-20, 21)
+    head = rng.choice(("3", "1.5", "6.02", "9.109", "2,5"))
+    power = rng.randrange(-20, 21)
     value = Fraction(head.replace(",", ".")) * Fraction(10) ** power
     times = rng.choice((" \\times ", "\\times", " × ", " \\cdot ", " x ", "·"))
     forms = [f"{head}{times}10^{{{power}}}", f"{head}{times}10{superscript(power)}", f"{head}e{power}", f"{head}E{power:+d}"]
@@ -105,7 +110,8 @@ def scientific(rng: random.Random) -> tuple[str, Fraction]:
 
 
 def scaled(rng: random.Random) -> tuple[str, Fraction]:
-    head, (word, power) = rng.choice(("2", "1.5", "12")), rng.choice((("million", 6), ("billion", 9), ("thousand", 3)))
+    head = rng.choice(("2", "1.5", "12"))
+    (word, power) = rng.choice((("million", 6), ("billion", 9), ("thousand", 3)))
     return f"{head} {word}", Fraction(head) * 10**power
 
 
@@ -119,7 +125,8 @@ def numbers(count: int) -> Iterator[tuple[str, Fraction, random.Random]]:
     for _ in range(count):
         text, value = rng.choice((whole, whole, decimal, fraction, mixed, scientific, scaled, money))(rng)
         if rng.random() < 0.2:
-            text, value = rng.choice(MINUS) + text, -value
+            text = rng.choice(MINUS) + text
+            value = -value
         kind = rng.random()
         if kind < 0.25 and not text.endswith(("€", "EUR", "dollars", ".", "lion", "sand")):
             text += rng.choice(UNITS[:6] if "10" in text else UNITS)

@@ -274,7 +274,8 @@ def test_poisoned_records_in_a_store_that_is_used(bench: Bench) -> None:
     """Planted keys and values, by every command that reads the store: no code runs, nothing outside is touched, all
     are found by verify, and the run comes out the same."""
     first = bench.run()
-    target, precious = bench.folder / "boom", bench.write("precious.txt", "mine")
+    target = bench.folder / "boom"
+    precious = bench.write("precious.txt", "mine")
     bomb = pickle.dumps(Bomb(target))
     insert = "INSERT INTO Cache (key, raw, store_time, access_time, access_count, size, mode, filename, value) "
     insert += "VALUES (?, ?, ?, 0, 0, ?, ?, ?, ?)"
@@ -343,7 +344,8 @@ from respsel.cli import app
 sys.argv = ["respsel", "run", "a.toml", "--json"]
 app()
 """
-OTHER_TEXT, FAILURE = "replace(made, text='Otherwise: ' + made.text)", "Failure('out of memory')"
+OTHER_TEXT = "replace(made, text='Otherwise: ' + made.text)"
+FAILURE = "Failure('out of memory')"
 NEW_METRIC = 'name = "alignment"\n\n[[metrics]]\nname = "compression-ratio"'
 
 

@@ -111,7 +111,8 @@ def test_a_recipe_field_changes_the_keys_that_it_must_and_no_other(bench: Bench,
 def test_a_metrics_direction_is_in_every_key_that_goes_by_it(bench: Bench) -> None:
     """Of a metric that a recipe may turn round, the race, the choices and the verdict go by the direction, and no score does."""
     bench.edit("[selection]", '[selection]\nbudget = "race"\nmode = "per-example"')
-    plain, loaded = keys(bench), load_recipe(bench.recipe)
+    plain = keys(bench)
+    loaded = load_recipe(bench.recipe)
 
     def turned(direction: Direction) -> dict[str, str]:
         metric, *others = loaded.metrics

@@ -46,7 +46,8 @@ def verdict(examples: int) -> object:
 
 def length(examples: int) -> object:
     stream = np.random.default_rng(1)
-    scores, sizes = stream.normal(size=(examples, 4)), np.exp(stream.normal(size=(examples, 4)))
+    scores = stream.normal(size=(examples, 4))
+    sizes = np.exp(stream.normal(size=(examples, 4)))
     lengths = Lengths("tokens", sizes, np.ones_like(sizes))
     return find_confounds("abcd", scores, lengths, (None,) * 4, log=False, lower=True, confidence=0.95)
 

@@ -173,11 +173,13 @@ def test_what_is_written_while_the_log_is_looked_at_is_no_damage(tmp_path: Path,
     """Commits of another process that come after SQLite has said where the log ends are behind the end, and whole."""
     writes_more = WRITES.replace("sys.stdin.read()", WRITES_MORE)
     process = start(tmp_path / "cache", RECORDS, program=writes_more)
-    to, answers = process.stdin, process.stdout
+    to = process.stdin
+    answers = process.stdout
     assert to is not None
     assert answers is not None
     assert answers.readline() == "ready\n"
-    frames, index = write_ahead._frames, write_ahead._read_index
+    frames = write_ahead._frames
+    index = write_ahead._read_index
     looks: list[Path] = []
 
     def late_frames(log: Path, page_bytes: int, found: int) -> Iterator[tuple[int, bytes, bool]]:

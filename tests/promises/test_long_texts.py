@@ -67,14 +67,16 @@ def test_texts_of_a_megabyte_are_read_at_once(piece: str) -> None:
 
 
 def scored(text: str, count: int = 1) -> list[Request]:
-    example, view = Example("a", "q", None, None, {}), View("local", window=4, with_input=True)
+    example = Example("a", "q", None, None, {})
+    view = View("local", window=4, with_input=True)
     operation = score_responses("m", view, [example] * count, [Response("a", text)] * count, {}, "x", "fail")
     return list(next(operation))
 
 
 def test_a_text_of_many_steps_is_gone_through_once() -> None:
     """Each step of a response is a request of its own in the local view, and none goes through the whole text again."""
-    before, model = time.process_time(), FakeModel("", 4096)
+    before = time.process_time()
+    model = FakeModel("", 4096)
     asked = scored("So it is. " * MOST_STEPS)
     assert len(asked) == MOST_STEPS
     assert len({request_key("m", request) for request in asked}) == MOST_STEPS
@@ -84,7 +86,8 @@ def test_a_text_of_many_steps_is_gone_through_once() -> None:
 
 def test_a_text_of_too_many_steps_has_no_local_scores() -> None:
     """A model is not asked millions of times about a looping text: it has a problem by name, and the others their scores."""
-    example, view = Example("a", "q", None, None, {}), View("local", window=4, with_input=True)
+    example = Example("a", "q", None, None, {})
+    view = View("local", window=4, with_input=True)
     texts = [Response("a", "! " * (MOST_STEPS + 1)), Response("a", "One. Two.")]
     operation = score_responses("m", view, [example] * 2, texts, {}, "x", "fail")
     assert [request.response for request in next(operation)] == ["One. Two."] * 2  # type: ignore[union-attr]

@@ -45,7 +45,8 @@ WITHIN = {"bf16": (0.01, 0.003), "q4_1": (0.04, 0.01)}
 def scored(request: pytest.FixtureRequest, smollm2: Path, oracle: Any, tmp_path_factory: pytest.TempPathFactory) -> Scored:
     prepared = None if request.param == "q4_1" else (tmp_path_factory.mktemp("weights") / "w.gguf", request.param)
     model = open_model(smollm2, prepared, None, None, None, 1, 0)
-    plain, aligned = [], []
+    plain = []
+    aligned = []
     for case in oracle[0]:
         response = model.response_ids(case["response"])
         plain.append(ScoreCall(model.prompt_ids(plain_messages(case["question"])), response))

@@ -28,7 +28,8 @@ def texts(bench: Bench) -> list[str]:
 def test_a_project_may_be_called_anything(tmp_path: Path, name: str) -> None:
     """In a folder of any name, with data files of that name, a run reads and writes in it, and export does."""
     bench = Bench(tmp_path / "outer" / name)
-    data, own = f"{name}.parquet", f"{name}.jsonl"
+    data = f"{name}.parquet"
+    own = f"{name}.jsonl"
     quoted = RECIPE.replace('"sums.jsonl"', f"'{data}'").replace("samples = 2", f"path = '{own}'")
     bench.write("a.toml", quoted)
     bench.write(data, parquet(rows(12)))

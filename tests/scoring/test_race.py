@@ -69,7 +69,8 @@ def test_a_race_scores_less_and_says_what_it_saved(racing: Bench) -> None:
     """Who is far behind is scored over the first batch alone; the calls are those of the race and the other views after it."""
     done = racing.run()
     (data,) = report(racing)["datasets"]
-    race, verdict = data["race"], data["verdict"]
+    race = data["race"]
+    verdict = data["verdict"]
     scored = {item["strategy"]: item["examples"] for item in verdict["ranking"]}
     assert min(scored.values()) == FIRST
     assert race["scored"] == sum(scored.values()) < race["possible"] == 90

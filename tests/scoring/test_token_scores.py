@@ -57,7 +57,8 @@ TEXT = "We add. Then we stop.\nIt is 7. Done."
 def test_steps_are_scored_behind_the_input_and_the_last_few() -> None:
     """With a window of 2 the fourth step stands behind input, second and third step, token by token as in the whole text."""
     model = Words("", 4096)
-    ids, prompt = model.response_ids(TEXT), model.prompt_ids(plain_messages_of_the_example())
+    ids = model.response_ids(TEXT)
+    prompt = model.prompt_ids(plain_messages_of_the_example())
     calls, row = scored(model, View("local", window=2), TEXT)
     # "We add." has two tokens, " Then we stop." three, "It is 7." three, " Done." one.
     assert [call.response_ids for call in calls] == [ids[:2], ids[2:5], ids[5:8], ids[8:]]
@@ -69,7 +70,8 @@ def test_steps_can_be_scored_without_the_input() -> None:
     """Then the first step stands behind the token that begins a text."""
     model = Words("", 4096)
     calls, _ = scored(model, View("local", window=1, with_input=False), TEXT)
-    begin, ids = model.prompt_ids(()), model.response_ids(TEXT)
+    begin = model.prompt_ids(())
+    ids = model.response_ids(TEXT)
     assert [call.prompt_ids for call in calls] == [begin, begin + ids[:2], begin + ids[2:5], begin + ids[5:8]]
 
 

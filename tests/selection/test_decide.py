@@ -53,7 +53,8 @@ def test_the_direction_is_the_metrics() -> None:
 def test_pairing_sees_through_the_examples_own_spread() -> None:
     """A small steady advantage is decided, however much the examples differ among themselves."""
     verdict = decide("d", [noisy(1, {"a": 0.0, "b": 0.3})], LOG)
-    low, high = verdict.ranking[0].low, verdict.ranking[1].high
+    low = verdict.ranking[0].low
+    high = verdict.ranking[1].high
     assert verdict.decided
     assert low is not None
     assert high is not None
@@ -232,7 +233,9 @@ def test_weights_make_a_score_a_ratio_of_sums() -> None:
 
 def test_the_interval_of_a_ratio_covers_the_truth() -> None:
     """The interval of a weighted score holds the true ratio about as often as asked."""
-    rule, held, truth = Rule("m", "lower", "linear", 0.95, 1, 0), 0, 0.0
+    rule = Rule("m", "lower", "linear", 0.95, 1, 0)
+    held = 0
+    truth = 0.0
     for seed in range(1000):
         stream = np.random.default_rng(seed)
         lengths = stream.integers(20, 200, 60).astype(float)

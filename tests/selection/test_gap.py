@@ -21,7 +21,8 @@ def part(n: int, shift: float) -> Estimates:
 def test_over_datasets_gaps_are_means() -> None:
     """The size is the mean of the datasets' sizes and the error that of a mean; the fewest examples count."""
     parts = [part(20, 1.0), part(80, 2.0)]
-    both, each = gap_between(parts, 1, 0, 1.0), [gap_between([item], 1, 0, 1.0) for item in parts]
+    both = gap_between(parts, 1, 0, 1.0)
+    each = [gap_between([item], 1, 0, 1.0) for item in parts]
     assert both.size == pytest.approx(np.mean([gap.size for gap in each]))
     assert both.error == pytest.approx(math.hypot(*(gap.error for gap in each)) / 2)
     assert (both.examples, both.fewest) == (100, 20)
@@ -31,7 +32,8 @@ def test_over_datasets_gaps_are_means() -> None:
 def test_where_higher_is_better_a_gap_turns_round() -> None:
     """A size is positive where the strategy is worse; the effect keeps the sign of the difference."""
     one = [part(40, 1.0)]
-    up, down = gap_between(one, 1, 0, 1.0), gap_between(one, 1, 0, -1.0)
+    up = gap_between(one, 1, 0, 1.0)
+    down = gap_between(one, 1, 0, -1.0)
     assert up.size == -down.size > 0
     assert up.chance < 0.01 < down.chance == 1.0
     assert effect(one, up, 1.0) == effect(one, down, -1.0)
@@ -39,7 +41,8 @@ def test_where_higher_is_better_a_gap_turns_round() -> None:
 
 def test_half_the_gap_needs_four_times_the_examples() -> None:
     """The number that is needed goes with the square; no number decides a gap of none."""
-    whole, half = Gap(0, 1.0, 0.5, 20, 20), Gap(0, 0.5, 0.5, 20, 20)
+    whole = Gap(0, 1.0, 0.5, 20, 20)
+    half = Gap(0, 0.5, 0.5, 20, 20)
     assert needed(half, 0.95) == pytest.approx(4 * needed(whole, 0.95))
     assert needed(whole, 0.95) == pytest.approx(20 * (2.8016 * 0.5) ** 2, rel=1e-4)
     assert needed(Gap(0, 0.0, 0.5, 20, 20), 0.95) == math.inf

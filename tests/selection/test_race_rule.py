@@ -96,7 +96,8 @@ def test_a_larger_sample_begins_with_the_same_laps() -> None:
     """What a smaller sample's race asked for, a larger one's asks for too."""
     for seed in range(20):
         scores = columns(seed, a=0.0, b=0.05, c=0.1, d=0.2)
-        short, long = run(scores, 25), run(scores, 60)
+        short = run(scores, 25)
+        long = run(scores, 60)
         whole = [lap for lap in short if lap.examples < 25]
         assert long[: len(whole)] == whole
 

@@ -165,7 +165,8 @@ class Tables(Applied):
 
 def test_which_examples_make_no_pair() -> None:
     """Of one usable response, of equal texts or scores, and where the better one is known to be wrong."""
-    names, strategies = ["good", "one", "same", "wrong", "cut"], ["human", "teacher"]
+    names = ["good", "one", "same", "wrong", "cut"]
+    strategies = ["human", "teacher"]
     texts = {
         "human": [Response(n, f"h {n}", correct=True) for n in names],
         "teacher": [

@@ -46,7 +46,8 @@ _TEXTS = {
     *("boxed", "fbox", "emph", "underline", "operatorname", "displaystyle", "textstyle", "big", "Big", "bigg", "Bigg"),
     *("bf", "rm", "it", "textnormal", "boldsymbol", "mathnormal", "therefore", "color", "quad", "qquad", "unit", "ldots", "dots"),
 }
-_TIMES, _UNITS = {"times", "cdot", "ast", "div"}, {"circ", "degree", "mu", "Omega", "angstrom", "prime", "celsius"}
+_TIMES = {"times", "cdot", "ast", "div"}
+_UNITS = {"circ", "degree", "mu", "Omega", "angstrom", "prime", "celsius"}
 _REPEATS = {"overline", "bar", "dot"}
 _SCALES = {
     **dict.fromkeys(("hundred",), 2),
@@ -206,7 +207,8 @@ class Reader:
             if part is not None and 0 < part.value < 1 and part.places is None:
                 number = Number(number.value + part.value, None)
             else:
-                number, self._at = None, max(self._at, before + 1)
+                number = None
+                self._at = max(self._at, before + 1)
         elif number is not None and self._peek("/") and self._kind(1) in ("digits", "vulgar"):
             number = self._divided(number, depth)
         if number is not None:
@@ -235,7 +237,8 @@ class Reader:
         at = self._at + (self._peek(".") and "." not in text)
         if at + 2 >= len(self._tokens) or self._tokens[at][1][1:] not in _REPEATS or self._tokens[at][0] != "command":
             return None
-        whole, cycle = (text if "." in text else f"{text}."), self._tokens[at + 2][1]
+        whole = text if "." in text else f"{text}."
+        cycle = self._tokens[at + 2][1]
         close = self._closes.get(at + 1)
         if close != at + 3:
             return None
@@ -257,7 +260,8 @@ class Reader:
         return raised(number, int(written)) if whole and number is not None else None
 
     def _fraction(self, depth: int) -> Number | None:
-        above, below = self._argument(depth, 0), self._argument(depth, 1)
+        above = self._argument(depth, 0)
+        below = self._argument(depth, 1)
         return over(above, below) if above is not None and below is not None else None
 
     def _argument(self, depth: int, place: int) -> Number | None:
@@ -339,7 +343,8 @@ def _only(atoms: list[Atom]) -> Number | None:
     """The number that atoms are, with a sign at most."""
     sign = 1
     while atoms and (atoms[0].kind == "money" or atoms[0].text in ("-", "+")):
-        sign, atoms = (-sign if atoms[0].text == "-" else sign), atoms[1:]
+        sign = -sign if atoms[0].text == "-" else sign
+        atoms = atoms[1:]
     if len(atoms) != 1 or atoms[0].number is None:
         return None
     return Number(sign * atoms[0].number.value, atoms[0].number.places)

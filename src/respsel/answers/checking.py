@@ -44,7 +44,8 @@ def is_correct(check: AnswerEntry, text: str, label: str) -> bool:
 def is_same(check: AnswerEntry, found: str, right: str) -> bool:
     """Whether two answers, as `find_answer` gives them, are the same."""
     if check.kind == "number":
-        mine, theirs = read_one(found), read_one(right)
+        mine = read_one(found)
+        theirs = read_one(right)
         return isinstance(mine, Number) and isinstance(theirs, Number) and _same_number(check, mine, theirs)
     if check.kind == "choice":
         return found.casefold() == right.casefold()

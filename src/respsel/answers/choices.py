@@ -172,7 +172,8 @@ def _option(content: str) -> str | None:
     found = _OPTION.match(content)
     if found is None:
         return None
-    option, wrapped = found["option"], bool(found["open"] or found["behind"].strip())
+    option = found["option"]
+    wrapped = bool(found["open"] or found["behind"].strip())
     rest = content[found.end() :]
     if not wrapped and option.isalpha():
         allowed = _ENDS if option.islower() else _FOLLOWS
@@ -186,14 +187,16 @@ def _option(content: str) -> str | None:
 
 def _last(text: str, label: str) -> str | None:
     """The last option in a text that states none: letters for a label that is a letter, digits for a number."""
-    found, end = None, -1
+    found = None
+    end = -1
     for match in _LAST.finditer(text):
         option = str(match["bracket"] or match["bare"])
         if label and option.isdigit() != label.isdigit():
             continue
         if not _denied(text, match.start()):
             several = end >= 0 and option.upper() != found and _JOINED.fullmatch(text[end : match.start()][:20])
-            found, end = None if several else option.upper(), match.end()
+            found = None if several else option.upper()
+            end = match.end()
     return found
 
 

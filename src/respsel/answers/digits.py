@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 # More digits than any answer has, and fewer than Python refuses to convert.
-_MOST_DIGITS, _MOST_EXPONENT = 300, 400
+_MOST_DIGITS = 300
+_MOST_EXPONENT = 400
 _SEPARATORS = re.compile(r"[.,'_ ]")
 
 
@@ -78,7 +79,8 @@ def _without_separators(written: str) -> str | None:
     groups = _SEPARATORS.split(written)
     if not kinds or written[0] == ".":
         return written if kinds in ([], ["."]) else None
-    last, before = kinds[-1], kinds[:-1]
+    last = kinds[-1]
+    before = kinds[:-1]
     # The last separator is the decimal one: 1.5, 1,5, 1 200,50, 1,200.50.
     if len(kinds) == 1:
         if last == "." or (last == "," and (len(groups[1]) != 3 or len(groups[0]) > 3 or groups[0] == "0")):

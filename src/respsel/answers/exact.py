@@ -12,7 +12,8 @@ from respsel.answers.choices import label_truth, read_truth
 from respsel.answers.statements import Statement, statements
 
 # What is opened before a statement, and how far before its end.
-_OPENED, _NEAR = re.compile(r"(?:^|\s)(\*\*|__|\*|_)\w[\w ]*[:\s]*$"), 80
+_OPENED = re.compile(r"(?:^|\s)(\*\*|__|\*|_)\w[\w ]*[:\s]*$")
+_NEAR = 80
 # What is put around a whole answer, and is no part of it.
 _MARKS = (
     ("```\n", "\n```"),
@@ -25,7 +26,8 @@ _COMMAND = re.compile(r"\\(?:text|mathrm|textbf|mathbf)\s?\{([^{}]*)\}")
 
 def is_exact(text: str, label: str) -> bool:
     """Whether a response gives the label's text, or says yes or no as a label that is a boolean does."""
-    text, label = text.strip(), label.strip()
+    text = text.strip()
+    label = label.strip()
     if text == label:
         return True
     if (truth := label_truth(label)) is not None:

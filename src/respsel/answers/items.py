@@ -13,14 +13,12 @@ from respsel.answers.atoms import VARIABLES, Atom, Reader
 from respsel.answers.digits import Number
 from respsel.answers.plain import plain
 
-EXPRESSION, FORMULA, TUPLE, RANGE, SEVERAL, RATIO = (
-    "an expression",
-    "a formula",
-    "a tuple, set or interval",
-    "a range",
-    "several numbers",
-    "a time or a ratio",
-)
+EXPRESSION = "an expression"
+FORMULA = "a formula"
+TUPLE = "a tuple, set or interval"
+RANGE = "a range"
+SEVERAL = "several numbers"
+RATIO = "a time or a ratio"
 _OPERANDS = ("number", "bad", "math")
 _JOINS = {
     "and",
@@ -108,19 +106,26 @@ class _Grouping:
             joined, behind, reason = self._joined(after)
             if joined is None:
                 break
-            why, after = FORMULA if FORMULA in (why, joined.why) else why or reason or joined.why, behind
+            why = FORMULA if FORMULA in (why, joined.why) else why or reason or joined.why
+            after = behind
         return Item(None if why else item.number, why, item.money), after
 
     def _operand(self, at: int) -> tuple[Item | None, int]:
         """A number with its sign, something in brackets, a root and the like."""
-        sign, start, money = 1, at, False
+        sign = 1
+        start = at
+        money = False
         if self._is_sign(at):
-            sign, at = (1 if self._atoms[at].text == "+" else -1), at + 1
+            sign = 1 if self._atoms[at].text == "+" else -1
+            at = at + 1
         # US$ and the like are two; a longer row of such signs is no amount.
         while (atom := self._get(at)) is not None and atom.kind == "money" and at < start + 3:
-            money, at = True, at + 1
+            money = True
+            at = at + 1
         if atom is not None and money and atom.text == "-" and self._kind(at + 1) == "number":
-            sign, atom, at = -1, self._get(at + 1), at + 1
+            sign = -1
+            atom = self._get(at + 1)
+            at = at + 1
         if atom is None:
             return None, start
         if atom.kind == "number":
@@ -147,7 +152,9 @@ class _Grouping:
         return at
 
     def _is_sign(self, at: int) -> bool:
-        atom, before, following = self._get(at), self._get(at - 1), self._get(at + 1)
+        atom = self._get(at)
+        before = self._get(at - 1)
+        following = self._get(at + 1)
         if atom is None or following is None or following.kind not in (*_OPERANDS, "money", "open"):
             return False
         if atom.kind == "word":
@@ -164,7 +171,8 @@ class _Grouping:
 
     def _is_variable(self, at: int) -> bool:
         """Whether a word is a letter of a formula: x + 3, f(3), log(100)."""
-        atom, following = self._atoms[at], self._get(at + 1)
+        atom = self._atoms[at]
+        following = self._get(at + 1)
         if following is None:
             return False
         if following.kind == "open" and following.start == atom.end:
@@ -178,7 +186,8 @@ class _Grouping:
 
     def _bracket(self, at: int) -> tuple[Item | None, int]:
         """What is in brackets, if that is mathematics and not words."""
-        depth, end = 1, at + 1
+        depth = 1
+        end = at + 1
         limit = min(len(self._atoms), at + _LONGEST_BRACKET)
         while end < limit and depth:
             atom = self._atoms[end]
@@ -218,7 +227,9 @@ class _Grouping:
         return None, at, ""
 
     def _by_operator(self, at: int) -> tuple[Item | None, int, str]:
-        atom, before, following = self._atoms[at], self._atoms[at - 1], self._get(at + 1)
+        atom = self._atoms[at]
+        before = self._atoms[at - 1]
+        following = self._get(at + 1)
         if following is None:
             return None, at, ""
         if atom.text == ":" and (following.start > atom.end) != (atom.start > before.end):

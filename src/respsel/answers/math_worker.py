@@ -13,7 +13,8 @@ from typing import Any
 
 from respsel.system.child_process import limit_memory
 
-_SECONDS, _BYTES = 10, 4 << 30
+_SECONDS = 10
+_BYTES = 4 << 30
 # math-verify rounds decimals to 6 places if nothing is said.
 _PLACES = 12
 
@@ -37,7 +38,8 @@ def main() -> None:
 def _compare(found: str, right: str) -> tuple[bool, bool]:
     from math_verify import verify
 
-    gold, given = _parsed(right), _parsed(found)
+    gold = _parsed(right)
+    given = _parsed(found)
     if not gold or not given:
         return bool(gold), False
     same = verify(gold, given, float_rounding=_PLACES, timeout_seconds=None)

@@ -68,7 +68,8 @@ def is_same_math(found: str, right: str) -> bool:
     """Whether two pieces of mathematics have the same value."""
     if found.replace(" ", "") == right.replace(" ", ""):
         return True
-    mine, theirs = read_one(found), read_one(right)
+    mine = read_one(found)
+    theirs = read_one(right)
     if isinstance(mine, Number) and isinstance(theirs, Number):
         return is_same_number(mine, theirs)
     return _compare(found, right)[1]

@@ -178,7 +178,8 @@ def _concluded(entries: Sequence[Entry], main: Item) -> Number | None:
             continue
         if seen and entry.kind in ("stop", "line", "open"):
             return None
-        word, after = entry.text.casefold(), i + 1
+        word = entry.text.casefold()
+        after = i + 1
         following = entries[after]
         which = word == "which" and isinstance(following, Atom) and following.text.casefold() in _EQUALS
         if not seen or not (which or word in _CONCLUDES):
@@ -223,7 +224,8 @@ def _result(sentence: Sequence[Entry], equals: Sequence[int]) -> Number | None:
     """What an equation in a sentence gives; None for several equations of variables (x = 2 or x = -3)."""
     concluding = [i for i, entry in enumerate(sentence) if isinstance(entry, Atom) and entry.text.casefold() in _CONCLUDES]
     if concluding and any(i > concluding[-1] for i in equals):
-        sentence, equals = sentence[concluding[-1] + 1 :], [i - concluding[-1] - 1 for i in equals if i > concluding[-1]]
+        sentence = sentence[concluding[-1] + 1 :]
+        equals = [i - concluding[-1] - 1 for i in equals if i > concluding[-1]]
     found = _read_equation(sentence, equals, strict=False)
     return found if isinstance(found, Number) else None
 
@@ -235,7 +237,8 @@ def _read_equation(entries: Sequence[Entry], equals: Sequence[int], strict: bool
     # Between two equations stands more than what the first one gives: x = 2 or x = -3.
     if sum(named) > 1 and any(_items(side) for side in sides[1:-1]):
         return SEVERAL
-    left, right = sides[0], _items(sides[-1])
+    left = sides[0]
+    right = _items(sides[-1])
     if strict and len(right) > 1:
         return SEVERAL
     if strict and any(_is_formula(side) for side in sides[:-1]):
@@ -250,10 +253,12 @@ def _read_equation(entries: Sequence[Entry], equals: Sequence[int], strict: bool
 
 def _in_sentences(entries: Sequence[Entry]) -> int:
     """In how many sentences or lines there are items."""
-    count, found = 0, False
+    count = 0
+    found = False
     for entry in entries:
         if isinstance(entry, Item):
-            count, found = count + (not found), True
+            count = count + (not found)
+            found = True
         elif entry.kind in ("stop", "line"):
             found = False
     return count
@@ -282,7 +287,8 @@ def _read_last(text: str) -> Number | None:
         entry = entries[start] if start >= 0 else None
         if entry is not None and not (isinstance(entry, Atom) and entry.kind in ("stop", "line")):
             continue
-        sentence, end = entries[start + 1 : end], max(start, 0)
+        sentence = entries[start + 1 : end]
+        end = max(start, 0)
         items = _items(sentence)
         if not items:
             continue

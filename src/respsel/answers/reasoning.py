@@ -20,7 +20,9 @@ _PAIRS = (
     ("<unused94>thought", "<unused95>"),
 )
 # gpt-oss: channels in place of tags, and what is left of them where special tokens were not decoded.
-_CHANNEL, _FINAL, _BARE_FINAL = "<|channel|>", "<|channel|>final", "assistantfinal"
+_CHANNEL = "<|channel|>"
+_FINAL = "<|channel|>final"
+_BARE_FINAL = "assistantfinal"
 _MESSAGE = "<|message|>"
 # What ends a turn, where special tokens were decoded.
 _ENDS = ("<|return|>", "<|end|>", "<|im_end|>", "<|eot_id|>", "<|endoftext|>", "</s>", "<end_of_turn>")
@@ -37,7 +39,8 @@ def without_reasoning(text: str, further: Sequence[str] | None) -> str | None:
         text = text.rpartition(_BARE_FINAL)[2]
     tags, closing = _tags(tuple(further or ()))
     kept: list[str] = []
-    start, opened = 0, ""
+    start = 0
+    opened = ""
     for match in tags.finditer(text):
         tag = match.group().casefold()
         if tag not in closing:
@@ -48,7 +51,8 @@ def without_reasoning(text: str, further: Sequence[str] | None) -> str | None:
             # It was opened in the prompt, so all that stands before it was reasoning.
             kept = []
         if tag in closing:
-            start, opened = match.end(), ""
+            start = match.end()
+            opened = ""
     if opened:
         return None
     kept.append(text[start:])

@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 # So much of a text belongs to a statement, and so many statements are looked at.
-_LONGEST, _MOST = 2_000, 40
+_LONGEST = 2_000
+_MOST = 40
 _LONGEST_BOX = 20_000
 _NEAR = 40
 _FINAL = (
@@ -131,7 +132,9 @@ def _box_end(text: str, start: int) -> int | None:
     if text[start] != "{":
         bare = re.compile(r"-?\d[\d.,]{0,40}(?<![.,])|[A-Za-z]\b").match(text, start)
         return bare.end() if bare else None
-    depth, at, limit = 0, start, min(len(text), start + _LONGEST_BOX)
+    depth = 0
+    at = start
+    limit = min(len(text), start + _LONGEST_BOX)
     while at < limit:
         char = text[at]
         if char == "\\":

@@ -123,7 +123,8 @@ class _Marks:
     """Stand-ins for control tokens that messages spell, and the way back from them."""
 
     def __init__(self, pattern: re.Pattern[str] | None, mark: str) -> None:
-        self._pattern, self._mark = pattern, mark
+        self._pattern = pattern
+        self._mark = mark
         self._found: list[str] = []
 
     @classmethod

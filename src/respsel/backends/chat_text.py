@@ -64,7 +64,8 @@ class ChatText(ABC):
         if found.problem:
             return Placed(self.prompt_ids(messages), self.response_ids(response), None, problem=found.problem)
         before, own, after = (list(stretches) for stretches in (found.before, found.response, found.after))
-        begin, size = _n_bytes(before), _n_bytes(own)
+        begin = _n_bytes(before)
+        size = _n_bytes(own)
         measured = [self.measure(*stretch) for stretch in _merged([*before, *own, *after])]
         if None in measured:
             return self._by_prefix(before, own, found.told)

@@ -136,8 +136,10 @@ def _examine(known: KnownModel, store_folder: Path, trained_by: LoadedRecipe | N
     load_s = time.perf_counter() - begun
     try:
         nll = _known_nll(model, _KNOWN_TEXT)
-        perplexity, turned = _perplexity(nll), _perplexity(_known_nll(model, " ".join(reversed(_KNOWN_TEXT.split()))))
-        read, write = _fastest(lambda: _read(model)), _fastest(lambda: _write(model))
+        perplexity = _perplexity(nll)
+        turned = _perplexity(_known_nll(model, " ".join(reversed(_KNOWN_TEXT.split()))))
+        read = _fastest(lambda: _read(model))
+        write = _fastest(lambda: _write(model))
         problems = []
         if known.named.entry.backend != "fake" and not perplexity * _LEAST_GAP < turned:
             problems.append("it finds English hardly likelier than the same words in reverse order: are these the right weights?")
@@ -167,11 +169,14 @@ def _examine_endpoint(known: KnownModel, store_folder: Path, trained_by: LoadedR
     """One short answer, and whether it scores; more would cost money."""
     from respsel.backends.openai.model import EndpointModel
 
-    model, entry = open_model(known, store_folder), known.named.entry
+    model = open_model(known, store_folder)
+    entry = known.named.entry
     assert isinstance(model, EndpointModel)
     try:
         asked = (Message("user", "Say hello."),)
-        begun, problems, scores_by = time.perf_counter(), list[str](), "not asked for: its tokenizer is not given"
+        begun = time.perf_counter()
+        problems = list[str]()
+        scores_by = "not asked for: its tokenizer is not given"
         reasons = ""
         try:
             ((_, answer),) = model.generate([GenerateCall(model.prompt_ids(asked), _SHORT, 0, asked)])
@@ -196,7 +201,8 @@ def _examine_endpoint(known: KnownModel, store_folder: Path, trained_by: LoadedR
 
 
 def _hint(known: KnownModel, load_s: float, alternatives: Sequence[Alternative]) -> str:
-    name, entry = known.named.name, known.named.entry
+    name = known.named.name
+    entry = known.named.entry
     if alternatives and alternatives[0].gain > _WORTH_PREPARING:
         return f'Set prepare = "{alternatives[0].prepare}" in [models.{name}]: the weights are then converted once.'
     is_gguf = known.weights is not None and known.weights.is_file()
@@ -251,7 +257,8 @@ def _alternatives(known: KnownModel, nll: FloatArray, read_now: float) -> Iterat
     """Try a llama.cpp model's weights as other types, fastest first."""
     import numpy as np
 
-    entry, weights = known.named.entry, known.weights
+    entry = known.named.entry
+    weights = known.weights
     if entry.backend != "llama-cpp" or weights is None or weights.stat().st_size > _LARGEST_TRIAL_BYTES:
         return
     found = []

@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 
 VERSION = 1
 _N_BYTES = 256
-_USER, _ASSISTANT, _END = 256, 257, 258
+_USER = 256
+_ASSISTANT = 257
+_END = 258
 _N_VOCAB = 259
 _WORDS = ("so", "then", "first", "we", "add", "take", "count", "the", "total", "apples", "boxes", "each", "left", "is", "half")
 

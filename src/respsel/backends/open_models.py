@@ -14,7 +14,8 @@ class OpenModels:
     """See calls.Models. `opened` lists the names that were opened."""
 
     def __init__(self, known: Mapping[str, KnownModel], store_folder: Path) -> None:
-        self._known, self._folder = known, store_folder
+        self._known = known
+        self._folder = store_folder
         self._models: dict[str, Model] = {}
         self._opened: set[str] = set()
 

@@ -22,7 +22,8 @@ LEFT_OUT = "the template leaves out a part of it"
 _SPACED = "the template changes its white space"
 _SHOWN = 40
 # Private characters: no text has both, and no template changes them.
-_FIRST, _LAST = "\ue010", "\ue011"
+_FIRST = "\ue010"
+_LAST = "\ue011"
 
 
 @dataclass(frozen=True)
@@ -48,13 +49,16 @@ def find_place(render: Render, messages: Sequence[Message], text: str) -> TextPl
 
     The template's words around a response are found with a stand-in whose first and last characters no text has.
     """
-    first, last = _FIRST, _LAST
+    first = _FIRST
+    last = _LAST
     while first in text or last in text:
-        first, last = first + _FIRST, _LAST + last
+        first = first + _FIRST
+        last = _LAST + last
     marked = render([*messages, Message("assistant", f"{first}x{last}")], False)
     if marked.count(f"{first}x{last}") != 1:
         return None
-    trained, asked = render([*messages, Message("assistant", text)], False), render(messages, True)
+    trained = render([*messages, Message("assistant", text)], False)
+    asked = render(messages, True)
     begin = _same(trained, marked)
     end = len(trained) - _same(trained[begin:][::-1], marked[::-1])
     found = (
@@ -119,7 +123,8 @@ def _part(trained: str, begin: int, end: int, text: str) -> TextPlace | None:
 def _difference(asked: str, before: str) -> str:
     """How the text before a trained response differs from the prompt that asks for one."""
     same = _same(asked, before)
-    only_asked, only_trained = asked[same:], before[same:]
+    only_asked = asked[same:]
+    only_trained = before[same:]
     if only_asked and only_trained:
         return f"behind {_shown(only_trained)}, where the prompt has {_shown(only_asked)}"
     if only_trained:
@@ -134,7 +139,8 @@ def _shown(text: str) -> str:
 
 def _same(one: str, other: str) -> int:
     """How many characters two texts have in common at their beginning."""
-    low, high = 0, min(len(one), len(other))
+    low = 0
+    high = min(len(one), len(other))
     while low < high:
         middle = (low + high + 1) // 2
         low, high = (middle, high) if one[:middle] == other[:middle] else (low, middle - 1)

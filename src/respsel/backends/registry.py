@@ -133,7 +133,8 @@ def _endpoint_fields(named: NamedModel, weights: Path | None, memo: DigestMemo) 
     """Who answers at an endpoint cannot be known: its address, or what the user says instead, stands for it."""
     from respsel.backends.transformers.files import check_commit, digest_tokenizer
 
-    entry, where = named.entry, _where(named)
+    entry = named.entry
+    where = _where(named)
     fields: dict[str, Any] = {"endpoint": entry.variant or str(entry.base_url).rstrip("/"), "model": entry.model}
     if entry.scores_by is not None:
         # One way tells what the other does not (ranks), so they are not taken for each other's.
@@ -152,7 +153,8 @@ def _open_endpoint(known: KnownModel) -> Model:
     from respsel.backends.openai.client import EndpointSettings
     from respsel.backends.openai.model import EndpointModel
 
-    entry, named = known.named.entry, known.named
+    entry = known.named.entry
+    named = known.named
     settings = EndpointSettings(
         base_url=str(entry.base_url),
         model=str(entry.model),
@@ -173,7 +175,9 @@ def _open_endpoint(known: KnownModel) -> Model:
 def _transformers_fields(named: NamedModel, weights: Path | None, memo: DigestMemo) -> Mapping[str, Any]:
     from respsel.backends.transformers.files import check_commit, digest_directory
 
-    entry, shown, where = named.entry, named.declared_in, _where(named)
+    entry = named.entry
+    shown = named.declared_in
+    where = _where(named)
     dtype = choose_dtype(entry.dtype, choose_device(entry.device))
     if weights is None:
         check_commit(str(entry.revision), shown, where)
@@ -193,7 +197,8 @@ def _open_transformers(known: KnownModel, prepared: Path | None) -> Model:
     from respsel.backends.transformers.files import Source
     from respsel.backends.transformers.model import Settings, open_model
 
-    entry, weights = known.named.entry, known.weights
+    entry = known.named.entry
+    weights = known.weights
     device = choose_device(entry.device)
     if weights is None:
         source = Source(str(entry.repo), entry.revision)
@@ -230,7 +235,8 @@ def _weights(named: NamedModel) -> Path:
 def _chat_template(named: NamedModel) -> str | None:
     if named.entry.chat_template is None:
         return None
-    path, where = named.folder / named.entry.chat_template, f"{_where(named)}.chat_template"
+    path = named.folder / named.entry.chat_template
+    where = f"{_where(named)}.chat_template"
     try:
         return read_small(path, "Check the path").decode("utf-8-sig")
     except UnreadableError as error:

@@ -35,7 +35,8 @@ class Drawn:
 
     def __init__(self, index: int, call: GenerateCall, is_end: Callable[[int], bool]) -> None:
         self.index = index
-        self._call, self._is_end = call, is_end
+        self._call = call
+        self._is_end = is_end
         self._sampler = Sampler(call.sampling, call.seed)
         self.tokens: list[int] = []
         self.done = False
@@ -52,7 +53,8 @@ class Drawn:
         try:
             token = self._sampler.draw(logits)
         except NotFiniteError as error:
-            self.done, self.problem = True, str(error)
+            self.done = True
+            self.problem = str(error)
             return
         if self._is_end(token):
             self.done = True

@@ -160,7 +160,8 @@ def _rows(folder: Path) -> int | None:
 
 def _compare(between: str, one: _Reading, other: _Reading) -> TokenizerCheck:
     for text in _TEXTS:
-        first, second = one.encode(text), other.encode(text)
+        first = one.encode(text)
+        second = other.encode(text)
         if list(first) == list(second):
             continue
         alike = len(list(takewhile(lambda pair: pair[0] == pair[1], zip(first, second, strict=False))))

@@ -105,7 +105,8 @@ class _Asked:
         order = sorted(range(len(self.indices)), key=self.numbers.__getitem__)
         for number, places in groupby(order, self.numbers.__getitem__):
             found = list(places)
-            indices, tokens = [self.indices[i] for i in found], [self.response_tokens[i] for i in found]
+            indices = [self.indices[i] for i in found]
+            tokens = [self.response_tokens[i] for i in found]
             yield _Prompt(self.prompt_tokens[number], indices, tokens)
 
 
@@ -146,7 +147,9 @@ class Caller:
         self, store: Store, models: Models, events: CallEvents, before_asking: Callable[[], None] = lambda: None
     ) -> None:
         """before_asking: called before requests that the store does not answer become calls."""
-        self._store, self._models, self._events = store, models, events
+        self._store = store
+        self._models = models
+        self._events = events
         self._before_asking = before_asking
         self.made = 0
         self.reused = 0
@@ -208,7 +211,8 @@ class Caller:
         problems: dict[str, Problem] = {}
         found: dict[str, _Asked] = {}
         for name, indices in missing.items():
-            model, identity = self._models.open(name), self._models.identity(name)
+            model = self._models.open(name)
+            identity = self._models.identity(name)
             asked = found[name] = _Asked()
             numbers: dict[int, int] = {}
             for index in indices:
@@ -228,7 +232,8 @@ class Caller:
     def _ask(self, name: str, prompts: Iterable[_Prompt], batch: _Batch, reused: int) -> None:
         """Answer requests to one model: from calls that are stored by now, or by one call each."""
         # The first request of each call, and by it all of those that share their call.
-        wanted, shared = array("L"), dict[int, list[int]]()
+        wanted = array("L")
+        shared = dict[int, list[int]]()
         tokens = 0
         for prompt in prompts:
             found, missing, needed = self._sort_out(prompt, batch)
@@ -237,7 +242,8 @@ class Caller:
             shared |= {indices[0]: indices for indices in missing if len(indices) > 1}
             tokens += needed
         self._events.calls_wanted(name, len(wanted), reused, tokens)
-        model, rest = self._models.open(name), iter(wanted)
+        model = self._models.open(name)
+        rest = iter(wanted)
         while some := [shared.get(index, [index]) for index in islice(rest, _CALLS_AT_ONCE)]:
             self._make_some(name, model, some, batch)
 
@@ -247,7 +253,9 @@ class Caller:
         by_key: dict[str, list[int]] = {}
         for index in prompt.indices:
             by_key.setdefault(batch.trail.call(index), []).append(index)
-        found, missing, tokens = 0, [], 0
+        found = 0
+        missing = []
+        tokens = 0
         sizes = dict(zip(prompt.indices, prompt.response_tokens, strict=True))
         for key, indices in by_key.items():
             answer = self._load(key)
@@ -269,7 +277,8 @@ class Caller:
         for place, answer in _answers(model, calls):
             if isinstance(answer, Scored) and answer.scores is not None:
                 answer = replace(answer, scores=_with_lengths(answer.scores, resolved[place]))
-            indices, prompt = wanted[place], calls[place].prompt_ids
+            indices = wanted[place]
+            prompt = calls[place].prompt_ids
             usable = _is_usable(answer)
             if usable:
                 self._keep(batch.trail.call(indices[0]), answer, indices, batch)
@@ -375,9 +384,13 @@ def _fits(model: Model, request: Request, call: Call, problems: dict[str, Proble
     """Whether a call fits the model's context; notes the problem where it does not and may not be left out."""
     prompt = len(call.prompt_ids)
     if isinstance(call, ScoreCall):
-        more, what, remedy = len(call.response_ids), "response", "Shorten it, or take the example out"
+        more = len(call.response_ids)
+        what = "response"
+        remedy = "Shorten it, or take the example out"
     else:
-        more, what, remedy = call.sampling.max_tokens, "max_tokens", "Lower max_tokens, or shorten the prompt"
+        more = call.sampling.max_tokens
+        what = "max_tokens"
+        remedy = "Lower max_tokens, or shorten the prompt"
     if prompt + more <= model.context_tokens:
         return True
     if not (isinstance(request, ScoreRequest) and request.if_too_long == "drop"):

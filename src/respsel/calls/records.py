@@ -80,8 +80,10 @@ def from_record(record: Mapping[str, Any]) -> Answer | None:
     if "lengths" not in record:
         return None
     lengths = None if record["lengths"] is None else _unpack(record["lengths"], "<i4")
-    ids, rank = _unpack(record["token_ids"], "<i4"), _unpack(record["rank"], "<i4")
-    nll, entropy = _unpack(record["nll"], "<f4"), _unpack(record["entropy"], "<f4")
+    ids = _unpack(record["token_ids"], "<i4")
+    rank = _unpack(record["rank"], "<i4")
+    nll = _unpack(record["nll"], "<f4")
+    entropy = _unpack(record["entropy"], "<f4")
     return Scored(record["prompt_tokens"], record["response_tokens"], TokenScores(ids, nll, rank, entropy, lengths))
 
 

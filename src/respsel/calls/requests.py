@@ -152,7 +152,8 @@ class Lazy(Sequence[Item]):
     """Items that are made when they are looked at and not kept: prompts and answers take more room than rows."""
 
     def __init__(self, count: int, make: Callable[[int], Item]) -> None:
-        self._count, self._make = count, make
+        self._count = count
+        self._make = make
 
     def __len__(self) -> int:
         return self._count
@@ -273,7 +274,8 @@ def _part_tokens(
     """
     if placed.lengths is None:
         data = text.encode("utf-8")
-        before, within = data[part.context : part.start], data[part.start : part.end]
+        before = data[part.context : part.start]
+        within = data[part.start : part.end]
         return model.response_ids(before.decode("utf-8")), model.response_ids(within.decode("utf-8")), None
     context, start, end = (bisect_right(ends, place) if place else 0 for place in (part.context, part.start, part.end))
     return placed.response_ids[context:start], placed.response_ids[start:end], placed.lengths[start:end]

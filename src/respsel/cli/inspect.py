@@ -28,7 +28,8 @@ def doctor(recipe: RecipePath, as_json: AsJson = False) -> None:
     from respsel.errors import PreflightError, Problem
     from respsel.workspace.loading import load_recipe
 
-    loaded, found = load_recipe(recipe), []
+    loaded = load_recipe(recipe)
+    found = []
     problems: list[Problem] = []
     with opened_store(loaded.workspace.store, reading=True) as store:
         for item in examine(loaded, store, store.folder):

@@ -35,7 +35,8 @@ class RunDisplay:
     """See study.Progress; use it as a context manager."""
 
     def __init__(self, make_console: Callable[[], Console], clock: Callable[[], float] = time.monotonic) -> None:
-        self._make_console, self._clock = make_console, clock
+        self._make_console = make_console
+        self._clock = clock
         self._console: Console | None = None
         self._bar: Progress | None = None
         self._task: TaskID | None = None
@@ -78,7 +79,9 @@ class RunDisplay:
             self._line(f"  {missing} call{plural} to {model}, at most {tokens:,} tokens{found}")
         elif reused:
             self._line(f"  no call to make{found}")
-        self._wanted, self._made, self._tokens = missing, 0, 0
+        self._wanted = missing
+        self._made = 0
+        self._tokens = 0
         self._began = self._logged = self._clock()
         if self._bar:
             if self._task is not None:

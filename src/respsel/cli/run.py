@@ -152,7 +152,8 @@ def _show_result(result: RunResult) -> None:
 
     # From the report, so that a cached run reads no table for it.
     report = json.loads(result.page.with_name("report.json").read_bytes())
-    answers, datasets = report["headline"], {data["name"]: data for data in report["datasets"]}
+    answers = report["headline"]
+    datasets = {data["name"]: data for data in report["datasets"]}
     for verdict in result.verdicts:
         data = datasets.get(verdict.dataset)
         more = [*race_lines(data), *mixture_lines(data)] if data else []

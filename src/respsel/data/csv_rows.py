@@ -30,7 +30,8 @@ Record = tuple[int, list[str]]
 def csv_rows(text: Text, usual: str) -> Iterator[FileRow]:
     """Yield a delimited text's rows. usual: the delimiter that the file's ending stands for. Raises InputError."""
     csv.field_size_limit(LONGEST)
-    declared, shown = _declared(text), text.shown
+    declared = _declared(text)
+    shown = text.shown
     records = _Records(text, declared or _find_delimiter(text, usual), 1 if declared else 0)
     try:
         rows = records.read()

@@ -84,7 +84,8 @@ def _parses(text: str) -> bool:
 def _line_rows(text: Text) -> Iterator[FileRow]:
     problems: list[Problem] = []
     for number, ended in text.filled():
-        where, line = f"line {number}", ended.removesuffix("\n")
+        where = f"line {number}"
+        line = ended.removesuffix("\n")
         try:
             # Few brackets cannot nest deeply, and to count them takes no time.
             may_be_deep = line.count("[") + line.count("{") > DEEPEST

@@ -138,7 +138,8 @@ class ListReader:
         if waiting > LONGEST:
             what = f"is longer than {LONGEST:,} characters"
             raise InputError(Problem(self._shown, where, what, "Take it out"))
-        more, length = [], 0
+        more = []
+        length = 0
         # As much again as waits, so that a long item is not parsed anew for each piece of it.
         while length < max(waiting, self._window) and (chunk := next(self._chunks, "")):
             more.append(chunk)

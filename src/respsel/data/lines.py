@@ -49,7 +49,8 @@ class Text:
 
     def whole(self) -> str:
         """All of it, with LF at each line's end. Raises InputError, also where it is too long for that."""
-        found, length = [], 0
+        found = []
+        length = 0
         for chunk in self.chunks():
             found.append(chunk)
             length += len(chunk)
@@ -88,7 +89,9 @@ class Text:
     def _undecodable(self) -> Problem:
         """What is wrong with the encoding, and where: found by another look, since readers do not count lines."""
         decoder = codecs.getincrementaldecoder("utf-16" if self._utf16 else "utf-8")()
-        before, breaks, returns = "", 0, 0
+        before = ""
+        breaks = 0
+        returns = 0
         with self._open() as handle:
             while True:
                 chunk = handle.read(_CHUNK_BYTES)
@@ -102,7 +105,9 @@ class Text:
                     return _not_utf8(self.shown, line, (before + last)[-_CONTEXT:], error)
                 if not chunk:
                     return Problem(self.shown, "", "changed while it was read", "Run again")
-                breaks, returns, before = breaks + text.count("\n"), returns + text.count("\r"), text[-_CONTEXT:]
+                breaks = breaks + text.count("\n")
+                returns = returns + text.count("\r")
+                before = text[-_CONTEXT:]
 
 
 def _not_utf8(shown: str, line: int, before: str, error: UnicodeDecodeError) -> Problem:

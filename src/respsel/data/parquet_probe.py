@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 # Hazard: of a group of rows polars may unpack the whole dictionary for each window, so that small ones take long.
 _WINDOW_BYTES = 1 << 26
-_FIRST_ROWS, _MOST_ROWS = 1, 1 << 16
+_FIRST_ROWS = 1
+_MOST_ROWS = 1 << 16
 # What a text takes where it is read, beside its letters.
 _CELL_BYTES = 16
 
@@ -35,7 +36,8 @@ def windows(handle: BinaryIO, columns: Sequence[str], rows: Sequence[int] | None
     handle.seek(0)
     # By name: as text, "*" and what begins with "^" would be patterns.
     whole = pl.scan_parquet(handle).select(pl.selectors.by_name(*columns))
-    at, count = 0, _FIRST_ROWS
+    at = 0
+    count = _FIRST_ROWS
     while rows is None or (rows and at < rows[-1]):
         if rows is not None:
             at = max(at, rows[bisect_right(rows, at)] - 1)

@@ -70,7 +70,8 @@ class TemplateFault(Exception):
 
     def __init__(self, what: str, unknown: str = "", remedy: str = "Fix the template") -> None:
         super().__init__(what)
-        self.unknown, self.remedy = unknown, remedy
+        self.unknown = unknown
+        self.remedy = remedy
 
 
 def fill_columns(source: str, columns: Mapping[str, Any]) -> str:

@@ -49,7 +49,8 @@ def read_texts(
     """
     batch = entry.format == "batch"
     column = "custom_id" if batch else entry.id
-    first, found = None, batch
+    first = None
+    found = batch
     for row in read_rows(path, shown, None if batch else (entry.id, entry.response), ("custom_id",)):
         stop_at_many(problems)
         if not batch and "custom_id" in row.fields and isinstance(row.fields.get("response"), Mapping):

@@ -61,7 +61,8 @@ def find_value(value: Any, path: str) -> Any:
     if value is None:
         return None
     if isinstance(value, list) and (found := _INDEX.match(path)):
-        index, rest = int(found[1] or found[2]), path[found.end() :].removeprefix(".")
+        index = int(found[1] or found[2])
+        rest = path[found.end() :].removeprefix(".")
         if not -len(value) <= index < len(value):
             return None
         return find_value(value[index], rest) if rest else value[index]
@@ -164,7 +165,8 @@ def _many(items: Sequence[Any], column: str) -> tuple[str, str]:
     roles = [str(turn.get("role", turn.get("from", ""))) for turn in turns]
     if (start := next((i for i, role in enumerate(roles) if role in _ASKERS), None)) is None:
         return "is a list of objects, not text", f"Name a part of it, such as '{column}.0.{part}'"
-    question, answer = f"{column}.{start}.{part}", f"{column}.{start + 1}.{part}"
+    question = f"{column}.{start}.{part}"
+    answer = f"{column}.{start + 1}.{part}"
     return "is a conversation, not text", f"Name a turn: here '{question}' is the first question, '{answer}' its answer"
 
 
@@ -179,7 +181,8 @@ def _object(value: Mapping[str, Any], column: str) -> tuple[str, str]:
 def _nearest_path(fields: Mapping[str, Any], column: str) -> str:
     """What a dotted path may have meant, if its beginning is there."""
     for stop in _stops(column):
-        outer, rest = column[:stop], column[stop:].lstrip(".")
+        outer = column[:stop]
+        rest = column[stop:].lstrip(".")
         value = find_value(fields, outer)
         if isinstance(value, list):
             return f"'{outer}' is a list: say which of it, such as '{outer}.0.{rest}'"

@@ -76,7 +76,8 @@ class Sample:
         if is_full and -rank <= self._last_first[0][0]:
             return
         heapq.heappush(self._last_first, (-rank, example.id))
-        self._kept[example.id], self.places[example.id] = example, place
+        self._kept[example.id] = example
+        self.places[example.id] = place
         if is_full:
             _, name = heapq.heappop(self._last_first)
             del self._kept[name], self.places[name]

@@ -36,7 +36,9 @@ def build_graph(loaded: LoadedRecipe, memo: DigestMemo) -> Graph:
 class _Builder:
     def __init__(self, loaded: LoadedRecipe, models: Mapping[str, KnownModel], memo: DigestMemo) -> None:
         of = Basis(loaded, models, memo)
-        self._texts, self._asking, self._judging = TextSteps(of), AskingSteps(of), JudgingSteps(of)
+        self._texts = TextSteps(of)
+        self._asking = AskingSteps(of)
+        self._judging = JudgingSteps(of)
         self._recipe = loaded.recipe
         self._metrics = [part for metric in loaded.metrics for part in (*components(metric), metric)]
         needs = [metric.needs for metric in self._metrics]

@@ -61,5 +61,6 @@ class Basis:
     @property
     def rule(self) -> Rule:
         """The rule of the verdicts."""
-        metric, chosen = self.selected, self.recipe.selection
+        metric = self.selected
+        chosen = self.recipe.selection
         return Rule(metric.label, metric.direction, metric.metric.scale, chosen.confidence, chosen.resamples, chosen.seed)

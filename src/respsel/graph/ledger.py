@@ -26,7 +26,9 @@ class Ledger:
 
     def __init__(self, graph: Graph, store: Store, unrecorded: Mapping[str, Unrecorded] = MappingProxyType({})) -> None:
         """unrecorded: tables to take as they are, where what made them is not to be asked again."""
-        self._graph, self._store, self._unrecorded = graph, store, unrecorded
+        self._graph = graph
+        self._store = store
+        self._unrecorded = unrecorded
         self._outputs: dict[str, str] = {}
         self._rows: dict[str, Rows] = {}
         self.counts: dict[str, int] = {}
@@ -52,13 +54,15 @@ class Ledger:
             if noted is None or noted.key != key:
                 return False
             record = StepRecord(step.op, step.version, {}, {}, noted.table, noted.output, noted.rows, step.asks, noted.took)
-        self._outputs[step.name], self.counts[step.name] = record.output, record.rows
+        self._outputs[step.name] = record.output
+        self.counts[step.name] = record.rows
         self.took[step.name] = {model: Took(*counts) for model, counts in record.took.items()}
         return True
 
     def learn(self, step: Step, output: str, count: int) -> None:
         """Note a step's output that was just made."""
-        self._outputs[step.name], self.counts[step.name] = output, count
+        self._outputs[step.name] = output
+        self.counts[step.name] = count
 
     def keep(self, name: str, rows: Rows) -> None:
         """Have a step's output rows at hand until they are dropped."""
@@ -90,7 +94,8 @@ class Ledger:
 
     def record(self, step: Step, count: int) -> StepRecord:
         """The record to store for a step whose inputs and output are known."""
-        table, output = step.table.name, self._outputs[step.name]
+        table = step.table.name
+        output = self._outputs[step.name]
         took = {model: list(astuple(found)) for model, found in self.took.get(step.name, {}).items()}
         return StepRecord(step.op, step.version, step.fields, self.inputs(step), table, output, count, step.asks, took)
 

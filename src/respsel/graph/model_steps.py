@@ -43,7 +43,8 @@ class AskingSteps:
             reached = reach_of(rows[known], strategy.name) if len(rows) > known else None
             return self._score(view, shown_with, strategy.name, rows[0], rows[1], reached)
 
-        fields, calls = self._view_fields(view), (1, 1)
+        fields = self._view_fields(view)
+        calls = (1, 1)
         if self._of.races:
             inputs.append(step_names.race(dataset.name))
             fields["raced_as"] = strategy.name
@@ -61,7 +62,8 @@ class AskingSteps:
         responses: Rows,
         reached: int | None = None,
     ) -> Operation:
-        about, too_long = f"{strategy}, {view.name}", self._of.recipe.target.if_too_long
+        about = f"{strategy}, {view.name}"
+        too_long = self._of.recipe.target.if_too_long
         return score_responses(self._of.target, view, examples, responses, shown_with, about, too_long, reached)
 
     def _view_fields(self, view: View) -> dict[str, Any]:
@@ -74,7 +76,9 @@ class AskingSteps:
         return fields
 
     def race(self, dataset: DatasetEntry, strategies: Sequence[StrategyEntry]) -> Step:
-        names, metric, view = [strategy.name for strategy in strategies], self._of.selected, self._of.raced_view
+        names = [strategy.name for strategy in strategies]
+        metric = self._of.selected
+        view = self._of.raced_view
         inputs = [step_names.examples(dataset.name), *(step_names.responses(dataset.name, name) for name in names)]
         if view.k:
             inputs.append(step_names.own_outputs(dataset.name))

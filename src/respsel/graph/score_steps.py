@@ -32,7 +32,8 @@ class JudgingSteps:
         self._of = of
 
     def scores(self, dataset: DatasetEntry, strategy: StrategyEntry, metric: ChosenMetric) -> Step:
-        needs, of = metric.needs, (dataset.name, strategy.name)
+        needs = metric.needs
+        of = (dataset.name, strategy.name)
         check = dataset.check if needs.answer else None
         column, judge = (needs.reward.column, needs.reward.model) if needs.reward else (None, None)
         # By their places in measuring.Sources.
@@ -68,7 +69,8 @@ class JudgingSteps:
         strategies = self._of.recipe.strategies_for(dataset.name)
         parts = [part.label for part in components(metric)]
         inputs = tuple(step_names.scores(dataset.name, other.name, label) for label in parts for other in strategies)
-        which, count = strategies.index(strategy), len(strategies)
+        which = strategies.index(strategy)
+        count = len(strategies)
         weight = float(getattr(metric.parameters, "weight", 0.5))
         fields = {**metric.fields, "which": which}
         make = lambda rows: measuring.mix(weight, rows[:count], rows[count:], which)

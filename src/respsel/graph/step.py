@@ -99,7 +99,8 @@ class Graph:
 
     def needed_for(self, names: Iterable[str]) -> Graph:
         """The part of the graph that some steps need, themselves included."""
-        wanted, left = set[str](), list(names)
+        wanted = set[str]()
+        left = list(names)
         while left:
             if (name := left.pop()) not in wanted:
                 wanted.add(name)

@@ -53,7 +53,8 @@ class TextSteps:
         return {} if rule == "normalise" else {"whitespace": rule}
 
     def examples(self, dataset: DatasetEntry) -> Step:
-        path, shown = self._of.loaded.resolve(dataset.path), self._of.loaded.show(dataset.path)
+        path = self._of.loaded.resolve(dataset.path)
+        shown = self._of.loaded.show(dataset.path)
         fields = {
             "file": file_digest(path, self._of.memo),
             "format": ending_of(path),
@@ -81,7 +82,8 @@ class TextSteps:
         return [name for name in renamed if name != "input" and name in said]
 
     def responses(self, dataset: DatasetEntry, strategy: StrategyEntry) -> Step:
-        name, inputs = step_names.responses(dataset.name, strategy.name), (step_names.examples(dataset.name),)
+        name = step_names.responses(dataset.name, strategy.name)
+        inputs = (step_names.examples(dataset.name),)
         where = f"strategies[{self._of.recipe.strategies.index(strategy)}] ({strategy.name})"
         place = Place(self._of.loaded.shown, where)
         fields: dict[str, Any] = {"from": strategy.from_, "answer": check_fields(dataset.check), **self._white_space}
@@ -101,7 +103,8 @@ class TextSteps:
         self, dataset: DatasetEntry, strategy: ColumnStrategy | FileStrategy | PluginStrategy, place: Place
     ) -> tuple[Mapping[str, Any], Callable[[Sequence[Rows]], Rows]]:
         """The key's fields of responses that no model is asked for, and how they are had."""
-        check, rule = dataset.check, self._of.recipe.whitespace
+        check = dataset.check
+        rule = self._of.recipe.whitespace
         if isinstance(strategy, ColumnStrategy):
             shown = f"{self._of.loaded.show(dataset.path)}: {strategy.name}"
             dropped = {} if strategy.if_missing == "fail" else {"if_missing": strategy.if_missing}
@@ -140,8 +143,10 @@ class TextSteps:
         return Step(name, "responses", fields, inputs, RESPONSES, make, (1, strategy.attempts), (EMPTY, FAILED))
 
     def own_outputs(self, dataset: DatasetEntry) -> Step:
-        entry, check = self._of.recipe.own_outputs, dataset.check
-        name, inputs = step_names.own_outputs(dataset.name), (step_names.examples(dataset.name),)
+        entry = self._of.recipe.own_outputs
+        check = dataset.check
+        name = step_names.own_outputs(dataset.name)
+        inputs = (step_names.examples(dataset.name),)
         fields: dict[str, Any] = {"answer": check_fields(check), "keep": entry.keep, **self._white_space}
         if entry.path is not None:
             source, read = self._from_file(entry, entry.path, dataset, read_own_outputs)
@@ -194,8 +199,10 @@ class TextSteps:
         self, entry: FileStrategy | OwnOutputsEntry, name: str, dataset: DatasetEntry, load: Callable[..., Rows]
     ) -> tuple[dict[str, Any], Callable[[Sequence[Rows]], Rows]]:
         """The key's fields of texts in a file of their own, and how a step reads them for its examples."""
-        path, shown = self._of.loaded.resolve(name, dataset.name), self._of.loaded.show(name, dataset.name)
-        file, rule = file_digest(path, self._of.memo), self._of.recipe.whitespace
+        path = self._of.loaded.resolve(name, dataset.name)
+        shown = self._of.loaded.show(name, dataset.name)
+        file = file_digest(path, self._of.memo)
+        rule = self._of.recipe.whitespace
 
         def make(rows: Sequence[Rows]) -> Rows:
             return _reading(path, shown, file, partial(load, entry, path, shown, rows[0], dataset.check, rule))

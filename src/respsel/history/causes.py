@@ -86,7 +86,8 @@ class _Step:
     @classmethod
     def of(cls, name: str, record: StepRecord, names: Names) -> _Step:
         step = StepName.parse(name)
-        dataset, strategy = step.dataset, f"strategies.{step.strategy}"
+        dataset = step.dataset
+        strategy = f"strategies.{step.strategy}"
         owner = {"examples": f"datasets.{dataset}", "responses": strategy}.get(record.op, "own_outputs")
         metric = step.detail if record.op == "scores" else ""
         if record.op == "responses":

@@ -165,6 +165,7 @@ def _verdicts(old: RunRecord, new: RunRecord) -> tuple[VerdictChange, ...]:
     def said(run: RunRecord) -> dict[str, str]:
         return {v.dataset: f"{v.winner or 'none'} ({'decided' if v.decided else 'undecided'})" for v in run.verdicts}
 
-    before, after = said(old), said(new)
+    before = said(old)
+    after = said(new)
     names = dict.fromkeys([*before, *after])
     return tuple(VerdictChange(name, before.get(name), after.get(name)) for name in names)

@@ -64,7 +64,8 @@ class View:
         )
 
 
-PLAIN, UNCONDITIONAL = View("plain"), View("unconditional")
+PLAIN = View("plain")
+UNCONDITIONAL = View("unconditional")
 
 
 @dataclass(frozen=True)

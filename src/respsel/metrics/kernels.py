@@ -61,7 +61,8 @@ def cosine(one: FloatArray, other: FloatArray) -> float:
     """Cosine of two vectors."""
     import numpy as np
 
-    a, b = one.astype(np.float64), other.astype(np.float64)
+    a = one.astype(np.float64)
+    b = other.astype(np.float64)
     return float(a @ b / (np.linalg.norm(a) * np.linalg.norm(b)))
 
 

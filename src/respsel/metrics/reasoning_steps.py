@@ -42,7 +42,8 @@ def split_steps(text: str) -> list[str]:
     ends = sorted([*_line_ends(text, whole), *_sentence_ends(text, whole)])
     starts: list[int] = []
     # Hazard: steps are joined as places, since a string that grows by pieces is copied each time.
-    start, blank = 0, True
+    start = 0
+    blank = True
     for end in [*ends, len(text)]:
         if start == end:
             continue
@@ -70,14 +71,17 @@ def _line_ends(text: str, whole: _Spans) -> Iterator[int]:
 
 def _sentence_ends(text: str, whole: _Spans) -> Iterator[int]:
     """Positions behind the blanks that follow a sentence's end."""
-    line, word, seen = 0, -1, 0
+    line = 0
+    word = -1
+    seen = 0
     for match in _SENTENCE_END.finditer(text):
         place = match.start()
         if whole and whole.overlap(place, place + 1):
             continue
         if text[place] == ".":
             if (last := text.rfind("\n", seen, place)) >= 0:
-                line, word = last + 1, -1
+                line = last + 1
+                word = -1
             seen = place
             # Where the line's words begin, behind marks of lists and the like; the mark itself is none of them.
             word = _word_behind(text, line) if word < 0 else word
@@ -100,7 +104,8 @@ class _Spans:
     """Stretches that are kept whole, in order and apart from each other."""
 
     def __init__(self, spans: list[tuple[int, int]]) -> None:
-        self._starts, self._ends = [start for start, _ in spans], [end for _, end in spans]
+        self._starts = [start for start, _ in spans]
+        self._ends = [end for _, end in spans]
 
     def __bool__(self) -> bool:
         return bool(self._starts)
@@ -167,7 +172,8 @@ def first_tokens(steps: list[str], lengths: list[int]) -> list[int]:
 
 def word_places(steps: list[str]) -> list[int]:
     """The place in the text, in UTF-8 bytes, of each step's first word; and behind them the text's length."""
-    places, start = [], 0
+    places = []
+    start = 0
     for step in steps:
         blanks = len(step) - len(step.lstrip())
         places.append(start + len(step[:blanks].encode()) if step.strip() else start)

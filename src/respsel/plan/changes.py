@@ -44,7 +44,8 @@ def flatten(value: Any, path: str = "") -> dict[str, str]:
 
 def changes_between(old: Any, new: Any) -> list[Change]:
     """The places where two nested values differ, with both values cut to what differs."""
-    before, after = flatten(old), flatten(new)
+    before = flatten(old)
+    after = flatten(new)
     places = [place for place in {**before, **after} if before.get(place) != after.get(place)]
     return [Change(place, *_shortened(before.get(place, NOTHING), after.get(place, NOTHING))) for place in places]
 

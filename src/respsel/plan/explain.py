@@ -70,7 +70,9 @@ def _parts(step: str) -> list[str]:
 
 
 def _explain(graph: Graph, walked: Walked, store: Store) -> Explanation:
-    step, planned, nearest = walked.step, walked.planned, walked.nearest
+    step = walked.step
+    planned = walked.planned
+    nearest = walked.nearest
     if planned.state == "cached":
         return Explanation(planned, (), (), stored_at=store.stored_at(f"step/{walked.ledger.key(step)}"))
     if nearest is None:
@@ -87,7 +89,8 @@ def _explain(graph: Graph, walked: Walked, store: Store) -> Explanation:
 
 
 def _input_changes(graph: Graph, walked: Walked, record: StepRecord, store: Store) -> Iterator[InputChange]:
-    step, ledger = walked.step, walked.ledger
+    step = walked.step
+    ledger = walked.ledger
     earlier = {input_slot(name, step.op): value for name, value in record.inputs.items()}
     for name, output in ledger.inputs(step).items():
         before = earlier.get(input_slot(name, step.op))

@@ -53,14 +53,17 @@ class StoredSteps:
     """The steps that are in a store, for finding the nearest ones."""
 
     def __init__(self, store: Store, loaded: LoadedRecipe) -> None:
-        self._store, self._recipe, self._root = store, loaded.key, loaded.workspace.root
+        self._store = store
+        self._recipe = loaded.key
+        self._root = loaded.workspace.root
 
     def nearest(self, step: Step, inputs: Mapping[str, str | None]) -> Nearest | None:
         """The record to compare a step with, given the digests of its inputs as far as they are known."""
         alike = self._by_op.get(step.op)
         if not alike:
             return None
-        own, flat = self._store.last_key(self._recipe, step.name), flatten(step.fields)
+        own = self._store.last_key(self._recipe, step.name)
+        flat = flatten(step.fields)
         slots = {input_slot(name, step.op): value for name, value in inputs.items()}
 
         def rank(stored: StoredStep) -> tuple[int, bool, float]:

@@ -105,7 +105,8 @@ def make_plan(graph: Graph, store: Store) -> Plan:
 
 def walk(graph: Graph, store: Store) -> Iterator[Walked]:
     """Yield each step with what a run would do with it."""
-    ledger, stored = Ledger(graph, store), StoredSteps(store, graph.loaded)
+    ledger = Ledger(graph, store)
+    stored = StoredSteps(store, graph.loaded)
     asked = set[str]()
     uses_left = Counter(name for step in graph.steps.values() for name in step.inputs)
     for step in graph.steps.values():
@@ -135,7 +136,8 @@ def _why_run(graph: Graph, step: Step, ledger: Ledger, store: Store, nearest: Ne
         return "not run before"
     if graph.loaded.purpose and step.op == "examples":
         return "the whole dataset"
-    record, new = nearest.record, ledger.inputs(step)
+    record = nearest.record
+    new = ledger.inputs(step)
     changed = [name for name in sorted({*record.fields, *step.fields}) if record.fields.get(name) != step.fields.get(name)]
     read_differently = reading_of_tokenizer(changes_between(record.fields, step.fields)) is not None
     words = {"file": "the file"} | ({"model": "reading of its tokenizer"} if read_differently else {})
@@ -183,7 +185,8 @@ def _plan_step(graph: Graph, step: Step, ledger: Ledger, store: Store, nearest: 
     # Of what a step before it asks for too, further attempts may be its own. A race is certain of its first batch only.
     at_most = len(wanted) * most // fewest - len(wanted) + len(missing) if fewest else _most_calls(step, ledger)
     examples = len({request.example for request in missing})
-    takes, model = _about_taken(missing), missing[0].model if missing else ""
+    takes = _about_taken(missing)
+    model = missing[0].model if missing else ""
     return PlannedStep(
         step.name, step.op, "run", reason, len(missing), at_most, _about_tokens(missing), examples, model=model, takes=takes
     )

@@ -136,7 +136,8 @@ def _not_json(value: Any, place: str) -> Iterator[str]:
 
 def _problem(kind: type[BaseModel], detail: Any, shown: str) -> Problem:
     loc, beside = _walk(kind, detail["loc"])
-    where, last = _place(loc), str(loc[-1]) if loc else ""
+    where = _place(loc)
+    last = str(loc[-1]) if loc else ""
     fault = detail["type"]
     if fault == "extra_forbidden":
         known_as = _HABITS.get(last)

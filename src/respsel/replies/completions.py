@@ -84,7 +84,8 @@ def _response(body: Mapping[str, Any]) -> Written:
     content = _read([part for parts in contents if isinstance(parts, list) for part in parts])
     content.calls_tool = any(item.get("type") in _CALLS for item in items)
     content.has_reasoning = any(item.get("type") == "reasoning" for item in items)
-    status, details = body.get("status"), body.get("incomplete_details")
+    status = body.get("status")
+    details = body.get("incomplete_details")
     reason = details.get("reason") if status == "incomplete" and isinstance(details, Mapping) else None
     return _written(content, ending_of(reason or status))
 
@@ -93,7 +94,8 @@ def _read(content: Any) -> _Content:
     """A message's content: a text, or parts of which the texts are joined and the reasoning is left out."""
     if isinstance(content, str):
         return _Content(_or_nothing(content), has_text=True)
-    found, texts = _Content(), list[str]()
+    found = _Content()
+    texts = list[str]()
     for kind, text in _parts(content):
         if kind in _TEXTS:
             texts.append(text)
@@ -105,7 +107,8 @@ def _read(content: Any) -> _Content:
             found.calls_tool = True
         elif kind not in _ASIDE:
             found.odd_part = kind
-    found.text, found.has_text = _or_nothing("".join(texts)), bool(texts)
+    found.text = _or_nothing("".join(texts))
+    found.has_text = bool(texts)
     return found
 
 

@@ -73,7 +73,8 @@ def ending_of(reason: object, native: object = None) -> Ending:
 def _ending(reason: object) -> Ending:
     if reason is None or reason in ("", {}):
         return Ending(problem=NOT_SAID, is_said=False)
-    name, told = _plain_name(reason), f"(finish_reason {_shown(reason)})"
+    name = _plain_name(reason)
+    told = f"(finish_reason {_shown(reason)})"
     if name in _WHOLE:
         return Ending()
     if name in _CUT_SHORT:

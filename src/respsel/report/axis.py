@@ -10,8 +10,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
 
-WIDTH, ROW, LEFT, RIGHT, TOP = 720, 30, 190, 70, 8
-_LONGEST_NAME, _MOST_TICKS = 22, 8
+WIDTH = 720
+ROW = 30
+LEFT = 190
+RIGHT = 70
+TOP = 8
+_LONGEST_NAME = 22
+_MOST_TICKS = 8
 
 
 @dataclass(frozen=True)
@@ -26,7 +31,8 @@ class Axis:
     def x(self, value: float) -> float:
         """Where a value stands, cut off at the axis's ends."""
         value = min(max(value, self.low), self.high)
-        low, high = self._at(self.low), self._at(self.high)
+        low = self._at(self.low)
+        high = self._at(self.high)
         return LEFT + (self._at(value) - low) / ((high - low) or 1.0) * (WIDTH - LEFT - RIGHT)
 
     def _at(self, value: float) -> float:
@@ -36,7 +42,8 @@ class Axis:
 def axis_for(values: Iterable[float], log: bool) -> Axis:
     """An axis that holds all values; a logarithmic one only if all are positive."""
     found = list(values)
-    low, high = min(found), max(found)
+    low = min(found)
+    high = max(found)
     log = log and low > 0
     ticks = _log_ticks(low, high) if log else _ticks(low, high)
     return Axis(min(ticks[0], low), max(ticks[-1], high), ticks, log)

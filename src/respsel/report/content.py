@@ -106,10 +106,12 @@ def build_report(result: RunResult, finished_at: str) -> Report:
     loaded = result.graph.loaded
     verdicts = {verdict.dataset: verdict for verdict in result.verdicts}
     datasets = tuple(_dataset(result, entry.name, verdicts[entry.name]) for entry in loaded.recipe.datasets)
-    confounds, audits = {data.name: data.confounds for data in datasets}, {data.name: data.audit for data in datasets}
+    confounds = {data.name: data.confounds for data in datasets}
+    audits = {data.name: data.audit for data in datasets}
     answers = headline(result, confounds, audits)
     costs = costs_of(result.took, loaded.models)
-    overall, origin = verdicts.get(OVERALL), provenance(result, finished_at)
+    overall = verdicts.get(OVERALL)
+    origin = provenance(result, finished_at)
     return Report(loaded.name, loaded.shown, answers, overall, datasets, costs, origin)
 
 
@@ -119,7 +121,8 @@ def _dataset(result: RunResult, name: str, verdict: Verdict) -> DatasetReport:
     strategies = [entry.name for entry in loaded.recipe.strategies_for(name)]
     entry = next(entry for entry in loaded.recipe.datasets if entry.name == name)
     ranked = [item.strategy for item in verdict.ranking] or strategies
-    own, chosen = step_names.own_outputs(name), step_names.choices(name)
+    own = step_names.own_outputs(name)
+    chosen = step_names.choices(name)
     choices: Sequence[Choice] = result.rows(chosen) if chosen in result.graph.steps else []
     label = loaded.recipe.selection_metric
     scores = score_matrix(result, name, ranked, label, ids)
@@ -165,7 +168,8 @@ def _confounds(
 ) -> Confounds:
     names = [summary.strategy for summary in summaries]
     right = [summary.correct / summary.judged if summary.judged else None for summary in summaries]
-    size, lower = lengths(result, dataset, names, ids), verdict.direction == "lower"
+    size = lengths(result, dataset, names, ids)
+    lower = verdict.direction == "lower"
     return find_confounds(names, scores, size, right, log=verdict.scale == "log", lower=lower, confidence=verdict.confidence)
 
 

@@ -59,7 +59,8 @@ def distribution_plot(distributions: Sequence[Distribution], metric: str, scale:
     for i, d in enumerate(distributions):
         y = middle(i)
         rows.append(f'<line class="whisker" x1="{axis.x(d.q05):.1f}" x2="{axis.x(d.q95):.1f}" y1="{y}" y2="{y}"/>')
-        left, right = axis.x(d.q25), axis.x(d.q75)
+        left = axis.x(d.q25)
+        right = axis.x(d.q75)
         rows.append(f'<rect class="box" x="{left:.1f}" y="{y - 8}" width="{max(right - left, 1):.1f}" height="16" rx="3"/>')
         rows += [
             f'<circle class="point" cx="{axis.x(value):.1f}" cy="{y + _scatter(n)}" r="2"/>' for n, value in enumerate(d.points)
@@ -78,7 +79,8 @@ def race_plot(race: RaceSummary, verdict: Verdict) -> str:
     dropped = {name for lap in race.laps for name in lap.dropped}
     rows = []
     for i, name in enumerate(names):
-        reached, y = reach_of(race.laps, name), middle(i)
+        reached = reach_of(race.laps, name)
+        y = middle(i)
         kind = "rest" if name in dropped else "lead"
         rows.append(f'<line class="bar {kind}" x1="{axis.x(0):.1f}" x2="{axis.x(reached):.1f}" y1="{y}" y2="{y}"/>')
         if name in dropped:

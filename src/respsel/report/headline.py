@@ -28,7 +28,9 @@ _TOO_MANY_MORE = 10
 # So many reasons of missing scores are told for a strategy.
 _REASONS = 3
 # Below these shares (above, for texts cut short) the first screen says so.
-_FEWEST_RIGHT, _FEWEST_PAIRED, _MOST_CUT = 0.9, 0.8, 0.1
+_FEWEST_RIGHT = 0.9
+_FEWEST_PAIRED = 0.8
+_MOST_CUT = 0.1
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,8 @@ def _answer(
     result: RunResult, verdict: Verdict, confounds: Mapping[str, Confounds], audits: Mapping[str, Sequence[AuditRow]]
 ) -> Headline:
     loaded = result.graph.loaded
-    command, apply = f"respsel run {loaded.typed}", f"respsel apply {loaded.typed}"
+    command = f"respsel run {loaded.typed}"
+    apply = f"respsel apply {loaded.typed}"
     if verdict.winner is None:
         none = [own.dataset for own in _own_verdicts(result, verdict) if own.winner is None]
         where = f" of {listed(none)}" if verdict.dataset == OVERALL else ""
@@ -170,7 +173,8 @@ def _cautions(result: RunResult, verdict: Verdict) -> tuple[str, ...]:
 
 def _partly_trained(result: RunResult, verdict: Verdict, audits: Mapping[str, Sequence[AuditRow]]) -> list[str]:
     """A warning where the chat template leaves out a part of the leader's responses."""
-    cut, total = 0, 0
+    cut = 0
+    total = 0
     for entry in _datasets(result, verdict):
         rows = [row for row in audits[entry.name] if row.strategy == verdict.winner]
         counts = [sum(n for told, n in row.places.items() if told.startswith(LEFT_OUT)) for row in rows]
@@ -265,7 +269,8 @@ def _more_examples(result: RunResult, verdict: Verdict) -> tuple[str, bool]:
         how = "raise 'sample' (and add examples, if the dataset has no more) and run again. Only the new ones are computed."
     else:
         how = "add some to the dataset and run again. Only the new ones are computed."
-    datasets, fewest = len(entries), _fewest(result, verdict)
+    datasets = len(entries)
+    fewest = _fewest(result, verdict)
     each = " in each dataset" if datasets > 1 else ""
     if not verdict.tied:
         return f"Take at least {FEWEST_EXAMPLES} examples{each}: {how}", True

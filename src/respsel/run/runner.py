@@ -58,7 +58,11 @@ class RunResult:
     """
 
     def __init__(self, graph: Graph, runner: Runner, ledger: Ledger, caller: Caller, models: OpenModels) -> None:
-        self.graph, self._runner, self._ledger, self._caller, self._models = graph, runner, ledger, caller, models
+        self.graph = graph
+        self._runner = runner
+        self._ledger = ledger
+        self._caller = caller
+        self._models = models
         verdicts = [step.name for step in graph.steps.values() if step.op == "verdict"]
         self.verdicts: tuple[Verdict, ...] = tuple(self.rows(name)[0] for name in verdicts)
 
@@ -241,7 +245,10 @@ class Runner:
         refuse_work: raises if no step may be made. Called before steps are made.
         unrecorded: see Ledger; a run that may ask models takes none.
         """
-        self._graph, self.store, self._models, self._events = graph, store, models, events
+        self._graph = graph
+        self.store = store
+        self._models = models
+        self._events = events
         self._register = register
         self._refuse_work = refuse_work
         self._unrecorded = unrecorded
@@ -376,10 +383,12 @@ class Runner:
 
     def _counting(self, step: Step, model: str, answers: Sequence[Answer], call_at: Callable[[int], str]) -> Lazy[Answer]:
         """The same answers; what each call took is counted for the step when its answer is first looked at."""
-        counts, seen = self._ledger.took.setdefault(step.name, {}), self._counted.setdefault(step.name, set())
+        counts = self._ledger.took.setdefault(step.name, {})
+        seen = self._counted.setdefault(step.name, set())
 
         def take(index: int) -> Answer:
-            answer, call = answers[index], hash(call_at(index))
+            answer = answers[index]
+            call = hash(call_at(index))
             if not answer.problem and call not in seen:
                 seen.add(call)
                 counts[model] = counts.get(model, Took()) + took(answer)
@@ -430,7 +439,8 @@ class Runner:
 
     def _check_later_stages(self) -> None:
         """Before a stage's first call: what will be scored, as far as it is known, must fit the target's context."""
-        stage, self._unchecked = self._unchecked, None
+        stage = self._unchecked
+        self._unchecked = None
         if stage is None:
             return
         for step in self._graph.steps.values():

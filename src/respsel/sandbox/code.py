@@ -43,7 +43,8 @@ class BoundedCode(CodeGenerator):
 
     def visit_Template(self, node: nodes.Template, frame: Frame | None = None) -> None:
         """Refuse what is too long or does not stand alone, and have each loop count its items."""
-        n_copies, names = 0, set[str]()
+        n_copies = 0
+        names = set[str]()
         for inner in node.find_all(nodes.Node):
             self._n_nodes += 1
             if self._n_nodes > MAX_NODES:
@@ -60,10 +61,12 @@ class BoundedCode(CodeGenerator):
 
     def _prepare(self, node: nodes.Node) -> tuple[int, int]:
         """Mark what loops go through and what calls spread, and weigh what may run often; return a node's own weight."""
-        n_nodes, n_bytes = 1, _n_bytes(node)
+        n_nodes = 1
+        n_bytes = _n_bytes(node)
         for inner in node.iter_child_nodes():
             more_nodes, more_bytes = self._prepare(inner)
-            n_nodes, n_bytes = n_nodes + more_nodes, n_bytes + more_bytes
+            n_nodes = n_nodes + more_nodes
+            n_bytes = n_bytes + more_bytes
         # No template can spell these nodes, so they mark what `visit_MarkSafe` and the one below write.
         if isinstance(node, nodes.For):
             node.iter = nodes.MarkSafe(node.iter, lineno=node.lineno)

@@ -56,7 +56,9 @@ class BoundedEnvironment(ImmutableSandboxedEnvironment):
     ) -> None:
         """written: what is written for a value, if that is not the value."""
         super().__init__(optimized=False, **options)
-        self.meter, self._written, self.lock = Meter(), written, Lock()
+        self.meter = Meter()
+        self._written = written
+        self.lock = Lock()
         self._operators = Operators(self.meter)
         self.filters = filters(self.meter, self._operators, own_filters or {})
         self.tests = tests(self.meter)
@@ -96,7 +98,8 @@ class BoundedEnvironment(ImmutableSandboxedEnvironment):
 
     def call(__self, __context: Context, __obj: Any, *args: Any, **kwargs: Any) -> Any:
         """Call what a template may call. The underscores keep the names free for the template's own."""
-        meter, kind = __self.meter, type(__obj)
+        meter = __self.meter
+        kind = type(__obj)
         if kind is Macro:
             meter.pay(2 + len(args) + len(kwargs))
         elif kind is BuiltinMethodType or (kind is MethodType and isinstance(__obj.__self__, str)):
@@ -160,7 +163,8 @@ class BoundedTemplate:
         if len(source) > MAX_SOURCE:
             raise TemplateLimitError(f"it is longer than {MAX_SOURCE:,} characters")
         self._environment = environment
-        self._source, self._template = source, environment.from_string(source)
+        self._source = source
+        self._template = environment.from_string(source)
 
     @cached_property
     def names(self) -> frozenset[str]:

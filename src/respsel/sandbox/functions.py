@@ -84,7 +84,8 @@ _METHODS: Mapping[type, Mapping[str, Price]] = {
 
 def call_method(meter: Meter, method: Any, args: tuple[Any, ...], named: Mapping[str, Any]) -> Any:
     """Return what a method of a built-in value gives. Raises TypeError where a template may not call it."""
-    owner, name = method.__self__, method.__name__
+    owner = method.__self__
+    name = method.__name__
     price = next((known.get(name) for kind, known in _METHODS.items() if isinstance(owner, kind)), None)
     if price is None:
         raise TypeError(f"a template cannot call '{name}' of {type(owner).__name__}")

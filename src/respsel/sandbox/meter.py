@@ -165,7 +165,8 @@ class Meter:
             return ITEM_CHARACTERS + (len(value.name) if isinstance(value, Macro) else 0)
         if depth > MAX_DEPTH:
             raise TemplateLimitError(f"it makes lists within lists, more than {MAX_DEPTH} deep")
-        total, per_item = ITEM_CHARACTERS, ITEM_CHARACTERS + indent * depth
+        total = ITEM_CHARACTERS
+        per_item = ITEM_CHARACTERS + indent * depth
         for item in items:
             total += per_item + (len(item) if type(item) is str else self.measure(item, indent, depth + 1))
             if total > MAX_WRITTEN:

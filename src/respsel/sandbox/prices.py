@@ -78,7 +78,8 @@ def replace(meter: Meter, text: Any, old: Any, new: Any, *_: Any, **__: Any) -> 
 
 def join(meter: Meter, items: Any, between: Any = "", *_: Any, d: Any = "", **__: Any) -> None:
     """Joins items. d: the name that Jinja2 has for what is between them."""
-    n_items, size = length_hint(meter.each(items)), meter.measure(items)
+    n_items = length_hint(meter.each(items))
+    size = meter.measure(items)
     size -= 0 if isinstance(items, str) else ITEM_CHARACTERS * n_items
     meter.fit(size + n_items * max(meter.measure(between), meter.measure(d)))
 
@@ -150,7 +151,8 @@ def strip_tags(meter: Meter, text: Any) -> None:
 def wrap_words(meter: Meter, text: Any, width: Any = 79, longer: Any = True, wrapstring: Any = None, *_: Any, **__: Any) -> None:
     """Goes back and forth within each word, and writes a text behind each line."""
     own = _text(meter, text)
-    words, n_lines = own.split(), own.count("\n")
+    words = own.split()
+    n_lines = own.count("\n")
     meter.pay(4 * len(words) + 8 * n_lines + (len(own) * max(map(len, words), default=0) >> 4))
     n_ends = len(words) + n_lines + own.count("-") + len(own) // max(int(width), 1)
     meter.fit(len(own) + n_ends * len(_text(meter, wrapstring or "")))

@@ -35,7 +35,8 @@ def run_race(
         answers = yield [request for requests in asked.values() for request in requests]
         found: dict[str, Sequence[Score]] = {}
         for name, part in parts.items():
-            mine, answers = answers[: len(asked[name])], answers[len(asked[name]) :]
+            mine = answers[: len(asked[name])]
+            answers = answers[len(asked[name]) :]
             scored = _finished(part, mine)
             found[name] = measure(responses[name][these], scored)
             for row in scored:

@@ -50,7 +50,8 @@ def score_responses(
 
     def request(index: int) -> ScoreRequest:
         place = owner[index]
-        example, text = examples[place], _scored_text(view, responses[place])
+        example = examples[place]
+        text = _scored_text(view, responses[place])
         part = parts_of(place)[index - starts[place]]
         return ScoreRequest(target, view_messages(view, example, shown_with), text, about, example.id, if_too_long, part)
 

@@ -119,9 +119,11 @@ def _weigh(
     """Rank the strategies by the mean over the parts, and test the leader against each other one."""
     import numpy as np
 
-    scores, draws = np.mean([part.scores for part in parts], axis=0), np.mean([part.draws for part in parts], axis=0)
+    scores = np.mean([part.scores for part in parts], axis=0)
+    draws = np.mean([part.draws for part in parts], axis=0)
     order = sorted(range(len(names)), key=lambda i: (names[i] in dropped, rule.sign * scores[i], names[i]))
-    leader, p_best = order[0], share_of_wins(rule.sign * draws)
+    leader = order[0]
+    p_best = share_of_wins(rule.sign * draws)
     places = np.mean([_places(rule.sign * part.scores) for part in parts], axis=0)
     gaps = [gap_between(parts, i, leader, rule.sign) for i in order]
     allowed = limits([gap.chance for gap in gaps[1:]], 1 - rule.confidence, all_pairs=True)
@@ -140,7 +142,8 @@ def _weigh(
     decided = not tied and min(gap.fewest for gap in gaps) >= FEWEST_EXAMPLES
     enough = max(FEWEST_EXAMPLES, math.ceil(most)) if math.isfinite(most) else None
     by_rank = min(range(len(names)), key=lambda i: (round(places[i], 9), i != leader, names[i]))
-    first, tied_names = names[by_rank] if len(parts) > 1 else None, tuple(names[gap.column] for gap, _ in tied)
+    first = names[by_rank] if len(parts) > 1 else None
+    tied_names = tuple(names[gap.column] for gap, _ in tied)
     return Verdict(*head, names[leader], decided, tied_names, enough, tuple(ranking), unscored, first)
 
 

@@ -25,7 +25,8 @@ from respsel.tables.table import Document
 
 # Raised when the same scores would give another race.
 VERSION = 2
-FIRST, STEP = 12, 4
+FIRST = 12
+STEP = 4
 DROP_ERROR = 0.2
 
 
@@ -81,12 +82,14 @@ Race = Generator[Batch, Found, list[Lap]]
 
 def race(strategies: Sequence[str], sample: int, rule: Rule) -> Race:
     """Ask for batches of scores; return the laps."""
-    within, stop = tuple(strategies), 0
+    within = tuple(strategies)
+    stop = 0
     laps: list[Lap] = []
     scores: dict[str, dict[str, Value]] = {name: {} for name in strategies}
     weights: dict[str, dict[str, Value]] = {name: {} for name in strategies}
     while stop < sample and (len(within) > 1 or not laps):
-        start, stop = stop, min(sample, stop + STEP if stop else FIRST)
+        start = stop
+        stop = min(sample, stop + STEP if stop else FIRST)
         found = yield Batch(within, start, stop)
         for name in within:
             scores[name].update(found.values[name])

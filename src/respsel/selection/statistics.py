@@ -66,7 +66,8 @@ def pair(
     usable = {name: {key: responses(value) for key, value in scores[name].items()} for name in names}
     full = [name for name in names if name not in dropped]
     keys = [key for key in scores[full[0]] if all(usable[name].get(key) for name in full)] if full else []
-    totals, sums = np.zeros((len(keys), len(names))), np.zeros((len(keys), len(names)))
+    totals = np.zeros((len(keys), len(names)))
+    sums = np.zeros((len(keys), len(names)))
     for column, name in enumerate(names):
         mine = None if weights is None else weights[name]
         for row, key in enumerate(keys):
@@ -174,7 +175,8 @@ def limits(chances: Sequence[float], error: float, all_pairs: bool) -> list[floa
     less, since the leader of equal strategies may beat any of them by chance. From the first that is more than
     it may be on, the limit stays as it is, so no larger one is within it.
     """
-    found, left = [0.0] * len(chances), len(chances) + 1
+    found = [0.0] * len(chances)
+    left = len(chances) + 1
     for place in sorted(range(len(chances)), key=lambda i: chances[i]):
         found[place] = error / (max(left, left * (left - 1) / 2) if all_pairs else left)
         if chances[place] <= found[place]:

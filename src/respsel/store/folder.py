@@ -19,7 +19,9 @@ from respsel.system.parts import is_dead, is_part
 # A file beside the database of every store that was ever opened.
 MARK = "store.txt"
 DATABASE = "cache.db"
-LOCKS, QUARANTINE, WEIGHTS = "locks", "quarantine", "weights"
+LOCKS = "locks"
+QUARANTINE = "quarantine"
+WEIGHTS = "weights"
 _DATABASE_FILES = (DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm", f"{DATABASE}-journal")
 _VALUE = re.compile(r"[0-9a-f]{2}/[0-9a-f]{2}/[0-9a-f]{28}\.val")
 # Prepared weights: a file, or for transformers a folder.

@@ -38,7 +38,8 @@ class ReadOnlyDatabase:
 
     def __init__(self, database: Path) -> None:
         """Raises sqlite3.Error or OSError if it cannot be read either."""
-        self._database, self._opened = database.absolute(), ExitStack()
+        self._database = database.absolute()
+        self._opened = ExitStack()
         self._stat: FileStat | None = None
         with ExitStack() as opened:
             self._connection = self._open(opened)

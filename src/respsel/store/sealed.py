@@ -133,7 +133,8 @@ class SealedRecords:
 
     def __init__(self, folder: Path, reading: bool = False) -> None:
         """reading: nothing must be written, so a store that cannot be is opened too, and none is made."""
-        self.folder, self.read_only = folder, False
+        self.folder = folder
+        self.read_only = False
         self.closed = False
         self.damage: list[Problem] = []
         self.lost: list[Problem] = []
@@ -176,7 +177,9 @@ class SealedRecords:
             remove_dead_parts(folder, MARK)
             write_beside(folder / MARK, b"A store of respsel, format 1.\n")
         _OPEN[self._place] += 1
-        self._sql, self._disk, self._close = self._cache._sql, self._cache.disk, self._close_cache
+        self._sql = self._cache._sql
+        self._disk = self._cache.disk
+        self._close = self._close_cache
 
     def _close_cache(self) -> None:
         self._cache.close()
@@ -194,7 +197,9 @@ class SealedRecords:
     def _open_read_only(self) -> None:
         database = ReadOnlyDatabase(self.folder / DATABASE)
         self.read_only = True
-        self._sql, self._disk, self._close = database.sql, _BytesDisk(_Literal(self.folder)), database.close
+        self._sql = database.sql
+        self._disk = _BytesDisk(_Literal(self.folder))
+        self._close = database.close
 
     def _refuse_lost_database(self) -> None:
         """SQLite takes a database of a few bytes for a new one, and what was stored would be made again in silence."""

@@ -116,7 +116,8 @@ def list_steps(store: Store, root: Path) -> list[ListedStep]:
 
 def verify(store: Store) -> tuple[int, list[Problem]]:
     """Read every record; return their number, the bad ones, which are moved to quarantine, and what else is wrong."""
-    before, count = len(store.damage), 0
+    before = len(store.damage)
+    count = 0
     store.damage += store.lost
     if (found := store.integrity()) != "ok":
         remedy = "Run the recipes again: what cannot be read is made again"

@@ -54,7 +54,9 @@ def find_loss(database: Path) -> Problem | None:
 def _lost_commits(database: Path, log: Path) -> int | None:
     """About how many commits SQLite cannot find; None where their number is not known."""
     shm = database.with_name(f"{database.name}-shm")
-    index, head, size = _read_index(shm), _read(log, _HEAD_BYTES), _size(log)
+    index = _read_index(shm)
+    head = _read(log, _HEAD_BYTES)
+    size = _size(log)
     if min(size, len(head) + 1) <= _HEAD_BYTES:
         lost = index is not None and index.committed > index.merged
         # Hazard: one who has just emptied the log may not have noted it yet.
@@ -98,7 +100,8 @@ def _behind(log: Path, head: bytes, index: _Index | None, found: int, page_bytes
 
 def _begins_whole(log: Path, head: bytes, page_bytes: int) -> bool:
     """Whether the header and the first commit match their checksums, so that SQLite would find them."""
-    order, sums = _order(head), _HEAD.unpack(head)[6:]
+    order = _order(head)
+    sums = _HEAD.unpack(head)[6:]
     if order is None or not _is_whole(head):
         return False
     with log.open("rb") as file:

@@ -66,14 +66,17 @@ class Table(Generic[Row]):
         """Return all that the store keeps of rows, in one pass over them with a few at a time in memory."""
         import polars as pl
 
-        state, frames, problems = RunningDigest(f"table/{self.name}"), [], set()
+        state = RunningDigest(f"table/{self.name}")
+        frames = []
+        problems = set()
         rest = iter(rows)
         while some := list(islice(rest, _ROWS_AT_ONCE)):
             for row in some:
                 state.update(self.digest_row(row))
                 problems.add(getattr(row, "problem", ""))
             frames.append(self._slice(some))
-        frame, buffer = pl.concat(frames or [self._slice([])]), io.BytesIO()
+        frame = pl.concat(frames or [self._slice([])])
+        buffer = io.BytesIO()
         frame.write_parquet(buffer, row_group_size=_ROWS_IN_GROUP)
         return Packed(state.hexdigest(), buffer.getvalue(), len(frame), frozenset(problems))
 
@@ -113,8 +116,10 @@ class _FrameRows(Sequence[Row]):
     """The rows of a data frame, of which a few are objects at a time: as objects they take many times the room."""
 
     def __init__(self, table: Table[Row], frame: polars.DataFrame) -> None:
-        self._table, self._frame = table, frame
-        self._start, self._some = 0, list[Row]()
+        self._table = table
+        self._frame = frame
+        self._start = 0
+        self._some = list[Row]()
 
     def __len__(self) -> int:
         return len(self._frame)
@@ -130,7 +135,8 @@ class _FrameRows(Sequence[Row]):
         if not 0 <= place < len(self._some):
             if not 0 <= index < len(self):
                 raise IndexError(index)
-            self._start, place = index - index % _ROWS_AT_ONCE, index % _ROWS_AT_ONCE
+            self._start = index - index % _ROWS_AT_ONCE
+            place = index % _ROWS_AT_ONCE
             self._some = self._table.rows_of(self._frame.slice(self._start, _ROWS_AT_ONCE))
         return self._some[place]
 

@@ -16,7 +16,8 @@ from typing import Literal, TypeVar
 from respsel.records import OwnOutput, Response
 
 WhiteSpace = Literal["normalise", "keep"]
-LINE_ENDS, OUTER_BLANKS = "line ends", "outer blanks"
+LINE_ENDS = "line ends"
+OUTER_BLANKS = "outer blanks"
 
 # What str.isspace says is space, and three characters without width: U+200B, U+2060, U+FEFF (a byte order mark).
 BLANKS = (

@@ -87,7 +87,9 @@ def select(graph: Graph, store: Store, wish: Wish) -> Selected:
 
     Raises InputError for an unknown strategy, RunError where no verdict is stored or none allows it.
     """
-    loaded, recipe, ledger = graph.loaded, graph.loaded.recipe, _last_ledger(graph, store)
+    loaded = graph.loaded
+    recipe = graph.loaded.recipe
+    ledger = _last_ledger(graph, store)
     verdicts = _stored_verdicts(graph, ledger)
     if wish.mode == "per-example":
         return Selected("per-example", {}, "each example's best score", verdicts or ())
@@ -186,7 +188,8 @@ def _stored_verdicts(graph: Graph, ledger: Ledger) -> tuple[Verdict, ...] | None
 
 def _objections(graph: Graph, ledger: Ledger, verdict: Verdict, accept_undecided: bool) -> list[Problem]:
     """Why a verdict is not to be applied."""
-    shown, where = graph.loaded.shown, f"verdict {verdict.dataset}"
+    shown = graph.loaded.shown
+    where = f"verdict {verdict.dataset}"
     choose = "choose a strategy with --strategy NAME"
     if verdict.winner is None:
         return [Problem(shown, where, "no strategy could be ranked", f"See the report, or {choose}")]

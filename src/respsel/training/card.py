@@ -59,7 +59,8 @@ class Card:
 
 def card_of(applied: Applied, kind: Format, counts: Sequence[Counts], cautions: Sequence[str], recipe_digest: str) -> str:
     """The card of a set in a format, as Markdown."""
-    loaded, selected = applied.graph.loaded, applied.selected
+    loaded = applied.graph.loaded
+    selected = applied.selected
     used = _used(loaded, selected)
     title = "preference pairs" if kind.pairs else "responses for fine-tuning"
     known = applied.graph.models
@@ -117,7 +118,8 @@ def _used(loaded: LoadedRecipe, selected: Selected) -> list[StrategyEntry]:
 
 
 def _chosen_by(applied: Applied, used: Sequence[StrategyEntry]) -> str:
-    selected, recipe = applied.selected, applied.graph.loaded.recipe
+    selected = applied.selected
+    recipe = applied.graph.loaded.recipe
     names = ", ".join(strategy.name for strategy in used)
     if selected.basis == "verdict":
         return f"The responses of {names}, selected by respsel's verdict below."
@@ -135,7 +137,8 @@ def _chosen_by(applied: Applied, used: Sequence[StrategyEntry]) -> str:
 
 
 def _pairs_of(loaded: LoadedRecipe, used: Sequence[StrategyEntry]) -> str:
-    names, metric = ", ".join(strategy.name for strategy in used), loaded.recipe.selection_metric
+    names = ", ".join(strategy.name for strategy in used)
+    metric = loaded.recipe.selection_metric
     return (
         f"For each example the response of {names} with the best {metric} against the one with the worst. Which is preferred "
         "follows from how natural they are to the target alone; pairs whose better response has a wrong answer are left out."

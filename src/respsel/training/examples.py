@@ -99,24 +99,30 @@ def training_pairs(applied: Applied) -> Iterator[Pair | Dropped]:
             if len(usable) < 2:
                 yield Dropped(dataset, example.id, "fewer than two usable responses")
                 continue
-            best, worst = min(usable, key=_rank), max(usable, key=_rank)
-            chosen, rejected = best.response, worst.response
+            best = min(usable, key=_rank)
+            worst = max(usable, key=_rank)
+            chosen = best.response
+            rejected = worst.response
             if chosen.text == rejected.text or best.rank == worst.rank:
                 yield Dropped(dataset, example.id, "best and worst are the same")
             elif chosen.correct is False:
                 yield Dropped(dataset, example.id, "the best has a wrong answer")
             else:
-                texts, names = (chosen.text, rejected.text), (best.strategy, worst.strategy)
+                texts = (chosen.text, rejected.text)
+                names = (best.strategy, worst.strategy)
                 yield Pair(dataset, example.id, example.input, *texts, *names, best.score, worst.score, chosen.correct)
 
 
 def cautions_of(applied: Applied, counts: Sequence[Counts]) -> list[str]:
     """What a user should mind before training on a set."""
-    loaded, notes = applied.graph.loaded, list[str]()
-    wrong, judged = sum(count.wrong for count in counts), sum(count.judged for count in counts)
+    loaded = applied.graph.loaded
+    notes = list[str]()
+    wrong = sum(count.wrong for count in counts)
+    judged = sum(count.judged for count in counts)
     if wrong:
         notes.append(f'{wrong} of {judged} checked responses in the set have a wrong answer. if_wrong = "drop" leaves them out.')
-    cut, whole = sum(count.dropped.get(CUT_SHORT, 0) for count in counts), sum(count.examples for count in counts)
+    cut = sum(count.dropped.get(CUT_SHORT, 0) for count in counts)
+    whole = sum(count.examples for count in counts)
     if cut > _MANY * whole:
         notes.append(f"{cut} of {whole} examples were left out since their responses were cut short: raise max_tokens.")
     if told := _told_the_label(loaded, counts):
@@ -165,7 +171,8 @@ class Tally:
             dropped = self._dropped[name]
             whole = kept.total() + dropped.total()
             judged = self._correct[name]
-            by_strategy, reasons = dict(kept.most_common()), dict(dropped.most_common())
+            by_strategy = dict(kept.most_common())
+            reasons = dict(dropped.most_common())
             found.append(Counts(name, whole, kept.total(), by_strategy, reasons, judged.total(), judged[False]))
         return tuple(found)
 
@@ -204,7 +211,8 @@ class _Candidate:
 def _candidates(applied: Applied, dataset: str) -> Iterator[tuple[Example, list[_Candidate]]]:
     """Each example with every strategy's response that has a score."""
     loaded = applied.graph.loaded
-    names, metric = [strategy.name for strategy in loaded.recipe.strategies_for(dataset)], loaded.recipe.selection_metric
+    names = [strategy.name for strategy in loaded.recipe.strategies_for(dataset)]
+    metric = loaded.recipe.selection_metric
     direction = next(chosen.direction for chosen in loaded.metrics if chosen.label == metric)
     sign = 1 if direction == "lower" else -1
     examples: Sequence[Example] = applied.rows(step_names.examples(dataset))

@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 
 # Raised when the same set would give other files.
 VERSION = 1
-_CARD, _RECIPE = "README.md", "recipe.toml"
+_CARD = "README.md"
+_RECIPE = "recipe.toml"
 # Where a card goes that was filled in, when the set becomes another one.
 _FORMER_CARD = "README.former.md"
 # What an export's manifest says, and no other tool's.

@@ -63,7 +63,8 @@ def _prompt_completion(row: TrainingExample) -> Mapping[str, Any]:
 
 
 def _preference(row: Pair) -> Mapping[str, Any]:
-    chosen, rejected = [_turn("assistant", row.chosen)], [_turn("assistant", row.rejected)]
+    chosen = [_turn("assistant", row.chosen)]
+    rejected = [_turn("assistant", row.rejected)]
     return {"prompt": [_turn("user", row.input)], "chosen": chosen, "rejected": rejected}
 
 

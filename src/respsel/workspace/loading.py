@@ -122,7 +122,8 @@ def load_recipe(path: Path) -> LoadedRecipe:
     if recipe is None:
         raise InputError(problems)
     own = {name: NamedModel(name, entry, path.resolve().parent, shown) for name, entry in recipe.models.items()}
-    models, name = {**workspace.models, **own}, run_name(workspace, path)
+    models = {**workspace.models, **own}
+    name = run_name(workspace, path)
     loaded = LoadedRecipe(recipe, path.resolve(), shown, name, content, workspace, models, metrics)
     problems += [*_check_names(loaded), *_check_models(loaded), *_check_templates(loaded), *_check_files(loaded)]
     problems += _check_endpoint(loaded)
@@ -135,7 +136,8 @@ def load_recipe(path: Path) -> LoadedRecipe:
 
 def _choose_metrics(entries: Any, shown: str) -> tuple[list[ChosenMetric], list[Problem]]:
     """Metrics are checked even where the rest of the recipe is wrong, so that all is reported at once."""
-    chosen, problems = [], []
+    chosen = []
+    problems = []
     for i, entry in enumerate(entries if isinstance(entries, list) else []):
         shaped, wrong = check_shape(MetricEntry, entry, shown) if isinstance(entry, dict) else (None, [])
         if wrong or shaped is None:
@@ -148,7 +150,8 @@ def _choose_metrics(entries: Any, shown: str) -> tuple[list[ChosenMetric], list[
 
 
 def _check_names(loaded: LoadedRecipe) -> list[Problem]:
-    recipe, shown = loaded.recipe, loaded.shown
+    recipe = loaded.recipe
+    shown = loaded.shown
     datasets = [entry.name for entry in recipe.datasets]
     metrics = [entry.known_as for entry in recipe.metrics]
     problems = [
@@ -180,7 +183,8 @@ def _used_twice(shown: str, kind: str, names: Sequence[str], remedy: str) -> lis
 
 def _check_limits(loaded: LoadedRecipe, datasets: Sequence[str]) -> list[Problem]:
     """Strategies limited to datasets: the names exist, and no dataset is left without a strategy."""
-    strategies, shown = loaded.recipe.strategies, loaded.shown
+    strategies = loaded.recipe.strategies
+    shown = loaded.shown
     problems = [
         Problem(shown, f"strategies[{i}].datasets", f"'{name}' is no dataset of this recipe", suggest(name, datasets))
         for i, strategy in enumerate(strategies)
@@ -211,7 +215,8 @@ def _check_endpoint(loaded: LoadedRecipe) -> list[Problem]:
     named = loaded.models.get(loaded.recipe.target.model)
     if named is None or named.entry.backend != "openai":
         return []
-    where, entry = f"models.{named.name}", named.entry
+    where = f"models.{named.name}"
+    entry = named.entry
     problems = []
     if any(metric.needs.views for metric in loaded.metrics) and not (entry.path or entry.package or entry.repo):
         what = "is the target, and scoring through an endpoint needs its own tokenizer, to know what the scores are of"

@@ -19,7 +19,8 @@ from tests.tiny_gguf import ORIGINAL_CONTEXT, write_tiny_hybrid, write_tiny_mamb
 pytestmark = needs("llama_cpp", "gguf")
 MakeGguf = Callable[..., Path]
 SAMPLING = Sampling(temperature=0.9, top_p=0.95, top_k=0, min_p=0.0, max_tokens=12)
-START, END = 256, 257
+START = 256
+END = 257
 
 
 def load(path: Path, parallel: int = 4, context: int | None = None) -> LlamaCppModel:
@@ -93,7 +94,8 @@ def plain_nll(weights: Path, call: ScoreCall) -> npt.NDArray[np.float64]:
     import llama_cpp
 
     llama = llama_cpp.Llama(str(weights), n_ctx=512, logits_all=True, verbose=False, n_threads=1)
-    prompt, response = list(call.prompt_ids), list(call.response_ids)
+    prompt = list(call.prompt_ids)
+    response = list(call.response_ids)
     llama.eval(prompt + response)
     logits = np.array(llama.scores[len(prompt) - 1 : len(prompt) + len(response) - 1], np.float64)
     logp = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
@@ -108,7 +110,8 @@ def test_layers_that_cannot_go_back_sample_as_if_alone(write: Callable[..., None
     model = load(tmp_path / "tiny.gguf")
     prompts = [model.prompt_ids([Message("user", text)]) for text in ("one", "two and a bit more", "three")]
     calls = [GenerateCall(prompt, SAMPLING, seed) for prompt in prompts for seed in range(3)]
-    together, backwards = dict(model.generate(calls)), dict(model.generate(calls[::-1]))
+    together = dict(model.generate(calls))
+    backwards = dict(model.generate(calls[::-1]))
     for i, call in enumerate(calls):
         ((_, alone),) = model.generate([call])
         assert together[i] == alone == backwards[len(calls) - 1 - i]
@@ -145,7 +148,8 @@ def test_scores_agree_with_one_plain_pass(model: LlamaCppModel, make_tiny_gguf: 
 def test_a_response_longer_than_a_batch_is_scored_whole(make_tiny_gguf: MakeGguf) -> None:
     """A response that takes several batches has one score per token."""
     model = load(make_tiny_gguf(context=2048))
-    prompt, response = model.prompt_ids([Message("user", "go")]), model.response_ids("abcdefg " * 100)
+    prompt = model.prompt_ids([Message("user", "go")])
+    response = model.response_ids("abcdefg " * 100)
     ((_, scores),) = model.score([ScoreCall(prompt, response)])
     assert len(scores) == len(response) == 800
     ((_, start),) = model.score([ScoreCall(prompt, response[:500])])
@@ -237,7 +241,8 @@ def test_a_context_ends_where_positions_are_turned_otherwise(tmp_path: Path) -> 
     short, long = (model.prompt_ids([Message("user", text)]) for text in ("tell me", "x" * 200))
     response = model.response_ids("yes, it is so")
     longest = ScoreCall(long, model.response_ids("n" * (ORIGINAL_CONTEXT - len(long))))
-    alone, beside = scores_of(model, [ScoreCall(short, response)])[0], scores_of(model, [ScoreCall(short, response), longest])[0]
+    alone = scores_of(model, [ScoreCall(short, response)])[0]
+    beside = scores_of(model, [ScoreCall(short, response), longest])[0]
     np.testing.assert_array_equal(alone.nll, beside.nll)
 
 

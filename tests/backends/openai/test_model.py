@@ -294,7 +294,9 @@ class Scorer:
         from respsel.backends.openai.tokenizer import open_text
 
         self.text: Any = open_text(gguf, None, None)
-        self.ids, self.shift, self.adds_start = ids, shift, adds_start
+        self.ids = ids
+        self.shift = shift
+        self.adds_start = adds_start
         (self.start,) = self.text.prompt_ids(())
 
     def __call__(self, asked: Asked) -> Reply:
@@ -543,7 +545,8 @@ def test_a_failed_call_is_named_and_asked_again(bench: Bench) -> None:
         remote(bench, endpoint)
         bench.run()
         assert "the call failed: not this one" in (bench.folder / "runs/a/report.json").read_text()
-        before, sick = len(endpoint.asked), False
+        before = len(endpoint.asked)
+        sick = False
         assert bench.run()["calls_made"] > 0
         assert len(endpoint.asked) == before + 1
 

@@ -96,7 +96,8 @@ def shrink_memory(model: Any, monkeypatch: pytest.MonkeyPatch, most: int) -> lis
     """Let the model run out of memory wherever more than `most` tokens are evaluated at once."""
     import torch
 
-    forward, sizes = model._branching.forward, []
+    forward = model._branching.forward
+    sizes = []
 
     def limited(ids: Sequence[int], positions: Sequence[int], attend: Any) -> Any:
         sizes.append(len(ids))

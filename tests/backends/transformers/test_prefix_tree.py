@@ -60,7 +60,8 @@ def test_each_distinct_prompt_is_evaluated_once_and_no_more(calls: tuple[list[Id
 
 def test_a_long_common_beginning_is_evaluated_once() -> None:
     """Prompts of other examples that share their first tokens share that segment; a short common beginning is not split off."""
-    long, short = STEM[:FEWEST_SHARED], STEM[: FEWEST_SHARED - 1]
+    long = STEM[:FEWEST_SHARED]
+    short = STEM[: FEWEST_SHARED - 1]
     shared = grow([(*long, 200, 201), (*long, 300, 301)], [(), ()])
     assert sum(len(segment.tokens) for segment in shared.segments) == FEWEST_SHARED + 4
     assert len(grow([(*short, 200, 201), (*short, 300, 301)], [(), ()]).segments) == 2

@@ -12,7 +12,8 @@ from respsel.report.analysis.agreement import find_agreement
 def test_it_is_the_tau_of_scipy() -> None:
     """Within examples the mean of tau-b, with ties; across them tau-b of the means."""
     rng = np.random.default_rng(0)
-    one, other = rng.integers(0, 4, (40, 5)).astype(float), rng.integers(0, 4, (40, 5)).astype(float)
+    one = rng.integers(0, 4, (40, 5)).astype(float)
+    other = rng.integers(0, 4, (40, 5)).astype(float)
     result = find_agreement(("one", "other"), (one, other))
     assert result is not None
     each = [float(kendalltau(a, b).statistic) for a, b in zip(one, other, strict=True)]

@@ -13,7 +13,9 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-_STRING, _ARRAY, _BOOL = 8, 9, 7
+_STRING = 8
+_ARRAY = 9
+_BOOL = 7
 # How far into a file its fields may reach: a file of a terabyte may be made of nothing.
 _MOST_BYTES = 1 << 26
 # A name without letters, a type, a byte.
@@ -68,7 +70,8 @@ class _Reader:
     def _string(self) -> str:
         (size,) = self._take("Q")
         self._check_room(size, 1)
-        start, self._at = self._at, self._at + size
+        start = self._at
+        self._at = self._at + size
         return self._data[start : self._at].decode("utf-8")
 
     def _value(self, kind: int) -> Any:

@@ -17,7 +17,10 @@ from respsel.backends.gguf.pre_tokenizers import PRE_TOKENIZERS
 # 1 was transformers' own reading.
 VERSION = 2
 
-_NORMAL, _UNKNOWN, _CONTROL, _USER_DEFINED = 1, 2, 3, 4
+_NORMAL = 1
+_UNKNOWN = 2
+_CONTROL = 3
+_USER_DEFINED = 4
 _KEY = "tokenizer.ggml."
 _ARRAYS = tuple(f"{_KEY}{name}" for name in ("tokens", "merges", "token_type", "scores"))
 _BLANK = "▁"
@@ -91,7 +94,8 @@ def _sentencepiece(fields: Mapping[str, Any]) -> Any:
     if fields.get(f"{_KEY}remove_extra_whitespaces"):
         what = "it removes extra blanks from text (remove_extra_whitespaces), which llama.cpp does not"
         raise UnverifiedTokenizerError(what)
-    scores, kinds = fields.get(f"{_KEY}scores"), _kinds(fields)
+    scores = fields.get(f"{_KEY}scores")
+    kinds = _kinds(fields)
     if scores is None:
         raise UnverifiedTokenizerError("it holds no scores (tokenizer.ggml.scores)")
     vocabulary = _vocabulary(fields)
@@ -180,7 +184,8 @@ def _add_whole_tokens(tokenizer: Any, tokens: Sequence[str], kinds: Sequence[int
     from tokenizers import AddedToken
 
     ends = {*_ENDS} - ({"</s>"} if _ORDINARY_S & {*tokens} else set())
-    control, plain = [], []
+    control = []
+    plain = []
     for token, kind in zip(tokens, kinds, strict=True):
         if not token:
             continue
@@ -205,7 +210,8 @@ def _strips_after(fields: Mapping[str, Any]) -> list[str]:
 
 def _named_tokens(fields: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """What transformers calls by name, which makes it a control token: a file may pad with an ordinary one ('!')."""
-    tokens, kinds = fields[f"{_KEY}tokens"], _kinds(fields)
+    tokens = fields[f"{_KEY}tokens"]
+    kinds = _kinds(fields)
     default = {"bos": 1, "eos": 2, "unknown": 0} if fields[f"{_KEY}model"] == "llama" else {}
     for name, ours in (("bos", "bos"), ("eos", "eos"), ("unknown", "unk"), ("padding", "pad")):
         number = fields.get(f"{_KEY}{name}_token_id", default.get(name))

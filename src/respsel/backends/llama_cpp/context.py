@@ -29,7 +29,10 @@ class LlamaContext:
         threads: int,
         log: list[str],
     ) -> None:
-        self._api, self._n_vocab, self._batch_tokens, self._log = api, n_vocab, batch_tokens, log
+        self._api = api
+        self._n_vocab = n_vocab
+        self._batch_tokens = batch_tokens
+        self._log = log
         self.tokens = 0
         params = api.llama_context_default_params()
         per_sequence = -(-tokens // CACHE_PADDING) * CACHE_PADDING

@@ -20,7 +20,9 @@ def reduce_logits(
     import numpy as np
 
     n = len(token_ids)
-    nll, rank, entropy = np.empty(n, np.float32), np.empty(n, np.int32), np.empty(n, np.float32)
+    nll = np.empty(n, np.float32)
+    rank = np.empty(n, np.int32)
+    entropy = np.empty(n, np.float32)
     for i, token in enumerate(token_ids):
         row = logits[i]
         chosen = row[token]

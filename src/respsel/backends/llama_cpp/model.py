@@ -90,7 +90,8 @@ class LlamaCppModel:
         gpu_layers: int,
         template_options: Mapping[str, Any] = MappingProxyType({}),
     ) -> None:
-        self._api, self._log = api, log
+        self._api = api
+        self._log = log
         self.tokens_evaluated = 0
         self._threads = threads or _cpu_count()
         self._parallel = parallel
@@ -183,11 +184,13 @@ class LlamaCppModel:
         running: dict[int, Drawn] = {}
         # One sequence more than are sampled: it keeps the newest prompt.
         with self._context(room, self._parallel + 1, flash=False) as context:
-            prompt, unclean = _Prompt(context, self._parallel), False
+            prompt = _Prompt(context, self._parallel)
+            unclean = False
             while waiting or running:
                 if unclean and not running:
                     context.clear()
-                    prompt, unclean = _Prompt(context, self._parallel), False
+                    prompt = _Prompt(context, self._parallel)
+                    unclean = False
                 for sequence in range(self._parallel):
                     if sequence not in running and waiting and not unclean:
                         index = waiting.pop()
@@ -257,7 +260,8 @@ class _Prompt:
     """The newest prompt, kept in a sequence of its own for the next calls that share it."""
 
     def __init__(self, context: LlamaContext, sequence: int) -> None:
-        self._context, self._sequence = context, sequence
+        self._context = context
+        self._sequence = sequence
         self._tokens: tuple[int, ...] = ()
         self._logits: list[npt.NDArray[np.float32]] = []
 

@@ -76,7 +76,8 @@ class LlamaText(ChatText):
     def control_texts(self) -> list[str]:
         """See ChatText.control_texts."""
         if self._control is None:
-            attrs, vocab = self._api.llama_vocab_get_attr, self._vocab
+            attrs = self._api.llama_vocab_get_attr
+            vocab = self._vocab
             tokens = (token for token in range(self.size) if attrs(vocab, token) & _CONTROL_ATTRS)
             self._control = [text for text in map(self._token_text, tokens) if text]
         return self._control
@@ -118,7 +119,8 @@ class LlamaText(ChatText):
         if not source:
             remedy = "Set 'chat_template' to a Jinja2 file, or use an instruction-tuned model that carries one"
             raise PreflightError(Problem(str(weights), "", "this GGUF has no chat template", remedy))
-        bos, eos = self._api.llama_vocab_bos(self._vocab), self._api.llama_vocab_eos(self._vocab)
+        bos = self._api.llama_vocab_bos(self._vocab)
+        eos = self._api.llama_vocab_eos(self._vocab)
         return ChatTemplate(source, self._token_text(bos), self._token_text(eos), str(weights), options)
 
     def _token_text(self, token: int) -> str:

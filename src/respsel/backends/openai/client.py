@@ -66,9 +66,11 @@ class EndpointClient:
         try:
             import openai
         except ImportError as error:
-            what, remedy = "the openai package is not installed", "Run: pip install 'respsel[openai]'"
+            what = "the openai package is not installed"
+            remedy = "Run: pip install 'respsel[openai]'"
             raise PreflightError(Problem(settings.shown, settings.where, what, remedy)) from error
-        self.settings, self._errors = settings, openai
+        self.settings = settings
+        self._errors = openai
         self._key = _key(settings)
         self._check_request()
         given: dict[str, Any] = {"base_url": settings.base_url, "timeout": None, "max_retries": settings.retries}
@@ -103,7 +105,8 @@ class EndpointClient:
                 if not (done := first_done(pending, _LAST_WAIT_S if end else None)):
                     break
                 for future in done:
-                    index, answer = pending.pop(future), future.result()
+                    index = pending.pop(future)
+                    answer = future.result()
                     end = self._tally.note(answer) if end is None else end
                     if not (isinstance(answer, CallFailure) and answer.ends_run):
                         yield index, answer
@@ -207,7 +210,8 @@ def _hidden_environment() -> Iterator[None]:
 def _key(settings: EndpointSettings) -> str:
     if settings.api_key_env is None:
         return ""
-    found, place = os.environ.get(settings.api_key_env, "").strip(), f"{settings.where}.api_key_env"
+    found = os.environ.get(settings.api_key_env, "").strip()
+    place = f"{settings.where}.api_key_env"
     if not found:
         what = f"the environment variable {settings.api_key_env} is not set, and is to hold the API key"
         raise PreflightError(Problem(settings.shown, place, what, f"Run: export {settings.api_key_env}=..."))

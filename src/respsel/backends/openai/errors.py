@@ -145,11 +145,13 @@ def read_answer(content: bytes, hide: Callable[[bytes], bytes]) -> Mapping[str, 
     if isinstance(document, Mapping):
         return document
     shown = _read(hide(content))
-    kind, what = Kind.SUSPECT, f"{_shape(shown)}{words_of(shown)}"
+    kind = Kind.SUSPECT
+    what = f"{_shape(shown)}{words_of(shown)}"
     if not content.strip():
         what = "nothing at all"
     elif isinstance(document, str) and content.lstrip()[:1] in (b"{", b"["):
-        kind, what = Kind.SERVER, f"JSON that breaks off or is none: {words_of(shown)}"
+        kind = Kind.SERVER
+        what = f"JSON that breaks off or is none: {words_of(shown)}"
     raise EndpointError(ServerError(kind, 200, f"the server's answer cannot be used: it is {what}"))
 
 
@@ -216,7 +218,8 @@ def _status_inside(document: Mapping[str, Any]) -> int:
                 value = place.get(name)
                 if isinstance(value, int | str) and re.fullmatch(r"[45]\d\d", str(value)):
                     return int(value)
-    codes, words = {str(code).lower() for code in _codes(document, 4)}, words_of(document)[:_LOOKED_AT]
+    codes = {str(code).lower() for code in _codes(document, 4)}
+    words = words_of(document)[:_LOOKED_AT]
     if codes & _RATE_CODES or _RATE_WORDS.search(words):
         return 429
     return 503 if codes & _OUTAGE_CODES or _OUTAGE_WORDS.search(words) else 400

@@ -19,7 +19,8 @@ from respsel.backends.openai.errors import PERMANENT, Kind, ServerError, find_er
 
 # A text of any length that a model writes, and log-probabilities (about 150 bytes for a token, which takes 4 or more in
 # the request).
-_MOST_BYTES, _MOST_BYTES_A_BYTE_SENT = 16 << 20, 128
+_MOST_BYTES = 16 << 20
+_MOST_BYTES_A_BYTE_SENT = 128
 _MOST_REDIRECTS = 5
 # Which keep the request as it is; others make a GET of it.
 _KEEPING = (307, 308)
@@ -93,7 +94,8 @@ async def _read(response: httpx2.Response, most_bytes: int) -> bytes:
 
 def _as_the_sdk_sees_it(response: httpx2.Response, content: bytes) -> httpx2.Response:
     """The answer with the status of an error that came as an answer, and with what not to try again."""
-    status, headers = response.status_code, response.headers.copy()
+    status = response.status_code
+    headers = response.headers.copy()
     for name in _FRAMING:
         headers.pop(name, None)
     if error := find_error(status, content, headers):

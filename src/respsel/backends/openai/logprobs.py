@@ -32,9 +32,11 @@ _PROBE_TOKENS = 10
 _FEWEST_COMPARED = 4
 # Servers that compute in batches move a log-probability by 0.3 nats at times, and by 0.01 in the mean; one that is
 # off by a token moves them by several.
-_MOST_OFF, _MEAN_OFF = 1.0, 0.2
+_MOST_OFF = 1.0
+_MEAN_OFF = 0.2
 # Log-probabilities are float32, ranks int32.
-_LOWEST, _LAST_RANK = -3e38, (1 << 31) - 1
+_LOWEST = -3e38
+_LAST_RANK = (1 << 31) - 1
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,9 @@ class EndpointScores:
     """Scores by one server, in one way."""
 
     def __init__(self, client: EndpointClient, text: Text, way: Way) -> None:
-        self._client, self._text, self.way = client, text, way
+        self._client = client
+        self._text = text
+        self.way = way
 
     def ask(self, call: ScoreCall) -> Awaitable[TokenScores]:
         """Ask for a response's scores. Raises ValueError where the answer is not of these tokens."""
@@ -88,7 +92,8 @@ class EndpointScores:
             raise ValueError("it gives no prompt_logprobs")
         if len(said) != len(ids):
             raise ValueError(f"{len(said)} prompt_logprobs came back for {len(ids)} tokens")
-        nll, rank = [], []
+        nll = []
+        rank = []
         for token, found in zip(call.response_ids, said[len(call.prompt_ids) :], strict=True):
             entry = found.get(str(token)) if isinstance(found, dict) else None
             if not isinstance(entry, dict):
@@ -100,7 +105,8 @@ class EndpointScores:
     async def _echo(self, call: ScoreCall) -> TokenScores:
         import numpy as np
 
-        ids, count = (*call.prompt_ids, *call.response_ids), len(call.response_ids)
+        ids = (*call.prompt_ids, *call.response_ids)
+        count = len(call.response_ids)
         made = await self._complete(self._as_text(ids), max_tokens=1, echo=True, logprobs=1)
         tokens, values = _token_values(_only_choice(made))
         if not isinstance(tokens, list) or not isinstance(values, list) or len(tokens) != len(values):
@@ -175,7 +181,8 @@ async def _fault(scores: EndpointScores, text: Text) -> str:
     off = [abs(float(nll) + value) for nll, value in zip(read.nll[:same], values[:same], strict=True)]
     if max(off) > _MOST_OFF or sum(off) / len(off) > _MEAN_OFF:
         worst = off.index(max(off))
-        said, again = values[worst], -float(read.nll[worst])
+        said = values[worst]
+        again = -float(read.nll[worst])
         return f"{tokens[worst]!r} has log-probability {said:.2f} when it is written and {again:.2f} when it is read"
     return ""
 

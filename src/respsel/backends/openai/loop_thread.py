@@ -61,7 +61,8 @@ class LoopThread:
 
     def _serve(self, ready: threading.Event) -> None:
         with asyncio.Runner() as runner:
-            self._loop, self._end = runner.get_loop(), asyncio.Event()
+            self._loop = runner.get_loop()
+            self._end = asyncio.Event()
             ready.set()
             runner.run(self._wait_for_end())
 

@@ -219,7 +219,8 @@ class EndpointModel:
         if len(written) != 1:
             return Failure(f"{_counted(made)} choices came back where one was asked for{_instead(made)}")
         # Like every engine, without outer blanks.
-        text, problem = written[0].text.strip(), written[0].problem
+        text = written[0].text.strip()
+        problem = written[0].problem
         if problem and problem != EMPTY_TEXT:
             return CallFailure(problem, Kind.INPUT if written[0].about_input else Kind.SERVER)
         if len(text) > _MOST_CHARS_PER_TOKEN * call.sampling.max_tokens:

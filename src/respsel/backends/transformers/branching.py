@@ -23,7 +23,8 @@ from respsel.errors import PreflightError, Problem
 
 Pair = tuple[torch.Tensor, torch.Tensor]
 _NAMES = count()
-_CHECK_PROMPT, _CHECK_RESPONSE = 12, 8
+_CHECK_PROMPT = 12
+_CHECK_RESPONSE = 8
 
 
 class Unbranchable(Exception):
@@ -34,7 +35,9 @@ class Branching:
     """Runs a model's decoder. `tokens` counts what was evaluated."""
 
     def __init__(self, model: Any, shown: str) -> None:
-        self._model, self._decoder, self._shown = model, model.get_decoder(), shown
+        self._model = model
+        self._decoder = model.get_decoder()
+        self._shown = shown
         self._device = model.device
         self._attend: Any = None
         self.tokens = 0
@@ -54,7 +57,8 @@ class Branching:
         """
         n_vocab = int(self._model.config.get_text_config().vocab_size)
         ids = [(7919 * place + 13) % n_vocab for place in range(_CHECK_PROMPT + 2 * _CHECK_RESPONSE)]
-        prompt, rest = tuple(ids[:_CHECK_PROMPT]), ids[_CHECK_PROMPT:]
+        prompt = tuple(ids[:_CHECK_PROMPT])
+        rest = ids[_CHECK_PROMPT:]
         responses = [tuple(rest[:_CHECK_RESPONSE]), tuple(rest[_CHECK_RESPONSE:])]
         try:
             tree = grow([prompt, prompt], responses)
@@ -169,7 +173,8 @@ class Kind:
         heads, groups, dim), one token each.
         """
         if self.groups > 1 and not grouped:
-            key, value = key.repeat_interleave(self.groups, 1), value.repeat_interleave(self.groups, 1)
+            key = key.repeat_interleave(self.groups, 1)
+            value = value.repeat_interleave(self.groups, 1)
         if self.softcap is None and self.sinks is None:
             return scaled_dot_product_attention(query, key, value, mask, is_causal=mask is None, scale=self.scaling)
         weights = query @ key.transpose(2, 3) * (query.shape[-1] ** -0.5 if self.scaling is None else self.scaling)
@@ -188,7 +193,8 @@ class OverPaths:
     """Attention of each piece of a batch over its path: kept pieces, pieces of the batch, and itself."""
 
     def __init__(self, segments: Sequence[Segment], keep_all: bool = False) -> None:
-        self._segments, self._keep_all = segments, keep_all
+        self._segments = segments
+        self._keep_all = keep_all
         self._kept: dict[int, list[Pair]] = {}
         self._here: dict[int, Piece] = {}
         self._masks: dict[tuple[int, int, int | None], torch.Tensor] = {}
@@ -224,12 +230,14 @@ class OverPaths:
     def _over(
         self, piece: Piece, layer: int, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, mine: Pair, kind: Kind
     ) -> torch.Tensor:
-        start, n = self._segments[piece.segment].start + piece.begin, query.shape[2]
+        start = self._segments[piece.segment].start + piece.begin
+        n = query.shape[2]
         if not piece.behind:
             mask = self._mask(0, n, kind.window, query) if kind.window and n > kind.window else None
             return kind.over(query, *mine, mask)
         pairs = [self._pair(index, layer, key, value) for index in piece.behind]
-        keys, values = torch.cat([*(k for k, _ in pairs), mine[0]], 2), torch.cat([*(v for _, v in pairs), mine[1]], 2)
+        keys = torch.cat([*(k for k, _ in pairs), mine[0]], 2)
+        values = torch.cat([*(v for _, v in pairs), mine[1]], 2)
         return kind.over(query, keys, values, self._mask(start, n, kind.window, query))
 
     def _pair(self, index: int, layer: int, key: torch.Tensor, value: torch.Tensor) -> Pair:

@@ -34,7 +34,10 @@ class Decoding:
     """The rows of one `generate`."""
 
     def __init__(self, branching: Branching, rows: int, budget: int, ends: set[int]) -> None:
-        self._branching, self._rows, self._budget, self._ends = branching, rows, budget, ends
+        self._branching = branching
+        self._rows = rows
+        self._budget = budget
+        self._ends = ends
         self._layers: list[Pair] = []
         self._newest: tuple[tuple[int, ...], _Prompt] | None = None
 
@@ -82,12 +85,14 @@ class Decoding:
         length = prompt.pairs[0][0].shape[2]
         self._make_room(length + 1, prompt.pairs)
         for (keys, values), (key, value) in zip(self._layers, prompt.pairs, strict=True):
-            keys[row, :, :length], values[row, :, :length] = key[0], value[0]
+            keys[row, :, :length] = key[0]
+            values[row, :, :length] = value[0]
 
     def _wipe(self, row: int) -> None:
         """Hazard: NaN that is masked is NaN all the same (0 * NaN), and would reach the row's next call."""
         for keys, values in self._layers:
-            keys[row], values[row] = 0, 0
+            keys[row] = 0
+            values[row] = 0
 
     def _make_room(self, tokens: int, like: list[Pair]) -> None:
         have = self._layers[0][0].shape[2] if self._layers else 0
@@ -127,11 +132,14 @@ class _OverRows:
 
     def __call__(self, layer: int, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, kind: Kind) -> torch.Tensor:
         keys, values = self._layers[layer]
-        keys[self._rows, :, self._at], values[self._rows, :, self._at] = key[0].transpose(0, 1), value[0].transpose(0, 1)
+        keys[self._rows, :, self._at] = key[0].transpose(0, 1)
+        values[self._rows, :, self._at] = value[0].transpose(0, 1)
         # One query a row: the heads that share a key head stand where a sequence's tokens would.
-        rows, heads = query.shape[2], query.shape[1]
+        rows = query.shape[2]
+        heads = query.shape[1]
         grouped = query[0].transpose(0, 1).reshape(rows, heads // kind.groups, kind.groups, query.shape[3])
-        keys, values = keys[:, :, : self._length], values[:, :, : self._length]
+        keys = keys[:, :, : self._length]
+        values = values[:, :, : self._length]
         out = kind.over(grouped, keys, values, self._mask(kind.window, query), grouped=True)
         return out.reshape(1, rows, heads, values.shape[3])
 

@@ -68,7 +68,11 @@ class TransformersModel:
     """See Model."""
 
     def __init__(self, model: Any, branching: Branching, text: HfText, settings: Settings, shown: str) -> None:
-        self._model, self._branching, self._text, self._settings, self._shown = model, branching, text, settings, shown
+        self._model = model
+        self._branching = branching
+        self._text = text
+        self._settings = settings
+        self._shown = shown
         config = model.config.get_text_config()
         trained = int(getattr(config, "max_position_embeddings", 0) or 1 << 20)
         steady = steady_tokens_of_config(config)
@@ -77,7 +81,8 @@ class TransformersModel:
         self._n_vocab = int(config.vocab_size)
         generation = getattr(model.generation_config, "eos_token_id", None) or []
         self._ends = self._text.ends | set([generation] if isinstance(generation, int) else generation)
-        self._batch_tokens, self._rows = settings.batch_tokens, settings.rows
+        self._batch_tokens = settings.batch_tokens
+        self._rows = settings.rows
 
     @property
     def tokens_evaluated(self) -> int:
@@ -150,7 +155,8 @@ class TransformersModel:
             if alone:
                 yield left[0], Failure(f"out of memory at {size(calls[left.pop(0)])} tokens")
                 continue
-            self._batch_tokens, self._rows = max(self._batch_tokens // 2, _FEWEST_TOKENS), max(self._rows // 2, 1)
+            self._batch_tokens = max(self._batch_tokens // 2, _FEWEST_TOKENS)
+            self._rows = max(self._rows // 2, 1)
             alone = self._batch_tokens == _FEWEST_TOKENS and self._rows == 1
 
     def _score(self, calls: Sequence[ScoreCall]) -> Iterator[tuple[int, TokenScores]]:

@@ -124,6 +124,9 @@ def _cut(segments: Sequence[Segment], budget: int) -> list[list[Piece]]:
                 batches.append([])
                 row = 0
             batches[-1].append(Piece(count, place, begin, end, row, path, False))
-            path, row, begin, count = (*path, count), row + end - begin, end, count + 1
+            path = (*path, count)
+            row = row + end - begin
+            begin = end
+            count = count + 1
         paths.append(path)
     return [pieces for pieces in batches if pieces]

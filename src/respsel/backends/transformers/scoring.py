@@ -49,7 +49,8 @@ def score(branching: Branching, calls: Sequence[ScoreCall], budget: int, n_vocab
         at = 0
         for stretch in stretches:
             where = slice(at, at := at + len(stretch.tokens))
-            found, call = parts[stretch.call], calls[stretch.call]
+            found = parts[stretch.call]
+            call = calls[stretch.call]
             found.append((columns[0][where], columns[1][where], columns[2][where]))
             if sum(len(part[0]) for part in found) == len(call.response_ids):
                 yield stretch.call, _joined(call, parts.pop(stretch.call))
@@ -73,7 +74,8 @@ def represent(branching: Branching, calls: Sequence[ScoreCall], budget: int) -> 
 def _stretches(tree: Tree, batch: Batch, calls: Sequence[ScoreCall], beginning: dict[int, list[int]]) -> Iterator[_Stretch]:
     """What a batch predicts: a prompt's last row the first token of its responses, a response's rows the next ones."""
     for piece in batch.pieces:
-        segment, stop = tree.segments[piece.segment], piece.row + piece.end - piece.begin
+        segment = tree.segments[piece.segment]
+        stop = piece.row + piece.end - piece.begin
         if piece.end == len(segment.tokens):
             for index in beginning.get(piece.segment, ()):
                 yield _Stretch(index, slice(stop - 1, stop), calls[index].response_ids[:1])

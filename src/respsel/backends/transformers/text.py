@@ -60,7 +60,8 @@ class HfText(ChatText):
             found = self._tokenizer(text, return_offsets_mapping=True, **how)
         except NotImplementedError:  # a tokenizer in Python
             return None
-        lengths, at = [], 0
+        lengths = []
+        at = 0
         for _, end in found["offset_mapping"]:
             lengths.append(len(text[at : max(at, end)].encode("utf-8")))
             at = max(at, end)

@@ -36,7 +36,9 @@ def find_agreement(metrics: Sequence[str], scores: Sequence[Matrix]) -> Agreemen
     if len(metrics) < 2 or scores[0].shape[1] < 2:
         return None
     whole = [~np.isnan(table).any(axis=1) for table in scores]
-    within, examples, across = [], [], []
+    within = []
+    examples = []
+    across = []
     for one, mine in zip(scores, whole, strict=True):
         taus = [_taus(one[mine & other], table[mine & other]) for table, other in zip(scores, whole, strict=True)]
         within.append(tuple(float(tau.mean()) if len(tau) else None for tau in taus))
@@ -59,7 +61,8 @@ def _taus(one: Matrix, other: Matrix) -> npt.NDArray[np.float64]:
     import numpy as np
 
     first, second = np.triu_indices(one.shape[1], 1)
-    a, b = np.sign(one[:, first] - one[:, second]), np.sign(other[:, first] - other[:, second])
+    a = np.sign(one[:, first] - one[:, second])
+    b = np.sign(other[:, first] - other[:, second])
     size = np.sqrt((a != 0).sum(axis=1) * (b != 0).sum(axis=1))
     varies = size > 0
     taus: npt.NDArray[np.float64] = (a * b).sum(axis=1)[varies] / size[varies]

@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 
 _DRAWS = 1000
 # With fewer strategies a rank correlation across them says nothing; with fewer examples a slope does not.
-FEWEST_STRATEGIES, FEWEST_EXAMPLES = 4, 12
+FEWEST_STRATEGIES = 4
+FEWEST_EXAMPLES = 12
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,9 @@ def find_confounds(
     import numpy as np
 
     whole = ~np.isnan(scores).any(axis=1) & ~np.isnan(sizes.sizes).any(axis=1) & ~np.isnan(sizes.steps).any(axis=1)
-    scores, length, steps = scores[whole], sizes.sizes[whole], sizes.steps[whole]
+    scores = scores[whole]
+    length = sizes.sizes[whole]
+    steps = sizes.steps[whole]
     of_step = length / np.maximum(steps, 1)
     found = [
         _confound("response length", sizes.unit, scores, length),
@@ -141,7 +144,8 @@ def _spearman(one: Matrix, other: Matrix) -> Values:
     """Spearman's rank correlation of each row, without the rows in which one of the two does not vary."""
     import numpy as np
 
-    a, b = _from_middle(one), _from_middle(other)
+    a = _from_middle(one)
+    b = _from_middle(other)
     size = np.sqrt((a * a).sum(axis=1) * (b * b).sum(axis=1))
     varies = size > 0
     found: Values = (a * b).sum(axis=1)[varies] / size[varies]
@@ -170,7 +174,8 @@ def _control(
     if n < FEWEST_EXAMPLES or columns < 2:
         return None, ()
     # What an example has in common goes; what a strategy has in common goes in _slope.
-    s, x = scores - scores.mean(axis=1, keepdims=True), length - length.mean(axis=1, keepdims=True)
+    s = scores - scores.mean(axis=1, keepdims=True)
+    x = length - length.mean(axis=1, keepdims=True)
     left = x - x.mean(axis=0)
     # Where all responses differ in length only as their strategies do, there is nothing to learn a slope from.
     if (left**2).mean() < 1e-4:
@@ -182,7 +187,8 @@ def _control(
     width = reach(confidence, n)
     controlled = []
     for j in order:
-        score, gap = level + float(means[0, j]), float(means[0, j] - means[0, 0])
+        score = level + float(means[0, j])
+        gap = float(means[0, j] - means[0, 0])
         error = float((drawn[:, j] - drawn[:, 0]).std(ddof=1)) * math.sqrt(n / (n - 1))
         ends = (None, None, None) if j == 0 else (gap, gap - width * error, gap + width * error)
         shown = [value if value is None or not log else math.exp(value) for value in (score, *ends)]
@@ -208,7 +214,8 @@ def _drawn(s: Matrix, x: Matrix) -> Matrix:
 def _slope(counts: Matrix, s: Matrix, x: Matrix) -> tuple[npt.NDArray[np.float64], Matrix]:
     """For each row of how often each example is drawn: the slope, and the strategies' controlled means."""
     total = counts.sum(axis=1, keepdims=True)
-    mean_s, mean_x = counts @ s / total, counts @ x / total
+    mean_s = counts @ s / total
+    mean_x = counts @ x / total
     both = (counts @ (s * x).sum(axis=1, keepdims=True))[:, 0] - total[:, 0] * (mean_s * mean_x).sum(axis=1)
     size = (counts @ (x * x).sum(axis=1, keepdims=True))[:, 0] - total[:, 0] * (mean_x * mean_x).sum(axis=1)
     slope = both / size.clip(min=1e-12)

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 _FIRST = 3
 # For all samples of a report together: tokens that are shaded, and characters that are shown.
-_TOKENS, _CHARACTERS = 16_000, 400_000
+_TOKENS = 16_000
+_CHARACTERS = 400_000
 
 
 @dataclass(frozen=True)
@@ -108,7 +109,8 @@ def _some(result: RunResult, step: str, table: Table[Row], chosen: Mapping[str, 
 def _response(
     name: str, response: Response, score: Score | None, scored: ScoredResponse | None, tokens: int, characters: int
 ) -> SampleResponse:
-    shown, room = [], characters
+    shown = []
+    room = characters
     for piece in pieces(response.text, scored.scores if scored is not None else None, tokens):
         if room > 0:
             shown.append(replace(piece, text=piece.text[:room]))

@@ -57,7 +57,8 @@ def lengths(result: RunResult, dataset: str, strategies: Sequence[str], ids: Seq
     import numpy as np
 
     view = next(iter(dict.fromkeys(v.name for metric in result.graph.loaded.metrics for v in metric.needs.views)), None)
-    sizes, steps = [], []
+    sizes = []
+    steps = []
     for name in strategies:
         frame = result.frame(step_names.responses(dataset, name), "id", "text", "problem")
         usable = frame.filter(frame["problem"] == "")

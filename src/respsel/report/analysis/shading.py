@@ -43,7 +43,8 @@ def pieces(text: str, scores: TokenScores | None, most: int) -> tuple[Piece, ...
             continue
         if end > start:
             _add(found, Piece(data[start:end].decode("utf-8"), nats, sum(nats >= least for least in LEVELS)))
-            start, nats = end, 0.0
+            start = end
+            nats = 0.0
     if start < len(data):
         found.append(Piece(data[start:].decode("utf-8"), None, 0))
     return tuple(found)

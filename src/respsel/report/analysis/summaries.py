@@ -154,7 +154,8 @@ def audit(result: RunResult, dataset: str, strategy: str, view: str) -> AuditRow
     scored = table.filter(table["problem"] == "")
     finite = int(scored["nll"].explode().is_finite().sum())
     prompt = float(scored["prompt_tokens"].mean()) if len(scored) else None  # type: ignore[arg-type]
-    expected, over = int(table["response_tokens"].sum()), int((table["problem"] == OVER_CONTEXT).sum())
+    expected = int(table["response_tokens"].sum())
+    over = int((table["problem"] == OVER_CONTEXT).sum())
     lacking = int(table["problem"].str.starts_with(NO_PLACE).sum())
     places = Counter(place for place in scored["place"] if place)
     counted = dict(sorted(places.items(), key=lambda item: (-item[1], item[0])))

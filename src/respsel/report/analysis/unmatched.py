@@ -13,7 +13,8 @@ from respsel.recipe.schema import AnswerEntry
 
 # So many responses are looked at.
 _MOST = 200
-_CHOICE, _NUMBER = AnswerEntry(kind="choice"), AnswerEntry(kind="number")
+_CHOICE = AnswerEntry(kind="choice")
+_NUMBER = AnswerEntry(kind="number")
 
 
 def explain_unmatched(check: AnswerEntry, labels: Sequence[str], texts: Sequence[str]) -> str:
@@ -22,7 +23,8 @@ def explain_unmatched(check: AnswerEntry, labels: Sequence[str], texts: Sequence
     theirs = Counter(_text_kind(check, text) for text in texts[:_MOST]).most_common(1)
     if not mine or not theirs:
         return ""
-    wanted, given = mine[0][0], theirs[0][0]
+    wanted = mine[0][0]
+    given = theirs[0][0]
     if wanted == "indexes" and given == "letters":
         lowest, highest = (f(int(float(label)) for label in labels if _label_kind(label) == wanted) for f in (min, max))
         first = f"{lowest} may stand for A" if lowest in (0, 1) else "which letter stands for which index is not known"
