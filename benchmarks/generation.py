@@ -1,7 +1,8 @@
-"""Sampling: tokens/s of 32 samples, one by one against batched. One table: `python benchmarks/generation.py [--rounds 2]`.
+"""Sampling: tokens/s of 32 samples, one by one against batched. One table: `python
+benchmarks/generation.py [--rounds 2]`.
 
-SmolLM2 on llama.cpp with the packaged weights and with BF16, and on transformers in float32; 16 rows at once.
-Needs the extras llama, torch and quickstart.
+SmolLM2 on llama.cpp with the packaged weights and with BF16, and on transformers in float32; 16
+rows at once. Needs the extras llama, torch and quickstart.
 """
 
 from __future__ import annotations
@@ -26,8 +27,13 @@ def tokens_per_second(model: Any, together: bool) -> float:
     from respsel.records import Message, Sampling
 
     sampling = Sampling(0.8, 0.95, 0, 0.0, TOKENS)
-    asked = [model.prompt_ids([Message("user", f"Tell me a long story about {what}.")]) for what in ("a king", "the sea")]
-    calls = [GenerateCall(asked[i % 2], sampling, i) for i in range(SAMPLES if together else ONE_BY_ONE)]
+    asked = [
+        model.prompt_ids([Message("user", f"Tell me a long story about {what}.")])
+        for what in ("a king", "the sea")
+    ]
+    calls = [
+        GenerateCall(asked[i % 2], sampling, i) for i in range(SAMPLES if together else ONE_BY_ONE)
+    ]
     begun = time.perf_counter()
     if together:
         made = [item for _, item in model.generate(calls)]
@@ -44,7 +50,9 @@ def rows(model: Any, count: int) -> None:
 
 def main() -> None:
     """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--rounds", type=int, default=2)
     args = parser.parse_args()
     weights = Path(__import__(PACKAGE).__file__).parent / FILE

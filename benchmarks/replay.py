@@ -1,15 +1,17 @@
-"""What rules of selection would have picked, by published outcomes: `python benchmarks/replay.py ../shared/replay`.
+"""What rules of selection would have picked, by published outcomes: `python benchmarks/replay.py
+../shared/replay`.
 
-DATA holds, for each cell (target model x task), what was measured of every strategy before training and the
-accuracy that fine-tuning on it gave (numbers copied from github.com/XuanRen4470/SPPL). Each rule picks a strategy in each cell,
-over several shuffles of the examples; one table says how good the picks are:
+DATA holds, for each cell (target model x task), what was measured of every strategy before training
+and the accuracy that fine-tuning on it gave (numbers copied from github.com/XuanRen4470/SPPL). Each
+rule picks a strategy in each cell, over several shuffles of the examples; one table says how good
+the picks are:
 
-accuracy: mean accuracy of the picked strategy, in percent; oracle share: how much of the best strategy's gain over
-the mean strategy it gets; rho: Spearman correlation of the rule's scores with the accuracies, plain and weighted
-by the spread of the cell's accuracies; pick@300: how often it picks what the same metric picks over all 300
-examples; same: the same, but what fixed n picks over the same examples; scoring: the share of n examples x
-strategies that was scored; decided: how many verdicts are called decided at 95 %; calibration: how many of these
-name the n = 300 pick.
+accuracy: mean accuracy of the picked strategy, in percent; oracle share: how much of the best
+strategy's gain over the mean strategy it gets; rho: Spearman correlation of the rule's scores with
+the accuracies, plain and weighted by the spread of the cell's accuracies; pick@300: how often it
+picks what the same metric picks over all 300 examples; same: the same, but what fixed n picks over
+the same examples; scoring: the share of n examples x strategies that was scored; decided: how many
+verdicts are called decided at 95 %; calibration: how many of these name the n = 300 pick.
 """
 
 from __future__ import annotations
@@ -35,7 +37,9 @@ Scores = Mapping[str, Values]
 
 @dataclass(frozen=True)
 class Cell:
-    """One target model and task: accuracies in percent, scores by strategy and example, published aggregates."""
+    """One target model and task: accuracies in percent, scores by strategy and example, published
+    aggregates.
+    """
 
     accuracy: Mapping[str, float]
     scores: Scores
@@ -72,14 +76,19 @@ class Tally:
 
     def row(self, name: str) -> list[str]:
         """Its cells as text."""
-        calibration = [right for right, decided in zip(self.as_all, self.decided, strict=False) if decided]
+        calibration = [
+            right for right, decided in zip(self.as_all, self.decided, strict=False) if decided
+        ]
         return [
             name,
             f"{np.mean(self.picked):.2f}",
             f"{sum(self.gained) / sum(self.possible):.1%}",
             f"{np.mean(self.rho):.3f}",
             f"{np.average(self.rho, weights=self.spread):.3f}",
-            *(f"{np.mean(x):.1%}" if x else "" for x in (self.as_all, self.same, self.scoring, self.decided, calibration)),
+            *(
+                f"{np.mean(x):.1%}" if x else ""
+                for x in (self.as_all, self.same, self.scoring, self.decided, calibration)
+            ),
         ]
 
 
@@ -99,14 +108,27 @@ def cells(folder: Path) -> Iterator[Cell]:
     aggregates = pl.read_csv(folder / "aggregate_scores.csv").filter(pl.col("subset") == "0_50")
     for (model, task), found in sorted(scores.group_by("model", "task"), key=lambda item: item[0]):
         here = (pl.col("model") == model) & (pl.col("task") == task)
-        accuracy = outcomes.filter(here).group_by("strategy").agg(pl.col("accuracy").mean() * 100).sort("strategy")
+        accuracy = (
+            outcomes.filter(here)
+            .group_by("strategy")
+            .agg(pl.col("accuracy").mean() * 100)
+            .sort("strategy")
+        )
         names = [name for name in accuracy["strategy"] if name in set(found["strategy"])]
         by_name = {}
         for name in names:
             rows = found.filter(pl.col("strategy") == name).sort("example_index")
-            by_name[name] = dict(zip(map(str, rows["example_index"]), rows["self_aligned_perplexity"].to_list(), strict=True))
+            by_name[name] = dict(
+                zip(
+                    map(str, rows["example_index"]),
+                    rows["self_aligned_perplexity"].to_list(),
+                    strict=True,
+                )
+            )
         published: dict[str, dict[str, float]] = {}
-        for metric, name, value in aggregates.filter(here).select("metric", "strategy", "value").iter_rows():
+        for metric, name, value in (
+            aggregates.filter(here).select("metric", "strategy", "value").iter_rows()
+        ):
             published.setdefault(metric, {})[name] = -value if metric in HIGHER else value
         yield Cell({name: dict(accuracy.iter_rows())[name] for name in names}, by_name, published)
 
@@ -117,12 +139,16 @@ def limited(scores: Scores, keys: Sequence[str]) -> Scores:
 
 
 def raced(scores: Scores, keys: Sequence[str]) -> tuple[Scores, set[str], float]:
-    """Run a race; return the scores it asked for, who was dropped, and the share of the scoring it took."""
+    """Run a race; return the scores it asked for, who was dropped, and the share of the scoring it
+    took.
+    """
     found: dict[str, dict[str, object]] = {name: {} for name in scores}
     running = race(tuple(scores), len(keys), LOG)
     batch = next(running)
     while True:
-        part = limited({name: scores[name] for name in batch.strategies}, keys[batch.start : batch.stop])
+        part = limited(
+            {name: scores[name] for name in batch.strategies}, keys[batch.start : batch.stop]
+        )
         for name, values in part.items():
             found[name].update(values)
         try:
@@ -133,14 +159,18 @@ def raced(scores: Scores, keys: Sequence[str]) -> tuple[Scores, set[str], float]
             return found, dropped, asked / len(keys) / len(scores)  # type: ignore[return-value]
 
 
-def replay(everything: Sequence[Cell], sizes: Sequence[int], seeds: Sequence[int]) -> Mapping[str, Tally]:
+def replay(
+    everything: Sequence[Cell], sizes: Sequence[int], seeds: Sequence[int]
+) -> Mapping[str, Tally]:
     """Every rule on every cell."""
     tallies: dict[str, Tally] = {}
     for cell in everything:
         tops = {rule.scale: decide("all", [cell.scores], rule).winner for rule in (LOG, MEAN)}
         for metric, worse in cell.published.items():
             if set(cell.accuracy) <= set(worse):
-                tallies.setdefault(f"{metric}, published", Tally()).add(cell, worse, min(cell.accuracy, key=lambda s: worse[s]))
+                tallies.setdefault(f"{metric}, published", Tally()).add(
+                    cell, worse, min(cell.accuracy, key=lambda s: worse[s])
+                )
         for seed in seeds:
             for n in (*sizes, N_ALL):
                 if n == N_ALL and seed != seeds[0]:
@@ -179,9 +209,13 @@ def weigh(
 
 def main() -> None:
     """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("data", type=Path)
-    parser.add_argument("--shuffles", type=int, default=40, help="how many orders of the examples (40)")
+    parser.add_argument(
+        "--shuffles", type=int, default=40, help="how many orders of the examples (40)"
+    )
     parser.add_argument("--seed", type=int, default=0, help="the first one's seed (0)")
     args = parser.parse_args()
     everything = list(cells(args.data))
@@ -189,13 +223,32 @@ def main() -> None:
     best = np.mean([max(cell.accuracy.values()) for cell in everything])
     mean = np.mean([np.mean(list(cell.accuracy.values())) for cell in everything])
     print(
-        f"{len(everything)} cells, {args.shuffles} shuffles from seed {args.seed}; oracle {best:.2f}, mean strategy {mean:.2f}\n"
+        f"{len(everything)} cells, {args.shuffles} shuffles from seed {args.seed}; oracle "
+        f"{best:.2f}, mean strategy {mean:.2f}\n"
     )
-    head = ["rule", "accuracy", "oracle share", "rho", "rho w.", "pick@300", "same", "scoring", "decided", "calibration"]
+    head = [
+        "rule",
+        "accuracy",
+        "oracle share",
+        "rho",
+        "rho w.",
+        "pick@300",
+        "same",
+        "scoring",
+        "decided",
+        "calibration",
+    ]
     rows = [head, *(tally.row(name) for name, tally in sorted(tallies.items()))]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for name, *values in rows:
-        print("  ".join([name.ljust(widths[0]), *(v.rjust(w) for v, w in zip(values, widths[1:], strict=True))]))
+        print(
+            "  ".join(
+                [
+                    name.ljust(widths[0]),
+                    *(v.rjust(w) for v, w in zip(values, widths[1:], strict=True)),
+                ]
+            )
+        )
 
 
 if __name__ == "__main__":

@@ -1,10 +1,13 @@
-"""What reuse costs: one table. Run it on a quiet machine: `python benchmarks/reuse.py [--dvc PYTHON] [--only abc]`.
+"""What reuse costs: one table. Run it on a quiet machine: `python benchmarks/reuse.py [--dvc
+PYTHON] [--only abc]`.
 
-(a) whole-process time of a fully cached `respsel run recipes/quickstart.toml` and of `respsel --help`, beside a
-    no-op `dvc repro` of a three-stage pipeline (dvc in a virtual environment of its own, made here if none is
-    given), alternating, both with their bytecode as an installation leaves it; (b) a fake-backend recipe with 1,000
-    and one with 200,000 responses: time and peak memory of the first run and of a fully cached one; (c) calls per
-    second through the store with the fake backend, written and found.
+(a) whole-process time of a fully cached `respsel run recipes/quickstart.toml` and of `respsel
+--help`, beside a
+    no-op `dvc repro` of a three-stage pipeline (dvc in a virtual environment of its own, made here
+    if none is given), alternating, both with their bytecode as an installation leaves it; (b) a
+    fake-backend recipe with 1,000 and one with 200,000 responses: time and peak memory of the first
+    run and of a fully cached one; (c) calls per second through the store with the fake backend,
+    written and found.
 """
 
 from __future__ import annotations
@@ -50,8 +53,11 @@ resamples = 200
 """
 
 
-# Where this is set, as in many containers, every start compiles respsel's source anew, and no other program's.
-ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+# Where this is set, as in many containers, every start compiles respsel's source anew, and no other
+# program's.
+ENVIRONMENT = {
+    name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"
+}
 
 
 def seconds(command: Sequence[str], folder: Path) -> float:
@@ -63,11 +69,16 @@ def seconds(command: Sequence[str], folder: Path) -> float:
 
 def seconds_and_peak_mib(command: Sequence[str], folder: Path) -> tuple[float, float]:
     """Whole-process time of a command, and its peak resident memory in MiB."""
-    code = "import resource,subprocess,sys; subprocess.run(sys.argv[1:], check=True, capture_output=True); "
+    code = (
+        "import resource,subprocess,sys; subprocess.run(sys.argv[1:], check=True, "
+        "capture_output=True); "
+    )
     code += "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
     begun = time.perf_counter()
     measure = [sys.executable, "-c", code, *command]
-    done = subprocess.run(measure, cwd=folder, check=True, capture_output=True, text=True, env=ENVIRONMENT)
+    done = subprocess.run(
+        measure, cwd=folder, check=True, capture_output=True, text=True, env=ENVIRONMENT
+    )
     return time.perf_counter() - begun, int(done.stdout) / 1024
 
 
@@ -83,7 +94,9 @@ def against_dvc(python: str | None, rounds: int = 7) -> None:
         if python is None:
             subprocess.run([sys.executable, "-m", "venv", folder / "venv"], check=True)
             python = str(folder / "venv" / "bin" / "python")
-            subprocess.run([python, "-m", "pip", "install", "-q", "dvc"], check=True, capture_output=True)
+            subprocess.run(
+                [python, "-m", "pip", "install", "-q", "dvc"], check=True, capture_output=True
+            )
         repo = folder / "repo"
         repo.mkdir()
         (repo / "a").write_text("x")
@@ -93,16 +106,23 @@ def against_dvc(python: str | None, rounds: int = 7) -> None:
             subprocess.run(command, cwd=repo, check=True, capture_output=True)
         commands = {
             "dvc repro, nothing to do": ([*dvc, "repro"], repo),
-            "respsel run quickstart, all cached": ([*RESPSEL, "run", "recipes/quickstart.toml"], ROOT),
+            "respsel run quickstart, all cached": (
+                [*RESPSEL, "run", "recipes/quickstart.toml"],
+                ROOT,
+            ),
             "respsel --help": ([*RESPSEL, "--help"], ROOT),
         }
-        subprocess.run([*RESPSEL, "run", "recipes/quickstart.toml"], cwd=ROOT, check=True, capture_output=True)
+        subprocess.run(
+            [*RESPSEL, "run", "recipes/quickstart.toml"], cwd=ROOT, check=True, capture_output=True
+        )
         times: dict[str, list[float]] = {what: [] for what in commands}
         for _ in range(rounds):
             for what, (command, where) in commands.items():
                 times[what].append(seconds(command, where))
     base = statistics.median(times["dvc repro, nothing to do"])
-    for (what, taken), asked in zip(times.items(), ("", "at most 0.50", "at most 0.25"), strict=True):
+    for (what, taken), asked in zip(
+        times.items(), ("", "at most 0.50", "at most 0.25"), strict=True
+    ):
         middle = statistics.median(taken)
         row(f"(a) {what}", f"{middle:.3f} s", f"ratio {middle / base:.2f}  {asked}")
 
@@ -117,7 +137,15 @@ def at_scale() -> None:
             with (folder / "d.jsonl").open("w") as file:
                 for i in range(responses // 2):
                     file.write(
-                        json.dumps({"id": str(i), "input": f"ask {i}", "one": f"it is {i}", "two": f"so {i} it is"}) + "\n"
+                        json.dumps(
+                            {
+                                "id": str(i),
+                                "input": f"ask {i}",
+                                "one": f"it is {i}",
+                                "two": f"so {i} it is",
+                            }
+                        )
+                        + "\n"
                     )
             run = [*RESPSEL, "run", "a.toml", "--json"]
             taken, peak = seconds_and_peak_mib(run, folder)
@@ -131,7 +159,11 @@ def at_scale() -> None:
                 f"{seconds_and_peak_mib(run, folder)[1]:.0f} MiB",
                 "under 400 MiB",
             )
-    row("(b) 200,000 beside 1,000, all cached", f"{found[200_000] / found[1_000]:.2f} times", "under 2")
+    row(
+        "(b) 200,000 beside 1,000, all cached",
+        f"{found[200_000] / found[1_000]:.2f} times",
+        "under 2",
+    )
 
 
 def through_the_store(calls: int = 10_000) -> None:
@@ -162,7 +194,8 @@ def through_the_store(calls: int = 10_000) -> None:
 
     sampling = Sampling(0.7, 0.95, 0, 0.0, 50)
     requests = [
-        GenerateRequest("m", (Message("user", f"ask {i}"),), sampling, "response", 0, 0, "", str(i)) for i in range(calls)
+        GenerateRequest("m", (Message("user", f"ask {i}"),), sampling, "response", 0, 0, "", str(i))
+        for i in range(calls)
     ]
     with tempfile.TemporaryDirectory() as name:
         for what, asked in (("written", "at least 2,000"), ("found", "at least 10,000")):
@@ -175,7 +208,9 @@ def through_the_store(calls: int = 10_000) -> None:
 
 def main() -> None:
     """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--dvc", help="a Python with dvc installed")
     parser.add_argument("--only", default="abc", help="which parts")
     args = parser.parse_args()

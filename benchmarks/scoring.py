@@ -1,12 +1,15 @@
-"""Scoring beside the published loop: one table. `python benchmarks/scoring.py REFERENCE [--rounds 2] [--cases gsm8k]`.
+"""Scoring beside the published loop: one table. `python benchmarks/scoring.py REFERENCE [--rounds
+2] [--cases gsm8k]`.
 
-REFERENCE holds naive_scores.py (one full forward pass a response, full logits everywhere) and cases.json. The same
-texts, perplexity and self-aligned perplexity, in float32: the naive loop; the transformers backend; and llama.cpp with
-the packaged weights and with prepared ones, alternating. Beside them each engine's raw speed of reading a prompt, as the
-limit: one sequence of 512 tokens, no logits; and, since attention costs more behind a long prompt, the same tokens in
-the same batches with logits where they are scored ("at depth"). tokens: what was run through the weights; minimum: each
-distinct prompt once, and each response but its last token once per view. Memory: the peak of a process of its own above
-what it held with the weights loaded. Needs the extras llama, torch and quickstart.
+REFERENCE holds naive_scores.py (one full forward pass a response, full logits everywhere) and
+cases.json. The same texts, perplexity and self-aligned perplexity, in float32: the naive loop; the
+transformers backend; and llama.cpp with the packaged weights and with prepared ones, alternating.
+Beside them each engine's raw speed of reading a prompt, as the limit: one sequence of 512 tokens,
+no logits; and, since attention costs more behind a long prompt, the same tokens in the same batches
+with logits where they are scored ("at depth"). tokens: what was run through the weights; minimum:
+each distinct prompt once, and each response but its last token once per view. Memory: the peak of a
+process of its own above what it held with the weights loaded. Needs the extras llama, torch and
+quickstart.
 """
 
 from __future__ import annotations
@@ -35,14 +38,21 @@ def calls_of(model: Any, cases: Sequence[Any]) -> list[Any]:
     calls = []
     for case in cases:
         response = model.response_ids(case["response"])
-        for messages in (plain_messages(case["question"]), self_aligned_messages(case["question"], case["own_outputs"])):
+        for messages in (
+            plain_messages(case["question"]),
+            self_aligned_messages(case["question"], case["own_outputs"]),
+        ):
             calls.append(ScoreCall(model.prompt_ids(messages), response))
     return calls
 
 
 def fewest_tokens(calls: Sequence[Any]) -> int:
-    """Each distinct prompt once, each response once per view; a response's last token predicts nothing."""
-    return sum(map(len, {call.prompt_ids for call in calls})) + sum(len(call.response_ids) - 1 for call in calls)
+    """Each distinct prompt once, each response once per view; a response's last token predicts
+    nothing.
+    """
+    return sum(map(len, {call.prompt_ids for call in calls})) + sum(
+        len(call.response_ids) - 1 for call in calls
+    )
 
 
 def open_kind(kind: str, weights: Path, folder: Path) -> Any:
@@ -56,7 +66,9 @@ def open_kind(kind: str, weights: Path, folder: Path) -> Any:
     from respsel.backends.transformers.model import Settings, open_model
 
     settings = Settings("float32", "cpu", None, None, None, 1024, 16)
-    return open_model(Source(str(weights.parent), None, weights.name), folder / "safetensors", settings)
+    return open_model(
+        Source(str(weights.parent), None, weights.name), folder / "safetensors", settings
+    )
 
 
 def naive(reference: Path, folder: Path, calls: Sequence[Any]) -> Callable[[], int]:
@@ -78,14 +90,22 @@ def naive(reference: Path, folder: Path, calls: Sequence[Any]) -> Callable[[], i
 
 
 def raw(model: Any, calls: Sequence[Any]) -> tuple[float, float]:
-    """Tokens/s of reading 512 tokens without logits, and of the calls' own tokens at their depth with logits."""
+    """Tokens/s of reading 512 tokens without logits, and of the calls' own tokens at their depth
+    with logits.
+    """
     ids = (calls[1].prompt_ids * 3)[:512]
     ordered = sorted(calls, key=lambda call: call.prompt_ids)
-    read, deep = raw_transformers(model, ids, ordered) if hasattr(model, "_branching") else raw_llama_cpp(model, ids, ordered)
+    read, deep = (
+        raw_transformers(model, ids, ordered)
+        if hasattr(model, "_branching")
+        else raw_llama_cpp(model, ids, ordered)
+    )
     return len(ids) / min(timed(read) for _ in range(4)), fewest_tokens(calls) / timed(deep)
 
 
-def raw_transformers(model: Any, ids: Sequence[int], calls: Sequence[Any]) -> tuple[Callable[[], Any], Callable[[], Any]]:
+def raw_transformers(
+    model: Any, ids: Sequence[int], calls: Sequence[Any]
+) -> tuple[Callable[[], Any], Callable[[], Any]]:
     """The decoder alone, and with the output head on the rows that are scored."""
     from respsel.backends.transformers.prefix_tree import grow
 
@@ -101,7 +121,9 @@ def raw_transformers(model: Any, ids: Sequence[int], calls: Sequence[Any]) -> tu
     return lambda: list(branching.hidden(grow([tuple(ids)], [()]).segments, 1024)), deep
 
 
-def raw_llama_cpp(model: Any, ids: Sequence[int], calls: Sequence[Any]) -> tuple[Callable[[], Any], Callable[[], Any]]:
+def raw_llama_cpp(
+    model: Any, ids: Sequence[int], calls: Sequence[Any]
+) -> tuple[Callable[[], Any], Callable[[], Any]]:
     """llama_decode alone, and with logits where tokens are scored."""
 
     def read() -> None:
@@ -131,7 +153,9 @@ def timed(run: Callable[[], Any]) -> float:
 
 def memory_mib(args: Sequence[str]) -> str:
     """Peak above the loaded weights, in a process of its own."""
-    done = subprocess.run([sys.executable, __file__, *args], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, __file__, *args], capture_output=True, text=True, check=True
+    )
     return f"{float(done.stdout.splitlines()[-1]):.0f} MiB"
 
 
@@ -143,7 +167,9 @@ def resident_mib() -> tuple[float, float]:
 
 
 def measure_memory(kind: str, weights: Path, folder: Path, cases: Sequence[Any]) -> float:
-    """For `memory_mib`: the peak of scoring, beyond the resident memory with the weights touched."""
+    """For `memory_mib`: the peak of scoring, beyond the resident memory with the
+    weights touched.
+    """
     model = open_kind(kind, weights, folder)
     calls = calls_of(model, cases)
     dict(model.score(calls[:1]))
@@ -155,14 +181,20 @@ def measure_memory(kind: str, weights: Path, folder: Path, cases: Sequence[Any])
 
 def main() -> None:
     """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("reference", type=Path)
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--cases", default="gsm8k", help="only cases whose id begins so")
     parser.add_argument("--memory-of", nargs=2, metavar=("KIND", "FOLDER"), help=argparse.SUPPRESS)
     args = parser.parse_args()
     weights = Path(__import__(PACKAGE).__file__).parent / FILE
-    cases = [case for case in json.loads((args.reference / "cases.json").read_text()) if case["id"].startswith(args.cases)]
+    cases = [
+        case
+        for case in json.loads((args.reference / "cases.json").read_text())
+        if case["id"].startswith(args.cases)
+    ]
     if args.memory_of:
         print(measure_memory(args.memory_of[0], weights, Path(args.memory_of[1]), cases))
         return
@@ -191,18 +223,32 @@ def compare(args: argparse.Namespace, weights: Path, folder: Path, cases: Sequen
     tokens["naive"] = sum(len(call.prompt_ids) + len(call.response_ids) for call in calls[KINDS[1]])
     base = statistics.median(taken["naive"])
     print(f"{len(cases)} cases, two views, {args.rounds} rounds, median\n")
-    heads = (("seconds", 8), ("ratio", 7), ("tokens", 8), ("minimum", 8), ("tok/s", 7), ("raw", 7), ("of raw", 7))
-    print(" " * 22 + "".join(f"{name:>{width}}" for name, width in (*heads, ("at depth", 9), ("of it", 6), ("memory", 10))))
+    heads = (
+        ("seconds", 8),
+        ("ratio", 7),
+        ("tokens", 8),
+        ("minimum", 8),
+        ("tok/s", 7),
+        ("raw", 7),
+        ("of raw", 7),
+    )
+    print(
+        " " * 22
+        + "".join(
+            f"{name:>{width}}"
+            for name, width in (*heads, ("at depth", 9), ("of it", 6), ("memory", 10))
+        )
+    )
     for kind in KINDS:
         seconds = statistics.median(taken[kind])
         speed = tokens[kind] / seconds
         line = f"{kind:<22}{seconds:>8.1f}{base / seconds:>7.2f}{tokens[kind]:>8}"
         if kind in models:
             read, deep = (statistics.median(column) for column in zip(*limits[kind], strict=True))
-            line += (
-                f"{fewest_tokens(calls[kind]):>8}{speed:>7.0f}{read:>7.0f}{speed / read:>7.2f}{deep:>9.0f}{speed / deep:>6.2f}"
-            )
-            line += f"{memory_mib([str(args.reference), '--cases', args.cases, '--memory-of', kind, str(folder)]):>10}"
+            line += f"{fewest_tokens(calls[kind]):>8}{speed:>7.0f}{read:>7.0f}{speed / read:>7.2f}"
+            line += f"{deep:>9.0f}{speed / deep:>6.2f}"
+            of_memory = ["--cases", args.cases, "--memory-of", kind, str(folder)]
+            line += f"{memory_mib([str(args.reference), *of_memory]):>10}"
         else:
             line += f"{'':>8}{speed:>7.0f}"
         print(line, flush=True)

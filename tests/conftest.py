@@ -1,4 +1,6 @@
-"""Fixtures: a small workspace on fake models, a tiny real GGUF, and running respsel as a user does."""
+"""Fixtures: a small workspace on fake models, a tiny real GGUF, and running respsel as
+a user does.
+"""
 
 from __future__ import annotations
 
@@ -128,7 +130,12 @@ class Bench:
 
 def rows(count: int) -> list[dict[str, Any]]:
     return [
-        {"id": f"e{i}", "question": f"What is {i} plus {i}?", "rationale": f"{i} + {i} = {2 * i}", "answer": 2 * i}
+        {
+            "id": f"e{i}",
+            "question": f"What is {i} plus {i}?",
+            "rationale": f"{i} + {i} = {2 * i}",
+            "answer": 2 * i,
+        }
         for i in range(count)
     ]
 
@@ -173,7 +180,12 @@ def make_tiny_gguf(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Pa
     """Write a random one-layer Llama (a few hundred KiB) that llama.cpp loads in milliseconds."""
     from tests.tiny_gguf import write_tiny_gguf
 
-    def make(template: str | None = TEMPLATE, context: int = 512, key_heads: bool = True, broken: int | None = None) -> Path:
+    def make(
+        template: str | None = TEMPLATE,
+        context: int = 512,
+        key_heads: bool = True,
+        broken: int | None = None,
+    ) -> Path:
         path = tmp_path_factory.mktemp("gguf") / "tiny.gguf"
         write_tiny_gguf(path, template, context, key_heads, broken)
         return path

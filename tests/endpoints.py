@@ -25,7 +25,8 @@ class Asked:
 
 @dataclass(frozen=True)
 class Reply:
-    """status, a JSON body (or bytes as they are), and headers; cut: break off in the middle; wait_s: before it.
+    """status, a JSON body (or bytes as they are), and headers; cut: break off in the middle;
+    wait_s: before it.
 
     parts: sent instead of the body, one after the other, without saying how long they are.
     """
@@ -83,7 +84,13 @@ def serving(answer: Callable[[Asked], Reply]) -> Iterator[Endpoint]:
             try:
                 self.send_response(reply.status)
                 self.send_header("Content-Type", "application/json")
-                self.send_header(*(("Connection", "close") if reply.parts else ("Content-Length", str(len(data)))))
+                self.send_header(
+                    *(
+                        ("Connection", "close")
+                        if reply.parts
+                        else ("Content-Length", str(len(data)))
+                    )
+                )
                 for name, value in reply.headers.items():
                     self.send_header(name, value)
                 self.end_headers()
@@ -113,11 +120,22 @@ def chat(text: str | None, prompt_tokens: Any = 7, n_tokens: Any = 3, ended: str
     """A chat completion."""
     choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": ended}
     usage = {"prompt_tokens": prompt_tokens, "completion_tokens": n_tokens}
-    return Reply({"id": "x", "object": "chat.completion", "created": 1, "model": "m", "choices": [choice], "usage": usage})
+    return Reply(
+        {
+            "id": "x",
+            "object": "chat.completion",
+            "created": 1,
+            "model": "m",
+            "choices": [choice],
+            "usage": usage,
+        }
+    )
 
 
 def error(status: int, message: str, **headers: str) -> Reply:
     """An error as OpenAI's API words it."""
     return Reply(
-        {"error": {"message": message, "type": "some_error"}}, status, {k.replace("_", "-"): v for k, v in headers.items()}
+        {"error": {"message": message, "type": "some_error"}},
+        status,
+        {k.replace("_", "-"): v for k, v in headers.items()},
     )

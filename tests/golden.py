@@ -25,12 +25,16 @@ GOLDEN: dict[str, dict[str, Any]] = {
 def read_golden() -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """The reference's cases, and its values of them."""
     folder = SHARED / "reference"
-    return json.loads((folder / "cases.json").read_text()), json.loads((folder / "golden.json").read_text())
+    return json.loads((folder / "cases.json").read_text()), json.loads(
+        (folder / "golden.json").read_text()
+    )
 
 
 def chosen(name: str, **parameters: object) -> ChosenMetric:
     """A metric as a recipe asks for it."""
-    metric, problems = choose(MetricEntry.model_validate({"name": name, **parameters}), "a.toml", "metrics[0]")
+    metric, problems = choose(
+        MetricEntry.model_validate({"name": name, **parameters}), "a.toml", "metrics[0]"
+    )
     assert metric is not None, problems
     return metric
 

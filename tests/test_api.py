@@ -43,7 +43,11 @@ def test_exported_members() -> None:
     assert dir(respsel) == respsel.__all__
     for name in respsel.__all__:
         assert getattr(respsel, name) is not None
-    public = {name for name, value in vars(respsel).items() if not name.startswith("_") and not isinstance(value, ModuleType)}
+    public = {
+        name
+        for name, value in vars(respsel).items()
+        if not name.startswith("_") and not isinstance(value, ModuleType)
+    }
     assert public == set(respsel.__all__) - {"__version__"}
     with pytest.raises(AttributeError, match="no attribute 'fine_tune'"):
         respsel.fine_tune  # type: ignore[attr-defined]  # noqa: B018
@@ -68,7 +72,9 @@ def test_importing_is_light() -> None:
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_a_run_gives_what_the_command_prints(bench: Bench, study: respsel.Study, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_run_gives_what_the_command_prints(
+    bench: Bench, study: respsel.Study, capfd: pytest.CaptureFixture[str]
+) -> None:
     """Plan, run and verdicts are those of the commands, and nothing is printed."""
     told = bench.respsel("plan", "a.toml").out
     assert str(study.plan()) in told
@@ -108,12 +114,23 @@ def test_tables_are_frames(study: respsel.Study) -> None:
 @pytest.mark.parametrize(
     ("names", "message"),
     [
-        (("sms", "human", "perplexity"), "'sms' is no dataset of this recipe. Did you mean 'sums'?"),
-        (("sums", "humans", "perplexity"), "'humans' is no strategy of this recipe. Did you mean 'human'?"),
-        (("sums", "human", "bleu"), "'bleu' is no metric of this recipe. Known here: alignment, perplexity"),
+        (
+            ("sms", "human", "perplexity"),
+            "'sms' is no dataset of this recipe. Did you mean 'sums'?",
+        ),
+        (
+            ("sums", "humans", "perplexity"),
+            "'humans' is no strategy of this recipe. Did you mean 'human'?",
+        ),
+        (
+            ("sums", "human", "bleu"),
+            "'bleu' is no metric of this recipe. Known here: alignment, perplexity",
+        ),
     ],
 )
-def test_an_unknown_name_is_one_error(study: respsel.Study, names: tuple[str, str, str], message: str) -> None:
+def test_an_unknown_name_is_one_error(
+    study: respsel.Study, names: tuple[str, str, str], message: str
+) -> None:
     """It names what is wrong and the known names, or the one that was probably meant."""
     with pytest.raises(respsel.InputError) as caught:
         study.run().scores(*names)
@@ -128,8 +145,16 @@ def test_a_closed_study_says_so(bench: Bench) -> None:
         result = study.run()
     assert result.verdict("sums").winner
     assert result.calls_made > 0
-    for use in (lambda: result.examples("sums"), lambda: result.rows("examples:sums"), study.plan, study.run, study.apply):
-        with pytest.raises(respsel.StoreError, match=r"a\.toml: the study is closed, .* open the study again"):
+    for use in (
+        lambda: result.examples("sums"),
+        lambda: result.rows("examples:sums"),
+        study.plan,
+        study.run,
+        study.apply,
+    ):
+        with pytest.raises(
+            respsel.StoreError, match=r"a\.toml: the study is closed, .* open the study again"
+        ):
             use()
 
 
@@ -170,8 +195,14 @@ def test_apply_export_and_report(bench: Bench, unchecked: respsel.Study) -> None
     [
         (lambda study: study.export("mesages"), "'mesages' is no format. Did you mean 'messages'?"),
         (lambda study: study.export(), "no format is given. Known here: axolotl"),
-        (lambda study: study.export("dpo", mode="strategy"), "pairs need every strategy's responses"),
-        (lambda study: study.apply(mode="each"), "'each' is no mode. Known here: per-example, strategy"),
+        (
+            lambda study: study.export("dpo", mode="strategy"),
+            "pairs need every strategy's responses",
+        ),
+        (
+            lambda study: study.apply(mode="each"),
+            "'each' is no mode. Known here: per-example, strategy",
+        ),
         (lambda study: study.apply("human", mode="per-example"), "goes with one strategy"),
         (lambda study: study.report_text("pdf"), "'pdf' is no format of a report"),
     ],
@@ -197,7 +228,9 @@ def test_bad_recipes_are_told_with_all_problems(bench: Bench) -> None:
     assert len(caught.value.problems) == 2
 
 
-def test_a_damaged_table_is_made_again_while_the_study_is_open(bench: Bench, study: respsel.Study) -> None:
+def test_a_damaged_table_is_made_again_while_the_study_is_open(
+    bench: Bench, study: respsel.Study
+) -> None:
     """Though the run is over, and its models are closed."""
     from tests.promises.test_damage import change
 
@@ -210,7 +243,9 @@ def test_a_damaged_table_is_made_again_while_the_study_is_open(bench: Bench, stu
 
 def given(result: respsel.RunResult) -> dict[str, dict[str, float | None]]:
     frames = {name: result.scores("sums", name, "perplexity") for name in ("human", "teacher")}
-    return {name: dict(zip(frame["id"], frame["value"], strict=True)) for name, frame in frames.items()}
+    return {
+        name: dict(zip(frame["id"], frame["value"], strict=True)) for name, frame in frames.items()
+    }
 
 
 def test_decide_gives_a_recipes_verdict(study: respsel.Study) -> None:
@@ -239,7 +274,10 @@ def test_decide_pairs_shared_ids_and_is_deterministic() -> None:
     assert verdict.unscored == {"a": 4, "b": 5}
     assert verdict == respsel.decide({"a": a, "b": {**b, "5": None}}, lower_is_better=True)
     assert respsel.decide({"a": a, "b": b}, lower_is_better=False).winner == "b"
-    assert "a comes first. Decided at 95%: it beats every other strategy over 25 examples by score" in str(verdict)
+    assert (
+        "a comes first. Decided at 95%: it beats every other strategy over 25 examples by score"
+        in str(verdict)
+    )
 
 
 @pytest.mark.parametrize(
@@ -259,7 +297,11 @@ def test_decide_pairs_shared_ids_and_is_deterministic() -> None:
         ({"a": {}, "b": {}}, {}, "no example has a score of every strategy"),
         ({"a": 1.0, "b": 2.0}, {}, "a float is no table of scores"),
         ({"a": pl.DataFrame({"id": ["1"]}), "b": [1.0]}, {}, "the frame lacks the column 'value'"),
-        ({"a": pl.DataFrame({"id": ["1", "1"], "value": [1.0, 2.0]}), "b": [1.0]}, {}, "an id is there twice"),
+        (
+            {"a": pl.DataFrame({"id": ["1", "1"], "value": [1.0, 2.0]}), "b": [1.0]},
+            {},
+            "an id is there twice",
+        ),
         ({"a": [1.0], "b": [1.0]}, {"confidence": 2.0}, "decide: confidence"),
         ({"a": [1.0], "b": [1.0]}, {"scale": "lin"}, "Did you mean 'linear'?"),
     ],
@@ -286,7 +328,9 @@ def test_notebooks_see_the_verdict(study: respsel.Study) -> None:
 def test_names_are_escaped() -> None:
     """A name obeys nothing in a notebook."""
     bad = "<script>alert('x')</script>\u202e\n"
-    verdict = respsel.decide({bad: [1.0, 2.0], "b": [2.0, 3.0]}, lower_is_better=True, dataset="<b>", metric="&\"'")
+    verdict = respsel.decide(
+        {bad: [1.0, 2.0], "b": [2.0, 3.0]}, lower_is_better=True, dataset="<b>", metric="&\"'"
+    )
     shown = verdict._repr_html_()
     assert "<script" not in shown
     assert "\u202e" not in shown

@@ -14,7 +14,9 @@ from respsel.hashing import FileStat, canonical_json, content_digest, digest, fi
 
 def test_golden_digests() -> None:
     """These values are pinned: another one reruns every user's work."""
-    assert digest("step", b"abc") == "38f3389a0b72b14bee992559776649e2bebdf6c0229885680d123647a8487590"
+    assert (
+        digest("step", b"abc") == "38f3389a0b72b14bee992559776649e2bebdf6c0229885680d123647a8487590"
+    )
     assert canonical_json({"b": [1, 2.5, None], "a": "ä"}) == b'{"a":"\\u00e4","b":[1,2.5,null]}'
 
 
@@ -70,7 +72,9 @@ def test_a_known_file_is_not_opened(tmp_path: Path) -> None:
 
 
 def test_an_edit_that_restores_the_time_stamp_is_seen(tmp_path: Path) -> None:
-    """Other content of the same size under the same modification time is another stat all the same."""
+    """Other content of the same size under the same modification time is another stat
+    all the same.
+    """
     path = tmp_path / "data"
     path.write_bytes(b"abc")
     os.utime(path, (1, 1))

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parents[1] / "src" / "respsel"
-# From the bottom up: folders, and the few modules beside them. A room imports only from rooms below it.
+# From the bottom up: folders, and the few modules beside them. A room imports only from rooms below
+# it.
 LAYERS = (
     {"respsel"},
     {"errors", "hashing", "records"},
@@ -62,11 +63,21 @@ def test_imports_run_downwards(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("library", "only"), [("hashlib", {"hashing"}), ("diskcache", {"store"}), ("llama_cpp", {"backends"}), ("sys", {"cli"})]
+    ("library", "only"),
+    [
+        ("hashlib", {"hashing"}),
+        ("diskcache", {"store"}),
+        ("llama_cpp", {"backends"}),
+        ("sys", {"cli"}),
+    ],
 )
 def test_some_libraries_have_one_home(library: str, only: set[str]) -> None:
     """hashlib, diskcache, llama_cpp and sys are imported in one place each."""
-    homes = {top(path) for path in MODULES if any(name == library or name.startswith(f"{library}.") for name in imports(path))}
+    homes = {
+        top(path)
+        for path in MODULES
+        if any(name == library or name.startswith(f"{library}.") for name in imports(path))
+    }
     assert homes == only
 
 
@@ -75,7 +86,8 @@ def test_help_is_light() -> None:
     code = (
         "import sys\nfrom typer.testing import CliRunner\nfrom respsel.cli import app\n"
         "assert CliRunner().invoke(app, ['--help']).exit_code == 0\n"
-        "heavy = ('torch', 'transformers', 'llama_cpp', 'polars', 'scipy', 'numpy', 'diskcache', 'rich')\n"
+        "heavy = ('torch', 'transformers', 'llama_cpp', 'polars', 'scipy', 'numpy', 'diskcache', "
+        "'rich')\n"
         "print([m for m in heavy if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -83,7 +95,9 @@ def test_help_is_light() -> None:
 
 
 @pytest.mark.parametrize("options", [["--json"], []])
-def test_a_cached_run_imports_neither_polars_nor_an_engine(tmp_path: Path, options: list[str]) -> None:
+def test_a_cached_run_imports_neither_polars_nor_an_engine(
+    tmp_path: Path, options: list[str]
+) -> None:
     """When nothing is to be done, nothing heavy is loaded."""
     from tests.conftest import RECIPE, Bench, jsonl, rows
 
@@ -94,15 +108,25 @@ def test_a_cached_run_imports_neither_polars_nor_an_engine(tmp_path: Path, optio
     code = (
         "import sys\nfrom typer.testing import CliRunner\nfrom respsel.cli import app\n"
         f"assert CliRunner().invoke(app, ['run', 'a.toml', *{options}]).exit_code == 0\n"
-        "heavy = ('llama_cpp', 'polars', 'scipy', 'numpy', 'sacrebleu', 'jinja2', 'rich', 'respsel.plan.nearest')\n"
+        "heavy = ('llama_cpp', 'polars', 'scipy', 'numpy', 'sacrebleu', 'jinja2', 'rich', "
+        "'respsel.plan.nearest')\n"
         "print([m for m in heavy if m in sys.modules])"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path
+    )
     assert done.stdout.strip() == "[]"
 
 
 def test_names_of_steps_have_one_owner() -> None:
     """No module but graph/names.py spells or takes apart the name of a step."""
-    ops = "examples|responses|own-outputs|race|token-scores|representations|rewards|scores|mixes|choices|verdict"
+    ops = (
+        "examples|responses|own-outputs|race|token-scores|representations|rewards|scores|mixes|"
+        "choices|verdict"
+    )
     spelled = re.compile(rf"""["'](?:{ops}):["'{{]|name\.(?:r?partition|split)\(":"\)""")
-    assert not [path.name for path in MODULES if path.name != "names.py" and spelled.search(path.read_text())]
+    assert not [
+        path.name
+        for path in MODULES
+        if path.name != "names.py" and spelled.search(path.read_text())
+    ]

@@ -1,4 +1,6 @@
-"""Plug-ins of other packages: found through entry points, in the keys with their version, and refused by name."""
+"""Plug-ins of other packages: found through entry points, in the keys with their version, and
+refused by name.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,9 @@ EXAMPLE = Path(__file__).parents[1] / "docs" / "example_plugin"
 
 
 def install(bench: Bench, version: str = "1.0", entry: str | None = None) -> dict[str, str]:
-    """Lay the example of the docs out as an installer would; return the environment that finds it."""
+    """Lay the example of the docs out as an installer would; return the environment
+    that finds it.
+    """
     site = bench.folder / "site"
     site.mkdir(exist_ok=True)
     shutil.copy(EXAMPLE / "respsel_worst_token.py", site)
@@ -23,7 +27,9 @@ def install(bench: Bench, version: str = "1.0", entry: str | None = None) -> dic
         shutil.rmtree(old)
     info = site / f"respsel_worst_token-{version}.dist-info"
     info.mkdir()
-    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {version}\n")
+    (info / "METADATA").write_text(
+        f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {version}\n"
+    )
     lines = []
     for group, points in project["entry-points"].items():
         lines += [f"[{group}]", *(f"{name} = {entry or target}" for name, target in points.items())]
@@ -32,7 +38,9 @@ def install(bench: Bench, version: str = "1.0", entry: str | None = None) -> dic
 
 
 def test_the_example_of_the_docs_runs(bench: Bench) -> None:
-    """A recipe uses the plug-in's metric over a scored view without a call, and `respsel metrics` names where it is from."""
+    """A recipe uses the plug-in's metric over a scored view without a call, and `respsel metrics`
+    names where it is from.
+    """
     bench.run()
     env = install(bench)
     bench.edit('name = "alignment"', 'name = "alignment"\n\n[[metrics]]\nname = "worst-token"')
@@ -71,10 +79,15 @@ def test_runs_can_be_compared_without_the_plugin(bench: Bench) -> None:
 def test_a_broken_plugin_is_one_error(bench: Bench) -> None:
     """A plug-in that cannot be imported, or is no metric, is an error that names its package."""
     bench.edit('name = "alignment"', 'name = "worst-token"')
-    for entry, message in (("nowhere:X", "cannot be loaded: ModuleNotFoundError"), ("json:dumps", "is a function, not a Metric")):
+    for entry, message in (
+        ("nowhere:X", "cannot be loaded: ModuleNotFoundError"),
+        ("json:dumps", "is a function, not a Metric"),
+    ):
         done = bench.respsel("plan", "a.toml", env=install(bench, entry=entry))
         assert done.code == 3
-        assert f"error: respsel-worst-token 1.0: respsel.metrics: worst-token: {message}" in done.err
+        assert (
+            f"error: respsel-worst-token 1.0: respsel.metrics: worst-token: {message}" in done.err
+        )
         assert "Traceback" not in done.err
 
 
@@ -82,7 +95,9 @@ def test_a_plugin_takes_no_name_of_ours(bench: Bench) -> None:
     """A plug-in cannot put itself in the place of a metric that respsel has."""
     env = install(bench)
     info = next((bench.folder / "site").glob("*.dist-info"))
-    (info / "entry_points.txt").write_text("[respsel.metrics]\nperplexity = respsel_worst_token:WORST_TOKEN\n")
+    (info / "entry_points.txt").write_text(
+        "[respsel.metrics]\nperplexity = respsel_worst_token:WORST_TOKEN\n"
+    )
     done = bench.respsel("metrics", env=env)
     assert done.code == 3
     assert "has a name that is taken" in done.err
@@ -99,7 +114,9 @@ options = { words = 3 }
 
 
 def test_a_strategy_of_a_plugin_is_one_like_others(bench: Bench) -> None:
-    """Its texts are scored and ranked beside the others; other options are other responses, and only those are scored."""
+    """Its texts are scored and ranked beside the others; other options are other responses, and
+    only those are scored.
+    """
     env = install(bench)
     bench.edit("[own_outputs]", STRATEGY)
     done = bench.respsel("run", "a.toml", "--json", env=env)
@@ -128,7 +145,10 @@ def test_a_plugin_that_is_not_there_is_told(bench: Bench) -> None:
     done = bench.respsel("plan", "a.toml", env=install(bench))
     assert done.code == 2
     where = "a.toml: strategies[2] (backwards).plugin"
-    assert f"{where}: no installed package gives a plug-in 'reverse'. Did you mean 'reversed'?" in done.err
+    assert (
+        f"{where}: no installed package gives a plug-in 'reverse'. Did you mean 'reversed'?"
+        in done.err
+    )
 
 
 DATED = """
@@ -145,7 +165,9 @@ DATED = replace(WORST_TOKEN, parameters=Dated)
 
 
 def test_a_metrics_parameters_may_be_of_any_type_that_a_key_can_hold(bench: Bench) -> None:
-    """A date is one, as TOML has it or as text; infinity is an error at its place before anything is planned."""
+    """A date is one, as TOML has it or as text; infinity is an error at its place before anything
+    is planned.
+    """
     bench.write("site/dated.py", DATED)
     env = install(bench, entry="dated:DATED")
     bench.edit('name = "alignment"', 'name = "worst-token"\nsince = 2024-01-01')
@@ -156,7 +178,9 @@ def test_a_metrics_parameters_may_be_of_any_type_that_a_key_can_hold(bench: Benc
     bench.edit('"2024-01-01"', '"2024-01-02"\nmost = [inf]')
     done = bench.respsel("plan", "a.toml", env=env)
     assert done.code == 2
-    assert "a.toml: metrics[2]: no JSON value: most[0] = inf. Write it as text, in quotes." in done.err
+    assert (
+        "a.toml: metrics[2]: no JSON value: most[0] = inf. Write it as text, in quotes." in done.err
+    )
 
 
 def test_a_strategy_that_fails_is_told(bench: Bench) -> None:
@@ -196,11 +220,21 @@ SEEDED = '[models.target]\nbackend = "plugin"\nplugin = "seeded"\noptions = { se
         ("ending:SEEDED", '[models.target]\nbackend = "fake"', SEEDED, 1, "Gone('away')"),
         ("ending:ASKED", '[models.target]\nbackend = "fake"', SEEDED, 1, "SystemExit(0)"),
         ("ending:NAMED", '[models.target]\nbackend = "fake"', SEEDED, 1, "SystemExit(2)"),
-        ("ending_at_once:WORST_TOKEN", 'name = "alignment"', 'name = "worst-token"', 3, "SystemExit(0)"),
+        (
+            "ending_at_once:WORST_TOKEN",
+            'name = "alignment"',
+            'name = "worst-token"',
+            3,
+            "SystemExit(0)",
+        ),
     ],
 )
-def test_a_plugin_that_ends_the_program_is_named(bench: Bench, entry: str, old: str, new: str, code: int, error: str) -> None:
-    """sys.exit in a metric, strategy or backend, at import, when opened or asked, is a failure with the package's name."""
+def test_a_plugin_that_ends_the_program_is_named(
+    bench: Bench, entry: str, old: str, new: str, code: int, error: str
+) -> None:
+    """sys.exit in a metric, strategy or backend, at import, when opened or asked, is a failure with
+    the package's name.
+    """
     source = ENDING.replace("ERROR", error)
     bench.write("site/ending.py", source)
     bench.write("site/ending_at_once.py", f"{source}\nend()\n")

@@ -21,37 +21,59 @@ def quick(tmp_path_factory: pytest.TempPathFactory) -> Bench:
     shutil.copy(ROOT / "respsel.toml", bench.folder)
     text = (bench.folder / "quickstart.toml").read_text()
     assert "sample = 24" in text
-    bench.write("a.toml", text.replace("sample = 24", "sample = 5").replace("max_tokens = 200", "max_tokens = 60"))
+    bench.write(
+        "a.toml",
+        text.replace("sample = 24", "sample = 5").replace("max_tokens = 200", "max_tokens = 60"),
+    )
     return bench
 
 
 def test_it_ends_in_a_verdict_on_real_scores(quick: Bench) -> None:
-    """A run on SmolLM2 ranks all four strategies with plausible perplexities, and a second run does nothing."""
+    """A run on SmolLM2 ranks all four strategies with plausible perplexities, and a second run does
+    nothing.
+    """
     done = quick.run()
     (verdict,) = done["verdicts"]
-    assert {r["strategy"] for r in verdict["ranking"]} == {"human", "equations", "reworded", "numbered-steps"}
+    assert {r["strategy"] for r in verdict["ranking"]} == {
+        "human",
+        "equations",
+        "reworded",
+        "numbered-steps",
+    }
     assert all(1 < r["score"] < 50 for r in verdict["ranking"])
     again = quick.run()
     assert (again["calls_made"], again["steps_run"], again["models_opened"]) == (0, 0, [])
 
 
 def test_a_changed_prompt_redoes_that_strategy_alone(quick: Bench) -> None:
-    """On the real model too, another prompt asks again for that strategy's responses and scores, and no others."""
+    """On the real model too, another prompt asks again for that strategy's responses and scores,
+    and no others.
+    """
     quick.run()
-    quick.edit("Rewrite the solution as a numbered list of steps.", "Write the solution as a numbered list.")
+    quick.edit(
+        "Rewrite the solution as a numbered list of steps.",
+        "Write the solution as a numbered list.",
+    )
     done = quick.run()
     data = json.loads((quick.folder / "runs/a/report.json").read_text())["datasets"][0]
-    used = next(s for s in data["audit"] if (s["strategy"], s["view"]) == ("numbered-steps", "plain"))["scored_responses"]
+    used = next(
+        s for s in data["audit"] if (s["strategy"], s["view"]) == ("numbered-steps", "plain")
+    )["scored_responses"]
     # One call an attempt, and one for each of the two views of a response that is kept.
     assert 5 + 2 * used <= done["calls_made"] <= 5 * 6 + 2 * used
 
 
 def test_the_data_is_as_promised() -> None:
-    """At least 24 problems, each with a rationale whose answer is its label, by the recipe's own check."""
+    """At least 24 problems, each with a rationale whose answer is its label, by the recipe's own
+    check.
+    """
     from respsel.answers import is_correct
     from respsel.recipe.schema import AnswerEntry
 
-    rows = [json.loads(line) for line in (ROOT / "recipes/quickstart/problems.jsonl").read_text().splitlines()]
+    rows = [
+        json.loads(line)
+        for line in (ROOT / "recipes/quickstart/problems.jsonl").read_text().splitlines()
+    ]
     assert len(rows) >= 24
     for row in rows:
         for column in ("rationale", "equations"):

@@ -20,7 +20,9 @@ def blocks(language: str) -> list[str]:
 
 
 def test_there_are_exactly_two_commands_and_ci_runs_the_second() -> None:
-    """One command for the quickstart, one for the tests; .ci/run has the latter as it stands here."""
+    """One command for the quickstart, one for the tests; .ci/run has the latter as it
+    stands here.
+    """
     quickstart, tests = (block.strip() for block in blocks("sh"))
     assert quickstart.endswith("respsel run recipes/quickstart.toml")
     assert (ROOT / ".ci" / "run").read_text().splitlines()[-1] == tests
@@ -45,4 +47,7 @@ def test_every_command_is_in_the_readme() -> None:
         assert f"`respsel {command.name or command.callback.__name__}" in README
     for command in cache.registered_commands:
         assert command.callback is not None
-        assert f"`{command.callback.__name__}`" in README or f"`respsel cache {command.callback.__name__}" in README
+        assert (
+            f"`{command.callback.__name__}`" in README
+            or f"`respsel cache {command.callback.__name__}" in README
+        )

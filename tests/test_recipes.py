@@ -17,19 +17,32 @@ NAMES = sorted(path.stem for path in (ROOT / "recipes").glob("*.toml"))
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_recipe_runs_to_its_verdict(name: str, tmp_path: Path) -> None:
-    """With fake models in place of real ones it runs as it is, and ranks every strategy that it declares."""
+    """With fake models in place of real ones it runs as it is, and ranks every strategy that it
+    declares.
+    """
     bench = Bench(tmp_path)
     shutil.copytree(ROOT / "recipes", bench.folder, dirs_exist_ok=True)
     text = (bench.folder / f"{name}.toml").read_text()
     # Every model entry becomes a fake one of the same name.
-    text = re.sub(r"(?ms)^\[models\.([\w-]+)\].*?(?=^\[|\Z)", r'[models.\1]\nbackend = "fake"\nvariant = "\1"\n\n', text)
+    text = re.sub(
+        r"(?ms)^\[models\.([\w-]+)\].*?(?=^\[|\Z)",
+        r'[models.\1]\nbackend = "fake"\nvariant = "\1"\n\n',
+        text,
+    )
     bench.write("respsel.toml", '[models.smollm2]\nbackend = "fake"\n')
     if name == "paper":
         # Its data are the user's to fetch, and a fake target is hardly ever right.
-        problems = [json.loads(line) for line in (bench.folder / "quickstart/problems.jsonl").read_text().splitlines()]
-        rows = [{**row, "answer": row["rationale"], "gold_label": row["answer"]} for row in problems]
+        problems = [
+            json.loads(line)
+            for line in (bench.folder / "quickstart/problems.jsonl").read_text().splitlines()
+        ]
+        rows = [
+            {**row, "answer": row["rationale"], "gold_label": row["answer"]} for row in problems
+        ]
         bench.write("paper/gsm8k.jsonl", jsonl(rows))
-        text = text.replace('keep = "correct"', 'keep = "all"').replace('if_wrong = "drop"', 'if_wrong = "keep"')
+        text = text.replace('keep = "correct"', 'keep = "all"').replace(
+            'if_wrong = "drop"', 'if_wrong = "keep"'
+        )
     bench.write("a.toml", text)
     done = bench.run()
     declared = re.findall(r'(?m)^\[\[strategies\]\][^\n]*\nname = "([\w-]+)"', text)
@@ -39,7 +52,9 @@ def test_a_recipe_runs_to_its_verdict(name: str, tmp_path: Path) -> None:
 
 
 def test_the_papers_recipe_has_its_strategies() -> None:
-    """The strategies have the published names, so that published outcomes can be laid beside its verdict."""
+    """The strategies have the published names, so that published outcomes can be laid beside its
+    verdict.
+    """
     text = (ROOT / "recipes/paper.toml").read_text()
     names = set(re.findall(r'(?m)^\[\[strategies\]\]\nname = "([\w-]+)"', text))
     assert names == {

@@ -23,7 +23,9 @@ def byte_to_unicode() -> dict[int, str]:
 
 
 class TinyGguf:
-    """A GGUF file on its way: an architecture, a byte-level vocabulary, and whatever tensors are added."""
+    """A GGUF file on its way: an architecture, a byte-level vocabulary, and whatever tensors are
+    added.
+    """
 
     def __init__(self, path: Path, architecture: str, template: str | None, context: int) -> None:
         import gguf
@@ -35,7 +37,11 @@ class TinyGguf:
         self.fields.add_layer_norm_rms_eps(1e-5)
         tokens = [byte_to_unicode()[byte] for byte in range(256)]
         tokens += ["<|im_start|>", "<|im_end|>", "<|endoftext|>", "th", "er"]
-        kinds = [gguf.TokenType.NORMAL] * 256 + [gguf.TokenType.CONTROL] * 3 + [gguf.TokenType.NORMAL] * 2
+        kinds = (
+            [gguf.TokenType.NORMAL] * 256
+            + [gguf.TokenType.CONTROL] * 3
+            + [gguf.TokenType.NORMAL] * 2
+        )
         self.fields.add_tokenizer_model("gpt2")
         self.fields.add_tokenizer_pre("smollm")
         self.fields.add_token_list(tokens)
@@ -80,7 +86,13 @@ class TinyGguf:
         self.fields.close()
 
 
-def write_tiny_gguf(path: Path, template: str | None, context: int, key_heads: bool = True, broken: int | None = None) -> None:
+def write_tiny_gguf(
+    path: Path,
+    template: str | None,
+    context: int,
+    key_heads: bool = True,
+    broken: int | None = None,
+) -> None:
     """A Llama. broken: a token whose embedding is NaN."""
     made = TinyGguf(path, "llama", template, context)
     made.attention(key_heads)
@@ -148,8 +160,12 @@ def write_tiny_hybrid(path: Path, template: str | None) -> None:
     made.write()
 
 
-def write_tiny_phi3(path: Path, template: str | None, original: int | None = ORIGINAL_CONTEXT) -> None:
-    """A Phi-3 whose positions are turned otherwise where the context is longer than `original` tokens (LongRoPE)."""
+def write_tiny_phi3(
+    path: Path, template: str | None, original: int | None = ORIGINAL_CONTEXT
+) -> None:
+    """A Phi-3 whose positions are turned otherwise where the context is longer than `original`
+    tokens (LongRoPE).
+    """
     made = TinyGguf(path, "phi3", template, 1024)
     made.attention()
     if original is not None:

@@ -34,7 +34,10 @@ WORST_TOKEN = Metric(
 
 def reversed_reference(options: Mapping[str, Any], examples: Sequence[Example]) -> list[str]:
     """Each example's reference with its words in reverse order, up to `words` of them."""
-    return [" ".join(reversed((example.reference or "").split()[: options.get("words", 100)])) for example in examples]
+    return [
+        " ".join(reversed((example.reference or "").split()[: options.get("words", 100)]))
+        for example in examples
+    ]
 
 
 REVERSED = StrategyPlugin(version=1, respond=reversed_reference)
@@ -46,7 +49,9 @@ def identify(options: Mapping[str, Any], _folder: Path) -> Mapping[str, Any]:
 
 
 def open_model(options: Mapping[str, Any], _folder: Path) -> Model:
-    """A model that satisfies respsel.backends.contract.Model; a real one would load its weights here."""
+    """A model that satisfies respsel.backends.contract.Model; a real one would load its weights
+    here.
+    """
     return FakeModel(f"example-{options['seed']}", 4096)
 
 

@@ -7,7 +7,14 @@ are first used, so that `import respsel` stays light. Everything else is private
 import typing as _typing
 
 if _typing.TYPE_CHECKING:
-    from respsel.errors import InputError, PreflightError, Problem, RespselError, RunError, StoreError
+    from respsel.errors import (
+        InputError,
+        PreflightError,
+        Problem,
+        RespselError,
+        RunError,
+        StoreError,
+    )
     from respsel.plan.plan import Plan
     from respsel.run.runner import RunResult
     from respsel.selection.given_scores import decide

@@ -2,7 +2,7 @@
 
     RespselError                 (exit 1)
     |-- InputError               2   the recipe, respsel.toml or a data file is wrong
-    |-- PreflightError           3   the machine lacks something: a package, weights, a template, context
+    |-- PreflightError           3   the machine lacks something: a package, weights, context
     |-- StoreError               4   the store is damaged or cannot be used
     `-- RunError                 1   a run failed; what was done before is kept
 
@@ -42,7 +42,11 @@ class Problem:
 
     def __str__(self) -> str:
         place = ": ".join(part for part in (self.file, self.where) if part)
-        text = " ".join(part for part in (_sentence(_clipped(self.what)), _sentence(_clipped(self.remedy))) if part)
+        text = " ".join(
+            part
+            for part in (_sentence(_clipped(self.what)), _sentence(_clipped(self.remedy)))
+            if part
+        )
         return f"{place}: {text}" if place else text
 
 
@@ -86,7 +90,8 @@ class RunError(RespselError):
 
 
 def raise_problems(problems: Iterable[Problem], at_least: str = "") -> None:
-    """Raise InputError if there are any problems: each fault once with its first place, the first 20.
+    """Raise InputError if there are any problems: each fault once with its first place, the first
+    20.
 
     at_least: said before numbers of problems, where not all were looked for.
     """
@@ -99,7 +104,10 @@ def raise_problems(problems: Iterable[Problem], at_least: str = "") -> None:
         shown.append(Problem(first.file, where, first.what, first.remedy))
     if len(shown) > MOST_PROBLEMS:
         rest = len(shown) - MOST_PROBLEMS
-        shown = [*shown[:MOST_PROBLEMS], Problem(shown[0].file, "", f"and {at_least}{rest} more problems like these", "")]
+        shown = [
+            *shown[:MOST_PROBLEMS],
+            Problem(shown[0].file, "", f"and {at_least}{rest} more problems like these", ""),
+        ]
     if shown:
         raise InputError(shown)
 
@@ -124,7 +132,8 @@ def name_list(names: Sequence[str]) -> str:
 
 def close_match(word: str, known: Iterable[str]) -> str:
     """Return "Did you mean 'x'?" for the nearest known word, or nothing."""
-    # To compare long texts, or a word with a million others, takes minutes; none of them is a slip of the keyboard.
+    # To compare long texts, or a word with a million others, takes minutes; none of them is a slip
+    # of the keyboard.
     able = list(islice((name for name in known if len(name) <= _LONGEST_WORD), _MOST_WORDS))
     close = get_close_matches(word, able, n=1, cutoff=0.6) if len(word) <= _LONGEST_WORD else []
     return f"Did you mean '{close[0]}'?" if close else ""
@@ -139,4 +148,7 @@ def _clipped(text: str) -> str:
     """A message without most of a text from a file, which may be as long as the file."""
     if len(text) <= 2 * _LONGEST_PART:
         return text
-    return f"{text[:_LONGEST_PART]} [{len(text) - 2 * _LONGEST_PART:,} characters left out] {text[-_LONGEST_PART:]}"
+    return (
+        f"{text[:_LONGEST_PART]} [{len(text) - 2 * _LONGEST_PART:,} characters left out] "
+        f"{text[-_LONGEST_PART:]}"
+    )

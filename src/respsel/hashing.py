@@ -25,7 +25,9 @@ def canonical_json(value: object) -> bytes:
 
     Raises ValueError for NaN or infinity, TypeError for what JSON cannot hold.
     """
-    text = json.dumps(value, sort_keys=True, ensure_ascii=True, separators=(",", ":"), allow_nan=False)
+    text = json.dumps(
+        value, sort_keys=True, ensure_ascii=True, separators=(",", ":"), allow_nan=False
+    )
     return text.encode("ascii")
 
 
@@ -40,7 +42,8 @@ def digest(tag: str, *parts: bytes | str) -> str:
 
 
 class Beginning:
-    """The digest of parts that many have in common, but for the end of the last: a long text is gone through once.
+    """The digest of parts that many have in common, but for the end of the last: a long text is
+    gone through once.
 
     size: the last part's whole length, of which `begun` is given here and the rest to `digest`.
     """
@@ -116,9 +119,12 @@ def file_digest(path: Path, memo: DigestMemo | None, now: Callable[[], float] = 
         while chunk := handle.read(_CHUNK_BYTES):
             state.update(chunk)
     value = state.hexdigest()
-    # Hazard: a file written again within the clock's resolution keeps its stat (git's "racy" problem),
-    # so a file that is this young, or changed while it was read, is not remembered.
-    settled = FileStat.of(path) == stat and now() - max(stat.mtime_ns, stat.ctime_ns) / 1e9 > _RACY_SECONDS
+    # Hazard: a file written again within the clock's resolution keeps its stat (git's "racy"
+    # problem), so a file that is this young, or changed while it was read, is not remembered.
+    settled = (
+        FileStat.of(path) == stat
+        and now() - max(stat.mtime_ns, stat.ctime_ns) / 1e9 > _RACY_SECONDS
+    )
     if memo is not None and settled:
         memo.save_file_digest(where, stat, value)
     return value

@@ -1,7 +1,7 @@
 """Metrics, backends and strategies of other packages, through entry points.
 
-Knows nothing of what they do. Invariant: a plug-in that cannot be loaded is one error that names its
-distribution; a plug-in's version is in its keys, so that another version computes anew.
+Knows nothing of what they do. Invariant: a plug-in that cannot be loaded is one error that names
+its distribution; a plug-in's version is in its keys, so that another version computes anew.
 """
 
 from __future__ import annotations
@@ -19,9 +19,11 @@ GROUPS = ("respsel.metrics", "respsel.strategies", "respsel.backends")
 
 
 def load_plugins(group: str, kind: type[Plugin], taken: Iterable[str]) -> dict[str, Plugin]:
-    """Return a group's plug-ins by entry-point name, each an instance of `kind` with a field `origin`.
+    """Return a group's plug-ins by entry-point name, each an instance of `kind` with a field
+    `origin`.
 
-    taken: names of our own, which no plug-in may have. Raises PreflightError naming the distribution at fault.
+    taken: names of our own, which no plug-in may have. Raises PreflightError naming the
+    distribution at fault.
     """
     found: dict[str, Plugin] = {}
     for name, distribution, version, point in _entry_points(group):
@@ -32,9 +34,13 @@ def load_plugins(group: str, kind: type[Plugin], taken: Iterable[str]) -> dict[s
             raise
         except BaseException as error:
             # Hazard: one that calls sys.exit would end the program without a word.
-            raise _refused(group, name, origin, f"cannot be loaded: {type(error).__name__}: {error}") from error
+            raise _refused(
+                group, name, origin, f"cannot be loaded: {type(error).__name__}: {error}"
+            ) from error
         if not isinstance(made, kind):
-            raise _refused(group, name, origin, f"is a {type(made).__name__}, not a {kind.__name__}")
+            raise _refused(
+                group, name, origin, f"is a {type(made).__name__}, not a {kind.__name__}"
+            )
         if name in taken or name in found:
             raise _refused(group, name, origin, "has a name that is taken")
         found[name] = replace(made, origin=origin)  # type: ignore[type-var]
@@ -42,16 +48,22 @@ def load_plugins(group: str, kind: type[Plugin], taken: Iterable[str]) -> dict[s
 
 
 def find_plugin(group: str, kind: type[Plugin], name: str, shown: str, where: str) -> Plugin:
-    """Return one plug-in. Raises InputError at a place in the recipe if none of that name is installed."""
+    """Return one plug-in. Raises InputError at a place in the recipe if none of that name is
+    installed.
+    """
     found = load_plugins(group, kind, ())
     if name not in found:
         remedy = suggest(name, found) or f"Install the package that has it (entry points {group})"
-        raise InputError(Problem(shown, where, f"no installed package gives a plug-in '{name}'", remedy))
+        raise InputError(
+            Problem(shown, where, f"no installed package gives a plug-in '{name}'", remedy)
+        )
     return found[name]
 
 
 def plugin_at_fault(error: BaseException) -> str:
-    """The plug-in in whose code an error arose, as distribution and version; empty if it arose in none."""
+    """The plug-in in whose code an error arose, as distribution and version; empty if it arose in
+    none.
+    """
     packages = {
         point.module.partition(".")[0]: f"{distribution} {version}"
         for group in GROUPS
@@ -65,13 +77,15 @@ def plugin_at_fault(error: BaseException) -> str:
 
 
 def _refused(group: str, name: str, origin: str, what: str) -> PreflightError:
-    return PreflightError(Problem(origin, f"{group}: {name}", what, "Fix or uninstall this package"))
+    return PreflightError(
+        Problem(origin, f"{group}: {name}", what, "Fix or uninstall this package")
+    )
 
 
 @cache
 def _entry_points(group: str) -> tuple[tuple[str, str, str, Any], ...]:
-    # Reading the metadata of all installed packages takes a tenth of a second in a large environment;
-    # only those with an entry_points.txt of ours are parsed.
+    # Reading the metadata of all installed packages takes a tenth of a second in a large
+    # environment; only those with an entry_points.txt of ours are parsed.
     from importlib.metadata import distributions
 
     found = []
@@ -79,5 +93,8 @@ def _entry_points(group: str) -> tuple[tuple[str, str, str, Any], ...]:
         text = distribution.read_text("entry_points.txt")
         if text and f"[{group}]" in text:
             mine = [point for point in distribution.entry_points if point.group == group]
-            found += [(point.name, distribution.metadata["Name"], distribution.version, point) for point in mine]
+            found += [
+                (point.name, distribution.metadata["Name"], distribution.version, point)
+                for point in mine
+            ]
     return tuple(sorted(found, key=lambda item: item[:3]))

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     FloatArray = npt.NDArray[np.float32]
 
 
-# The role of a message that is no chat: its text is the prompt as it stands, without the chat template.
+# The role of a message that is no chat: its text is the prompt as it stands, without the chat
+# template.
 TEXT = "text"
 
 
@@ -59,8 +60,8 @@ class Response:
 
     problem is empty, or says why the response is not used ("wrong answer", "empty"). truncated: the
     model reached its token limit before it ended. attempts: model calls it took (0 for given text).
-    correct: the answer check's result, None where there is no check. changed: what of the given text's
-    white space was changed ("line ends", "outer blanks"); empty if nothing.
+    correct: the answer check's result, None where there is no check. changed: what of the given
+    text's white space was changed ("line ends", "outer blanks"); empty if nothing.
     """
 
     id: str
@@ -74,7 +75,9 @@ class Response:
 
 @dataclass(frozen=True, slots=True)
 class OwnOutput:
-    """A response sampled from the target itself; the `sample`-th one for the example. changed: as of a Response."""
+    """A response sampled from the target itself; the `sample`-th one for the example. changed: as
+    of a Response.
+    """
 
     id: str
     sample: int
@@ -89,9 +92,9 @@ class OwnOutput:
 class TokenScores:
     """One response under one view. Arrays have one value per scored token, all of one length.
 
-    nll in nats, rank from 1 (1 = the most likely token), entropy in nats over the full vocabulary. lengths:
-    how many UTF-8 bytes of the response each token spells; None where the tokeniser does not tell. From an
-    endpoint that does not tell them, ranks are 0 and entropies NaN.
+    nll in nats, rank from 1 (1 = the most likely token), entropy in nats over the full vocabulary.
+    lengths: how many UTF-8 bytes of the response each token spells; None where the tokeniser does
+    not tell. From an endpoint that does not tell them, ranks are 0 and entropies NaN.
     """
 
     token_ids: IntArray
@@ -108,8 +111,9 @@ class TokenScores:
 class ScoredResponse:
     """The token scores of one example's response; scores is None exactly where `problem` says why.
 
-    response_tokens: how many were to be scored, counted when the response was tokenised.
-    place: how the response's place in training differs from the end of the prompt, in words; empty where it does not.
+    response_tokens: how many were to be scored, counted when the response was tokenised. place: how
+    the response's place in training differs from the end of the prompt, in words; empty where it
+    does not.
     """
 
     id: str
@@ -135,7 +139,9 @@ class Score:
 
 @dataclass(frozen=True, slots=True)
 class Represented:
-    """The hidden states of one text, a response (sample 0) or an own output; vector is None where `problem` says why."""
+    """The hidden states of one text, a response (sample 0) or an own output; vector is None where
+    `problem` says why.
+    """
 
     id: str
     sample: int
@@ -145,12 +151,17 @@ class Represented:
 
 @dataclass(frozen=True, slots=True)
 class Took:
-    """What calls took. prompt_tokens: all that a model was given to read, a response that is scored included, as
-    an endpoint counts it; an engine that shares prompts reads fewer. output_tokens: what it wrote."""
+    """What calls took. prompt_tokens: all that a model was given to read, a response that is scored
+    included, as an endpoint counts it; an engine that shares prompts reads fewer. output_tokens:
+    what it wrote."""
 
     calls: int = 0
     prompt_tokens: int = 0
     output_tokens: int = 0
 
     def __add__(self, more: Took) -> Took:
-        return Took(self.calls + more.calls, self.prompt_tokens + more.prompt_tokens, self.output_tokens + more.output_tokens)
+        return Took(
+            self.calls + more.calls,
+            self.prompt_tokens + more.prompt_tokens,
+            self.output_tokens + more.output_tokens,
+        )

@@ -81,7 +81,12 @@ class ApplyResult:
     training_set: TrainingSet
 
 
-def open_study(path: str | Path, *, reading: bool = False, warn: Callable[[Problem], None] = lambda problem: None) -> Study:
+def open_study(
+    path: str | Path,
+    *,
+    reading: bool = False,
+    warn: Callable[[Problem], None] = lambda problem: None,
+) -> Study:
     """Open a recipe and its store; close the study again, or use it in a `with` block.
 
     reading: nothing is to be run or applied, so a store that cannot be written is opened too.
@@ -111,7 +116,12 @@ class Study:
     def __enter__(self) -> Study:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self.close()
 
     def __repr__(self) -> str:
@@ -165,7 +175,10 @@ class Study:
 
         store = self._open_store()
         events = progress or Silent()
-        with self._models(self._graph.models) as models, self._registration(self.loaded, events) as note:
+        with (
+            self._models(self._graph.models) as models,
+            self._registration(self.loaded, events) as note,
+        ):
             result = Runner(self._graph, store, models, events, register=note.begin).run()
             finished_at = _now()
             page = write_report(result, finished_at, events.waits_for_report)
@@ -190,7 +203,14 @@ class Study:
         # What turns out damaged is not made again here, since that may take a model.
         refuse = partial(_refuse_damaged, self.loaded, ledger)
         with self._models({}) as models:
-            runner = Runner(self._graph, store, models, progress or Silent(), refuse_work=refuse, unrecorded=unrecorded)
+            runner = Runner(
+                self._graph,
+                store,
+                models,
+                progress or Silent(),
+                refuse_work=refuse,
+                unrecorded=unrecorded,
+            )
             return runner.run()
 
     def report(self, progress: Progress | None = None, result: RunResult | None = None) -> Path:
@@ -198,14 +218,20 @@ class Study:
         from respsel.report.write import write_report
 
         events = progress or Silent()
-        return write_report(result or self.stored_result(events), _now(), events.waits_for_report, anew=True)
+        return write_report(
+            result or self.stored_result(events), _now(), events.waits_for_report, anew=True
+        )
 
-    def report_text(self, kind: str, progress: Progress | None = None, result: RunResult | None = None) -> str:
+    def report_text(
+        self, kind: str, progress: Progress | None = None, result: RunResult | None = None
+    ) -> str:
         """The report as text instead of files; kind: html, md or json. result: see report."""
         from respsel.report.write import FORMATS, render_report
 
         if kind not in FORMATS:
-            raise InputError(Problem("", "kind", f"'{kind}' is no format of a report", suggest(kind, FORMATS)))
+            raise InputError(
+                Problem("", "kind", f"'{kind}' is no format of a report", suggest(kind, FORMATS))
+            )
         return render_report(result or self.stored_result(progress), _now(), [kind])[kind]
 
     def select(self, wish: Wish) -> Selected:
@@ -266,10 +292,14 @@ class Study:
         by_mode = formats_by_mode(formats, mode)
         store = self._open_store()
         # All are found before any is written.
-        found = [(find_applied(self._graph, store, which), names) for which, names in by_mode.items()]
+        found = [
+            (find_applied(self._graph, store, which), names) for which, names in by_mode.items()
+        ]
         out = None if folder is None else Path(folder)
         events = progress or Silent()
-        return tuple(made for applied, names in found for made in _write_sets(applied, names, out, events))
+        return tuple(
+            made for applied, names in found for made in _write_sets(applied, names, out, events)
+        )
 
     def _open_store(self) -> Store:
         refuse_closed(self._store, self.loaded)
@@ -300,10 +330,15 @@ def formats_by_mode(formats: Sequence[str], mode: Mode | None) -> Mapping[Mode, 
 
     names = list(dict.fromkeys(formats))
     if not names:
-        raise InputError(Problem("", "format", "no format is given", f"Known here: {name_list(sorted(FORMATS))}"))
+        raise InputError(
+            Problem("", "format", "no format is given", f"Known here: {name_list(sorted(FORMATS))}")
+        )
     unknown = [name for name in names if name not in FORMATS]
     if unknown:
-        raise InputError(Problem("", "format", f"'{name}' is no format", suggest(name, FORMATS)) for name in unknown)
+        raise InputError(
+            Problem("", "format", f"'{name}' is no format", suggest(name, FORMATS))
+            for name in unknown
+        )
     if mode == "strategy" and any(FORMATS[name].pairs for name in names):
         what = "pairs need every strategy's responses"
         raise InputError(Problem("", "--mode", what, "Leave --mode out, or set it to per-example"))
@@ -313,12 +348,17 @@ def formats_by_mode(formats: Sequence[str], mode: Mode | None) -> Mapping[Mode, 
     return MappingProxyType({which: some for which, some in found.items() if some})
 
 
-def _write_sets(applied: Applied, names: Sequence[str], out: Path | None, events: Progress) -> list[TrainingSet]:
+def _write_sets(
+    applied: Applied, names: Sequence[str], out: Path | None, events: Progress
+) -> list[TrainingSet]:
     from respsel.training.export import find_stale, training_folder, write_export
     from respsel.training.formats import FORMATS
 
     folder = training_folder(applied.graph.loaded, applied.selected.mode) if out is None else out
-    made = [write_export(applied, FORMATS[name], folder / name, events.waits_for_export) for name in names]
+    made = [
+        write_export(applied, FORMATS[name], folder / name, events.waits_for_export)
+        for name in names
+    ]
     stale = tuple(find_stale(applied, folder)) if out is None else ()
     return [replace(training_set, stale=stale) for training_set in made]
 

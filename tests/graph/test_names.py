@@ -25,6 +25,9 @@ def test_a_name_is_made_of_its_parts(text: str, parts: tuple[str, str, str]) -> 
 
 def test_every_step_of_a_run_has_such_a_name(bench: Bench) -> None:
     """Its operation is the name of its own; mixes are scores."""
-    names = [(StepName.parse(step["name"]), step) for step in bench.respsel("plan", "a.toml", "--json").json["steps"]]
+    names = [
+        (StepName.parse(step["name"]), step)
+        for step in bench.respsel("plan", "a.toml", "--json").json["steps"]
+    ]
     assert {str(name) for name, _ in names} == {step["name"] for _, step in names}
     assert all(name.op == step["op"] for name, step in names)

@@ -15,7 +15,9 @@ from tests.conftest import Bench, jsonl, rows
 
 
 def test_the_last_two_runs_of_a_recipe(bench: Bench) -> None:
-    """A changed prompt shows in recipe, responses, scores and verdict; what did not change is left out."""
+    """A changed prompt shows in recipe, responses, scores and verdict; what did not change is left
+    out.
+    """
     bench.run()
     bench.edit("Solve:", "Solve this:")
     bench.run()
@@ -36,7 +38,9 @@ def test_the_last_two_runs_of_a_recipe(bench: Bench) -> None:
 
 
 def test_a_ratio_of_means_is_compared_as_one(bench: Bench) -> None:
-    """A metric that is a ratio of means over a dataset is compared in that form, so the numbers are the rankings' own."""
+    """A metric that is a ratio of means over a dataset is compared in that form, so the numbers are
+    the rankings' own.
+    """
     bench.edit('[[metrics]]\nname = "perplexity"', '[[metrics]]\nname = "rank-surprisal-ratio"')
 
     def score() -> float:
@@ -46,7 +50,11 @@ def test_a_ratio_of_means_is_compared_as_one(bench: Bench) -> None:
     before = score()
     bench.edit("Solve:", "Solve this:")
     after = score()
-    (found,) = [item for item in bench.respsel("diff", "a.toml", "--json").json["scores"] if "rank-surprisal" in item["name"]]
+    (found,) = [
+        item
+        for item in bench.respsel("diff", "a.toml", "--json").json["scores"]
+        if "rank-surprisal" in item["name"]
+    ]
     assert found["comparison"]["before"] == pytest.approx(before)
     assert found["comparison"]["after"] == pytest.approx(after)
 
@@ -58,7 +66,9 @@ def outside(bench: Bench) -> dict[str, tuple[str, str]]:
 
 def test_a_model_in_the_workspace_file_is_a_cause(bench: Bench) -> None:
     """What changed in respsel.toml is told once, though many steps have the model in their keys."""
-    models = '[models.target]\nbackend = "fake"\nvariant = "{}"\nsampling = {{ temperature = {} }}\n'
+    models = (
+        '[models.target]\nbackend = "fake"\nvariant = "{}"\nsampling = {{ temperature = {} }}\n'
+    )
     bench.edit('[models.target]\nbackend = "fake"\n', "")
     bench.write("respsel.toml", models.format("one", 0.5))
     bench.run()
@@ -74,12 +84,20 @@ def test_a_model_in_the_workspace_file_is_a_cause(bench: Bench) -> None:
     assert "outside the recipe: models.target.variant: one -> two" in found
 
 
-JUDGED = '[[metrics]]\nname = "reward"\nlabel = "judged"\nmodel = "judge"\nprompt = "Rate {{ response }}"\n\n[selection]'
+JUDGED = (
+    '[[metrics]]\nname = "reward"\nlabel = "judged"\nmodel = "judge"\nprompt = "Rate {{ '
+    'response }}"\n\n[selection]'
+)
 
 
 def test_a_judge_in_the_workspace_file_is_a_cause(bench: Bench) -> None:
-    """A judge's model is not taken for the target; another one by the recipe's text is told there alone."""
-    models = '[models.judge]\nbackend = "fake"\nvariant = "{}"\n[models.other]\nbackend = "fake"\nvariant = "third"\n'
+    """A judge's model is not taken for the target; another one by the recipe's text is told there
+    alone.
+    """
+    models = (
+        '[models.judge]\nbackend = "fake"\nvariant = "{}"\n[models.other]\nbackend = '
+        '"fake"\nvariant = "third"\n'
+    )
     bench.edit("[selection]", JUDGED)
     bench.write("respsel.toml", models.format("one"))
     bench.run()
@@ -92,7 +110,9 @@ def test_a_judge_in_the_workspace_file_is_a_cause(bench: Bench) -> None:
 
 
 def test_a_change_that_the_recipe_tells_is_not_told_again(bench: Bench) -> None:
-    """A model's entry, a strategy's model, its sampling, another data file: the recipe's text says it all."""
+    """A model's entry, a strategy's model, its sampling, another data file: the recipe's text says
+    it all.
+    """
     bench.write("more.jsonl", jsonl(rows(13)))
     bench.run()
     bench.edit('variant = "teacher"', 'variant = "other"\nsampling = { top_p = 0.5 }')
@@ -102,7 +122,10 @@ def test_a_change_that_the_recipe_tells_is_not_told_again(bench: Bench) -> None:
     assert outside(bench) == {}
     bench.edit('model = "teacher"', 'model = "target"')
     bench.edit("samples = 2", "samples = 2\nsampling = { seed = 3 }")
-    bench.edit('from = "column"\ncolumn = "rationale"', 'from = "model"\nmodel = "target"\nprompt = "{{ input }}"')
+    bench.edit(
+        'from = "column"\ncolumn = "rationale"',
+        'from = "model"\nmodel = "target"\nprompt = "{{ input }}"',
+    )
     bench.run()
     assert outside(bench) == {}
 
@@ -113,8 +136,13 @@ def test_contents_of_files_are_causes(bench: Bench) -> None:
     bench.edit('from = "column"\ncolumn = "rationale"', 'from = "file"\npath = "r.jsonl"')
 
     def write(word: str) -> None:
-        bench.write("r.jsonl", jsonl([{"id": f"e{i}", "response": f"{word} {i}"} for i in range(12)]))
-        bench.write("sums.jsonl", jsonl([{**row, "question": f"{word}: {row['question']}"} for row in rows(12)]))
+        bench.write(
+            "r.jsonl", jsonl([{"id": f"e{i}", "response": f"{word} {i}"} for i in range(12)])
+        )
+        bench.write(
+            "sums.jsonl",
+            jsonl([{**row, "question": f"{word}: {row['question']}"} for row in rows(12)]),
+        )
         bench.write("t.jinja", word)
 
     write("one")
@@ -138,10 +166,18 @@ def test_a_newer_operation_is_a_cause(bench: Bench) -> None:
         "import respsel.backends.fake as f; f.VERSION = 9\n"
         "from respsel.cli import app; app()"
     )
-    done = subprocess.run([sys.executable, "-c", code, "run", "a.toml"], cwd=bench.folder, capture_output=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", code, "run", "a.toml"],
+        cwd=bench.folder,
+        capture_output=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     assert outside(bench) == {
-        "respsel's operation 'own-outputs'": (f"version {own_outputs.VERSION}", f"version {own_outputs.VERSION + 1}"),
+        "respsel's operation 'own-outputs'": (
+            f"version {own_outputs.VERSION}",
+            f"version {own_outputs.VERSION + 1}",
+        ),
         "respsel's metric 'perplexity', version": ("1", "7"),
         "respsel's metric 'self-aligned-perplexity', version": ("1", "7"),
         "models.target: respsel's fake backend": ("1", "9"),
@@ -162,7 +198,10 @@ def test_a_run_that_changes_nothing_is_not_recorded_again(bench: Bench) -> None:
 def test_recipes_of_one_name_are_not_each_others_last_run(bench: Bench) -> None:
     """A recipe in the root and one in recipes/ are run, compared and applied side by side."""
     bench.write("respsel.toml", "")
-    bench.write("recipes/a.toml", bench.recipe.read_text().replace("sums.jsonl", "../sums.jsonl").replace("Solve:", "Other:"))
+    bench.write(
+        "recipes/a.toml",
+        bench.recipe.read_text().replace("sums.jsonl", "../sums.jsonl").replace("Solve:", "Other:"),
+    )
     bench.run()
     assert bench.respsel("run", "recipes/a.toml").code == 0
     for recipe in ("a.toml", "recipes/a.toml"):
@@ -173,8 +212,14 @@ def test_recipes_of_one_name_are_not_each_others_last_run(bench: Bench) -> None:
 
 
 def test_runs_of_one_second_keep_their_order(tmp_path: Path) -> None:
-    """Runs that finished within a second are told apart by when they were written, not by their digests."""
-    for name in ("20260101-120000-ffffffff", "20260101-120000-00000000", "20260101-115959-99999999"):
+    """Runs that finished within a second are told apart by when they were written, not by their
+    digests.
+    """
+    for name in (
+        "20260101-120000-ffffffff",
+        "20260101-120000-00000000",
+        "20260101-115959-99999999",
+    ):
         (tmp_path / name).mkdir()
         (tmp_path / name / "run.json").write_text("{}")
         os.utime(tmp_path / name / "run.json", ns=(0, len(list(tmp_path.iterdir()))))
@@ -186,7 +231,9 @@ def test_strategies_that_come_and_go_are_named(bench: Bench) -> None:
     bench.run()
     bench.edit('name = "teacher"', 'name = "tutor"')
     bench.run()
-    first, second = sorted((bench.folder / "runs/a").glob("*/run.json"), key=lambda path: path.stat().st_mtime)
+    first, second = sorted(
+        (bench.folder / "runs/a").glob("*/run.json"), key=lambda path: path.stat().st_mtime
+    )
     found = bench.respsel("diff", str(first.parent), str(second), "--json").json
     assert "responses:sums/teacher" in found["only_before"]
     assert "responses:sums/tutor" in found["only_after"]
@@ -195,12 +242,15 @@ def test_strategies_that_come_and_go_are_named(bench: Bench) -> None:
 
 
 def test_runs_given_by_folder_find_their_store(bench: Bench) -> None:
-    """Without a respsel.toml too, two folders are compared with the store that they were made with."""
+    """Without a respsel.toml too, two folders are compared with the store that they
+    were made with.
+    """
     bench.run()
     bench.edit("Solve:", "Solve this:")
     bench.run()
     folders = sorted(
-        (path.parent for path in (bench.folder / "runs/a").glob("*/run.json")), key=lambda path: path.stat().st_mtime
+        (path.parent for path in (bench.folder / "runs/a").glob("*/run.json")),
+        key=lambda path: path.stat().st_mtime,
     )
     found = bench.respsel("diff", *map(str, folders), "--json").json
     assert found["responses"][0]["counts"]["changed"] == 6

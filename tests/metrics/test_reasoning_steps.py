@@ -22,8 +22,25 @@ CODE = "Run this:\n```python\nx = 1. \nprint(x)\n\ny = 2\n```\nIt prints `a. B` 
 @pytest.mark.parametrize(
     ("text", "steps"),
     [
-        (PROSE, ["Tom has 3.5 kg of rice, e.g. Basmati. ", "He buys 2 more! ", "How many now? ", "Mr. J. Smith says 5.5."]),
-        (LIST, ["Here is how:\n", "1. Add 2 and 3.\n", "2. Double it. ", "That is 10.\n\n", "- Final Answer: 10"]),
+        (
+            PROSE,
+            [
+                "Tom has 3.5 kg of rice, e.g. Basmati. ",
+                "He buys 2 more! ",
+                "How many now? ",
+                "Mr. J. Smith says 5.5.",
+            ],
+        ),
+        (
+            LIST,
+            [
+                "Here is how:\n",
+                "1. Add 2 and 3.\n",
+                "2. Double it. ",
+                "That is 10.\n\n",
+                "- Final Answer: 10",
+            ],
+        ),
         (
             LATEX,
             [
@@ -34,10 +51,21 @@ CODE = "Run this:\n```python\nx = 1. \nprint(x)\n\ny = 2\n```\nIt prints `a. B` 
                 "Done.",
             ],
         ),
-        (CODE, ["Run this:\n", "```python\nx = 1. \nprint(x)\n\ny = 2\n```\n", "It prints `a. B` and 1.\n", "The end."]),
+        (
+            CODE,
+            [
+                "Run this:\n",
+                "```python\nx = 1. \nprint(x)\n\ny = 2\n```\n",
+                "It prints `a. B` and 1.\n",
+                "The end.",
+            ],
+        ),
         ("So it is 12. Then we add 3. Done", ["So it is 12. ", "Then we add 3. ", "Done"]),
         ("**Step 2.** Add.\n(3). Go on", ["**Step 2.** Add.\n", "(3). Go on"]),
-        ("He paid $5. She paid $7. So $5. x$ is one.", ["He paid $5. ", "She paid $7. ", "So $5. x$ is one."]),
+        (
+            "He paid $5. She paid $7. So $5. x$ is one.",
+            ["He paid $5. ", "She paid $7. ", "So $5. x$ is one."],
+        ),
         ("Step 2. Add 5. Stop", ["Step 2. Add 5. ", "Stop"]),
         ("先加。再减！好了", ["先加。", "再减！", "好了"]),
         ("One step only", ["One step only"]),
@@ -47,7 +75,9 @@ CODE = "Run this:\n```python\nx = 1. \nprint(x)\n\ny = 2\n```\nIt prints `a. B` 
     ],
 )
 def test_steps_by_kind_of_text(text: str, steps: list[str]) -> None:
-    """Lines and sentences are steps; formulas and code are whole, and no number, list mark or abbreviation ends one."""
+    """Lines and sentences are steps; formulas and code are whole, and no number, list mark or
+    abbreviation ends one.
+    """
     assert split_steps(text) == steps
 
 
@@ -60,13 +90,16 @@ def test_the_steps_are_the_text(text: str) -> None:
 
 
 def test_first_tokens_by_hand() -> None:
-    """Tokens "a", " b", ".", " C", "d", ".\\n", "  e": the blank before "C" is the first step's, its token the second's;
+    """Tokens "a", " b", ".", " C", "d", ".\\n", "  e": the blank before "C" is the first step's,
+    its token the second's;
     the third step's first token is the one that spells "e"."""
     assert first_tokens(["a b. ", "Cd.\n", "  e"], [1, 2, 1, 2, 1, 2, 3]) == [0, 3, 6]
 
 
 def test_a_step_does_not_begin_with_a_token_of_blanks() -> None:
-    """Line ends and indentation that are tokens of their own are not a step's first token; its first word's is."""
+    """Line ends and indentation that are tokens of their own are not a step's first token; its
+    first word's is.
+    """
     assert first_tokens(["a.\n\n", "b"], [1, 1, 2, 1]) == [0, 3]
     assert first_tokens(["- a\n", "    - b"], [1, 2, 1, 4, 1, 2]) == [0, 4]
 
@@ -89,7 +122,25 @@ def test_tokens_that_do_not_spell_the_text_are_told() -> None:
 
 @pytest.mark.parametrize(
     "piece",
-    ["! ", ". ", "1. ", " ", "\n", "\t\n", "\\[", "\\(", "\\begin{a}", "$$x", "$a ", "`", ".')", "。", "J. ", "(", "1"],
+    [
+        "! ",
+        ". ",
+        "1. ",
+        " ",
+        "\n",
+        "\t\n",
+        "\\[",
+        "\\(",
+        "\\begin{a}",
+        "$$x",
+        "$a ",
+        "`",
+        ".')",
+        "。",
+        "J. ",
+        "(",
+        "1",
+    ],
 )
 def test_a_text_that_loops_is_split_in_linear_time(piece: str) -> None:
     """A megabyte of one piece takes no more than a few seconds, and the steps are the text."""

@@ -26,12 +26,18 @@ def test_a_changed_prompt_is_shown_old_and_new(bench: Bench) -> None:
     bench.edit("Solve:", "Solve this:")
     item = explained(bench)["responses:sums/teacher"]
     assert item["changes"] == [
-        {"where": "strategies.teacher.prompt", "old": "Solve: {{ input }}", "new": "Solve this: {{ input }}"}
+        {
+            "where": "strategies.teacher.prompt",
+            "old": "Solve: {{ input }}",
+            "new": "Solve this: {{ input }}",
+        }
     ]
     assert (item["step"]["calls"], item["step"]["examples"]) == (6, 6)
     assert item["inputs"] == []
     text = bench.respsel("explain", "a.toml", "responses:sums/teacher").out
-    assert "strategies.teacher.prompt changed: Solve: {{ input }} -> Solve this: {{ input }}" in text
+    assert (
+        "strategies.teacher.prompt changed: Solve: {{ input }} -> Solve this: {{ input }}" in text
+    )
     assert "6 calls for 6 examples" in text
 
 
@@ -40,7 +46,9 @@ def test_a_larger_sample_counts_the_rows_that_are_new(bench: Bench) -> None:
     bench.run()
     bench.edit("sample = 6", "sample = 8")
     item = explained(bench)["own-outputs:sums"]
-    assert item["inputs"] == [{"name": "examples:sums", "added": 2, "gone": 0, "changed": 0, "same": 6, "words": ""}]
+    assert item["inputs"] == [
+        {"name": "examples:sums", "added": 2, "gone": 0, "changed": 0, "same": 6, "words": ""}
+    ]
     assert (item["step"]["calls"], item["step"]["examples"]) == (4, 2)
 
 
@@ -59,10 +67,14 @@ def test_a_changed_row_is_counted(bench: Bench) -> None:
 def test_a_judges_changed_prompt_is_the_metrics(bench: Bench) -> None:
     """What changed of a judge or of a mix is shown at its place among the metrics."""
     judge = '[[metrics]]\nname = "reward"\nmodel = "teacher"\nprompt = "Rate {{ response }}"\n\n'
-    bench.edit("[selection]", f'{judge}[[metrics]]\nname = "alignment-perplexity-mix"\n\n[selection]')
+    bench.edit(
+        "[selection]", f'{judge}[[metrics]]\nname = "alignment-perplexity-mix"\n\n[selection]'
+    )
     bench.run()
     bench.edit("Rate", "Judge")
-    bench.edit('name = "alignment-perplexity-mix"', 'name = "alignment-perplexity-mix"\nweight = 0.4')
+    bench.edit(
+        'name = "alignment-perplexity-mix"', 'name = "alignment-perplexity-mix"\nweight = 0.4'
+    )
     items = explained(bench)
     assert items["rewards:sums/human/reward"]["changes"][0]["where"] == "metrics.reward.prompt"
     mix = items["scores:sums/human/alignment-perplexity-mix"]
@@ -87,7 +99,9 @@ app()
 
 
 def test_a_race_that_went_otherwise_is_said(bench: Bench) -> None:
-    """A race has no rows to count: after a stopped run it is said in words of what its laps changed."""
+    """A race has no rows to count: after a stopped run it is said in words of what its laps
+    changed.
+    """
     bench.write("sums.jsonl", jsonl(rows(14)))
     bench.edit("sample = 6", "sample = 14")
     bench.edit("resamples = 500", 'metric = "self-aligned-perplexity"\nresamples = 500')
@@ -95,7 +109,9 @@ def test_a_race_that_went_otherwise_is_said(bench: Bench) -> None:
     bench.edit("resamples = 500", 'resamples = 500\nbudget = "race"')
 
     def stop() -> str:
-        done = subprocess.run([sys.executable, "-c", STOPPED], cwd=bench.folder, capture_output=True, check=False)
+        done = subprocess.run(
+            [sys.executable, "-c", STOPPED], cwd=bench.folder, capture_output=True, check=False
+        )
         assert done.returncode == 130, done.stderr
         found = explained(bench)["token-scores:sums/human/plain"]["inputs"]
         return str(next(item["words"] for item in found if item["name"] == "race:sums"))
@@ -116,7 +132,9 @@ TEACHER = "responses:sums/teacher"
 
 
 def test_a_copied_recipe_is_compared_with_the_one_it_was_copied_from(bench: Bench) -> None:
-    """Under another name a recipe has no run of its own: what really differs is told, and against what."""
+    """Under another name a recipe has no run of its own: what really differs is told, and against
+    what.
+    """
     bench.run()
     bench.write("b.toml", bench.recipe.read_text().replace("Solve:", "Solve this:"))
     item = explained(bench, recipe="b.toml")[TEACHER]
@@ -124,8 +142,13 @@ def test_a_copied_recipe_is_compared_with_the_one_it_was_copied_from(bench: Benc
     assert item["against"] == "responses:sums/teacher of a.toml"
     assert (item["step"]["calls"], item["step"]["examples"]) == (6, 6)
     reason = "prompt changed (against responses:sums/teacher of a.toml)"
-    assert f"{TEACHER}: to run, {reason}; 6 calls for 6 examples" in bench.respsel("explain", "b.toml", TEACHER).out
-    planned = {step["name"]: step for step in bench.respsel("plan", "b.toml", "--json").json["steps"]}
+    assert (
+        f"{TEACHER}: to run, {reason}; 6 calls for 6 examples"
+        in bench.respsel("explain", "b.toml", TEACHER).out
+    )
+    planned = {
+        step["name"]: step for step in bench.respsel("plan", "b.toml", "--json").json["steps"]
+    }
     assert planned[TEACHER]["reason"] == reason
 
 
@@ -153,7 +176,9 @@ def test_a_reverted_strategy_is_compared_with_the_run_before_last(bench: Bench) 
 
 
 def test_of_equally_near_steps_the_recipes_own_last_run_is_told(bench: Bench) -> None:
-    """Where another recipe's step is as near, though newer, the own last run is compared with, without a word."""
+    """Where another recipe's step is as near, though newer, the own last run is compared with,
+    without a word.
+    """
     bench.run()
     bench.write("b.toml", bench.recipe.read_text().replace("Solve:", "Another:"))
     assert bench.respsel("run", "b.toml").code == 0
@@ -176,10 +201,17 @@ def test_another_version_of_an_operation_is_named(bench: Bench) -> None:
     bench.run()
     code = "import respsel.strategies as s; s.VERSION += 1; from respsel.cli import app; app()"
     done = subprocess.run(
-        [sys.executable, "-c", code, "explain", "a.toml", TEACHER], cwd=bench.folder, capture_output=True, text=True, check=True
+        [sys.executable, "-c", code, "explain", "a.toml", TEACHER],
+        cwd=bench.folder,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert f"{TEACHER}: to run, operation changed" in done.stdout
-    assert f"respsel's operation 'responses' changed: version {VERSION} -> version {VERSION + 1}" in done.stdout
+    assert (
+        f"respsel's operation 'responses' changed: version {VERSION} -> version {VERSION + 1}"
+        in done.stdout
+    )
 
 
 def test_a_step_whose_result_is_gone_says_so(bench: Bench) -> None:
@@ -200,26 +232,49 @@ def test_a_cached_step_says_since_when_it_is_stored(bench: Bench) -> None:
     item = explained(bench)[TEACHER]
     assert begun - 1 < item["stored_at"] < time.time()
     since = time.strftime("%Y-%m-%d %H:%M", time.localtime(item["stored_at"]))
-    assert f"{TEACHER}: cached, unchanged; 6 rows, stored since {since}" in bench.respsel("explain", "a.toml").out
+    assert (
+        f"{TEACHER}: cached, unchanged; 6 rows, stored since {since}"
+        in bench.respsel("explain", "a.toml").out
+    )
 
 
 def test_an_unchanged_recipe_is_all_cached(bench: Bench) -> None:
     """After a run every step is cached and nothing has changed."""
     bench.run()
-    assert all(item["step"]["state"] == "cached" and not item["changes"] for item in explained(bench).values())
+    assert all(
+        item["step"]["state"] == "cached" and not item["changes"]
+        for item in explained(bench).values()
+    )
 
 
 @pytest.mark.parametrize(
     ("old", "new", "step", "where"),
     [
-        ("k = 2", "k = 1", "scores:sums/human/self-aligned-perplexity", "metrics.self-aligned-perplexity.k"),
+        (
+            "k = 2",
+            "k = 1",
+            "scores:sums/human/self-aligned-perplexity",
+            "metrics.self-aligned-perplexity.k",
+        ),
         ("resamples = 500", "resamples = 600", "verdict:sums", "selection.resamples"),
         ("samples = 2", "samples = 3", "own-outputs:sums", "own_outputs.samples"),
-        ('answer = "number"', 'answer = "exact"', "responses:sums/human", "datasets.sums.answer.kind"),
-        ('variant = "teacher"', 'variant = "other"', "responses:sums/teacher", "strategies.teacher.model.variant"),
+        (
+            'answer = "number"',
+            'answer = "exact"',
+            "responses:sums/human",
+            "datasets.sums.answer.kind",
+        ),
+        (
+            'variant = "teacher"',
+            'variant = "other"',
+            "responses:sums/teacher",
+            "strategies.teacher.model.variant",
+        ),
     ],
 )
-def test_places_are_those_of_the_recipe(bench: Bench, old: str, new: str, step: str, where: str) -> None:
+def test_places_are_those_of_the_recipe(
+    bench: Bench, old: str, new: str, step: str, where: str
+) -> None:
     """A change is named by its place in the recipe."""
     bench.run()
     bench.edit(old, new)
@@ -234,12 +289,17 @@ def test_an_unknown_step_is_told(bench: Bench) -> None:
     """A misspelt step name gets a suggestion; a beginning of a name gives all that begin so."""
     done = bench.respsel("explain", "a.toml", "response:sums/teacher")
     assert done.code == 2
-    assert "a.toml: response:sums/teacher: is no step of this recipe. Did you mean 'responses:sums/teacher'?" in done.err
+    assert (
+        "a.toml: response:sums/teacher: is no step of this recipe. Did you mean "
+        "'responses:sums/teacher'?" in done.err
+    )
     assert set(explained(bench, "responses:")) == {"responses:sums/human", "responses:sums/teacher"}
 
 
 def test_a_tokenizer_that_is_read_differently_is_said(bench: Bench) -> None:
-    """Scores from before there was a version are of the first one: the plan, explain and diff say what changed, once."""
+    """Scores from before there was a version are of the first one: the plan, explain and diff say
+    what changed, once.
+    """
     bench.run()
     code = (
         "import respsel.backends.registry as r\n"
@@ -247,14 +307,17 @@ def test_a_tokenizer_that_is_read_differently_is_said(bench: Bench) -> None:
         "made = r.KnownModel\n"
         "def known(named, fields, identity, weights, template):\n"
         "    fields = {**fields, 'tokenizer_reading': 2}\n"
-        "    return made(named, fields, digest('model', canonical_json(fields)), weights, template)\n"
+        "    return made(named, fields, digest('model', canonical_json(fields)), weights, "
+        "template)\n"
         "r.KnownModel = known\n"
         "from respsel.cli import app; app()"
     )
 
     def later(*args: str) -> str:
         command = [sys.executable, "-c", code, *args]
-        done = subprocess.run(command, cwd=bench.folder, capture_output=True, check=False, text=True)
+        done = subprocess.run(
+            command, cwd=bench.folder, capture_output=True, check=False, text=True
+        )
         assert done.returncode == 0, done.stderr
         return done.stdout
 
@@ -267,5 +330,10 @@ def test_a_tokenizer_that_is_read_differently_is_said(bench: Bench) -> None:
     done = bench.respsel("diff", "a.toml")
     assert done.code == 0, done.err
     told = done.out
-    assert told.count("outside the recipe: respsel's reading of the GGUF's tokenizer: version 1 -> version 2") == 1
+    assert (
+        told.count(
+            "outside the recipe: respsel's reading of the GGUF's tokenizer: version 1 -> version 2"
+        )
+        == 1
+    )
     assert "tokenizer_reading" not in told

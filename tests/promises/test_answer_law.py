@@ -1,4 +1,6 @@
-"""Promise: a label given back as the final answer is right, a different value is wrong, whatever way they are written."""
+"""Promise: a label given back as the final answer is right, a different value is wrong, whatever
+way they are written.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,9 @@ from respsel.answers import is_correct, label_problem
 from respsel.recipe.schema import AnswerEntry
 from tests.conftest import needs
 
-NUMBER, CHOICE, MATH = (AnswerEntry.model_validate({"kind": kind}) for kind in ("number", "choice", "math"))
+NUMBER, CHOICE, MATH = (
+    AnswerEntry.model_validate({"kind": kind}) for kind in ("number", "choice", "math")
+)
 FRAMES = (
     "Final Answer: {}",
     "The answer is {}.",
@@ -45,7 +49,9 @@ UNITS = (
 
 def grouped(digits: str, separator: str) -> str:
     head = len(digits) % 3 or 3
-    return separator.join([digits[:head], *(digits[i : i + 3] for i in range(head, len(digits), 3))])
+    return separator.join(
+        [digits[:head], *(digits[i : i + 3] for i in range(head, len(digits), 3))]
+    )
 
 
 def indian(digits: str) -> str:
@@ -61,9 +67,21 @@ def superscript(number: int) -> str:
 
 def whole(rng: random.Random) -> tuple[str, Fraction]:
     digits = str(rng.randrange(1, 10 ** rng.randrange(1, 10)))
-    forms: list[Callable[[str], str]] = [str, str, lambda d: d.translate({0x30 + i: 0xFF10 + i for i in range(10)})]
-    forms += [partial(grouped, separator=s) for s in (",", "'", " ", "\u202f", "\u00a0", "_", "{,}", ",\\!", "\\,", "’")]
-    forms += [indian, lambda d: grouped(d, ".") if len(d) > 6 else d, lambda d: f"{d}.0", lambda d: f"{d}."]
+    forms: list[Callable[[str], str]] = [
+        str,
+        str,
+        lambda d: d.translate({0x30 + i: 0xFF10 + i for i in range(10)}),
+    ]
+    forms += [
+        partial(grouped, separator=s)
+        for s in (",", "'", " ", "\u202f", "\u00a0", "_", "{,}", ",\\!", "\\,", "’")
+    ]
+    forms += [
+        indian,
+        lambda d: grouped(d, ".") if len(d) > 6 else d,
+        lambda d: f"{d}.0",
+        lambda d: f"{d}.",
+    ]
     return rng.choice(forms)(digits), Fraction(digits)
 
 
@@ -71,8 +89,15 @@ def decimal(rng: random.Random) -> tuple[str, Fraction]:
     head = str(rng.randrange(10**6))
     tail = f"{rng.randrange(1, 10**5):05d}"[: rng.choice((1, 2, 4, 5))]
     value = Fraction(f"{head}.{tail}")
-    forms = [f"{head}.{tail}", f"{head},{tail}", f"{grouped(head, ',')}.{tail}", f"{grouped(head, ' ')},{tail}"]
-    forms += [f"{grouped(head, '.')},{tail}"] if len(head) > 3 else [f".{tail}"] if head == "0" else []
+    forms = [
+        f"{head}.{tail}",
+        f"{head},{tail}",
+        f"{grouped(head, ',')}.{tail}",
+        f"{grouped(head, ' ')},{tail}",
+    ]
+    forms += (
+        [f"{grouped(head, '.')},{tail}"] if len(head) > 3 else [f".{tail}"] if head == "0" else []
+    )
     return rng.choice(forms), value
 
 
@@ -80,7 +105,12 @@ def fraction(rng: random.Random) -> tuple[str, Fraction]:
     above = rng.randrange(1, 200)
     below = rng.randrange(2, 60)
     one = rng.choice(("\\frac", "\\dfrac", "\\tfrac"))
-    forms = [f"{above}/{below}", f"{above} / {below}", f"{one}{{{above}}}{{{below}}}", f"{one}{{ {above} }}{{{below}}}"]
+    forms = [
+        f"{above}/{below}",
+        f"{above} / {below}",
+        f"{one}{{{above}}}{{{below}}}",
+        f"{one}{{ {above} }}{{{below}}}",
+    ]
     if above < 10 and below < 10:
         forms += [f"{one}{above}{below}", f"{one}{above}{{{below}}}", f"{one} {above} {below}"]
     return rng.choice(forms), Fraction(above, below)
@@ -92,10 +122,21 @@ def mixed(rng: random.Random) -> tuple[str, Fraction]:
     above = rng.randrange(1, below)
     value = whole + Fraction(above, below)
     if rng.random() < 0.3:
-        sign, part = rng.choice((("½", Fraction(1, 2)), ("¾", Fraction(3, 4)), ("⅓", Fraction(1, 3)), ("⅝", Fraction(5, 8))))
+        sign, part = rng.choice(
+            (
+                ("½", Fraction(1, 2)),
+                ("¾", Fraction(3, 4)),
+                ("⅓", Fraction(1, 3)),
+                ("⅝", Fraction(5, 8)),
+            )
+        )
         return rng.choice((f"{whole}{sign}", f"{whole} {sign}")), whole + part
     return rng.choice(
-        (f"{whole} {above}/{below}", f"{whole}\\frac{{{above}}}{{{below}}}", f"{whole} \\tfrac{{{above}}}{{{below}}}")
+        (
+            f"{whole} {above}/{below}",
+            f"{whole}\\frac{{{above}}}{{{below}}}",
+            f"{whole} \\tfrac{{{above}}}{{{below}}}",
+        )
     ), value
 
 
@@ -104,7 +145,12 @@ def scientific(rng: random.Random) -> tuple[str, Fraction]:
     power = rng.randrange(-20, 21)
     value = Fraction(head.replace(",", ".")) * Fraction(10) ** power
     times = rng.choice((" \\times ", "\\times", " × ", " \\cdot ", " x ", "·"))
-    forms = [f"{head}{times}10^{{{power}}}", f"{head}{times}10{superscript(power)}", f"{head}e{power}", f"{head}E{power:+d}"]
+    forms = [
+        f"{head}{times}10^{{{power}}}",
+        f"{head}{times}10{superscript(power)}",
+        f"{head}e{power}",
+        f"{head}E{power:+d}",
+    ]
     forms += [f"{head}{times}10^{power}"] if 0 <= power < 10 or times != "·" else []
     return rng.choice(forms), value
 
@@ -117,13 +163,17 @@ def scaled(rng: random.Random) -> tuple[str, Fraction]:
 
 def money(rng: random.Random) -> tuple[str, Fraction]:
     text, value = rng.choice((whole, decimal))(rng)
-    return rng.choice(("${}", "\\${}", "€{}", "{} €", "{} EUR", "USD {}", "₹{}", "{} dollars")).format(text), value
+    return rng.choice(
+        ("${}", "\\${}", "€{}", "{} €", "{} EUR", "USD {}", "₹{}", "{} dollars")
+    ).format(text), value
 
 
 def numbers(count: int) -> Iterator[tuple[str, Fraction, random.Random]]:
     rng = random.Random(15)
     for _ in range(count):
-        text, value = rng.choice((whole, whole, decimal, fraction, mixed, scientific, scaled, money))(rng)
+        text, value = rng.choice(
+            (whole, whole, decimal, fraction, mixed, scientific, scaled, money)
+        )(rng)
         if rng.random() < 0.2:
             text = rng.choice(MINUS) + text
             value = -value
@@ -134,17 +184,34 @@ def numbers(count: int) -> Iterator[tuple[str, Fraction, random.Random]]:
             text += rng.choice(("%", "\\%", " %", " percent"))
         elif kind < 0.45:
             text = rng.choice(
-                ("x = {}", "x_1 = {}", "$x_{{1}} = {}$", "n={}", "5 + 7 = {}", "log_2(128) = {}", "\\text{{Area}} = {}")
+                (
+                    "x = {}",
+                    "x_1 = {}",
+                    "$x_{{1}} = {}$",
+                    "n={}",
+                    "5 + 7 = {}",
+                    "log_2(128) = {}",
+                    "\\text{{Area}} = {}",
+                )
             ).format(text)
         elif kind < 0.55:
-            text = rng.choice(("${}$", "\\({}\\)", "**{}**", "\\text{{about }}{}", "approximately {}", "\\boxed{{{}}}")).format(
-                text
-            )
+            text = rng.choice(
+                (
+                    "${}$",
+                    "\\({}\\)",
+                    "**{}**",
+                    "\\text{{about }}{}",
+                    "approximately {}",
+                    "\\boxed{{{}}}",
+                )
+            ).format(text)
         yield text, value, rng
 
 
 def test_numbers_given_back_are_right_and_others_wrong() -> None:
-    """Of 3000 numbers in all written forms each is right in every frame, and right or wrong against others by value."""
+    """Of 3000 numbers in all written forms each is right in every frame, and right or wrong against
+    others by value.
+    """
     before: tuple[str, Fraction] = ("4711", Fraction(4711))
     for label, value, rng in numbers(3000):
         assert label_problem(NUMBER, label) is None, label
@@ -152,7 +219,10 @@ def test_numbers_given_back_are_right_and_others_wrong() -> None:
             response = frame.format(label)
             assert is_correct(NUMBER, response, label), (response, label)
             other, others = before
-            assert is_correct(NUMBER, frame.format(other), label) == (others == value), (frame.format(other), label)
+            assert is_correct(NUMBER, frame.format(other), label) == (others == value), (
+                frame.format(other),
+                label,
+            )
         changed = value + rng.choice((1, -1, 10, Fraction(1, 2), -2 * value or 3))
         assert not is_correct(NUMBER, f"Final Answer: {changed}", label), (changed, label)
         assert is_correct(NUMBER, f"Final Answer: {value}", label), (value, label)
@@ -195,7 +265,9 @@ EXPRESSIONS = (
 
 
 def test_what_is_not_one_number_is_an_error_and_equals_no_part_of_it() -> None:
-    """Expressions, intervals, tuples and several numbers are refused as labels; as responses they give no number of theirs."""
+    """Expressions, intervals, tuples and several numbers are refused as labels; as responses they
+    give no number of theirs.
+    """
     rng = random.Random(3)
     for _ in range(20):
         for form in EXPRESSIONS:
@@ -208,8 +280,13 @@ def test_what_is_not_one_number_is_an_error_and_equals_no_part_of_it() -> None:
             for part in (a, b, c, 10 * a + b, -b, 10 * b + a):
                 assert not is_correct(NUMBER, str(part), label), label
                 if form != "2x + {a} = {b}":
-                    assert not is_correct(NUMBER, f"Final Answer: {label}", str(part)), (label, part)
-                    assert not is_correct(NUMBER, f"So we get $\\boxed{{{label}}}$ in {c} steps.", str(part)), (label, part)
+                    assert not is_correct(NUMBER, f"Final Answer: {label}", str(part)), (
+                        label,
+                        part,
+                    )
+                    assert not is_correct(
+                        NUMBER, f"So we get $\\boxed{{{label}}}$ in {c} steps.", str(part)
+                    ), (label, part)
 
 
 CHOICE_FRAMES = (
@@ -235,28 +312,54 @@ CHOICE_FRAMES = (
 
 
 def test_choices_given_back_are_right_and_others_wrong() -> None:
-    """Each letter and number of an option is right in every frame, however it is written, and every other one is wrong."""
+    """Each letter and number of an option is right in every frame, however it is written, and every
+    other one is wrong.
+    """
     options = [*"ABCDEFGHIJ", *(str(i) for i in range(1, 11))]
     tried = 0
     for option in options:
-        for label in (option, f"({option})", f"{option}.", f"{option})", f"**{option}**", option.lower(), f"Option {option}"):
+        for label in (
+            option,
+            f"({option})",
+            f"{option}.",
+            f"{option})",
+            f"**{option}**",
+            option.lower(),
+            f"Option {option}",
+        ):
             assert label_problem(CHOICE, label) is None, label
             for frame in CHOICE_FRAMES:
                 response = frame.format(option)
                 assert is_correct(CHOICE, response, label), (response, label)
-                other = options[(options.index(option) + 1 + tried % (len(options) - 1)) % len(options)]
-                assert not is_correct(CHOICE, frame.format(other), label), (frame.format(other), label)
+                other = options[
+                    (options.index(option) + 1 + tried % (len(options) - 1)) % len(options)
+                ]
+                assert not is_correct(CHOICE, frame.format(other), label), (
+                    frame.format(other),
+                    label,
+                )
                 tried += 1
         for frame in FRAMES[:6]:
-            for written in (f"({option})", f"**{option}**", f"{option}. iron", f"\\text{{{option}}}"):
+            for written in (
+                f"({option})",
+                f"**{option}**",
+                f"{option}. iron",
+                f"\\text{{{option}}}",
+            ):
                 assert is_correct(CHOICE, frame.format(written), option), frame.format(written)
     assert tried > 2000
 
 
 @needs("math_verify")
 def test_mathematics_given_back_is_right_and_others_wrong() -> None:
-    """Expressions, sets, intervals, tuples and matrices are right in every frame, and wrong with another number in them."""
-    forms = [form for form in EXPRESSIONS if not any(word in form for word in ("hours", "feet", "/5/", "-05-", " to ", "_2"))]
+    """Expressions, sets, intervals, tuples and matrices are right in every frame, and wrong with
+    another number in them.
+    """
+    forms = [
+        form
+        for form in EXPRESSIONS
+        if not any(word in form for word in ("hours", "feet", "/5/", "-05-", " to ", "_2"))
+    ]
     rng = random.Random(5)
     for form in forms:
         a, b, c = rng.sample(range(2, 10), 3)
@@ -268,7 +371,10 @@ def test_mathematics_given_back_is_right_and_others_wrong() -> None:
             assert not is_correct(MATH, frame.format(other), label), frame.format(other)
 
 
-@pytest.mark.parametrize("label", ["iron", "B or C", "AB", "A, C", "none of these", "B and D", "yes or no", "12.5", "-3", ""])
+@pytest.mark.parametrize(
+    "label",
+    ["iron", "B or C", "AB", "A, C", "none of these", "B and D", "yes or no", "12.5", "-3", ""],
+)
 def test_a_label_that_is_no_choice_is_an_error(label: str) -> None:
     """A label that is not one option is refused."""
     assert label_problem(CHOICE, label) is not None

@@ -1,4 +1,6 @@
-"""Promise: applying loses no acknowledged call, makes none twice, and never passes a stale set off as the present one."""
+"""Promise: applying loses no acknowledged call, makes none twice, and never passes a stale set off
+as the present one.
+"""
 
 from __future__ import annotations
 
@@ -53,12 +55,21 @@ finally:
 
 
 def python(folder: Path, code: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=False, timeout=60)
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
 
 
 @pytest.mark.parametrize("place", [1, 5, 11, 12])
 def test_a_killed_apply_goes_on_where_it_was(bench: Bench, place: int) -> None:
-    """After kill -9 behind the n-th of twelve acknowledged calls, exactly the others are made, and no set was written."""
+    """After kill -9 behind the n-th of twelve acknowledged calls, exactly the others are made, and
+    no set was written.
+    """
     done = python(bench.folder, KILLED.format(place=place, options='"--strategy", "teacher"'))
     assert done.returncode == -signal.SIGKILL
     assert not (bench.folder / "runs").exists()
@@ -69,7 +80,9 @@ def test_a_killed_apply_goes_on_where_it_was(bench: Bench, place: int) -> None:
 
 
 def test_a_killed_mixture_goes_on_where_it_was(bench: Bench) -> None:
-    """The same where every strategy is made and scored: the calls before and after the kill are all that there are."""
+    """The same where every strategy is made and scored: the calls before and after the kill are all
+    that there are.
+    """
     whole = Bench(bench.folder / "whole")
     for name in ("a.toml", "sums.jsonl"):
         whole.write(name, (bench.folder / name).read_bytes())
@@ -77,12 +90,16 @@ def test_a_killed_mixture_goes_on_where_it_was(bench: Bench) -> None:
     place = calls - 5
     done = python(bench.folder, KILLED.format(place=place, options='"--mode", "per-example"'))
     assert done.returncode == -signal.SIGKILL
-    assert bench.respsel("apply", "a.toml", "--mode", "per-example", "--json").json["calls_made"] == 5
+    assert (
+        bench.respsel("apply", "a.toml", "--mode", "per-example", "--json").json["calls_made"] == 5
+    )
 
 
 @pytest.mark.parametrize("kind", ["messages", "llama-factory"])
 def test_a_killed_export_is_whole_or_absent(bench: Bench, kind: str) -> None:
-    """At any point of its writing: what a manifest names is whole, and the next export completes it."""
+    """At any point of its writing: what a manifest names is whole, and the next export completes
+    it.
+    """
     bench.respsel("apply", "a.toml", "--strategy", "human")
     whole = Bench(bench.folder.parent / f"{bench.folder.name}-whole")
     shutil.copytree(bench.folder, whole.folder)
@@ -94,7 +111,10 @@ def test_a_killed_export_is_whole_or_absent(bench: Bench, kind: str) -> None:
         killed = Bench(bench.folder.parent / f"{bench.folder.name}-{place}")
         shutil.copytree(bench.folder, killed.folder)
         folder = killed.folder / "runs/a/training" / kind
-        assert python(killed.folder, TOUCHED.format(place=place, kind=kind)).returncode == -signal.SIGKILL
+        assert (
+            python(killed.folder, TOUCHED.format(place=place, kind=kind)).returncode
+            == -signal.SIGKILL
+        )
         found = contents(folder)
         assert MANIFEST not in found or found == new
         assert all(value == new[name] for name, value in found.items())
@@ -104,7 +124,9 @@ def test_a_killed_export_is_whole_or_absent(bench: Bench, kind: str) -> None:
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in folder.glob("[!.]*")} if folder.is_dir() else {}
+    return (
+        {path.name: path.read_bytes() for path in folder.glob("[!.]*")} if folder.is_dir() else {}
+    )
 
 
 @pytest.mark.parametrize(
@@ -149,7 +171,9 @@ def test_a_set_of_an_old_verdict_is_not_exported(bench: Bench) -> None:
 
 
 def test_a_damaged_table_is_told_and_made_again(bench: Bench) -> None:
-    """A flipped byte in an applied table is never exported; apply makes the table again without a call."""
+    """A flipped byte in an applied table is never exported; apply makes the table again without a
+    call.
+    """
     first = bench.respsel("apply", "a.toml", "--strategy", "teacher", "--json").json
     before = Path(first["data"]).read_bytes()
     shutil.rmtree(bench.folder / "runs")
@@ -167,11 +191,16 @@ def damage_rows(cache: Path) -> None:
     import sqlite3
 
     with sqlite3.connect(cache / "cache.db") as base:
-        found = base.execute("SELECT rowid, value FROM Cache WHERE key LIKE 'rows/responses/%'").fetchall()
+        found = base.execute(
+            "SELECT rowid, value FROM Cache WHERE key LIKE 'rows/responses/%'"
+        ).fetchall()
         assert found
         for row, value in found:
             assert isinstance(value, bytes)
-            base.execute("UPDATE Cache SET value = ? WHERE rowid = ?", (value[:-1] + bytes([value[-1] ^ 1]), row))
+            base.execute(
+                "UPDATE Cache SET value = ? WHERE rowid = ?",
+                (value[:-1] + bytes([value[-1] ^ 1]), row),
+            )
 
 
 def test_a_users_files_are_never_replaced(bench: Bench) -> None:
@@ -189,7 +218,10 @@ def test_a_users_files_are_never_replaced(bench: Bench) -> None:
 def test_only_our_own_leftovers_are_removed(bench: Bench) -> None:
     """Files of the user's that look like parts stay."""
     bench.respsel("apply", "a.toml", "--strategy", "human")
-    mine = [bench.write(f"out/messages/{name}", "mine") for name in (".big.partial", ".x.parts/a", ".train.jsonl.partial")]
+    mine = [
+        bench.write(f"out/messages/{name}", "mine")
+        for name in (".big.partial", ".x.parts/a", ".train.jsonl.partial")
+    ]
     bench.write("out/messages/.train.jsonl.part", "a leftover")
     assert bench.respsel("export", "a.toml", "--format", "messages", "--out", "out").code == 0
     assert [path.read_text() for path in mine] == ["mine"] * 3
@@ -208,7 +240,9 @@ def test_another_recipes_set_is_not_replaced(bench: Bench) -> None:
 
 
 def test_a_changed_set_is_neither_replaced_nor_passed_off(bench: Bench) -> None:
-    """A byte that differs is seen, whatever the size, and what a user changed is not overwritten."""
+    """A byte that differs is seen, whatever the size, and what a user changed is not
+    overwritten.
+    """
     bench.respsel("apply", "a.toml", "--strategy", "human")
     bench.respsel("export", "a.toml", "--format", "messages")
     data = bench.folder / "runs/a/training/messages/train.jsonl"
@@ -224,7 +258,9 @@ def test_a_changed_set_is_neither_replaced_nor_passed_off(bench: Bench) -> None:
 
 
 def test_a_card_that_was_filled_in_stays(bench: Bench) -> None:
-    """While the set is the same it is left as it is; when it becomes another one it is kept beside the new one."""
+    """While the set is the same it is left as it is; when it becomes another one it is kept beside
+    the new one.
+    """
     bench.respsel("apply", "a.toml", "--strategy", "human")
     bench.respsel("export", "a.toml", "--format", "messages")
     card = bench.folder / "runs/a/training/messages/README.md"
@@ -238,14 +274,17 @@ def test_a_card_that_was_filled_in_stays(bench: Bench) -> None:
 
 
 def test_a_failure_between_two_files_locks_nothing(bench: Bench) -> None:
-    """When a file cannot take its place, the next export knows the folder for its own and completes it."""
+    """When a file cannot take its place, the next export knows the folder for its own and completes
+    it.
+    """
     bench.respsel("apply", "a.toml", "--strategy", "human")
     code = (
         "import os, sys\nreplace, count = os.replace, 0\n"
         "def failing(*args):\n    global count\n    count += 1\n"
         "    if count == 2: raise PermissionError(13, 'in use')\n    return replace(*args)\n"
         "os.replace = failing\nfrom respsel.cli import app\n"
-        "sys.argv = ['respsel', 'export', 'a.toml', '--format', 'messages', '--out', 'out']\napp()\n"
+        "sys.argv = ['respsel', 'export', 'a.toml', '--format', 'messages', '--out', "
+        "'out']\napp()\n"
     )
     done = python(bench.folder, code)
     assert done.returncode == 1
@@ -254,7 +293,8 @@ def test_a_failure_between_two_files_locks_nothing(bench: Bench) -> None:
         "import sys, respsel.training.export as w\n"
         "def failing(*args): raise OSError(28, 'full')\n"
         "w._write_data = failing\nfrom respsel.cli import app\n"
-        "sys.argv = ['respsel', 'export', 'a.toml', '--format', 'messages', '--out', 'out']\napp()\n"
+        "sys.argv = ['respsel', 'export', 'a.toml', '--format', 'messages', '--out', "
+        "'out']\napp()\n"
     )
     assert "cannot be written" in python(bench.folder, again).stderr
     assert bench.respsel("export", "a.toml", "--format", "messages", "--out", "out").code == 0
@@ -262,9 +302,12 @@ def test_a_failure_between_two_files_locks_nothing(bench: Bench) -> None:
 
 
 def test_a_failed_call_is_left_out_named_and_asked_again(bench: Bench) -> None:
-    """A response whose call failed is counted as left out; the next apply asks for just that one."""
+    """A response whose call failed is counted as left out; the next apply asks for just
+    that one.
+    """
     code = (
-        "import sys\nfrom respsel.backends import fake\nfrom respsel.backends.contract import Failure\n"
+        "import sys\nfrom respsel.backends import fake\nfrom respsel.backends.contract import "
+        "Failure\n"
         "generate = fake.FakeModel.generate\n"
         "def failing(self, calls):\n"
         "    for index, answer in generate(self, calls):\n"
@@ -284,9 +327,12 @@ def test_a_failed_call_is_left_out_named_and_asked_again(bench: Bench) -> None:
 
 
 def test_a_verdict_with_a_failed_call_in_it_counts(bench: Bench) -> None:
-    """A call that always fails keeps its step from being done, not its verdict from being applied, exported or reported."""
+    """A call that always fails keeps its step from being done, not its verdict from being applied,
+    exported or reported.
+    """
     code = (
-        "import sys\nfrom respsel.backends import fake\nfrom respsel.backends.contract import Failure\n"
+        "import sys\nfrom respsel.backends import fake\nfrom respsel.backends.contract import "
+        "Failure\n"
         "generate = fake.FakeModel.generate\n"
         "def failing(self, calls):\n"
         "    for index, answer in generate(self, calls):\n"

@@ -1,4 +1,6 @@
-"""Promise: looking after the store while runs are going on loses nothing that they stored or found."""
+"""Promise: looking after the store while runs are going on loses nothing that they
+stored or found.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,9 @@ def started(bench: Bench, calls: int) -> subprocess.Popen[bytes]:
     return process
 
 
-def ended(bench: Bench, process: subprocess.Popen[bytes], meanwhile: Callable[[], None]) -> dict[str, int]:
+def ended(
+    bench: Bench, process: subprocess.Popen[bytes], meanwhile: Callable[[], None]
+) -> dict[str, int]:
     """Do something again and again until a run ends, which must end well; what it printed."""
     rounds = 0
     while process.poll() is None:
@@ -56,7 +60,9 @@ def verified(bench: Bench) -> None:
 
 
 def test_gc_during_a_first_run(bench: Bench) -> None:
-    """While a store's first run goes on, gc frees nothing of it: each call is made once, and nothing is missing."""
+    """While a store's first run goes on, gc frees nothing of it: each call is made once, and
+    nothing is missing.
+    """
     done = ended(bench, started(bench, 3), lambda: collected(bench))
     assert done["calls_made"] == CALLS
     assert (bench.run()["steps_run"], bench.run()["calls_made"]) == (0, 0)
@@ -64,14 +70,17 @@ def test_gc_during_a_first_run(bench: Bench) -> None:
 
 
 def test_gc_during_a_run_that_uses_what_no_latest_run_needs(bench: Bench) -> None:
-    """A run that goes back to an earlier prompt finds that one's calls; gc beside it keeps them for it and after it."""
+    """A run that goes back to an earlier prompt finds that one's calls; gc beside it keeps them for
+    it and after it.
+    """
     bench.run()
     earlier = bench.recipe.read_text()
     bench.edit("Solve:", "Solve this:")
     bench.edit("samples = 2", "samples = 1")
     bench.edit("k = 2", "k = 1")
     bench.run()
-    # One more example than before: every step must run, and all but that example's calls are stored.
+    # One more example than before: every step must run, and all but that example's calls are
+    # stored.
     bench.recipe.write_text(earlier.replace("sample = 6", "sample = 7"))
     done = ended(bench, started(bench, 1), lambda: collected(bench))
     assert done["calls_made"] == 7
@@ -89,7 +98,8 @@ from respsel.store.unfinished_runs import RunNote
 begin, write_report = RunNote.begin, write.write_report
 def collect(now):
     if now:
-        subprocess.run([sys.executable, "-m", "respsel", "cache", "gc", "--yes"], stdout=sys.stderr, check=True)
+        collect = [sys.executable, "-m", "respsel", "cache", "gc", "--yes"]
+        subprocess.run(collect, stdout=sys.stderr, check=True)
 def begin_late(self):
     collect({early} and not self._begun)
     begin(self)
@@ -103,9 +113,13 @@ app()
 """
 
 
-@pytest.mark.parametrize("early", [True, False], ids=["before it is noted", "while it writes its report"])
+@pytest.mark.parametrize(
+    "early", [True, False], ids=["before it is noted", "while it writes its report"]
+)
 def test_gc_beside_a_run_that_finds_all_of_an_earlier_one(bench: Bench, early: bool) -> None:
-    """A recipe that is as it was before finds every step; gc beside that run leaves them, or the run makes them anew."""
+    """A recipe that is as it was before finds every step; gc beside that run leaves them, or the
+    run makes them anew.
+    """
     bench.run()
     bench.edit("Solve:", "Solve this:")
     bench.run()
@@ -137,23 +151,36 @@ app()
 
 
 def test_a_run_that_finds_all_of_the_latest_one_writes_nothing(bench: Bench) -> None:
-    """gc keeps what the latest run needs in any case: to find it again takes no note and no turn."""
+    """gc keeps what the latest run needs in any case: to find it again takes no note
+    and no turn.
+    """
     bench.run()
     bench.edit("Solve:", "Solve this:")
     bench.run()
-    done = subprocess.run([sys.executable, "-c", READ_ONLY], cwd=bench.folder, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", READ_ONLY],
+        cwd=bench.folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
 
 
 def test_gc_during_a_run_says_why_it_frees_nothing_and_frees_it_afterwards(bench: Bench) -> None:
-    """It cannot be known what a run will find in its later stages: gc says so, and frees the rest when it has finished."""
+    """It cannot be known what a run will find in its later stages: gc says so, and frees the rest
+    when it has finished.
+    """
     bench.run()
     bench.edit("Solve:", "Solve this:")
     bench.run()
     bench.edit("Solve this:", "Another:")
     process = started(bench, 2)
     during = bench.respsel("cache", "gc", "--yes").out
-    assert f"a.toml is being run by process {process.pid}: nothing is freed until that run has finished" in during
+    assert (
+        f"a.toml is being run by process {process.pid}: nothing is freed until that run has "
+        "finished" in during
+    )
     assert "Freed 0 B" in during
     process.wait(timeout=60)
     assert process.returncode == 0
@@ -162,32 +189,49 @@ def test_gc_during_a_run_says_why_it_frees_nothing_and_frees_it_afterwards(bench
 
 
 def test_a_run_that_begins_during_gc_waits_and_says_for_whom(bench: Bench) -> None:
-    """A run is either known to gc or begins after it: it waits for its turn, and names who has it."""
+    """A run is either known to gc or begins after it: it waits for its turn, and names
+    who has it.
+    """
     (bench.folder / "cache").mkdir()
     with Store(bench.folder / "cache") as store, store.turn(GC_TURN, lambda holder: None):
         command = [sys.executable, "-m", "respsel", "run", "a.toml", "--json"]
-        process = subprocess.Popen(command, cwd=bench.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        process = subprocess.Popen(
+            command, cwd=bench.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
         assert process.stderr is not None
         said = process.stderr.readline()
-        assert f"waiting for process {os.getpid()}, which has been freeing space in the store since" in said
+        assert (
+            f"waiting for process {os.getpid()}, which has been freeing space in the store since"
+            in said
+        )
         assert not store.keys("call")
     out, err = process.communicate(timeout=60)
     assert process.returncode == 0, err
     assert json.loads(out)["calls_made"] == CALLS
 
 
-@pytest.mark.parametrize("args", ["run a.toml", "report a.toml", "export a.toml --format messages", "cache gc"])
+@pytest.mark.parametrize(
+    "args", ["run a.toml", "report a.toml", "export a.toml --format messages", "cache gc"]
+)
 def test_a_command_that_waits_says_for_whom(bench: Bench, args: str) -> None:
-    """Another process writes the report, exports or frees: a command that needs the same place does not wait in silence."""
+    """Another process writes the report, exports or frees: a command that needs the same place does
+    not wait in silence.
+    """
     bench.respsel("run", "a.toml")
     bench.respsel("apply", "a.toml", "--strategy", "human")
     (bench.folder / "runs/a/report.html").unlink()
-    turns = ["report/a.toml", f"export/{digest('folder', str((bench.folder / 'runs/a/training/messages').resolve()))}", GC_TURN]
+    turns = [
+        "report/a.toml",
+        f"export/{digest('folder', str((bench.folder / 'runs/a/training/messages').resolve()))}",
+        GC_TURN,
+    ]
     with Store(bench.folder / "cache") as store, ExitStack() as held:
         for turn in turns:
             held.enter_context(store.turn(turn, lambda holder: None))
         command = [sys.executable, "-m", "respsel", *args.split()]
-        process = subprocess.Popen(command, cwd=bench.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        process = subprocess.Popen(
+            command, cwd=bench.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
         assert process.stderr is not None
         assert f"waiting for process {os.getpid()}, which has been" in process.stderr.readline()
     _, err = process.communicate(timeout=60)
@@ -218,7 +262,9 @@ def test_plan_and_explain_during_a_run(bench: Bench) -> None:
 
 
 def test_processes_that_make_a_store_at_once(bench: Bench) -> None:
-    """Eight processes that find no store make one, and none takes another's beginnings for damage."""
+    """Eight processes that find no store make one, and none takes another's beginnings
+    for damage.
+    """
     command = [sys.executable, "-m", "respsel", "plan", "a.toml"]
     for _ in range(3):
         shutil.rmtree(bench.folder / "cache", ignore_errors=True)

@@ -26,7 +26,9 @@ def test_eight_processes_make_each_call_once(bench: Bench) -> None:
 
 
 def test_a_live_holder_is_named(bench: Bench) -> None:
-    """A run that must wait says for which process, and since when it has been at work; then it shares."""
+    """A run that must wait says for which process, and since when it has been at work; then it
+    shares.
+    """
     first = start(bench, "time.sleep(2.0 if count <= 4 else 0)")
     assert first.stderr is not None
     while "calls to" not in (first.stderr.readline()):
@@ -52,7 +54,9 @@ def test_a_killed_holder_blocks_nobody(bench: Bench) -> None:
 def waiting_beside(bench: Bench, holder: subprocess.Popen[str]) -> subprocess.Popen[str]:
     """A second run, from when it says that it waits for the holder."""
     command = [sys.executable, "-m", "respsel", "run", "a.toml", "--json"]
-    second = subprocess.Popen(command, cwd=bench.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    second = subprocess.Popen(
+        command, cwd=bench.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
     assert second.stderr is not None
     while f"waiting for process {holder.pid}" not in second.stderr.readline():
         assert second.poll() is None
@@ -61,7 +65,9 @@ def waiting_beside(bench: Bench, holder: subprocess.Popen[str]) -> subprocess.Po
 
 def holding(bench: Bench) -> subprocess.Popen[str]:
     """A run that holds its turn after three calls, until it is killed."""
-    first = start(bench, "if count == 3: print('three', file=sys.stderr, flush=True); time.sleep(600)")
+    first = start(
+        bench, "if count == 3: print('three', file=sys.stderr, flush=True); time.sleep(600)"
+    )
     assert first.stderr is not None
     while "three" not in first.stderr.readline():
         assert first.poll() is None
@@ -69,7 +75,9 @@ def holding(bench: Bench) -> subprocess.Popen[str]:
 
 
 def test_the_next_in_line_goes_on_when_the_holder_is_killed(bench: Bench) -> None:
-    """A process that waits for a holder which is killed -9 takes the turn by itself, and makes only what is missing."""
+    """A process that waits for a holder which is killed -9 takes the turn by itself, and makes only
+    what is missing.
+    """
     first = holding(bench)
     second = waiting_beside(bench, first)
     third = waiting_beside(bench, first)
@@ -84,7 +92,9 @@ def test_the_next_in_line_goes_on_when_the_holder_is_killed(bench: Bench) -> Non
 
 def test_ctrl_c_while_waiting(bench: Bench) -> None:
     """Ctrl-C on a process that waits ends it with 130 at once, and the holder is not disturbed."""
-    first = start(bench, "print(count, file=sys.stderr, flush=True); time.sleep(2.0 if count == 3 else 0)")
+    first = start(
+        bench, "print(count, file=sys.stderr, flush=True); time.sleep(2.0 if count == 3 else 0)"
+    )
     assert first.stderr is not None
     while "3" not in first.stderr.readline().split():
         assert first.poll() is None

@@ -1,4 +1,6 @@
-"""Promise: a damaged record is reported and made again, never served; a poisoned one runs no code."""
+"""Promise: a damaged record is reported and made again, never served; a poisoned one
+runs no code.
+"""
 
 from __future__ import annotations
 
@@ -80,8 +82,12 @@ def test_two_swapped_values(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("body", [SMALL, BODY], ids=["in the database", "in a file"])
-def test_a_damaged_record_that_another_process_makes_again_stays(tmp_path: Path, body: bytes) -> None:
-    """What another process stores between the reading of a damaged record and its removal is found, not removed."""
+def test_a_damaged_record_that_another_process_makes_again_stays(
+    tmp_path: Path, body: bytes
+) -> None:
+    """What another process stores between the reading of a damaged record and its removal is found,
+    not removed.
+    """
     with Store(tmp_path) as one, Store(tmp_path) as other:
         one.put("k", body)
         with sqlite3.connect(tmp_path / "cache.db") as db:
@@ -118,7 +124,9 @@ def test_a_pickled_value_is_not_unpickled(tmp_path: Path) -> None:
     with Store(tmp_path / "cache") as store:
         store.put("k", SMALL)
     with sqlite3.connect(tmp_path / "cache" / "cache.db") as db:
-        db.execute("UPDATE Cache SET mode = 4, value = ? WHERE key = 'k'", (pickle.dumps(Bomb(target)),))
+        db.execute(
+            "UPDATE Cache SET mode = 4, value = ? WHERE key = 'k'", (pickle.dumps(Bomb(target)),)
+        )
     db.close()
     damaged(tmp_path / "cache", "k")
     assert not target.exists()
@@ -131,7 +139,9 @@ def test_a_record_that_names_a_file_outside_deletes_nothing(tmp_path: Path) -> N
     with Store(tmp_path / "cache") as store:
         store.put("k", SMALL)
     with sqlite3.connect(tmp_path / "cache" / "cache.db") as db:
-        db.execute("UPDATE Cache SET mode = 2, value = NULL, filename = '../precious.txt' WHERE key = 'k'")
+        db.execute(
+            "UPDATE Cache SET mode = 2, value = NULL, filename = '../precious.txt' WHERE key = 'k'"
+        )
     db.close()
     damaged(tmp_path / "cache", "k")
     assert precious.read_text() == "mine"
@@ -153,9 +163,16 @@ def test_a_pickled_key_is_not_unpickled(tmp_path: Path) -> None:
 
 
 @needs("llama_cpp", "gguf")
-def test_token_scores_that_are_gone_are_made_again_by_a_real_model(bench: Bench, make_tiny_gguf: Callable[..., Path]) -> None:
-    """Rows that only the report still needs are made again while the models are open; the process does not crash."""
-    entry = f'backend = "llama-cpp"\npath = "{make_tiny_gguf(context=4096)}"\nsampling = {{ max_tokens = 8 }}\n\n[models.teacher]'
+def test_token_scores_that_are_gone_are_made_again_by_a_real_model(
+    bench: Bench, make_tiny_gguf: Callable[..., Path]
+) -> None:
+    """Rows that only the report still needs are made again while the models are open; the process
+    does not crash.
+    """
+    entry = (
+        f'backend = "llama-cpp"\npath = "{make_tiny_gguf(context=4096)}"\nsampling = {{ '
+        f"max_tokens = 8 }}\n\n[models.teacher]"
+    )
     bench.edit('backend = "fake"\n\n[models.teacher]', entry)
     bench.run()
     with sqlite3.connect(bench.folder / "cache" / "cache.db") as db:
@@ -187,8 +204,8 @@ def read_all(folder: Path) -> None:
 
 @pytest.mark.parametrize("kept", [0, 1, 99, 100, 511, 4096, 9000, 0.3, 0.6, 0.9, None])
 def test_a_database_cut_short_or_gone(bench: Bench, kept: float | None) -> None:
-    """Wherever cache.db ends, or if it is gone: every command is exit code 4 with the remedy, and nothing is made
-    again in silence."""
+    """Wherever cache.db ends, or if it is gone: every command is exit code 4 with the remedy, and
+    nothing is made again in silence."""
     bench.run()
     path = bench.folder / "cache/cache.db"
     data = path.read_bytes()
@@ -196,7 +213,13 @@ def test_a_database_cut_short_or_gone(bench: Bench, kept: float | None) -> None:
         path.unlink()
     else:
         path.write_bytes(data[: kept if isinstance(kept, int) else int(len(data) * kept)])
-    for args in (["run", "a.toml"], ["plan", "a.toml"], ["cache", "verify"], ["cache", "gc", "--yes"], ["cache", "size"]):
+    for args in (
+        ["run", "a.toml"],
+        ["plan", "a.toml"],
+        ["cache", "verify"],
+        ["cache", "gc", "--yes"],
+        ["cache", "size"],
+    ):
         done = bench.respsel(*args)
         assert done.code == 4, (args, done.err)
         assert "cache.db: the store is damaged: " in done.err
@@ -217,14 +240,16 @@ def change(bench: Bench, *statements: tuple[str, tuple[Any, ...]]) -> None:
 def listed(bench: Bench, kind: str) -> dict[str, Any]:
     """The rows of one kind: key and value."""
     with sqlite3.connect(bench.folder / "cache/cache.db") as db:
-        found = dict(db.execute("SELECT key, value FROM Cache WHERE key LIKE ? ORDER BY key", (f"{kind}/%",)))
+        found = dict(
+            db.execute("SELECT key, value FROM Cache WHERE key LIKE ? ORDER BY key", (f"{kind}/%",))
+        )
     db.close()
     return found
 
 
 def test_damage_of_every_sort_in_a_store_that_is_used(bench: Bench) -> None:
-    """Bytes flipped at five places, a value cut short and an empty one: a run reports each, makes just those calls
-    again, and comes out the same."""
+    """Bytes flipped at five places, a value cut short and an empty one: a run reports each, makes
+    just those calls again, and comes out the same."""
     bench.run()
     values = list(listed(bench, "call").items())[:7]
     update = "UPDATE Cache SET value = ? WHERE key = ?"
@@ -236,7 +261,9 @@ def test_damage_of_every_sort_in_a_store_that_is_used(bench: Bench) -> None:
     bench.edit("sample = 6", "sample = 7")
     done = bench.respsel("run", "a.toml", "--json")
     assert done.code == 0, done.err
-    assert all(f"{key}: a damaged record: it does not match its seal." in done.err for key, _ in values)
+    assert all(
+        f"{key}: a damaged record: it does not match its seal." in done.err for key, _ in values
+    )
     assert done.json["calls_made"] == 7 + 7
     other = Bench(bench.folder / "other")
     for name in ("a.toml", "sums.jsonl"):
@@ -245,9 +272,13 @@ def test_damage_of_every_sort_in_a_store_that_is_used(bench: Bench) -> None:
     assert bench.respsel("cache", "verify").code == 0
 
 
-@pytest.mark.parametrize(("kind", "made"), [("call", 2), ("request", 0), ("step", 0), ("rows/scores", 0)])
+@pytest.mark.parametrize(
+    ("kind", "made"), [("call", 2), ("request", 0), ("step", 0), ("rows/scores", 0)]
+)
 def test_two_swapped_records_in_a_store_that_is_used(bench: Bench, kind: str, made: int) -> None:
-    """Two whole records under each other's keys: a run reports both, makes them again and comes out the same."""
+    """Two whole records under each other's keys: a run reports both, makes them again and comes out
+    the same.
+    """
     first = bench.run()
     rows = listed(bench, kind)
     # Two that differ; the first two of the kind that do.
@@ -271,13 +302,16 @@ def test_two_swapped_records_in_a_store_that_is_used(bench: Bench, kind: str, ma
 
 
 def test_poisoned_records_in_a_store_that_is_used(bench: Bench) -> None:
-    """Planted keys and values, by every command that reads the store: no code runs, nothing outside is touched, all
-    are found by verify, and the run comes out the same."""
+    """Planted keys and values, by every command that reads the store: no code runs, nothing outside
+    is touched, all are found by verify, and the run comes out the same."""
     first = bench.run()
     target = bench.folder / "boom"
     precious = bench.write("precious.txt", "mine")
     bomb = pickle.dumps(Bomb(target))
-    insert = "INSERT INTO Cache (key, raw, store_time, access_time, access_count, size, mode, filename, value) "
+    insert = (
+        "INSERT INTO Cache (key, raw, store_time, access_time, access_count, size, mode, "
+        "filename, value) "
+    )
     insert += "VALUES (?, ?, ?, 0, 0, ?, ?, ?, ?)"
     planted: list[tuple[Any, ...]] = [
         (bomb, 0, 1.0, 0, 4, None, bomb),
@@ -292,13 +326,29 @@ def test_poisoned_records_in_a_store_that_is_used(bench: Bench) -> None:
         ("last/poison", 1, 1.0, 0, 3, None, "text"),
     ]
     change(bench, *((insert, values) for values in planted))
-    change(bench, ("UPDATE Cache SET mode = 4, value = ? WHERE key LIKE 'call/%' OR key LIKE 'rows/%'", (bomb,)))
     change(
         bench,
-        ("INSERT INTO Cache (key, raw, store_time, mode, value) VALUES (CAST(? AS TEXT), 1, 1.0, 1, ?)", (b"\xff\xfe", b"x")),
+        (
+            "UPDATE Cache SET mode = 4, value = ? WHERE key LIKE 'call/%' OR key LIKE 'rows/%'",
+            (bomb,),
+        ),
+    )
+    change(
+        bench,
+        (
+            "INSERT INTO Cache (key, raw, store_time, mode, value) VALUES (CAST(? AS TEXT), 1, "
+            "1.0, 1, ?)",
+            (b"\xff\xfe", b"x"),
+        ),
     )
     bench.edit("resamples = 500", "resamples = 501")
-    for args in (["cache", "size"], ["cache", "ls"], ["plan", "a.toml"], ["explain", "a.toml"], ["run", "a.toml"]):
+    for args in (
+        ["cache", "size"],
+        ["cache", "ls"],
+        ["plan", "a.toml"],
+        ["explain", "a.toml"],
+        ["run", "a.toml"],
+    ):
         done = bench.respsel(*args)
         assert done.code == 0, (args, done.err)
         assert "Traceback" not in done.err
@@ -317,14 +367,18 @@ def test_a_run_over_damaged_records_comes_out_the_same(bench: Bench) -> None:
     """Whatever is damaged is said on standard error and made again; the verdict is the same."""
     first = bench.run()
     with sqlite3.connect(bench.folder / "cache" / "cache.db") as db:
-        db.execute("UPDATE Cache SET value = zeroblob(40) WHERE key LIKE 'rows/%' OR key LIKE 'call/%'")
+        db.execute(
+            "UPDATE Cache SET value = zeroblob(40) WHERE key LIKE 'rows/%' OR key LIKE 'call/%'"
+        )
     db.close()
     bench.edit("resamples = 500", "resamples = 600")
     done = bench.respsel("run", "a.toml", "--json")
     assert done.code == 0
     assert "warning: " in done.err
     assert "a damaged record" in done.err
-    assert [r["score"] for r in done.json["verdicts"][0]["ranking"]] == [r["score"] for r in first["verdicts"][0]["ranking"]]
+    assert [r["score"] for r in done.json["verdicts"][0]["ranking"]] == [
+        r["score"] for r in first["verdicts"][0]["ranking"]
+    ]
 
 
 OTHERWISE = """
@@ -352,25 +406,38 @@ NEW_METRIC = 'name = "alignment"\n\n[[metrics]]\nname = "compression-ratio"'
 def run_otherwise(bench: Bench, answer: str) -> subprocess.CompletedProcess[str]:
     """Run the recipe where the teacher answers otherwise."""
     code = OTHERWISE.format(answer=answer)
-    return subprocess.run([sys.executable, "-c", code], cwd=bench.folder, capture_output=True, text=True, check=False)
+    return subprocess.run(
+        [sys.executable, "-c", code], cwd=bench.folder, capture_output=True, text=True, check=False
+    )
 
 
 @pytest.mark.parametrize("edited", [False, True], ids=["in the report", "in the run"])
 @pytest.mark.parametrize("answer", [OTHER_TEXT, FAILURE], ids=["otherwise", "failing"])
-def test_what_follows_a_table_that_comes_out_otherwise_is_made_anew(bench: Bench, edited: bool, answer: str) -> None:
-    """Where tables are damaged, their calls gone and the model answers otherwise by now, or not at all, no report has new
-    responses beside the scores of old ones: the run fails, and one run more makes all of it anew."""
+def test_what_follows_a_table_that_comes_out_otherwise_is_made_anew(
+    bench: Bench, edited: bool, answer: str
+) -> None:
+    """Where tables are damaged, their calls gone and the model answers otherwise by now, or not at
+    all, no report has new responses beside the scores of old ones: the run fails, and one run more
+    makes all of it anew."""
     bench.run()
     with sqlite3.connect(bench.folder / "cache/cache.db") as db:
-        db.execute("UPDATE Cache SET value = zeroblob(40) WHERE key LIKE 'rows/%' OR key LIKE 'call/%'")
+        db.execute(
+            "UPDATE Cache SET value = zeroblob(40) WHERE key LIKE 'rows/%' OR key LIKE 'call/%'"
+        )
     db.close()
     shutil.rmtree(bench.folder / "runs")
     if edited:
         bench.edit('name = "alignment"', NEW_METRIC)
     failed = run_otherwise(bench, answer)
     assert failed.returncode == 1
-    what = "responses:sums/teacher: its stored table was damaged, and made again it came out differently."
-    assert f"error: a.toml: {what} Run again: what follows from it is then made again." in failed.stderr
+    what = (
+        "responses:sums/teacher: its stored table was damaged, and made again it came out "
+        "differently."
+    )
+    assert (
+        f"error: a.toml: {what} Run again: what follows from it is then made again."
+        in failed.stderr
+    )
     assert not (bench.folder / "runs/a/report.json").exists()
     again = run_otherwise(bench, answer)
     assert again.returncode == 0, again.stderr
@@ -380,6 +447,8 @@ def test_what_follows_a_table_that_comes_out_otherwise_is_made_anew(bench: Bench
     afresh = run_otherwise(other, answer)
     assert json.loads(again.stdout)["verdicts"] == json.loads(afresh.stdout)["verdicts"]
     for name in ("responses.parquet", "scores.parquet"):
-        assert pl.read_parquet(bench.folder / "runs/a" / name).equals(pl.read_parquet(other.folder / "runs/a" / name))
+        assert pl.read_parquet(bench.folder / "runs/a" / name).equals(
+            pl.read_parquet(other.folder / "runs/a" / name)
+        )
     if answer == OTHER_TEXT:
         assert bench.run()["steps_run"] == 0

@@ -1,4 +1,6 @@
-"""Promise: a full disk stops a run with one message and leaves the store whole; nothing is ever evicted."""
+"""Promise: a full disk stops a run with one message and leaves the store whole; nothing is ever
+evicted.
+"""
 
 from __future__ import annotations
 
@@ -22,9 +24,13 @@ app()
 
 @pytest.mark.parametrize("limit", [40_000, 60_000, 100_000])
 def test_a_full_disk(bench: Bench, limit: int) -> None:
-    """Where no file may grow beyond a limit: exit code 1 naming the path; then verify is clean and a run goes on."""
+    """Where no file may grow beyond a limit: exit code 1 naming the path; then verify is clean and
+    a run goes on.
+    """
     command = [sys.executable, "-c", LIMITED.format(limit=limit)]
-    done = subprocess.run(command, cwd=bench.folder, capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(
+        command, cwd=bench.folder, capture_output=True, text=True, check=False, timeout=60
+    )
     assert done.returncode == 1, done.stderr
     assert done.stderr.count("error: ") == 1
     assert str(bench.folder) in done.stderr.splitlines()[-1]
@@ -50,17 +56,21 @@ app()
 """
 
 
-@pytest.mark.parametrize("name", ["report.html", "report.json", "token_scores.parquet", "responses.parquet"])
+@pytest.mark.parametrize(
+    "name", ["report.html", "report.json", "token_scores.parquet", "responses.parquet"]
+)
 def test_a_disk_that_is_full_when_the_report_is_written(bench: Bench, name: str) -> None:
-    """Where a file of the report has no room, the old report stands, nothing half-written stays, and the next run
-    writes it."""
+    """Where a file of the report has no room, the old report stands, nothing half-written stays,
+    and the next run writes it."""
     bench.run()
     folder = bench.folder / "runs/a"
     size = (folder / name).stat().st_size
     before = {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
     (folder / "report.md").write_text("cut")
     command = [sys.executable, "-c", LIMITED_REPORT.format(limit=size * 9 // 10)]
-    done = subprocess.run(command, cwd=bench.folder, capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(
+        command, cwd=bench.folder, capture_output=True, text=True, check=False, timeout=60
+    )
     assert done.returncode == 1, done.stderr
     assert "the report cannot be written" in done.stderr
     assert str(folder) in done.stderr.splitlines()[-1]

@@ -1,4 +1,6 @@
-"""Promise: whatever a server sends, a call ends in bounded time and memory, and its prompts go to no other server."""
+"""Promise: whatever a server sends, a call ends in bounded time and memory, and its prompts go to
+no other server.
+"""
 
 from __future__ import annotations
 
@@ -52,13 +54,21 @@ def bomb() -> bytes:
         (lambda: Reply({}, parts=endless()), "more than 16 MiB"),
         (lambda: Reply({}, status=400, parts=endless()), "more than 16 MiB"),
         (lambda: Reply(bomb(), headers={"Content-Encoding": "gzip"}), "more than 16 MiB"),
-        (lambda: Reply(b"x", headers={"Content-Encoding": "zstd"}), "packed in a way that was not asked for (zstd)"),
+        (
+            lambda: Reply(b"x", headers={"Content-Encoding": "zstd"}),
+            "packed in a way that was not asked for (zstd)",
+        ),
         (lambda: Reply(b"x", headers={"Content-Encoding": "gzip, gzip"}), "packed in a way"),
         (lambda: Reply(b"no gzip", headers={"Content-Encoding": "gzip"}), "decompress"),
         (lambda: Reply(b"[" * 500_000), "cannot be used"),
         (lambda: Reply(b'{"choices": ' * 100_000), "cannot be used"),
         (lambda: Reply(b'{"error": ' + b"[" * 900 + b"]" * 900 + b"}"), ""),
-        (lambda: Reply(b'{"choices": [{"message": {"content": ' + b"[" * 900 + b"]" * 900 + b"}}]}"), ""),
+        (
+            lambda: Reply(
+                b'{"choices": [{"message": {"content": ' + b"[" * 900 + b"]" * 900 + b"}}]}"
+            ),
+            "",
+        ),
         (lambda: Reply(b"1" * 5_000), "cannot be used"),
         (lambda: chat("word " * 10_000), "more than 20 tokens can be"),
         (lambda: Reply({}, headers={"X-Odd": "v" * 200_000}), ""),
@@ -66,7 +76,9 @@ def bomb() -> bytes:
 )
 def test_a_hostile_answer_fails_its_call_alone(bad: Callable[[], Reply], told: str) -> None:
     """It is named, and the calls beside it are answered all the same."""
-    with serving(lambda asked: bad() if asked.body["messages"][1]["content"] == "Say 1." else chat("good")) as endpoint:
+    with serving(
+        lambda asked: bad() if asked.body["messages"][1]["content"] == "Say 1." else chat("good")
+    ) as endpoint:
         found = written(endpoint, 3, retries=0, timeout_s=1.0 if "within" in told else 20.0)
     assert isinstance(found[1], Failure)
     assert told in found[1].problem.lower() or told in found[1].problem
@@ -81,7 +93,8 @@ from tests.promises.test_hostile_endpoint import *
 import respsel.backends.openai.model, openai
 from tests.memory import peak_kib
 begun = peak_kib()
-bad = Reply(bomb(), headers={{"Content-Encoding": "gzip"}}) if {kind!r} == "bomb" else Reply({{}}, parts=endless())
+gzip = {{"Content-Encoding": "gzip"}}
+bad = Reply(bomb(), headers=gzip) if {kind!r} == "bomb" else Reply({{}}, parts=endless())
 with serving(lambda asked: bad) as endpoint:
     print(written(endpoint, 1, retries=2, timeout_s=60.0))
 print(peak_kib() - begun)
@@ -95,7 +108,9 @@ print(peak_kib() - begun)
 
 def test_a_server_that_drips_is_tried_again_and_given_up() -> None:
     """Each try has its deadline."""
-    with serving(lambda asked: Reply({}, parts=dripping()) if asked.number == 0 else chat("late")) as endpoint:
+    with serving(
+        lambda asked: Reply({}, parts=dripping()) if asked.number == 0 else chat("late")
+    ) as endpoint:
         assert written(endpoint, retries=1, timeout_s=1.0)[0].text == "late"
     assert len(endpoint.asked) == 2
 
@@ -164,7 +179,11 @@ def mangled(value: Any, chance: random.Random) -> Any:
     if isinstance(value, dict):
         return {k: mangled(v, chance) for k, v in value.items() if chance.random() > 0.05}
     if isinstance(value, list):
-        return [mangled(item, chance) for item in value for _ in range(chance.choice([1, 1, 1, 1, 0, 2]))]
+        return [
+            mangled(item, chance)
+            for item in value
+            for _ in range(chance.choice([1, 1, 1, 1, 0, 2]))
+        ]
     return value
 
 
@@ -180,7 +199,9 @@ def test_mangled_answers_are_answers_or_failures(monkeypatch: pytest.MonkeyPatch
         body = mangled(BODY, chance)
         if chance.random() < 0.3 and isinstance(body, dict):
             body["choices"] = mangled([{"text": "x", "error": {"message": [{"a": "b"}]}}], chance)
-        return Reply(json.dumps(body).encode("utf-8", "surrogatepass"), chance.choice([200, 200, 200, 500]))
+        return Reply(
+            json.dumps(body).encode("utf-8", "surrogatepass"), chance.choice([200, 200, 200, 500])
+        )
 
     with serving(answer) as endpoint:
         found = written_all(endpoint, 400)

@@ -1,4 +1,6 @@
-"""Promise: kill -9 or Ctrl-C at any point loses no acknowledged call, and the next run makes only the others."""
+"""Promise: kill -9 or Ctrl-C at any point loses no acknowledged call, and the next run makes only
+the others.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,9 @@ app()
 
 def start(bench: Bench, action: str) -> subprocess.Popen[str]:
     command = [sys.executable, "-c", HOOKED.format(action=action)]
-    return subprocess.Popen(command, cwd=bench.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(
+        command, cwd=bench.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
 
 
 @pytest.mark.parametrize("place", sorted(random.Random(5).sample(range(1, CALLS), 20)))
@@ -47,7 +51,9 @@ def test_kill_after_the_nth_call(bench: Bench, place: int) -> None:
 
 
 def test_ctrl_c_exits_130_and_goes_on(bench: Bench) -> None:
-    """Ctrl-C stops with exit code 130 and one sentence, leaves no part of a file, and the next run goes on."""
+    """Ctrl-C stops with exit code 130 and one sentence, leaves no part of a file, and the next run
+    goes on.
+    """
     process = start(bench, "print(count, file=sys.stderr, flush=True) or time.sleep(0.05)")
     assert process.stderr is not None
     while "5" not in process.stderr.readline().split():

@@ -1,4 +1,6 @@
-"""Promise: every field that changes an answer changes a key, and nothing else does; planning asks no model."""
+"""Promise: every field that changes an answer changes a key, and nothing else does; planning asks
+no model.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from respsel.backends.contract import ScoreCall
-from respsel.calls.requests import GenerateRequest, RepresentCall, RepresentRequest, Request, ScoreRequest, request_key, score_key
+from respsel.calls.requests import (
+    GenerateRequest,
+    RepresentCall,
+    RepresentRequest,
+    Request,
+    ScoreRequest,
+    request_key,
+    score_key,
+)
 from respsel.graph import Graph, build_graph
 from respsel.metrics.contract import ChosenMetric, Direction
 from respsel.metrics.likelihood import IfdParameters
@@ -27,7 +37,9 @@ from respsel.workspace.loading import load_recipe
 from tests.conftest import Bench, jsonl, needs, rows
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
-MESSAGES = st.lists(st.builds(Message, st.sampled_from(["user", "system"]), TEXT), min_size=1, max_size=3).map(tuple)
+MESSAGES = st.lists(
+    st.builds(Message, st.sampled_from(["user", "system"]), TEXT), min_size=1, max_size=3
+).map(tuple)
 SAMPLINGS = st.builds(
     Sampling,
     temperature=st.floats(0.01, 2),
@@ -38,14 +50,28 @@ SAMPLINGS = st.builds(
 )
 MakeGguf = Callable[..., Path]
 NUMBERS = st.integers(0, 3)
-GENERATE = st.builds(GenerateRequest, st.just("m"), MESSAGES, SAMPLINGS, st.sampled_from("ab"), NUMBERS, NUMBERS, TEXT, TEXT)
-SCORE = st.builds(ScoreRequest, st.just("m"), MESSAGES, TEXT, TEXT, TEXT, st.sampled_from(["fail", "drop"]))
+GENERATE = st.builds(
+    GenerateRequest,
+    st.just("m"),
+    MESSAGES,
+    SAMPLINGS,
+    st.sampled_from("ab"),
+    NUMBERS,
+    NUMBERS,
+    TEXT,
+    TEXT,
+)
+SCORE = st.builds(
+    ScoreRequest, st.just("m"), MESSAGES, TEXT, TEXT, TEXT, st.sampled_from(["fail", "drop"])
+)
 REPRESENT = st.builds(RepresentRequest, st.just("m"), MESSAGES, TEXT, TEXT, TEXT)
 IDS = st.lists(st.integers(0, 300_000), max_size=6).map(tuple)
 
 
 @given(GENERATE | SCORE | REPRESENT, GENERATE | SCORE | REPRESENT)
-def test_requests_share_a_key_only_if_their_answers_are_the_same(one: Request, other: Request) -> None:
+def test_requests_share_a_key_only_if_their_answers_are_the_same(
+    one: Request, other: Request
+) -> None:
     """Two requests have one key exactly if all but the words for errors is the same."""
 
     def matters(request: Request) -> object:
@@ -56,9 +82,17 @@ def test_requests_share_a_key_only_if_their_answers_are_the_same(one: Request, o
     assert (request_key("i", one) == request_key("i", other)) == (matters(one) == matters(other))
 
 
-@given(GENERATE, GENERATE, st.sampled_from(["messages", "sampling", "stream", "seed", "sample", "about", "example"]))
-def test_one_other_field_is_another_key_unless_it_is_words(one: GenerateRequest, other: GenerateRequest, field: str) -> None:
-    """With one field taken from another request, the key changes exactly if that field differs and matters."""
+@given(
+    GENERATE,
+    GENERATE,
+    st.sampled_from(["messages", "sampling", "stream", "seed", "sample", "about", "example"]),
+)
+def test_one_other_field_is_another_key_unless_it_is_words(
+    one: GenerateRequest, other: GenerateRequest, field: str
+) -> None:
+    """With one field taken from another request, the key changes exactly if that field differs and
+    matters.
+    """
     varied = replace(one, **{field: getattr(other, field)})
     matters = field not in ("about", "example") and getattr(one, field) != getattr(other, field)
     assert (request_key("i", varied) != request_key("i", one)) == matters
@@ -69,7 +103,9 @@ def test_calls_share_a_key_only_if_their_tokens_are_the_same(
     a: tuple[int, ...], b: tuple[int, ...], c: tuple[int, ...], d: tuple[int, ...]
 ) -> None:
     """Prompt and response ids are both in the key, and do not run together."""
-    assert (score_key("i", ScoreCall(a, b)) == score_key("i", ScoreCall(c, d))) == ((a, b) == (c, d))
+    assert (score_key("i", ScoreCall(a, b)) == score_key("i", ScoreCall(c, d))) == (
+        (a, b) == (c, d)
+    )
     assert score_key("i", ScoreCall(a, b)) != score_key("i", RepresentCall(a, b))
 
 
@@ -87,20 +123,42 @@ def keys(bench: Bench) -> dict[str, str]:
     [
         ("Solve:", "Solve", {"responses:sums/teacher"}),
         ('variant = "teacher"', 'variant = "t"', {"responses:sums/teacher"}),
-        ('prompt = "Solve: {{ input }}"', 'prompt = "Solve: {{ input }}"\nsystem = "s"', {"responses:sums/teacher"}),
-        ('prompt = "Solve: {{ input }}"', 'prompt = "Solve: {{ input }}"\nattempts = 2', {"responses:sums/teacher"}),
-        ('prompt = "Solve: {{ input }}"', 'prompt = "Solve: {{ input }}"\nif_wrong = "drop"', {"responses:sums/teacher"}),
-        ('prompt = "Solve: {{ input }}"', 'prompt = "Solve: {{ input }}"\nsampling = { seed = 1 }', {"responses:sums/teacher"}),
+        (
+            'prompt = "Solve: {{ input }}"',
+            'prompt = "Solve: {{ input }}"\nsystem = "s"',
+            {"responses:sums/teacher"},
+        ),
+        (
+            'prompt = "Solve: {{ input }}"',
+            'prompt = "Solve: {{ input }}"\nattempts = 2',
+            {"responses:sums/teacher"},
+        ),
+        (
+            'prompt = "Solve: {{ input }}"',
+            'prompt = "Solve: {{ input }}"\nif_wrong = "drop"',
+            {"responses:sums/teacher"},
+        ),
+        (
+            'prompt = "Solve: {{ input }}"',
+            'prompt = "Solve: {{ input }}"\nsampling = { seed = 1 }',
+            {"responses:sums/teacher"},
+        ),
         ('column = "rationale"', 'column = "answer"', {"responses:sums/human"}),
         ("samples = 2", "samples = 3", {"own-outputs:sums"}),
         ("samples = 2", 'samples = 2\nkeep = "correct"', {"own-outputs:sums"}),
         ("sample = 6", "sample = 7", {"examples:sums"}),
         ("resamples = 500", "confidence = 0.9\nresamples = 500", {"verdict:sums"}),
-        ('variant = "teacher"', 'variant = "teacher"\nthreads = 7\nparallel = 3\ncontext_tokens = 99', set()),
+        (
+            'variant = "teacher"',
+            'variant = "teacher"\nthreads = 7\nparallel = 3\ncontext_tokens = 99',
+            set(),
+        ),
         ("format = 1", "format = 1 # a comment", set()),
     ],
 )
-def test_a_recipe_field_changes_the_keys_that_it_must_and_no_other(bench: Bench, old: str, new: str, changed: set[str]) -> None:
+def test_a_recipe_field_changes_the_keys_that_it_must_and_no_other(
+    bench: Bench, old: str, new: str, changed: set[str]
+) -> None:
     """Step keys, apart from their inputs, change exactly where the field changes the output."""
     before = keys(bench)
     bench.edit(old, new)
@@ -109,14 +167,20 @@ def test_a_recipe_field_changes_the_keys_that_it_must_and_no_other(bench: Bench,
 
 
 def test_a_metrics_direction_is_in_every_key_that_goes_by_it(bench: Bench) -> None:
-    """Of a metric that a recipe may turn round, the race, the choices and the verdict go by the direction, and no score does."""
+    """Of a metric that a recipe may turn round, the race, the choices and the verdict go by the
+    direction, and no score does.
+    """
     bench.edit("[selection]", '[selection]\nbudget = "race"\nmode = "per-example"')
     plain = keys(bench)
     loaded = load_recipe(bench.recipe)
 
     def turned(direction: Direction) -> dict[str, str]:
         metric, *others = loaded.metrics
-        mine = ChosenMetric(metric.label, replace(metric.metric, parameters=IfdParameters), IfdParameters(direction=direction))
+        mine = ChosenMetric(
+            metric.label,
+            replace(metric.metric, parameters=IfdParameters),
+            IfdParameters(direction=direction),
+        )
         with Store(bench.folder / "cache") as store:
             return step_keys(build_graph(replace(loaded, metrics=[mine, *others]), store))
 
@@ -128,7 +192,9 @@ def test_a_metrics_direction_is_in_every_key_that_goes_by_it(bench: Bench) -> No
     }
 
 
-def test_moving_the_folder_changes_nothing(bench: Bench, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_moving_the_folder_changes_nothing(
+    bench: Bench, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     """Paths are in no key."""
     bench.run()
     there = Bench(tmp_path_factory.mktemp("moved") / "x")
@@ -158,13 +224,24 @@ app()
 """
 
 
-@pytest.mark.parametrize("args", [["plan", "a.toml"], ["explain", "a.toml"], ["run", "a.toml", "--json"]])
+@pytest.mark.parametrize(
+    "args", [["plan", "a.toml"], ["explain", "a.toml"], ["run", "a.toml", "--json"]]
+)
 def test_planning_and_cached_runs_open_no_model(bench: Bench, args: list[str]) -> None:
-    """plan and explain, of a new recipe too, and a fully cached run work with a backend that only raises."""
+    """plan and explain, of a new recipe too, and a fully cached run work with a backend that only
+    raises.
+    """
 
     def refused() -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-c", NO_MODEL.format(args=args)]
-        return subprocess.run(command, cwd=bench.folder, capture_output=True, text=True, check=False, env=dict(os.environ))
+        return subprocess.run(
+            command,
+            cwd=bench.folder,
+            capture_output=True,
+            text=True,
+            check=False,
+            env=dict(os.environ),
+        )
 
     if args[0] != "run":
         assert refused().returncode == 0, refused().stderr
@@ -184,7 +261,8 @@ from respsel.records import TokenScores
 generate, score = fake.FakeModel.generate, fake.FakeModel.score
 def empty(self, calls):
     for index, made in generate(self, calls):
-        yield index, Failure("out of memory") if index % 4 == 0 else Generation("", 0, False) if index % 4 == 1 else made
+        odd = {0: Failure("out of memory"), 1: Generation("", 0, False)}
+        yield index, odd.get(index % 4, made)
 def infinite(self, calls):
     for index, made in score(self, calls):
         bad = TokenScores(made.token_ids, np.full_like(made.nll, np.nan), made.rank, made.entropy)
@@ -199,13 +277,25 @@ app()
 def stored_calls(bench: Bench) -> list[Any]:
     """What the store holds as answers of calls."""
     with Store(bench.folder / "cache") as store:
-        return [store.load_json(entry.key) for entry in store.entries() if entry.key and entry.key.startswith("call/")]
+        return [
+            store.load_json(entry.key)
+            for entry in store.entries()
+            if entry.key and entry.key.startswith("call/")
+        ]
 
 
 def test_failures_empty_texts_and_infinite_scores_are_not_stored_as_answers(bench: Bench) -> None:
-    """Of a backend that often fails, writes nothing or scores NaN, the store holds the good answers; the rest is named."""
+    """Of a backend that often fails, writes nothing or scores NaN, the store holds the good
+    answers; the rest is named.
+    """
     bench.edit("k = 2", "k = 1")
-    done = subprocess.run([sys.executable, "-c", FAILING], cwd=bench.folder, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", FAILING],
+        cwd=bench.folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     records = stored_calls(bench)
     assert len(records) < 42
@@ -223,9 +313,18 @@ def test_failures_empty_texts_and_infinite_scores_are_not_stored_as_answers(benc
 
 @needs("llama_cpp", "gguf")
 @pytest.mark.parametrize("how", ["temperature = 0", "top_k = 5", "top_p = 0.9"])
-def test_text_from_logits_that_are_no_numbers_is_never_stored(bench: Bench, make_tiny_gguf: MakeGguf, how: str) -> None:
-    """Where a prompt makes the logits NaN, whatever the sampling, the call fails by name and the store holds no text for it."""
-    bench.write("sums.jsonl", jsonl([{**row, "question": "~" * (i % 2) + row["question"]} for i, row in enumerate(rows(12))]))
+def test_text_from_logits_that_are_no_numbers_is_never_stored(
+    bench: Bench, make_tiny_gguf: MakeGguf, how: str
+) -> None:
+    """Where a prompt makes the logits NaN, whatever the sampling, the call fails by name and the
+    store holds no text for it.
+    """
+    bench.write(
+        "sums.jsonl",
+        jsonl(
+            [{**row, "question": "~" * (i % 2) + row["question"]} for i, row in enumerate(rows(12))]
+        ),
+    )
     sampling = f"sampling = {{ {how}, max_tokens = 2 }}"
     teacher = f'backend = "llama-cpp"\npath = "{make_tiny_gguf(broken=ord("~"))}"\n{sampling}'
     bench.edit('backend = "fake"\nvariant = "teacher"', teacher)
@@ -256,13 +355,27 @@ app()
 
 
 def test_a_judge_that_says_nothing_is_asked_again(bench: Bench) -> None:
-    """An empty judgement is named and is no answer: the next run asks for it, and only for it, once more."""
-    bench.edit("[selection]", '[[metrics]]\nname = "reward"\nmodel = "teacher"\nprompt = "Rate {{ response }}"\n\n[selection]')
-    done = subprocess.run([sys.executable, "-c", SILENT], cwd=bench.folder, capture_output=True, text=True, check=False)
+    """An empty judgement is named and is no answer: the next run asks for it, and only for it, once
+    more.
+    """
+    bench.edit(
+        "[selection]",
+        '[[metrics]]\nname = "reward"\nmodel = "teacher"\nprompt = "Rate {{ response '
+        '}}"\n\n[selection]',
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", SILENT],
+        cwd=bench.folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
 
     def silent() -> int:
-        return list(pl.read_parquet(bench.folder / "runs/a/scores.parquet")["problem"]).count("the judge wrote nothing")
+        return list(pl.read_parquet(bench.folder / "runs/a/scores.parquet")["problem"]).count(
+            "the judge wrote nothing"
+        )
 
     assert silent() == 6
     assert bench.run()["calls_made"] == 6
@@ -289,8 +402,16 @@ app()
 
 
 def test_a_call_that_fails_is_no_answer(bench: Bench) -> None:
-    """A backend that crashes in its fourth call has three stored; the next run makes exactly the others."""
-    done = subprocess.run([sys.executable, "-c", RAISING], cwd=bench.folder, capture_output=True, text=True, check=False)
+    """A backend that crashes in its fourth call has three stored; the next run makes exactly the
+    others.
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", RAISING],
+        cwd=bench.folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode != 0
     assert "the engine has crashed" in done.stderr
     with Store(bench.folder / "cache") as store:

@@ -49,22 +49,32 @@ def length(examples: int) -> object:
     scores = stream.normal(size=(examples, 4))
     sizes = np.exp(stream.normal(size=(examples, 4)))
     lengths = Lengths("tokens", sizes, np.ones_like(sizes))
-    return find_confounds("abcd", scores, lengths, (None,) * 4, log=False, lower=True, confidence=0.95)
+    return find_confounds(
+        "abcd", scores, lengths, (None,) * 4, log=False, lower=True, confidence=0.95
+    )
 
 
 @pytest.mark.parametrize("draws", [verdict, length])
-def test_drawing_examples_anew_takes_no_memory_for_each_draw(draws: Callable[[int], object]) -> None:
-    """A verdict and the regression on length over 10,000 examples take a few MiB; all their draws at once took over 100."""
+def test_drawing_examples_anew_takes_no_memory_for_each_draw(
+    draws: Callable[[int], object],
+) -> None:
+    """A verdict and the regression on length over 10,000 examples take a few MiB; all their draws
+    at once took over 100.
+    """
     assert peak_mib(lambda: draws(10_000)) < 25
 
 
 def test_prompts_are_made_when_they_are_asked() -> None:
     """3,000 prompts of 10 kB, 30 MB together, are never in memory at once."""
     examples = [Example(f"e{i}", "q", "x" * 10_000) for i in range(3000)]
-    entry = ModelStrategy.model_validate({"name": "s", "from": "model", "model": "m", "prompt": "{{ id }}: {{ reference }}"})
+    entry = ModelStrategy.model_validate(
+        {"name": "s", "from": "model", "model": "m", "prompt": "{{ id }}: {{ reference }}"}
+    )
 
     def ask() -> None:
-        requests = next(model_responses(entry, SAMPLING, 0, examples, None, Place("a.toml", "strategies[0]")))
+        requests = next(
+            model_responses(entry, SAMPLING, 0, examples, None, Place("a.toml", "strategies[0]"))
+        )
         assert len(requests) == len(examples)
         assert all(len(request.messages[0].content) > 10_000 for request in requests)
 
@@ -72,7 +82,9 @@ def test_prompts_are_made_when_they_are_asked() -> None:
 
 
 def test_a_template_is_compiled_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Prompts of 100 examples compile their template once: that takes ten times as long as filling it in."""
+    """Prompts of 100 examples compile their template once: that takes ten times as long as filling
+    it in.
+    """
     from jinja2 import Environment
 
     compiled = []
@@ -83,7 +95,10 @@ def test_a_template_is_compiled_once(monkeypatch: pytest.MonkeyPatch) -> None:
         return compile_one(self, source, *more)  # type: ignore[call-overload]
 
     monkeypatch.setattr(Environment, "compile", count)
-    texts = [render("{% if input %}once {{ input }}{% endif %}", Example(f"e{i}", f"q{i}"), "a.toml", "") for i in range(100)]
+    texts = [
+        render("{% if input %}once {{ input }}{% endif %}", Example(f"e{i}", f"q{i}"), "a.toml", "")
+        for i in range(100)
+    ]
     assert texts[99] == "once q99"
     assert len(compiled) == 1
 
@@ -103,11 +118,15 @@ class _Models:
 
 
 def test_requests_that_are_open_take_a_few_bytes_each(tmp_path: Path) -> None:
-    """What is noted of requests until they are answered is under 400 bytes each, a third of it for the store's `uses`."""
+    """What is noted of requests until they are answered is under 400 bytes each, a third of it for
+    the store's `uses`.
+    """
     seen = []
 
     def request(index: int) -> GenerateRequest:
-        return GenerateRequest("m", (Message("user", f"ask {index}"),), SAMPLING, "response", 0, 0, "", str(index))
+        return GenerateRequest(
+            "m", (Message("user", f"ask {index}"),), SAMPLING, "response", 0, 0, "", str(index)
+        )
 
     def stop(*told: object) -> None:
         seen.append(tracemalloc.get_traced_memory()[0])
@@ -125,7 +144,9 @@ def test_requests_that_are_open_take_a_few_bytes_each(tmp_path: Path) -> None:
 
 
 def test_a_table_is_read_by_columns(tmp_path: Path) -> None:
-    """Some columns of a table are read without the others; what an earlier version's table lacks is left out."""
+    """Some columns of a table are read without the others; what an earlier version's table lacks is
+    left out.
+    """
     made = [Response(f"e{i}", f"text {i}") for i in range(5000)]
     data = RESPONSES.encode(made)
     assert RESPONSES.read(data, ["text", "id", "later"]).columns == ["id", "text"]
@@ -134,16 +155,26 @@ def test_a_table_is_read_by_columns(tmp_path: Path) -> None:
 
 
 def test_a_first_run_loads_no_library_for_a_few_lines(tmp_path: Path) -> None:
-    """A run on the fake backend and its report load neither an engine nor scipy.stats, which takes 50 MiB."""
+    """A run on the fake backend and its report load neither an engine nor scipy.stats, which takes
+    50 MiB.
+    """
     bench = Bench(tmp_path)
     # With three strategies the report also ranks the responses of each example.
-    third = '[[strategies]]\nname = "self"\nfrom = "model"\nmodel = "target"\nprompt = "Say {{ input }}"\n\n[own_outputs]'
-    bench.write("a.toml", RECIPE.replace("sample = 6", "sample = 20").replace("[own_outputs]", third))
+    third = (
+        '[[strategies]]\nname = "self"\nfrom = "model"\nmodel = "target"\nprompt = "Say {{ '
+        'input }}"\n\n[own_outputs]'
+    )
+    bench.write(
+        "a.toml", RECIPE.replace("sample = 6", "sample = 20").replace("[own_outputs]", third)
+    )
     bench.write("sums.jsonl", jsonl(rows(24)))
     code = (
         "import sys\nfrom typer.testing import CliRunner\nfrom respsel.cli import app\n"
         "assert CliRunner().invoke(app, ['run', 'a.toml']).exit_code == 0\n"
-        "print([m for m in ('torch', 'llama_cpp', 'transformers', 'pyarrow', 'pandas', 'scipy.stats') if m in sys.modules])"
+        "print([m for m in ('torch', 'llama_cpp', 'transformers', 'pyarrow', 'pandas', "
+        "'scipy.stats') if m in sys.modules])"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path
+    )
     assert done.stdout.strip() == "[]"

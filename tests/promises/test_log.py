@@ -1,4 +1,6 @@
-"""Promise: commits that a damaged write-ahead log takes with it are told, and what is whole is never called damaged."""
+"""Promise: commits that a damaged write-ahead log takes with it are told, and what is whole is
+never called damaged.
+"""
 
 from __future__ import annotations
 
@@ -85,13 +87,19 @@ def flip(part: float) -> Damage:
 
 
 def cut(part: float) -> Damage:
-    return lambda folder: os.truncate(folder / "cache.db-wal", int((folder / "cache.db-wal").stat().st_size * part))
+    return lambda folder: os.truncate(
+        folder / "cache.db-wal", int((folder / "cache.db-wal").stat().st_size * part)
+    )
 
 
 @pytest.mark.parametrize("index", [True, False], ids=["with its index", "without its index"])
 @pytest.mark.parametrize("part", [0, 2e-5, 6e-5, 1.2e-4, 0.1, 0.5, 0.9, 0.999, 1])
-def test_a_flipped_bit_in_a_log_is_told(tmp_path: Path, left: Path, part: float, index: bool) -> None:
-    """Wherever a bit of a killed process's log is flipped, opening the store says once how many records are lost."""
+def test_a_flipped_bit_in_a_log_is_told(
+    tmp_path: Path, left: Path, part: float, index: bool
+) -> None:
+    """Wherever a bit of a killed process's log is flipped, opening the store says once how many
+    records are lost.
+    """
     folder = shutil.copytree(left, tmp_path / "cache")
     flip(part)(folder)
     if not index:
@@ -99,9 +107,15 @@ def test_a_flipped_bit_in_a_log_is_told(tmp_path: Path, left: Path, part: float,
     gone, said = opened(folder)
     assert 0 < gone <= RECORDS
     (line,) = said
-    assert "cache.db-wal: the store's write-ahead log is damaged: of the last records stored about " in line
+    assert (
+        "cache.db-wal: the store's write-ahead log is damaged: of the last records stored about "
+        in line
+    )
     # That the store is one was stored, too.
-    assert any(f"about {count} {verb} lost. What is missing is made again" in line for count, verb in _counts(gone))
+    assert any(
+        f"about {count} {verb} lost. What is missing is made again" in line
+        for count, verb in _counts(gone)
+    )
     assert opened(folder) == (gone, [])
 
 
@@ -109,7 +123,10 @@ def _counts(gone: int) -> list[tuple[int, str]]:
     return [(count, "is" if count == 1 else "are") for count in (gone, gone + 1)]
 
 
-@pytest.mark.parametrize("damage", [cut(0), cut(1e-5), cut(0.5), cut(0.999), lambda folder: (folder / "cache.db-wal").unlink()])
+@pytest.mark.parametrize(
+    "damage",
+    [cut(0), cut(1e-5), cut(0.5), cut(0.999), lambda folder: (folder / "cache.db-wal").unlink()],
+)
 def test_a_log_cut_short_or_gone_is_told(tmp_path: Path, left: Path, damage: Damage) -> None:
     """Of a log that was cut short or taken away, the index still tells that records are lost."""
     folder = shutil.copytree(left, tmp_path / "cache")
@@ -124,8 +141,12 @@ def test_a_log_cut_short_or_gone_is_told(tmp_path: Path, left: Path, damage: Dam
 
 @pytest.mark.parametrize("index", [True, False], ids=["with its index", "without its index"])
 @pytest.mark.parametrize("begun", [(), ("begun",)], ids=["between commits", "within a commit"])
-def test_what_a_kill_leaves_is_no_damage(tmp_path: Path, begun: tuple[str, ...], index: bool) -> None:
-    """After a kill, also amid a commit or with a torn last frame, nothing is lost and nothing is said."""
+def test_what_a_kill_leaves_is_no_damage(
+    tmp_path: Path, begun: tuple[str, ...], index: bool
+) -> None:
+    """After a kill, also amid a commit or with a torn last frame, nothing is lost and nothing is
+    said.
+    """
     folder = leave(tmp_path / "cache", *begun)
     if not index:
         (folder / "cache.db-shm").unlink()
@@ -135,13 +156,16 @@ def test_what_a_kill_leaves_is_no_damage(tmp_path: Path, begun: tuple[str, ...],
 
 
 def test_a_log_that_was_begun_anew_is_no_damage(tmp_path: Path) -> None:
-    """Frames of an earlier round behind the end of a log are nobody's loss, with the index and without."""
+    """Frames of an earlier round behind the end of a log are nobody's loss, with the index and
+    without.
+    """
     for index in (True, False):
         folder = tmp_path / str(index)
         process = start(folder, RECORDS)
         assert process.stdout is not None
         process.stdout.readline()
-        # What the other process wrote is merged, and its next commit overwrites the log's beginning.
+        # What the other process wrote is merged, and its next commit overwrites the log's
+        # beginning.
         with sqlite3.connect(folder / "cache.db") as database:
             database.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
             database.execute("UPDATE Cache SET tag = 'x' WHERE rowid = 1")
@@ -154,9 +178,15 @@ def test_a_log_that_was_begun_anew_is_no_damage(tmp_path: Path) -> None:
 
 
 def test_the_log_of_a_live_process_is_never_called_damaged(tmp_path: Path) -> None:
-    """However often a store is opened beside a process that writes and merges its log, nothing is called lost."""
-    script = WRITES.replace("sys.stdin.read()", "").replace("300))", "300))\n    if number % 7 == 0: store.checkpoint()")
-    process = subprocess.Popen([sys.executable, "-c", script, str(tmp_path / "cache"), "1500"], stdout=subprocess.PIPE)
+    """However often a store is opened beside a process that writes and merges its log, nothing is
+    called lost.
+    """
+    script = WRITES.replace("sys.stdin.read()", "").replace(
+        "300))", "300))\n    if number % 7 == 0: store.checkpoint()"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", script, str(tmp_path / "cache"), "1500"], stdout=subprocess.PIPE
+    )
     seen = 0
     while process.poll() is None:
         with Store(tmp_path / "cache") as store:
@@ -169,8 +199,12 @@ def test_the_log_of_a_live_process_is_never_called_damaged(tmp_path: Path) -> No
         assert store.get("call/1499")
 
 
-def test_what_is_written_while_the_log_is_looked_at_is_no_damage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Commits of another process that come after SQLite has said where the log ends are behind the end, and whole."""
+def test_what_is_written_while_the_log_is_looked_at_is_no_damage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Commits of another process that come after SQLite has said where the log ends are behind the
+    end, and whole.
+    """
     writes_more = WRITES.replace("sys.stdin.read()", WRITES_MORE)
     process = start(tmp_path / "cache", RECORDS, program=writes_more)
     to = process.stdin
@@ -204,7 +238,9 @@ def test_what_is_written_while_the_log_is_looked_at_is_no_damage(tmp_path: Path,
 
 
 def test_a_checkpoint_leaves_nothing_in_the_log(tmp_path: Path) -> None:
-    """After a checkpoint no damage to the log can take a record; a reader is neither kept waiting nor waited for."""
+    """After a checkpoint no damage to the log can take a record; a reader is neither kept waiting
+    nor waited for.
+    """
     folder = tmp_path / "cache"
     with Store(folder) as store:
         store.put("a", b"a")
@@ -221,7 +257,8 @@ def test_a_checkpoint_leaves_nothing_in_the_log(tmp_path: Path) -> None:
         assert store.get("b") == b"b"
 
 
-# Every step that is done stands in the database itself: what is lost is what followed the last of them.
+# Every step that is done stands in the database itself: what is lost is what followed the last of
+# them.
 STOP = """
 import os, sys
 from respsel.run.runner import Runner
@@ -238,15 +275,29 @@ app()
 
 
 def test_a_step_that_is_done_outlives_its_log(bench: Bench) -> None:
-    """A run that was killed after a step, and whose log is then damaged: what the step took is not made again; the
-    next command says what is lost, and verify ends with exit code 4."""
-    done = subprocess.run([sys.executable, "-c", STOP], cwd=bench.folder, capture_output=True, check=False, timeout=120)
+    """A run that was killed after a step, and whose log is then damaged: what the step took is not
+    made again; the next command says what is lost, and verify ends with exit code 4."""
+    done = subprocess.run(
+        [sys.executable, "-c", STOP],
+        cwd=bench.folder,
+        capture_output=True,
+        check=False,
+        timeout=120,
+    )
     assert done.returncode == 9, done.stderr
     cache = bench.folder / "cache"
     with sqlite3.connect(f"file:{cache / 'cache.db'}?immutable=1", uri=True) as database:
-        assert database.execute("SELECT count(*) FROM Cache WHERE key LIKE 'call/%'").fetchone()[0] > 0
+        assert (
+            database.execute("SELECT count(*) FROM Cache WHERE key LIKE 'call/%'").fetchone()[0] > 0
+        )
     database.close()
-    subprocess.run([sys.executable, "-c", WRITES, str(cache), "20"], input="", text=True, check=False, timeout=120)
+    subprocess.run(
+        [sys.executable, "-c", WRITES, str(cache), "20"],
+        input="",
+        text=True,
+        check=False,
+        timeout=120,
+    )
     flip(0.5)(cache)
     shutil.copytree(cache, bench.folder / "copy")
     planned = bench.respsel("plan", "a.toml")

@@ -1,4 +1,6 @@
-"""Promise: no text, however long and odd, makes respsel wait: what reads texts takes time linear in their length."""
+"""Promise: no text, however long and odd, makes respsel wait: what reads texts takes time linear in
+their length.
+"""
 
 from __future__ import annotations
 
@@ -22,22 +24,57 @@ from respsel.scoring.token_scores import MOST_STEPS, TOO_MANY_STEPS, score_respo
 from respsel.text import characters, whitespace
 
 SIZE = 1_000_000
-# A hundredth of what a quadratic reader would take, and many times what a linear one takes on a busy machine.
+# A hundredth of what a quadratic reader would take, and many times what a linear one takes on a
+# busy machine.
 LIMIT_S = 10.0
 HURTING = [
-    "a", " ", "\n", "1", ",", "[", "(", "\\[", "\\begin{a}", "$", "`", "<think>", "|", "#", "- ", "! ", "e\u0301", "\x00", "\r",
-    "111,", "1/", "score ", "score(", "score: (", "rating**", "<title", "<script>", "\u202e", "word ", "A. ", "\\",
-]  # fmt: skip
+    "a",
+    " ",
+    "\n",
+    "1",
+    ",",
+    "[",
+    "(",
+    "\\[",
+    "\\begin{a}",
+    "$",
+    "`",
+    "<think>",
+    "|",
+    "#",
+    "- ",
+    "! ",
+    "e\u0301",
+    "\x00",
+    "\r",
+    "111,",
+    "1/",
+    "score ",
+    "score(",
+    "score: (",
+    "rating**",
+    "<title",
+    "<script>",
+    "\u202e",
+    "word ",
+    "A. ",
+    "\\",
+]
 
 
 def renders(messages: Sequence[Message], ask: bool) -> str:
     """A chat template as Qwen3's: it leaves out what was thought, and blanks around turns."""
-    turns = "".join(f"<|im_start|>{m.role}\n{m.content.split('</think>')[-1].strip()}<|im_end|>\n" for m in messages)
+    turns = "".join(
+        f"<|im_start|>{m.role}\n{m.content.split('</think>')[-1].strip()}<|im_end|>\n"
+        for m in messages
+    )
     return turns + ("<|im_start|>assistant\n<think>\n\n</think>\n\n" if ask else "")
 
 
 def compressed(text: str) -> object:
-    return controls.compression_ratio(Parameters(), Evidence(text, {}, [], None, [], None, None, None))
+    return controls.compression_ratio(
+        Parameters(), Evidence(text, {}, [], None, [], None, None, None)
+    )
 
 
 READERS: list[Callable[[str], object]] = [
@@ -58,7 +95,9 @@ READERS: list[Callable[[str], object]] = [
 
 @pytest.mark.parametrize("piece", HURTING)
 def test_texts_of_a_megabyte_are_read_at_once(piece: str) -> None:
-    """Each reader in turn takes a text of one piece again and again, with an end that keeps numbers from matching."""
+    """Each reader in turn takes a text of one piece again and again, with an end that keeps numbers
+    from matching.
+    """
     text = f"1{piece * (SIZE // len(piece))}1"
     for read in READERS:
         before = time.process_time()
@@ -69,12 +108,16 @@ def test_texts_of_a_megabyte_are_read_at_once(piece: str) -> None:
 def scored(text: str, count: int = 1) -> list[Request]:
     example = Example("a", "q", None, None, {})
     view = View("local", window=4, with_input=True)
-    operation = score_responses("m", view, [example] * count, [Response("a", text)] * count, {}, "x", "fail")
+    operation = score_responses(
+        "m", view, [example] * count, [Response("a", text)] * count, {}, "x", "fail"
+    )
     return list(next(operation))
 
 
 def test_a_text_of_many_steps_is_gone_through_once() -> None:
-    """Each step of a response is a request of its own in the local view, and none goes through the whole text again."""
+    """Each step of a response is a request of its own in the local view, and none goes through the
+    whole text again.
+    """
     before = time.process_time()
     model = FakeModel("", 4096)
     asked = scored("So it is. " * MOST_STEPS)
@@ -85,7 +128,9 @@ def test_a_text_of_many_steps_is_gone_through_once() -> None:
 
 
 def test_a_text_of_too_many_steps_has_no_local_scores() -> None:
-    """A model is not asked millions of times about a looping text: it has a problem by name, and the others their scores."""
+    """A model is not asked millions of times about a looping text: it has a problem by name, and
+    the others their scores.
+    """
     example = Example("a", "q", None, None, {})
     view = View("local", window=4, with_input=True)
     texts = [Response("a", "! " * (MOST_STEPS + 1)), Response("a", "One. Two.")]
@@ -101,5 +146,7 @@ def test_rouge_l_refuses_what_takes_minutes() -> None:
     """Two texts of megabytes have no ROUGE-L, and the reason says how long they are."""
     text = "a b " * 100_000
     assert kernels.rouge_l(text, text) == 1.0
-    with pytest.raises(ValueError, match="too long for rouge-l: 1,000,000 words against an own output of 200,000"):
+    with pytest.raises(
+        ValueError, match="too long for rouge-l: 1,000,000 words against an own output of 200,000"
+    ):
         kernels.rouge_l(text * 5, text)

@@ -32,7 +32,9 @@ def old(path: Path) -> Path:
 
 
 def test_gc_frees_no_file_of_the_users(bench: Bench) -> None:
-    """In the store's folders, data that ends like a value file, weights of one's own and another store's values stay."""
+    """In the store's folders, data that ends like a value file, weights of one's own and another
+    store's values stay.
+    """
     bench.run()
     theirs = [
         old(bench.write("cache/ab/cd/squad.val", b"mine")),
@@ -50,13 +52,25 @@ def test_gc_frees_no_file_of_the_users(bench: Bench) -> None:
     assert not prepared.exists()
 
 
-OTHERS = ["respsel.toml", "data/squad.jsonl", "other/cache/cache.db", "notes.txt", "mine.gguf", "runs/a/report.html", "cat.jpg"]
+OTHERS = [
+    "respsel.toml",
+    "data/squad.jsonl",
+    "other/cache/cache.db",
+    "notes.txt",
+    "mine.gguf",
+    "runs/a/report.html",
+    "cat.jpg",
+]
 
 
 @pytest.mark.parametrize("name", OTHERS)
 @pytest.mark.parametrize("used", [False, True], ids=["before its first use", "in use"])
-def test_a_store_folder_that_holds_other_things_is_refused(tmp_path: Path, name: str, used: bool) -> None:
-    """A store is not opened where something lies that it did not write: the error names it, and nothing is made there."""
+def test_a_store_folder_that_holds_other_things_is_refused(
+    tmp_path: Path, name: str, used: bool
+) -> None:
+    """A store is not opened where something lies that it did not write: the error names it, and
+    nothing is made there.
+    """
     folder = tmp_path / "cache"
     if used:
         with Store(folder) as store:
@@ -65,7 +79,10 @@ def test_a_store_folder_that_holds_other_things_is_refused(tmp_path: Path, name:
     (folder / name).write_text("mine")
     before = sorted(folder.rglob("*"))
     for reading in (False, True):
-        with pytest.raises(StoreError, match=f"what respsel did not write: {name.split('/')[0]}. Move that away, or") as caught:
+        with pytest.raises(
+            StoreError,
+            match=f"what respsel did not write: {name.split('/')[0]}. Move that away, or",
+        ) as caught:
             Store(folder, reading)
         assert caught.value.exit_code == 4
     assert sorted(folder.rglob("*")) == before
@@ -84,11 +101,28 @@ def test_folders_that_are_called_like_value_folders_are_no_store(tmp_path: Path)
 
 
 def test_what_systems_tools_and_kills_leave_is_no_reason_to_refuse(tmp_path: Path) -> None:
-    """Hidden files, those of file systems, notes and copies of the keeper's, and what a killed process left are let be."""
+    """Hidden files, those of file systems, notes and copies of the keeper's, and what a killed
+    process left are let be.
+    """
     with Store(tmp_path) as store:
         store.put("k", b"large" * 20_000)
-    names = [".DS_Store", ".gitignore", ".nfs0000", "Thumbs.db", "CACHEDIR.TAG", "README.md", "cache.db.bak", "lost+found/x"]
-    names += ["cache.db-journal", ".store.txt.7-0123abcd.part", "quarantine.old/x.bin", "weights/x.gguf", "ab/cd/x.val"]
+    names = [
+        ".DS_Store",
+        ".gitignore",
+        ".nfs0000",
+        "Thumbs.db",
+        "CACHEDIR.TAG",
+        "README.md",
+        "cache.db.bak",
+        "lost+found/x",
+    ]
+    names += [
+        "cache.db-journal",
+        ".store.txt.7-0123abcd.part",
+        "quarantine.old/x.bin",
+        "weights/x.gguf",
+        "ab/cd/x.val",
+    ]
     for name in names:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(b"")
@@ -99,7 +133,10 @@ def test_what_systems_tools_and_kills_leave_is_no_reason_to_refuse(tmp_path: Pat
 
 
 def test_a_clone_has_a_folder_for_the_store(bench: Bench) -> None:
-    """Before the first run it holds one file, which says what the folder is. No command minds or removes it."""
+    """Before the first run it holds one file, which says what the folder is.
+
+    No command minds or removes it.
+    """
     note = bench.folder / "cache" / ".gitignore"
     note.parent.mkdir()
     shutil.copy(ROOT / "cache" / ".gitignore", note)
@@ -127,9 +164,13 @@ def test_a_workspace_that_is_its_own_store_is_refused(bench: Bench) -> None:
 
 @pytest.mark.parametrize("runs", ["cache", "cache/ab", "x/../cache"])
 def test_reports_do_not_go_into_the_store(tmp_path: Path, runs: str) -> None:
-    """A folder for runs that is the store's, or in it, is an error before anything is written there."""
+    """A folder for runs that is the store's, or in it, is an error before anything is written
+    there.
+    """
     (tmp_path / "respsel.toml").write_text(f'runs = "{runs}"\n')
-    with pytest.raises(InputError, match=r"respsel\.toml: runs: is the store's folder, or in it") as caught:
+    with pytest.raises(
+        InputError, match=r"respsel\.toml: runs: is the store's folder, or in it"
+    ) as caught:
         find_workspace(tmp_path)
     assert caught.value.exit_code == 2
 
@@ -152,7 +193,9 @@ def test_gc_goes_through_no_link(bench: Bench, tmp_path_factory: pytest.TempPath
 
 
 def test_nothing_is_written_through_a_link(bench: Bench) -> None:
-    """Links that a store came with, at the places of its notes, are replaced, and what they lead to stays as it was."""
+    """Links that a store came with, at the places of its notes, are replaced, and what they lead to
+    stays as it was.
+    """
     bench.run()
     mine = bench.write("mine.txt", b"mine")
     cache = bench.folder / "cache"
@@ -193,13 +236,19 @@ def test_a_store_folder_may_be_a_link(tmp_path: Path) -> None:
             store.put("k", body)
         with Store(tmp_path / "cache") as store:
             assert store.get("k") == body
-    assert {path.name for path in (tmp_path / "disk").iterdir()} >= {"cache.db", "store.txt", "locks"}
+    assert {path.name for path in (tmp_path / "disk").iterdir()} >= {
+        "cache.db",
+        "store.txt",
+        "locks",
+    }
 
 
 @pytest.mark.parametrize("kind", ["link", "dangling link", "pipe", "folder"])
 @pytest.mark.parametrize("name", ["cache.db", "cache.db-wal", "cache.db-shm", "cache.db-journal"])
 def test_a_database_that_is_no_file_is_refused(tmp_path: Path, name: str, kind: str) -> None:
-    """A database or log that is a link, a pipe or a folder is an error at once, and what a link leads to stays."""
+    """A database or log that is a link, a pipe or a folder is an error at once, and what a link
+    leads to stays.
+    """
     mine = tmp_path / "mine"
     if kind == "link":
         mine.write_bytes(b"mine" * 2000)
@@ -214,15 +263,17 @@ def test_a_database_that_is_no_file_is_refused(tmp_path: Path, name: str, kind: 
     else:
         place.symlink_to(mine)
     for reading in (False, True):
-        with pytest.raises(StoreError, match=f"{name}: is (a link|not a file), and the store writes there"):
+        with pytest.raises(
+            StoreError, match=f"{name}: is (a link|not a file), and the store writes there"
+        ):
             Store(tmp_path / "cache", reading)
     assert mine.read_bytes() == b"mine" * 2000 if kind == "link" else not mine.exists()
 
 
 @pytest.mark.parametrize("depth", [1, 2, 3])
 def test_value_files_are_behind_no_link(tmp_path: Path, depth: int) -> None:
-    """A value behind a linked folder, or that is a link or a pipe itself, counts as damaged; it is made again elsewhere,
-    and what the link leads to is neither read nor removed."""
+    """A value behind a linked folder, or that is a link or a pipe itself, counts as damaged; it is
+    made again elsewhere, and what the link leads to is neither read nor removed."""
     body = b"large" * 20_000
     with Store(tmp_path / "cache") as store:
         store.put("k", body)
@@ -235,7 +286,9 @@ def test_value_files_are_behind_no_link(tmp_path: Path, depth: int) -> None:
         assert "no file was written by something else" in str(store.damage)
         store.put("k", body)
         assert store.get("k") == body
-    (kept,) = [path for path in (tmp_path / "mine", *(tmp_path / "mine").rglob("*")) if path.is_file()]
+    (kept,) = [
+        path for path in (tmp_path / "mine", *(tmp_path / "mine").rglob("*")) if path.is_file()
+    ]
     assert len(kept.read_bytes()) == 32 + len(body)
 
 
@@ -252,7 +305,9 @@ def test_a_value_that_is_a_pipe_keeps_nobody_waiting(tmp_path: Path) -> None:
 
 
 def test_value_files_are_written_beside_links(tmp_path: Path) -> None:
-    """Where all but one of the folders for values are links, each value goes into that one; where all are, it is an error."""
+    """Where all but one of the folders for values are links, each value goes into that one; where
+    all are, it is an error.
+    """
     (tmp_path / "mine").mkdir()
     folder = tmp_path / "cache"
     with Store(folder) as store:
@@ -270,8 +325,8 @@ def test_value_files_are_written_beside_links(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["link", "pipe", "linked folder"])
 def test_locks_are_taken_through_no_link(tmp_path: Path, kind: str) -> None:
-    """A lock that is a link or a pipe, or a folder of locks that is a link, is an error that names it; what it leads to
-    stays as it was."""
+    """A lock that is a link or a pipe, or a folder of locks that is a link, is an error that names
+    it; what it leads to stays as it was."""
     mine = tmp_path / "mine"
     mine.mkdir()
     cache = tmp_path / "cache"
@@ -285,9 +340,13 @@ def test_locks_are_taken_through_no_link(tmp_path: Path, kind: str) -> None:
             lock.unlink(missing_ok=True)
             (mine / "lock").write_text("mine")
             lock.symlink_to(mine / "lock") if kind == "link" else os.mkfifo(lock)
-        with pytest.raises(StoreError, match=r"(locks|\.lock): is (a link|not a file), and the store writes there"):
+        with pytest.raises(
+            StoreError, match=r"(locks|\.lock): is (a link|not a file), and the store writes there"
+        ):
             store.try_turn("t")
-    assert [path.read_text() for path in mine.iterdir()] == ([] if kind == "linked folder" else ["mine"])
+    assert [path.read_text() for path in mine.iterdir()] == (
+        [] if kind == "linked folder" else ["mine"]
+    )
 
 
 def test_a_note_of_a_lock_that_is_a_pipe_keeps_nobody_waiting(tmp_path: Path) -> None:
@@ -310,7 +369,9 @@ def test_weights_are_prepared_behind_no_link(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["a", "a/training"])
 def test_reports_are_written_through_no_link(bench: Bench, name: str) -> None:
-    """A link within runs/ is an error that names it; what lies behind it, a part of a download, say, stays."""
+    """A link within runs/ is an error that names it; what lies behind it, a part of a download,
+    say, stays.
+    """
     mine = bench.write("mine/.download.part", "mine")
     if name != "a":
         bench.run()

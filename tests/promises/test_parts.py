@@ -1,4 +1,6 @@
-"""Promise: what a killed process was making goes with the next run or gc; what a live one makes stays, and so does all else."""
+"""Promise: what a killed process was making goes with the next run or gc; what a live one makes
+stays, and so does all else.
+"""
 
 from __future__ import annotations
 
@@ -42,16 +44,27 @@ def leave(place: Path, kind: str = "file") -> Path:
 
 
 def test_gc_frees_the_parts_of_killed_processes(bench: Bench) -> None:
-    """In each of the store's folders the parts that killed processes left are freed, and only theirs; none of them keeps gc
-    from freeing, as what is set aside does."""
+    """In each of the store's folders the parts that killed processes left are freed, and only
+    theirs; none of them keeps gc from freeing, as what is set aside does."""
     bench.run()
     cache = bench.folder / "cache"
     weights = "a" * 64 + ".float32.tokenizer-1.safetensors"
-    dead = [leave(cache / name) for name in ("store.txt", "locks/0.json", "quarantine/0.bin", f"weights/{'a' * 64}.bf16.gguf")]
+    dead = [
+        leave(cache / name)
+        for name in (
+            "store.txt",
+            "locks/0.json",
+            "quarantine/0.bin",
+            f"weights/{'a' * 64}.bf16.gguf",
+        )
+    ]
     dead.append(leave(cache / "weights" / weights, "folder"))
     mine = bench.write("mine/.x.part", "mine")
     (cache / "weights/.x.1-0123abcd.part").symlink_to(mine.parent)
-    others = [bench.write(f"cache/weights/{name}", "mine") for name in (".x.part", ".download.part", "x.7-0123abcd.part")]
+    others = [
+        bench.write(f"cache/weights/{name}", "mine")
+        for name in (".x.part", ".download.part", "x.7-0123abcd.part")
+    ]
     living, part = start(cache / "weights" / weights, "folder")
     told = bench.respsel("cache", "gc").out
     done = bench.respsel("cache", "gc", "--yes")
@@ -66,8 +79,12 @@ def test_gc_frees_the_parts_of_killed_processes(bench: Bench) -> None:
     assert not part.exists()
 
 
-def test_whoever_makes_the_same_thing_removes_what_a_killed_process_left_of_it(tmp_path: Path) -> None:
-    """The next to hold a lock, to set damage aside, or to make a store removes the parts that are left there."""
+def test_whoever_makes_the_same_thing_removes_what_a_killed_process_left_of_it(
+    tmp_path: Path,
+) -> None:
+    """The next to hold a lock, to set damage aside, or to make a store removes the parts that are
+    left there.
+    """
     with Store(tmp_path) as store:
         store.put("k", b"v")
         with store.turn("t", lambda holder: None):
@@ -85,7 +102,9 @@ def test_whoever_makes_the_same_thing_removes_what_a_killed_process_left_of_it(t
 
 @pytest.mark.parametrize("kind", ["file", "folder"])
 def test_a_part_is_its_makers_alone(tmp_path: Path, kind: str) -> None:
-    """While a process makes something its part stays, whoever passes by; when it was killed, it goes."""
+    """While a process makes something its part stays, whoever passes by; when it was killed, it
+    goes.
+    """
     process, part = start(tmp_path / "x", kind)
     remove_dead_parts(tmp_path)
     with part_for(tmp_path / "x") as mine:
@@ -109,7 +128,9 @@ def test_a_write_that_fails_leaves_what_was_there(tmp_path: Path) -> None:
 
 
 def test_parts_beside_a_whole_report_go_with_the_next_run(bench: Bench) -> None:
-    """What a killed process left when it wrote a report again goes, though the report that is there stands."""
+    """What a killed process left when it wrote a report again goes, though the report that is there
+    stands.
+    """
     bench.run()
     bench.write("runs/a/.report.html.part", "half")
     bench.write("runs/a/.20260101-000000-01234567.part/run.json", "half")

@@ -1,4 +1,7 @@
-"""Promise: a path is a path. Whatever a folder or file is called, it alone is read and written, and nothing else is."""
+"""Promise: a path is a path.
+
+Whatever a folder or file is called, it alone is read and written, and nothing else is.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,20 @@ import pytest
 
 from tests.conftest import RECIPE, Bench, jsonl, rows
 
-NAMES = ["[lab] x", "what?", "a*b", "{a,b}", "~", "-dash", "größe 日本", "$HOME", "s3:", "C:\\data", "lang=en", "[red]"]
+NAMES = [
+    "[lab] x",
+    "what?",
+    "a*b",
+    "{a,b}",
+    "~",
+    "-dash",
+    "größe 日本",
+    "$HOME",
+    "s3:",
+    "C:\\data",
+    "lang=en",
+    "[red]",
+]
 
 
 def parquet(items: list[dict[str, object]]) -> bytes:
@@ -26,26 +42,39 @@ def texts(bench: Bench) -> list[str]:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_project_may_be_called_anything(tmp_path: Path, name: str) -> None:
-    """In a folder of any name, with data files of that name, a run reads and writes in it, and export does."""
+    """In a folder of any name, with data files of that name, a run reads and writes in it, and
+    export does.
+    """
     bench = Bench(tmp_path / "outer" / name)
     data = f"{name}.parquet"
     own = f"{name}.jsonl"
     quoted = RECIPE.replace('"sums.jsonl"', f"'{data}'").replace("samples = 2", f"path = '{own}'")
     bench.write("a.toml", quoted)
     bench.write(data, parquet(rows(12)))
-    bench.write(own, jsonl([{"id": f"e{i}", "response": [f"It is {2 * i}.", "So."]} for i in range(12)]))
+    bench.write(
+        own, jsonl([{"id": f"e{i}", "response": [f"It is {2 * i}.", "So."]} for i in range(12)])
+    )
     bench.run()
     assert len(texts(bench)) == 6
-    for command in (["apply", "a.toml", "--strategy", "human"], ["export", "a.toml", "--format", "parquet", "--out", name]):
-        done = bench.respsel(*command[:2], *command[2:-1], f"./{name}" if command[-1] == name else command[-1])
+    for command in (
+        ["apply", "a.toml", "--strategy", "human"],
+        ["export", "a.toml", "--format", "parquet", "--out", name],
+    ):
+        done = bench.respsel(
+            *command[:2], *command[2:-1], f"./{name}" if command[-1] == name else command[-1]
+        )
         assert done.code == 0, done.err
     assert {path.name for path in (tmp_path / "outer").iterdir()} == {name}
     assert (bench.folder / "cache" / "cache.db").exists()
 
 
-@pytest.mark.parametrize(("name", "taken"), [("train[1].parquet", "train1.parquet"), ("a*b.parquet", "a-b.parquet")])
+@pytest.mark.parametrize(
+    ("name", "taken"), [("train[1].parquet", "train1.parquet"), ("a*b.parquet", "a-b.parquet")]
+)
 def test_a_file_beside_it_is_never_read_in_its_place(bench: Bench, name: str, taken: str) -> None:
-    """What a pattern would match is another file; without the right one there is an error, not the other one's rows."""
+    """What a pattern would match is another file; without the right one there is an error, not the
+    other one's rows.
+    """
     others = [{**row, "rationale": "ANOTHER FILE"} for row in rows(12)]
     bench.write(taken, parquet(others))
     bench.edit('"sums.jsonl"', f'"{name}"')
@@ -62,12 +91,17 @@ def test_an_address_is_refused_before_anything_is_opened(bench: Bench) -> None:
     bench.edit("samples = 2", 'path = "https://127.0.0.1:9/own.jsonl"')
     done = bench.respsel("run", "a.toml")
     assert done.code == 2
-    assert "datasets[0].path: 'hf://datasets/x/y.parquet' is an address, and only local files are read" in done.err
+    assert (
+        "datasets[0].path: 'hf://datasets/x/y.parquet' is an address, and only local files are read"
+        in done.err
+    )
     assert "own_outputs.path: 'https://127.0.0.1:9/own.jsonl' is an address" in done.err
 
 
 def test_a_prompt_from_before_a_template_is_told(bench: Bench) -> None:
-    """Once `input` is made of `question` and the row's own `input`, a prompt that says both asks the question twice."""
+    """Once `input` is made of `question` and the row's own `input`, a prompt that says both asks
+    the question twice.
+    """
     bench.write("sums.jsonl", jsonl([{**row, "input": "in words"} for row in rows(12)]))
     bench.edit('input = "question"', 'input = "{{ question }} {{ input }}"')
     bench.edit('prompt = "Solve: {{ input }}"', 'prompt = "{{ question }} {{ input }}"')
@@ -97,5 +131,8 @@ def test_equal_rows_without_ids_are_told_in_the_report(bench: Bench) -> None:
     bench.edit("sample = 6\n", "")
     done = bench.respsel("run", "a.toml")
     assert done.code == 0, done.err
-    assert "3 rows are equal to others in sums: without ids, equal rows are one example." in " ".join(done.out.split())
+    assert (
+        "3 rows are equal to others in sums: without ids, equal rows are one example."
+        in " ".join(done.out.split())
+    )
     assert len(texts(bench)) == 8

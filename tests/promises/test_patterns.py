@@ -1,4 +1,6 @@
-"""Promise: a user's own pattern ends in bounded time and memory, names the example that it hung on, and loses nothing."""
+"""Promise: a user's own pattern ends in bounded time and memory, names the example that it hung on,
+and loses nothing.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,9 @@ def find(pattern: str, text: str) -> str | None:
     ],
 )
 def test_a_pattern_that_explodes_is_stopped(pattern: str, text: str) -> None:
-    """Repetitions in repetitions end at the limit of processor time; the next text is read all the same."""
+    """Repetitions in repetitions end at the limit of processor time; the next text is read all the
+    same.
+    """
     began = time.monotonic()
     with pytest.raises(PatternTimeoutError, match="the pattern took longer than 5 s"):
         patterns.last_match(pattern, text, 0.3)
@@ -51,7 +55,9 @@ def test_a_pattern_that_explodes_is_stopped(pattern: str, text: str) -> None:
 )
 @pytest.mark.filterwarnings("ignore:Possible nested set")
 def test_a_pattern_finds_what_it_always_found(pattern: str, text: str, found: str | None) -> None:
-    """Python's own re reads it: the last match's first group that is not empty, in texts of all characters."""
+    """Python's own re reads it: the last match's first group that is not empty, in texts of all
+    characters.
+    """
     assert find(pattern, text) == found
 
 
@@ -72,7 +78,9 @@ def test_a_pattern_that_cannot_be_used_is_an_error_of_the_recipe(pattern: str, s
 
 
 def test_the_example_is_named_and_nothing_is_lost(bench: Bench) -> None:
-    """A run that hangs on one response ends with one error at the pattern's place; what models wrote is not asked again."""
+    """A run that hangs on one response ends with one error at the pattern's place; what models
+    wrote is not asked again.
+    """
     bench.edit('answer = "number"', CHECK.replace("PATTERN", r"(?:Answer: |= )(\\d+)"))
     first = bench.run()["calls_made"]
     items = rows(12)
@@ -82,7 +90,10 @@ def test_the_example_is_named_and_nothing_is_lost(bench: Bench) -> None:
     bench.edit(r"(?:Answer: |= )(\\d+)", "(a+)+$")
     done = bench.respsel("run", "a.toml")
     assert done.code == 1, done.err
-    assert "error: a.toml: datasets[0] (sums).answer.pattern: the pattern took longer than 5 s" in done.err
+    assert (
+        "error: a.toml: datasets[0] (sums).answer.pattern: the pattern took longer than 5 s"
+        in done.err
+    )
     assert "(strategy 'human'). Write it without a repetition inside a repetition" in done.err
     assert any(f"on example '{item['id']}'" in done.err for item in items)
     bench.edit("(a+)+$", "a(b)$")

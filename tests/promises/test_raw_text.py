@@ -1,4 +1,6 @@
-"""Promise: text from data and servers reaches the terminal as text; it moves no cursor, hides nothing, forges no message."""
+"""Promise: text from data and servers reaches the terminal as text; it moves no cursor, hides
+nothing, forges no message.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,8 @@ import pytest
 from respsel.text.characters import one_line, told, visible
 from tests.conftest import Bench, jsonl, rows
 
-# Clear the screen; set the window's title; turn text around; go back to the line's beginning; a C1 introducer; ring.
+# Clear the screen; set the window's title; turn text around; go back to the line's beginning; a C1
+# introducer; ring.
 HOSTILE = "\x1b[2J\x1b]0;owned\x07\u202egnp.exe\r\x9b31mred\u2066x"
 CONTROLS = [chr(code) for code in (*range(0x20), *range(0x7F, 0xA0)) if chr(code) not in "\n\t"]
 BIDIRECTIONAL = list("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
@@ -38,7 +41,9 @@ def test_plain_text_stays() -> None:
 
 
 def test_errors_hold_no_control_characters(bench: Bench) -> None:
-    """A hostile id in a message of what is wrong with a data file, and a line break that would begin a second message."""
+    """A hostile id in a message of what is wrong with a data file, and a line break that would
+    begin a second message.
+    """
     items = rows(3)
     items[1]["id"] = items[2]["id"] = f"{HOSTILE}\nerror: a.toml: all is well"
     bench.write("sums.jsonl", jsonl(items))
@@ -58,7 +63,12 @@ def test_diffs_and_reports_hold_no_control_characters(bench: Bench) -> None:
         item["rationale"] = f"{HOSTILE} {item['rationale']}"
     bench.write("sums.jsonl", jsonl(items))
     assert bench.respsel("run", "a.toml", env={"NO_COLOR": "1"}).code == 0
-    for command in (["diff", "a.toml"], ["explain", "a.toml"], ["report", "a.toml", "--format", "md"], ["plan", "a.toml"]):
+    for command in (
+        ["diff", "a.toml"],
+        ["explain", "a.toml"],
+        ["report", "a.toml", "--format", "md"],
+        ["plan", "a.toml"],
+    ):
         done = bench.respsel(*command, env={"NO_COLOR": "1"})
         assert done.code == 0, done.err
         assert_plain(done.out)
@@ -78,7 +88,14 @@ def test_diffs_and_reports_hold_no_control_characters(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize(
-    "typed", [["run", f"{HOSTILE}.toml"], [f"--{HOSTILE}"], [HOSTILE], ["run", "a.toml", HOSTILE], ["diff", HOSTILE]]
+    "typed",
+    [
+        ["run", f"{HOSTILE}.toml"],
+        [f"--{HOSTILE}"],
+        [HOSTILE],
+        ["run", "a.toml", HOSTILE],
+        ["diff", HOSTILE],
+    ],
 )
 def test_what_was_typed_is_shown_without_control_characters(bench: Bench, typed: list[str]) -> None:
     """A command, option or file that there is not is repeated in the error, as text."""
@@ -89,14 +106,23 @@ def test_what_was_typed_is_shown_without_control_characters(bench: Bench, typed:
 
 
 def test_a_traceback_holds_no_control_characters_and_no_second_message(bench: Bench) -> None:
-    """What a bug's error says may come from data: it is indented, so that none of its lines begins a message."""
+    """What a bug's error says may come from data: it is indented, so that none of its lines begins
+    a message.
+    """
     code = (
         "import sys\nfrom respsel.cli import app, inspect\n"
         f"def broken(*_): raise KeyError({HOSTILE + chr(10)!r} + 'error: a.toml: all is well')\n"
         "import respsel.graph\nrespsel.graph.build_graph = broken\n"
         "from respsel.cli.app import main\nsys.argv = ['respsel', 'plan', 'a.toml']\nmain()\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], cwd=bench.folder, capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=bench.folder,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
     assert done.returncode == 70, done.stderr
     assert_plain(done.stderr)
     assert [line for line in done.stderr.splitlines() if line.startswith("error:")] == [
@@ -105,5 +131,9 @@ def test_a_traceback_holds_no_control_characters_and_no_second_message(bench: Be
 
 
 def test_text_in_markdown_begins_no_line_and_no_markup() -> None:
-    """What a server or a column says forges no heading, cell, HTML or link in a report or a card."""
-    assert told("a\n# b | <img src=x> [y](http://z)") == "a\\n# b \\| &lt;img src=x> [y]\\(http://z)"
+    """What a server or a column says forges no heading, cell, HTML or link in a report
+    or a card.
+    """
+    assert (
+        told("a\n# b | <img src=x> [y](http://z)") == "a\\n# b \\| &lt;img src=x> [y]\\(http://z)"
+    )

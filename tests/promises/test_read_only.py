@@ -1,4 +1,6 @@
-"""Promise: what only reads works on a store and runs that cannot be written, and says what is stored; nothing is made there."""
+"""Promise: what only reads works on a store and runs that cannot be written, and says what is
+stored; nothing is made there.
+"""
 
 from __future__ import annotations
 
@@ -44,7 +46,10 @@ Run = Callable[..., Finished]
 
 def can_run(*command: str) -> bool:
     """Whether a command is there and this process may use it."""
-    return shutil.which(command[0]) is not None and subprocess.run(command, capture_output=True, check=False).returncode == 0
+    return (
+        shutil.which(command[0]) is not None
+        and subprocess.run(command, capture_output=True, check=False).returncode == 0
+    )
 
 
 @pytest.fixture
@@ -55,7 +60,9 @@ def project(bench: Bench) -> Bench:
         made.write(f"p/{name}", (bench.folder / name).read_bytes())
     inside = Bench(made.folder / "p")
     inside.run()
-    inside.write("sums.jsonl", jsonl([{**row, "rationale": row["rationale"] + "."} for row in rows(12)]))
+    inside.write(
+        "sums.jsonl", jsonl([{**row, "rationale": row["rationale"] + "."} for row in rows(12)])
+    )
     inside.run()
     assert inside.respsel("apply", "a.toml", "--strategy", "human").code == 0
     return made
@@ -69,7 +76,9 @@ def mounted(project: Bench) -> Run:
 
 
 def forbidden(project: Bench) -> Run:
-    """Commands of a user to whom p's permissions allow no writing; root goes without the right to override them."""
+    """Commands of a user to whom p's permissions allow no writing; root goes without the right to
+    override them.
+    """
     for path in [*(project.folder / "p").rglob("*"), project.folder / "p"]:
         path.chmod(0o555 if path.is_dir() else 0o444)
     return lambda *args: _run(project, BOUND if os.geteuid() == 0 else [], args)
@@ -78,7 +87,15 @@ def forbidden(project: Bench) -> Run:
 def _run(project: Bench, before: Sequence[str], args: Sequence[str]) -> Finished:
     command = [*before, sys.executable, "-m", "respsel", *args]
     env = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
-    done = subprocess.run(command, cwd=project.folder, capture_output=True, text=True, env=env, check=False, timeout=300)
+    done = subprocess.run(
+        command,
+        cwd=project.folder,
+        capture_output=True,
+        text=True,
+        env=env,
+        check=False,
+        timeout=300,
+    )
     return Finished(done.returncode, done.stdout, done.stderr)
 
 
@@ -98,11 +115,16 @@ def run(request: pytest.FixtureRequest, project: Bench) -> Iterator[Run]:
 
 
 def content(folder: Path) -> dict[str, tuple[int, int]]:
-    return {str(path.relative_to(folder)): (path.stat().st_size, path.stat().st_mtime_ns) for path in folder.rglob("*")}
+    return {
+        str(path.relative_to(folder)): (path.stat().st_size, path.stat().st_mtime_ns)
+        for path in folder.rglob("*")
+    }
 
 
 def test_reading_commands_work_and_leave_everything_as_it_is(project: Bench, run: Run) -> None:
-    """Each command that reads ends as it does on a writable store, with the same output; nothing in p is touched."""
+    """Each command that reads ends as it does on a writable store, with the same output; nothing in
+    p is touched.
+    """
     before = content(project.folder / "p")
     for args in READING:
         done = run(*args)
@@ -114,7 +136,9 @@ def test_reading_commands_work_and_leave_everything_as_it_is(project: Bench, run
 
 
 def test_writing_commands_say_that_it_is_read_only(project: Bench, run: Run) -> None:
-    """run, apply and gc --yes end with exit code 4 and one line, which says what may be done and nothing of damage."""
+    """run, apply and gc --yes end with exit code 4 and one line, which says what may be done and
+    nothing of damage.
+    """
     for args in WRITING:
         done = run(*args)
         assert done.code == 4, (args, done.err)
@@ -124,13 +148,17 @@ def test_writing_commands_say_that_it_is_read_only(project: Bench, run: Run) -> 
 
 
 def test_commits_of_a_killed_process_are_read(project: Bench, run: Run) -> None:
-    """What stands only in the write-ahead log that a killed process left is read, with its index there and without."""
+    """What stands only in the write-ahead log that a killed process left is read, with its index
+    there and without.
+    """
     cache = project.folder / "p/cache"
     forbid = not os.stat(cache).st_mode & 0o200
     for path in (cache, *cache.glob("cache.db*")):
         path.chmod(0o755 if path.is_dir() else 0o644)
     script = "import os, sys; from pathlib import Path; from respsel.store.store import Store\n"
-    script += "store = Store(Path(sys.argv[1])).__enter__(); store.put('note/late', b'late'); os._exit(1)"
+    script += (
+        "store = Store(Path(sys.argv[1])).__enter__(); store.put('note/late', b'late'); os._exit(1)"
+    )
     subprocess.run([sys.executable, "-c", script, str(cache)], check=False, env=dict(os.environ))
     assert (cache / "cache.db-wal").stat().st_size > 0
     for path in (*cache.glob("cache.db-*"), *([cache] if forbid else [])):
@@ -148,7 +176,10 @@ def test_damage_is_told_and_left_where_it_is(project: Bench, run: Run) -> None:
         path.chmod(path.stat().st_mode | 0o200)
     database = sqlite3.connect(project.folder / "p/cache/cache.db")
     with database:
-        database.execute("UPDATE Cache SET value = zeroblob(64) WHERE key LIKE 'rows/responses/%' AND value IS NOT NULL")
+        database.execute(
+            "UPDATE Cache SET value = zeroblob(64) WHERE key LIKE 'rows/responses/%' AND value IS "
+            "NOT NULL"
+        )
     database.close()
     for path in (project.folder / "p/cache", project.folder / "p/cache/cache.db"):
         path.chmod(path.stat().st_mode & 0o555)
@@ -169,8 +200,12 @@ def test_planning_makes_no_store(bench: Bench) -> None:
     assert set(bench.folder.iterdir()) == before
 
 
-def test_a_store_that_was_written_while_it_was_read_as_unchanging_is_an_error(tmp_path: Path) -> None:
-    """Where the system lets nobody see who writes, a change of the database between opening and closing is told."""
+def test_a_store_that_was_written_while_it_was_read_as_unchanging_is_an_error(
+    tmp_path: Path,
+) -> None:
+    """Where the system lets nobody see who writes, a change of the database between opening and
+    closing is told.
+    """
     with Store(tmp_path) as store:
         store.put("note/a", b"a")
     database = ReadOnlyDatabase(tmp_path / "cache.db")
@@ -186,7 +221,9 @@ def test_a_store_that_was_written_while_it_was_read_as_unchanging_is_an_error(tm
 
 
 def test_a_store_that_is_open_to_be_read_takes_no_record(tmp_path: Path) -> None:
-    """Without a store there is an empty one to read: nothing is found in it, and putting something is an error."""
+    """Without a store there is an empty one to read: nothing is found in it, and putting something
+    is an error.
+    """
     with Store(tmp_path / "cache", reading=True) as store:
         assert store.read_only
         assert store.get("note/a") is None

@@ -1,4 +1,6 @@
-"""Promise: a recipe's file may be edited or moved while it is run; what is recorded is what was run."""
+"""Promise: a recipe's file may be edited or moved while it is run; what is recorded is what was
+run.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,9 @@ EDITED = 'recipe.write_text(recipe.read_text().replace("Solve:", "Explain:"))'
 
 def respsel(bench: Bench, action: str, *args: str) -> None:
     code = MEANWHILE.format(action=action, args=", ".join(map(repr, args)))
-    done = subprocess.run([sys.executable, "-c", code], cwd=bench.folder, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=bench.folder, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
 
 

@@ -1,4 +1,6 @@
-"""Promise: a report appears whole or not at all, whenever its writer is killed; the next run completes it."""
+"""Promise: a report appears whole or not at all, whenever its writer is killed; the next run
+completes it.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,8 @@ import os, signal, sys
 count = 0
 def watch(event, args):
     global count
-    if event in ("open", "os.rename", "os.remove", "os.mkdir", "os.rmdir", "shutil.rmtree") and "runs/a" in str(args[0]):
+    changes = ("open", "os.rename", "os.remove", "os.mkdir", "os.rmdir", "shutil.rmtree")
+    if event in changes and "runs/a" in str(args[0]):
         count += 1
         if count == {place}:
             os.kill(os.getpid(), signal.SIGKILL)
@@ -40,7 +43,9 @@ finally:
 
 def run(folder: Path, place: int) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-c", KILLED.format(place=place)]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=60)
+    return subprocess.run(
+        command, cwd=folder, capture_output=True, text=True, check=False, timeout=60
+    )
 
 
 def content(path: Path) -> object:
@@ -57,7 +62,11 @@ def content(path: Path) -> object:
 
 
 def contents(folder: Path) -> dict[str, object]:
-    return {path.name: content(path) for path in folder.iterdir() if path.is_file() and not path.name.startswith(".")}
+    return {
+        path.name: content(path)
+        for path in folder.iterdir()
+        if path.is_file() and not path.name.startswith(".")
+    }
 
 
 @pytest.fixture
@@ -76,7 +85,9 @@ def copied(bench: Bench, name: str) -> Bench:
 
 
 def test_kill_at_random_points_of_writing(before: Bench) -> None:
-    """Every file of the report is the old or the new one, no manifest lies, and the next run leaves the new report."""
+    """Every file of the report is the old or the new one, no manifest lies, and the next run leaves
+    the new report.
+    """
     old = contents(before.folder / "runs/a")
     whole = copied(before, "whole")
     done = run(whole.folder, 0)
@@ -106,23 +117,38 @@ def check_after_kill(bench: Bench, old: Mapping[str, object], new: Mapping[str, 
     after = contents(folder)
     # How much was run for the report is another number after a kill.
     tables = [name for name in new if name.endswith(".parquet")]
-    assert [after[name] for name in (*tables, MANIFEST)] == [new[name] for name in (*tables, MANIFEST)]
+    assert [after[name] for name in (*tables, MANIFEST)] == [
+        new[name] for name in (*tables, MANIFEST)
+    ]
     assert not list(folder.rglob(".*.part*"))
     assert len(list(folder.glob("*/run.json"))) == 2
 
 
 def test_a_kill_while_tables_are_written(before: Bench) -> None:
-    """At any moment, not only between files: killed while polars writes, the old report stands and is replaced next."""
+    """At any moment, not only between files: killed while polars writes, the old report stands and
+    is replaced next.
+    """
     old = contents(before.folder / "runs/a")
     code = "import respsel.tables.table as t, polars as pl, os, signal, threading\n"
     code += "write = pl.DataFrame.write_parquet\n"
     code += "def hooked(self, place, *a, **k):\n"
     code += "    if 'scores.parquet' in getattr(place, 'name', str(place)):\n"
-    code += "        place.write(b'PAR1 and a piece'); place.flush(); os.kill(os.getpid(), signal.SIGKILL)\n"
+    code += (
+        "        place.write(b'PAR1 and a piece'); place.flush(); os.kill(os.getpid(), "
+        "signal.SIGKILL)\n"
+    )
     code += "    return write(self, place, *a, **k)\n"
     code += "pl.DataFrame.write_parquet = hooked\n"
-    code += "import sys; sys.argv = ['respsel', 'run', 'a.toml']\nfrom respsel.cli import app\napp()\n"
-    done = subprocess.run([sys.executable, "-c", code], cwd=before.folder, capture_output=True, check=False, timeout=60)
+    code += (
+        "import sys; sys.argv = ['respsel', 'run', 'a.toml']\nfrom respsel.cli import app\napp()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=before.folder,
+        capture_output=True,
+        check=False,
+        timeout=60,
+    )
     assert done.returncode == -signal.SIGKILL
     assert contents(before.folder / "runs/a") == old
     assert list((before.folder / "runs/a").glob(".*.part*"))
@@ -132,15 +158,23 @@ def test_a_kill_while_tables_are_written(before: Bench) -> None:
 
 
 def test_a_live_writers_parts_are_left_alone(before: Bench) -> None:
-    """Two processes that write one report take turns; neither removes what the other is about to put in place."""
+    """Two processes that write one report take turns; neither removes what the other is about to
+    put in place.
+    """
     slow = "import time, respsel.report.write as w\nput = w.put_in_place\n"
     slow += "def hooked(*args):\n    time.sleep(1); put(*args)\nw.put_in_place = hooked\n"
-    slow += "import sys; sys.argv = ['respsel', 'run', 'a.toml', '--json']\nfrom respsel.cli import app\napp()\n"
+    slow += (
+        "import sys; sys.argv = ['respsel', 'run', 'a.toml', '--json']\nfrom respsel.cli "
+        "import app\napp()\n"
+    )
     before.run()
     shutil.rmtree(before.folder / "runs")
     command = [sys.executable, "-c", slow]
     both = [
-        subprocess.Popen(command, cwd=before.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)
+        subprocess.Popen(
+            command, cwd=before.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        for _ in range(2)
     ]
     ends = [process.communicate(timeout=60) for process in both]
     assert [process.returncode for process in both] == [0, 0], ends

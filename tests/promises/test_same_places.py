@@ -1,4 +1,6 @@
-"""Promise: both engines place a response on the same tokens, behind the same ones, for the same GGUF file."""
+"""Promise: both engines place a response on the same tokens, behind the same ones, for the same
+GGUF file.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,14 @@ import pytest
 from respsel.backends.chat_text import ChatText
 from respsel.backends.gguf.pre_tokenizers import PRE_TOKENIZERS
 from respsel.data.prompts import plain_messages
-from tests.backends.test_placement import CHATML, DROPPED_THINK, EMPTY_THINK, NO_PROMPT, OPENED_THINK, TRIMMED
+from tests.backends.test_placement import (
+    CHATML,
+    DROPPED_THINK,
+    EMPTY_THINK,
+    NO_PROMPT,
+    OPENED_THINK,
+    TRIMMED,
+)
 from tests.conftest import needs
 from tests.promises.test_training_place import BARE
 from tests.tiny_vocabularies import (
@@ -25,7 +34,16 @@ from tests.tiny_vocabularies import (
 
 pytestmark = needs("llama_cpp", "gguf", "transformers", "torch")
 
-CONTROL = ("<|im_start|>", "<|im_end|>", "<|user|>", "<|assistant|>", "<|end|>", "<|endoftext|>", "[INST]", "[/INST]")
+CONTROL = (
+    "<|im_start|>",
+    "<|im_end|>",
+    "<|user|>",
+    "<|assistant|>",
+    "<|end|>",
+    "<|endoftext|>",
+    "[INST]",
+    "[/INST]",
+)
 PLAIN = ("<think>", "</think>")
 LINES = (
     "{% for m in messages %}{{ '<|' + m.role + '|>\n' + m.content + '<|end|>\n' }}{% endfor %}"
@@ -33,7 +51,8 @@ LINES = (
 )
 DIRECT = LINES.replace("|>\n'", "|>'")
 BLANK = (
-    "{{ bos_token }}{% for m in messages %}{% if m.role == 'user' %}{{ '[INST] ' + m.content + ' [/INST]' }}"
+    "{{ bos_token }}{% for m in messages %}{% if m.role == 'user' %}{{ '[INST] ' + m.content + ' "
+    "[/INST]' }}"
     "{% else %}{{ ' ' + m.content + eos_token }}{% endif %}{% endfor %}"
 )
 TEMPLATES = {
@@ -49,30 +68,82 @@ TEMPLATES = {
     "blank": BLANK,
 }
 RESPONSES = (
-    *("Seven.", "12", "the 12", "7\n\n8", "\nSeven, since 3 + 4 is 7.", " blank", "ends with a line\n", "\t", "數 😂", "😂"),
-    *("<think>\nThree.\n</think>\n\nSeven.", "<think>Three.</think>Seven.", "c<|end|>d", "<|end|> x", "a<|end|>"),
-    *("     blanks", "a▁▁the ▁", "a<unk>b", "a<s>b", "a</s>", *(random_text(seed, 12) for seed in range(6))),
+    *(
+        "Seven.",
+        "12",
+        "the 12",
+        "7\n\n8",
+        "\nSeven, since 3 + 4 is 7.",
+        " blank",
+        "ends with a line\n",
+        "\t",
+        "數 😂",
+        "😂",
+    ),
+    *(
+        "<think>\nThree.\n</think>\n\nSeven.",
+        "<think>Three.</think>Seven.",
+        "c<|end|>d",
+        "<|end|> x",
+        "a<|end|>",
+    ),
+    *(
+        "     blanks",
+        "a▁▁the ▁",
+        "a<unk>b",
+        "a<s>b",
+        "a</s>",
+        *(random_text(seed, 12) for seed in range(6)),
+    ),
 )
 QUESTIONS = ("How many?", "12 <|end|> a<unk>", " x\n")
-VOCABULARIES = ("smollm", "qwen2", "llama-bpe", "deepseek-v3", "gemma4", "small", "small bare", "Phi-3", "Phi-3 bare")
+VOCABULARIES = (
+    "smollm",
+    "qwen2",
+    "llama-bpe",
+    "deepseek-v3",
+    "gemma4",
+    "small",
+    "small bare",
+    "Phi-3",
+    "Phi-3 bare",
+)
 _Both = Callable[[str], tuple[ChatText, ChatText]]
 
 
 def _write(name: str, path: Path) -> Path:
-    """A vocabulary: byte-level of that type of splits, or SentencePiece's, with a blank before a text unless "bare"."""
+    """A vocabulary: byte-level of that type of splits, or SentencePiece's, with a blank before a
+    text unless "bare".
+    """
     added = [*CONTROL, *PLAIN]
     kinds = [3] * len(CONTROL) + [4] * len(PLAIN)
     if name == "gemma4":
         tokens, merges, own = gemma4_vocabulary()
-        return write_vocabulary(path, None, [*tokens, *added], merges, model="gemma4", kinds=[*own, *kinds], ids={"unknown": 0})
+        return write_vocabulary(
+            path,
+            None,
+            [*tokens, *added],
+            merges,
+            model="gemma4",
+            kinds=[*own, *kinds],
+            ids={"unknown": 0},
+        )
     if name in PRE_TOKENIZERS:
         tokens, merges = crossing_merges()
         tokens = ["<pad>", *tokens[1:]]
-        return write_vocabulary(path, name, [*tokens, *added], merges, kinds=[3] + [1] * (len(tokens) - 1) + kinds)
+        return write_vocabulary(
+            path, name, [*tokens, *added], merges, kinds=[3] + [1] * (len(tokens) - 1) + kinds
+        )
     tokens, scores, own = sentencepiece_vocabulary()
-    more: dict[str, Any] = {"model": "llama", "name": name, "add_space_prefix": not name.endswith("bare")}
+    more: dict[str, Any] = {
+        "model": "llama",
+        "name": name,
+        "add_space_prefix": not name.endswith("bare"),
+    }
     scores = [*scores, *[-1000.0] * len(added)]
-    return write_vocabulary(path, None, [*tokens, *added], None, scores=scores, kinds=[*own, *kinds], **more)
+    return write_vocabulary(
+        path, None, [*tokens, *added], None, scores=scores, kinds=[*own, *kinds], **more
+    )
 
 
 @pytest.fixture(params=VOCABULARIES)
@@ -94,14 +165,22 @@ def both(request: pytest.FixtureRequest, tmp_path: Path) -> _Both:
 
 @pytest.mark.parametrize("template", TEMPLATES.values(), ids=list(TEMPLATES))
 def test_both_engines_place_a_response_alike(both: _Both, template: str) -> None:
-    """The same prompt, response, words and bytes, with blanks that SentencePiece adds or Phi-3's tokens swallow."""
+    """The same prompt, response, words and bytes, with blanks that SentencePiece adds or Phi-3's
+    tokens swallow.
+    """
     one, other = both(template)
     for question in QUESTIONS:
         for given in RESPONSES:
-            # Of characters that are not composed llama.cpp and Qwen's original differ; docs/backends.md says so.
+            # Of characters that are not composed llama.cpp and Qwen's original differ;
+            # docs/backends.md says so.
             response = unicodedata.normalize("NFC", given)
-            first, second = (text.placed(plain_messages(question), response) for text in (one, other))
-            assert (first.prompt_ids, first.response_ids) == (second.prompt_ids, second.response_ids), (question, response)
+            first, second = (
+                text.placed(plain_messages(question), response) for text in (one, other)
+            )
+            assert (first.prompt_ids, first.response_ids) == (
+                second.prompt_ids,
+                second.response_ids,
+            ), (question, response)
             assert (first.told, first.problem) == (second.told, second.problem)
             assert (first.lengths is None) == (second.lengths is None)
             for found in (first, second):

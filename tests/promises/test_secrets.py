@@ -1,4 +1,6 @@
-"""Promise: an API key reaches the endpoint that it is for, and nothing else: no store, report, log, message or traceback."""
+"""Promise: an API key reaches the endpoint that it is for, and nothing else: no store, report, log,
+message or traceback.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,9 @@ ENV = {"MY_KEY": CANARY, "OPENAI_LOG": "debug"}
 
 
 def echoing(asked: Asked) -> Reply:
-    """A server that says the key back in every way it can: in errors of several kinds, in a text, in headers."""
+    """A server that says the key back in every way it can: in errors of several kinds, in a text,
+    in headers.
+    """
     header = asked.headers["authorization"]
     place = int(str(asked.body["messages"][0]["content"]).split("is ")[1].split(" ")[0])
     replies = [
@@ -42,7 +46,8 @@ def echoing(asked: Asked) -> Reply:
 
 def use(bench: Bench, endpoint: Endpoint) -> None:
     entry = (
-        f'[models.teacher]\nbackend = "openai"\nbase_url = "{endpoint.url}"\nmodel = "m"\napi_key_env = "MY_KEY"\nretries = 1\n'
+        f'[models.teacher]\nbackend = "openai"\nbase_url = "{endpoint.url}"\nmodel = '
+        '"m"\napi_key_env = "MY_KEY"\nretries = 1\n'
     )
     bench.edit('[models.teacher]\nbackend = "fake"\nvariant = "teacher"\n', entry)
 
@@ -57,14 +62,20 @@ def check(folder: Path, *said: str) -> None:
     with Store(folder / "cache") as store:
         for key, _ in store.keys("rows"):
             body = store.get(key) or b""
-            text = str(pl.read_parquet(BytesIO(body)).to_dicts()) if body.startswith(b"PAR1") else body.decode()
+            text = (
+                str(pl.read_parquet(BytesIO(body)).to_dicts())
+                if body.startswith(b"PAR1")
+                else body.decode()
+            )
             assert CANARY[3:] not in text, key
     for text in said:
         assert CANARY[3:] not in text
 
 
 def test_a_server_that_says_the_key_back(bench: Bench) -> None:
-    """In errors, broken answers and texts, with the SDK's own log on: after run, apply, export and reports nothing holds it."""
+    """In errors, broken answers and texts, with the SDK's own log on: after run, apply, export and
+    reports nothing holds it.
+    """
     said: list[str] = []
     with serving(echoing) as endpoint:
         use(bench, endpoint)
@@ -130,18 +141,28 @@ SAID = b64encode(f"user:{CANARY}".encode()).decode()
     [
         lambda header: error(401, f"bad key {header}", x_said=header),
         lambda header: error(429, f"slow down, {header}", x_said=header),
-        lambda header: Reply({}, 307, {"Location": f"http://127.0.0.1:9/{header.split()[1]}/v1?key={header}"}),
+        lambda header: Reply(
+            {}, 307, {"Location": f"http://127.0.0.1:9/{header.split()[1]}/v1?key={header}"}
+        ),
         lambda header: Reply({}, 302, {"Location": f"/v1/{header.split()[1]}"}),
         lambda header: Reply({}, parts=[f'{{"said": "{header}", '.encode(), b" " * (17 << 20)]),
-        lambda header: Reply(f"<title>{SAID}</title>{header}".encode(), headers={"Content-Encoding": CANARY}),
+        lambda header: Reply(
+            f"<title>{SAID}</title>{header}".encode(), headers={"Content-Encoding": CANARY}
+        ),
         lambda header: Reply(f"<html><title>{quote(header)}</title>{SAID}".encode(), 502),
         lambda header: error(400, f"model {SAID} does not exist"),
-        lambda header: Reply({"error": {"message": {"deep": [header]}, "code": header, "type": SAID}}, 403),
+        lambda header: Reply(
+            {"error": {"message": {"deep": [header]}, "code": header, "type": SAID}}, 403
+        ),
         lambda header: Reply({}, wait_s=2.5, headers={"X-Said": header}),
     ],
 )
-def test_however_a_call_ends_no_key_is_kept_or_said(bench: Bench, end: Callable[[str], Reply]) -> None:
-    """Refusals, limits, redirects, answers that are too large, too late or packed: the key is in no file and no message."""
+def test_however_a_call_ends_no_key_is_kept_or_said(
+    bench: Bench, end: Callable[[str], Reply]
+) -> None:
+    """Refusals, limits, redirects, answers that are too large, too late or packed: the key is in no
+    file and no message.
+    """
     with serving(lambda asked: end(asked.headers["authorization"])) as endpoint:
         use(bench, endpoint)
         bench.edit("retries = 1", "retries = 0\ntimeout_s = 1.0")
@@ -163,14 +184,19 @@ ODD_KEY = "sk-canary/7f3a+9b1c5d2e="
         ODD_KEY.replace("/", "&#x2F;"),
         quote(ODD_KEY, safe=""),
         quote(quote(ODD_KEY, safe=""), safe="").lower(),
-        *(b64encode(b"u" * size + b":" + ODD_KEY.encode() + b"x" * size).decode() for size in range(3)),
+        *(
+            b64encode(b"u" * size + b":" + ODD_KEY.encode() + b"x" * size).decode()
+            for size in range(3)
+        ),
         urlsafe_b64encode(ODD_KEY.encode()).decode(),
     ],
 )
 def test_a_key_in_another_spelling_is_hidden(monkeypatch: pytest.MonkeyPatch, spelled: str) -> None:
     """As escapes of JSON or HTML, in an address, or in base64 with whatever stands around it."""
     monkeypatch.setenv("MY_KEY", ODD_KEY)
-    client = EndpointClient(EndpointSettings("http://127.0.0.1:9/v1", "m", "MY_KEY", 1, 0, 1, "a.toml", "models.m"))
+    client = EndpointClient(
+        EndpointSettings("http://127.0.0.1:9/v1", "m", "MY_KEY", 1, 0, 1, "a.toml", "models.m")
+    )
     body = f'{{"error": {{"message": "no: {spelled} so"}}}}'.encode()
     words = client.clean(read_error(400, client._hide(body), {}).words)
     client.close()

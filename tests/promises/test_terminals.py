@@ -1,4 +1,6 @@
-"""Promise: no encoding of the terminal ends a command: what cannot be shown is replaced, and JSON and HTML lose nothing."""
+"""Promise: no encoding of the terminal ends a command: what cannot be shown is replaced, and JSON
+and HTML lose nothing.
+"""
 
 from __future__ import annotations
 
@@ -49,22 +51,40 @@ def bench(tmp_path: Path) -> Bench:
     made = Bench(tmp_path)
     made.write("é.toml", RECIPE)
     made.write("typo.toml", RECIPE.replace("größer", "größe"))
-    rows = [{"id": f"{i}号", "input": "Wie groß?", "größer": f"zwei – {i} 🎉", "数": f"二 {i}"} for i in range(3)]
+    rows = [
+        {"id": f"{i}号", "input": "Wie groß?", "größer": f"zwei – {i} 🎉", "数": f"二 {i}"}
+        for i in range(3)
+    ]
     made.write("données.jsonl", jsonl(rows))
     return made
 
 
 def respsel(bench: Bench, env: Mapping[str, str], *args: str) -> tuple[int, bytes, bytes]:
-    """Run respsel as a user does, with bytes out; whatever encoding this test run has is not passed on."""
-    rest = {name: value for name, value in os.environ.items() if name not in ("PYTHONIOENCODING", "PYTHONUTF8", "LC_ALL", "LANG")}
+    """Run respsel as a user does, with bytes out; whatever encoding this test run has is not passed
+    on.
+    """
+    rest = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in ("PYTHONIOENCODING", "PYTHONUTF8", "LC_ALL", "LANG")
+    }
     command = [sys.executable, "-m", "respsel", *args]
-    done = subprocess.run(command, cwd=bench.folder, capture_output=True, env={**rest, **env}, check=False, timeout=300)
+    done = subprocess.run(
+        command,
+        cwd=bench.folder,
+        capture_output=True,
+        env={**rest, **env},
+        check=False,
+        timeout=300,
+    )
     return done.returncode, done.stdout, done.stderr
 
 
 @pytest.mark.parametrize("name", ["ascii", "strict latin-1", "POSIX"])
 def test_every_command_ends_as_it_does_on_a_terminal_of_utf8(bench: Bench, name: str) -> None:
-    """Exit codes are those of a UTF-8 terminal, no traceback is shown, and errors name their place in what can be shown."""
+    """Exit codes are those of a UTF-8 terminal, no traceback is shown, and errors name their place
+    in what can be shown.
+    """
     for command, code in (
         ("run é.toml", 0),
         ("plan é.toml", 0),
@@ -87,7 +107,9 @@ def test_every_command_ends_as_it_does_on_a_terminal_of_utf8(bench: Bench, name:
 
 
 @encodings
-def test_json_and_html_on_standard_output_lose_nothing(bench: Bench, env: Mapping[str, str]) -> None:
+def test_json_and_html_on_standard_output_lose_nothing(
+    bench: Bench, env: Mapping[str, str]
+) -> None:
     """Printed as JSON or HTML, a report and a plan say what the files say."""
     assert respsel(bench, env, "run", "é.toml", "--json")[0] == 0
     report = json.loads((bench.folder / "runs/é/report.json").read_text("utf-8"))
@@ -116,18 +138,28 @@ def test_an_argument_that_is_no_utf8_is_named_and_is_no_bug(bench: Bench) -> Non
     bench.write("a.toml", RECIPE)
     os.rename(bench.folder / "a.toml", os.fsencode(bench.folder) + b"/gr\xf6.toml")
     command = [sys.executable.encode(), b"-m", b"respsel"]
-    for args in ([b"plan", b"gr\xf6.toml"], [b"run", b"gr\xf6.toml", b"--json"], [b"report", b"gr\xf6.toml", b"--format", b"md"]):
-        done = subprocess.run([*command, *args], cwd=bench.folder, capture_output=True, check=False, timeout=300)
+    for args in (
+        [b"plan", b"gr\xf6.toml"],
+        [b"run", b"gr\xf6.toml", b"--json"],
+        [b"report", b"gr\xf6.toml", b"--format", b"md"],
+    ):
+        done = subprocess.run(
+            [*command, *args], cwd=bench.folder, capture_output=True, check=False, timeout=300
+        )
         assert done.returncode == 0, done.stderr
         assert b"Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize("args", [["schema"], ["report", "é.toml", "--format", "json"], ["metrics"]])
+@pytest.mark.parametrize(
+    "args", [["schema"], ["report", "é.toml", "--format", "json"], ["metrics"]]
+)
 def test_a_reader_that_has_gone_is_no_error(bench: Bench, args: list[str]) -> None:
     """`respsel ... | head -1` says nothing of pipes on standard error."""
     assert respsel(bench, {}, "run", "é.toml")[0] == 0
     command = [sys.executable, "-m", "respsel", *args]
-    with subprocess.Popen(command, cwd=bench.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    with subprocess.Popen(
+        command, cwd=bench.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
         assert process.stdout is not None
         assert process.stderr is not None
         process.stdout.close()

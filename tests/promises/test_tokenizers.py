@@ -1,6 +1,8 @@
-"""Promise: text becomes the tokens that the model was trained with. Held against llama.cpp's own tokenizer.
+"""Promise: text becomes the tokens that the model was trained with. Held against llama.cpp's own
+tokenizer.
 
-Where llama.cpp only comes near the original, the original is followed; docs/backends.md names these places.
+Where llama.cpp only comes near the original, the original is followed; docs/backends.md names these
+places.
 """
 
 from __future__ import annotations
@@ -33,7 +35,9 @@ CASED_AND_MARKED = ("tekken", "gpt-4o", "llama4", "kanana2", "talkie", "minimax-
 
 
 def ours(tokenizer: Any, text: str, control: bool = False) -> list[int]:
-    found: list[int] = tokenizer(text, add_special_tokens=False, split_special_tokens=not control)["input_ids"]
+    found: list[int] = tokenizer(text, add_special_tokens=False, split_special_tokens=not control)[
+        "input_ids"
+    ]
     return found
 
 
@@ -43,9 +47,17 @@ def agreed(name: str) -> list[str]:
     if name in CASED_AND_MARKED:
         return [piece for piece in found if not any(_is_cased_or_mark(letter) for letter in piece)]
     if name in ("deepseek-llm", "deepseek-coder"):
-        return [piece for piece in found if not any(letter.isspace() and letter > "~" for letter in piece)]
+        return [
+            piece
+            for piece in found
+            if not any(letter.isspace() and letter > "~" for letter in piece)
+        ]
     if name == "superbpe":
-        return [piece for piece in found if not any(letter.isnumeric() and letter > "~" for letter in piece)]
+        return [
+            piece
+            for piece in found
+            if not any(letter.isnumeric() and letter > "~" for letter in piece)
+        ]
     return found
 
 
@@ -64,7 +76,9 @@ def byte_level(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path
 
 @pytest.mark.parametrize("name", sorted(PRE_TOKENIZERS))
 def test_each_type_splits_as_llama_cpp_does(name: str, byte_level: Callable[[str], Path]) -> None:
-    """Digits, blanks, line ends, scripts, emoji, marks, contractions and code, joined in random order."""
+    """Digits, blanks, line ends, scripts, emoji, marks, contractions and code, joined in random
+    order.
+    """
     path = byte_level(name)
     among = agreed(name)
     tokenizer = load_gguf_tokenizer(path)
@@ -91,7 +105,9 @@ def test_each_type_splits_as_llama_cpp_does(name: str, byte_level: Callable[[str
 def test_a_type_whose_original_is_at_hand_is_as_that(
     name: str, module: str, original: str, byte_level: Callable[[str], Path]
 ) -> None:
-    """transformers' own classes of these models give the same tokens, composed characters and all."""
+    """transformers' own classes of these models give the same tokens, composed
+    characters and all.
+    """
     from importlib import import_module
 
     made = getattr(import_module(f"transformers.models.{module}"), original)
@@ -118,20 +134,28 @@ def test_the_original_counts_where_llama_cpp_comes_only_near(
     name: str, text: str, pieces: list[str], byte_level: Callable[[str], Path]
 ) -> None:
     """Marks and letters beyond ASCII have their categories, and blanks and digits too."""
-    split = load_gguf_tokenizer(byte_level(name)).backend_tokenizer.pre_tokenizer.pre_tokenize_str(text)
+    split = load_gguf_tokenizer(byte_level(name)).backend_tokenizer.pre_tokenizer.pre_tokenize_str(
+        text
+    )
     assert [text[start:end] for _, (start, end) in split] == pieces
 
 
-@pytest.mark.parametrize(("name", "prefix"), [("small", True), ("small", False), ("Phi-3 small", True)])
+@pytest.mark.parametrize(
+    ("name", "prefix"), [("small", True), ("small", False), ("Phi-3 small", True)]
+)
 def test_sentencepiece_is_read_as_llama_cpp_does(name: str, prefix: bool, tmp_path: Path) -> None:
-    """With and without a blank before the text, with bytes for what has no token, and tokens that stand whole."""
+    """With and without a blank before the text, with bytes for what has no token, and tokens that
+    stand whole.
+    """
     tokens, scores, kinds = sentencepiece_vocabulary()
     whole = [("<|endoftext|>", 3), ("<turn>", 3), ("<think>", 4), ("  ", 4), ("\n\t\n", 4)]
     if name != "small":
         # Phi-3's whole tokens take the blanks behind them, and none of them is one.
         whole = [(token, kind) for token, kind in whole if token.strip()]
     names = [token for token, _ in whole]
-    among = [piece for piece in (*PIECES, *CHARACTERS[::20]) if not piece.isspace() or piece.isascii()]
+    among = [
+        piece for piece in (*PIECES, *CHARACTERS[::20]) if not piece.isspace() or piece.isascii()
+    ]
     path = write_vocabulary(
         tmp_path / "s.gguf",
         None,
@@ -171,7 +195,9 @@ def test_gemma_4_is_read_as_llama_cpp_does(tmp_path: Path) -> None:
 
 
 def test_tokens_that_stand_whole(tmp_path: Path) -> None:
-    """A user-defined token stands for its text everywhere, a control token in a template alone, whatever its letters."""
+    """A user-defined token stands for its text everywhere, a control token in a template alone,
+    whatever its letters.
+    """
     tokens, merges = crossing_merges()
     more = [("<|im_end|>", 1), ("<｜turn｜>", 3), ("<think>", 4), ("", 5), ("[PAD1]", 5)]
     path = write_vocabulary(
@@ -189,12 +215,16 @@ def test_tokens_that_stand_whole(tmp_path: Path) -> None:
     assert (written, template) == (theirs.ids(text), theirs.ids(text, control=True))
     first = len(tokens)
     assert {first + 2} == {token for token in written if token >= first or token == 0}
-    assert {0, first, first + 1, first + 2} == {token for token in template if token >= first or token == 0}
+    assert {0, first, first + 1, first + 2} == {
+        token for token in template if token >= first or token == 0
+    }
     assert len(tokenizer) == first + len(more)
     theirs.close()
 
 
-@pytest.mark.parametrize(("name", "whole"), [(name, found.whole_words) for name, found in sorted(PRE_TOKENIZERS.items())])
+@pytest.mark.parametrize(
+    ("name", "whole"), [(name, found.whole_words) for name, found in sorted(PRE_TOKENIZERS.items())]
+)
 def test_a_piece_that_is_a_token_is_merged_or_not(name: str, whole: bool, tmp_path: Path) -> None:
     """Some types take it whole though no merge makes it, as llama.cpp does (ignore_merges)."""
     tokens, merges = crossing_merges()
@@ -209,14 +239,19 @@ def test_a_piece_that_is_a_token_is_merged_or_not(name: str, whole: bool, tmp_pa
 
 def _write(path: Path, **how: Any) -> Path:
     tokens, merges = crossing_merges()
-    return write_vocabulary(path, how.pop("pre", "gpt-2"), how.pop("tokens", tokens), how.pop("merges", merges), **how)
+    return write_vocabulary(
+        path, how.pop("pre", "gpt-2"), how.pop("tokens", tokens), how.pop("merges", merges), **how
+    )
 
 
 @pytest.mark.parametrize(
     ("how", "told"),
     [
         ({"pre": "kimi-k2"}, "type 'kimi-k2' (tokenizer.ggml.pre), which is not verified here"),
-        ({"pre": "of-tomorrow"}, "type 'of-tomorrow' (tokenizer.ggml.pre), which is not verified here"),
+        (
+            {"pre": "of-tomorrow"},
+            "type 'of-tomorrow' (tokenizer.ggml.pre), which is not verified here",
+        ),
         ({"pre": None}, "tokenizer.ggml.pre is missing"),
         ({"merges": None}, "it holds no merges"),
         ({"model": "bert"}, "its tokenizer is of type 'bert'"),
@@ -224,7 +259,10 @@ def _write(path: Path, **how: Any) -> Path:
         ({"model": "llama"}, "it holds no scores"),
         ({"model": "llama", "scores": [-0.5] * 6001}, "a unigram model"),
         ({"model": "llama", "scores": [-1.0] * 6001}, "the same score"),
-        ({"model": "llama", "scores": [-1.0] * 6001, "remove_extra_whitespaces": True}, "removes extra blanks"),
+        (
+            {"model": "llama", "scores": [-1.0] * 6001, "remove_extra_whitespaces": True},
+            "removes extra blanks",
+        ),
         ({"model": "rwkv"}, "its tokenizer is of type 'rwkv'"),
         ({"tokens": [*crossing_merges()[0], "!"]}, "holds the token '!' twice"),
     ],
@@ -241,13 +279,19 @@ def test_what_is_not_verified_is_refused(how: dict[str, Any], told: str, tmp_pat
         load(Source(str(tmp_path), None, path.name), "float32", None)
     (problem,) = refused.value.problems
     assert told in problem.what
-    assert problem.remedy == "Use backend 'llama-cpp', or the model's original directory or repository"
+    assert (
+        problem.remedy == "Use backend 'llama-cpp', or the model's original directory or repository"
+    )
 
 
 def test_an_ordinary_token_that_pads_stays_ordinary(tmp_path: Path) -> None:
-    """It is not taken for a control token, and merges that make no token are an error with a reason."""
+    """It is not taken for a control token, and merges that make no token are an error with a
+    reason.
+    """
     tokens, _ = crossing_merges()
-    path = _write(tmp_path / "p.gguf", ids={"padding": tokens.index("!"), "unknown": tokens.index("!")})
+    path = _write(
+        tmp_path / "p.gguf", ids={"padding": tokens.index("!"), "unknown": tokens.index("!")}
+    )
     tokenizer = load_gguf_tokenizer(path)
     theirs = LlamaTokens(path)
     assert ours(tokenizer, "a b!! c", control=True) == theirs.ids("a b!! c", control=True)
@@ -259,7 +303,11 @@ def test_an_ordinary_token_that_pads_stays_ordinary(tmp_path: Path) -> None:
 
 def test_types_that_llama_cpp_only_comes_near_are_known() -> None:
     """The doctor takes no other difference between the engines for one that has a reason."""
-    apart = {name for name in PRE_TOKENIZERS if len(agreed(name)) < len(agreed("gpt-2")) or PRE_TOKENIZERS[name].composed}
+    apart = {
+        name
+        for name in PRE_TOKENIZERS
+        if len(agreed(name)) < len(agreed("gpt-2")) or PRE_TOKENIZERS[name].composed
+    }
     assert apart == APPROXIMATE_IN_LLAMA_CPP
 
 
@@ -280,7 +328,9 @@ def test_a_file_that_is_cut_short_is_an_error(tmp_path: Path) -> None:
             load_gguf_tokenizer(path)
 
 
-def test_a_prepared_folder_holds_the_same_tokenizer(make_tiny_gguf: Callable[..., Path], tmp_path: Path) -> None:
+def test_a_prepared_folder_holds_the_same_tokenizer(
+    make_tiny_gguf: Callable[..., Path], tmp_path: Path
+) -> None:
     """Whoever loads the folder, respsel or transformers alone, splits digits as the file asks."""
     from transformers import AutoTokenizer
 
@@ -311,29 +361,45 @@ def known(make_tiny_gguf: Callable[..., Path], tmp_path: Path) -> Callable[..., 
         fields = {"backend": backend, **where, **more}
         if backend == "transformers":
             fields["dtype"] = "float32"
-        return identify(NamedModel("m", ModelEntry.model_validate(fields), tmp_path, "a.toml"), cast(Any, None))
+        return identify(
+            NamedModel("m", ModelEntry.model_validate(fields), tmp_path, "a.toml"), cast(Any, None)
+        )
 
     return find
 
 
-def test_scores_of_another_reading_are_not_served(known: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    """The version of a GGUF's reading is in its identity and in the name of its prepared folder, with transformers alone."""
+def test_scores_of_another_reading_are_not_served(
+    known: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The version of a GGUF's reading is in its identity and in the name of its prepared folder,
+    with transformers alone.
+    """
     from respsel.backends.gguf import tokenizer as gguf_tokenizer
 
     def all_of_them() -> list[Any]:
-        return [known("transformers", prepare="safetensors"), known("transformers"), known("llama-cpp")]
+        return [
+            known("transformers", prepare="safetensors"),
+            known("transformers"),
+            known("llama-cpp"),
+        ]
 
     before = all_of_them()
     assert before[1].fields["tokenizer_reading"] == 2
     assert "tokenizer_reading" not in before[2].fields
     monkeypatch.setattr(gguf_tokenizer, "VERSION", 3)
     after = all_of_them()
-    assert [a.identity != b.identity for a, b in zip(before, after, strict=True)] == [True, True, False]
+    assert [a.identity != b.identity for a, b in zip(before, after, strict=True)] == [
+        True,
+        True,
+        False,
+    ]
     assert before[0].prepared != after[0].prepared
     assert str(before[0].prepared).endswith(".float32.tokenizer-2.safetensors")
 
 
-def test_directories_and_repositories_keep_their_identity(known: Callable[..., Any], tmp_path: Path) -> None:
+def test_directories_and_repositories_keep_their_identity(
+    known: Callable[..., Any], tmp_path: Path
+) -> None:
     """What was scored with a hub's own tokenizer stays served."""
     folder = tmp_path / "model"
     folder.mkdir()
@@ -353,7 +419,10 @@ def test_smollm2_splits_as_llama_cpp_does(smollm2: Path) -> None:
     """A longer text with all that splits differ on, and numbered lists."""
     tokenizer = load_gguf_tokenizer(smollm2)
     theirs = LlamaTokens(smollm2)
-    listed = "\n\n".join(f"{number}. Add {number * 12} and 1,{number}00: {number**5}\r\n\t- 3.14  " for number in range(60))
+    listed = "\n\n".join(
+        f"{number}. Add {number * 12} and 1,{number}00: {number**5}\r\n\t- 3.14  "
+        for number in range(60)
+    )
     for seed in range(60):
         text = listed[seed * 20 :] + random_text(seed, 200, (*PIECES, *CHARACTERS))
         assert ours(tokenizer, text) == theirs.ids(text)

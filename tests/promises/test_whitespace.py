@@ -1,4 +1,6 @@
-"""Promise: white space decides no verdict: one rule for the texts of every strategy, and the report says what it changed."""
+"""Promise: white space decides no verdict: one rule for the texts of every strategy, and the report
+says what it changed.
+"""
 
 from __future__ import annotations
 
@@ -58,7 +60,9 @@ SPELLINGS: dict[str, Callable[[str], str]] = {
 
 
 def make_bench(folder: Path, rule: str = "") -> Bench:
-    """Six examples whose responses are spelled in each of SPELLINGS; one spelling is in a file, one in a batch's output."""
+    """Six examples whose responses are spelled in each of SPELLINGS; one spelling is in a file, one
+    in a batch's output.
+    """
     bench = Bench(folder)
     texts = [TEXT.replace("{n}", str(i)) for i in range(6)]
     with (folder / "d.csv").open("w", newline="", encoding="utf-8") as file:
@@ -66,15 +70,33 @@ def make_bench(folder: Path, rule: str = "") -> Bench:
         writer.writeheader()
         for i, text in enumerate(texts):
             spelled = {name: spell(text) for name, spell in SPELLINGS.items()}
-            writer.writerow({"id": f"e{i}", "input": f"How many are {i}?\r\n", "label": i, **spelled})
-    bench.write("file.jsonl", jsonl([{"id": f"e{i}", "response": f" {text}\r\n"} for i, text in enumerate(texts)]))
-    chats = [{"choices": [{"message": {"content": f"\r\n{text}"}, "finish_reason": "stop"}]} for text in texts]
-    lines = [{"custom_id": f"e{i}", "response": {"status_code": 200, "body": chat}} for i, chat in enumerate(chats)]
+            writer.writerow(
+                {"id": f"e{i}", "input": f"How many are {i}?\r\n", "label": i, **spelled}
+            )
+    bench.write(
+        "file.jsonl",
+        jsonl([{"id": f"e{i}", "response": f" {text}\r\n"} for i, text in enumerate(texts)]),
+    )
+    chats = [
+        {"choices": [{"message": {"content": f"\r\n{text}"}, "finish_reason": "stop"}]}
+        for text in texts
+    ]
+    lines = [
+        {"custom_id": f"e{i}", "response": {"status_code": 200, "body": chat}}
+        for i, chat in enumerate(chats)
+    ]
     bench.write("batch.jsonl", jsonl(lines))
-    bench.write("own.jsonl", jsonl([{"id": f"e{i}", "response": f"\r\nIt is\r\n{i}."} for i in range(6)]))
-    columns = [f'[[strategies]]\nname = "{name}"\nfrom = "column"\ncolumn = "{name}"\n' for name in SPELLINGS]
+    bench.write(
+        "own.jsonl", jsonl([{"id": f"e{i}", "response": f"\r\nIt is\r\n{i}."} for i in range(6)])
+    )
+    columns = [
+        f'[[strategies]]\nname = "{name}"\nfrom = "column"\ncolumn = "{name}"\n'
+        for name in SPELLINGS
+    ]
     columns += ['[[strategies]]\nname = "file"\nfrom = "file"\npath = "file.jsonl"\n']
-    columns += ['[[strategies]]\nname = "batch"\nfrom = "file"\npath = "batch.jsonl"\nformat = "batch"\n']
+    columns += [
+        '[[strategies]]\nname = "batch"\nfrom = "file"\npath = "batch.jsonl"\nformat = "batch"\n'
+    ]
     bench.write("a.toml", RECIPE.format(rule=rule, strategies="".join(columns)))
     return bench
 
@@ -84,22 +106,31 @@ def report(bench: Bench) -> Any:
 
 
 def means(bench: Bench) -> dict[str, tuple[float, ...]]:
-    return {item["strategy"]: tuple(mean["mean"] for mean in item["means"]) for item in report(bench)["strategies"]}
+    return {
+        item["strategy"]: tuple(mean["mean"] for mean in item["means"])
+        for item in report(bench)["strategies"]
+    }
 
 
 def test_the_same_texts_have_the_same_numbers_however_they_are_spelled(tmp_path: Path) -> None:
-    """Line ends, outer blanks and byte order marks change no score and no text, from columns, files and batches alike."""
+    """Line ends, outer blanks and byte order marks change no score and no text, from columns, files
+    and batches alike.
+    """
     bench = make_bench(tmp_path)
     bench.run()
     assert len(set(means(bench).values())) == 1
     texts = pl.read_parquet(tmp_path / "runs/a/responses.parquet")
     assert len(texts) == 6 * len(means(bench))
-    assert {row["text"] for row in texts.iter_rows(named=True)} == {TEXT.replace("{n}", str(i)) for i in range(6)}
+    assert {row["text"] for row in texts.iter_rows(named=True)} == {
+        TEXT.replace("{n}", str(i)) for i in range(6)
+    }
     assert texts["correct"].all()
 
 
 def test_the_report_counts_the_texts_that_were_changed_and_how(tmp_path: Path) -> None:
-    """Each strategy has the number of changed texts by kind, own outputs too, and both pages say so in words."""
+    """Each strategy has the number of changed texts by kind, own outputs too, and both pages say so
+    in words.
+    """
     bench = make_bench(tmp_path)
     bench.run()
     data = report(bench)
@@ -107,8 +138,18 @@ def test_the_report_counts_the_texts_that_were_changed_and_how(tmp_path: Path) -
     assert counts["plain"] == {"texts": 6, "changed": 0, "line_ends": 0, "outer_blanks": 0}
     assert counts["windows"] == {"texts": 6, "changed": 6, "line_ends": 6, "outer_blanks": 6}
     assert counts["mac"] == {"texts": 6, "changed": 6, "line_ends": 6, "outer_blanks": 0}
-    assert counts["lead"] == counts["file"] == counts["batch"] == {"texts": 6, "changed": 6, "line_ends": 0, "outer_blanks": 6}
-    assert data["own_outputs"]["white_space"] == {"texts": 6, "changed": 6, "line_ends": 6, "outer_blanks": 6}
+    assert (
+        counts["lead"]
+        == counts["file"]
+        == counts["batch"]
+        == {"texts": 6, "changed": 6, "line_ends": 0, "outer_blanks": 6}
+    )
+    assert data["own_outputs"]["white_space"] == {
+        "texts": 6,
+        "changed": 6,
+        "line_ends": 6,
+        "outer_blanks": 6,
+    }
     for page in ("report.md", "report.html"):
         text = (tmp_path / "runs/a" / page).read_text("utf-8")
         assert "mac 6 of 6 (line ends of 6)" in text
@@ -117,7 +158,9 @@ def test_the_report_counts_the_texts_that_were_changed_and_how(tmp_path: Path) -
 
 
 def test_keep_leaves_every_text_as_it_is(tmp_path: Path) -> None:
-    """With whitespace = "keep" the texts are the files' own, their numbers differ, and nothing counts as changed."""
+    """With whitespace = "keep" the texts are the files' own, their numbers differ, and nothing
+    counts as changed.
+    """
     bench = make_bench(tmp_path)
     bench.run()
     before = means(bench)
@@ -135,7 +178,9 @@ def test_keep_leaves_every_text_as_it_is(tmp_path: Path) -> None:
 
 
 def test_training_sets_have_exactly_the_text_that_was_scored(tmp_path: Path) -> None:
-    """Whatever the format, the training set of a strategy with Windows line ends holds the scored text."""
+    """Whatever the format, the training set of a strategy with Windows line ends holds the scored
+    text.
+    """
     forms = ["messages", "prompt-completion", "axolotl", "llama-factory", "openai", "parquet"]
     bench = make_bench(tmp_path)
     bench.run()
@@ -153,11 +198,21 @@ def test_training_sets_have_exactly_the_text_that_was_scored(tmp_path: Path) -> 
 
 
 def test_a_text_of_nothing_but_blanks_is_an_empty_one(bench: Bench) -> None:
-    """What is empty once its blanks are gone counts as empty: it is not scored, and the report says why."""
-    bench.edit('column = "rationale"', 'column = "rationale"\n\n[[strategies]]\nname = "late"\nfrom = "column"\ncolumn = "late"')
-    bench.write("sums.jsonl", jsonl([{**row, "late": "\u200b" if i == 2 else "x"} for i, row in enumerate(rows(6))]))
+    """What is empty once its blanks are gone counts as empty: it is not scored, and the report says
+    why.
+    """
+    bench.edit(
+        'column = "rationale"',
+        'column = "rationale"\n\n[[strategies]]\nname = "late"\nfrom = "column"\ncolumn = "late"',
+    )
+    bench.write(
+        "sums.jsonl",
+        jsonl([{**row, "late": "\u200b" if i == 2 else "x"} for i, row in enumerate(rows(6))]),
+    )
     bench.run()
-    assert {item["strategy"]: item["unusable"] for item in report(bench)["strategies"]}["late"] == {"empty": 1}
+    assert {item["strategy"]: item["unusable"] for item in report(bench)["strategies"]}["late"] == {
+        "empty": 1
+    }
 
 
 MODEL = """
@@ -177,14 +232,23 @@ app()
 
 def test_texts_that_models_write_follow_the_rule_and_their_calls_are_reused(bench: Bench) -> None:
     """A model's line ends are made the same; switching the rule off makes no call again."""
-    done = subprocess.run([sys.executable, "-c", MODEL], cwd=bench.folder, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", MODEL], cwd=bench.folder, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
     found = report(bench)
-    assert {item["strategy"]: item["white_space"]["line_ends"] for item in found["strategies"]} == {"human": 0, "teacher": 6}
+    assert {item["strategy"]: item["white_space"]["line_ends"] for item in found["strategies"]} == {
+        "human": 0,
+        "teacher": 6,
+    }
     assert found["own_outputs"]["white_space"]["line_ends"] == 12
     bench.edit("format = 1", 'format = 1\nwhitespace = "keep"')
     plan = json.loads(bench.respsel("plan", "a.toml", "--json").out)
-    assert {step["name"]: step["calls"] for step in plan["steps"] if step["op"] in ("responses", "own-outputs")} == {
+    assert {
+        step["name"]: step["calls"]
+        for step in plan["steps"]
+        if step["op"] in ("responses", "own-outputs")
+    } == {
         "responses:sums/human": 0,
         "responses:sums/teacher": 0,
         "own-outputs:sums": 0,
@@ -201,7 +265,9 @@ def test_another_word_for_the_rule_is_an_error_at_its_place(bench: Bench) -> Non
 
 @given(st.text(st.sampled_from("ab \n\r\t\xa0\u2028\x85\v\ufeff"), max_size=30))
 def test_the_rule_changes_a_text_once_and_nothing_inside_it(text: str) -> None:
-    """Applied twice it is applied once; no return is left, no outer blank, and all other characters stand in their order."""
+    """Applied twice it is applied once; no return is left, no outer blank, and all other characters
+    stand in their order.
+    """
     once = normalised(Response("e", text), "normalise")
     assert normalised(once, "normalise") == once
     assert "\r" not in once.text
@@ -213,7 +279,9 @@ def test_the_rule_changes_a_text_once_and_nothing_inside_it(text: str) -> None:
 
 
 def test_every_character_that_python_calls_space_is_a_blank() -> None:
-    """What str.strip would take goes too, so that a model's stripped text and a column's are the same."""
+    """What str.strip would take goes too, so that a model's stripped text and a column's are the
+    same.
+    """
     assert {char for char in map(chr, range(0x11000)) if char.isspace()} <= set(BLANKS)
 
 
@@ -226,9 +294,16 @@ def test_a_long_text_takes_linear_time() -> None:
 
 
 def test_tables_of_earlier_versions_are_read_and_keep_their_digest() -> None:
-    """A table without the newer column is read; where nothing was changed its digest is as it was."""
+    """A table without the newer column is read; where nothing was changed its digest is
+    as it was.
+    """
     row = Response("e", "text", correct=True)
     old = RESPONSES.read(RESPONSES.encode([row])).drop("changed")
     assert RESPONSES.rows_of(old) == [row]
-    assert RESPONSES.digest([row]) == "97ae5d90d635300c9034c01028181b45d289eff7c8849714653c8fdc7686bbd7"
-    assert RESPONSES.digest([row]) != RESPONSES.digest([Response("e", "text", correct=True, changed="line ends")])
+    assert (
+        RESPONSES.digest([row])
+        == "97ae5d90d635300c9034c01028181b45d289eff7c8849714653c8fdc7686bbd7"
+    )
+    assert RESPONSES.digest([row]) != RESPONSES.digest(
+        [Response("e", "text", correct=True, changed="line ends")]
+    )

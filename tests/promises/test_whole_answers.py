@@ -1,4 +1,6 @@
-"""Promise: a text counts as whole only if its ending is known to be good, from an endpoint and from a batch file alike."""
+"""Promise: a text counts as whole only if its ending is known to be good, from an endpoint and from
+a batch file alike.
+"""
 
 from __future__ import annotations
 
@@ -33,11 +35,16 @@ def place_of(question: str) -> int:
 
 
 def check(bench: Bench) -> None:
-    table = pl.read_parquet(bench.folder / "runs/a/responses.parquet").filter(pl.col("strategy") == "teacher")
+    table = pl.read_parquet(bench.folder / "runs/a/responses.parquet").filter(
+        pl.col("strategy") == "teacher"
+    )
     found = {int(str(row["id"]).removeprefix("e")): row for row in table.iter_rows(named=True)}
     for place, (reason, expected) in enumerate(ENDINGS):
         row = found[place]
-        assert (row["text"], row["truncated"]) == ("" if expected == "failed" else TEXT, expected == "cut"), reason
+        assert (row["text"], row["truncated"]) == (
+            "" if expected == "failed" else TEXT,
+            expected == "cut",
+        ), reason
         assert bool(row["problem"]) == (expected == "failed"), reason
         if isinstance(reason, str) and expected == "failed":
             assert repr(reason) in row["problem"]
@@ -50,7 +57,9 @@ def test_of_an_endpoint(bench: Bench, message: dict[str, Any]) -> None:
 
     def answer(asked: Asked) -> Reply:
         body = chat(TEXT).body
-        body["choices"][0]["finish_reason"] = ENDINGS[place_of(asked.body["messages"][0]["content"])][0]
+        body["choices"][0]["finish_reason"] = ENDINGS[
+            place_of(asked.body["messages"][0]["content"])
+        ][0]
         body["choices"][0]["message"] |= message
         return Reply(body)
 
@@ -69,9 +78,15 @@ def test_of_a_batch(bench: Bench, is_chat: bool) -> None:
     def line(place: int, reason: Any) -> dict[str, Any]:
         said = {"message": {"content": TEXT}} if is_chat else {"text": TEXT}
         body = {"choices": [{"index": 0, "finish_reason": reason, **said}]}
-        return {"custom_id": f"e{place}", "response": {"status_code": 200, "body": body}, "error": None}
+        return {
+            "custom_id": f"e{place}",
+            "response": {"status_code": 200, "body": body},
+            "error": None,
+        }
 
-    bench.write("batch.jsonl", jsonl([line(place, reason) for place, (reason, _) in enumerate(ENDINGS)]))
+    bench.write(
+        "batch.jsonl", jsonl([line(place, reason) for place, (reason, _) in enumerate(ENDINGS)])
+    )
     old = 'from = "model"\nmodel = "teacher"\nprompt = "Solve: {{ input }}"'
     bench.edit(old, 'from = "file"\nformat = "batch"\npath = "batch.jsonl"')
     bench.edit("sample = 6\n", "")

@@ -42,7 +42,11 @@ def test_a_good_recipe_loads(bench: Bench) -> None:
         ("prompt =", "promt =", "strategies[1].promt: unknown key. Did you mean 'prompt'?"),
         ("sample = 6", "sampel = 6", "datasets[0].sampel: unknown key. Did you mean 'sample'?"),
         ("[own_outputs]", "[own_output]", "own_output: unknown key. Did you mean 'own_outputs'?"),
-        ('variant = "teacher"', 'varient = "t"', "models.teacher.varient: unknown key. Did you mean 'variant'?"),
+        (
+            'variant = "teacher"',
+            'varient = "t"',
+            "models.teacher.varient: unknown key. Did you mean 'variant'?",
+        ),
         (
             "samples = 2",
             "sampling = { temprature = 1 }",
@@ -50,31 +54,72 @@ def test_a_good_recipe_loads(bench: Bench) -> None:
         ),
         ("k = 2", "kk = 2", "metrics[1].kk: unknown key. Did you mean 'k'?"),
         ("k = 2", "k = 0", "metrics[1].k: Input should be greater than or equal to 1, got 0."),
-        ('name = "alignment"', 'name = "alignement"', "metrics[2].name: 'alignement' is no metric. Did you mean 'alignment'?"),
-        ('model = "teacher"', 'model = "teach"', "strategies[1].model: 'teach' is no model of this recipe or of respsel.toml. "),
+        (
+            'name = "alignment"',
+            'name = "alignement"',
+            "metrics[2].name: 'alignement' is no metric. Did you mean 'alignment'?",
+        ),
+        (
+            'model = "teacher"',
+            'model = "teach"',
+            "strategies[1].model: 'teach' is no model of this recipe or of respsel.toml. ",
+        ),
         ('path = "sums.jsonl"', 'path = "sum.jsonl"', "datasets[0].path: there is no file "),
-        ('from = "column"', 'from = "colum"', "strategies[0]: 'from' says where responses come from. "),
+        (
+            'from = "column"',
+            'from = "colum"',
+            "strategies[0]: 'from' says where responses come from. ",
+        ),
         ('from = "column"', "", "strategies[0]: 'from' says where responses come from. "),
         ('name = "teacher"', 'name = "human"', "strategies[1].name: 'human' is used twice. "),
-        ('prompt = "Solve: {{ input }}"', 'prompt = "{{ input }"', "strategies[1].prompt: line 1 of the template: "),
+        (
+            'prompt = "Solve: {{ input }}"',
+            'prompt = "{{ input }"',
+            "strategies[1].prompt: line 1 of the template: ",
+        ),
         (
             'answer = "number"',
             'answer = "nummer"',
-            "datasets[0].answer: 'nummer' is none of number, choice, math, exact, regex. Did you mean 'number'?",
+            "datasets[0].answer: 'nummer' is none of number, choice, math, exact, regex. Did you "
+            "mean 'number'?",
         ),
         ('answer = "number"', 'answer = "regex"', "datasets[0]: answer 'regex' needs a pattern"),
-        ("resamples = 500", 'metric = "perplexty"', "selection.metric: 'perplexty' is no metric of this recipe. Did you mean"),
-        ('name = "sums"', 'name = "overall"', "datasets[0].name: 'overall' is the name of the verdict over all datasets."),
+        (
+            "resamples = 500",
+            'metric = "perplexty"',
+            "selection.metric: 'perplexty' is no metric of this recipe. Did you mean",
+        ),
+        (
+            'name = "sums"',
+            'name = "overall"',
+            "datasets[0].name: 'overall' is the name of the verdict over all datasets.",
+        ),
         ("format = 1", "format = 2", "format: Input should be 1, got 2."),
-        ('label = "answer"\n', "", "datasets[0]: 'answer' needs 'label', the column of the right answer."),
-        ('variant = "teacher"', 'variant = "teacher"\ntimeout_s = inf', "models.teacher.timeout_s: inf is no finite number. "),
-        ('variant = "teacher"', 'variant = "teacher"\ntimeout_s = 1e300', "models.teacher.timeout_s: Input should be less than "),
+        (
+            'label = "answer"\n',
+            "",
+            "datasets[0]: 'answer' needs 'label', the column of the right answer.",
+        ),
+        (
+            'variant = "teacher"',
+            'variant = "teacher"\ntimeout_s = inf',
+            "models.teacher.timeout_s: inf is no finite number. ",
+        ),
+        (
+            'variant = "teacher"',
+            'variant = "teacher"\ntimeout_s = 1e300',
+            "models.teacher.timeout_s: Input should be less than ",
+        ),
         (
             'variant = "teacher"',
             'variant = "teacher"\nprice = { input = nan, output = 1 }',
             "models.teacher.price.input: nan is no finite number. Give one that is.",
         ),
-        ("samples = 2", "sampling = { temperature = nan }", "own_outputs.sampling.temperature: nan is no finite number. "),
+        (
+            "samples = 2",
+            "sampling = { temperature = nan }",
+            "own_outputs.sampling.temperature: nan is no finite number. ",
+        ),
         (
             "resamples = 500",
             "confidence = 0.9999999999999999",
@@ -87,8 +132,10 @@ def test_a_good_recipe_loads(bench: Bench) -> None:
         ),
         (
             'from = "column"\ncolumn = "rationale"',
-            'from = "plugin"\nplugin = "p"\noptions = { since = 2024-01-01, more = [1, { most = inf }], fine = [0.5, "x"] }',
-            "strategies[0].options: no JSON value: since = 2024-01-01, more[1].most = inf. Write it as text, in quotes.",
+            'from = "plugin"\nplugin = "p"\noptions = { since = 2024-01-01, more = [1, { most = '
+            'inf }], fine = [0.5, "x"] }',
+            "strategies[0].options: no JSON value: since = 2024-01-01, more[1].most = inf. Write "
+            "it as text, in quotes.",
         ),
         (
             'backend = "fake"\nvariant = "teacher"',
@@ -133,26 +180,46 @@ def test_a_byte_order_mark_and_crlf_are_accepted(bench: Bench) -> None:
 
 
 def test_no_two_recipes_share_a_folder_of_runs(bench: Bench) -> None:
-    """Runs are kept under the recipe's name without `recipes`, but for a recipe whose name one in the root has."""
+    """Runs are kept under the recipe's name without `recipes`, but for a recipe whose name one in
+    the root has.
+    """
     bench.write("respsel.toml", "")
-    places = ["recipes/b.toml", "a.toml", "recipes/a.toml", "recipes/recipes/a.toml", "more/a.toml", "more/recipes/a.toml"]
+    places = [
+        "recipes/b.toml",
+        "a.toml",
+        "recipes/a.toml",
+        "recipes/recipes/a.toml",
+        "more/a.toml",
+        "more/recipes/a.toml",
+    ]
     names = {}
     for place in places:
         path = bench.write(place, bench.recipe.read_text())
         bench.write(f"{path.parent}/sums.jsonl", jsonl(rows(12)))
         names[place] = load_recipe(path).name
-    assert list(names.values()) == ["b", "a", "recipes/a", "recipes/recipes/a", "more/a", "more/recipes/a"]
+    assert list(names.values()) == [
+        "b",
+        "a",
+        "recipes/a",
+        "recipes/recipes/a",
+        "more/a",
+        "more/recipes/a",
+    ]
 
 
 def test_sampling_comes_from_the_nearest_that_says_it() -> None:
     """The strategy's value wins over the model's, and that over the default."""
-    sampling, seed = merge_sampling(SamplingEntry(temperature=0.1), SamplingEntry(temperature=0.5, max_tokens=7, seed=3))
+    sampling, seed = merge_sampling(
+        SamplingEntry(temperature=0.1), SamplingEntry(temperature=0.5, max_tokens=7, seed=3)
+    )
     assert (sampling.temperature, sampling.max_tokens, sampling.top_p, seed) == (0.1, 7, 0.95, 3)
 
 
 def test_the_printed_schema_is_the_committed_one(bench: Bench) -> None:
     """docs/recipe.schema.json is what `respsel schema` prints."""
-    assert json.loads(bench.respsel("schema").out) == json.loads((ROOT / "docs" / "recipe.schema.json").read_text())
+    assert json.loads(bench.respsel("schema").out) == json.loads(
+        (ROOT / "docs" / "recipe.schema.json").read_text()
+    )
 
 
 def test_the_quickstart_fits_the_schema() -> None:

@@ -10,10 +10,14 @@ import pytest
 from respsel.replies.server_words import one_line, page_words, words_of
 
 FIELD = {"loc": ["body", "top_k"], "msg": "not permitted", "input": {"messages": ["a secret"]}}
-BEHIND = {"message": "Provider returned error", "metadata": {"raw": '{"error": {"message": "too hot"}}'}}
+BEHIND = {
+    "message": "Provider returned error",
+    "metadata": {"raw": '{"error": {"message": "too hot"}}'},
+}
 PAGE = (
     "<!DOCTYPE html>\n<html><head><title>Access &amp; login</title><style>p { color: red }</style>"
-    "<script>let x = '<p>no</p>'</script></head><body><h1>Log in</h1> <p>with your card</p></body></html>"
+    "<script>let x = '<p>no</p>'</script></head><body><h1>Log in</h1> <p>with your "
+    "card</p></body></html>"
 )
 
 
@@ -28,7 +32,10 @@ PAGE = (
         ({"message": "no such thing"}, "no such thing"),
         ({"error_code": 17, "error_msg": "no such thing"}, "no such thing"),
         ({"errors": [{"message": "one"}, {"message": "two"}]}, "one; two"),
-        ([{"error": {"code": 400, "message": "no such thing", "status": "INVALID_ARGUMENT"}}], "no such thing"),
+        (
+            [{"error": {"code": 400, "message": "no such thing", "status": "INVALID_ARGUMENT"}}],
+            "no such thing",
+        ),
         ({"error": BEHIND}, "Provider returned error: too hot"),
         ({"error": {"code": "content_filter"}}, "content_filter"),
         ({"error": {"message": PAGE}}, "Access & login: Log in with your card"),
@@ -48,7 +55,10 @@ def test_control_characters_are_no_words() -> None:
     assert one_line("a\x1b[31m\u202eb\x00\u200b c\ud800\n\td") == "a[31mb c? d"
 
 
-@pytest.mark.parametrize("text", ["<html>" + "<" * 1_000_000, "<script>" * 200_000, "<title" * 200_000, "<p " + "a" * 1_000_000])
+@pytest.mark.parametrize(
+    "text",
+    ["<html>" + "<" * 1_000_000, "<script>" * 200_000, "<title" * 200_000, "<p " + "a" * 1_000_000],
+)
 def test_a_page_takes_no_time(text: str) -> None:
     """A long and broken page is read in linear time, and only its beginning."""
     begun = time.perf_counter()

@@ -14,12 +14,16 @@ from respsel.report.axis import LEFT, RIGHT, WIDTH, axis_for, figure, shortened
 from respsel.report.figures import distribution_plot
 
 # An interval of two examples may reach very far.
-finite = st.floats(-1e6, 1e6).filter(lambda value: value == 0 or abs(value) > 1e-6) | st.sampled_from([1e100, 1e-100, 1e30])
+finite = st.floats(-1e6, 1e6).filter(
+    lambda value: value == 0 or abs(value) > 1e-6
+) | st.sampled_from([1e100, 1e-100, 1e30])
 
 
 @given(st.lists(finite, min_size=1, max_size=9), st.booleans())
 def test_an_axis_holds_its_values(values: list[float], log: bool) -> None:
-    """Every value and tick lies between the ends, in order; a logarithmic axis is only for positive values."""
+    """Every value and tick lies between the ends, in order; a logarithmic axis is only for positive
+    values.
+    """
     axis = axis_for(values, log)
     assert axis.log == (log and min(values) > 0)
     places = [axis.x(value) for value in sorted(values)]
@@ -29,7 +33,9 @@ def test_an_axis_holds_its_values(values: list[float], log: bool) -> None:
 
 
 def test_names_are_escaped_and_shortened() -> None:
-    """A strategy's name is text in the figure, whatever is in it; the middle of a long one goes, since ends differ."""
+    """A strategy's name is text in the figure, whatever is in it; the middle of a long one goes,
+    since ends differ.
+    """
     axis = axis_for([0, 1], False)
     root = ET.fromstring(figure(axis, ['<b>&"', "x" * 40], 'about "it" <', "below", []))
     names = [node.text for node in root.iter() if node.get("class") == "name"]
@@ -39,13 +45,17 @@ def test_names_are_escaped_and_shortened() -> None:
 
 
 def test_quantiles_are_those_of_the_scores() -> None:
-    """Boxes stand at numpy's quantiles, shown on the metric's own scale; many values are not drawn one by one."""
+    """Boxes stand at numpy's quantiles, shown on the metric's own scale; many values are not drawn
+    one by one.
+    """
     values = np.random.default_rng(0).normal(0, 1, (200, 2))
     values[150:, 1] = np.nan
     values[40:, 1] = np.nan
     many, few = distributions(("many", "few"), values, log=True)
     assert many.median == pytest.approx(np.exp(np.median(values[:, 0])))
-    assert (many.low, many.high) == pytest.approx((np.exp(values[:, 0].min()), np.exp(values[:, 0].max())))
+    assert (many.low, many.high) == pytest.approx(
+        (np.exp(values[:, 0].min()), np.exp(values[:, 0].max()))
+    )
     assert (many.examples, few.examples) == (200, 40)
     assert many.points == ()
     assert len(few.points) == 40

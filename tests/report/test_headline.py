@@ -37,10 +37,15 @@ Columns = Mapping[str, tuple[Sequence[float | None], int]]
 def headline(bench: Bench, datasets: Mapping[str, Columns]) -> Any:
     """What the first screen says of a recipe with these datasets."""
     strategies = list(next(iter(datasets.values())))
-    bench.write("a.toml", HEAD + "".join(map(STRATEGY.format, strategies)) + "".join(map(DATASET.format, datasets)))
+    bench.write(
+        "a.toml",
+        HEAD + "".join(map(STRATEGY.format, strategies)) + "".join(map(DATASET.format, datasets)),
+    )
     for name, columns in datasets.items():
         count = len(next(iter(columns.values()))[0])
-        made: list[dict[str, Any]] = [{"id": f"{name}{i}", "input": f"What is {i}?"} for i in range(count)]
+        made: list[dict[str, Any]] = [
+            {"id": f"{name}{i}", "input": f"What is {i}?"} for i in range(count)
+        ]
         for strategy, (rewards, length) in columns.items():
             for row, value in zip(made, rewards, strict=True):
                 row |= {strategy: "x" * length, f"{strategy}_reward": value}
@@ -55,7 +60,9 @@ def about(mean: float, count: int) -> list[float | None]:
 
 
 def test_several_datasets_ask_for_examples_in_each(bench: Bench) -> None:
-    """`sample` is each dataset's own, so numbers of examples are told for each and none is compared with a total."""
+    """`sample` is each dataset's own, so numbers of examples are told for each and none is compared
+    with a total.
+    """
     few: Columns = {"s0": (about(1.0, 8), 9), "s1": (about(0.0, 8)[::-1], 9)}
     said = headline(bench, {"d": few, "e": few})
     assert "over 16 examples of 2 datasets" in said["how_sure"]
@@ -65,16 +72,26 @@ def test_several_datasets_ask_for_examples_in_each(bench: Bench) -> None:
 
 def test_a_number_of_examples_that_would_decide_is_each_datasets(bench: Bench) -> None:
     """Twice the examples of two datasets of 30 are 60 in each, not 120."""
-    close: Columns = {"s0": ([(i % 4) / 10 for i in range(30)], 9), "s1": ([((i + 2) % 4) / 10 - 0.05 for i in range(30)], 9)}
+    close: Columns = {
+        "s0": ([(i % 4) / 10 for i in range(30)], 9),
+        "s1": ([((i + 2) % 4) / 10 - 0.05 for i in range(30)], 9),
+    }
     said = headline(bench, {"d": close, "e": close})
-    alone = headline(bench, {"d": {name: (list(rewards) * 2, length) for name, (rewards, length) in close.items()}})
-    each, all_of_one = (int(item["next_step"].split("About ")[1].split()[0]) for item in (said, alone))
+    alone = headline(
+        bench,
+        {"d": {name: (list(rewards) * 2, length) for name, (rewards, length) in close.items()}},
+    )
+    each, all_of_one = (
+        int(item["next_step"].split("About ")[1].split()[0]) for item in (said, alone)
+    )
     assert "examples in each dataset" in said["next_step"]
     assert each == pytest.approx(all_of_one / 2, rel=0.1)
 
 
 def test_a_dataset_that_decides_for_another_is_named(bench: Bench) -> None:
-    """An overall winner that a single dataset decides against carries a caution; what is longest is judged for it alone."""
+    """An overall winner that a single dataset decides against carries a caution; what is longest is
+    judged for it alone.
+    """
     one: Columns = {"s0": (about(2.0, 30), 9), "s1": (about(0.0, 30)[::-1], 40)}
     other: Columns = {"s0": (about(0.0, 30), 40), "s1": (about(1.0, 30)[::-1], 9)}
     said = headline(bench, {"d": one, "e": other})
@@ -98,7 +115,10 @@ def test_the_dataset_that_compares_nothing_is_named(bench: Bench) -> None:
     said = headline(bench, {"d": whole, "e": none})
     assert said["which"] == "No strategy can be ranked"
     assert said["how_sure"].startswith("No example of e has a score for every strategy")
-    assert "A dataset has no example with a score for every strategy." in (bench.folder / "runs/a/report.html").read_text()
+    assert (
+        "A dataset has no example with a score for every strategy."
+        in (bench.folder / "runs/a/report.html").read_text()
+    )
 
 
 def test_one_example_tells_nothing(bench: Bench) -> None:
@@ -112,7 +132,9 @@ def test_one_example_tells_nothing(bench: Bench) -> None:
 
 @pytest.mark.parametrize("close", [False, True])
 def test_one_command_applies_all_datasets(bench: Bench, close: bool) -> None:
-    """Where strategies are for some datasets only, no command overrides what a dataset has decided, and none is refused."""
+    """Where strategies are for some datasets only, no command overrides what a dataset has decided,
+    and none is refused.
+    """
     clear: Columns = {"s0": (about(1.0, 30), 9), "s1": (about(0.0, 30)[::-1], 9)}
     tied: Columns = {"s0": (about(0.06 * close, 30), 9), "s1": (about(0.0, 30)[::-1], 9)}
     headline(bench, {"d": clear, "e": tied})
@@ -151,12 +173,20 @@ def test_commands_are_quoted(bench: Bench) -> None:
         ("{{ reference }}", None, False),
     ],
 )
-def test_a_prompt_shows_the_label_however_it_is_named(prompt: str, system: str | None, shows: bool) -> None:
-    """By the row's own column and in the system prompt, too; as the reference, if that is the same column."""
-    entry = ModelStrategy.model_validate({"name": "told", "from": "model", "model": "m", "prompt": prompt, "system": system})
+def test_a_prompt_shows_the_label_however_it_is_named(
+    prompt: str, system: str | None, shows: bool
+) -> None:
+    """By the row's own column and in the system prompt, too; as the reference, if that is the same
+    column.
+    """
+    entry = ModelStrategy.model_validate(
+        {"name": "told", "from": "model", "model": "m", "prompt": prompt, "system": system}
+    )
     dataset = DatasetEntry(name="d", path="d.jsonl", label="right", reference="rationale")
     assert shows_label(entry, dataset) is shows
-    assert shows_label(entry, dataset.model_copy(update={"reference": "right"})) is (shows or "reference" in prompt)
+    assert shows_label(entry, dataset.model_copy(update={"reference": "right"})) is (
+        shows or "reference" in prompt
+    )
     assert not shows_label(entry, dataset.model_copy(update={"label": None, "reference": None}))
 
 
@@ -171,23 +201,40 @@ def test_a_prompt_shows_the_label_however_it_is_named(prompt: str, system: str |
         ("{{ reference }}", {"label": "answers", "reference": "answers.0"}, True),
     ],
 )
-def test_a_prompt_shows_a_label_that_a_path_or_a_template_takes(prompt: str, fields: dict[str, str], shows: bool) -> None:
-    """A part of a column, and a template that has the label's column in it, show it too; another part does not."""
-    entry = ModelStrategy.model_validate({"name": "told", "from": "model", "model": "m", "prompt": prompt})
-    assert shows_label(entry, DatasetEntry.model_validate({"name": "d", "path": "d.jsonl", **fields})) is shows
+def test_a_prompt_shows_a_label_that_a_path_or_a_template_takes(
+    prompt: str, fields: dict[str, str], shows: bool
+) -> None:
+    """A part of a column, and a template that has the label's column in it, show it too; another
+    part does not.
+    """
+    entry = ModelStrategy.model_validate(
+        {"name": "told", "from": "model", "model": "m", "prompt": prompt}
+    )
+    assert (
+        shows_label(entry, DatasetEntry.model_validate({"name": "d", "path": "d.jsonl", **fields}))
+        is shows
+    )
 
 
 def test_a_race_that_ended_early_is_not_sent_for_more_examples(bench: Bench) -> None:
     """More examples begin with the same laps: what helps is to score all."""
     bench.write(
         "a.toml",
-        HEAD.replace('name = "reward"\ncolumn = "{strategy}_reward"', 'name = "perplexity"').replace(
-            "resamples", 'budget = "race"\nconfidence = 0.9999\nresamples'
-        )
+        HEAD.replace(
+            'name = "reward"\ncolumn = "{strategy}_reward"', 'name = "perplexity"'
+        ).replace("resamples", 'budget = "race"\nconfidence = 0.9999\nresamples')
         + "".join(map(STRATEGY.format, ("s0", "s1")))
         + DATASET.format("d"),
     )
-    made = [{"id": f"d{i}", "input": f"What is {i}?", "s0": f"{i} and {i}", "s1": f"{i} or {i * 7 % 13}"} for i in range(40)]
+    made = [
+        {
+            "id": f"d{i}",
+            "input": f"What is {i}?",
+            "s0": f"{i} and {i}",
+            "s1": f"{i} or {i * 7 % 13}",
+        }
+        for i in range(40)
+    ]
     bench.write("d.jsonl", jsonl(made))
     bench.run()
     data = json.loads((bench.folder / "runs/a/report.json").read_text())

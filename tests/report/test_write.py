@@ -26,7 +26,9 @@ class Tags(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.opened.append(tag)
-        self.refers += [str(value) for name, value in attrs if name in ("src", "href", "onload", "onclick")]
+        self.refers += [
+            str(value) for name, value in attrs if name in ("src", "href", "onload", "onclick")
+        ]
 
 
 def report(bench: Bench, suffix: str) -> str:
@@ -47,7 +49,10 @@ def test_the_page_is_self_contained(bench: Bench) -> None:
 
 def test_text_from_models_and_data_is_escaped(bench: Bench) -> None:
     """Markup in an input or a response is shown, not obeyed."""
-    evil = [{**row, "rationale": '<script>alert(1)</script> <img src=x onerror="y"> & "q"'} for row in rows(12)]
+    evil = [
+        {**row, "rationale": '<script>alert(1)</script> <img src=x onerror="y"> & "q"'}
+        for row in rows(12)
+    ]
     bench.write("sums.jsonl", jsonl(evil))
     bench.run()
     tags = Tags()
@@ -69,7 +74,9 @@ def test_all_formats_say_the_same(bench: Bench) -> None:
 
 
 def test_the_tables_hold_the_numbers_behind_it(bench: Bench) -> None:
-    """The ranking can be worked out again from scores.parquet, and perplexity from token_scores.parquet."""
+    """The ranking can be worked out again from scores.parquet, and perplexity from
+    token_scores.parquet.
+    """
     verdict = bench.run()["verdicts"][0]
     folder = bench.folder / "runs" / "a"
     scores = pl.read_parquet(folder / "scores.parquet").filter(pl.col("metric") == "perplexity")
@@ -77,7 +84,9 @@ def test_the_tables_hold_the_numbers_behind_it(bench: Bench) -> None:
     for ranked in verdict["ranking"]:
         assert abs(means[ranked["strategy"]] - ranked["score"]) < 1e-6
     tokens = pl.read_parquet(folder / "token_scores.parquet").filter(pl.col("view") == "plain")
-    again = tokens.select("strategy", "id", pl.col("nll").list.mean().exp().alias("again")).join(scores, on=["strategy", "id"])
+    again = tokens.select("strategy", "id", pl.col("nll").list.mean().exp().alias("again")).join(
+        scores, on=["strategy", "id"]
+    )
     assert all(abs(a / b - 1) < 1e-4 for a, b in again.select("again", "value").iter_rows())
 
 
@@ -93,7 +102,11 @@ def test_a_winner_with_wrong_answers_carries_a_caution(bench: Bench) -> None:
     """A strategy that leads with wrong answers is not recommended without saying so."""
     wrong = [{**row, "rationale": f"It is surely {row['answer'] + 1}"} for row in rows(12)]
     bench.write("sums.jsonl", jsonl(wrong))
-    bench.edit('[[strategies]]\nname = "teacher"\nfrom = "model"\nmodel = "teacher"\nprompt = "Solve: {{ input }}"\n', "")
+    bench.edit(
+        '[[strategies]]\nname = "teacher"\nfrom = "model"\nmodel = "teacher"\nprompt = "Solve: {{ '
+        'input }}"\n',
+        "",
+    )
     done = bench.respsel("run", "a.toml")
     assert "Caution: 0 of 6 checked responses of human have the right answer." in done.out
     assert "fix or drop those, or choose another strategy" in done.out
@@ -102,11 +115,17 @@ def test_a_winner_with_wrong_answers_carries_a_caution(bench: Bench) -> None:
 
 
 def test_a_decided_winner_with_wrong_answers_is_not_recommended(bench: Bench) -> None:
-    """Where most answers of a decided winner are wrong, the first line says that instead of "fine-tune on"."""
+    """Where most answers of a decided winner are wrong, the first line says that instead of
+    "fine-tune on".
+    """
     wrong = [{**row, "rationale": f"It is surely {row['answer'] + 1}"} for row in rows(12)]
     bench.write("sums.jsonl", jsonl(wrong))
     bench.edit("sample = 6", "sample = 12")
-    bench.edit('[[strategies]]\nname = "teacher"\nfrom = "model"\nmodel = "teacher"\nprompt = "Solve: {{ input }}"\n', "")
+    bench.edit(
+        '[[strategies]]\nname = "teacher"\nfrom = "model"\nmodel = "teacher"\nprompt = "Solve: {{ '
+        'input }}"\n',
+        "",
+    )
     done = bench.run()
     assert done["verdicts"][0]["decided"]
     headline = json.loads(report(bench, "json"))["headline"]
@@ -129,7 +148,10 @@ def test_a_prompt_with_the_label_carries_a_caution(bench: Bench) -> None:
 
 def test_the_fake_backend_says_that_it_is_one(bench: Bench) -> None:
     """Numbers of a stand-in are not to be believed."""
-    assert "The fake backend stands in for a model: these numbers mean nothing." in bench.respsel("run", "a.toml").out
+    assert (
+        "The fake backend stands in for a model: these numbers mean nothing."
+        in bench.respsel("run", "a.toml").out
+    )
 
 
 def test_responses_come_with_their_inputs(bench: Bench) -> None:
@@ -137,7 +159,10 @@ def test_responses_come_with_their_inputs(bench: Bench) -> None:
     bench.run()
     frame = pl.read_parquet(bench.folder / "runs/a/responses.parquet")
     assert frame.columns[:5] == ["dataset", "strategy", "id", "input", "text"]
-    assert all(row["input"] == f"What is {row['id'][1:]} plus {row['id'][1:]}?" for row in frame.iter_rows(named=True))
+    assert all(
+        row["input"] == f"What is {row['id'][1:]} plus {row['id'][1:]}?"
+        for row in frame.iter_rows(named=True)
+    )
 
 
 def test_the_report_follows_what_it_says(bench: Bench) -> None:

@@ -54,7 +54,9 @@ resamples = 500
 
 @pytest.fixture
 def racing(bench: Bench) -> Bench:
-    """Two strategies that are nearly the same, and one whose pairs of bytes the fake target finds unlikely."""
+    """Two strategies that are nearly the same, and one whose pairs of bytes the fake target finds
+    unlikely.
+    """
     bench.write("a.toml", RACE)
     data = [{**row, "again": f"{row['rationale']}.", "odd": "fq" * 20} for row in rows(60)]
     bench.write("sums.jsonl", jsonl(data))
@@ -66,7 +68,9 @@ def report(bench: Bench) -> Any:
 
 
 def test_a_race_scores_less_and_says_what_it_saved(racing: Bench) -> None:
-    """Who is far behind is scored over the first batch alone; the calls are those of the race and the other views after it."""
+    """Who is far behind is scored over the first batch alone; the calls are those of the race and
+    the other views after it.
+    """
     done = racing.run()
     (data,) = report(racing)["datasets"]
     race = data["race"]
@@ -77,7 +81,9 @@ def test_a_race_scores_less_and_says_what_it_saved(racing: Bench) -> None:
     # 30 own outputs; the race's view and the plain one.
     assert done["calls_made"] == 30 + 2 * race["scored"]
     audit = {(row["strategy"], row["view"]): row["scored_responses"] for row in data["audit"]}
-    assert audit == {(name, view): n for name, n in scored.items() for view in ("self-aligned-2", "plain")}
+    assert audit == {
+        (name, view): n for name, n in scored.items() for view in ("self-aligned-2", "plain")
+    }
     assert verdict["unscored"] == dict.fromkeys(scored, 0)
     shown = racing.respsel("run", "a.toml").out
     assert f"the race scored {race['scored']} of 90 responses" in shown
@@ -85,14 +91,18 @@ def test_a_race_scores_less_and_says_what_it_saved(racing: Bench) -> None:
 
 
 def test_a_race_that_ends_early_lacks_nothing(racing: Bench) -> None:
-    """What a race did not come to is no missing score: a winner after the first batch is decided without a caution."""
+    """What a race did not come to is no missing score: a winner after the first batch is decided
+    without a caution.
+    """
     racing.edit('[[strategies]]\nname = "again"\nfrom = "column"\ncolumn = "again"\n', "")
     data = [{**row, "rationale": "bg" * 20, "odd": "fq" * 20} for row in rows(30)]
     racing.write("sums.jsonl", jsonl(data))
     (verdict,) = racing.run()["verdicts"]
     assert (verdict["examples"], verdict["winner"], verdict["decided"]) == (FIRST, "human", True)
     assert verdict["unscored"] == {"human": 0, "odd": 0}
-    assert not [caution for caution in report(racing)["headline"]["cautions"] if "have a score" in caution]
+    assert not [
+        caution for caution in report(racing)["headline"]["cautions"] if "have a score" in caution
+    ]
 
 
 def test_a_finished_race_is_cached(racing: Bench) -> None:
@@ -132,7 +142,9 @@ def test_a_race_over_the_same_is_the_same(racing: Bench) -> None:
 
 
 def test_a_killed_race_goes_on(racing: Bench) -> None:
-    """After kill -9 in the middle of a race exactly the calls that are missing are made, and the race is the same."""
+    """After kill -9 in the middle of a race exactly the calls that are missing are made, and the
+    race is the same.
+    """
     whole = Bench(racing.folder / "whole")
     for name in ("a.toml", "sums.jsonl"):
         whole.write(name, (racing.folder / name).read_bytes())
@@ -144,10 +156,14 @@ def test_a_killed_race_goes_on(racing: Bench) -> None:
 
 
 def test_a_plan_says_how_many_calls_a_race_makes_at_most(racing: Bench) -> None:
-    """Before the race, its first batch is certain once its inputs are known, and every response once the most."""
+    """Before the race, its first batch is certain once its inputs are known, and every response
+    once the most.
+    """
     racing.write("own.jsonl", jsonl([{"id": f"e{i}", "response": f"I say {i}"} for i in range(60)]))
     racing.edit("[selection]", '[own_outputs]\npath = "own.jsonl"\n\n[selection]')
-    steps = {step["name"]: step for step in racing.respsel("plan", "a.toml", "--json").json["steps"]}
+    steps = {
+        step["name"]: step for step in racing.respsel("plan", "a.toml", "--json").json["steps"]
+    }
     assert (steps["race:sums"]["calls"], steps["race:sums"]["calls_at_most"]) == (3 * FIRST, 90)
     at_most = sum(step["calls_at_most"] for step in steps.values())
     assert at_most == 180
@@ -156,15 +172,21 @@ def test_a_plan_says_how_many_calls_a_race_makes_at_most(racing: Bench) -> None:
 
 def test_a_metric_without_token_scores_cannot_be_raced(racing: Bench) -> None:
     """Racing by what costs no call is a clear error of the recipe."""
-    racing.edit("[selection]", '[[metrics]]\nname = "alignment"\n\n[selection]\nmetric = "alignment"')
+    racing.edit(
+        "[selection]", '[[metrics]]\nname = "alignment"\n\n[selection]\nmetric = "alignment"'
+    )
     done = racing.respsel("run", "a.toml")
     assert done.code == 2
     assert "selection.budget: 'alignment' is not from token scores" in done.err
 
 
 def test_what_does_not_fit_the_context_is_told_before_a_race(racing: Bench) -> None:
-    """A response that the race would come to late is an error before the first call, as without a race."""
-    data = [{**row, "again": "x" * (9000 if row["id"] == "e3" else 9), "odd": "~~"} for row in rows(30)]
+    """A response that the race would come to late is an error before the first call, as without a
+    race.
+    """
+    data = [
+        {**row, "again": "x" * (9000 if row["id"] == "e3" else 9), "odd": "~~"} for row in rows(30)
+    ]
     racing.write("sums.jsonl", jsonl(data))
     racing.write("own.jsonl", jsonl([{"id": f"e{i}", "response": f"I say {i}"} for i in range(30)]))
     racing.edit("[selection]", '[own_outputs]\npath = "own.jsonl"\n\n[selection]')

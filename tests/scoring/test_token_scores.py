@@ -28,7 +28,11 @@ class Words(FakeModel):
 
     def placed(self, messages: Sequence[Message], response: str) -> Placed:
         """See Model.placed."""
-        lengths = tuple(len(word.encode()) for word in self._words(response)) if self.tells_places else None
+        lengths = (
+            tuple(len(word.encode()) for word in self._words(response))
+            if self.tells_places
+            else None
+        )
         return Placed(self.prompt_ids(messages), self.response_ids(response), lengths)
 
     def _words(self, text: str) -> list[str]:
@@ -37,13 +41,17 @@ class Words(FakeModel):
 
 def scored(model: FakeModel, view: View, text: str) -> tuple[list[ScoreCall], ScoredResponse]:
     """The calls of one response, and its row."""
-    operation = score_responses("m", view, [Example("e", "ask")], [Response("e", text)], {}, "about", "fail")
+    operation = score_responses(
+        "m", view, [Example("e", "ask")], [Response("e", text)], {}, "about", "fail"
+    )
     calls = [resolve(model, request).call for request in next(operation)]
     assert all(isinstance(call, ScoreCall) for call in calls)
     some: list[ScoreCall] = [call for call in calls if isinstance(call, ScoreCall)]
     answers = [
         Scored(len(call.prompt_ids), len(call.response_ids), scores)
-        for call, (_, scores) in zip(some, sorted(model.score(some), key=lambda found: found[0]), strict=True)
+        for call, (_, scores) in zip(
+            some, sorted(model.score(some), key=lambda found: found[0]), strict=True
+        )
     ]
     with pytest.raises(StopIteration) as done:
         operation.send(answers)
@@ -55,14 +63,21 @@ TEXT = "We add. Then we stop.\nIt is 7. Done."
 
 
 def test_steps_are_scored_behind_the_input_and_the_last_few() -> None:
-    """With a window of 2 the fourth step stands behind input, second and third step, token by token as in the whole text."""
+    """With a window of 2 the fourth step stands behind input, second and third step, token by token
+    as in the whole text.
+    """
     model = Words("", 4096)
     ids = model.response_ids(TEXT)
     prompt = model.prompt_ids(plain_messages_of_the_example())
     calls, row = scored(model, View("local", window=2), TEXT)
     # "We add." has two tokens, " Then we stop." three, "It is 7." three, " Done." one.
     assert [call.response_ids for call in calls] == [ids[:2], ids[2:5], ids[5:8], ids[8:]]
-    assert [call.prompt_ids for call in calls] == [prompt, prompt + ids[:2], prompt + ids[:5], prompt + ids[2:8]]
+    assert [call.prompt_ids for call in calls] == [
+        prompt,
+        prompt + ids[:2],
+        prompt + ids[:5],
+        prompt + ids[2:8],
+    ]
     assert row.response_tokens == len(ids)
 
 
@@ -72,7 +87,12 @@ def test_steps_can_be_scored_without_the_input() -> None:
     calls, _ = scored(model, View("local", window=1, with_input=False), TEXT)
     begin = model.prompt_ids(())
     ids = model.response_ids(TEXT)
-    assert [call.prompt_ids for call in calls] == [begin, begin + ids[:2], begin + ids[2:5], begin + ids[5:8]]
+    assert [call.prompt_ids for call in calls] == [
+        begin,
+        begin + ids[:2],
+        begin + ids[2:5],
+        begin + ids[5:8],
+    ]
 
 
 def test_without_the_tokens_places_steps_are_tokenised_alone() -> None:
@@ -88,7 +108,9 @@ def test_without_the_tokens_places_steps_are_tokenised_alone() -> None:
 
 @given(st.text(alphabet="ab .\n!A1é", max_size=60))
 def test_the_steps_tokens_are_the_responses(text: str) -> None:
-    """All steps' tokens together are the response's, each once and in order, however it is split."""
+    """All steps' tokens together are the response's, each once and in order, however it
+    is split.
+    """
     for model in (Words("", 4096), FakeModel("", 4096)):
         calls, row = scored(model, View("local", window=3), text)
         assert sum((call.response_ids for call in calls), ()) == model.response_ids(text)
@@ -97,25 +119,39 @@ def test_the_steps_tokens_are_the_responses(text: str) -> None:
 
 
 def test_the_published_wrapping_with_a_system_text_has_a_blank_behind_it() -> None:
-    """That blank is the response's first token's, as in the published code's tokenisation of the whole."""
+    """That blank is the response's first token's, as in the published code's tokenisation of the
+    whole.
+    """
     operation = score_responses(
-        "m", View("self-aligned", 1, "paper-system"), [Example("e", "ask")], [Response("e", "x")], {"e": ["own"]}, "a", "fail"
+        "m",
+        View("self-aligned", 1, "paper-system"),
+        [Example("e", "ask")],
+        [Response("e", "x")],
+        {"e": ["own"]},
+        "a",
+        "fail",
     )
     (request,) = next(operation)
     assert isinstance(request, ScoreRequest)
     assert request.response == " x"
-    assert request.messages[0].content.startswith("[INST] <<SYS>>\nYou are a helpful assistant.\n<</SYS>>\n\nQuestion: ask")
+    assert request.messages[0].content.startswith(
+        "[INST] <<SYS>>\nYou are a helpful assistant.\n<</SYS>>\n\nQuestion: ask"
+    )
 
 
 def test_a_part_is_in_the_key() -> None:
     """Each step of a response is another request."""
-    operation = score_responses("m", View("local", window=1), [Example("e", "ask")], [Response("e", TEXT)], {}, "a", "fail")
+    operation = score_responses(
+        "m", View("local", window=1), [Example("e", "ask")], [Response("e", TEXT)], {}, "a", "fail"
+    )
     keys = [request_key("i", request) for request in next(operation)]
     assert len(set(keys)) == len(keys) == 4
 
 
 def plain_messages_of_the_example() -> tuple[Message, ...]:
-    operation = score_responses("m", View("plain"), [Example("e", "ask")], [Response("e", "x")], {}, "about", "fail")
+    operation = score_responses(
+        "m", View("plain"), [Example("e", "ask")], [Response("e", "x")], {}, "about", "fail"
+    )
     (request,) = next(operation)
     assert isinstance(request, ScoreRequest)
     return request.messages

@@ -21,13 +21,20 @@ Scores = dict[str, dict[str, Any]]
 
 
 def table(**columns: list[float]) -> Scores:
-    return {name: {f"e{i}": value for i, value in enumerate(values)} for name, values in columns.items()}
+    return {
+        name: {f"e{i}": value for i, value in enumerate(values)} for name, values in columns.items()
+    }
 
 
 def noisy(seed: int, shifts: Mapping[str, float], n: int = 40, own: float = 0.2) -> Scores:
     stream = np.random.default_rng(seed)
     shared = stream.normal(1, 1, n)
-    return table(**{name: list(np.exp(shared + shift + stream.normal(0, own, n))) for name, shift in shifts.items()})
+    return table(
+        **{
+            name: list(np.exp(shared + shift + stream.normal(0, own, n)))
+            for name, shift in shifts.items()
+        }
+    )
 
 
 def test_the_score_is_the_geometric_mean_on_a_log_scale() -> None:
@@ -62,10 +69,14 @@ def test_pairing_sees_through_the_examples_own_spread() -> None:
 
 
 def test_one_example_has_no_intervals() -> None:
-    """What one example says of how scores vary is nothing: no interval, and no number of examples that would decide."""
+    """What one example says of how scores vary is nothing: no interval, and no number of examples
+    that would decide.
+    """
     verdict = decide("d", [table(a=[520.0], b=[3460.0])], LOG)
     for ranked in verdict.ranking:
-        assert (ranked.low, ranked.high, ranked.difference_low, ranked.difference_high) == (None,) * 4
+        assert (ranked.low, ranked.high, ranked.difference_low, ranked.difference_high) == (
+            None,
+        ) * 4
     assert (verdict.decided, verdict.tied, verdict.examples_needed) == (False, ("b",), None)
     found = compare({"e0": 2.0}, {"e0": 4.0}, LOG)
     assert found is not None
@@ -75,10 +86,14 @@ def test_one_example_has_no_intervals() -> None:
 
 @pytest.mark.parametrize("confidence", [0.95, 0.99, 0.9999])
 def test_two_examples_and_many_strategies_have_finite_intervals(confidence: float) -> None:
-    """Student's t with one degree of freedom reaches beyond any float; the report is written all the same."""
+    """Student's t with one degree of freedom reaches beyond any float; the report is written all
+    the same.
+    """
     for seed in range(20):
         verdict = decide(
-            "d", [noisy(seed, {name: i / 9 for i, name in enumerate("abcdefghij")}, 2, 1.0)], replace(LOG, confidence=confidence)
+            "d",
+            [noisy(seed, {name: i / 9 for i, name in enumerate("abcdefghij")}, 2, 1.0)],
+            replace(LOG, confidence=confidence),
         )
         json.dumps(asdict(verdict), allow_nan=False)
         assert "NaN" not in ranking_plot(verdict) + difference_plot(verdict)
@@ -86,18 +101,29 @@ def test_two_examples_and_many_strategies_have_finite_intervals(confidence: floa
 
 @pytest.mark.parametrize("names", ["ab", "abcd", "abcdefgh"])
 def test_equal_strategies_are_seldom_decided_and_seldom_called_worse(names: str) -> None:
-    """At 95 %, strategies that are equal are called decided in at most 5 % of the cases, and any of them worse in as few."""
+    """At 95 %, strategies that are equal are called decided in at most 5 % of the cases, and any of
+    them worse in as few.
+    """
     rule = Rule("m", "lower", "log", 0.95, 1, 0)
-    verdicts = [decide("d", [noisy(seed, dict.fromkeys(names, 0.0), n=12 + seed % 40)], rule) for seed in range(2000)]
+    verdicts = [
+        decide("d", [noisy(seed, dict.fromkeys(names, 0.0), n=12 + seed % 40)], rule)
+        for seed in range(2000)
+    ]
     assert sum(verdict.decided for verdict in verdicts) / 2000 <= 0.05
     assert sum(len(verdict.tied) < len(names) - 1 for verdict in verdicts) / 2000 <= 0.05
 
 
 def test_a_differences_interval_agrees_with_its_label() -> None:
-    """It excludes no difference just where the strategy is worse than the leader, and not tied with it."""
+    """It excludes no difference just where the strategy is worse than the leader, and not tied with
+    it.
+    """
     tied = 0
     for seed in range(200):
-        verdict = decide("d", [noisy(seed, {"a": 0.0, "b": 0.05, "c": 0.12, "d": 0.3})], replace(LOG, resamples=1))
+        verdict = decide(
+            "d",
+            [noisy(seed, {"a": 0.0, "b": 0.05, "c": 0.12, "d": 0.3})],
+            replace(LOG, resamples=1),
+        )
         for ranked in verdict.ranking[1:]:
             assert ranked.difference_low is not None
             assert (ranked.difference_low > 1) == (ranked.strategy not in verdict.tied)
@@ -111,27 +137,39 @@ def test_two_equal_strategies_before_others_are_seldom_decided() -> None:
     """That others are far behind does not make a tie at the top a decision."""
     rule = Rule("m", "lower", "log", 0.95, 1, 0)
     shifts = {"a": 0.0, "b": 0.0, "c": 3.0, "d": 3.0}
-    assert sum(decide("d", [noisy(seed, shifts, n=30)], rule).decided for seed in range(1000)) / 1000 <= 0.05
+    assert (
+        sum(decide("d", [noisy(seed, shifts, n=30)], rule).decided for seed in range(1000)) / 1000
+        <= 0.05
+    )
 
 
 def test_the_examples_needed_would_mostly_decide() -> None:
-    """With as many examples as an undecided verdict asks for, a true difference is decided in most cases."""
+    """With as many examples as an undecided verdict asks for, a true difference is decided in most
+    cases.
+    """
     rule = Rule("m", "lower", "log", 0.95, 400, 0)
     shifts = {"a": 0.0, "b": 0.1}
-    # The number that the true gap and spread call for: ((2.24 + 0.84) * 0.2 * sqrt(2) / 0.1)^2 = 76.
+    # The number that the true gap and spread call for: ((2.24 + 0.84) * 0.2 * sqrt(2) / 0.1)^2 =
+    # 76.
     decided = sum(decide("d", [noisy(seed, shifts, n=76)], rule).decided for seed in range(200))
     assert 0.72 <= decided / 200 <= 0.88
 
 
 @pytest.mark.parametrize("confidence", [0.8, 0.95])
 def test_intervals_cover_the_truth(confidence: float) -> None:
-    """A score's interval and a difference's hold the truth as often as asked, within 1.5 points in 2,000 draws."""
+    """A score's interval and a difference's hold the truth as often as asked, within 1.5 points in
+    2,000 draws.
+    """
     rule = Rule("m", "lower", "log", confidence, 1, 0)
-    # The difference's interval is at the level of its test, which is that of half the error for two strategies.
+    # The difference's interval is at the level of its test, which is that of half the error for two
+    # strategies.
     level = 1 - (1 - confidence) / 2
     score = difference = 0
     for seed in range(2000):
-        by_name = {r.strategy: r for r in decide("d", [noisy(seed, {"a": 0.0, "b": 1.0}, n=20)], rule).ranking}
+        by_name = {
+            r.strategy: r
+            for r in decide("d", [noisy(seed, {"a": 0.0, "b": 1.0}, n=20)], rule).ranking
+        }
         b = by_name["b"]
         assert b.difference_low is not None
         assert b.difference_high is not None
@@ -155,7 +193,9 @@ def test_ties_are_named_with_what_would_decide_them() -> None:
 
 
 def test_identical_strategies_stay_undecided() -> None:
-    """Two strategies with the same scores share the probability of being best; no number of examples helps."""
+    """Two strategies with the same scores share the probability of being best; no number of
+    examples helps.
+    """
     verdict = decide("d", [table(a=[1.0, 2.0] * 5, b=[1.0, 2.0] * 5)], LOG)
     assert not verdict.decided
     assert verdict.examples_needed is None
@@ -188,23 +228,34 @@ def test_no_common_example_means_no_winner() -> None:
 
 
 def test_datasets_count_equally_overall() -> None:
-    """The overall score is the mean of the datasets' standardised scores, however many examples each has."""
+    """The overall score is the mean of the datasets' standardised scores, however many examples
+    each has.
+    """
     steady = [0.0, 1.0, 0.0, -1.0]
-    many = table(a=[math.exp(x) for x in steady * 10], b=[math.exp(x + 3) for x in steady[::-1] * 10])
-    few = table(a=[math.exp(x + 1.5) for x in steady * 3], b=[math.exp(x) for x in steady[::-1] * 3])
+    many = table(
+        a=[math.exp(x) for x in steady * 10], b=[math.exp(x + 3) for x in steady[::-1] * 10]
+    )
+    few = table(
+        a=[math.exp(x + 1.5) for x in steady * 3], b=[math.exp(x) for x in steady[::-1] * 3]
+    )
     verdict = decide("overall", [many, few], LOG)
     assert verdict.scale == "standardised"
     assert verdict.winner == "a"
-    # 3 and 1.5 nats in paired standard deviations (1 nat over these examples, each with its own n - 1), halved.
+    # 3 and 1.5 nats in paired standard deviations (1 nat over these examples, each with its own n -
+    # 1), halved.
     unit = [math.sqrt(n / (n - 1)) for n in (40, 12)]
     assert verdict.ranking[1].difference == pytest.approx((3 / unit[0] - 1.5 / unit[1]) / 2)
     assert verdict.ranking[1].effect == pytest.approx(verdict.ranking[1].difference)
 
 
 def test_datasets_that_disagree_are_said_to() -> None:
-    """Where one dataset's large difference outweighs two small ones, the mean of ranks names another strategy."""
+    """Where one dataset's large difference outweighs two small ones, the mean of ranks names
+    another strategy.
+    """
     small = noisy(1, {"a": 0.3, "b": 0.0})
-    verdict = decide("overall", [small, noisy(2, {"a": 0.3, "b": 0.0}), noisy(3, {"a": 0.0, "b": 3.0})], LOG)
+    verdict = decide(
+        "overall", [small, noisy(2, {"a": 0.3, "b": 0.0}), noisy(3, {"a": 0.0, "b": 3.0})], LOG
+    )
     assert verdict.winner == "a"
     assert verdict.first_by_rank == "b"
     assert verdict.datasets_disagree
@@ -213,22 +264,35 @@ def test_datasets_that_disagree_are_said_to() -> None:
 
 
 def test_an_example_counts_once_however_many_responses_it_has() -> None:
-    """Several responses to an example are averaged: copies of a value change neither score nor certainty."""
+    """Several responses to an example are averaged: copies of a value change neither score nor
+    certainty.
+    """
     once = noisy(1, {"a": 0.0, "b": 0.1})
-    copied = {name: {key: [value] * 5 for key, value in values.items()} for name, values in once.items()}
+    copied = {
+        name: {key: [value] * 5 for key, value in values.items()} for name, values in once.items()
+    }
     assert decide("d", [copied], LOG) == decide("d", [once], LOG)
-    several: Scores = {"a": {f"e{i}": [1.0, None, 3.0] for i in range(12)}, "b": {f"e{i}": 5.0 for i in range(12)}}
-    assert decide("d", [several], replace(LOG, scale="linear")).ranking[0].score == pytest.approx(2.0)
+    several: Scores = {
+        "a": {f"e{i}": [1.0, None, 3.0] for i in range(12)},
+        "b": {f"e{i}": 5.0 for i in range(12)},
+    }
+    assert decide("d", [several], replace(LOG, scale="linear")).ranking[0].score == pytest.approx(
+        2.0
+    )
 
 
 def test_weights_make_a_score_a_ratio_of_sums() -> None:
-    """With weights a score is sum(weight x value) / sum(weight), and heavy examples move it more."""
+    """With weights a score is sum(weight x value) / sum(weight), and heavy examples
+    move it more.
+    """
     values = table(a=[1.0, 2.0] * 6, b=[4.0, 4.0] * 6)
     weights = table(a=[1.0, 3.0] * 6, b=[1.0, 1.0] * 6)
     rule = replace(LOG, scale="linear")
     first = decide("d", [values], rule, [weights]).ranking[0]
     assert first.score == pytest.approx(7 / 4)
-    assert decide("d", [values], rule, [table(a=[2.0] * 12, b=[9.0] * 12)]).ranking[0].score == pytest.approx(1.5)
+    assert decide("d", [values], rule, [table(a=[2.0] * 12, b=[9.0] * 12)]).ranking[
+        0
+    ].score == pytest.approx(1.5)
 
 
 def test_the_interval_of_a_ratio_covers_the_truth() -> None:
@@ -250,7 +314,9 @@ def test_the_interval_of_a_ratio_covers_the_truth() -> None:
 
 
 def test_a_dropped_strategy_is_compared_over_what_it_has() -> None:
-    """A strategy that was dropped needs not have every example: it is paired with the leader over its own."""
+    """A strategy that was dropped needs not have every example: it is paired with the leader over
+    its own.
+    """
     scores = noisy(1, {"a": 0.0, "b": 0.0, "c": 1.0}, n=60, own=0.1)
     for key in list(scores["c"])[12:]:
         del scores["c"][key]
@@ -261,7 +327,9 @@ def test_a_dropped_strategy_is_compared_over_what_it_has() -> None:
     assert by_name["c"].difference == pytest.approx(math.e, rel=0.15)
     assert by_name["c"].p_best < 0.001
     # Its score stands beside the leader's although its few examples may be harder or easier ones.
-    assert by_name["c"].score == pytest.approx(verdict.ranking[0].score * (by_name["c"].difference or 0))
+    assert by_name["c"].score == pytest.approx(
+        verdict.ranking[0].score * (by_name["c"].difference or 0)
+    )
 
 
 def test_the_effect_is_the_difference_in_paired_standard_deviations() -> None:

@@ -14,12 +14,20 @@ from respsel.selection.statistics import Estimates, estimate, pair
 def part(n: int, shift: float) -> Estimates:
     stream = np.random.default_rng(n)
     values = {"a": stream.normal(0, 1, n), "b": stream.normal(shift, 1, n)}
-    totals, sums = pair({k: {f"e{i}": float(x) for i, x in enumerate(v)} for k, v in values.items()}, ["a", "b"], False, None, ())
+    totals, sums = pair(
+        {k: {f"e{i}": float(x) for i, x in enumerate(v)} for k, v in values.items()},
+        ["a", "b"],
+        False,
+        None,
+        (),
+    )
     return estimate(totals, sums, 0, 1, stream)
 
 
 def test_over_datasets_gaps_are_means() -> None:
-    """The size is the mean of the datasets' sizes and the error that of a mean; the fewest examples count."""
+    """The size is the mean of the datasets' sizes and the error that of a mean; the fewest examples
+    count.
+    """
     parts = [part(20, 1.0), part(80, 2.0)]
     both = gap_between(parts, 1, 0, 1.0)
     each = [gap_between([item], 1, 0, 1.0) for item in parts]
@@ -30,7 +38,9 @@ def test_over_datasets_gaps_are_means() -> None:
 
 
 def test_where_higher_is_better_a_gap_turns_round() -> None:
-    """A size is positive where the strategy is worse; the effect keeps the sign of the difference."""
+    """A size is positive where the strategy is worse; the effect keeps the sign of the
+    difference.
+    """
     one = [part(40, 1.0)]
     up = gap_between(one, 1, 0, 1.0)
     down = gap_between(one, 1, 0, -1.0)

@@ -13,12 +13,21 @@ from tests.conftest import Bench
 
 LOWER = Rule("perplexity", "lower", "log", 0.95, 1, 0)
 HIGHER = Rule("alignment", "higher", "linear", 0.95, 1, 0)
-SCORES = {"a": {"e0": 2.0, "e1": 8.0, "e2": None, "e3": None}, "b": {"e0": 4.0, "e1": 2.0, "e2": 4.0, "e3": None}}
+SCORES = {
+    "a": {"e0": 2.0, "e1": 8.0, "e2": None, "e3": None},
+    "b": {"e0": 4.0, "e1": 2.0, "e2": 4.0, "e3": None},
+}
 
 
 def test_each_example_has_its_best_response() -> None:
-    """The lowest or the highest score wins, by the metric's direction; an example without a score has no choice."""
-    assert choose_responses(SCORES, LOWER) == [Choice("e0", "a", 2.0), Choice("e1", "b", 2.0), Choice("e2", "b", 4.0)]
+    """The lowest or the highest score wins, by the metric's direction; an example without a score
+    has no choice.
+    """
+    assert choose_responses(SCORES, LOWER) == [
+        Choice("e0", "a", 2.0),
+        Choice("e1", "b", 2.0),
+        Choice("e2", "b", 4.0),
+    ]
     assert [choice.strategy for choice in choose_responses(SCORES, HIGHER)] == ["b", "a", "b"]
 
 
@@ -28,7 +37,9 @@ def test_equal_scores_go_to_the_first_strategy() -> None:
 
 
 def test_the_mixture_counts_and_averages() -> None:
-    """The mixture says how often each strategy is chosen, and the mean of what was chosen on the metric's scale."""
+    """The mixture says how often each strategy is chosen, and the mean of what was chosen on the
+    metric's scale.
+    """
     mixture = mix(choose_responses(SCORES, LOWER), ("a", "b"), 4, "log")
     assert list(mixture.counts.items()) == [("b", 2), ("a", 1)]
     assert mixture.without == 1
@@ -37,14 +48,18 @@ def test_the_mixture_counts_and_averages() -> None:
 
 
 def test_a_run_chooses_beside_the_verdict(bench: Bench) -> None:
-    """With mode = "per-example" the report has both, and each choice is the best score of its example."""
+    """With mode = "per-example" the report has both, and each choice is the best score of its
+    example.
+    """
     plain = bench.run()
     bench.edit("[selection]", '[selection]\nmode = "per-example"')
     done = bench.run()
     assert (done["calls_made"], done["steps_run"]) == (0, 1)
     assert done["verdicts"] == plain["verdicts"]
     (data,) = json.loads((bench.folder / "runs/a/report.json").read_text())["datasets"]
-    scores = pl.read_parquet(bench.folder / "runs/a/scores.parquet").filter(pl.col("metric") == "perplexity")
+    scores = pl.read_parquet(bench.folder / "runs/a/scores.parquet").filter(
+        pl.col("metric") == "perplexity"
+    )
     best = scores.group_by("id").agg(pl.col("value").min())
     assert {choice["id"]: choice["score"] for choice in data["choices"]} == dict(best.iter_rows())
     assert sum(data["mixture"]["counts"].values()) == 6

@@ -18,15 +18,23 @@ Columns = dict[str, list[float | None]]
 def columns(seed: int, n: int = 60, **shifts: float) -> Columns:
     stream = np.random.default_rng(seed)
     shared = stream.normal(0, 1, n)
-    return {name: list(np.exp(shared + shift + stream.normal(0, 0.2, n))) for name, shift in shifts.items()}
+    return {
+        name: list(np.exp(shared + shift + stream.normal(0, 0.2, n)))
+        for name, shift in shifts.items()
+    }
 
 
-def run(scores: Columns, sample: int, rule: Rule = RULE, weights: Columns | None = None) -> list[Lap]:
+def run(
+    scores: Columns, sample: int, rule: Rule = RULE, weights: Columns | None = None
+) -> list[Lap]:
     going = race(tuple(scores), sample, rule)
     found: Found | None = None
 
     def part(of: Columns, batch: Batch) -> dict[str, dict[str, float | None]]:
-        return {name: {f"e{i}": of[name][i] for i in range(batch.start, batch.stop)} for name in batch.strategies}
+        return {
+            name: {f"e{i}": of[name][i] for i in range(batch.start, batch.stop)}
+            for name in batch.strategies
+        }
 
     while True:
         try:
@@ -39,11 +47,16 @@ def run(scores: Columns, sample: int, rule: Rule = RULE, weights: Columns | None
 
 def scored(laps: list[Lap]) -> int:
     before = [0, *(lap.examples for lap in laps)]
-    return sum((lap.examples - start) * len(lap.strategies) for lap, start in zip(laps, before, strict=False))
+    return sum(
+        (lap.examples - start) * len(lap.strategies)
+        for lap, start in zip(laps, before, strict=False)
+    )
 
 
 def test_one_that_is_far_behind_is_dropped_at_once() -> None:
-    """After the first batch the worst is out; the two that are equal go on to the end of the sample."""
+    """After the first batch the worst is out; the two that are equal go on to the end of the
+    sample.
+    """
     laps = run(columns(1, a=0.0, b=0.0, c=2.0), 30)
     assert laps[0].dropped == ("c",)
     assert [lap.examples for lap in laps] == [*range(FIRST, 30, STEP), 30]
@@ -59,9 +72,13 @@ def test_a_race_ends_when_one_is_left() -> None:
 
 def test_a_ratio_of_means_is_raced_as_such() -> None:
     """Where the metric over examples is a ratio of means, the mean of ratios drops nobody."""
-    # b's ratio is the lower one over all of its weight; a third of its examples have next to no weight and a high ratio.
+    # b's ratio is the lower one over all of its weight; a third of its examples have next to no
+    # weight and a high ratio.
     weights: Columns = {"a": [1.0] * 24, "b": [0.05 if i % 3 == 0 else 1.4 for i in range(24)]}
-    ratios: Columns = {"a": [5.0 + i % 2 / 10 for i in range(24)], "b": [12.0 if i % 3 == 0 else 3.6 for i in range(24)]}
+    ratios: Columns = {
+        "a": [5.0 + i % 2 / 10 for i in range(24)],
+        "b": [12.0 if i % 3 == 0 else 3.6 for i in range(24)],
+    }
     rule = Rule("m", "lower", "linear", 0.95, 1, 0)
     laps = run(ratios, 24, rule, weights)
     assert (laps[0].leader, laps[0].dropped) == ("b", ("a",))
@@ -73,7 +90,10 @@ def test_a_batch_without_scores_does_not_make_a_ratio_of_means_another_metric() 
     going = race(("a", "b"), 16, Rule("m", "lower", "linear", 0.95, 1, 0))
     batch = next(going)
     names = [f"e{i}" for i in range(batch.stop)]
-    weights = {"a": dict.fromkeys(names, 1.0), "b": {name: 0.05 if i % 3 == 0 else 1.4 for i, name in enumerate(names)}}
+    weights = {
+        "a": dict.fromkeys(names, 1.0),
+        "b": {name: 0.05 if i % 3 == 0 else 1.4 for i, name in enumerate(names)},
+    }
     # Nearly the same as a ratio of means; as a mean of ratios b is far behind.
     ratios = {
         "a": {name: 3.9 + i % 2 / 2 for i, name in enumerate(names)},
@@ -103,7 +123,9 @@ def test_a_larger_sample_begins_with_the_same_laps() -> None:
 
 
 def test_a_race_seldom_drops_the_best() -> None:
-    """The best of four is picked about as often as with all examples, for less than half of the scores."""
+    """The best of four is picked about as often as with all examples, for less than half of the
+    scores.
+    """
     same = cost = 0
     for seed in range(200):
         scores = columns(seed, a=0.0, b=0.1, c=0.3, d=0.6)
@@ -116,20 +138,25 @@ def test_a_race_seldom_drops_the_best() -> None:
 
 
 def test_equal_strategies_that_race_are_seldom_decided() -> None:
-    """That a race looks often and stops early does not make equal strategies decided in more than 5 % of the cases."""
+    """That a race looks often and stops early does not make equal strategies decided in more than 5
+    % of the cases.
+    """
     decided = 0
     for seed in range(300):
         scores = columns(seed, a=0.0, b=0.0)
         laps = run(scores, 60)
         some: dict[str, Values] = {
-            name: {f"e{i}": values[i] for i in range(reach_of(laps, name))} for name, values in scores.items()
+            name: {f"e{i}": values[i] for i in range(reach_of(laps, name))}
+            for name, values in scores.items()
         }
         decided += decide("d", [some], RULE, dropped=[dropped_in(laps)]).decided
     assert decided / 300 <= 0.05
 
 
 def test_few_examples_drop_none() -> None:
-    """With fewer than a first batch of examples that all strategies have a score for, nobody is dropped."""
+    """With fewer than a first batch of examples that all strategies have a score for, nobody is
+    dropped.
+    """
     scores = columns(1, n=FIRST, a=0.0, b=3.0)
     scores["a"][0] = None
     (lap,) = run(scores, FIRST)

@@ -11,21 +11,36 @@ STREAM = np.random.default_rng(0)
 
 
 def test_limits_are_those_of_holm_over_all_strategies() -> None:
-    """The smallest p-value of three may be a quarter of the error, the largest a half; the leader keeps its share."""
-    assert limits([0.001, 0.02, 0.01], 0.05, all_pairs=False) == pytest.approx([0.05 / 4, 0.05 / 2, 0.05 / 3])
+    """The smallest p-value of three may be a quarter of the error, the largest a half; the leader
+    keeps its share.
+    """
+    assert limits([0.001, 0.02, 0.01], 0.05, all_pairs=False) == pytest.approx(
+        [0.05 / 4, 0.05 / 2, 0.05 / 3]
+    )
 
 
 def test_behind_one_that_is_not_beaten_none_is() -> None:
-    """After the first p-value above its limit the limits stay, so a larger one is above its own too."""
+    """After the first p-value above its limit the limits stay, so a larger one is above its own
+    too.
+    """
     chances = [0.2, 0.03, 0.001, 0.021]
     found = limits(chances, 0.05, all_pairs=False)
     assert found == pytest.approx([0.05 / 4, 0.05 / 4, 0.05 / 5, 0.05 / 4])
-    assert [p <= most for p, most in zip(chances, found, strict=True)] == [False, False, True, False]
+    assert [p <= most for p, most in zip(chances, found, strict=True)] == [
+        False,
+        False,
+        True,
+        False,
+    ]
 
 
 def test_limits_over_all_pairs() -> None:
-    """The smallest p-value of three may be a sixth of the error, as four strategies make six pairs; two keep the half."""
-    assert limits([0.001, 0.02, 0.002], 0.05, all_pairs=True) == pytest.approx([0.05 / 6, 0.05 / 2, 0.05 / 3])
+    """The smallest p-value of three may be a sixth of the error, as four strategies make six pairs;
+    two keep the half.
+    """
+    assert limits([0.001, 0.02, 0.002], 0.05, all_pairs=True) == pytest.approx(
+        [0.05 / 6, 0.05 / 2, 0.05 / 3]
+    )
 
 
 def test_a_gap_of_none_or_the_other_way_is_no_evidence() -> None:
@@ -47,7 +62,10 @@ def test_a_score_is_a_ratio_of_sums_with_its_error() -> None:
 
 def test_resamples_take_the_same_examples_for_all() -> None:
     """A strategy that is always 1 above another is so in every resample, with weights too."""
-    values = {"a": {f"e{i}": float(i) for i in range(10)}, "b": {f"e{i}": i + 1.0 for i in range(10)}}
+    values = {
+        "a": {f"e{i}": float(i) for i in range(10)},
+        "b": {f"e{i}": i + 1.0 for i in range(10)},
+    }
     weights = {name: {f"e{i}": 1.0 + i % 3 for i in range(10)} for name in values}
     for given in (None, weights):
         totals, sums = pair(values, ["a", "b"], False, given, ())

@@ -39,7 +39,16 @@ def test_a_missing_key_is_none_and_no_damage(tmp_path: Path) -> None:
 
 
 @given(
-    st.lists(st.builds(Response, id=TEXT, text=TEXT, problem=TEXT, correct=st.none() | st.booleans(), attempts=st.integers(0, 9)))
+    st.lists(
+        st.builds(
+            Response,
+            id=TEXT,
+            text=TEXT,
+            problem=TEXT,
+            correct=st.none() | st.booleans(),
+            attempts=st.integers(0, 9),
+        )
+    )
 )
 def test_responses_survive_parquet(rows: list[Response]) -> None:
     """A table of responses comes back as it was."""
@@ -50,7 +59,10 @@ def test_responses_survive_parquet(rows: list[Response]) -> None:
     ("table", "rows"),
     [
         (EXAMPLES, [Example("a", "q", "r", "l", {"x": [1, None, {"y": "ä"}]}), Example("b", "q")]),
-        (OWN_OUTPUTS, [OwnOutput("a", 0, "t", correct=True), OwnOutput("a", 1, "", problem="empty")]),
+        (
+            OWN_OUTPUTS,
+            [OwnOutput("a", 0, "t", correct=True), OwnOutput("a", 1, "", problem="empty")],
+        ),
         (SCORES, [Score("a", 1.5), Score("b", None, "why")]),
     ],
 )
@@ -63,10 +75,15 @@ def test_all_tables_survive_parquet(table: Table[Any], rows: list[Any]) -> None:
 def test_token_scores_survive_parquet() -> None:
     """Arrays come back bit for bit; a response without scores stays without."""
     arrays = TokenScores(
-        np.array([5, 6], np.int32), np.array([0.1, 2.5], np.float32), np.array([1, 9], np.int32), np.zeros(2, np.float32)
+        np.array([5, 6], np.int32),
+        np.array([0.1, 2.5], np.float32),
+        np.array([1, 9], np.int32),
+        np.zeros(2, np.float32),
     )
     first, second = TOKEN_SCORES.decode(
-        TOKEN_SCORES.encode([ScoredResponse("a", 7, 2, arrays), ScoredResponse("b", 0, 0, None, "empty")])
+        TOKEN_SCORES.encode(
+            [ScoredResponse("a", 7, 2, arrays), ScoredResponse("b", 0, 0, None, "empty")]
+        )
     )
     assert first.scores is not None
     np.testing.assert_array_equal(first.scores.nll, arrays.nll)
@@ -78,13 +95,23 @@ def test_a_tables_digest_is_its_contents() -> None:
     """Equal rows have one digest; another value, order or kind of rows has another."""
     rows = [Score("a", 1.0), Score("b", 2.0)]
     assert SCORES.digest(rows) == SCORES.digest(list(rows))
-    assert len({SCORES.digest(r) for r in (rows, rows[::-1], rows[:1], [Score("a", 1.0), Score("b", 2.5)])}) == 4
+    assert (
+        len(
+            {
+                SCORES.digest(r)
+                for r in (rows, rows[::-1], rows[:1], [Score("a", 1.0), Score("b", 2.5)])
+            }
+        )
+        == 4
+    )
 
 
 def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
     """A store where a file stands is an error with a remedy, exit code 4."""
     (tmp_path / "cache").write_text("a file")
-    with pytest.raises(StoreError, match=r"the store cannot be used.*is a file.*'store' in respsel\.toml") as caught:
+    with pytest.raises(
+        StoreError, match=r"the store cannot be used.*is a file.*'store' in respsel\.toml"
+    ) as caught:
         Store(tmp_path / "cache")
     assert caught.value.exit_code == 4
 

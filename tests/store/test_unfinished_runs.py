@@ -40,8 +40,12 @@ def living(store: Store, root: Path) -> list[int | None]:
     return [run.holder.pid if run.holder else None for run in find_unfinished(store, root)]
 
 
-def test_a_run_lives_until_it_has_finished(store: Store, loaded: LoadedRecipe, tmp_path: Path) -> None:
-    """A run that has begun is named with its process, once; one that has finished is no longer there."""
+def test_a_run_lives_until_it_has_finished(
+    store: Store, loaded: LoadedRecipe, tmp_path: Path
+) -> None:
+    """A run that has begun is named with its process, once; one that has finished is no longer
+    there.
+    """
     assert living(store, tmp_path) == []
     with note_of(store, loaded) as note:
         note.begin()
@@ -51,8 +55,12 @@ def test_a_run_lives_until_it_has_finished(store: Store, loaded: LoadedRecipe, t
         assert living(store, tmp_path) == []
 
 
-def test_one_run_that_finishes_leaves_the_others_note(store: Store, loaded: LoadedRecipe, tmp_path: Path) -> None:
-    """Of two runs of one recipe at once, the first to finish does not take away what protects the other."""
+def test_one_run_that_finishes_leaves_the_others_note(
+    store: Store, loaded: LoadedRecipe, tmp_path: Path
+) -> None:
+    """Of two runs of one recipe at once, the first to finish does not take away what protects the
+    other.
+    """
     with note_of(store, loaded) as first, note_of(store, loaded) as second:
         first.begin()
         second.begin()
@@ -62,8 +70,12 @@ def test_one_run_that_finishes_leaves_the_others_note(store: Store, loaded: Load
         assert living(store, tmp_path) == []
 
 
-def test_a_stopped_run_counts_until_the_recipe_finishes_or_is_gone(store: Store, loaded: LoadedRecipe, tmp_path: Path) -> None:
-    """A run that was stopped lives no more but keeps its time; a later run that finishes takes its note away."""
+def test_a_stopped_run_counts_until_the_recipe_finishes_or_is_gone(
+    store: Store, loaded: LoadedRecipe, tmp_path: Path
+) -> None:
+    """A run that was stopped lives no more but keeps its time; a later run that finishes takes its
+    note away.
+    """
     with note_of(store, loaded) as note:
         note.begin()
     (stopped,) = find_unfinished(store, tmp_path)
@@ -80,7 +92,9 @@ def test_a_stopped_run_counts_until_the_recipe_finishes_or_is_gone(store: Store,
     assert living(store, tmp_path) == []
 
 
-def test_a_run_of_another_workspace_counts_while_its_recipe_is_there(store: Store, loaded: LoadedRecipe, tmp_path: Path) -> None:
+def test_a_run_of_another_workspace_counts_while_its_recipe_is_there(
+    store: Store, loaded: LoadedRecipe, tmp_path: Path
+) -> None:
     """A stopped run is looked for in its own workspace, and named by the way there."""
     with note_of(store, loaded) as note:
         note.begin()

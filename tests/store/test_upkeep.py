@@ -26,7 +26,9 @@ def test_verify_finds_every_bad_record_and_exits_4(bench: Bench) -> None:
     bench.run()
     assert bench.respsel("cache", "verify").code == 0
     with sqlite3.connect(bench.folder / "cache/cache.db") as db:
-        bad = [key for (key,) in db.execute("SELECT key FROM Cache WHERE key LIKE 'call/%' LIMIT 3")]
+        bad = [
+            key for (key,) in db.execute("SELECT key FROM Cache WHERE key LIKE 'call/%' LIMIT 3")
+        ]
         db.execute("UPDATE Cache SET value = zeroblob(99) WHERE key IN (?, ?, ?)", bad)
     db.close()
     done = bench.respsel("cache", "verify")
@@ -40,7 +42,9 @@ def test_verify_finds_every_bad_record_and_exits_4(bench: Bench) -> None:
 
 
 def test_gc_says_what_it_would_free_and_frees_it_when_told(bench: Bench) -> None:
-    """A dry run changes nothing; --yes frees what only older runs need; the latest run stays whole."""
+    """A dry run changes nothing; --yes frees what only older runs need; the latest run
+    stays whole.
+    """
     bench.run()
     bench.edit("Solve:", "Solve this:")
     bench.run()
@@ -69,7 +73,10 @@ def test_gc_keeps_what_every_recipe_needs_and_what_an_unfinished_run_has_made(be
     assert bench.respsel("run", "a.toml").code == 1
     assert "Would free 0 B" in bench.respsel("cache", "gc").out
     (bench.folder / "b.toml").unlink()
-    assert "b.toml is gone: what only its latest run needs is not kept" in bench.respsel("cache", "gc", "--yes").out
+    assert (
+        "b.toml is gone: what only its latest run needs is not kept"
+        in bench.respsel("cache", "gc", "--yes").out
+    )
     bench.edit('\nif_wrong = "fail"', "")
     done = bench.run()
     # The six responses of the failed run are there; only their scores are made.
@@ -86,7 +93,9 @@ def test_gc_without_any_finished_run_frees_nothing(bench: Bench) -> None:
 
 
 def test_gc_keeps_what_a_killed_run_has_made(bench: Bench) -> None:
-    """A run of one recipe that was killed, then a finished one of another: the killed run's calls are kept."""
+    """A run of one recipe that was killed, then a finished one of another: the killed run's calls
+    are kept.
+    """
     shutil.copy(bench.recipe, bench.folder / "b.toml")
     bench.edit("Solve:", "Other:")
     killed = start(bench, "if count == 15: os.kill(os.getpid(), signal.SIGKILL)")
@@ -99,7 +108,9 @@ def test_gc_keeps_what_a_killed_run_has_made(bench: Bench) -> None:
 
 
 def test_gc_after_moving_the_workspace_frees_nothing_that_is_needed(bench: Bench) -> None:
-    """Recipes are known by their place in the workspace, so a moved folder keeps all, and its history."""
+    """Recipes are known by their place in the workspace, so a moved folder keeps all, and its
+    history.
+    """
     bench.run()
     there = Bench(bench.folder.with_name("moved"))
     shutil.copytree(bench.folder, there.folder)
@@ -123,10 +134,14 @@ def test_gc_refuses_after_damage(bench: Bench) -> None:
 
 
 def test_verify_finds_what_diskcache_hides(bench: Bench) -> None:
-    """A record that holds no bytes is bad; one that claims to have expired is whole: nothing here expires."""
+    """A record that holds no bytes is bad; one that claims to have expired is whole: nothing here
+    expires.
+    """
     bench.run()
     with sqlite3.connect(bench.folder / "cache/cache.db") as db:
-        first, second = (key for (key,) in db.execute("SELECT key FROM Cache WHERE key LIKE 'call/%' LIMIT 2"))
+        first, second = (
+            key for (key,) in db.execute("SELECT key FROM Cache WHERE key LIKE 'call/%' LIMIT 2")
+        )
         db.execute("UPDATE Cache SET expire_time = 1 WHERE key = ?", (first,))
         db.execute("UPDATE Cache SET value = 'text' WHERE key = ?", (second,))
     db.close()
@@ -137,17 +152,25 @@ def test_verify_finds_what_diskcache_hides(bench: Bench) -> None:
 
 
 def test_weights_that_are_folders_are_counted_and_freed_like_files(bench: Bench) -> None:
-    """Of prepared weights, files and folders, those go that no latest run uses and that are older than it."""
+    """Of prepared weights, files and folders, those go that no latest run uses and that are older
+    than it.
+    """
     weights = bench.folder / "cache/weights"
     for name, size in ((f"{A}.bf16.gguf", 1), (f"{B}.float32.safetensors/model.safetensors", 2)):
         bench.write(f"cache/weights/{name}", bytes(size << 20))
     bench.run()
-    for name in (f"{C}.float32.safetensors/model.safetensors", f"{D}.float32.safetensors.7.part/model.safetensors"):
+    for name in (
+        f"{C}.float32.safetensors/model.safetensors",
+        f"{D}.float32.safetensors.7.part/model.safetensors",
+    ):
         bench.write(f"cache/weights/{name}", bytes(3 << 20))
     assert "weights              4    9.0 MiB" in bench.respsel("cache", "size").out
     assert "Would free 3.0 MiB: no record and 2 files." in bench.respsel("cache", "gc").out
     bench.respsel("cache", "gc", "--yes")
-    assert sorted(path.name for path in weights.iterdir()) == [f"{C}.float32.safetensors", f"{D}.float32.safetensors.7.part"]
+    assert sorted(path.name for path in weights.iterdir()) == [
+        f"{C}.float32.safetensors",
+        f"{D}.float32.safetensors.7.part",
+    ]
 
 
 def test_weights_that_a_latest_run_uses_are_kept(bench: Bench) -> None:
@@ -157,14 +180,20 @@ def test_weights_that_a_latest_run_uses_are_kept(bench: Bench) -> None:
     bench.write(f"cache/weights/{B}.float32.safetensors/model.safetensors", b"x")
     bench.run()
     with Store(bench.folder / "cache") as store:
-        (key,) = [entry.key for entry in store.entries() if entry.key and entry.key.startswith("run/")]
+        (key,) = [
+            entry.key for entry in store.entries() if entry.key and entry.key.startswith("run/")
+        ]
         store.save_json(key, {**store.load_json(key), "weights": names})
     assert "Freed 0 B: no record." in bench.respsel("cache", "gc", "--yes").out
     assert sorted(path.name for path in (bench.folder / "cache/weights").iterdir()) == names
 
 
-def test_a_folder_of_weights_that_is_being_freed_is_no_weights(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a kill leaves of a folder has another name than weights have, and the next gc frees the rest."""
+def test_a_folder_of_weights_that_is_being_freed_is_no_weights(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a kill leaves of a folder has another name than weights have, and the next gc frees the
+    rest.
+    """
     bench.write(f"cache/weights/{B}.float32.safetensors/model.safetensors", b"x")
     bench.run()
 
@@ -174,7 +203,9 @@ def test_a_folder_of_weights_that_is_being_freed_is_no_weights(bench: Bench, mon
     monkeypatch.setattr(shutil, "rmtree", killed)
     with Store(bench.folder / "cache") as store, pytest.raises(KeyboardInterrupt):
         clean(store, bench.folder, True, lambda _: None)
-    assert [path.name for path in (bench.folder / "cache/weights").iterdir()] == [f"{B}.float32.safetensors.freed"]
+    assert [path.name for path in (bench.folder / "cache/weights").iterdir()] == [
+        f"{B}.float32.safetensors.freed"
+    ]
     # Made once more, and then no longer needed either.
     bench.write(f"cache/weights/{B}.float32.safetensors/model.safetensors", b"x")
     os.utime(bench.folder / f"cache/weights/{B}.float32.safetensors", (1, 1))
@@ -216,7 +247,9 @@ def two_workspaces(folder: Path) -> tuple[Bench, Bench]:
 
 
 def test_gc_in_one_workspace_keeps_what_another_with_the_same_store_needs(tmp_path: Path) -> None:
-    """Recipes of other workspaces are looked for where these are, named by the way there, and forgotten if they are gone."""
+    """Recipes of other workspaces are looked for where these are, named by the way there, and
+    forgotten if they are gone.
+    """
     one, two = two_workspaces(tmp_path)
     one.edit("samples = 2", "samples = 3")
     one.run()
@@ -246,7 +279,9 @@ def test_recipes_at_one_place_in_two_workspaces_are_two(tmp_path: Path) -> None:
 
 
 def test_a_store_behind_a_link_is_the_workspaces_own(tmp_path: Path) -> None:
-    """Its recipes are known by their places, and the workspace may be moved away from the store, as without the link."""
+    """Its recipes are known by their places, and the workspace may be moved away from the store, as
+    without the link.
+    """
     bench = Bench(tmp_path / "ws")
     bench.write("a.toml", RECIPE)
     bench.write("sums.jsonl", jsonl(rows(12)))
@@ -261,7 +296,9 @@ def test_a_store_behind_a_link_is_the_workspaces_own(tmp_path: Path) -> None:
 
 
 def test_earlier_notes_are_of_the_workspace_that_asks(bench: Bench) -> None:
-    """A note from before workspaces were told apart is looked for here, and written anew by the next run."""
+    """A note from before workspaces were told apart is looked for here, and written anew by the
+    next run.
+    """
     bench.run()
     with Store(bench.folder / "cache") as store:
         ((key, _),) = store.keys("run")
@@ -276,10 +313,19 @@ def test_earlier_notes_are_of_the_workspace_that_asks(bench: Bench) -> None:
 
 @pytest.mark.parametrize(
     ("store", "marked", "owns"),
-    [("cache", "", True), ("data/cache", "", True), ("data/cache", "data", False), ("../cache", "", False)],
+    [
+        ("cache", "", True),
+        ("data/cache", "", True),
+        ("data/cache", "data", False),
+        ("../cache", "", False),
+    ],
 )
-def test_a_recipe_of_the_stores_own_workspace_is_known_by_its_place(tmp_path: Path, store: str, marked: str, owns: bool) -> None:
-    """Its key tells its place alone, so that it is as it was; of another workspace's recipe it tells the workspace, too."""
+def test_a_recipe_of_the_stores_own_workspace_is_known_by_its_place(
+    tmp_path: Path, store: str, marked: str, owns: bool
+) -> None:
+    """Its key tells its place alone, so that it is as it was; of another workspace's recipe it
+    tells the workspace, too.
+    """
     bench = Bench(tmp_path / "one")
     bench.write("a.toml", RECIPE)
     bench.write("sums.jsonl", jsonl(rows(12)))

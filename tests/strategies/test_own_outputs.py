@@ -26,8 +26,13 @@ def test_an_example_never_sees_its_own_answer() -> None:
 
 
 def test_a_larger_sample_leaves_the_choice_as_it_was() -> None:
-    """What an example is shown with does not change when examples are added: only new ones are scored."""
-    for kept in (all_kept(8), {name: texts for name, texts in all_kept(8).items() if name not in ("e1", "e2", "e4")}):
+    """What an example is shown with does not change when examples are added: only new ones are
+    scored.
+    """
+    for kept in (
+        all_kept(8),
+        {name: texts for name, texts in all_kept(8).items() if name not in ("e1", "e2", "e4")},
+    ):
         small = {name: texts for name, texts in kept.items() if int(name[1:]) < 5}
         before = neighbours(EXAMPLES[:5], small, 1, "a.toml")
         after = neighbours(EXAMPLES, kept, 1, "a.toml")
@@ -35,23 +40,39 @@ def test_a_larger_sample_leaves_the_choice_as_it_was() -> None:
 
 
 def test_too_few_own_outputs_are_told() -> None:
-    """If fewer than k other inputs have an own output, the error says how many do and what to change."""
+    """If fewer than k other inputs have an own output, the error says how many do and what to
+    change.
+    """
     with pytest.raises(
-        InputError, match=r"a\.toml: own_outputs: example 'e0' needs own outputs to 2 other inputs, but only 2 inputs have any"
+        InputError,
+        match=r"a\.toml: own_outputs: example 'e0' needs own outputs to 2 other inputs, but only "
+        r"2 inputs have any",
     ):
         neighbours(EXAMPLES, all_kept(2), 2, "a.toml")
 
 
 def test_wrong_and_empty_outputs_are_not_kept() -> None:
     """Outputs with a problem are in the table but not used."""
-    outputs = [OwnOutput("e0", 0, "a"), OwnOutput("e0", 1, "b", problem="wrong answer"), OwnOutput("e1", 0, "", problem="empty")]
+    outputs = [
+        OwnOutput("e0", 0, "a"),
+        OwnOutput("e0", 1, "b", problem="wrong answer"),
+        OwnOutput("e1", 0, "", problem="empty"),
+    ]
     assert kept_by_example(outputs) == {"e0": ["a"]}
 
 
 def test_outputs_made_elsewhere_are_checked_like_sampled_ones(tmp_path: Path) -> None:
-    """A file of own outputs may have several per id; with keep = "correct" the wrong ones are set aside."""
+    """A file of own outputs may have several per id; with keep = "correct" the wrong ones are set
+    aside.
+    """
     path = tmp_path / "own.jsonl"
-    path.write_text("".join(f'{{"id": "e{i}", "response": "Final Answer: {answer}"}}\n' for i in range(2) for answer in (0, 1)))
+    path.write_text(
+        "".join(
+            f'{{"id": "e{i}", "response": "Final Answer: {answer}"}}\n'
+            for i in range(2)
+            for answer in (0, 1)
+        )
+    )
     entry = OwnOutputsEntry(path="own.jsonl", keep="correct")
     outputs = read_own_outputs(entry, path, "own.jsonl", EXAMPLES[:2], AnswerEntry(kind="number"))
     assert [(o.id, o.sample, bool(o.problem)) for o in outputs] == [

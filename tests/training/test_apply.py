@@ -27,12 +27,20 @@ def judged(bench: Bench) -> Bench:
 @pytest.fixture
 def decided(bench: Bench) -> Bench:
     """A recipe whose verdict is decided, since one strategy's responses are all shorter."""
-    items = [{**row, "rationale": "well then, " * (5 + i % 3) + row["rationale"]} for i, row in enumerate(rows(24))]
-    bench.write("sums.jsonl", jsonl([{**item, "short": f"it is {i}"} for i, item in enumerate(items)]))
+    items = [
+        {**row, "rationale": "well then, " * (5 + i % 3) + row["rationale"]}
+        for i, row in enumerate(rows(24))
+    ]
+    bench.write(
+        "sums.jsonl", jsonl([{**item, "short": f"it is {i}"} for i, item in enumerate(items)])
+    )
     bench.edit(TEACHER, 'name = "short"\nfrom = "column"\ncolumn = "short"')
     bench.edit("sample = 6", "sample = 16")
     bench.edit('answer = "number"\n', "")
-    bench.edit("[selection]\n", '[[metrics]]\nname = "response-tokens"\n\n[selection]\nmetric = "response-tokens"\n')
+    bench.edit(
+        "[selection]\n",
+        '[[metrics]]\nname = "response-tokens"\n\n[selection]\nmetric = "response-tokens"\n',
+    )
     (verdict,) = bench.run()["verdicts"]
     assert (verdict["winner"], verdict["decided"]) == ("short", True)
     return bench
@@ -72,7 +80,9 @@ def test_an_undecided_verdict_may_be_accepted(bench: Bench) -> None:
 
 
 def test_without_a_verdict_only_a_named_strategy_is_applied(bench: Bench) -> None:
-    """Before any run there is no verdict: refused with the command to run; a named strategy needs none."""
+    """Before any run there is no verdict: refused with the command to run; a named strategy needs
+    none.
+    """
     done = bench.respsel("apply", "a.toml", "--accept-undecided")
     assert done.code == 1
     assert "respsel run a.toml" in done.err
@@ -89,7 +99,9 @@ def test_a_verdict_of_an_edited_recipe_is_not_applied(decided: Bench) -> None:
 
 
 def test_a_winner_with_mostly_wrong_answers_is_refused(decided: Bench) -> None:
-    """A decided verdict says nothing of answers: where most are wrong it is not applied without being named."""
+    """A decided verdict says nothing of answers: where most are wrong it is not applied without
+    being named.
+    """
     decided.edit('label = "answer"\n', 'label = "answer"\nanswer = "number"\n')
     decided.run()
     done = decided.respsel("apply", "a.toml")
@@ -99,7 +111,9 @@ def test_a_winner_with_mostly_wrong_answers_is_refused(decided: Bench) -> None:
 
 
 def test_what_the_sample_has_is_reused(judged: Bench) -> None:
-    """Of twelve examples six were asked for by the run: the other six calls are made, and none the next time."""
+    """Of twelve examples six were asked for by the run: the other six calls are made, and none the
+    next time.
+    """
     made = applied(judged, "--strategy", "teacher")
     assert (made["calls_made"], made["calls_reused"]) == (6, 6)
     again = applied(judged, "--strategy", "teacher")
@@ -107,7 +121,9 @@ def test_what_the_sample_has_is_reused(judged: Bench) -> None:
 
 
 def test_applying_leaves_the_recipes_own_run_as_it_was(judged: Bench) -> None:
-    """plan and explain compare with the recipe's last run, not with what was applied, and gc keeps both."""
+    """plan and explain compare with the recipe's last run, not with what was applied, and gc keeps
+    both.
+    """
     applied(judged, "--strategy", "teacher")
     assert judged.respsel("plan", "a.toml", "--json").json["run"] == 0
     assert judged.respsel("cache", "gc", "--yes").code == 0
@@ -121,18 +137,26 @@ def test_applying_leaves_the_recipes_own_run_as_it_was(judged: Bench) -> None:
 
 def test_a_dry_run_makes_nothing_and_counts_calls_tokens_and_money(judged: Bench) -> None:
     """--dry-run says what it would take, at the recipe's price, and stores nothing."""
-    judged.edit('variant = "teacher"\n', 'variant = "teacher"\nprice = { input = 1000.0, output = 2000.0 }\n')
+    judged.edit(
+        'variant = "teacher"\n',
+        'variant = "teacher"\nprice = { input = 1000.0, output = 2000.0 }\n',
+    )
     plan = applied(judged, "--strategy", "teacher", "--dry-run")
     (cost,) = plan["costs"]
     assert (cost["model"], cost["calls"]) == ("teacher", 6)
     assert cost["money"] > 0
     assert not (judged.folder / "runs/a/training").exists()
-    assert "teacher: 6 calls" in judged.respsel("apply", "a.toml", "--strategy", "teacher", "--dry-run").out
+    assert (
+        "teacher: 6 calls"
+        in judged.respsel("apply", "a.toml", "--strategy", "teacher", "--dry-run").out
+    )
     assert applied(judged, "--strategy", "teacher")["calls_made"] == 6
 
 
 def test_per_example_takes_the_best_of_all_strategies(judged: Bench) -> None:
-    """Each example has the response with the best score, and the counts are those of the mixture."""
+    """Each example has the response with the best score, and the counts are those of
+    the mixture.
+    """
     made = applied(judged, "--mode", "per-example")
     (counts,) = made["counts"]
     assert counts["examples"] == 12
@@ -143,7 +167,10 @@ def test_per_example_takes_the_best_of_all_strategies(judged: Bench) -> None:
 
 def test_per_example_takes_the_next_best_where_the_best_is_cut_short(bench: Bench) -> None:
     """What would be left out is not chosen where another response may be trained on."""
-    bench.edit('prompt = "Solve: {{ input }}"', 'prompt = "Solve: {{ input }}"\nsampling = { max_tokens = 3 }')
+    bench.edit(
+        'prompt = "Solve: {{ input }}"',
+        'prompt = "Solve: {{ input }}"\nsampling = { max_tokens = 3 }',
+    )
     (counts,) = applied(bench, "--mode", "per-example")["counts"]
     assert (counts["kept"], counts["by_strategy"]) == (12, {"human": 12})
 
@@ -151,16 +178,27 @@ def test_per_example_takes_the_next_best_where_the_best_is_cut_short(bench: Benc
 def test_reasons_of_several_datasets_add_up(bench: Bench) -> None:
     """When nothing is left the message counts over all datasets."""
     text = bench.recipe.read_text()
-    second = '[[datasets]]\nname = "more"\npath = "sums.jsonl"\ninput = "question"\nreference = "rationale"\n\n[[strategies]]'
+    second = (
+        '[[datasets]]\nname = "more"\npath = "sums.jsonl"\ninput = "question"\nreference = '
+        '"rationale"\n\n[[strategies]]'
+    )
     bench.recipe.write_text(text.replace("[[strategies]]", second, 1))
-    bench.edit('prompt = "Solve: {{ input }}"', 'prompt = "Solve: {{ input }}"\nsampling = { max_tokens = 3 }')
+    bench.edit(
+        'prompt = "Solve: {{ input }}"',
+        'prompt = "Solve: {{ input }}"\nsampling = { max_tokens = 3 }',
+    )
     done = bench.respsel("apply", "a.toml", "--strategy", "teacher")
     assert "cut short at max_tokens 24" in done.err
 
 
 def test_what_is_left_out_is_counted_by_reason(bench: Bench) -> None:
-    """Wrong answers that the recipe drops, and texts cut short, are left out and counted; keep keeps them."""
-    bench.edit('prompt = "Solve: {{ input }}"', 'prompt = "Solve: {{ input }}"\nsampling = { max_tokens = 3 }')
+    """Wrong answers that the recipe drops, and texts cut short, are left out and counted; keep
+    keeps them.
+    """
+    bench.edit(
+        'prompt = "Solve: {{ input }}"',
+        'prompt = "Solve: {{ input }}"\nsampling = { max_tokens = 3 }',
+    )
     done = bench.respsel("apply", "a.toml", "--strategy", "teacher")
     assert done.code == 2
     assert "no example is left" in done.err
@@ -185,7 +223,9 @@ def test_given_responses_can_be_dropped_when_they_are_wrong(bench: Bench) -> Non
 
 
 def test_wrong_answers_in_the_set_are_told(bench: Bench) -> None:
-    """What is kept although its answer is wrong is counted, said, and on the card; so is a set of too few examples."""
+    """What is kept although its answer is wrong is counted, said, and on the card; so is a set of
+    too few examples.
+    """
     done = bench.respsel("apply", "a.toml", "--strategy", "teacher")
     assert "12 of them with a wrong answer" in done.out
     assert "Caution: 12 of 12 checked responses in the set have a wrong answer." in done.out
@@ -193,15 +233,24 @@ def test_wrong_answers_in_the_set_are_told(bench: Bench) -> None:
     bench.write("sums.jsonl", jsonl(rows(8)))
     bench.edit("sample = 6\n", "")
     bench.respsel("apply", "a.toml", "--strategy", "human")
-    assert "OpenAI wants at least 10 examples, and these are 8" in bench.respsel("export", "a.toml", "--format", "openai").out
+    assert (
+        "OpenAI wants at least 10 examples, and these are 8"
+        in bench.respsel("export", "a.toml", "--format", "openai").out
+    )
 
 
 def test_sets_of_what_was_applied_before_are_told(bench: Bench) -> None:
     """After another strategy was applied the other formats are old, and it is said which."""
     bench.respsel("apply", "a.toml", "--strategy", "human")
     bench.respsel("export", "a.toml", "--format", "openai", "--format", "axolotl")
-    assert "axolotl, openai in runs/a/training still hold" in bench.respsel("apply", "a.toml", "--strategy", "teacher").out
-    assert "axolotl in runs/a/training still hold" in bench.respsel("export", "a.toml", "--format", "openai").out
+    assert (
+        "axolotl, openai in runs/a/training still hold"
+        in bench.respsel("apply", "a.toml", "--strategy", "teacher").out
+    )
+    assert (
+        "axolotl in runs/a/training still hold"
+        in bench.respsel("export", "a.toml", "--format", "openai").out
+    )
 
 
 def test_an_unknown_strategy_is_named(bench: Bench) -> None:
@@ -214,7 +263,10 @@ def test_an_unknown_strategy_is_named(bench: Bench) -> None:
 def test_datasets_that_lack_the_strategy_are_left_alone(bench: Bench) -> None:
     """A strategy that is only for one dataset is applied to that one."""
     text = bench.recipe.read_text()
-    second = '[[datasets]]\nname = "more"\npath = "sums.jsonl"\ninput = "question"\nreference = "rationale"\n\n[[strategies]]'
+    second = (
+        '[[datasets]]\nname = "more"\npath = "sums.jsonl"\ninput = "question"\nreference = '
+        '"rationale"\n\n[[strategies]]'
+    )
     bench.recipe.write_text(text.replace("[[strategies]]", second, 1))
     bench.edit('name = "teacher"\nfrom', 'name = "teacher"\ndatasets = ["more"]\nfrom')
     made = applied(bench, "--strategy", "teacher")

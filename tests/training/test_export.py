@@ -1,4 +1,6 @@
-"""`respsel export`: what each format holds, that trainers' own loaders and schemas take it, and what the card says."""
+"""`respsel export`: what each format holds, that trainers' own loaders and schemas take it, and
+what the card says.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,10 @@ ROOT = Path(__file__).parents[2]
 SETS = ("messages", "prompt-completion", "axolotl", "llama-factory", "openai", "parquet")
 TURN = {
     "type": "object",
-    "properties": {"role": {"enum": ["system", "user", "assistant"]}, "content": {"type": "string", "minLength": 1}},
+    "properties": {
+        "role": {"enum": ["system", "user", "assistant"]},
+        "content": {"type": "string", "minLength": 1},
+    },
     "required": ["role", "content"],
     "additionalProperties": False,
 }
@@ -37,7 +42,8 @@ CHAT = {
     "required": ["messages"],
     "additionalProperties": False,
 }
-# An entry of LLaMA-Factory's dataset_info.json, as its data/README.md has it for chats with OpenAI's roles.
+# An entry of LLaMA-Factory's dataset_info.json, as its data/README.md has it for chats with
+# OpenAI's roles.
 DATASET_INFO = {
     "type": "object",
     "additionalProperties": {
@@ -45,7 +51,11 @@ DATASET_INFO = {
         "properties": {
             "file_name": {"type": "string"},
             "formatting": {"const": "sharegpt"},
-            "columns": {"type": "object", "required": ["messages"], "additionalProperties": {"type": "string"}},
+            "columns": {
+                "type": "object",
+                "required": ["messages"],
+                "additionalProperties": {"type": "string"},
+            },
             "tags": {
                 "type": "object",
                 "required": ["role_tag", "content_tag", "user_tag", "assistant_tag"],
@@ -86,37 +96,59 @@ def check_sets(folder: Path, count: int) -> None:
 
 
 def exported(bench: Bench, *formats: str) -> Any:
-    done = bench.respsel("export", "a.toml", *(part for name in formats for part in ("--format", name)), "--json")
+    done = bench.respsel(
+        "export", "a.toml", *(part for name in formats for part in ("--format", name)), "--json"
+    )
     assert done.code == 0, done.err
     return done.json
 
 
 def test_every_format_is_as_its_trainer_documents_it(bench: Bench) -> None:
-    """Chats, completions, tables and the files beside them, with every example once and in the dataset's words."""
+    """Chats, completions, tables and the files beside them, with every example once and in the
+    dataset's words.
+    """
     bench.respsel("apply", "a.toml", "--strategy", "human")
     made = exported(bench, *SETS)
     assert [item["format"] for item in made] == list(SETS)
     check_sets(bench.folder / "runs/a/training", 12)
-    chats = {item["messages"][0]["content"]: item["messages"][1]["content"] for item in lines(Path(made[0]["data"]))}
+    chats = {
+        item["messages"][0]["content"]: item["messages"][1]["content"]
+        for item in lines(Path(made[0]["data"]))
+    }
     assert chats == {row["question"]: row["rationale"] for row in rows(12)}
 
 
 def test_the_axolotl_snippet_is_yaml_of_known_keys(bench: Bench) -> None:
-    """What is to be put into axolotl's config parses, and names what its chat_template datasets know."""
+    """What is to be put into axolotl's config parses, and names what its chat_template datasets
+    know.
+    """
     yaml = pytest.importorskip("yaml")
     bench.respsel("apply", "a.toml", "--strategy", "human")
     exported(bench, "axolotl")
-    (entry,) = yaml.safe_load((bench.folder / "runs/a/training/axolotl/axolotl.yaml").read_text())["datasets"]
+    (entry,) = yaml.safe_load((bench.folder / "runs/a/training/axolotl/axolotl.yaml").read_text())[
+        "datasets"
+    ]
     # Of axolotl 0.19's SFTDataset, into which this was loaded.
-    known = {"path", "ds_type", "type", "field_messages", "message_property_mappings", "roles_to_train"}
+    known = {
+        "path",
+        "ds_type",
+        "type",
+        "field_messages",
+        "message_property_mappings",
+        "roles_to_train",
+    }
     assert set(entry) == known
     assert entry["message_property_mappings"] == {"role": "role", "content": "content"}
 
 
 def test_odd_text_comes_back_as_it_was(bench: Bench) -> None:
-    """Line separators, quotes, emoji and blank ends survive, and a line of JSON stays one line for every reader."""
+    """Line separators, quotes, emoji and blank ends survive, and a line of JSON stays one line for
+    every reader.
+    """
     odd = 'a\u2028b\u2029c\x85d "e" \\n 🦆\tx \n\n  '
-    bench.write("sums.jsonl", jsonl([{**row, "rationale": f"{odd}{row['id']}"} for row in rows(12)]))
+    bench.write(
+        "sums.jsonl", jsonl([{**row, "rationale": f"{odd}{row['id']}"} for row in rows(12)])
+    )
     bench.respsel("apply", "a.toml", "--strategy", "human")
     (made,) = exported(bench, "messages")
     found = lines(Path(made["data"]))
@@ -125,7 +157,9 @@ def test_odd_text_comes_back_as_it_was(bench: Bench) -> None:
 
 
 def test_pairs_are_best_against_worst(bench: Bench) -> None:
-    """Pairs need every strategy: refused until the mixture is applied; then each has two different responses."""
+    """Pairs need every strategy: refused until the mixture is applied; then each has two different
+    responses.
+    """
     bench.edit('answer = "number"\n', "")
     bench.respsel("apply", "a.toml", "--strategy", "human")
     done = bench.respsel("export", "a.toml", "--format", "messages", "--format", "dpo")
@@ -156,7 +190,8 @@ class Tables(Applied):
         metric: Any = type("M", (), {"label": "perplexity", "direction": "lower"})
         loaded: Any = type("L", (), {"recipe": checked, "metrics": [metric]})
         graph = Graph(loaded, {}, dict.fromkeys(tables))  # type: ignore[arg-type]
-        super().__init__(Selected("per-example", {}, "each example's best score", ()), graph, {}, None)  # type: ignore[arg-type]
+        selected = Selected("per-example", {}, "each example's best score", ())
+        super().__init__(selected, graph, {}, None)  # type: ignore[arg-type]
         object.__setattr__(self, "tables", tables)
 
     def rows(self, name: str) -> list[Any]:
@@ -164,7 +199,9 @@ class Tables(Applied):
 
 
 def test_which_examples_make_no_pair() -> None:
-    """Of one usable response, of equal texts or scores, and where the better one is known to be wrong."""
+    """Of one usable response, of equal texts or scores, and where the better one is known to be
+    wrong.
+    """
     names = ["good", "one", "same", "wrong", "cut"]
     strategies = ["human", "teacher"]
     texts = {
@@ -177,7 +214,10 @@ def test_which_examples_make_no_pair() -> None:
             Response("cut", "t", truncated=True),
         ],
     }
-    scores: dict[str, list[float | None]] = {"human": [1.0, 1.0, 1.0, 2.0, 1.0], "teacher": [3.0, None, 2.0, 1.0, 0.5]}
+    scores: dict[str, list[float | None]] = {
+        "human": [1.0, 1.0, 1.0, 2.0, 1.0],
+        "teacher": [3.0, None, 2.0, 1.0, 0.5],
+    }
     given = {s: list(zip(names, values, strict=True)) for s, values in scores.items()}
     tables: dict[str, list[Any]] = {
         "examples:sums": [Example(n, f"? {n}") for n in names],
@@ -196,10 +236,15 @@ def test_which_examples_make_no_pair() -> None:
 
 
 def test_the_card_says_what_the_users_turn_is(bench: Bench) -> None:
-    """The column, unchanged; or the template of the recipe that makes it, which the set's turns follow."""
+    """The column, unchanged; or the template of the recipe that makes it, which the set's turns
+    follow.
+    """
     bench.write("sums.jsonl", jsonl(rows(12)))
     turns: list[str] = []
-    for made_of in ("the dataset's `input`, unchanged", "what the recipe's template gives for a row (`Solve: {{ question }}`)"):
+    for made_of in (
+        "the dataset's `input`, unchanged",
+        "what the recipe's template gives for a row (`Solve: {{ question }}`)",
+    ):
         if turns:
             bench.edit('input = "question"', 'input = "Solve: {{ question }}"')
         bench.run()
@@ -212,7 +257,9 @@ def test_the_card_says_what_the_users_turn_is(bench: Bench) -> None:
 
 
 def test_the_card_tells_where_the_set_comes_from(bench: Bench) -> None:
-    """Recipe and data by digest, models, how it was chosen, counts with reasons, and licences to be filled in."""
+    """Recipe and data by digest, models, how it was chosen, counts with reasons, and licences to be
+    filled in.
+    """
     import hashlib
 
     items = rows(12)
@@ -252,12 +299,19 @@ def test_an_export_that_is_there_is_not_written_again(bench: Bench) -> None:
     assert {path.name: path.stat().st_mtime_ns for path in Path(made["folder"]).iterdir()} == before
     assert bench.respsel("export", "a.toml", "--format", "openai", "--out", "elsewhere").code == 0
     for name in before:
-        assert (bench.folder / "elsewhere/openai" / name).read_bytes() == (Path(made["folder"]) / name).read_bytes()
+        assert (bench.folder / "elsewhere/openai" / name).read_bytes() == (
+            Path(made["folder"]) / name
+        ).read_bytes()
 
 
 def test_a_changed_setting_of_the_set_is_seen(bench: Bench) -> None:
-    """What is left out is not in what was applied: a change of it alone is seen, and the recipe's copy is the present one."""
-    bench.edit('prompt = "Solve: {{ input }}"', 'prompt = "Solve: {{ input }}"\nsampling = { max_tokens = 8 }')
+    """What is left out is not in what was applied: a change of it alone is seen, and the recipe's
+    copy is the present one.
+    """
+    bench.edit(
+        'prompt = "Solve: {{ input }}"',
+        'prompt = "Solve: {{ input }}"\nsampling = { max_tokens = 8 }',
+    )
     bench.recipe.write_text(bench.recipe.read_text() + '\n[training]\nif_truncated = "keep"\n')
     bench.respsel("apply", "a.toml", "--strategy", "teacher")
     (made,) = exported(bench, "messages")
@@ -272,7 +326,9 @@ def test_a_changed_setting_of_the_set_is_seen(bench: Bench) -> None:
 
 @pytest.fixture(scope="module")
 def quickstart(tmp_path_factory: pytest.TempPathFactory, smollm2: Path) -> Path:
-    """The quickstart, run, its leader and its mixture applied to the full dataset and exported in all formats."""
+    """The quickstart, run, its leader and its mixture applied to the full dataset and exported in
+    all formats.
+    """
     folder = tmp_path_factory.mktemp("quickstart")
     shutil.copytree(ROOT / "recipes", folder / "recipes")
     shutil.copy(ROOT / "respsel.toml", folder)
@@ -286,7 +342,12 @@ def quickstart(tmp_path_factory: pytest.TempPathFactory, smollm2: Path) -> Path:
         ["export", recipe, "--format", "dpo"],
     ):
         done = subprocess.run(
-            [sys.executable, "-m", "respsel", *command], cwd=folder, capture_output=True, text=True, check=False, timeout=900
+            [sys.executable, "-m", "respsel", *command],
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=900,
         )
         assert done.returncode == 0, done.stderr
     return folder / "runs" / "quickstart"
@@ -305,14 +366,26 @@ def test_the_quickstarts_sets_are_whole(quickstart: Path) -> None:
 @pytest.mark.real
 @needs("trl", "datasets", "transformers", "torch")
 def test_the_quickstarts_sets_train(quickstart: Path, smollm2: Path, tmp_path: Path) -> None:
-    """datasets loads what was exported, and TRL's SFT and DPO trainers take a step on it; completions alone are trained on."""
+    """datasets loads what was exported, and TRL's SFT and DPO trainers take a step on it;
+    completions alone are trained on.
+    """
     command = [sys.executable, str(ROOT / "tests/trainers.py")]
     folders = [str(quickstart / "training"), str(quickstart / "training-per-example"), str(smollm2)]
-    env = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path), "TRL_EXPERIMENTAL_SILENCE": "1"}
-    done = subprocess.run([*command, *folders], capture_output=True, text=True, check=False, timeout=600, env=env)
+    env = {
+        **os.environ,
+        "HF_HUB_OFFLINE": "1",
+        "HF_HOME": str(tmp_path),
+        "TRL_EXPERIMENTAL_SILENCE": "1",
+    }
+    done = subprocess.run(
+        [*command, *folders], capture_output=True, text=True, check=False, timeout=600, env=env
+    )
     assert done.returncode == 0, done.stderr[-3000:]
     found = {
-        item["set"]: item for item in map(json.loads, filter(lambda line: line.startswith('{"set'), done.stdout.splitlines()))
+        item["set"]: item
+        for item in map(
+            json.loads, filter(lambda line: line.startswith('{"set'), done.stdout.splitlines())
+        )
     }
     chats = lines(quickstart / "training/messages/train.jsonl")
     assert found["messages"]["rows"] == found["prompt-completion"]["rows"] == len(chats)

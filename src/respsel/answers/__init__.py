@@ -1,6 +1,8 @@
-"""Answers: found in responses, and compared with labels. `checking` does it, with one module for each kind.
+"""Answers: found in responses, and compared with labels. `checking` does it, with one module for
+each kind.
 
-It is loaded when the first text is looked at: its grammar takes longer to compile than a cached run takes.
+It is loaded when the first text is looked at: its grammar takes longer to compile than a cached run
+takes.
 """
 
 from __future__ import annotations
@@ -11,7 +13,15 @@ from typing import Any
 from respsel.answers.limits import PatternTimeoutError
 from respsel.recipe.schema import AnswerEntry
 
-__all__ = ["VERSION", "PatternTimeoutError", "check_fields", "find_answer", "is_correct", "is_same", "label_problem"]
+__all__ = [
+    "VERSION",
+    "PatternTimeoutError",
+    "check_fields",
+    "find_answer",
+    "is_correct",
+    "is_same",
+    "label_problem",
+]
 
 # Raised when is_correct would judge the same text differently.
 VERSION = 3
@@ -39,7 +49,9 @@ def find_answer(check: AnswerEntry, text: str) -> str | None:
 
 
 def label_problem(check: AnswerEntry, label: str) -> tuple[str, str] | None:
-    """What is wrong with a label, and what to do: it would make every response wrong, or a wrong one right."""
+    """What is wrong with a label, and what to do: it would make every response wrong, or a wrong
+    one right.
+    """
     from respsel.answers import checking
 
     return checking.label_problem(check, label)

@@ -1,7 +1,8 @@
-"""A text as a sequence of atoms: numbers with their fractions, powers and percents, words, and signs between them.
+"""A text as a sequence of atoms: numbers with their fractions, powers and percents, words, and
+signs between them.
 
-Knows how one number is written, LaTeX included, and not which number answers a question. Invariant: reading goes once
-through the text, whatever it holds.
+Knows how one number is written, LaTeX included, and not which number answers a question. Invariant:
+reading goes once through the text, whatever it holds.
 """
 
 from __future__ import annotations
@@ -14,8 +15,23 @@ from typing import Literal
 
 from respsel.answers.digits import Number, over, parse_digits, raised, repeating, times_power
 
-# bad: digits that are no single number (a date, several numbers, an expression); math: a root, a variable, a function.
-Kind = Literal["number", "bad", "math", "word", "op", "equals", "comma", "open", "close", "stop", "line", "money", "unit"]
+# bad: digits that are no single number (a date, several numbers, an expression); math: a root, a
+# variable, a function.
+Kind = Literal[
+    "number",
+    "bad",
+    "math",
+    "word",
+    "op",
+    "equals",
+    "comma",
+    "open",
+    "close",
+    "stop",
+    "line",
+    "money",
+    "unit",
+]
 
 
 @dataclass(frozen=True)
@@ -31,7 +47,8 @@ class Atom:
 
 _LETTERS = "A-Za-zªµºÀ-ÖØ-öø-\u02af\u0370-\u1fff"
 _TOKEN = re.compile(
-    rf"""(?P<digits>(?:\d+(?:(?:[.,'_]|[ ](?=\d{{3}}(?!\d)))\d+)*|(?<![\d.])\.\d+)(?:[eE][-+]?\d{{1,9}}(?!\w))?)
+    rf"""(?P<digits>(?:\d+(?:(?:[.,'_]|[ ](?=\d{{3}}(?!\d)))\d+)*|(?<![\d.])\.\d+)
+        (?:[eE][-+]?\d{{1,9}}(?!\w))?)
     |(?P<vulgar>[¼½¾⅐-⅞↉])
     |(?P<command>\\[A-Za-z]+)
     |(?P<money>(?:USD|EUR|GBP|INR|JPY|CNY|RMB|CHF|AUD|CAD|Rs\.?|kr)(?=[ ]?\d)|[$€£¥₹₽₩฿¢])
@@ -42,9 +59,11 @@ _TOKEN = re.compile(
 )
 _FRACTIONS = {"frac", "dfrac", "tfrac", "cfrac", "nicefrac", "sfrac"}
 _TEXTS = {
-    *("text", "textbf", "textit", "textrm", "texttt", "mathrm", "mathbf", "mathit", "mathsf", "mathtt", "mbox", "hbox"),
-    *("boxed", "fbox", "emph", "underline", "operatorname", "displaystyle", "textstyle", "big", "Big", "bigg", "Bigg"),
-    *("bf", "rm", "it", "textnormal", "boldsymbol", "mathnormal", "therefore", "color", "quad", "qquad", "unit", "ldots", "dots"),
+    *("text textbf textit textrm texttt mathrm mathbf mathit mathsf mathtt mbox hbox").split(),
+    *("boxed fbox emph underline operatorname displaystyle textstyle big Big bigg Bigg").split(),
+    *(
+        "bf rm it textnormal boldsymbol mathnormal therefore color quad qquad unit ldots dots"
+    ).split(),
 }
 _TIMES = {"times", "cdot", "ast", "div"}
 _UNITS = {"circ", "degree", "mu", "Omega", "angstrom", "prime", "celsius"}
@@ -53,10 +72,16 @@ _SCALES = {
     **dict.fromkeys(("hundred",), 2),
     **dict.fromkeys(("thousand", "thousands", "tausend", "mille", "тысяч", "тысячи"), 3),
     **dict.fromkeys(("lakh", "lakhs"), 5),
-    **dict.fromkeys(("million", "millions", "millionen", "millones", "millón", "milhões", "milioni", "miljoen", "mln"), 6),
+    **dict.fromkeys(
+        ("million millions millionen millones millón milhões milioni miljoen mln").split(),
+        6,
+    ),
     **dict.fromkeys(("миллион", "миллиона", "миллионов"), 6),
     **dict.fromkeys(("crore", "crores"), 7),
-    **dict.fromkeys(("billion", "billions", "bn", "milliarde", "milliarden", "milliard", "milliards", "miljard"), 9),
+    **dict.fromkeys(
+        ("billion billions bn milliarde milliarden milliard milliards miljard").split(),
+        9,
+    ),
     **dict.fromkeys(("trillion", "trillions"), 12),
     **dict.fromkeys(("万", "萬", "만"), 4),
     **dict.fromkeys(("亿", "億", "억"), 8),
@@ -88,7 +113,9 @@ class Reader:
 
     def __init__(self, text: str) -> None:
         self._text = text
-        self._tokens = [(str(m.lastgroup), m.group(), m.start(), m.end()) for m in _TOKEN.finditer(text)]
+        self._tokens = [
+            (str(m.lastgroup), m.group(), m.start(), m.end()) for m in _TOKEN.finditer(text)
+        ]
         self._closes = self._match_braces()
         self._ends = [i for i, token in enumerate(self._tokens) if token[1] == "\\end"]
         self._sets: set[int] = set()
@@ -145,8 +172,15 @@ class Reader:
         before = found[-1] if found else None
         stop = self._raised(stop)
         touches = before is not None and before.kind in ("number", "math") and before.end == start
-        behind = before is not None and (before.kind == "number" or (before.kind == "op" and before.text != ":"))
-        ends = self._at >= len(self._tokens) or self._tokens[self._at][0] in ("sign", "line", "command", "digits")
+        behind = before is not None and (
+            before.kind == "number" or (before.kind == "op" and before.text != ":")
+        )
+        ends = self._at >= len(self._tokens) or self._tokens[self._at][0] in (
+            "sign",
+            "line",
+            "command",
+            "digits",
+        )
         is_part = before is not None and before.kind == "number" and (touches or text[0] in "rR")
         if (
             (is_part and _DIGIT_BEHIND.fullmatch(text))
@@ -158,7 +192,9 @@ class Reader:
             found.append(Atom("word", text, start, stop))
 
     def _raised(self, stop: int) -> int:
-        """Step over exponents and indexes that stand at the end of a word, and over a unit behind a slash."""
+        """Step over exponents and indexes that stand at the end of a word, and over a unit behind a
+        slash.
+        """
         while self._at < len(self._tokens) and self._tokens[self._at][2] == stop:
             text = self._tokens[self._at][1]
             if text in ("^", "_") and self._at + 1 < len(self._tokens):
@@ -166,9 +202,17 @@ class Reader:
                 if self._tokens[self._at][1] == "-" and self._at + 1 < len(self._tokens):
                     self._at += 1
                 self._at = self._closes.get(self._at, self._at) + 1
-            elif text == "}" and self._at + 1 < len(self._tokens) and self._tokens[self._at + 1][1] == "^":
+            elif (
+                text == "}"
+                and self._at + 1 < len(self._tokens)
+                and self._tokens[self._at + 1][1] == "^"
+            ):
                 self._at += 1
-            elif text == "/" and self._at + 1 < len(self._tokens) and self._tokens[self._at + 1][0] == "word":
+            elif (
+                text == "/"
+                and self._at + 1 < len(self._tokens)
+                and self._tokens[self._at + 1][0] == "word"
+            ):
                 self._at += 2
             else:
                 break
@@ -185,10 +229,14 @@ class Reader:
             self._sets.add(self._closes.get(self._at - 1, -1))
         if text in _IGNORED:
             return
-        if text == "*" and ("**" in self._text[max(0, start - 1) : stop + 1] or not (found and found[-1].kind in _LEFT)):
+        if text == "*" and (
+            "**" in self._text[max(0, start - 1) : stop + 1]
+            or not (found and found[-1].kind in _LEFT)
+        ):
             return
         if text in "<>" and (
-            "<<" in self._text[max(0, start - 1) : stop + 1] or ">>" in self._text[max(0, start - 1) : stop + 1]
+            "<<" in self._text[max(0, start - 1) : stop + 1]
+            or ">>" in self._text[max(0, start - 1) : stop + 1]
         ):
             return
         kind = _SIGNS.get(text, "math" if text in _MATH_SIGNS else "word")
@@ -199,7 +247,12 @@ class Reader:
     def _number(self, depth: int, money: bool) -> Atom:
         start = self._tokens[self._at][2]
         number = self._simple(depth)
-        if number is not None and number.value.denominator == 1 and number.places == 0 and self._peek_fraction():
+        if (
+            number is not None
+            and number.value.denominator == 1
+            and number.places == 0
+            and self._peek_fraction()
+        ):
             before = self._at
             part = self._simple(depth)
             if part is not None and self._peek("/"):
@@ -214,7 +267,9 @@ class Reader:
         if number is not None:
             number = self._scaled(number, money)
         stop = self._tokens[self._at - 1][3]
-        return Atom("bad" if number is None else "number", self._text[start:stop], start, stop, number)
+        return Atom(
+            "bad" if number is None else "number", self._text[start:stop], start, stop, number
+        )
 
     def _simple(self, depth: int) -> Number | None:
         """Digits, a vulgar fraction or a LaTeX fraction, with its power."""
@@ -235,7 +290,11 @@ class Reader:
 
     def _repeated(self, text: str) -> Number | None:
         at = self._at + (self._peek(".") and "." not in text)
-        if at + 2 >= len(self._tokens) or self._tokens[at][1][1:] not in _REPEATS or self._tokens[at][0] != "command":
+        if (
+            at + 2 >= len(self._tokens)
+            or self._tokens[at][1][1:] not in _REPEATS
+            or self._tokens[at][0] != "command"
+        ):
             return None
         whole = text if "." in text else f"{text}."
         cycle = self._tokens[at + 2][1]
@@ -250,7 +309,11 @@ class Reader:
             return number
         at = self._at + 1
         end = self._closes.get(at, -1)
-        words = self._tokens[at + 1 : end] if end > 0 else self._tokens[at : at + 1 + (self._peek("-", offset=1))]
+        words = (
+            self._tokens[at + 1 : end]
+            if end > 0
+            else self._tokens[at : at + 1 + (self._peek("-", offset=1))]
+        )
         written = "".join(word[1] for word in words).lstrip("+")
         if written in ("\\circ", "o", "\\degree", "'", "\\prime"):
             self._at = end + 1 if end > 0 else at + 1
@@ -295,7 +358,9 @@ class Reader:
 
     def _scaled(self, number: Number, money: bool) -> Number | None:
         """The number times a power of ten, as digits (x 10^8) or as a word."""
-        kind, text, start, _ = self._tokens[self._at] if self._at < len(self._tokens) else ("", "", -1, -1)
+        kind, text, start, _ = (
+            self._tokens[self._at] if self._at < len(self._tokens) else ("", "", -1, -1)
+        )
         behind = self._tokens[self._at + 1 : self._at + 3]
         times = text in ("*", "x", "X", "\\times", "\\cdot") and len(behind) == 2
         if times and behind[0][1] == "10" and behind[1][1] == "^":
@@ -316,19 +381,30 @@ class Reader:
 
     def _peek(self, text: str, start: int = -1, offset: int = 0) -> bool:
         at = self._at + offset
-        return at < len(self._tokens) and self._tokens[at][1] == text and start in (-1, self._tokens[at][2])
+        return (
+            at < len(self._tokens)
+            and self._tokens[at][1] == text
+            and start in (-1, self._tokens[at][2])
+        )
 
     def _kind(self, offset: int) -> str:
         return self._tokens[self._at + offset][0] if self._at + offset < len(self._tokens) else ""
 
     def _peek_fraction(self) -> bool:
-        """Whether a fraction follows that makes a whole number a mixed one: 2 1/2, 2½, 1\\frac{1}{2}."""
+        """Whether a fraction follows that makes a whole number a mixed one: 2 1/2, 2½,
+        1\\frac{1}{2}.
+        """
         if self._at >= len(self._tokens):
             return False
         kind, text, start, _ = self._tokens[self._at]
         if start - self._tokens[self._at - 1][3] > 1:
             return False
-        plain = kind == "digits" and self._peek("/", offset=1) and self._kind(2) == "digits" and text.isdigit()
+        plain = (
+            kind == "digits"
+            and self._peek("/", offset=1)
+            and self._kind(2) == "digits"
+            and text.isdigit()
+        )
         return plain or kind == "vulgar" or (kind == "command" and text[1:] in _FRACTIONS)
 
 

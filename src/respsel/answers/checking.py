@@ -1,8 +1,8 @@
 """Finding the answer in a response and comparing it with the label.
 
-Knows nothing of datasets or models. Invariants: a label given back as the answer is right, for every label that
-`label_problem` finds nothing wrong with; `is_correct` is a pure function of its arguments (of math-verify's version
-too, for kind math).
+Knows nothing of datasets or models. Invariants: a label given back as the answer is right, for
+every label that `label_problem` finds nothing wrong with; `is_correct` is a pure function of its
+arguments (of math-verify's version too, for kind math).
 """
 
 from __future__ import annotations
@@ -30,7 +30,9 @@ def is_correct(check: AnswerEntry, text: str, label: str) -> bool:
         right = read_label(label)
         if not isinstance(right, Number):
             # label_problem refuses it in a recipe; it equals nothing but itself.
-            return is_same_text(*("".join(read_exact(both_ends(text)).split()) for text in (answer, label)))
+            return is_same_text(
+                *("".join(read_exact(both_ends(text)).split()) for text in (answer, label))
+            )
         found = read_response(both_ends(answer))
         return found is not None and _same_number(check, found, right)
     if check.kind == "choice":
@@ -46,7 +48,11 @@ def is_same(check: AnswerEntry, found: str, right: str) -> bool:
     if check.kind == "number":
         mine = read_one(found)
         theirs = read_one(right)
-        return isinstance(mine, Number) and isinstance(theirs, Number) and _same_number(check, mine, theirs)
+        return (
+            isinstance(mine, Number)
+            and isinstance(theirs, Number)
+            and _same_number(check, mine, theirs)
+        )
     if check.kind == "choice":
         return found.casefold() == right.casefold()
     if check.kind == "math":
@@ -61,7 +67,9 @@ def find_answer(check: AnswerEntry, text: str) -> str | None:
 
 
 def label_problem(check: AnswerEntry, label: str) -> tuple[str, str] | None:
-    """What is wrong with a label, and what to do: it would make every response wrong, or a wrong one right."""
+    """What is wrong with a label, and what to do: it would make every response wrong, or a wrong
+    one right.
+    """
     remedy = "Fix the label, or choose another 'answer'"
     if check.kind == "number":
         found = read_label(label)
@@ -69,8 +77,13 @@ def label_problem(check: AnswerEntry, label: str) -> tuple[str, str] | None:
             return None
         if found == NOTHING:
             return f"label '{label}' holds no number to check answers against", remedy
-        kind = "'math' or 'exact'" if found != SEVERAL else "'math' for a set of numbers, or 'exact'"
-        return f"label '{label}' is {found}, not one number", f"Set 'answer' to {kind}, or fix the label"
+        kind = (
+            "'math' or 'exact'" if found != SEVERAL else "'math' for a set of numbers, or 'exact'"
+        )
+        return (
+            f"label '{label}' is {found}, not one number",
+            f"Set 'answer' to {kind}, or fix the label",
+        )
     if check.kind == "choice" and read_choice_label(label) is None:
         return f"label '{label}' holds no choice to check answers against", remedy
     if check.kind == "math" and (problem := math_label_problem(label)):

@@ -1,7 +1,7 @@
 """The kind `choice`: the letter or number of the option that a response states; and yes and no.
 
-Knows nothing of the options' texts. Invariants: a stated option counts, not one that an explanation mentions;
-letters that are words ("a", "I") are no options.
+Knows nothing of the options' texts. Invariants: a stated option counts, not one that an explanation
+mentions; letters that are words ("a", "I") are no options.
 """
 
 from __future__ import annotations
@@ -34,42 +34,60 @@ _BESIDE = re.compile(
     r"\s{0,3}(?:,|/|&|and|or|und|oder|et|ou|y|e|и|或|和)\s{0,3}(?:and |or )?[(\[]?"
     r"(?P<other>[A-Z])[)\]]?\s{0,3}(?=$|[.,;?!\n/&]|(?:and|or)\b)"
 )
-_JOINED = re.compile(r"[)\]*]{0,4}\s{0,3}(?:/|&|and|or|und|oder|et|ou|y|o|e|и|или|和|或)\s{0,3}[(\[*]{0,4}")
+_JOINED = re.compile(
+    r"[)\]*]{0,4}\s{0,3}(?:/|&|and|or|und|oder|et|ou|y|o|e|и|или|和|或)\s{0,3}[(\[*]{0,4}"
+)
 _CHOOSES = re.compile(
-    r"(?<![^\W_])(?:I(?:'d| would| will|'ll)?[ ](?:choose|pick|select|take|go[ ]with|opt[ ]for|say|chose)|"
+    r"(?<![^\W_])(?:I(?:'d| would| will|'ll)?[ ](?:choose|pick|select|take|go[ ]with|opt"
+    r"[ ]for|say|chose)|"
     r"(?:we|so|let's|let[ ]us|must|would|will|to|my)"
-    r"[ ](?:choose|pick|select|go[ ]with|opt[ ]for)|(?:choose|pick|select|going[ ]with|go[ ]with|opt[ ]for)|my[ ]choice[ ]is|"
-    r"ich[ ](?:wähle|nehme)|wähle|je[ ](?:choisis|prends)|elijo|escojo|escolho|scelgo|ik[ ]kies|выбираю|선택)[ :]{1,3}|"
+    r"[ ](?:choose|pick|select|go[ ]with|opt[ ]for)|(?:choose|pick|select|going[ ]with|go"
+    r"[ ]with|opt[ ]for)|my[ ]choice[ ]is|"
+    r"ich[ ](?:wähle|nehme)|wähle|je[ ](?:choisis|prends)|elijo|escojo|escolho|scelgo|ik"
+    r"[ ]kies|выбираю|선택)[ :]{1,3}|"
     r"(?:我选|选择|選択|선택)[ ]?",
     re.IGNORECASE,
 )
 _RIGHT = re.compile(
     r"(?<![A-Za-z0-9])(?:[(\[*]{0,3})(?P<option>[A-Z]|\d{1,2})(?:[)\].*]{0,4})[ ]"
-    r"(?:is|must[ ]be|ist|est|es|è|é)[ ](?:(?:the|clearly|therefore|definitely|thus|die|la|le|a|our|my)[ ]){0,2}"
+    r"(?:is|must[ ]be|ist|est|es|è|é)"
+    r"[ ](?:(?:the|clearly|therefore|definitely|thus|die|la|le|a|our|my)[ ]){0,2}"
     r"(?:(?:only|most|best|single)[ ]){0,2}(?:correct|right|best|true|appropriate|likely|answer|"
     r"richtig|richtige|correcte?|correcta|correta|corretta|bonne)\b"
 )
-_OWN_LINE = re.compile(rf"{_WRAPS}{{0,6}}(?:(?i:option|choice)\s)?(?P<option>[A-Za-z]|\d{{1,2}})[\s*_$`'\".:)\]}}]{{0,8}}")
-_LISTED = re.compile(r"[\s*_`(\[]{0,6}(?P<option>[A-Z]|\d{1,2})[*_`]{0,2}[.):\]][*_`]{0,2}[ \t]{1,4}\S")
+_OWN_LINE = re.compile(
+    rf"{_WRAPS}{{0,6}}(?:(?i:option|choice)\s)?(?P<option>[A-Za-z]|\d{{1,2}})[\s*_$`'\".:)\]}}]{{0,8}}"
+)
+_LISTED = re.compile(
+    r"[\s*_`(\[]{0,6}(?P<option>[A-Z]|\d{1,2})[*_`]{0,2}[.):\]][*_`]{0,2}[ \t]{1,4}\S"
+)
 _LAST = re.compile(
     r"\((?P<bracket>[A-Za-z]|\d{1,2})\)|(?<![A-Za-z0-9_.,'’/-])"
     r"(?P<bare>[B-HJ-Z]|\d{1,2}|[AI](?![ ]?[a-z'])|[a-z](?=\)))(?![A-Za-z0-9_'’%-])(?![.,]\d)"
 )
 _BEFORE_NO_OPTION = re.compile(
-    r"(?:\b(?:not|n't|neither|nor|except|excluding|than|without|rule out|eliminate|type|vitamin|plan|hepatitis|"
+    r"(?:\b(?:not|n't|neither|nor|except|excluding|than|without|rule "
+    r"out|eliminate|type|vitamin|plan|hepatitis|"
     r"grade|group|class|step|"
-    r"figure|part|section|phase|team|model|page|line|nicht|kein|weder|noch|pas|ni)[ ]|不是)(?:option |choice |the )?[(\[]?$",
+    r"figure|part|section|phase|team|model|page|line|nicht|kein|weder|noch|pas|ni)"
+    r"[ ]|不是)(?:option |choice |the )?[(\[]?$",
     re.IGNORECASE,
 )
 _LOOK_BACK = 40
-_TRUE_WORDS = "true yes ja oui sí si sim да 是 はい 예 네 correct right wahr vrai verdadero verdadeiro vero 对"
+_TRUE_WORDS = (
+    "true yes ja oui sí si sim да 是 はい 예 네 correct right wahr vrai verdadero verdadeiro "
+    "vero 对"
+)
 _TRUE = frozenset(_TRUE_WORDS.split())
-_FALSE_WORDS = "false no nein non não nee нет 否 いいえ 아니요 incorrect wrong falsch faux falso 不是 错"
+_FALSE_WORDS = (
+    "false no nein non não nee нет 否 いいえ 아니요 incorrect wrong falsch faux falso 不是 错"
+)
 _FALSE = frozenset(_FALSE_WORDS.split())
 _BOOLEANS = ("true", "false", "yes", "no")
 _A_WORD = re.compile(r"不是|[是否对错]|[^\W\d_]+")
 _SAID = re.compile(
-    r"(?:statement|claim|assertion|sentence|passage|it|this|that)(?:[ ]is|'s|[ ]was)[ ](?P<not>not[ ])?"
+    r"(?:statement|claim|assertion|sentence|passage|it|this|that)(?:[ ]is|'s|[ ]was)"
+    r"[ ](?P<not>not[ ])?"
     r"(?P<word>true|false|correct|incorrect|right|wrong)\b(?=\W*(?:$|[.,;!\n]|because|since|as))",
     re.IGNORECASE,
 )
@@ -78,7 +96,9 @@ _NOT = {"not", "isn't", "never"}
 
 
 def read_choice_label(text: str) -> str | None:
-    """The option of a label: B, (b), B., Option B, B. iron, 2, 2.0; true and false as they are. None if it is none."""
+    """The option of a label: B, (b), B., Option B, B. iron, 2, 2.0; true and false as they are.
+    None if it is none.
+    """
     text = text.strip()
     if re.fullmatch(r"\d{1,2}\.0", text):
         text = text[:-2]
@@ -91,7 +111,9 @@ def read_choice_label(text: str) -> str | None:
 
 
 def read_choice(text: str, label: str = "") -> str | None:
-    """The option that a response states, else the last one in it; label: an option that tells their kind."""
+    """The option that a response states, else the last one in it; label: an option that tells their
+    kind.
+    """
     if label in ("true", "false"):
         truth = read_truth(text)
         return None if truth is None else str(truth).casefold()
@@ -117,14 +139,18 @@ def _own_line(line: str) -> str | None:
 
 
 def _listed(text: str) -> str | None:
-    """The option of "B. iron" and "B) iron, because ...", if that is not one line of a list of options."""
+    """The option of "B. iron" and "B) iron, because ...", if that is not one line of a list of
+    options.
+    """
     found = _LISTED.match(text)
     if found is None:
         return None
     first, *lines = last_part(text).split("\n")
     others = [other["option"] for line in lines if (other := _LISTED.match(line))]
     # "B. iron" above a blank line, and the options one by one in what explains it.
-    explained = len(first) < len(text) and not lines[0].strip() and others[:1] != [_next(found["option"])]
+    explained = (
+        len(first) < len(text) and not lines[0].strip() and others[:1] != [_next(found["option"])]
+    )
     return found["option"].upper() if explained or not others else None
 
 
@@ -149,10 +175,14 @@ def _without_list(text: str) -> str:
 
 
 def _stated(text: str) -> Iterator[str]:
-    """What statements give, the last one first; an empty text for one that names several options."""
+    """What statements give, the last one first; an empty text for one that names
+    several options.
+    """
     places: list[tuple[int, str]] = []
     for statement in statements(text):
-        found = _own_line(statement.content.strip()) if statement.boxed else _option(statement.content)
+        found = (
+            _own_line(statement.content.strip()) if statement.boxed else _option(statement.content)
+        )
         if found is None and statement.boxed:
             found = _option(statement.content)
         if found is not None:
@@ -160,7 +190,11 @@ def _stated(text: str) -> Iterator[str]:
             break
     for pattern in (_CHOOSES, _RIGHT):
         for match in list(pattern.finditer(text))[-20:][::-1]:
-            found = match["option"].upper() if pattern is _RIGHT else _option(text[match.end() : match.end() + 120])
+            found = (
+                match["option"].upper()
+                if pattern is _RIGHT
+                else _option(text[match.end() : match.end() + 120])
+            )
             if found is not None and not (pattern is _RIGHT and _denied(text, match.start())):
                 places.append((match.start(), found))
                 break
@@ -168,7 +202,9 @@ def _stated(text: str) -> Iterator[str]:
 
 
 def _option(content: str) -> str | None:
-    """The option that a statement's words give; None if they give none, empty if they give several."""
+    """The option that a statement's words give; None if they give none, empty if they
+    give several.
+    """
     found = _OPTION.match(content)
     if found is None:
         return None
@@ -186,7 +222,9 @@ def _option(content: str) -> str | None:
 
 
 def _last(text: str, label: str) -> str | None:
-    """The last option in a text that states none: letters for a label that is a letter, digits for a number."""
+    """The last option in a text that states none: letters for a label that is a letter, digits for
+    a number.
+    """
     found = None
     end = -1
     for match in _LAST.finditer(text):
@@ -194,7 +232,11 @@ def _last(text: str, label: str) -> str | None:
         if label and option.isdigit() != label.isdigit():
             continue
         if not _denied(text, match.start()):
-            several = end >= 0 and option.upper() != found and _JOINED.fullmatch(text[end : match.start()][:20])
+            several = (
+                end >= 0
+                and option.upper() != found
+                and _JOINED.fullmatch(text[end : match.start()][:20])
+            )
             found = None if several else option.upper()
             end = match.end()
     return found
@@ -212,9 +254,13 @@ def label_truth(label: str) -> bool | None:
 
 
 def read_truth(text: str) -> bool | None:
-    """Whether a response says yes or no: in its last statement, in its first word, or with the last such word."""
+    """Whether a response says yes or no: in its last statement, in its first word, or with the last
+    such word.
+    """
     for statement in statements(text):
-        for word in [found.group().casefold() for found in _A_WORD.finditer(statement.content[:80])][:4]:
+        for word in [
+            found.group().casefold() for found in _A_WORD.finditer(statement.content[:80])
+        ][:4]:
             if word in _TRUE or word in _FALSE:
                 return word in _TRUE
     opens = _OPENS.match(text)
@@ -225,7 +271,9 @@ def read_truth(text: str) -> bool | None:
         return (said["word"].casefold() in _TRUE) != bool(said["not"])
     words = [found.group().casefold() for found in _A_WORD.finditer(last_part(text))]
     sure = [
-        i for i, word in enumerate(words) if word in ("true", "yes", "false", "no") or (word in _TRUE | _FALSE and len(words) < 4)
+        i
+        for i, word in enumerate(words)
+        if word in ("true", "yes", "false", "no") or (word in _TRUE | _FALSE and len(words) < 4)
     ]
     if not sure:
         return None

@@ -1,7 +1,9 @@
-"""What people write as one number, from digits and separators to a value: 1,200.50, 1.200,50, 12,34,567, 1'200, 1 200.
+"""What people write as one number, from digits and separators to a value: 1,200.50, 1.200,50,
+12,34,567, 1'200, 1 200.
 
-Knows nothing of texts around a number. Invariant: what can be meant in two ways has one documented reading
-(docs/answers.md), and what fits no reading is no number: nothing is guessed from a part of it.
+Knows nothing of texts around a number. Invariant: what can be meant in two ways has one documented
+reading (docs/answers.md), and what fits no reading is no number: nothing is guessed from a part of
+it.
 """
 
 from __future__ import annotations
@@ -18,7 +20,9 @@ _SEPARATORS = re.compile(r"[.,'_ ]")
 
 @dataclass(frozen=True)
 class Number:
-    """A value, and how many digits stood behind the point; None for what was written as a fraction."""
+    """A value, and how many digits stood behind the point; None for what was written as
+    a fraction.
+    """
 
     value: Fraction
     places: int | None = 0
@@ -26,13 +30,16 @@ class Number:
     def __str__(self) -> str:
         if self.places is None or (self.value * 10**self.places).denominator != 1:
             return str(self.value)
-        digits = f"{abs(self.value.numerator) * 10**self.places // self.value.denominator:0{self.places + 1}d}"
+        whole = abs(self.value.numerator) * 10**self.places // self.value.denominator
+        digits = f"{whole:0{self.places + 1}d}"
         point = f".{digits[-self.places :]}" if self.places else ""
         return ("-" if self.value < 0 else "") + digits[: len(digits) - self.places] + point
 
 
 def parse_digits(written: str) -> Number | None:
-    """The number that digits and separators stand for, an exponent (1e3) included; None where they are several."""
+    """The number that digits and separators stand for, an exponent (1e3) included; None where they
+    are several.
+    """
     mantissa, _, exponent = written.replace("E", "e").partition("e")
     plain = _without_separators(mantissa)
     if plain is None or len(plain) > _MOST_DIGITS or len(exponent) > 5:
@@ -74,7 +81,9 @@ def repeating(before: str, cycle: str) -> Number | None:
 
 
 def _without_separators(written: str) -> str | None:
-    """Digits with at most a point, or None where the separators fit no way of writing one number."""
+    """Digits with at most a point, or None where the separators fit no way of writing
+    one number.
+    """
     kinds = _SEPARATORS.findall(written)
     groups = _SEPARATORS.split(written)
     if not kinds or written[0] == ".":
@@ -83,9 +92,16 @@ def _without_separators(written: str) -> str | None:
     before = kinds[:-1]
     # The last separator is the decimal one: 1.5, 1,5, 1 200,50, 1,200.50.
     if len(kinds) == 1:
-        if last == "." or (last == "," and (len(groups[1]) != 3 or len(groups[0]) > 3 or groups[0] == "0")):
+        if last == "." or (
+            last == "," and (len(groups[1]) != 3 or len(groups[0]) > 3 or groups[0] == "0")
+        ):
             return ".".join(groups)
-    elif last in ".," and len(set(before)) == 1 and before[0] != last and _grouped(groups[:-1], before[0]):
+    elif (
+        last in ".,"
+        and len(set(before)) == 1
+        and before[0] != last
+        and _grouped(groups[:-1], before[0])
+    ):
         return "".join(groups[:-1]) + "." + groups[-1]
     return "".join(groups) if len(set(kinds)) == 1 and _grouped(groups, last) else None
 

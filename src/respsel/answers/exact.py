@@ -1,7 +1,7 @@
 """The kind `exact`: the text of an answer, as it is.
 
-Knows no numbers and no options. Invariant: marks that only make a text bold, quotes or a box around it and a full stop
-behind it change nothing; any other character does.
+Knows no numbers and no options. Invariant: marks that only make a text bold, quotes or a box around
+it and a full stop behind it change nothing; any other character does.
 """
 
 from __future__ import annotations
@@ -25,7 +25,9 @@ _COMMAND = re.compile(r"\\(?:text|mathrm|textbf|mathbf)\s?\{([^{}]*)\}")
 
 
 def is_exact(text: str, label: str) -> bool:
-    """Whether a response gives the label's text, or says yes or no as a label that is a boolean does."""
+    """Whether a response gives the label's text, or says yes or no as a label that is a boolean
+    does.
+    """
     text = text.strip()
     label = label.strip()
     if text == label:
@@ -52,16 +54,31 @@ def is_same_text(one: str, other: str) -> bool:
 
 
 def _forms(text: str) -> list[str]:
-    """The text without marks around it, and as it is before a full stop; a whole number without its ".0"."""
+    """The text without marks around it, and as it is before a full stop; a whole number without its
+    ".0".
+    """
     bare = _unwrapped(text)
-    forms = [bare, *([bare[:-1].rstrip(), _unwrapped(bare[:-1])] if bare[-1:] in (".", "。") and len(bare) > 1 else [])]
-    forms += [form.strip("$").strip() for form in forms if form.startswith("$") and form.endswith("$") and len(form) > 2]
+    forms = [
+        bare,
+        *(
+            [bare[:-1].rstrip(), _unwrapped(bare[:-1])]
+            if bare[-1:] in (".", "。") and len(bare) > 1
+            else []
+        ),
+    ]
+    forms += [
+        form.strip("$").strip()
+        for form in forms
+        if form.startswith("$") and form.endswith("$") and len(form) > 2
+    ]
     forms += [command[1] for form in forms if (command := _COMMAND.fullmatch(form))]
     return forms + [whole[1] for form in forms if (whole := _WHOLE.fullmatch(form))]
 
 
 def _closes_with(text: str, label: str) -> bool:
-    """Whether a text ends with a statement of just this label, which may have lines, or words of a statement, itself."""
+    """Whether a text ends with a statement of just this label, which may have lines, or words of a
+    statement, itself.
+    """
     text = text.removesuffix(".") if not text.endswith(label) else text
     if not label or not text.endswith(label):
         return False
@@ -71,7 +88,9 @@ def _closes_with(text: str, label: str) -> bool:
 
 
 def _closed(line: str, before: str) -> str:
-    """What follows a marker, without the mark that closes what was opened before it: "**Final Answer: yes**"."""
+    """What follows a marker, without the mark that closes what was opened before it: "**Final
+    Answer: yes**".
+    """
     opened = _OPENED.search(before.rpartition("\n")[2][-_NEAR:])
     return line.removesuffix(opened[1]).rstrip() if opened and line != opened[1] else line
 

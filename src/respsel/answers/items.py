@@ -1,7 +1,7 @@
 """Atoms to items: what stands together as one number, or as something that is not one number.
 
-An item is a number, or compound: an expression, a tuple, a range, several numbers. Knows nothing of answers or
-labels. Invariant: a number that is part of something larger is never an item of its own.
+An item is a number, or compound: an expression, a tuple, a range, several numbers. Knows nothing of
+answers or labels. Invariant: a number that is part of something larger is never an item of its own.
 """
 
 from __future__ import annotations
@@ -45,9 +45,12 @@ _RANGES = {"to", "bis", "through", "till"}
 _NEGATIONS = {"minus", "negative", "moins", "menos", "meno", "минус"}
 # Units that are written one after the other: 5 feet 11 inches.
 _UNITS_WORDS = (
-    "feet foot ft inch inches hour hours h hr hrs minute minutes min mins second seconds s sec pound "
-    "pounds lb lbs ounce ounces oz dollar dollars cent cents euro euros year years month months week "
-    "weeks day days kg g m cm km mm yard yards mile miles degrees stunden minuten heures horas gallon "
+    "feet foot ft inch inches hour hours h hr hrs minute minutes min mins second seconds s sec "
+    "pound "
+    "pounds lb lbs ounce ounces oz dollar dollars cent cents euro euros year years month months "
+    "week "
+    "weeks day days kg g m cm km mm yard yards mile miles degrees stunden minuten heures horas "
+    "gallon "
     "gallons quart quarts pint pints"
 )
 _UNITS = frozenset(_UNITS_WORDS.split())
@@ -167,7 +170,12 @@ class _Grouping:
         if before is not None and before.text in _SAYS:
             return True
         spaced = following.start > atom.end
-        return not spaced or before is None or before.kind in ("equals", "open", "comma") or before.text == ":"
+        return (
+            not spaced
+            or before is None
+            or before.kind in ("equals", "open", "comma")
+            or before.text == ":"
+        )
 
     def _is_variable(self, at: int) -> bool:
         """Whether a word is a letter of a formula: x + 3, f(3), log(100)."""
@@ -177,9 +185,16 @@ class _Grouping:
             return False
         if following.kind == "open" and following.start == atom.end:
             name = atom.text.partition("_")[0]
-            return (len(name) == 1 or name.casefold() in _FUNCTIONS) and self._bracket(at + 1)[0] is not None
+            return (len(name) == 1 or name.casefold() in _FUNCTIONS) and self._bracket(at + 1)[
+                0
+            ] is not None
         operand = self._get(at + 2)
-        if atom.text not in VARIABLES or following.kind != "op" or following.text == ":" or operand is None:
+        if (
+            atom.text not in VARIABLES
+            or following.kind != "op"
+            or following.text == ":"
+            or operand is None
+        ):
             return False
         even = (following.start > atom.end) == (operand.start > following.end)
         return even and (operand.kind in (*_OPERANDS, "open") or operand.text in VARIABLES)
@@ -195,7 +210,9 @@ class _Grouping:
                 return None, at
             depth += (atom.kind == "open") - (atom.kind == "close")
             end += 1
-        inner = [atom for atom in self._atoms[at + 1 : end - 1] if atom.kind not in ("money", "unit")]
+        inner = [
+            atom for atom in self._atoms[at + 1 : end - 1] if atom.kind not in ("money", "unit")
+        ]
         if depth or not any(atom.kind in _OPERANDS for atom in inner):
             return None, at
         if any(atom.kind == "comma" for atom in inner):
@@ -209,7 +226,9 @@ class _Grouping:
         if "," in digits[0].text and len(inner) == end - at - 2:
             # (1,234) may well be a pair.
             return Item(None, TUPLE), end
-        return Item(Number(sign * digits[0].number.value, digits[0].number.places)), self._units(end)
+        return Item(Number(sign * digits[0].number.value, digits[0].number.places)), self._units(
+            end
+        )
 
     def _joined(self, at: int) -> tuple[Item | None, int, str]:
         """What an item is joined with at an atom, where that ends, and what they are together."""
@@ -219,7 +238,9 @@ class _Grouping:
         if atom.kind == "comma":
             item, after = self._operand(at + 1)
             return item, after, SEVERAL
-        if atom.kind in (*_OPERANDS, "money") or (atom.kind == "open" and atom.start == self._atoms[at - 1].end):
+        if atom.kind in (*_OPERANDS, "money") or (
+            atom.kind == "open" and atom.start == self._atoms[at - 1].end
+        ):
             item, after = self._operand(at)
             return item, after, EXPRESSION if item is not None and item.number is None else SEVERAL
         if atom.kind == "word":
@@ -241,7 +262,9 @@ class _Grouping:
         return item, after, reason if item is not None and item.number is not None else EXPRESSION
 
     def _by_words(self, at: int) -> tuple[Item | None, int, str]:
-        """2 hours and 30 minutes, 3 to 5, 5 feet 11 inches; not "12 of the 30" or "45 in 3 days"."""
+        """2 hours and 30 minutes, 3 to 5, 5 feet 11 inches; not "12 of the 30" or "45
+        in 3 days".
+        """
         for place in range(at, min(at + 3, len(self._atoms))):
             atom = self._atoms[place]
             if atom.kind != "word" or (place > at and self._get(place - 1) is None):
@@ -249,7 +272,10 @@ class _Grouping:
             word = atom.text.casefold()
             if word in _JOINS - {"of"}:
                 behind = place + 1
-                if self._kind(behind) == "word" and self._atoms[behind].text.casefold() in {"a", "an"}:
+                if self._kind(behind) == "word" and self._atoms[behind].text.casefold() in {
+                    "a",
+                    "an",
+                }:
                     break
                 item, after = self._operand(behind)
                 return item, after, RANGE if word in _RANGES else SEVERAL

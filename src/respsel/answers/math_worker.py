@@ -1,7 +1,7 @@
 """The process that compares mathematics with math-verify: pairs of texts in, one a line, as JSON.
 
-Knows nothing of responses. Invariant: each pair has a limit of processor time and memory; a pair that runs into the
-limit of time ends the process, which is how its owner learns of it.
+Knows nothing of responses. Invariant: each pair has a limit of processor time and memory; a pair
+that runs into the limit of time ends the process, which is how its owner learns of it.
 """
 
 from __future__ import annotations
@@ -43,7 +43,9 @@ def _compare(found: str, right: str) -> tuple[bool, bool]:
     if not gold or not given:
         return bool(gold), False
     same = verify(gold, given, float_rounding=_PLACES, timeout_seconds=None)
-    return True, bool(same) and bool(verify(given, gold, float_rounding=_PLACES, timeout_seconds=None))
+    return True, bool(same) and bool(
+        verify(given, gold, float_rounding=_PLACES, timeout_seconds=None)
+    )
 
 
 def _parsed(text: str) -> list[Any]:

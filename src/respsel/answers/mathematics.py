@@ -1,7 +1,9 @@
-"""The kind `math`: expressions, sets, intervals, tuples and matrices, compared by value with math-verify.
+"""The kind `math`: expressions, sets, intervals, tuples and matrices, compared by value with
+math-verify.
 
-Takes the stated answer out of a response itself, and hands only that short piece to a process of its own
-(math_worker). Invariant: no response takes longer than the worker's limit, however it is written.
+Takes the stated answer out of a response itself, and hands only that short piece to a process of
+its own (math_worker). Invariant: no response takes longer than the worker's limit, however it is
+written.
 """
 
 from __future__ import annotations
@@ -21,13 +23,17 @@ PACKAGE = "math-verify"
 # A longer piece is no answer but a derivation.
 LONGEST = 500
 _DISPLAYED = re.compile(
-    r"\$\$((?:[^$\\]|\\.){1,500})\$\$|\$((?:[^$\\]|\\.){1,500})\$|\\\(([^\n]{1,500}?)\\\)|\\\[(.{1,500}?)\\\]", re.DOTALL
+    r"\$\$((?:[^$\\]|\\.){1,500})\$\$|\$((?:[^$\\]|\\.){1,500})\$|\\\(([^\n]{1,500}?)\\\)|\\\[(.{1,500}?)\\\]",
+    re.DOTALL,
 )
 _TEXT = re.compile(r"\\(?:text|mathrm|textbf|mbox)\s?\{([^{}]{0,80})\}")
-_UNIT = re.compile(r"(?:\\,|~|\s){0,3}\\(?:text|mathrm|mbox)\s?\{\s?[^{}\d]{1,30}\}(?:\^\{?[23]\}?)?\.?$")
+_UNIT = re.compile(
+    r"(?:\\,|~|\s){0,3}\\(?:text|mathrm|mbox)\s?\{\s?[^{}\d]{1,30}\}(?:\^\{?[23]\}?)?\.?$"
+)
 _WORD = re.compile(r"(?<![\\A-Za-z])[A-Za-z]{3,}")
 _KNOWN_WORDS = (
-    "and sin cos tan cot sec csc log exp sqrt arcsin arccos arctan sinh cosh tanh lim max min gcd lcm det "
+    "and sin cos tan cot sec csc log exp sqrt arcsin arccos arctan sinh cosh tanh lim max min gcd "
+    "lcm det "
     "mod inf pmatrix bmatrix matrix vmatrix begin end cases array frac"
 )
 _KNOWN = frozenset(_KNOWN_WORDS.split())
@@ -83,7 +89,11 @@ def package_version() -> str:
 def _said(content: str) -> str:
     """The formula of a stated line, or the line without its explanation."""
     opened = _DISPLAYED.match(content)
-    line = content.partition("\n")[0] if opened is None or (opened[1] is None and opened[4] is None) else opened.group()
+    line = (
+        content.partition("\n")[0]
+        if opened is None or (opened[1] is None and opened[4] is None)
+        else opened.group()
+    )
     formulas = list(_DISPLAYED.finditer(line))
     if not formulas:
         return _EXPLAINED.split(line)[0]
@@ -100,11 +110,15 @@ def _inner(formula: re.Match[str]) -> str:
 
 
 def _piece(text: str) -> str | None:
-    """A piece as math-verify takes it: without words' commands, a unit, marks around it and a full stop."""
+    """A piece as math-verify takes it: without words' commands, a unit, marks around it and a full
+    stop.
+    """
     text = " ".join(text.split()).strip("*` ").removesuffix(".").strip("$ ")
     text = _UNIT.sub("", text) or text
     text = _TEXT.sub(lambda found: f" {found[1].strip()} ", text)
-    text = " ".join(text.replace("\u2212", "-").replace("π", "\\pi ").replace("√", "\\sqrt ").split())
+    text = " ".join(
+        text.replace("\u2212", "-").replace("π", "\\pi ").replace("√", "\\sqrt ").split()
+    )
     text = re.sub(r"(?<![\\A-Za-z])pi(?![A-Za-z])", r"\\pi ", text)
     return text if 0 < len(text) <= LONGEST else None
 

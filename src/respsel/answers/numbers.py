@@ -1,7 +1,9 @@
-"""The kind `number`: the one number that a label or a response gives, and whether two numbers are the same.
+"""The kind `number`: the one number that a label or a response gives, and whether two numbers are
+the same.
 
-Knows nothing of files or recipes. Invariants: labels and responses are read by the same grammar (atoms, items), so
-that a label given back as the answer is right; what is not one number is never read as a part of it.
+Knows nothing of files or recipes. Invariants: labels and responses are read by the same grammar
+(atoms, items), so that a label given back as the answer is right; what is not one number is never
+read as a part of it.
 """
 
 from __future__ import annotations
@@ -20,22 +22,29 @@ from respsel.answers.statements import Statement, statements
 # As long as this a whole text is read as one statement first.
 _SHORT = 2_000
 _FILLERS_WORDS = (
-    "about approximately around roughly exactly only just simply therefore thus hence still now then so "
-    "also is are be equals equal to option circa etwa ungefähr rund environ cerca unos the a an that it "
+    "about approximately around roughly exactly only just simply therefore thus hence still now "
+    "then so "
+    "also is are be equals equal to option circa etwa ungefähr rund environ cerca unos the a an "
+    "that it "
     "its indeed clearly x n"
 )
 _FILLERS = frozenset(_FILLERS_WORDS.split())
 # What an explanation begins with, behind the answer.
-_EXPLANATIONS_WORDS = "because since which where as weil da denn car parce porque perché poiché потому omdat"
+_EXPLANATIONS_WORDS = (
+    "because since which where as weil da denn car parce porque perché poiché потому omdat"
+)
 _EXPLANATIONS = frozenset(_EXPLANATIONS_WORDS.split())
 # What begins a conclusion: "3 + 5, so 8", "3 + 5, which is 8".
 _CONCLUDES = frozenset(("so", "thus", "therefore", "hence", "giving", "making"))
 _EQUALS = frozenset(("is", "equals", "gives", "makes"))
-# A number behind these is not what a sentence is about: "2 buses for 45 people", "in 2023", "not 20".
+# A number behind these is not what a sentence is about: "2 buses for 45 people", "in 2023", "not
+# 20".
 _ASIDES_WORDS = "in after within during per every each on since until before for not than"
 _ASIDES = frozenset(_ASIDES_WORDS.split())
 _FEW_ASIDES = frozenset({("out", "of"), ("instead", "of")})
-_IS_ANSWER = re.compile(r"[ ](?:is|are)[ ](?:the|our|my)[ ](?:(?:final|correct|right)[ ])?answer\b", re.IGNORECASE)
+_IS_ANSWER = re.compile(
+    r"[ ](?:is|are)[ ](?:the|our|my)[ ](?:(?:final|correct|right)[ ])?answer\b", re.IGNORECASE
+)
 _LONGEST_LINE = 60
 _FEWEST_DIGITS = 6
 NOTHING = "no number"
@@ -52,12 +61,16 @@ def read_label(text: str) -> Number | str:
 
 
 def read_one(text: str) -> Number | str:
-    """The number of a text that holds just one, of an equation the result; or what it is instead."""
+    """The number of a text that holds just one, of an equation the result; or what it
+    is instead.
+    """
     entries = read_items(text)
     items = [entry for entry in entries if isinstance(entry, Item)]
     if not items:
         return NOTHING
-    equals = [i for i, entry in enumerate(entries) if isinstance(entry, Atom) and entry.kind == "equals"]
+    equals = [
+        i for i, entry in enumerate(entries) if isinstance(entry, Atom) and entry.kind == "equals"
+    ]
     if len(items) > 1 and _in_sentences(entries) > 1:
         return SEVERAL
     if equals:
@@ -104,7 +117,11 @@ def _subject(text: str) -> tuple[Number | None, int]:
 def _read_first_line(text: str) -> Number | None:
     """The number on a first line of its own, with a blank line and an explanation behind it."""
     first, _, rest = text.strip().partition("\n")
-    if len(first) > _LONGEST_LINE or not rest.startswith(("\n", "\r\n", " \n")) or _alone(rest.rpartition("\n")[2]):
+    if (
+        len(first) > _LONGEST_LINE
+        or not rest.startswith(("\n", "\r\n", " \n"))
+        or _alone(rest.rpartition("\n")[2])
+    ):
         return None
     # "1." numbers a step.
     return None if first.strip() in ("1.", "1)") else _alone(first)
@@ -114,15 +131,24 @@ def _alone(line: str) -> Number | None:
     """The number of a line that holds nothing else."""
     if len(line) > _LONGEST_LINE:
         return None
-    entries = [entry for entry in read_items(line) if isinstance(entry, Item) or entry.kind != "stop"]
+    entries = [
+        entry for entry in read_items(line) if isinstance(entry, Item) or entry.kind != "stop"
+    ]
     return entries[0].number if len(entries) == 1 and isinstance(entries[0], Item) else None
 
 
 def _without_aside(text: str) -> str:
-    """A text without what its last line ends with in brackets, if there is a number before it: "$18 (9 at $2 each)"."""
+    """A text without what its last line ends with in brackets, if there is a number before it: "$18
+    (9 at $2 each)".
+    """
     line = text.rstrip().rpartition("\n")[2].rstrip(" .!*")
     before, opened, _ = line.rpartition(" (")
-    if not opened or not line.endswith(")") or len(line) > _SHORT or not any(map(str.isdigit, before)):
+    if (
+        not opened
+        or not line.endswith(")")
+        or len(line) > _SHORT
+        or not any(map(str.isdigit, before))
+    ):
         return text
     sentence = re.split(r"[.!?] ", before)[-1]
     items = [entry for entry in read_items(sentence) if isinstance(entry, Item)]
@@ -130,7 +156,9 @@ def _without_aside(text: str) -> str:
 
 
 def _read_statement(statement: Statement) -> Number | str | None:
-    """The number of a statement; None if what it gives is not one number, a text if it gives nothing of the kind."""
+    """The number of a statement; None if what it gives is not one number, a text if it gives
+    nothing of the kind.
+    """
     line = statement.content.strip().partition("\n")[0]
     for part in (line, statement.content):
         whole = read_one(part)
@@ -139,13 +167,18 @@ def _read_statement(statement: Statement) -> Number | str | None:
     sentence = _first_sentence(read_items(statement.content))
     if sentence is None:
         return NOTHING
-    equals = [i for i, entry in enumerate(sentence) if isinstance(entry, Atom) and entry.kind == "equals"]
+    equals = [
+        i for i, entry in enumerate(sentence) if isinstance(entry, Atom) and entry.kind == "equals"
+    ]
     if equals:
         return _result(sentence, equals)
     items = [i for i, entry in enumerate(sentence) if isinstance(entry, Item)]
     first = sentence[items[0]]
     assert isinstance(first, Item)
-    begins = all(isinstance(entry, Atom) and entry.text.casefold() in _FILLERS for entry in sentence[: items[0]])
+    begins = all(
+        isinstance(entry, Atom) and entry.text.casefold() in _FILLERS
+        for entry in sentence[: items[0]]
+    )
     main = first if begins else _main(sentence)
     concluded = _concluded(read_items(statement.content), main)
     return concluded or main.number
@@ -161,12 +194,16 @@ def _main(sentence: Sequence[Entry]) -> Item:
 
 
 def _is_aside(sentence: Sequence[Entry], at: int) -> bool:
-    words = [entry.text.casefold() for entry in sentence[max(0, at - 3) : at] if isinstance(entry, Atom)]
+    words = [
+        entry.text.casefold() for entry in sentence[max(0, at - 3) : at] if isinstance(entry, Atom)
+    ]
     while words and words[-1] in ("the", "about", "only"):
         words.pop()
     item = sentence[at]
     is_price = isinstance(item, Item) and item.money and words[-1:] == ["for"]
-    return bool(words) and not is_price and (words[-1] in _ASIDES or tuple(words[-2:]) in _FEW_ASIDES)
+    return (
+        bool(words) and not is_price and (words[-1] in _ASIDES or tuple(words[-2:]) in _FEW_ASIDES)
+    )
 
 
 def _concluded(entries: Sequence[Entry], main: Item) -> Number | None:
@@ -181,20 +218,30 @@ def _concluded(entries: Sequence[Entry], main: Item) -> Number | None:
         word = entry.text.casefold()
         after = i + 1
         following = entries[after]
-        which = word == "which" and isinstance(following, Atom) and following.text.casefold() in _EQUALS
+        which = (
+            word == "which" and isinstance(following, Atom) and following.text.casefold() in _EQUALS
+        )
         if not seen or not (which or word in _CONCLUDES):
             continue
         item = entries[after + which] if after + which < len(entries) else None
-        if isinstance(item, Item) and item.number is not None and _concludes(entries[after + which + 1 :], main, which):
+        if (
+            isinstance(item, Item)
+            and item.number is not None
+            and _concludes(entries[after + which + 1 :], main, which)
+        ):
             return item.number
     return None
 
 
 def _concludes(rest: Sequence[Entry], main: Item, which: bool) -> bool:
-    """Whether the number before `rest` is what a sentence comes to; one that has its answer already ends with it."""
+    """Whether the number before `rest` is what a sentence comes to; one that has its answer already
+    ends with it.
+    """
     if main.number is None:
         return which or main.why == EXPRESSION
-    return not which and not (rest and isinstance(rest[0], Atom) and rest[0].kind not in ("stop", "line"))
+    return not which and not (
+        rest and isinstance(rest[0], Atom) and rest[0].kind not in ("stop", "line")
+    )
 
 
 def _first_sentence(entries: Sequence[Entry]) -> list[Entry] | None:
@@ -217,12 +264,20 @@ def _first_sentence(entries: Sequence[Entry]) -> list[Entry] | None:
 
 def _explains(entries: Sequence[Entry], at: int) -> bool:
     entry = entries[at]
-    return isinstance(entry, Atom) and entry.kind == "word" and entry.text.casefold() in _EXPLANATIONS
+    return (
+        isinstance(entry, Atom) and entry.kind == "word" and entry.text.casefold() in _EXPLANATIONS
+    )
 
 
 def _result(sentence: Sequence[Entry], equals: Sequence[int]) -> Number | None:
-    """What an equation in a sentence gives; None for several equations of variables (x = 2 or x = -3)."""
-    concluding = [i for i, entry in enumerate(sentence) if isinstance(entry, Atom) and entry.text.casefold() in _CONCLUDES]
+    """What an equation in a sentence gives; None for several equations of variables (x = 2 or x =
+    -3).
+    """
+    concluding = [
+        i
+        for i, entry in enumerate(sentence)
+        if isinstance(entry, Atom) and entry.text.casefold() in _CONCLUDES
+    ]
     if concluding and any(i > concluding[-1] for i in equals):
         sentence = sentence[concluding[-1] + 1 :]
         equals = [i - concluding[-1] - 1 for i in equals if i > concluding[-1]]
@@ -230,9 +285,16 @@ def _result(sentence: Sequence[Entry], equals: Sequence[int]) -> Number | None:
     return found if isinstance(found, Number) else None
 
 
-def _read_equation(entries: Sequence[Entry], equals: Sequence[int], strict: bool = True) -> Number | str:
-    """The result of a calculation: of 5 + 7 = 12, x = 7 and 12 = 5 + 7 the number that stands alone."""
-    sides = [entries[start + 1 : end] for start, end in zip((-1, *equals), (*equals, len(entries)), strict=True)]
+def _read_equation(
+    entries: Sequence[Entry], equals: Sequence[int], strict: bool = True
+) -> Number | str:
+    """The result of a calculation: of 5 + 7 = 12, x = 7 and 12 = 5 + 7 the number that stands
+    alone.
+    """
+    sides = [
+        entries[start + 1 : end]
+        for start, end in zip((-1, *equals), (*equals, len(entries)), strict=True)
+    ]
     named = [_names_variable(side) for side in sides[:-1]]
     # Between two equations stands more than what the first one gives: x = 2 or x = -3.
     if sum(named) > 1 and any(_items(side) for side in sides[1:-1]):
@@ -293,7 +355,9 @@ def _read_last(text: str) -> Number | None:
         if not items:
             continue
         equals = [i for i, e in enumerate(sentence) if isinstance(e, Atom) and e.kind == "equals"]
-        if equals and (items[-1].number is None or sum(_names_variable(sentence[:i]) for i in equals) > 1):
+        if equals and (
+            items[-1].number is None or sum(_names_variable(sentence[:i]) for i in equals) > 1
+        ):
             return _result(sentence, equals)
         return _main(sentence).number
     return None
@@ -310,13 +374,18 @@ def is_same_number(found: Number, right: Number, tolerance: float = 0, relative:
 
 
 def _is_rounded(fraction: Number, decimal: Number) -> bool:
-    """Whether a decimal with at least 6 digits is a fraction without end, rounded or cut: 0.666667 is 2/3."""
+    """Whether a decimal with at least 6 digits is a fraction without end, rounded or cut: 0.666667
+    is 2/3.
+    """
     if fraction.places is not None or decimal.places is None or not _is_endless(fraction.value):
         return False
-    digits = len(str(abs(decimal.value.numerator * 10**decimal.places // decimal.value.denominator)))
+    digits = len(
+        str(abs(decimal.value.numerator * 10**decimal.places // decimal.value.denominator))
+    )
     if min(digits, decimal.places) < _FEWEST_DIGITS:
         return False
-    # Seven and sixteen digits are what a float32 and a float64 hold: their last digit may be further off.
+    # Seven and sixteen digits are what a float32 and a float64 hold: their last digit may be
+    # further off.
     single = digits <= 9 and _float32(fraction.value) == _float32(decimal.value)
     double = digits >= 15 and _float(fraction.value) == _float(decimal.value)
     return single or double or abs(fraction.value - decimal.value) * 10**decimal.places < 1
@@ -331,7 +400,9 @@ def _is_endless(value: Fraction) -> bool:
 
 
 def _as_float32(number: Number) -> float | None:
-    """A label's value if it can only come from a float32: 0.1 is stored there as 0.10000000149011612."""
+    """A label's value if it can only come from a float32: 0.1 is stored there as
+    0.10000000149011612.
+    """
     if not number.places or len(str(number.value.numerator)) < _FEWEST_DIGITS:
         return None
     digits = len(str(abs(number.value.numerator * 10**number.places // number.value.denominator)))

@@ -1,4 +1,5 @@
-"""The process that looks for a recipe's own pattern in texts: pairs of pattern and text in, one a line, as JSON.
+"""The process that looks for a recipe's own pattern in texts: pairs of pattern and text in, one a
+line, as JSON.
 
 Knows nothing of responses, and imports little, so that it starts at once. Invariant: each
 pair has a limit of processor time and memory; one that runs into a limit ends the process.

@@ -1,7 +1,8 @@
-"""One spelling for what Unicode and LaTeX write in many ways: minus signs, digits, blanks, superscripts, commands.
+"""One spelling for what Unicode and LaTeX write in many ways: minus signs, digits, blanks,
+superscripts, commands.
 
-Knows characters only, not what they mean together. Invariant: it takes time linear in the text's length, and the
-text keeps its order.
+Knows characters only, not what they mean together. Invariant: it takes time linear in the text's
+length, and the text keeps its order.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ import re
 _ZEROS = (0x660, 0x6F0, 0x966, 0x9E6, 0xE50, 0xFF10, *range(0x1D7CE, 0x1D7FF, 10))
 _SIGNS = {
     "-": "\u2212\u2010\u2011\u2012\u2013\ufe63\uff0d\u2796",
-    " ": "\u00a0\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000\t\r",
+    " ": "\u00a0\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f"
+    "\u205f\u3000\t\r",
     "'": "\u2019\u02bc\u2032\u00b4",
     "/": "\u2044\u2215\uff0f",
     "*": "\u00d7\u2715\u2a2f\u22c5\u00b7\u2219\u2217",
@@ -51,10 +53,27 @@ _SPACING = (
     ("\\$", "$"),
     ("\\left", ""),
     ("\\right", ""),
-    *((space, " ") for space in ("\\,", "\\;", "\\:", "\\ ", "~", "\\quad", "\\qquad", "\\(", "\\)", "\\[", "\\]")),
+    *(
+        (space, " ")
+        for space in (
+            "\\,",
+            "\\;",
+            "\\:",
+            "\\ ",
+            "~",
+            "\\quad",
+            "\\qquad",
+            "\\(",
+            "\\)",
+            "\\[",
+            "\\]",
+        )
+    ),
 )
 # \rightarrow and \leftarrow are other commands than \right and \left.
-_ARROW = re.compile(r"\\(?:[Rr]ight|[Ll]ong[Rr]ight)arrow|\\implies|\\iff|\\to(?![a-zA-Z])|\\approx|\\simeq|\\cong|\\equiv")
+_ARROW = re.compile(
+    r"\\(?:[Rr]ight|[Ll]ong[Rr]ight)arrow|\\implies|\\iff|\\to(?![a-zA-Z])|\\approx|\\simeq|\\cong|\\equiv"
+)
 _OTHER_ARROW = re.compile(r"\\[Ll]eft(?:right)?arrow|\\left(?=[a-zA-Z])|\\right(?=[a-zA-Z])")
 _DRAWN_ARROW = re.compile(r"[-=]{1,2}>")
 _SUM = re.compile(r"<<[^<>\n]{0,200}>>(?=\s?[-$]?\d)")
@@ -68,7 +87,9 @@ def plain(text: str) -> str:
     """The text in plain spelling."""
     text = _TAG.sub(" ", _SUM.sub(" ", text.translate(_TABLE)))
     text = _DRAWN_ARROW.sub("=", text) if ">" in text else text
-    text = _SUPERSCRIPT.sub(lambda found: "^{" + "".join(_SUPERSCRIPTS[char] for char in found.group()) + "}", text)
+    text = _SUPERSCRIPT.sub(
+        lambda found: "^{" + "".join(_SUPERSCRIPTS[char] for char in found.group()) + "}", text
+    )
     if "\\" in text or "{" in text:
         text = _OTHER_ARROW.sub(" ", _ARROW.sub("=", text.replace("\\\\", "\n")))
         for command, instead in _SPACING:

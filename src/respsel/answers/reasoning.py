@@ -1,7 +1,7 @@
 """A response without the reasoning that a model wrote before its answer.
 
-Knows the tags that models use, and a further pair from the recipe. Invariant: what stands in a pair of tags is
-never part of an answer, and a text whose reasoning has no end has no answer.
+Knows the tags that models use, and a further pair from the recipe. Invariant: what stands in a pair
+of tags is never part of an answer, and a text whose reasoning has no end has no answer.
 """
 
 from __future__ import annotations
@@ -12,24 +12,38 @@ from functools import lru_cache
 
 # A closing tag without an opening one is usual: chat templates open the reasoning in the prompt.
 _PAIRS = (
-    *((f"<{name}>", f"</{name}>") for name in ("think", "thinking", "thought", "reasoning", "seed:think", "longcat_think")),
+    *(
+        (f"<{name}>", f"</{name}>")
+        for name in ("think", "thinking", "thought", "reasoning", "seed:think", "longcat_think")
+    ),
     ("[THINK]", "[/THINK]"),
     ("<|begin_of_thought|>", "<|end_of_thought|>"),
     ("<|START_THINKING|>", "<|END_THINKING|>"),
     ("\u25c1think\u25b7", "\u25c1/think\u25b7"),
     ("<unused94>thought", "<unused95>"),
 )
-# gpt-oss: channels in place of tags, and what is left of them where special tokens were not decoded.
+# gpt-oss: channels in place of tags, and what is left of them where special tokens were not
+# decoded.
 _CHANNEL = "<|channel|>"
 _FINAL = "<|channel|>final"
 _BARE_FINAL = "assistantfinal"
 _MESSAGE = "<|message|>"
 # What ends a turn, where special tokens were decoded.
-_ENDS = ("<|return|>", "<|end|>", "<|im_end|>", "<|eot_id|>", "<|endoftext|>", "</s>", "<end_of_turn>")
+_ENDS = (
+    "<|return|>",
+    "<|end|>",
+    "<|im_end|>",
+    "<|eot_id|>",
+    "<|endoftext|>",
+    "</s>",
+    "<end_of_turn>",
+)
 
 
 def without_reasoning(text: str, further: Sequence[str] | None) -> str | None:
-    """What a response says after and between its reasoning; None if the reasoning has no end, or nothing follows."""
+    """What a response says after and between its reasoning; None if the reasoning has no end, or
+    nothing follows.
+    """
     if _CHANNEL in text:
         _, found, text = text.rpartition(_FINAL)
         if not found:

@@ -1,7 +1,8 @@
-"""Where a response states its answer: \\boxed{}, "Final Answer:", "the answer is", "####", in several languages.
+"""Where a response states its answer: \\boxed{}, "Final Answer:", "the answer is", "####", in
+several languages.
 
-Knows no kinds of answers. Invariants: statements come from the last to the first, since a later one corrects an
-earlier one; finding them takes time linear in the text's length.
+Knows no kinds of answers. Invariants: statements come from the last to the first, since a later one
+corrects an earlier one; finding them takes time linear in the text's length.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ _MOST = 40
 _LONGEST_BOX = 20_000
 _NEAR = 40
 _FINAL = (
-    r"final[ ]{1,3}answer|final[ ]{1,3}result|endgültige[ ]antwort|réponse[ ]finale|respuesta[ ]final|resposta[ ]final|"
+    r"final[ ]{1,3}answer|final[ ]{1,3}result|endgültige[ ]antwort|réponse[ ]finale|respuesta"
+    r"[ ]final|resposta[ ]final|"
     r"risposta[ ]finale|definitief[ ]antwoord|eindantwoord|окончательный[ ]ответ"
 )
 _NOUNS = (
@@ -25,13 +27,15 @@ _NOUNS = (
     r"antwortmöglichkeit|opción|opcion|opção|opzione|optie|вариант"
 )
 _COPULAS = (
-    r"(?:(?:is|are|was|would[ ]be|should[ ]be|must[ ]be|will[ ]be|has[ ]to[ ]be|can[ ]only[ ]be|becomes|equals|therefore|"
+    r"(?:(?:is|are|was|would[ ]be|should[ ]be|must[ ]be|will[ ]be|has[ ]to[ ]be|can[ ]only[ ]be|"
+    r"becomes|equals|therefore|"
     r"ist|lautet|wäre|est|serait|es|sería|é|è|será|sarebbe|luidt|является)\b|é|è)"
 )
 _MARKS = r"(?:[*_]{1,3}(?=[\s:：]|$))?"
 _COLON = r"(?:[:：=](?:[*_]{1,3}(?=\s|$))?)"
 _GAP = (
-    r"(?:[ ](?:correcta|correcto|correta|correto|corretta|corretto|correcte|exacte|juste|finale?|verdadera))?"
+    r"(?:[ ](?:correcta|correcto|correta|correto|corretta|corretto|correcte|exacte|juste|finale?|"
+    r"verdadera))?"
     r"(?:,[^,.\n]{1,20},|[ ](?:to|for|of|in|de|del|della|auf|zu|à|a|на)[ ][^.:\n]{1,60}?)?"
 )
 _EASTERN = r"(?:最终答案|正确答案|答案|答え|正解|解答|回答|正答|正确选项|正確選項|정답|답변|답)"
@@ -47,8 +51,8 @@ _STATED = re.compile(
 )
 # {"answer": "B", "confidence": 0.9}, as JSON or as Python prints it.
 _FIELD = re.compile(
-    r"""(?P<mark>["'])(?:the[_ ])?(?:(?:final|correct|selected|my)[_ ]?(?:answer|option|choice)|answer|choice|solution|result)"""
-    r"""(?P=mark)[ ]{0,4}:\s{0,8}""",
+    r"""(?P<mark>["'])(?:the[_ ])?(?:(?:final|correct|selected|my)[_ ]?(?:answer|option|choice)|"""
+    r"""answer|choice|solution|result)(?P=mark)[ ]{0,4}:\s{0,8}""",
     re.IGNORECASE,
 )
 _FIELD_END = re.compile(r"""[\n}]|,\s{0,20}["']""")
@@ -56,20 +60,25 @@ _FIELD_END = re.compile(r"""[\n}]|,\s{0,20}["']""")
 _LATEX = re.compile(r"(?<!\\)\\(?:[bfr][a-z]{2}|t(?:ext|imes|frac|heta|an)|neq)")
 # "Wait, it's 14" corrects what was stated before it.
 _CORRECTED = re.compile(
-    r"""(?<![^\W_])(?:wait|actually|sorry|correction|oops|scratch[ ]that|hold[ ]on|i[ ]mean|i[ ]meant|i[ ]made)\b
-    (?:[^\d\n\\]{0,80}?(?<![^\W_])(?:it(?:['’]s|[ ]is|[ ]should[ ]be|[ ]must[ ]be)|should[ ]be|so)\s{1,3}
+    r"""(?<![^\W_])
+    (?:wait|actually|sorry|correction|oops|scratch[ ]that|hold[ ]on|i[ ]mean|i[ ]meant|i[ ]made)\b
+    (?:[^\d\n\\]{0,80}?(?<![^\W_])
+        (?:it(?:['’]s|[ ]is|[ ]should[ ]be|[ ]must[ ]be)|should[ ]be|so)\s{1,3}
         (?=[\s*_$"'(\[`-]{0,6}(?:\d|\\[a-z]|[B-HJ-Z]\b|[AI](?=[\s*_)\]]{0,4}(?:[.,;!?\n]|$))))
     |[\W_]{1,6}(?=[*_$"'(\[`-]{0,6}(?:\d[\d.,]{0,20}|[A-Z])[^\w\n]{0,6}$))""",
     re.VERBOSE | re.IGNORECASE | re.MULTILINE,
 )
 _BOX = re.compile(r"\\(?:boxed|fbox)(?![A-Za-z])\s{0,4}")
-_BETWEEN = re.compile(r"[\s$.,;)(\]\[\\]*(?:and|or|und|oder|et|ou|y|o|,)[\s$.,;x=)(\]\[\\]*", re.IGNORECASE)
+_BETWEEN = re.compile(
+    r"[\s$.,;)(\]\[\\]*(?:and|or|und|oder|et|ou|y|o|,)[\s$.,;x=)(\]\[\\]*", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True)
 class Statement:
-    """What is said at a place of a text. begins: where its content does; content: what stands in the box, or what
-    follows the words; boxed: it has an end of its own; several: it is one of several boxes side by side."""
+    """What is said at a place of a text. begins: where its content does; content: what stands in
+    the box, or what follows the words; boxed: it has an end of its own; several: it is one of
+    several boxes side by side."""
 
     start: int
     begins: int
@@ -84,7 +93,11 @@ def statements(text: str) -> Iterator[Statement]:
     places += [(match.start(), match.end(), "box") for match in _BOX.finditer(text)]
     places += [(match.start(), match.end(), "field") for match in _FIELD.finditer(text)]
     first = min(places, default=(len(text),))[0]
-    places += [(match.start(), match.end(), "") for match in _CORRECTED.finditer(text) if match.start() > first]
+    places += [
+        (match.start(), match.end(), "")
+        for match in _CORRECTED.finditer(text)
+        if match.start() > first
+    ]
     places.sort(reverse=True)
     boxes: list[int] = []
     for start, end, words in places[:_MOST]:
@@ -93,10 +106,16 @@ def statements(text: str) -> Iterator[Statement]:
         elif words != "box":
             content = text[end : end + _LONGEST]
             tagged = words.startswith("<")
-            yield Statement(start, end, content.partition("</answer>")[0] if tagged else content, boxed=tagged)
+            yield Statement(
+                start, end, content.partition("</answer>")[0] if tagged else content, boxed=tagged
+            )
         elif (close := _box_end(text, end)) is not None:
             inner = text[end + 1 : close] if text[end] == "{" else text[end:close]
-            beside = bool(boxes) and boxes[-1] - close < _NEAR and _BETWEEN.fullmatch(text[close + 1 : boxes[-1]])
+            beside = (
+                bool(boxes)
+                and boxes[-1] - close < _NEAR
+                and _BETWEEN.fullmatch(text[close + 1 : boxes[-1]])
+            )
             others = _box_before(text, start)
             boxes.append(start)
             yield Statement(start, end, inner, boxed=True, several=bool(beside) or others)
@@ -122,11 +141,17 @@ def _box_before(text: str, start: int) -> bool:
     """Whether another box ends just before this one, with "or" or a comma between."""
     before = text[max(0, start - _NEAR) : start]
     closed = before.rfind("}")
-    return closed >= 0 and "\\boxed" in text[max(0, start - 200) : start] and bool(_BETWEEN.fullmatch(before[closed + 1 :]))
+    return (
+        closed >= 0
+        and "\\boxed" in text[max(0, start - 200) : start]
+        and bool(_BETWEEN.fullmatch(before[closed + 1 :]))
+    )
 
 
 def _box_end(text: str, start: int) -> int | None:
-    """Where the box ends whose content begins at a place: the brace that closes it, or a bare character."""
+    """Where the box ends whose content begins at a place: the brace that closes it, or a bare
+    character.
+    """
     if start >= len(text):
         return None
     if text[start] != "{":

@@ -1,7 +1,8 @@
 """Chat templates: messages to the text that a model was trained to read. Knows no tokeniser.
 
-Invariant: text inside a message is data. Where it spells a control token (`<|im_end|>`), `split_text` and
-`place` hand that stretch back marked as plain, so that no user text can end a turn.
+Invariant: text inside a message is data. Where it spells a control token (`<|im_end|>`),
+`split_text` and `place` hand that stretch back marked as plain, so that no user text can end a
+turn.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ from respsel.errors import PreflightError, Problem, suggest
 from respsel.records import Message
 from respsel.sandbox.environment import FAULTS, BoundedEnvironment, BoundedTemplate, fault_text
 
-# A template that asks for the date gets this one: with the real date, prompts and keys change overnight.
+# A template that asks for the date gets this one: with the real date, prompts and keys change
+# overnight.
 FROZEN_DATE = "01 Jan 2025"
 _MARK = "\ue000"
 # What a template is given in any case.
@@ -32,7 +34,9 @@ Stretch = tuple[str, bool]
 
 
 class _Generation(Extension):
-    """`{% generation %}` marks what an assistant wrote, for those who train on it; in a prompt it is nothing."""
+    """`{% generation %}` marks what an assistant wrote, for those who train on it; in a prompt it
+    is nothing.
+    """
 
     tags: set[str] = {"generation"}  # noqa: RUF012  # an instance variable, says jinja2
 
@@ -44,7 +48,9 @@ class _Generation(Extension):
 
 @dataclass(frozen=True)
 class PlacedStretches:
-    """A trained text in three pieces, each as stretches; told, verbatim, problem: see placement.TextPlace."""
+    """A trained text in three pieces, each as stretches; told, verbatim, problem: see
+    placement.TextPlace.
+    """
 
     before: Sequence[Stretch]
     response: Sequence[Stretch]
@@ -57,7 +63,14 @@ class PlacedStretches:
 class ChatTemplate:
     """A compiled Jinja2 chat template, as Hugging Face tokenizers and GGUF files carry it."""
 
-    def __init__(self, source: str, bos: str, eos: str, origin: str, options: Mapping[str, Any] = MappingProxyType({})) -> None:
+    def __init__(
+        self,
+        source: str,
+        bos: str,
+        eos: str,
+        origin: str,
+        options: Mapping[str, Any] = MappingProxyType({}),
+    ) -> None:
         """options: more variables for the template, such as enable_thinking."""
         self._origin = origin
         self._variables = {**options, "bos_token": bos, "eos_token": eos}
@@ -73,29 +86,42 @@ class ChatTemplate:
             self._template = BoundedTemplate(env, source)
             used = self._template.names if options else frozenset()
         except FAULTS as error:
-            raise PreflightError(self._problem(f"the template failed: {fault_text(error)}")) from error
+            raise PreflightError(
+                self._problem(f"the template failed: {fault_text(error)}")
+            ) from error
         if unused := sorted(set(options) - used):
             known = used - {*_GIVEN, *env.globals}
             what = f"the template has no variable '{unused[0]}', which 'template_options' sets"
-            raise PreflightError(Problem(origin, "chat template", what, suggest(unused[0], known) or "Take it out"))
+            raise PreflightError(
+                Problem(origin, "chat template", what, suggest(unused[0], known) or "Take it out")
+            )
 
     def render(self, messages: Sequence[Message], ask: bool = True) -> str:
         """Return the text of the chat; ask: ending where the assistant's turn begins."""
         turns = [{"role": message.role, "content": message.content} for message in messages]
         try:
-            return self._template.fill({"messages": turns, "add_generation_prompt": ask, **self._variables})
+            return self._template.fill(
+                {"messages": turns, "add_generation_prompt": ask, **self._variables}
+            )
         except FAULTS as error:
-            raise PreflightError(self._problem(f"the template failed: {fault_text(error)}")) from error
+            raise PreflightError(
+                self._problem(f"the template failed: {fault_text(error)}")
+            ) from error
 
-    def split_text(self, messages: Sequence[Message], control_texts: Iterable[str]) -> list[Stretch]:
+    def split_text(
+        self, messages: Sequence[Message], control_texts: Iterable[str]
+    ) -> list[Stretch]:
         """Return the prompt as stretches, in order.
 
-        One stretch, but where a message spells a control token: that spelling is a stretch of its own.
+        One stretch, but where a message spells a control token: that spelling is a stretch of its
+        own.
         """
         marked, marks = _Marks.of(messages, control_texts)
         return marks.stretches(self.render(marked))
 
-    def place(self, messages: Sequence[Message], response: str, control_texts: Iterable[str]) -> PlacedStretches:
+    def place(
+        self, messages: Sequence[Message], response: str, control_texts: Iterable[str]
+    ) -> PlacedStretches:
         """Return the text that a trainer makes of the chat and its response.
 
         Raises PreflightError where the template writes no assistant's turn.
@@ -104,7 +130,9 @@ class ChatTemplate:
         marked, marks = _Marks.of(messages, control)
         found = find_place(self.render, marked, response)
         if found is None:
-            raise PreflightError(self._problem("the template does not write an assistant's turn once, as it stands"))
+            raise PreflightError(
+                self._problem("the template does not write an assistant's turn once, as it stands")
+            )
         (spelled,), own = _Marks.of([Message("assistant", found.response)], control)
         return PlacedStretches(
             marks.stretches(found.before),
@@ -116,7 +144,9 @@ class ChatTemplate:
         )
 
     def _problem(self, what: str) -> Problem:
-        return Problem(self._origin, "chat template", what, "Give a template of your own with 'chat_template'")
+        return Problem(
+            self._origin, "chat template", what, "Give a template of your own with 'chat_template'"
+        )
 
 
 class _Marks:
@@ -128,15 +158,21 @@ class _Marks:
         self._found: list[str] = []
 
     @classmethod
-    def of(cls, messages: Sequence[Message], control_texts: Iterable[str]) -> tuple[Sequence[Message], _Marks]:
+    def of(
+        cls, messages: Sequence[Message], control_texts: Iterable[str]
+    ) -> tuple[Sequence[Message], _Marks]:
         """Return the messages with stand-ins, and what those stand for."""
-        spelled = [text for text in control_texts if any(text in message.content for message in messages)]
+        spelled = [
+            text for text in control_texts if any(text in message.content for message in messages)
+        ]
         if not spelled:
             return messages, cls(None, _MARK)
         mark = _MARK
         while any(mark in message.content for message in messages):
             mark += _MARK
-        pattern = re.compile("|".join(re.escape(text) for text in sorted(spelled, key=len, reverse=True)))
+        pattern = re.compile(
+            "|".join(re.escape(text) for text in sorted(spelled, key=len, reverse=True))
+        )
         marks = cls(pattern, mark)
         return [Message(m.role, pattern.sub(marks._stand_in, m.content)) for m in messages], marks
 

@@ -1,7 +1,8 @@
 """Chats and responses to token ids, with a tokenizer and a chat template. What both engines share.
 
-Knows no engine: a subclass tells how its tokenizer splits one stretch. Invariant: text that a user or a model
-wrote never becomes a control token, and a placed response has the tokens of the trained text, no others.
+Knows no engine: a subclass tells how its tokenizer splits one stretch. Invariant: text that a user
+or a model wrote never becomes a control token, and a placed response has the tokens of the trained
+text, no others.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ class ChatText(ABC):
 
     @abstractmethod
     def measure(self, text: str, control: bool) -> tuple[list[int], list[int]] | None:
-        """The same ids, and how many UTF-8 bytes of the stretch each spells; None where that is not known.
+        """The same ids, and how many UTF-8 bytes of the stretch each spells; None where that is not
+        known.
 
         Of tokens that share a character the first has all its bytes.
         """
@@ -51,7 +53,9 @@ class ChatText(ABC):
         return tuple(self.encode(text, control=False))
 
     def lengths(self, text: str) -> tuple[int, ...] | None:
-        """How many UTF-8 bytes of the text each of its `response_ids` spells; None where that is not known."""
+        """How many UTF-8 bytes of the text each of its `response_ids` spells; None where that is
+        not known.
+        """
         found = self.measure(text, control=False)
         return None if found is None else tuple(found[1])
 
@@ -59,11 +63,17 @@ class ChatText(ABC):
         """See Model.placed."""
         if not messages or messages[0].role == TEXT or not response:
             # No template writes these, so the prompt and the response are split apart.
-            return Placed(self.prompt_ids(messages), self.response_ids(response), self.lengths(response))
+            return Placed(
+                self.prompt_ids(messages), self.response_ids(response), self.lengths(response)
+            )
         found = self._template.place(messages, response, self.control_texts())
         if found.problem:
-            return Placed(self.prompt_ids(messages), self.response_ids(response), None, problem=found.problem)
-        before, own, after = (list(stretches) for stretches in (found.before, found.response, found.after))
+            return Placed(
+                self.prompt_ids(messages), self.response_ids(response), None, problem=found.problem
+            )
+        before, own, after = (
+            list(stretches) for stretches in (found.before, found.response, found.after)
+        )
         begin = _n_bytes(before)
         size = _n_bytes(own)
         measured = [self.measure(*stretch) for stretch in _merged([*before, *own, *after])]
@@ -78,11 +88,16 @@ class ChatText(ABC):
     def training_text(self, messages: Sequence[Message], response: str) -> TextPlace:
         """See ShowsTraining.training_text."""
         found = self._template.place(messages, response, self.control_texts())
-        before, own, after = ("".join(text for text, _ in some) for some in (found.before, found.response, found.after))
+        before, own, after = (
+            "".join(text for text, _ in some)
+            for some in (found.before, found.response, found.after)
+        )
         return TextPlace(before, own, after, found.told, found.verbatim, found.problem)
 
     def _by_prefix(self, before: Sequence[Stretch], own: Sequence[Stretch], told: str) -> Placed:
-        """For a tokenizer that does not tell its tokens' places: what it adds to the text before the response."""
+        """For a tokenizer that does not tell its tokens' places: what it adds to the text before
+        the response.
+        """
         prompt, both = (self._encode_all(_merged(some)) for some in (before, [*before, *own]))
         if both[: len(prompt)] != prompt:
             problem = f"{NO_PLACE}its first token begins in the template's text"
@@ -98,7 +113,9 @@ def _n_bytes(stretches: Iterable[Stretch]) -> int:
 
 
 def _merged(stretches: Iterable[Stretch]) -> list[Stretch]:
-    """Stretches with neighbours that may hold control tokens as one, since tokens do not end where pieces do."""
+    """Stretches with neighbours that may hold control tokens as one, since tokens do not end where
+    pieces do.
+    """
     merged: list[Stretch] = []
     for text, control in stretches:
         if control and merged and merged[-1][1]:
@@ -109,8 +126,8 @@ def _merged(stretches: Iterable[Stretch]) -> list[Stretch]:
 
 
 def _overlap(lengths: Sequence[int], begin: int, end: int) -> tuple[int, int, list[int]]:
-    """The first token that spells some of the bytes from begin to end, the one behind the last, and how many of
-    these bytes each of them spells."""
+    """The first token that spells some of the bytes from begin to end, the one behind the last, and
+    how many of these bytes each of them spells."""
     ends = list(accumulate(lengths))
     first = next((i for i, at in enumerate(ends) if at > begin), len(ends))
     last = next((i for i in range(first, len(ends)) if ends[i] >= end), len(ends) - 1) + 1
@@ -118,4 +135,8 @@ def _overlap(lengths: Sequence[int], begin: int, end: int) -> tuple[int, int, li
         # Tokens without bytes of their own belong to the character before them.
         last += 1
     starts = [at - length for at, length in zip(ends, lengths, strict=True)]
-    return first, last, [min(ends[i], end) - min(max(starts[i], begin), end) for i in range(first, last)]
+    return (
+        first,
+        last,
+        [min(ends[i], end) - min(max(starts[i], begin), end) for i in range(first, last)],
+    )

@@ -1,9 +1,10 @@
 """The contract between respsel and an engine that runs a model.
 
-A backend is one function, `open_model(settings) -> Model`. A Model turns text into token ids, scores
-responses and samples new ones; it knows nothing of strategies, metrics or the store. Invariant: what a
-call returns depends on that call and the model, not on what else was asked with it. Where an engine's
-arithmetic depends on the batch, docs/backends.md says by how much, and the stored answer stands.
+A backend is one function, `open_model(settings) -> Model`. A Model turns text into token ids,
+scores responses and samples new ones; it knows nothing of strategies, metrics or the store.
+Invariant: what a call returns depends on that call and the model, not on what else was asked with
+it. Where an engine's arithmetic depends on the batch, docs/backends.md says by how much, and the
+stored answer stands.
 """
 
 from __future__ import annotations
@@ -18,7 +19,16 @@ if TYPE_CHECKING:
     from respsel.backends.placement import TextPlace
     from respsel.records import FloatArray
 
-__all__ = ["TEXT", "Failure", "GenerateCall", "Generation", "Model", "Placed", "ScoreCall", "ShowsTraining"]
+__all__ = [
+    "TEXT",
+    "Failure",
+    "GenerateCall",
+    "Generation",
+    "Model",
+    "Placed",
+    "ScoreCall",
+    "ShowsTraining",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +59,8 @@ class ScoreCall:
 
 @dataclass(frozen=True, slots=True)
 class GenerateCall:
-    """Sample one response; `seed` alone decides the draw. messages: the chat that the prompt's ids are of, for
-    engines that are asked in text."""
+    """Sample one response; `seed` alone decides the draw. messages: the chat that the prompt's ids
+    are of, for engines that are asked in text."""
 
     prompt_ids: tuple[int, ...]
     sampling: Sampling
@@ -60,8 +70,9 @@ class GenerateCall:
 
 @dataclass(frozen=True, slots=True)
 class Generation:
-    """A sampled response. truncated: it reached max_tokens before the model ended its turn; problem: why
-    there is no text, where the call failed; prompt_tokens: how many the prompt has, where those are not its ids."""
+    """A sampled response. truncated: it reached max_tokens before the model ended its turn;
+    problem: why there is no text, where the call failed; prompt_tokens: how many the prompt has,
+    where those are not its ids."""
 
     text: str
     n_tokens: int
@@ -72,7 +83,9 @@ class Generation:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why one call got no answer (out of memory, say); the calls beside it are answered all the same."""
+    """Why one call got no answer (out of memory, say); the calls beside it are answered all the
+    same.
+    """
 
     problem: str
 
@@ -87,30 +100,34 @@ class Model(Protocol):
         """How many tokens were run through the weights since the model was opened."""
 
     def about(self) -> Mapping[str, str]:
-        """What a user may want to check: `template`, `special tokens`, `weights`, `device` and the like."""
+        """What a user may want to check: `template`, `special tokens`, `weights`, `device` and the
+        like.
+        """
 
     def prompt_ids(self, messages: Sequence[Message]) -> tuple[int, ...]:
-        """Token ids of the chat, ready for the assistant's turn; of the token that begins a text (BOS, or
-        end of text where there is none) if there is no message; of that token and the text for one
-        message of role TEXT. Text in a message is data: it never becomes a control token. Raises
-        PreflightError where the template refuses the messages."""
+        """Token ids of the chat, ready for the assistant's turn; of the token that begins a text
+        (BOS, or end of text where there is none) if there is no message; of that token and the text
+        for one message of role TEXT. Text in a message is data: it never becomes a control token.
+        Raises PreflightError where the template refuses the messages."""
 
     def response_ids(self, text: str) -> tuple[int, ...]:
         """Token ids of the text alone: no BOS, no end of turn, no control token."""
 
     def placed(self, messages: Sequence[Message], response: str) -> Placed:
-        """Where the response stands in training: behind the chat as the template writes it with the response, which
-        is not always how it writes the prompt that asks for one. Without messages, or behind one of role TEXT,
-        `prompt_ids` and `response_ids`. Raises PreflightError where the template writes no assistant's turn."""
+        """Where the response stands in training: behind the chat as the template writes it with the
+        response, which is not always how it writes the prompt that asks for one. Without messages,
+        or behind one of role TEXT, `prompt_ids` and `response_ids`. Raises PreflightError where the
+        template writes no assistant's turn."""
 
     def score(self, calls: Sequence[ScoreCall]) -> Iterator[tuple[int, TokenScores | Failure]]:
-        """Yield (index in calls, scores), in any order, each as soon as it is known. Calls that share
-        a prompt share its computation. The caller has checked that every call fits the context. An engine that
-        gives no ranks sets them to 0, and one that gives no entropies sets all of them to NaN."""
+        """Yield (index in calls, scores), in any order, each as soon as it is known. Calls that
+        share a prompt share its computation. The caller has checked that every call fits the
+        context. An engine that gives no ranks sets them to 0, and one that gives no entropies sets
+        all of them to NaN."""
 
     def represent(self, calls: Sequence[ScoreCall]) -> Iterator[tuple[int, FloatArray | Failure]]:
-        """Yield (index in calls, mean of the last layer's hidden states over the response's tokens, after
-        the final norm, shape (width,)). Raises PreflightError where the engine gives none."""
+        """Yield (index in calls, mean of the last layer's hidden states over the response's tokens,
+        after the final norm, shape (width,)). Raises PreflightError where the engine gives none."""
 
     def generate(self, calls: Sequence[GenerateCall]) -> Iterator[tuple[int, Generation | Failure]]:
         """Yield (index in calls, generation), in any order, each as soon as it is known."""
@@ -124,4 +141,6 @@ class ShowsTraining(Protocol):
     """What a model with a chat template can do besides."""
 
     def training_text(self, messages: Sequence[Message], response: str) -> TextPlace | None:
-        """The text that a trainer makes of the chat and its response; None where the template is not known here."""
+        """The text that a trainer makes of the chat and its response; None where the template is
+        not known here.
+        """

@@ -1,4 +1,5 @@
-"""Pre-flight: load each model of a recipe, say what it is, how fast it is here, and whether it makes sense.
+"""Pre-flight: load each model of a recipe, say what it is, how fast it is here, and whether it
+makes sense.
 
 Knows nothing of data or strategies. Invariant: it stores no answer and leaves no file behind.
 """
@@ -31,8 +32,10 @@ if TYPE_CHECKING:
 
 # English that no model finds hard; with its words in reverse order every model does.
 _KNOWN_TEXT = (
-    "A long time ago there was a king who lived in a castle on a hill. Every morning he went to the window and "
-    "looked at the sea. One day he saw a small boat, and in the boat there was a boy who had lost his way home."
+    "A long time ago there was a king who lived in a castle on a hill. Every morning he went to "
+    "the window and "
+    "looked at the sea. One day he saw a small boat, and in the boat there was a boy who had lost "
+    "his way home."
 )
 _LEAST_GAP = 1.5
 _READ_TOKENS = 512
@@ -49,8 +52,8 @@ _SLOW_LOAD_S = 5.0
 
 @dataclass(frozen=True)
 class Alternative:
-    """Weights prepared as another type: file size, reading speed, that speed over the present one, and how
-    far the known text's scores move (mean over tokens, nats)."""
+    """Weights prepared as another type: file size, reading speed, that speed over the present one,
+    and how far the known text's scores move (mean over tokens, nats)."""
 
     prepare: str
     size_mib: float
@@ -61,9 +64,10 @@ class Alternative:
 
 @dataclass(frozen=True)
 class Checkup:
-    """What was found of one model. perplexity: of a known text, and of its words in reverse order; memory_mib:
-    the most that this process has held so far; hint: what would be faster; problems: what to mend before a run;
-    training: an example as the target is trained on it; tokenizers: whether two readings of its tokenizer agree."""
+    """What was found of one model. perplexity: of a known text, and of its words in reverse order;
+    memory_mib: the most that this process has held so far; hint: what would be faster; problems:
+    what to mend before a run; training: an example as the target is trained on it; tokenizers:
+    whether two readings of its tokenizer agree."""
 
     name: str
     backend: str
@@ -84,8 +88,9 @@ class Checkup:
 
 @dataclass(frozen=True)
 class EndpointCheckup:
-    """What was found of a model behind an endpoint. answered_s: how long one short answer took; scores_by: the way in
-    which it gives log-probabilities that can be trusted, or why it is not asked for any."""
+    """What was found of a model behind an endpoint. answered_s: how long one short answer took;
+    scores_by: the way in which it gives log-probabilities that can be trusted, or why it is not
+    asked for any."""
 
     name: str
     backend: str
@@ -100,10 +105,16 @@ class _UnwellError(Exception):
     """A loaded model gives no answer to measure it by."""
 
 
-def examine(loaded: LoadedRecipe, memo: DigestMemo, store_folder: Path) -> Iterator[Checkup | EndpointCheckup | RespselError]:
-    """Yield what is found of each model, or the error that keeps it from being loaded or from answering."""
+def examine(
+    loaded: LoadedRecipe, memo: DigestMemo, store_folder: Path
+) -> Iterator[Checkup | EndpointCheckup | RespselError]:
+    """Yield what is found of each model, or the error that keeps it from being loaded or from
+    answering.
+    """
     recipe = loaded.recipe
-    names = dict.fromkeys([recipe.target.model, *(s.model for s in recipe.strategies if isinstance(s, ModelStrategy))])
+    names = dict.fromkeys(
+        [recipe.target.model, *(s.model for s in recipe.strategies if isinstance(s, ModelStrategy))]
+    )
     seen: list[KnownModel] = []
     for name in names:
         try:
@@ -115,7 +126,11 @@ def examine(loaded: LoadedRecipe, memo: DigestMemo, store_folder: Path) -> Itera
             checks = tuple(check_tokenizers(known, seen))
             seen.append(known)
             found = _examine(known, store_folder, trained_by)
-            wrong = tuple(f"its tokenizer is read differently: {check.told}" for check in checks if check.serious)
+            wrong = tuple(
+                f"its tokenizer is read differently: {check.told}"
+                for check in checks
+                if check.serious
+            )
             yield replace(found, tokenizers=checks, problems=(*found.problems, *wrong))
         except RespselError as error:
             yield error
@@ -124,10 +139,14 @@ def examine(loaded: LoadedRecipe, memo: DigestMemo, store_folder: Path) -> Itera
                 raise
             what = f"its prepared weights cannot be written: {error}"
             remedy = "Make the store writable, or take 'prepare' out of the model entry"
-            yield PreflightError(Problem(loaded.models[name].declared_in, f"models.{name}", what, remedy))
+            yield PreflightError(
+                Problem(loaded.models[name].declared_in, f"models.{name}", what, remedy)
+            )
         except _UnwellError as error:
             remedy = BROKEN_REMEDY if str(error) == NOT_FINITE else ""
-            yield PreflightError(Problem(loaded.models[name].declared_in, f"models.{name}", str(error), remedy))
+            yield PreflightError(
+                Problem(loaded.models[name].declared_in, f"models.{name}", str(error), remedy)
+            )
 
 
 def _examine(known: KnownModel, store_folder: Path, trained_by: LoadedRecipe | None) -> Checkup:
@@ -142,13 +161,19 @@ def _examine(known: KnownModel, store_folder: Path, trained_by: LoadedRecipe | N
         write = _fastest(lambda: _write(model))
         problems = []
         if known.named.entry.backend != "fake" and not perplexity * _LEAST_GAP < turned:
-            problems.append("it finds English hardly likelier than the same words in reverse order: are these the right weights?")
+            problems.append(
+                "it finds English hardly likelier than the same words in reverse order: are these "
+                "the right weights?"
+            )
         alternatives = tuple(_alternatives(known, nll, read))
         entry = known.named.entry
         return Checkup(
             known.named.name,
             entry.backend,
-            {**model.about(), "chat template": "the recipe's own" if known.chat_template else "the model's own"},
+            {
+                **model.about(),
+                "chat template": "the recipe's own" if known.chat_template else "the model's own",
+            },
             model.context_tokens,
             load_s,
             read,
@@ -165,7 +190,9 @@ def _examine(known: KnownModel, store_folder: Path, trained_by: LoadedRecipe | N
         model.close()
 
 
-def _examine_endpoint(known: KnownModel, store_folder: Path, trained_by: LoadedRecipe | None) -> EndpointCheckup:
+def _examine_endpoint(
+    known: KnownModel, store_folder: Path, trained_by: LoadedRecipe | None
+) -> EndpointCheckup:
     """One short answer, and whether it scores; more would cost money."""
     from respsel.backends.openai.model import EndpointModel
 
@@ -179,9 +206,14 @@ def _examine_endpoint(known: KnownModel, store_folder: Path, trained_by: LoadedR
         scores_by = "not asked for: its tokenizer is not given"
         reasons = ""
         try:
-            ((_, answer),) = model.generate([GenerateCall(model.prompt_ids(asked), _SHORT, 0, asked)])
+            ((_, answer),) = model.generate(
+                [GenerateCall(model.prompt_ids(asked), _SHORT, 0, asked)]
+            )
             if isinstance(answer, Failure) and answer.problem in (STILL_REASONING, NOTHING_YET):
-                reasons = f"it reasons: {_SHORT.max_tokens} tokens were not enough for an answer. Give max_tokens room for that"
+                reasons = (
+                    f"it reasons: {_SHORT.max_tokens} tokens were not enough for an answer. "
+                    "Give max_tokens room for that"
+                )
             elif isinstance(answer, Failure):
                 problems.append(f"it does not answer: {answer.problem}")
         except RespselError as error:
@@ -195,7 +227,9 @@ def _examine_endpoint(known: KnownModel, store_folder: Path, trained_by: LoadedR
                 problems += [problem.what for problem in error.problems]
         about = {**model.about(), **({"answers": reasons} if reasons else {})}
         training = show_training(trained_by, model) if trained_by else None
-        return EndpointCheckup(known.named.name, entry.backend, about, answered_s, scores_by, tuple(problems), training)
+        return EndpointCheckup(
+            known.named.name, entry.backend, about, answered_s, scores_by, tuple(problems), training
+        )
     finally:
         model.close()
 
@@ -204,10 +238,16 @@ def _hint(known: KnownModel, load_s: float, alternatives: Sequence[Alternative])
     name = known.named.name
     entry = known.named.entry
     if alternatives and alternatives[0].gain > _WORTH_PREPARING:
-        return f'Set prepare = "{alternatives[0].prepare}" in [models.{name}]: the weights are then converted once.'
+        return (
+            f'Set prepare = "{alternatives[0].prepare}" in [models.{name}]: the weights are '
+            "then converted once."
+        )
     is_gguf = known.weights is not None and known.weights.is_file()
     if entry.backend == "transformers" and is_gguf and not entry.prepare and load_s > _SLOW_LOAD_S:
-        return f'Set prepare = "safetensors" in [models.{name}]: the GGUF is then converted once, and loads in a second.'
+        return (
+            f'Set prepare = "safetensors" in [models.{name}]: the GGUF is then converted once, '
+            "and loads in a second."
+        )
     return ""
 
 
@@ -259,7 +299,11 @@ def _alternatives(known: KnownModel, nll: FloatArray, read_now: float) -> Iterat
 
     entry = known.named.entry
     weights = known.weights
-    if entry.backend != "llama-cpp" or weights is None or weights.stat().st_size > _LARGEST_TRIAL_BYTES:
+    if (
+        entry.backend != "llama-cpp"
+        or weights is None
+        or weights.stat().st_size > _LARGEST_TRIAL_BYTES
+    ):
         return
     found = []
     with tempfile.TemporaryDirectory(prefix="respsel-doctor-") as folder:
@@ -271,7 +315,9 @@ def _alternatives(known: KnownModel, nll: FloatArray, read_now: float) -> Iterat
             try:
                 moved = float(np.abs(_known_nll(model, _KNOWN_TEXT) - nll).mean())
                 read = _fastest(lambda model=model: _read(model))  # type: ignore[misc]
-                found.append(Alternative(kind, trial.stat().st_size / 2**20, read, read / read_now, moved))
+                found.append(
+                    Alternative(kind, trial.stat().st_size / 2**20, read, read / read_now, moved)
+                )
             except _UnwellError:
                 pass  # float16 may be too narrow for the weights: no alternative
             finally:

@@ -1,8 +1,8 @@
 """A model that costs nothing: a random bigram model over UTF-8 bytes, the same on every machine.
 
-It ships for tests, examples and benchmarks. Token scores come from real (if meaningless) probability
-distributions, so nll, rank and entropy agree with each other; generation samples from word lists.
-VERSION is part of its identity and is raised when any of its numbers change.
+It ships for tests, examples and benchmarks. Token scores come from real (if meaningless)
+probability distributions, so nll, rank and entropy agree with each other; generation samples from
+word lists. VERSION is part of its identity and is raised when any of its numbers change.
 """
 
 from __future__ import annotations
@@ -27,7 +27,23 @@ _USER = 256
 _ASSISTANT = 257
 _END = 258
 _N_VOCAB = 259
-_WORDS = ("so", "then", "first", "we", "add", "take", "count", "the", "total", "apples", "boxes", "each", "left", "is", "half")
+_WORDS = (
+    "so",
+    "then",
+    "first",
+    "we",
+    "add",
+    "take",
+    "count",
+    "the",
+    "total",
+    "apples",
+    "boxes",
+    "each",
+    "left",
+    "is",
+    "half",
+)
 
 
 class FakeModel:
@@ -37,16 +53,24 @@ class FakeModel:
         self.context_tokens = context_tokens
         self.tokens_evaluated = 0
         self._seed = int(digest("fake", str(VERSION), variant)[:16], 16)
-        self._tables: tuple[npt.NDArray[np.float32], npt.NDArray[np.int32], npt.NDArray[np.float32]] | None = None
+        self._tables: (
+            tuple[npt.NDArray[np.float32], npt.NDArray[np.int32], npt.NDArray[np.float32]] | None
+        ) = None
 
     def about(self) -> Mapping[str, str]:
         """See Model.about."""
-        return {"weights": "none: a random bigram model over bytes", "special tokens": "none that a text could spell"}
+        return {
+            "weights": "none: a random bigram model over bytes",
+            "special tokens": "none that a text could spell",
+        }
 
     def prompt_ids(self, messages: Sequence[Message]) -> tuple[int, ...]:
         """See Model.prompt_ids."""
         if not messages or messages[0].role == TEXT:
-            return (_END, *(byte for message in messages for byte in message.content.encode("utf-8")))
+            return (
+                _END,
+                *(byte for message in messages for byte in message.content.encode("utf-8")),
+            )
         ids: list[int] = []
         for message in messages:
             ids += [_USER, *message.content.encode("utf-8"), _END]
@@ -84,7 +108,9 @@ class FakeModel:
             yield index, shares.astype(np.float32)
 
     def generate(self, calls: Sequence[GenerateCall]) -> Iterator[tuple[int, Generation]]:
-        """See Model.generate: some words and a final answer from 0 to 9; a word counts as a token."""
+        """See Model.generate: some words and a final answer from 0 to 9; a word counts
+        as a token.
+        """
         for index, call in enumerate(calls):
             noise = call.seed if call.sampling.temperature else 0
             source = f"{self._seed}/{noise}/{digest('prompt', str(call.prompt_ids))}"
@@ -98,7 +124,9 @@ class FakeModel:
     def close(self) -> None:
         """See Model.close."""
 
-    def _bigrams(self) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int32], npt.NDArray[np.float32]]:
+    def _bigrams(
+        self,
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int32], npt.NDArray[np.float32]]:
         import numpy as np
 
         if self._tables is None:
@@ -107,5 +135,9 @@ class FakeModel:
             logp = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
             rank = 1 + np.argsort(np.argsort(-logits, axis=1), axis=1)
             entropy = -(np.exp(logp) * logp).sum(axis=1)
-            self._tables = (-logp).astype(np.float32), rank.astype(np.int32), entropy.astype(np.float32)
+            self._tables = (
+                (-logp).astype(np.float32),
+                rank.astype(np.int32),
+                entropy.astype(np.float32),
+            )
         return self._tables

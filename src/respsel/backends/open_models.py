@@ -22,12 +22,18 @@ class OpenModels:
     def __enter__(self) -> OpenModels:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self.close()
 
     def close(self) -> None:
         """Close all that are open."""
-        # Hazard: a closed model would crash the process if it were asked once more; opening again is safe.
+        # Hazard: a closed model would crash the process if it were asked once more; opening again
+        # is safe.
         while self._models:
             self._models.popitem()[1].close()
 

@@ -1,9 +1,10 @@
 """Where a response stands in the text that a trainer makes of the chat.
 
-A template may put other text before a response in training than it puts before one that is asked for: Qwen3
-writes an empty think block, R1 opens `<think>` in the prompt alone, old templates have no generation prompt.
-Knows strings only, no tokens. Invariant: `before + response + after` is the trained text, and `response` is
-the given text, up to white space or a part that the template leaves out; nothing else is taken for it.
+A template may put other text before a response in training than it puts before one that is asked
+for: Qwen3 writes an empty think block, R1 opens `<think>` in the prompt alone, old templates have
+no generation prompt. Knows strings only, no tokens. Invariant: `before + response + after` is the
+trained text, and `response` is the given text, up to white space or a part that the template leaves
+out; nothing else is taken for it.
 """
 
 from __future__ import annotations
@@ -45,9 +46,11 @@ class TextPlace:
 
 
 def find_place(render: Render, messages: Sequence[Message], text: str) -> TextPlace | None:
-    """Find a response in the trained text of a chat; None if the template writes no assistant's turn at all.
+    """Find a response in the trained text of a chat; None if the template writes no assistant's
+    turn at all.
 
-    The template's words around a response are found with a stand-in whose first and last characters no text has.
+    The template's words around a response are found with a stand-in whose first and last characters
+    no text has.
     """
     first = _FIRST
     last = _LAST
@@ -70,7 +73,9 @@ def find_place(render: Render, messages: Sequence[Message], text: str) -> TextPl
     if found is None:
         instead = trained[begin:end]
         what = (
-            f"the chat template writes {_shown(instead)} in its place" if instead.strip() else "the chat template leaves it out"
+            f"the chat template writes {_shown(instead)} in its place"
+            if instead.strip()
+            else "the chat template leaves it out"
         )
         return TextPlace("", "", "", problem=NO_PLACE + what)
     told = [found.told, _difference(asked, found.before)]
@@ -78,7 +83,9 @@ def find_place(render: Render, messages: Sequence[Message], text: str) -> TextPl
 
 
 def _between(trained: str, begin: int, end: int, text: str) -> TextPlace | None:
-    """The response between the template's words around the stand-in, if it stands there up to outer blanks."""
+    """The response between the template's words around the stand-in, if it stands there up to outer
+    blanks.
+    """
     response = trained[begin:end]
     if not text.strip() or response.strip() != text.strip():
         return None
@@ -117,7 +124,9 @@ def _part(trained: str, begin: int, end: int, text: str) -> TextPlace | None:
     if not response.strip() or response not in text:
         return None
     begin = trained.index(response, begin)
-    return TextPlace(trained[:begin], response, trained[begin + len(response) :], LEFT_OUT, verbatim=False)
+    return TextPlace(
+        trained[:begin], response, trained[begin + len(response) :], LEFT_OUT, verbatim=False
+    )
 
 
 def _difference(asked: str, before: str) -> str:

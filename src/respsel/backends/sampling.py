@@ -1,8 +1,8 @@
 """Drawing a token from logits: one sampler for every backend, seeded by the request alone.
 
-Order of the filters: temperature, top_k, top_p, min_p. Invariant: the draw depends on the logits, the
-sampling parameters, the seed and the token's position; not on the library, the device or the batch.
-Logits that are no numbers give no token.
+Order of the filters: temperature, top_k, top_p, min_p. Invariant: the draw depends on the logits,
+the sampling parameters, the seed and the token's position; not on the library, the device or the
+batch. Logits that are no numbers give no token.
 """
 
 from __future__ import annotations
@@ -23,7 +23,9 @@ _CUTOFFS = (1e-3, 1e-6, 0.0)
 
 
 NOT_FINITE = "the model's logits are not finite numbers"
-BROKEN_REMEDY = "Are the weights whole? Where float16 is too narrow for them, bfloat16 and float32 are not"
+BROKEN_REMEDY = (
+    "Are the weights whole? Where float16 is too narrow for them, bfloat16 and float32 are not"
+)
 
 
 class NotFiniteError(Exception):
@@ -31,7 +33,9 @@ class NotFiniteError(Exception):
 
 
 class Drawn:
-    """A response on its way: its tokens so far, whether it has ended, and why no token could be drawn."""
+    """A response on its way: its tokens so far, whether it has ended, and why no token could be
+    drawn.
+    """
 
     def __init__(self, index: int, call: GenerateCall, is_end: Callable[[int], bool]) -> None:
         self.index = index
@@ -73,7 +77,10 @@ class Sampler:
         self._stream = np.random.Generator(np.random.Philox(key=seed))
 
     def draw(self, logits: npt.NDArray[np.float32]) -> int:
-        """Return a token id for logits of shape (n_vocab,). Raises NotFiniteError where one is NaN or +inf."""
+        """Return a token id for logits of shape (n_vocab,).
+
+        Raises NotFiniteError where one is NaN or +inf.
+        """
         import numpy as np
 
         sampling = self._sampling
@@ -89,13 +96,16 @@ class Sampler:
         if sampling.min_p > 0:
             kept[kept < sampling.min_p * kept[0]] = 0.0
         edges = np.cumsum(kept)
-        # Hazard: rounding can put the draw on the last edge, and searchsorted then runs past the end.
+        # Hazard: rounding can put the draw on the last edge, and searchsorted then runs past the
+        # end.
         place = np.searchsorted(edges, self._stream.random() * edges[-1], side="right")
         return int(candidates[min(int(place), len(candidates) - 1)])
 
 
 def _nucleus(weights: npt.NDArray[np.float32], top_k: int, top_p: float) -> npt.NDArray[np.intp]:
-    """Return the most likely tokens, likeliest first: at most top_k, and no more than reach top_p."""
+    """Return the most likely tokens, likeliest first: at most top_k, and no more than
+    reach top_p.
+    """
     import numpy as np
 
     for cutoff in _CUTOFFS:

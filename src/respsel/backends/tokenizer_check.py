@@ -1,7 +1,8 @@
 """Whether two readings of a model's tokenizer give the same tokens, and where they first do not.
 
-The same GGUF file through llama.cpp and through transformers, and a directory with its GGUF file. Knows nothing of
-weights. Invariant: it tells a difference with the text and both readings' tokens, and asks no model.
+The same GGUF file through llama.cpp and through transformers, and a directory with its GGUF file.
+Knows nothing of weights. Invariant: it tells a difference with the text and both readings' tokens,
+and asks no model.
 """
 
 from __future__ import annotations
@@ -67,8 +68,13 @@ class TokenizerCheck:
         if self.result != "differ":
             return f"{self.between}: {self.result}" + (f", {self.why}" if self.why else "")
         first, _, second = self.between.partition(" and ")
-        readings = f"{first} has {' '.join(map(repr, self.one))}, {second} {' '.join(map(repr, self.other))}"
-        return f"{self.between}: differ in {self.text!r}: {readings}" + (f" ({self.why})" if self.why else "")
+        readings = (
+            f"{first} has {' '.join(map(repr, self.one))}, {second} "
+            f"{' '.join(map(repr, self.other))}"
+        )
+        return f"{self.between}: differ in {self.text!r}: {readings}" + (
+            f" ({self.why})" if self.why else ""
+        )
 
 
 @dataclass(frozen=True)
@@ -79,7 +85,8 @@ class _Reading:
 
 
 def check_tokenizers(known: KnownModel, others: Sequence[KnownModel]) -> Iterator[TokenizerCheck]:
-    """Compare what can be: a GGUF in both engines, and a directory with the GGUF files of its model.
+    """Compare what can be: a GGUF in both engines, and a directory with the GGUF files of its
+    model.
 
     others: the recipe's models, of which those count whose tokenizer is as large.
     """
@@ -88,16 +95,30 @@ def check_tokenizers(known: KnownModel, others: Sequence[KnownModel]) -> Iterato
         return
     if path.is_file() and known.named.entry.backend in ("llama-cpp", "transformers"):
         yield from _check_engines(path)
-    folders = [path] if path.is_dir() else [path.parent, *(other.weights for other in others if other.weights)]
-    files = [path] if path.is_file() else [*_files_of(path), *(other.weights for other in others if other.weights)]
-    for folder in dict.fromkeys(folder for folder in folders if (folder / "tokenizer.json").is_file()):
+    folders = (
+        [path]
+        if path.is_dir()
+        else [path.parent, *(other.weights for other in others if other.weights)]
+    )
+    files = (
+        [path]
+        if path.is_file()
+        else [*_files_of(path), *(other.weights for other in others if other.weights)]
+    )
+    for folder in dict.fromkeys(
+        folder for folder in folders if (folder / "tokenizer.json").is_file()
+    ):
         for file in dict.fromkeys(file for file in files if file.is_file()):
             yield from _check_directory(folder, file)
 
 
 def _files_of(folder: Path) -> list[Path]:
     """The GGUF files in a directory, and those beside it that have its name."""
-    beside = (path for path in folder.parent.glob("*.gguf") if path.name.lower().startswith(folder.name.lower()))
+    beside = (
+        path
+        for path in folder.parent.glob("*.gguf")
+        if path.name.lower().startswith(folder.name.lower())
+    )
     return [*sorted(folder.glob("*.gguf")), *sorted(beside)]
 
 
@@ -112,8 +133,13 @@ def _check_engines(path: Path) -> Iterator[TokenizerCheck]:
     try:
         other = _transformers("transformers", load_gguf_tokenizer(path))
         found = _compare(between, _llama(path), other)
-        if found.result == "differ" and read_fields(path, ()).get("tokenizer.ggml.pre") in APPROXIMATE_IN_LLAMA_CPP:
-            found = replace(found, why="llama.cpp only comes near the original here, see docs/backends.md")
+        if (
+            found.result == "differ"
+            and read_fields(path, ()).get("tokenizer.ggml.pre") in APPROXIMATE_IN_LLAMA_CPP
+        ):
+            found = replace(
+                found, why="llama.cpp only comes near the original here, see docs/backends.md"
+            )
         yield replace(found, serious=found.result == "differ" and not found.why)
     except UnverifiedTokenizerError as error:
         yield TokenizerCheck(between, "refused", f"transformers cannot run this file: {error}")
@@ -164,7 +190,9 @@ def _compare(between: str, one: _Reading, other: _Reading) -> TokenizerCheck:
         second = other.encode(text)
         if list(first) == list(second):
             continue
-        alike = len(list(takewhile(lambda pair: pair[0] == pair[1], zip(first, second, strict=False))))
+        alike = len(
+            list(takewhile(lambda pair: pair[0] == pair[1], zip(first, second, strict=False)))
+        )
         shown = [
             tuple(reading.spell([token]) for token in ids[alike : alike + _SHOWN_TOKENS])
             for reading, ids in ((one, first), (other, second))
@@ -183,7 +211,13 @@ def _llama(path: Path) -> _Reading:
 
 def _transformers(name: str, tokenizer: Any) -> _Reading:
     def encode(text: str) -> Sequence[int]:
-        found: list[int] = tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"]
+        found: list[int] = tokenizer(text, add_special_tokens=False, split_special_tokens=True)[
+            "input_ids"
+        ]
         return found
 
-    return _Reading(name, encode, lambda ids: str(tokenizer.decode(list(ids), clean_up_tokenization_spaces=False)))
+    return _Reading(
+        name,
+        encode,
+        lambda ids: str(tokenizer.decode(list(ids), clean_up_tokenization_spaces=False)),
+    )

@@ -1,7 +1,8 @@
-"""What a trainer makes of one example: the chat template's text, with the part that is scored told apart.
+"""What a trainer makes of one example: the chat template's text, with the part that is scored told
+apart.
 
-For the doctor. Knows no engine. Invariant: it shows what the model itself says of its template, and reads no more
-of the data than one example.
+For the doctor. Knows no engine. Invariant: it shows what the model itself says of its template, and
+reads no more of the data than one example.
 """
 
 from __future__ import annotations
@@ -43,7 +44,9 @@ class TrainingText:
 
 
 def show_training(loaded: LoadedRecipe, model: Model) -> TrainingText | None:
-    """One example of a recipe as the model's template writes it; None for a model without a template."""
+    """One example of a recipe as the model's template writes it; None for a model without a
+    template.
+    """
     if not isinstance(model, ShowsTraining):
         return None
     which, question, response = _example(loaded)
@@ -57,33 +60,49 @@ def show_training(loaded: LoadedRecipe, model: Model) -> TrainingText | None:
 
 
 def training_lines(found: TrainingText) -> Iterator[str]:
-    """It as lines for a terminal, the scored part in white brackets, which no chat template writes."""
+    """It as lines for a terminal, the scored part in white brackets, which no chat
+    template writes.
+    """
     if found.problem:
         yield f"  training text   {found.problem}"
         return
     yield f"  training text   of {found.example}; what is scored stands between \u27e6 and \u27e7"
-    whole = f"{_shortened(found.before)}\u27e6{_shortened(found.response)}\u27e7{_shortened(found.after)}"
+    scored = f"\u27e6{_shortened(found.response)}\u27e7"
+    whole = f"{_shortened(found.before)}{scored}{_shortened(found.after)}"
     yield from (f"    | {line}" for line in whole.rstrip("\n").split("\n"))
     if found.told:
         yield f"    The response is scored where it stands in training: {found.told}."
-        yield "    What the target writes itself begins where its prompt ends; 'template_options' can make both alike."
+        yield (
+            "    What the target writes itself begins where its prompt ends; 'template_options' "
+            "can make both alike."
+        )
 
 
 def _example(loaded: LoadedRecipe) -> tuple[str, str, str]:
-    """Which example, its input and a response: the first of the recipe, as far as its files give one."""
+    """Which example, its input and a response: the first of the recipe, as far as its files give
+    one.
+    """
     dataset = loaded.recipe.datasets[0]
     try:
         first = load_examples(dataset, loaded.resolve(dataset.path), loaded.show(dataset.path))[0]
     except InputError:
         # What is wrong with the data is for `plan` and `run` to say.
         return ("a made-up example", *_MADE_UP)
-    columns = [s.column for s in loaded.recipe.strategies_for(dataset.name) if isinstance(s, ColumnStrategy)]
+    columns = [
+        s.column
+        for s in loaded.recipe.strategies_for(dataset.name)
+        if isinstance(s, ColumnStrategy)
+    ]
     texts = [*(find_value(first.columns, column) for column in columns), first.reference]
     response = next((text for text in texts if isinstance(text, str) and text.strip()), None)
     which = f"example '{first.id}'"
     if response is None:
         return f"{which} with a made-up response", first.input, _MADE_UP[1]
-    return which, first.input, normalised(Response(first.id, response), loaded.recipe.whitespace).text
+    return (
+        which,
+        first.input,
+        normalised(Response(first.id, response), loaded.recipe.whitespace).text,
+    )
 
 
 def _shortened(text: str) -> str:

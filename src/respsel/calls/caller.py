@@ -1,10 +1,11 @@
 """Getting requests answered: from the store, or by one call each.
 
 Neither requests, calls nor answers are all in memory at once: requests are made anew where they are
-looked at, calls are made a few at a time, and answers beyond the first few are read back from the store.
+looked at, calls are made a few at a time, and answers beyond the first few are read back from the
+store.
 
-Invariants: one call is made for equal requests; an answer is stored before it is used; failures, empty
-texts and numbers that are not finite are never stored as answers.
+Invariants: one call is made for equal requests; an answer is stored before it is used; failures,
+empty texts and numbers that are not finite are never stored as answers.
 """
 
 from __future__ import annotations
@@ -51,7 +52,8 @@ _CALLS_AT_ONCE = 2048
 _TOKENS_AT_HAND = 1_000_000
 # What an answer takes besides its tokens, counted in tokens.
 _ANSWER_COSTS = 50
-# How many places of responses are told apart in one batch; more than a few say something of their examples.
+# How many places of responses are told apart in one batch; more than a few say something of their
+# examples.
 _MOST_PLACES = 1000
 _ELSEWHERE = "in yet another place"
 
@@ -76,7 +78,9 @@ class CallEvents(Protocol):
 
 @dataclass(slots=True)
 class _Prompt:
-    """The requests that ask one model with one prompt, and how many tokens prompt and responses take."""
+    """The requests that ask one model with one prompt, and how many tokens prompt and responses
+    take.
+    """
 
     tokens: int
     indices: list[int]
@@ -85,7 +89,9 @@ class _Prompt:
 
 @dataclass(slots=True)
 class _Asked:
-    """The requests that ask one model: a few bytes each, since they may be many. numbers: of their prompts."""
+    """The requests that ask one model: a few bytes each, since they may be many. numbers: of their
+    prompts.
+    """
 
     indices: array[int] = field(default_factory=partial(array, "L"))
     numbers: array[int] = field(default_factory=partial(array, "L"))
@@ -144,7 +150,11 @@ class Caller:
     """Answers requests; counts what was reused and what was called."""
 
     def __init__(
-        self, store: Store, models: Models, events: CallEvents, before_asking: Callable[[], None] = lambda: None
+        self,
+        store: Store,
+        models: Models,
+        events: CallEvents,
+        before_asking: Callable[[], None] = lambda: None,
     ) -> None:
         """before_asking: called before requests that the store does not answer become calls."""
         self._store = store
@@ -159,10 +169,11 @@ class Caller:
     def answer(
         self, requests: Sequence[Request], found: Callable[[Trail], None] = lambda _: None
     ) -> tuple[Sequence[Answer], Trail]:
-        """Return one answer per request, in order, and the keys of their calls. The answers are to be taken once.
+        """Return one answer per request, in order, and the keys of their calls. The answers are to
+        be taken once.
 
-        found: is given the keys of the calls that are stored, before any is made. Raises InputError, before
-        any call of a model, naming every request that does not fit its context.
+        found: is given the keys of the calls that are stored, before any is made. Raises
+        InputError, before any call of a model, naming every request that does not fit its context.
         """
         batch = _Batch(requests)
         missing = self._look_up(batch)
@@ -173,8 +184,11 @@ class Caller:
             self._before_asking()
         prompts = self._prompts(batch, missing)
         for name, asked in prompts.items():
-            # One process at a time asks a model, and looks first what the others have stored meanwhile.
-            with self._store.turn(self._models.identity(name), partial(self._events.waits_for, name)):
+            # One process at a time asks a model, and looks first what the others have stored
+            # meanwhile.
+            with self._store.turn(
+                self._models.identity(name), partial(self._events.waits_for, name)
+            ):
                 self._ask(name, asked.prompts(), batch, reused)
             reused = 0
         if reused:
@@ -182,7 +196,9 @@ class Caller:
         return Lazy(len(requests), partial(self._take, batch)), batch.trail
 
     def check(self, requests: Iterable[Request]) -> None:
-        """Raise InputError for requests, not answered yet, that do not fit their model's context."""
+        """Raise InputError for requests, not answered yet, that do not fit their
+        model's context.
+        """
         problems: dict[str, Problem] = {}
         for request in requests:
             if find_call(self._store, self._models.identity(request.model), request) is None:
@@ -191,7 +207,9 @@ class Caller:
         _raise_unfit(list(problems.values()))
 
     def _look_up(self, batch: _Batch) -> dict[str, list[int]]:
-        """Note what the requests became, as far as the store knows; return by model those without an answer."""
+        """Note what the requests became, as far as the store knows; return by model those without
+        an answer.
+        """
         missing: dict[str, list[int]] = {}
         for index, request in enumerate(batch.requests):
             asked = request_key(self._models.identity(request.model), request)
@@ -206,8 +224,8 @@ class Caller:
         return missing
 
     def _prompts(self, batch: _Batch, missing: Mapping[str, Sequence[int]]) -> dict[str, _Asked]:
-        """Note the calls that requests become; return them by model. Raises InputError naming all that
-        are too long and may not be left out."""
+        """Note the calls that requests become; return them by model. Raises InputError naming all
+        that are too long and may not be left out."""
         problems: dict[str, Problem] = {}
         found: dict[str, _Asked] = {}
         for name, indices in missing.items():
@@ -220,11 +238,16 @@ class Caller:
                 resolved = resolve(model, request)
                 call = resolved.call
                 if resolved.problem or not _fits(model, request, call, problems):
-                    batch.hold([index], _unanswered(call, resolved.problem or OVER_CONTEXT), stored=False)
+                    batch.hold(
+                        [index], _unanswered(call, resolved.problem or OVER_CONTEXT), stored=False
+                    )
                     continue
                 batch.place(index, resolved.told)
-                batch.trail.note(index, batch.trail.request(index), call_key(identity, call, request))
-                # Two prompts of one hash are only taken for one in the count of tokens and the order.
+                batch.trail.note(
+                    index, batch.trail.request(index), call_key(identity, call, request)
+                )
+                # Two prompts of one hash are only taken for one in the count of tokens and the
+                # order.
                 asked.add(index, numbers.setdefault(hash(call.prompt_ids), len(numbers)), call)
         _raise_unfit(list(problems.values()))
         return found
@@ -248,8 +271,8 @@ class Caller:
             self._make_some(name, model, some, batch)
 
     def _sort_out(self, prompt: _Prompt, batch: _Batch) -> tuple[int, list[list[int]], int]:
-        """Return how many of a prompt's requests are answered by now, the others by the call that they share,
-        and the tokens which those take."""
+        """Return how many of a prompt's requests are answered by now, the others by the call that
+        they share, and the tokens which those take."""
         by_key: dict[str, list[int]] = {}
         for index in prompt.indices:
             by_key.setdefault(batch.trail.call(index), []).append(index)
@@ -269,7 +292,9 @@ class Caller:
         self.reused += found
         return found, missing, tokens + (prompt.tokens if missing else 0)
 
-    def _make_some(self, name: str, model: Model, wanted: Sequence[Sequence[int]], batch: _Batch) -> None:
+    def _make_some(
+        self, name: str, model: Model, wanted: Sequence[Sequence[int]], batch: _Batch
+    ) -> None:
         """Make a few calls, each for the requests of some indices; store and hold the answers."""
         resolved = [resolve(model, batch.requests[indices[0]]) for indices in wanted]
         calls = [item.call for item in resolved]
@@ -298,14 +323,18 @@ class Caller:
 
     def _remember(self, key: str, indices: Sequence[int], batch: _Batch) -> None:
         for index in indices:
-            self._store.put(batch.trail.request(index), f"{key} {batch.told(index)}".rstrip().encode())
+            self._store.put(
+                batch.trail.request(index), f"{key} {batch.told(index)}".rstrip().encode()
+            )
 
     def _load(self, key: str) -> Answer | None:
         record = self._store.load_json(key)
         return None if record is None else from_record(record)
 
     def _take(self, batch: _Batch, index: int) -> Answer:
-        """An answer that was at hand or stored a moment ago; asked for again if something befell it."""
+        """An answer that was at hand or stored a moment ago; asked for again if something befell
+        it.
+        """
         answer = batch.at_hand.pop(index, None) or self._load(batch.trail.call(index))
         if answer is None:
             answers, _ = self.answer([batch.requests[index]])
@@ -317,14 +346,20 @@ class Caller:
 def _answers(model: Model, calls: Sequence[Call]) -> Iterator[tuple[int, Answer]]:
     """Yield (index in calls, answer), each as soon as it is known."""
     generate = {place: call for place, call in enumerate(calls) if isinstance(call, GenerateCall)}
-    score = {p: call for p, call in enumerate(calls) if isinstance(call, ScoreCall) and not isinstance(call, RepresentCall)}
+    score = {
+        p: call
+        for p, call in enumerate(calls)
+        if isinstance(call, ScoreCall) and not isinstance(call, RepresentCall)
+    }
     represent = {place: call for place, call in enumerate(calls) if isinstance(call, RepresentCall)}
     places = list(generate)
     for index, generation in model.generate(list(generate.values())):
         if isinstance(generation, Generation) and not _is_unicode(generation.text):
             generation = Failure("the text holds half a surrogate pair, which is no Unicode")
         if isinstance(generation, Failure):
-            generation = Generation("", 0, False, FAILED + _unicode(generation.problem), prompt_tokens=0)
+            generation = Generation(
+                "", 0, False, FAILED + _unicode(generation.problem), prompt_tokens=0
+            )
         elif generation.prompt_tokens is None:
             generation = replace(generation, prompt_tokens=len(generate[places[index]].prompt_ids))
         yield places[index], generation
@@ -332,10 +367,21 @@ def _answers(model: Model, calls: Sequence[Call]) -> Iterator[tuple[int, Answer]
     for index, scores in model.score(list(score.values())):
         call = score[places[index]]
         if isinstance(scores, Failure):
-            yield places[index], Scored(len(call.prompt_ids), len(call.response_ids), None, FAILED + _unicode(scores.problem))
+            yield (
+                places[index],
+                Scored(
+                    len(call.prompt_ids),
+                    len(call.response_ids),
+                    None,
+                    FAILED + _unicode(scores.problem),
+                ),
+            )
             continue
         if tuple(scores.token_ids.tolist()) != call.response_ids:
-            what = f"the backend scored {len(scores)} tokens where {len(call.response_ids)} were asked for"
+            what = (
+                f"the backend scored {len(scores)} tokens where {len(call.response_ids)} were "
+                "asked for"
+            )
             raise RunError(Problem("", "", what, "This is a fault of the backend: report it"))
         kept, problem = (scores, "") if _is_finite(scores) else (None, NOT_FINITE)
         yield places[index], Scored(len(call.prompt_ids), len(call.response_ids), kept, problem)
@@ -357,7 +403,13 @@ def _is_unicode(text: str) -> bool:
 def _vector(call: ScoreCall, found: FloatArray | Failure) -> Vector:
     import numpy as np
 
-    problem = FAILED + found.problem if isinstance(found, Failure) else "" if np.isfinite(found).all() else NOT_FINITE
+    problem = (
+        FAILED + found.problem
+        if isinstance(found, Failure)
+        else ""
+        if np.isfinite(found).all()
+        else NOT_FINITE
+    )
     values = None if problem or isinstance(found, Failure) else found
     return Vector(len(call.response_ids), values, problem, len(call.prompt_ids))
 
@@ -371,7 +423,11 @@ def _unanswered(call: Call, problem: str) -> Answer:
 def _with_lengths(scores: TokenScores, resolved: Resolved) -> TokenScores:
     import numpy as np
 
-    return scores if resolved.lengths is None else replace(scores, lengths=np.array(resolved.lengths, np.int32))
+    return (
+        scores
+        if resolved.lengths is None
+        else replace(scores, lengths=np.array(resolved.lengths, np.int32))
+    )
 
 
 def _is_usable(answer: Answer) -> bool:
@@ -381,7 +437,9 @@ def _is_usable(answer: Answer) -> bool:
 
 
 def _fits(model: Model, request: Request, call: Call, problems: dict[str, Problem]) -> bool:
-    """Whether a call fits the model's context; notes the problem where it does not and may not be left out."""
+    """Whether a call fits the model's context; notes the problem where it does not and may not be
+    left out.
+    """
     prompt = len(call.prompt_ids)
     if isinstance(call, ScoreCall):
         more = len(call.response_ids)
@@ -394,7 +452,10 @@ def _fits(model: Model, request: Request, call: Call, problems: dict[str, Proble
     if prompt + more <= model.context_tokens:
         return True
     if not (isinstance(request, ScoreRequest) and request.if_too_long == "drop"):
-        text = f"prompt of {prompt} tokens and {what} of {more} exceed the context of {model.context_tokens}"
+        text = (
+            f"prompt of {prompt} tokens and {what} of {more} exceed the context of "
+            f"{model.context_tokens}"
+        )
         problem = Problem(f"{request.about}, example '{request.example}'", "", text, remedy)
         problems.setdefault(str(problem), problem)
     return False
@@ -415,7 +476,11 @@ def _most_tokens(call: Call) -> int:
 def took(answer: Answer) -> Took:
     """What the call took that gave an answer; a scored response is read like its prompt."""
     prompt = answer.prompt_tokens or 0
-    return Took(1, prompt, answer.n_tokens) if isinstance(answer, Generation) else Took(1, prompt + answer.response_tokens, 0)
+    return (
+        Took(1, prompt, answer.n_tokens)
+        if isinstance(answer, Generation)
+        else Took(1, prompt + answer.response_tokens, 0)
+    )
 
 
 def _tokens_of(answer: Answer) -> int:

@@ -27,7 +27,11 @@ class Cost:
 
 def costs_of(took: Mapping[str, Took], models: Mapping[str, NamedModel]) -> tuple[Cost, ...]:
     """What calls cost, by model in order of name; a model that was not asked is left out."""
-    return tuple(_cost(name, took[name], models[name].entry.price) for name in sorted(took) if took[name].calls)
+    return tuple(
+        _cost(name, took[name], models[name].entry.price)
+        for name in sorted(took)
+        if took[name].calls
+    )
 
 
 def total(costs: Iterable[Cost]) -> Mapping[str, float]:
@@ -40,5 +44,16 @@ def total(costs: Iterable[Cost]) -> Mapping[str, float]:
 
 
 def _cost(name: str, took: Took, price: PriceEntry | None) -> Cost:
-    money = None if price is None else (took.prompt_tokens * price.input + took.output_tokens * price.output) / 1e6
-    return Cost(name, took.calls, took.prompt_tokens, took.output_tokens, money, "" if price is None else price.currency)
+    money = (
+        None
+        if price is None
+        else (took.prompt_tokens * price.input + took.output_tokens * price.output) / 1e6
+    )
+    return Cost(
+        name,
+        took.calls,
+        took.prompt_tokens,
+        took.output_tokens,
+        money,
+        "" if price is None else price.currency,
+    )

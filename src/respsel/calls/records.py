@@ -21,7 +21,9 @@ _DIGEST_BYTES = 32
 
 
 class Trail:
-    """The keys of requests and of the calls that they became, in 64 bytes each; the store's `uses` as they are."""
+    """The keys of requests and of the calls that they became, in 64 bytes each; the store's `uses`
+    as they are.
+    """
 
     def __init__(self, count: int) -> None:
         self._digests = bytearray(2 * _DIGEST_BYTES * count)
@@ -29,7 +31,9 @@ class Trail:
     def note(self, index: int, request: str, call: str = "") -> None:
         """Note a request's key, and its call's where that is known."""
         start = 2 * _DIGEST_BYTES * index
-        found = bytes.fromhex(request.removeprefix("request/")) + bytes.fromhex(call.removeprefix("call/"))
+        found = bytes.fromhex(request.removeprefix("request/")) + bytes.fromhex(
+            call.removeprefix("call/")
+        )
         self._digests[start : start + len(found)] = found
 
     def request(self, index: int) -> str:
@@ -43,7 +47,9 @@ class Trail:
         return f"call/{self._digests[start : start + _DIGEST_BYTES].hex()}"
 
     def part(self, start: int, count: int) -> bytes:
-        """The digests of some requests and their calls; zeros stand for a call that is not known yet."""
+        """The digests of some requests and their calls; zeros stand for a call that is not known
+        yet.
+        """
         return bytes(self._digests[2 * _DIGEST_BYTES * start : 2 * _DIGEST_BYTES * (start + count)])
 
 
@@ -70,10 +76,17 @@ def to_record(answer: Answer) -> Mapping[str, Any]:
 
 
 def from_record(record: Mapping[str, Any]) -> Answer | None:
-    """The answer that a record was made of; None if it is of an earlier form, which did not hold all of it."""
+    """The answer that a record was made of; None if it is of an earlier form, which did not hold
+    all of it.
+    """
     if "text" in record:
         # Earlier records do not tell how long the prompt was.
-        return Generation(record["text"], record["n_tokens"], record["truncated"], prompt_tokens=record.get("prompt_tokens"))
+        return Generation(
+            record["text"],
+            record["n_tokens"],
+            record["truncated"],
+            prompt_tokens=record.get("prompt_tokens"),
+        )
     if "vector" in record:
         vector = _unpack(record["vector"], "<f4")
         return Vector(record["response_tokens"], vector, prompt_tokens=record.get("prompt_tokens"))
@@ -84,7 +97,11 @@ def from_record(record: Mapping[str, Any]) -> Answer | None:
     rank = _unpack(record["rank"], "<i4")
     nll = _unpack(record["nll"], "<f4")
     entropy = _unpack(record["entropy"], "<f4")
-    return Scored(record["prompt_tokens"], record["response_tokens"], TokenScores(ids, nll, rank, entropy, lengths))
+    return Scored(
+        record["prompt_tokens"],
+        record["response_tokens"],
+        TokenScores(ids, nll, rank, entropy, lengths),
+    )
 
 
 def _pack(array: npt.NDArray[Any], kind: str) -> str:

@@ -1,8 +1,9 @@
 """Requests to models and calls of them, and their keys.
 
-A request is text; a call is token ids. Steps ask in requests. The store remembers, for each request,
-which call it became, so a request seen before needs neither tokeniser nor model. The call's own key holds
-the token ids, so two templates or prompts that give the same ids share the call.
+A request is text; a call is token ids. Steps ask in requests. The store remembers, for each
+request, which call it became, so a request seen before needs neither tokeniser nor model. The
+call's own key holds the token ids, so two templates or prompts that give the same ids share the
+call.
 
 Invariant: a key holds everything that changes the answer and nothing else.
 """
@@ -32,9 +33,11 @@ RENDERING_VERSION = 1
 PLACING_VERSION = 1
 # The problem of a response whose scores hold NaN or infinity.
 NOT_FINITE = "a score is not a finite number"
-# How the problem of a call begins that the backend could not answer; like NOT_FINITE it is asked again next time.
+# How the problem of a call begins that the backend could not answer; like NOT_FINITE it is asked
+# again next time.
 FAILED = "the call failed: "
-# The problem of a response that does not fit the target's context, where the recipe says to leave it out.
+# The problem of a response that does not fit the target's context, where the recipe says to leave
+# it out.
 OVER_CONTEXT = "longer than the context"
 
 
@@ -42,8 +45,9 @@ OVER_CONTEXT = "longer than the context"
 class GenerateRequest:
     """Sample the `sample`-th response to the messages.
 
-    stream: what it is for; a strategy's response and an own output to one prompt are separate draws, or
-    alignment would compare a text with itself. `about` and `example` name it in errors and are in no key.
+    stream: what it is for; a strategy's response and an own output to one prompt are separate
+    draws, or alignment would compare a text with itself. `about` and `example` name it in errors
+    and are in no key.
     """
 
     model: str
@@ -58,8 +62,8 @@ class GenerateRequest:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A stretch of a response, from the token that spells the byte at place `start` to before that at `end`,
-    behind those from `context` on: places in its UTF-8 bytes."""
+    """A stretch of a response, from the token that spells the byte at place `start` to before that
+    at `end`, behind those from `context` on: places in its UTF-8 bytes."""
 
     context: int
     start: int
@@ -68,10 +72,11 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class ScoreRequest:
-    """Score a response, given the messages; or a part of it, given the messages and what stands before it.
+    """Score a response, given the messages; or a part of it, given the messages and what stands
+    before it.
 
-    `about` and `example` name it in errors; if_too_long: "fail", or "drop" for a Scored with the problem
-    OVER_CONTEXT. These are in no key.
+    `about` and `example` name it in errors; if_too_long: "fail", or "drop" for a Scored with the
+    problem OVER_CONTEXT. These are in no key.
     """
 
     model: str
@@ -90,7 +95,10 @@ class ScoreRequest:
 
 @dataclass(frozen=True, slots=True)
 class RepresentRequest:
-    """The mean hidden state of a response, given the messages. `about` and `example` name it and are in no key."""
+    """The mean hidden state of a response, given the messages.
+
+    `about` and `example` name it and are in no key.
+    """
 
     model: str
     messages: tuple[Message, ...]
@@ -109,8 +117,9 @@ class Resolved:
     """The call that a request became.
 
     lengths: how many bytes of a response each of its tokens spells; None where that is not known.
-    told: how the response's place differs from the end of the prompt, in words (see backends.base.Placed).
-    problem: why there is nothing to call for; the call then only counts tokens.
+    told: how the response's place differs from the end of the prompt, in words (see
+    backends.base.Placed). problem: why there is nothing to call for; the call then only counts
+    tokens.
     """
 
     call: Call
@@ -131,7 +140,8 @@ class Vector:
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """The answer to a ScoreRequest; scores is None where `problem` says why. Tokens as they were asked for.
+    """The answer to a ScoreRequest; scores is None where `problem` says why. Tokens as they were
+    asked for.
 
     told: see Resolved.
     """
@@ -149,7 +159,9 @@ Call = GenerateCall | ScoreCall
 
 
 class Lazy(Sequence[Item]):
-    """Items that are made when they are looked at and not kept: prompts and answers take more room than rows."""
+    """Items that are made when they are looked at and not kept: prompts and answers take more room
+    than rows.
+    """
 
     def __init__(self, count: int, make: Callable[[int], Item]) -> None:
         self._count = count
@@ -200,16 +212,27 @@ def request_key(identity: str, request: Request) -> str:
 
 
 def _part_key(identity: str, request: ScoreRequest, part: Part) -> str:
-    """The key of a request for a part. Hazard: a text is not digested again for each of its parts."""
+    """The key of a request for a part.
+
+    Hazard: a text is not digested again for each of its parts.
+    """
     rest = b"," + canonical_json([part.context, part.start, part.end]) + b"]"
-    return f"request/{_beginning(identity, request.messages, request.response, len(rest)).digest(rest)}"
+    beginning = _beginning(identity, request.messages, request.response, len(rest))
+    return f"request/{beginning.digest(rest)}"
 
 
 @lru_cache(maxsize=8)
 def _beginning(identity: str, messages: tuple[Message, ...], response: str, rest: int) -> Beginning:
-    said = ["score", [[message.role, message.content] for message in messages], response, PLACING_VERSION]
+    said = [
+        "score",
+        [[message.role, message.content] for message in messages],
+        response,
+        PLACING_VERSION,
+    ]
     begun = canonical_json(said)[:-1]
-    return Beginning("request", str(RENDERING_VERSION), identity, begun=begun, size=len(begun) + rest)
+    return Beginning(
+        "request", str(RENDERING_VERSION), identity, begun=begun, size=len(begun) + rest
+    )
 
 
 def score_key(identity: str, call: ScoreCall) -> str:
@@ -220,12 +243,18 @@ def score_key(identity: str, call: ScoreCall) -> str:
 
 def generate_key(identity: str, prompt_ids: Sequence[int], request: GenerateRequest) -> str:
     """The key of a generate call."""
-    return f"call/{digest('call/generate', identity, _ids(prompt_ids), canonical_json(_draw_parts(request)))}"
+    drawn = canonical_json(_draw_parts(request))
+    return f"call/{digest('call/generate', identity, _ids(prompt_ids), drawn)}"
 
 
 def draw_seed(prompt_ids: Sequence[int], request: GenerateRequest) -> int:
     """The 64-bit seed of one draw; other prompts, streams and samples get other noise."""
-    return int(digest("draw", _ids(prompt_ids), request.stream, str(request.seed), str(request.sample))[:16], 16)
+    return int(
+        digest("draw", _ids(prompt_ids), request.stream, str(request.seed), str(request.sample))[
+            :16
+        ],
+        16,
+    )
 
 
 def find_call(store: Store, identity: str, request: Request) -> str | None:
@@ -235,7 +264,9 @@ def find_call(store: Store, identity: str, request: Request) -> str | None:
 
 
 def remembered(record: bytes | None) -> tuple[str, str]:
-    """What the store keeps of a request: its call's key, and how its place differs (see Resolved); both may be empty."""
+    """What the store keeps of a request: its call's key, and how its place differs (see Resolved);
+    both may be empty.
+    """
     key, _, told = (record or b"").decode().partition(" ")
     return key, told
 
@@ -244,7 +275,12 @@ def _draw_parts(request: GenerateRequest) -> Mapping[str, Any]:
     if request.sampling.temperature == 0:
         # Greedy: neither the filters nor the seed change anything, so one call answers all samples.
         return {"temperature": 0.0, "max_tokens": request.sampling.max_tokens}
-    return {**asdict(request.sampling), "stream": request.stream, "seed": request.seed, "sample": request.sample}
+    return {
+        **asdict(request.sampling),
+        "stream": request.stream,
+        "seed": request.seed,
+        "sample": request.sample,
+    }
 
 
 def _ids(tokens: Sequence[int]) -> bytes:
@@ -255,12 +291,24 @@ def resolve(model: Model, request: Request) -> Resolved:
     """What a request becomes with a loaded model."""
     if isinstance(request, GenerateRequest):
         prompt = model.prompt_ids(request.messages)
-        return Resolved(GenerateCall(prompt, request.sampling, draw_seed(prompt, request), request.messages))
+        return Resolved(
+            GenerateCall(prompt, request.sampling, draw_seed(prompt, request), request.messages)
+        )
     placed, ends = _placed(model, request.messages, request.response)  # type: ignore[arg-type]  # hashed by its identity
     if isinstance(request, RepresentRequest):
-        return Resolved(RepresentCall(placed.prompt_ids, placed.response_ids), placed.lengths, placed.told, placed.problem)
+        return Resolved(
+            RepresentCall(placed.prompt_ids, placed.response_ids),
+            placed.lengths,
+            placed.told,
+            placed.problem,
+        )
     if request.part is None or placed.problem:
-        return Resolved(ScoreCall(placed.prompt_ids, placed.response_ids), placed.lengths, placed.told, placed.problem)
+        return Resolved(
+            ScoreCall(placed.prompt_ids, placed.response_ids),
+            placed.lengths,
+            placed.told,
+            placed.problem,
+        )
     before, ids, lengths = _part_tokens(model, placed, ends, request.response, request.part)
     return Resolved(ScoreCall(placed.prompt_ids + before, ids), lengths, placed.told)
 
@@ -268,22 +316,37 @@ def resolve(model: Model, request: Request) -> Resolved:
 def _part_tokens(
     model: Model, placed: Placed, ends: Sequence[int], text: str, part: Part
 ) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...] | None]:
-    """The tokens before a part and of it, as they are in the whole text, and how many bytes each of the latter spells.
+    """The tokens before a part and of it, as they are in the whole text, and how many bytes each of
+    the latter spells.
 
-    Where the tokeniser does not tell its tokens' places, both stretches are tokenised alone and the last is None.
+    Where the tokeniser does not tell its tokens' places, both stretches are tokenised alone and the
+    last is None.
     """
     if placed.lengths is None:
         data = text.encode("utf-8")
         before = data[part.context : part.start]
         within = data[part.start : part.end]
-        return model.response_ids(before.decode("utf-8")), model.response_ids(within.decode("utf-8")), None
-    context, start, end = (bisect_right(ends, place) if place else 0 for place in (part.context, part.start, part.end))
-    return placed.response_ids[context:start], placed.response_ids[start:end], placed.lengths[start:end]
+        return (
+            model.response_ids(before.decode("utf-8")),
+            model.response_ids(within.decode("utf-8")),
+            None,
+        )
+    context, start, end = (
+        bisect_right(ends, place) if place else 0 for place in (part.context, part.start, part.end)
+    )
+    return (
+        placed.response_ids[context:start],
+        placed.response_ids[start:end],
+        placed.lengths[start:end],
+    )
 
 
 @lru_cache(maxsize=4)
 def _placed(model: Model, messages: tuple[Message, ...], text: str) -> tuple[Placed, Sequence[int]]:
-    """A text's place, and where its tokens end. A text of thousands of steps is asked about for each of them."""
+    """A text's place, and where its tokens end.
+
+    A text of thousands of steps is asked about for each of them.
+    """
     placed = model.placed(messages, text)
     return placed, list(accumulate(placed.lengths or ()))
 

@@ -1,4 +1,5 @@
-"""The application that the commands belong to, and what they share: errors to exit codes, recipe and console.
+"""The application that the commands belong to, and what they share: errors to exit codes, recipe
+and console.
 
 Heavy imports stand inside functions: `respsel --help` imports neither polars nor any engine.
 """
@@ -58,19 +59,23 @@ def _readable() -> Iterator[None]:
 app = typer.Typer(
     name="respsel",
     cls=_Commands,
-    help="Find out which responses a language model should be fine-tuned on, before fine-tuning it.",
+    help="Find out which responses a language model should be fine-tuned on, before fine-tuning "
+    "it.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     add_completion=False,
 )
 RecipePath = Annotated[Path, typer.Argument(metavar="RECIPE", help="The recipe, a TOML file.")]
-AsJson = Annotated[bool, typer.Option("--json", help="JSON on standard output; everything else on standard error.")]
+AsJson = Annotated[
+    bool, typer.Option("--json", help="JSON on standard output; everything else on standard error.")
+]
 
 
 # pydantic would look through every installed package for plugins, and respsel has no use for any.
 os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
-# Imports and tables make many objects that stay; looking through them for cycles takes an eighth of a cached run.
+# Imports and tables make many objects that stay; looking through them for cycles takes an eighth of
+# a cached run.
 garbage.set_threshold(100_000, 50, 50)
 
 
@@ -96,12 +101,19 @@ def reported(command: Callable[..., None]) -> Callable[..., None]:
                 tell("error", problem)
             raise typer.Exit(error.exit_code) from None
         except KeyboardInterrupt:
-            say("Stopped. What was done is kept: run the same command again to go on.", file=sys.stderr)
+            say(
+                "Stopped. What was done is kept: run the same command again to go on.",
+                file=sys.stderr,
+            )
             raise typer.Exit(EXIT_INTERRUPTED) from None
         except (typer.Exit, typer.Abort, BrokenPipeError):
             raise
         except MemoryError:
-            tell("error", "There is not enough memory. What was done is kept: take a smaller sample or batch, and run again.")
+            tell(
+                "error",
+                "There is not enough memory. What was done is kept: take a smaller sample or "
+                "batch, and run again.",
+            )
             raise typer.Exit(RunError.exit_code) from None
         except BaseException as error:
             # SystemExit too: a plug-in that calls sys.exit would end the program without a word.
@@ -125,12 +137,18 @@ def _say_crash(error: BaseException) -> int:
     """Print an error that nothing expected, and whose it is; return the exit code."""
     from respsel.plugins import plugin_at_fault
 
-    # Hazard: what an error says may come from data; a line break in it could forge a message of ours.
+    # Hazard: what an error says may come from data; a line break in it could forge a message of
+    # ours.
     lines = "".join(traceback.format_exception(error)).splitlines()
     say("\n".join([lines[0], *(f"  {line}" for line in lines[1:])]), file=sys.stderr)
     if culprit := plugin_at_fault(error):
         did = "failed" if isinstance(error, Exception) else "ended the program"
-        problem = Problem(culprit, "", f"the plug-in {did}: {type(error).__name__}: {error}", "Fix or uninstall this package")
+        problem = Problem(
+            culprit,
+            "",
+            f"the plug-in {did}: {type(error).__name__}: {error}",
+            "Fix or uninstall this package",
+        )
         tell("error", problem)
         return RunError.exit_code
     tell("error", "This is a bug in respsel. Please report it with the lines above.")
@@ -145,7 +163,9 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def _options(
-    _show: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
+    _show: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
 ) -> None:
     pass
 
@@ -166,7 +186,9 @@ def run_display() -> RunDisplay:
 
 @contextmanager
 def opened_store(folder: Path, reading: bool = False) -> Iterator[Store]:
-    """An open store; what was lost before it was opened is said, since no later command knows of it."""
+    """An open store; what was lost before it was opened is said, since no later command knows of
+    it.
+    """
     from respsel.store.store import Store
 
     with Store(folder, reading) as store:

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 cache = typer.Typer(help="Look after the store.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(cache, name="cache")
-Folder = Annotated[Path, typer.Option("--workspace", help="A folder of the workspace. Default: here.")]
+Folder = Annotated[
+    Path, typer.Option("--workspace", help="A folder of the workspace. Default: here.")
+]
 
 
 @cache.command()
@@ -34,7 +36,9 @@ def size(folder: Folder = Path()) -> None:
 @cache.command()
 @reported
 def ls(folder: Folder = Path()) -> None:
-    """List the stored steps, newest last: key, operation, rows, and whether a latest run needs it."""
+    """List the stored steps, newest last: key, operation, rows, and whether a latest
+    run needs it.
+    """
     from respsel.cli.render.runs import step_lines
     from respsel.store.upkeep import list_steps
 
@@ -45,7 +49,9 @@ def ls(folder: Folder = Path()) -> None:
 @cache.command()
 @reported
 def verify(folder: Folder = Path()) -> None:
-    """Read every record; list the bad ones, move them to quarantine, and exit with 4 if there are any."""
+    """Read every record; list the bad ones, move them to quarantine, and exit with 4 if there are
+    any.
+    """
     from respsel.errors import StoreError
     from respsel.store.upkeep import verify as verify_store
 
@@ -60,7 +66,9 @@ def verify(folder: Folder = Path()) -> None:
 @reported
 def gc(
     folder: Folder = Path(),
-    yes: Annotated[bool, typer.Option("--yes", help="Delete it. Without this option, only list it.")] = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Delete it. Without this option, only list it.")
+    ] = False,
 ) -> None:
     """Free what no recipe's latest run needs. Says what it would free, unless --yes is given."""
     from respsel.cli.render.runs import garbage_lines
@@ -80,6 +88,13 @@ def store_of(folder: Path, reading: bool = True) -> Iterator[tuple[Store, Path]]
 
     workspace = find_workspace(folder)
     if not any((workspace.store / name).exists() for name in (DATABASE, MARK)):
-        raise InputError(Problem(str(workspace.store), "", "there is no store", "Give the workspace's folder with --workspace"))
+        raise InputError(
+            Problem(
+                str(workspace.store),
+                "",
+                "there is no store",
+                "Give the workspace's folder with --workspace",
+            )
+        )
     with opened_store(workspace.store, reading) as store:
         yield store, workspace.root

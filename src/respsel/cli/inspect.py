@@ -15,11 +15,12 @@ from respsel.errors import RespselError
 @app.command()
 @reported
 def doctor(recipe: RecipePath, as_json: AsJson = False) -> None:
-    """Load each model of a recipe and say what it is, how fast it is here, and what is wrong with it.
+    """Load each model of a recipe and say what it is, how fast it is here, and what is wrong with
+    it.
 
-    Shows an example as the target is trained on it, with the scored part marked. For llama.cpp it tries which type of
-    weights this processor reads fastest. It compares the tokenizers of a GGUF in both engines, and of a directory and
-    its GGUF. Stores no answer.
+    Shows an example as the target is trained on it, with the scored part marked. For llama.cpp it
+    tries which type of weights this processor reads fastest. It compares the tokenizers of a GGUF
+    in both engines, and of a directory and its GGUF. Stores no answer.
     """
     from dataclasses import asdict
 
@@ -37,7 +38,9 @@ def doctor(recipe: RecipePath, as_json: AsJson = False) -> None:
                 problems += item.problems
                 continue
             found.append(asdict(item))
-            problems += [Problem(loaded.shown, f"models.{item.name}", what, "") for what in item.problems]
+            problems += [
+                Problem(loaded.shown, f"models.{item.name}", what, "") for what in item.problems
+            ]
             if not as_json:
                 say("\n".join(checkup_lines(item)), flush=True)
     if as_json:
@@ -49,7 +52,9 @@ def doctor(recipe: RecipePath, as_json: AsJson = False) -> None:
 @app.command(name="metrics")
 @reported
 def list_metrics(
-    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="A metric's name. Default: all.")] = None,
+    name: Annotated[
+        str | None, typer.Argument(metavar="[NAME]", help="A metric's name. Default: all.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """List the metrics; or say all of one: formula, direction, cost, parameters, source."""
@@ -64,7 +69,9 @@ def list_metrics(
         found = [metric_json(metric) for metric in known.values()]
         print_json(found if name is None else metric_json(known[name]))
     else:
-        say("\n".join(metric_lines(known.values()) if name is None else contract_lines(known[name])))
+        say(
+            "\n".join(metric_lines(known.values()) if name is None else contract_lines(known[name]))
+        )
 
 
 @app.command()

@@ -34,7 +34,9 @@ _STAGES = {
 class RunDisplay:
     """See study.Progress; use it as a context manager."""
 
-    def __init__(self, make_console: Callable[[], Console], clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, make_console: Callable[[], Console], clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._make_console = make_console
         self._clock = clock
         self._console: Console | None = None
@@ -48,7 +50,12 @@ class RunDisplay:
     def __enter__(self) -> RunDisplay:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         if self._bar:
             self._bar.stop()
 
@@ -69,7 +76,10 @@ class RunDisplay:
         self._stage = _STAGES.get(steps[0].op, steps[0].op)
         if any(step.asks for step in steps):
             plural = "s" if len(steps) > 1 else ""
-            self._line(f"{self._stage}: {len(steps)} step{plural} ({self._steps_done} of {self._steps} done)")
+            self._line(
+                f"{self._stage}: {len(steps)} step{plural} ({self._steps_done} of {self._steps} "
+                "done)"
+            )
 
     def calls_wanted(self, model: str, missing: int, reused: int, tokens: int) -> None:
         """So many calls will be made now, of at most so many tokens."""
@@ -127,13 +137,28 @@ class RunDisplay:
         console.print(one_line(text), highlight=False, markup=False)
 
     def _open(self) -> Console:
-        """Set the display up when it is first needed: a cached run shows nothing and loads nothing for it."""
+        """Set the display up when it is first needed: a cached run shows nothing and loads nothing
+        for it.
+        """
         if self._console is None:
             self._console = self._make_console()
             if self._console.is_terminal:
-                from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+                from rich.progress import (
+                    BarColumn,
+                    MofNCompleteColumn,
+                    Progress,
+                    TextColumn,
+                    TimeRemainingColumn,
+                )
 
-                columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[note]}"))
-                self._bar = Progress(*columns, TimeRemainingColumn(), console=self._console, transient=True)
+                columns = (
+                    TextColumn("{task.description}"),
+                    BarColumn(),
+                    MofNCompleteColumn(),
+                    TextColumn("{task.fields[note]}"),
+                )
+                self._bar = Progress(
+                    *columns, TimeRemainingColumn(), console=self._console, transient=True
+                )
                 self._bar.start()
         return self._console

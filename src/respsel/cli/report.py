@@ -24,7 +24,10 @@ class Format(StrEnum):
 @reported
 def report(
     recipe: RecipePath,
-    kind: Annotated[Format | None, typer.Option("--format", help="Print the report in this format; write no files.")] = None,
+    kind: Annotated[
+        Format | None,
+        typer.Option("--format", help="Print the report in this format; write no files."),
+    ] = None,
 ) -> None:
     """Rebuild a recipe's report from what is stored. Opens no model."""
     from respsel.errors import RunError

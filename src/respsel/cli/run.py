@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from respsel.cli.app import AsJson, RecipePath, app, console_of, opened_store, reported, run_display, shown_path, study_of
+from respsel.cli.app import (
+    AsJson,
+    RecipePath,
+    app,
+    console_of,
+    opened_store,
+    reported,
+    run_display,
+    shown_path,
+    study_of,
+)
 from respsel.cli.terminal import print_json, say, styled, tell
 from respsel.text.characters import visible
 
@@ -48,13 +58,17 @@ def explain(
     recipe: RecipePath,
     step: Annotated[
         str | None,
-        typer.Argument(metavar="[STEP]", help="A step's name or its beginning, a strategy or a dataset. Default: all."),
+        typer.Argument(
+            metavar="[STEP]",
+            help="A step's name or its beginning, a strategy or a dataset. Default: all.",
+        ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Say why steps are cached or would run.
 
-    Shows what changed against the nearest stored step, old and new, and for how many examples. Opens no model.
+    Shows what changed against the nearest stored step, old and new, and for how many examples.
+    Opens no model.
     """
     from dataclasses import asdict
 
@@ -71,13 +85,21 @@ def explain(
 @app.command()
 @reported
 def diff(
-    run_a: Annotated[Path, typer.Argument(metavar="RUN_A", help="A recorded run's folder; or a recipe, for its last two runs.")],
-    run_b: Annotated[Path | None, typer.Argument(metavar="[RUN_B]", help="The run to compare it with.")] = None,
+    run_a: Annotated[
+        Path,
+        typer.Argument(
+            metavar="RUN_A", help="A recorded run's folder; or a recipe, for its last two runs."
+        ),
+    ],
+    run_b: Annotated[
+        Path | None, typer.Argument(metavar="[RUN_B]", help="The run to compare it with.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Compare two recorded runs.
 
-    Shows what changed in the recipe and outside it, in responses, scores (with paired intervals) and verdicts.
+    Shows what changed in the recipe and outside it, in responses, scores (with paired intervals)
+    and verdicts.
     """
     from dataclasses import asdict
 
@@ -119,7 +141,9 @@ def show_plan(made: Plan, loaded: LoadedRecipe, as_json: bool) -> None:
         console.print(f"\n{made.summary}")
         console.print("\n".join(cost_lines(costs, planned=True)), end="\n" if costs else "")
         if costs and (later := made.calls_later):
-            console.print(f"  not in these numbers: what waits for those calls, at most {later:,} calls more")
+            console.print(
+                f"  not in these numbers: what waits for those calls, at most {later:,} calls more"
+            )
 
 
 def _run_json(result: RunResult) -> dict[str, Any]:
@@ -158,13 +182,18 @@ def _show_result(result: RunResult) -> None:
         data = datasets.get(verdict.dataset)
         more = [*race_lines(data), *mixture_lines(data)] if data else []
         say("\n".join([*verdict.lines(), *more]) + "\n")
-    print(styled(visible(answers["which"]), bold=True, fg="green" if answers["ready"] else "yellow"))
+    print(
+        styled(visible(answers["which"]), bold=True, fg="green" if answers["ready"] else "yellow")
+    )
     say(answers["how_sure"])
     for caution in answers["cautions"]:
         print(f"{styled('Caution:', bold=True, fg='yellow')} {visible(caution)}")
     say(f"Next: {answers['next_step']}")
     say("".join(f"  {command}\n" for command in answers["command"].splitlines()))
-    say(f"{result.steps_run} of {result.steps_total} steps run, {result.calls_made} calls made, {result.calls_reused} reused.")
+    say(
+        f"{result.steps_run} of {result.steps_total} steps run, {result.calls_made} calls made, "
+        f"{result.calls_reused} reused."
+    )
     for line in cost_lines(costs_of(result.took_now, result.graph.loaded.models), planned=False):
         say(line)
     say(f"Report: {shown_path(result.page)}")

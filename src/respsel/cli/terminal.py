@@ -1,7 +1,9 @@
-"""Standard output and standard error as they are: any encoding, closed early, with or without colours.
+"""Standard output and standard error as they are: any encoding, closed early, with or without
+colours.
 
-Characters that the encoding lacks are replaced, so a terminal or a log that is not UTF-8 ends no command. Files
-are not concerned: respsel writes them as UTF-8. Invariant: JSON and HTML lose nothing by it.
+Characters that the encoding lacks are replaced, so a terminal or a log that is not UTF-8 ends no
+command. Files are not concerned: respsel writes them as UTF-8. Invariant: JSON and HTML lose
+nothing by it.
 """
 
 from __future__ import annotations
@@ -19,14 +21,35 @@ from respsel.text.characters import escape, one_line, visible, visible_json
 READABLE = "respsel-readable"
 # What the messages and the report have beyond ASCII, and how it is written without.
 _ASCII = {
-    "–": "-", "—": "-", "−": "-", "…": "...", "×": "x", "·": "*", "•": "*", "±": "+/-", "≈": "~", "≤": "<=", "≥": ">=",
-    "→": "->", "←": "<-", "‘": "'", "’": "'", "“": '"', "”": '"', "\xa0": " ", "\u202f": " ", "\u2011": "-",
-}  # fmt: skip
+    "–": "-",
+    "—": "-",
+    "−": "-",
+    "…": "...",
+    "×": "x",
+    "·": "*",
+    "•": "*",
+    "±": "+/-",
+    "≈": "~",
+    "≤": "<=",
+    "≥": ">=",
+    "→": "->",
+    "←": "<-",
+    "‘": "'",
+    "’": "'",
+    "“": '"',
+    "”": '"',
+    "\xa0": " ",
+    "\u202f": " ",
+    "\u2011": "-",
+}
 _BEYOND_ASCII = re.compile(r"[^\x00-\x7f]+")
 
 
 def prepare_streams() -> None:
-    """Have standard output and error replace what they cannot show. Called once, before anything is printed."""
+    """Have standard output and error replace what they cannot show.
+
+    Called once, before anything is printed.
+    """
     codecs.register_error(READABLE, _readable)
     for stream in (sys.stdout, sys.stderr):
         # A stream may be missing (closed by the caller) or be another program's object.
@@ -37,8 +60,8 @@ def prepare_streams() -> None:
 def restart_in_utf8() -> None:
     """Start Python again in its UTF-8 mode where it could not name a file beyond ASCII.
 
-    That is so in the locales C and POSIX with that mode and the coercion of the locale switched off. The terminal
-    keeps its encoding. Does not return if it starts again.
+    That is so in the locales C and POSIX with that mode and the coercion of the locale switched
+    off. The terminal keeps its encoding. Does not return if it starts again.
     """
     if codecs.lookup(sys.getfilesystemencoding()).name != "ascii" or not sys.executable:
         return
@@ -64,7 +87,10 @@ def print_json(value: object) -> None:
 
 
 def say(text: str, **how: Any) -> None:
-    """Print text that may hold what users' data and servers say. All plain output goes through here."""
+    """Print text that may hold what users' data and servers say.
+
+    All plain output goes through here.
+    """
     print(visible(text), **how)
 
 
@@ -74,10 +100,16 @@ def tell(kind: str, what: object) -> None:
 
 
 def json_text(text: str) -> str:
-    """JSON as standard output can show it: the same JSON, without control characters, in escapes where it is not UTF-8."""
+    """JSON as standard output can show it: the same JSON, without control characters, in escapes
+    where it is not UTF-8.
+    """
     text = visible_json(text)
     # Hazard: a replacement may be no JSON, and would say something else.
-    return text if _is_utf8(sys.stdout) else _BEYOND_ASCII.sub(lambda found: json.dumps(found[0])[1:-1], text)
+    return (
+        text
+        if _is_utf8(sys.stdout)
+        else _BEYOND_ASCII.sub(lambda found: json.dumps(found[0])[1:-1], text)
+    )
 
 
 def html_text(text: str) -> str:
@@ -91,7 +123,11 @@ def styled(text: str, **style: Any) -> str:
     import typer
 
     plain = "NO_COLOR" in os.environ or os.environ.get("TERM") == "dumb"
-    return typer.style(text, **style) if sys.stdout is not None and sys.stdout.isatty() and not plain else text
+    return (
+        typer.style(text, **style)
+        if sys.stdout is not None and sys.stdout.isatty() and not plain
+        else text
+    )
 
 
 def _is_utf8(stream: TextIO | None) -> bool:

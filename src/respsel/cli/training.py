@@ -35,13 +35,25 @@ ExportFormat = StrEnum("ExportFormat", {name: name for name in FORMATS})  # type
 @reported
 def apply(
     recipe: RecipePath,
-    strategy: Annotated[str | None, typer.Option(metavar="NAME", help="Apply this strategy, whatever the verdict.")] = None,
-    mode: Annotated[Mode, typer.Option(help="per-example: take each example's best response of all strategies.")] = Mode.STRATEGY,
-    accept_undecided: Annotated[bool, typer.Option("--accept-undecided", help="Take an undecided verdict's leader.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what it would take: calls, tokens and money.")] = False,
+    strategy: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Apply this strategy, whatever the verdict.")
+    ] = None,
+    mode: Annotated[
+        Mode, typer.Option(help="per-example: take each example's best response of all strategies.")
+    ] = Mode.STRATEGY,
+    accept_undecided: Annotated[
+        bool, typer.Option("--accept-undecided", help="Take an undecided verdict's leader.")
+    ] = False,
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="Only show what it would take: calls, tokens and money."),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Make the selected strategy's responses for the whole datasets. What is there is reused; Ctrl-C loses nothing."""
+    """Make the selected strategy's responses for the whole datasets.
+
+    What is there is reused; Ctrl-C loses nothing.
+    """
     from respsel.training.apply import Wish
 
     wish = Wish(mode.value, strategy, accept_undecided)
@@ -55,7 +67,9 @@ def apply(
             show_plan(study.plan(selected), study.loaded, as_json)
             return
         with run_display() as progress:
-            applied = study.apply(strategy, mode=mode.value, accept_undecided=accept_undecided, progress=progress)
+            applied = study.apply(
+                strategy, mode=mode.value, accept_undecided=accept_undecided, progress=progress
+            )
         for problem in study.damage:
             tell("warning", problem)
     if as_json:
@@ -68,12 +82,21 @@ def apply(
 @reported
 def export(
     recipe: RecipePath,
-    kinds: Annotated[list[ExportFormat], typer.Option("--format", help="The format; may be given several times.")],
-    mode: Annotated[Mode | None, typer.Option(help="Which applied set. Default: strategy, but per-example for dpo.")] = None,
-    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Write to DIR/FORMAT instead of below runs/.")] = None,
+    kinds: Annotated[
+        list[ExportFormat], typer.Option("--format", help="The format; may be given several times.")
+    ],
+    mode: Annotated[
+        Mode | None,
+        typer.Option(help="Which applied set. Default: strategy, but per-example for dpo."),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Write to DIR/FORMAT instead of below runs/.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Write what was applied as a training set for TRL, axolotl, LLaMA-Factory or OpenAI, with a card. Opens no model."""
+    """Write what was applied as a training set for TRL, axolotl, LLaMA-Factory or OpenAI, with a
+    card. Opens no model.
+    """
     from respsel.study import formats_by_mode
 
     formats = [kind.value for kind in kinds]
@@ -96,12 +119,18 @@ def _selected_line(selected: Selected) -> str:
     }
     if selected.mode == "per-example":
         return "each example's best response, of all strategies"
-    return "\n".join(f"{dataset}: {name} ({basis[selected.basis]})" for dataset, name in selected.strategies.items())
+    return "\n".join(
+        f"{dataset}: {name} ({basis[selected.basis]})"
+        for dataset, name in selected.strategies.items()
+    )
 
 
 def _stale_line(made: TrainingSet) -> list[str]:
     """A warning where other formats still hold what was applied before."""
-    what = f"{', '.join(made.stale)} in {shown_path(made.folder.parent)} still hold what was applied before"
+    what = (
+        f"{', '.join(made.stale)} in {shown_path(made.folder.parent)} still hold what was "
+        "applied before"
+    )
     return [f"Caution: {what}: export them again, or delete them.\n"] if made.stale else []
 
 
@@ -116,12 +145,18 @@ def _show_applied(applied: ApplyResult) -> None:
     say(_selected_line(selected))
     say("\n".join(counts_lines(made.counts)))
     say("".join([*(f"Caution: {line}\n" for line in made.cautions), *_stale_line(made)]), end="")
-    say(f"{result.steps_run} of {result.steps_total} steps run, {result.calls_made} calls made, {result.calls_reused} reused.")
+    say(
+        f"{result.steps_run} of {result.steps_total} steps run, {result.calls_made} calls made, "
+        f"{result.calls_reused} reused."
+    )
     for line in cost_lines(costs_of(result.took_now, loaded.models), planned=False):
         say(line)
     say(f"Training set: {shown_path(made.data)}")
     mode = " --mode per-example" if selected.mode == "per-example" else ""
-    say(f"Next, for a trainer: respsel export {loaded.typed}{mode} --format messages (or another; see respsel export --help)")
+    say(
+        f"Next, for a trainer: respsel export {loaded.typed}{mode} --format messages (or another; "
+        "see respsel export --help)"
+    )
 
 
 def _show_exported(made: Sequence[TrainingSet]) -> None:
@@ -156,7 +191,9 @@ def _applied_json(applied: ApplyResult) -> dict[str, Any]:
         "calls_made": result.calls_made,
         "calls_reused": result.calls_reused,
         "models_opened": list(result.models_opened),
-        "costs_now": [asdict(cost) for cost in costs_of(result.took_now, result.graph.loaded.models)],
+        "costs_now": [
+            asdict(cost) for cost in costs_of(result.took_now, result.graph.loaded.models)
+        ],
         **_exported_json(applied.training_set),
     }
 

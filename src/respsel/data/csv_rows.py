@@ -1,8 +1,8 @@
 """Delimited texts to rows: commas, semicolons, tabs or bars, as the header and the rows say.
 
-Knows nothing of files and columns' meaning. Invariants: a delimiter is never guessed from the texts alone. It cuts
-the header into columns, and of several that could, it is the one by which every row has as many fields as the header.
-One record at a time is in the memory.
+Knows nothing of files and columns' meaning. Invariants: a delimiter is never guessed from the texts
+alone. It cuts the header into columns, and of several that could, it is the one by which every row
+has as many fields as the header. One record at a time is in the memory.
 """
 
 from __future__ import annotations
@@ -28,7 +28,10 @@ Record = tuple[int, list[str]]
 
 
 def csv_rows(text: Text, usual: str) -> Iterator[FileRow]:
-    """Yield a delimited text's rows. usual: the delimiter that the file's ending stands for. Raises InputError."""
+    """Yield a delimited text's rows.
+
+    usual: the delimiter that the file's ending stands for. Raises InputError.
+    """
     csv.field_size_limit(LONGEST)
     declared = _declared(text)
     shown = text.shown
@@ -56,7 +59,9 @@ def _declared(text: Text) -> str:
     return found[1] if found else ""
 
 
-def _named(records: Iterator[Record], names: Sequence[str], shown: str, delimiter: str) -> Iterator[FileRow]:
+def _named(
+    records: Iterator[Record], names: Sequence[str], shown: str, delimiter: str
+) -> Iterator[FileRow]:
     problems: list[Problem] = []
     for line, cells in records:
         where = f"line {line}"
@@ -66,12 +71,19 @@ def _named(records: Iterator[Record], names: Sequence[str], shown: str, delimite
             problems.append(Problem(shown, where, what, remedy))
         # The first column of pandas and R has row numbers and no name.
         elif all(_RULE.fullmatch(cell.strip()) for cell in cells if cell) and delimiter == "|":
-            _refuse(shown, line, "is a line of a Markdown table, not of CSV", "Take it out, and the bars at both ends")
+            _refuse(
+                shown,
+                line,
+                "is a line of a Markdown table, not of CSV",
+                "Take it out, and the bars at both ends",
+            )
         elif nameless := [i for i, cell in enumerate(cells) if i and cell.strip() and not names[i]]:
             what = f"has a text in column {nameless[0] + 1}, which has no name"
             problems.append(Problem(shown, where, what, "Name the column in the header"))
         else:
-            yield FileRow(where, {name: cell for name, cell in zip(names, cells, strict=True) if name})
+            yield FileRow(
+                where, {name: cell for name, cell in zip(names, cells, strict=True) if name}
+            )
         if len(problems) > MOST_PROBLEMS:
             break
     raise_problems(problems)
@@ -130,14 +142,20 @@ class _Records:
         self._characters = 0
 
     def read(self) -> Iterator[Record]:
-        """Those that are not blank. Raises csv.Error that begins with the record's first line, and InputError."""
+        """Those that are not blank.
+
+        Raises csv.Error that begins with the record's first line, and InputError.
+        """
         _, header = next(self._read(False), (1, []))
-        # Blanks behind the delimiters of the header are no part of the names, and so are those of the rows.
+        # Blanks behind the delimiters of the header are no part of the names, and so are those of
+        # the rows.
         spaced = len(header) > 1 and all(name.startswith(" ") for name in header[1:])
         return ((line, cells) for line, cells in self._read(spaced) if any(cells))
 
     def _read(self, spaced: bool) -> Iterator[Record]:
-        reader = csv.reader(self._lines(), delimiter=self.delimiter, strict=True, skipinitialspace=spaced)
+        reader = csv.reader(
+            self._lines(), delimiter=self.delimiter, strict=True, skipinitialspace=spaced
+        )
         while True:
             start = reader.line_num + 1 + self._skipped
             self._characters = 0
@@ -153,7 +171,12 @@ class _Records:
         before = ""
         for number, line in islice(self._text.lines(as_written=True), self._skipped, None):
             if line.startswith("\ufeff") and before.endswith("\n"):
-                _refuse(self._text.shown, number, "a byte order mark inside the file", "Was it joined from two files?")
+                _refuse(
+                    self._text.shown,
+                    number,
+                    "a byte order mark inside the file",
+                    "Was it joined from two files?",
+                )
             self._characters += len(line)
             if self._characters > LONGEST:
                 # By the words of the csv module, which counts the characters of a field alone.
@@ -166,7 +189,11 @@ def _said(error: csv.Error) -> str:
     said = str(error)
     if "end of data" in said:
         return "a quote that begins here is never closed"
-    return f"the row that begins here has more than {LONGEST:,} characters" if said.startswith("field larger") else said
+    return (
+        f"the row that begins here has more than {LONGEST:,} characters"
+        if said.startswith("field larger")
+        else said
+    )
 
 
 def _refuse(shown: str, line: int, what: str, remedy: str) -> NoReturn:

@@ -1,7 +1,7 @@
 """Rows of a dataset's file to examples.
 
-Knows nothing of file formats and models. Invariants: every row is checked, and only the sample is kept, so a file may be
-larger than the memory; the sample is as in `sample`.
+Knows nothing of file formats and models. Invariants: every row is checked, and only the sample is
+kept, so a file may be larger than the memory; the sample is as in `sample`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,16 @@ from respsel.answers import label_problem
 from respsel.data import files
 from respsel.data.files import read_rows
 from respsel.data.prompts import TemplateFault, fill_columns, is_template, template_names
-from respsel.data.rows import ABSENT, FileRow, find_value, is_blank, row_id, text_field, text_of, wrong_turn
+from respsel.data.rows import (
+    ABSENT,
+    FileRow,
+    find_value,
+    is_blank,
+    row_id,
+    text_field,
+    text_of,
+    wrong_turn,
+)
 from respsel.data.sample import Sample, mark_of
 from respsel.errors import InputError, Problem, raise_problems, stop_at_many, suggest
 from respsel.recipe.schema import DatasetEntry
@@ -27,11 +36,14 @@ VERSION = files.VERSION
 MAPPED = ("input", "reference", "label", "id")
 
 
-def load_examples(entry: DatasetEntry, path: Path, shown: str, used: Collection[str] = ()) -> list[Example]:
-    """Return the sampled examples of a dataset, in hash order. used: the mapped names that prompts say.
+def load_examples(
+    entry: DatasetEntry, path: Path, shown: str, used: Collection[str] = ()
+) -> list[Example]:
+    """Return the sampled examples of a dataset, in hash order. used: the mapped names that prompts
+    say.
 
-    Where neither recipe nor file has ids, an id is the digest of its row, and equal rows are one example.
-    Raises InputError with every bad row (the first 20): no id, an id used twice, no input.
+    Where neither recipe nor file has ids, an id is the digest of its row, and equal rows are one
+    example. Raises InputError with every bad row (the first 20): no id, an id used twice, no input.
     """
     try:
         return _Rows(entry, entry.id, path, shown, used).sampled()
@@ -44,12 +56,15 @@ class _Ids(Exception):
 
 
 class _Rows:
-    """A dataset's rows, read one after another; what is kept is the sample and a few bytes of each row.
+    """A dataset's rows, read one after another; what is kept is the sample and a few bytes of each
+    row.
 
     ids: the column of ids; where it is None, `id` if the first row has that, else none.
     """
 
-    def __init__(self, entry: DatasetEntry, ids: str | None, path: Path, shown: str, used: Collection[str]) -> None:
+    def __init__(
+        self, entry: DatasetEntry, ids: str | None, path: Path, shown: str, used: Collection[str]
+    ) -> None:
         self._entry = entry
         self._ids = ids
         self._path = path
@@ -75,7 +90,9 @@ class _Rows:
         if suspects := sample.repeated():
             self._name_repeated(suspects)
         if not sample and not self._problems:
-            self._problems.append(Problem(self._shown, "", "holds no rows", "Give at least one example"))
+            self._problems.append(
+                Problem(self._shown, "", "holds no rows", "Give at least one example")
+            )
         raise_problems(self._problems)
         return sample.examples() if is_whole else self._completed(sample)
 
@@ -83,7 +100,9 @@ class _Rows:
         return _example(self._entry, self._ids, row, self._shown, self._used, self._problems)
 
     def _columns(self) -> list[str] | None:
-        """The columns that every row is looked at in; None for all. Without ids all are read, since one is not there."""
+        """The columns that every row is looked at in; None for all. Without ids all are read, since
+        one is not there.
+        """
         if self._entry.sample is None:
             return None
         found = [self._ids or "id", *([self._entry.label] if self._entry.label else [])]
@@ -98,7 +117,10 @@ class _Rows:
         fields = {row.where: row.fields for row in rows}
         if not fields.keys() >= set(sample.places.values()):
             raise InputError(Problem(self._shown, "", "changed while it was read", "Run again"))
-        return [replace(example, columns=fields[sample.places[example.id]]) for example in sample.examples()]
+        return [
+            replace(example, columns=fields[sample.places[example.id]])
+            for example in sample.examples()
+        ]
 
     def _name_repeated(self, suspects: Collection[int]) -> None:
         """Look at the rows again for ids that stand twice, and note each with its first place."""
@@ -117,9 +139,14 @@ class _Rows:
 def check_labels(entry: DatasetEntry, examples: Sequence[Example], shown: str) -> None:
     """Raise InputError naming the examples whose labels no answer can be checked against.
 
-    For examples that are read from the store: they may be from before the recipe had this answer check.
+    For examples that are read from the store: they may be from before the recipe had this answer
+    check.
     """
-    found = [_label_problem(entry, example.label, shown, f"id '{example.id}'") for example in examples if example.label]
+    found = [
+        _label_problem(entry, example.label, shown, f"id '{example.id}'")
+        for example in examples
+        if example.label
+    ]
     raise_problems([problem for problem in found if problem])
 
 
@@ -128,17 +155,30 @@ def _has_id(row: FileRow) -> bool:
 
 
 def _example(
-    entry: DatasetEntry, ids: str | None, row: FileRow, shown: str, used: Collection[str], problems: list[Problem]
+    entry: DatasetEntry,
+    ids: str | None,
+    row: FileRow,
+    shown: str,
+    used: Collection[str],
+    problems: list[Problem],
 ) -> Example | None:
     before = len(problems)
     name = text_field(row, ids, shown, problems) if ids else row_id(row.fields)
     text = _text(entry.input, "input", row, shown, problems)
-    reference = _text(entry.reference, "reference", row, shown, problems) if entry.reference else None
+    reference = (
+        _text(entry.reference, "reference", row, shown, problems) if entry.reference else None
+    )
     label = text_field(row, entry.label, shown, problems) if entry.label else None
     if label is not None and (problem := _label_problem(entry, label, shown, row.where)):
         problems.append(problem)
     if len(problems) == before:
-        problems += _hidden(entry, row, shown, used, {"input": text, "reference": reference, "label": label, "id": name})
+        problems += _hidden(
+            entry,
+            row,
+            shown,
+            used,
+            {"input": text, "reference": reference, "label": label, "id": name},
+        )
     if len(problems) > before:
         return None
     return Example(str(name), str(text), reference, label, row.fields)
@@ -158,10 +198,18 @@ def _text(source: str, name: str, row: FileRow, shown: str, problems: list[Probl
         return None
 
 
-def _hidden(entry: DatasetEntry, row: FileRow, shown: str, used: Collection[str], values: dict[str, str | None]) -> list[Problem]:
-    """The problems of columns that are out of reach, since the recipe gives their names to other columns.
+def _hidden(
+    entry: DatasetEntry,
+    row: FileRow,
+    shown: str,
+    used: Collection[str],
+    values: dict[str, str | None],
+) -> list[Problem]:
+    """The problems of columns that are out of reach, since the recipe gives their names to other
+    columns.
 
-    A column `input` is part of what is asked, so leaving it out is a problem even if no prompt says `input`.
+    A column `input` is part of what is asked, so leaving it out is a problem even if no prompt says
+    `input`.
     """
     problems = []
     for name in MAPPED:
@@ -169,7 +217,12 @@ def _hidden(entry: DatasetEntry, row: FileRow, shown: str, used: Collection[str]
         if source is None or is_template(source) or source.replace("[", ".").split(".")[0] == name:
             continue
         own: Any = find_value(row.fields, name)
-        if name not in row.fields or is_blank(own) or text_of(own) == values[name] or name not in {"input", *used}:
+        if (
+            name not in row.fields
+            or is_blank(own)
+            or text_of(own) == values[name]
+            or name not in {"input", *used}
+        ):
             continue
         what = f"has a column '{name}' of its own, which {name} = \"{source}\" hides"
         problems.append(Problem(shown, row.where, what, _way_out(name, source)))

@@ -1,7 +1,8 @@
 """Users' files opened: what they are by their content, and then read as rows.
 
-The only module that opens data files. A path is a path: never a pattern, never an address. Invariants: a file's ending
-decides only where its content does not; what is in the memory at once is limited; every fault is an InputError.
+The only module that opens data files. A path is a path: never a pattern, never an address.
+Invariants: a file's ending decides only where its content does not; what is in the memory at once
+is limited; every fault is an InputError.
 """
 
 from __future__ import annotations
@@ -26,7 +27,10 @@ from respsel.system.disk import fault_of_kind, remedy_of, why_of
 
 # Raised when the same file would give other rows.
 VERSION = 3
-READ = "JSON lines, JSON, CSV (also with semicolons or tabs) or parquet; .gz, .bz2 and .xz are unpacked"
+READ = (
+    "JSON lines, JSON, CSV (also with semicolons or tabs) or parquet; .gz, .bz2 and .xz are "
+    "unpacked"
+)
 # By the file's ending: its format, which decides only where the content does not.
 _ENDINGS = {
     ".jsonl": "lines",
@@ -49,7 +53,10 @@ def path_fault(given: str, path: Path, shown: str) -> tuple[str, str] | None:
         kind = path.stat().st_mode
     except (FileNotFoundError, NotADirectoryError):
         if _ADDRESS.match(given):
-            return f"'{given}' is an address, and only local files are read", "Download it, and give the file's path"
+            return (
+                f"'{given}' is an address, and only local files are read",
+                "Download it, and give the file's path",
+            )
         home = "; ~ does not stand for your home" if given.startswith("~") else ""
         return f"there is no file {shown}", f"Paths are relative to the recipe{home}"
     except (OSError, ValueError) as error:
@@ -59,7 +66,9 @@ def path_fault(given: str, path: Path, shown: str) -> tuple[str, str] | None:
 
 
 def ending_of(path: Path) -> str:
-    """The format that a file's ending stands for, or nothing; the only part of its path that matters to its rows."""
+    """The format that a file's ending stands for, or nothing; the only part of its path that
+    matters to its rows.
+    """
     name = path.name.lower()
     for packed in _PACKED_ENDINGS:
         name = name.removesuffix(packed)
@@ -75,8 +84,9 @@ def read_rows(
 ) -> Iterator[FileRow]:
     """Yield a data file's rows. Raises InputError naming file and place.
 
-    columns: the only ones that are looked at, so that others need not be read where the format allows it. more: others
-    that are looked at if the file has them. places: of the only rows that are wanted; others may be yielded, too.
+    columns: the only ones that are looked at, so that others need not be read where the format
+    allows it. more: others that are looked at if the file has them. places: of the only rows that
+    are wanted; others may be yielded, too.
     """
     if fault := path_fault(str(path), path, "it"):
         raise InputError(Problem(shown, "", *fault))
@@ -93,7 +103,9 @@ def read_rows(
         if kind := foreign_kind(head, handle):
             raise InputError(Problem(shown, "", *kind))
     if ending == "parquet" and head.lstrip()[:1] not in (b"{", b"["):
-        raise InputError(Problem(shown, "", "is not parquet: it does not begin with PAR1", "Write it again"))
+        raise InputError(
+            Problem(shown, "", "is not parquet: it does not begin with PAR1", "Write it again")
+        )
     try:
         yield from _text_rows(Text(lambda: open_content(path, shown)[0], shown), ending)
     except OSError as error:
@@ -105,12 +117,16 @@ def _text_rows(text: Text, ending: str) -> Iterator[FileRow]:
     if not first:
         raise InputError(Problem(text.shown, "", "holds no rows", "Give at least one row"))
     structured = first in ("{", "[")
-    if ending in ("lines", "json") or (structured and (not ending or ending == "parquet" or looks_like_json(text))):
+    if ending in ("lines", "json") or (
+        structured and (not ending or ending == "parquet" or looks_like_json(text))
+    ):
         yield from json_rows(text, ending == "lines")
     elif ending or splits_header(text):
         yield from csv_rows(text, ending or ",")
     else:
-        raise InputError(Problem(text.shown, "", "is of no format that is read here", f"Use {READ}"))
+        raise InputError(
+            Problem(text.shown, "", "is of no format that is read here", f"Use {READ}")
+        )
 
 
 def _head(path: Path, shown: str) -> tuple[bytes, bool]:

@@ -14,15 +14,35 @@ _POINTER = "Fetch the data with: git lfs pull"
 # (how the file begins, what it is, what to do).
 _KINDS = (
     (b"version https://git-lfs.github.com/spec/", "is a Git LFS pointer, not the data", _POINTER),
-    (b"/annex/objects/", "is a git-annex pointer, not the data", "Fetch the data with: git annex get"),
-    (b"\x28\xb5\x2f\xfd", "is compressed with zstd, which is not read here", "Unpack it: zstd -d FILE"),
-    (b"\x04\x22\x4d\x18", "is compressed with lz4, which is not read here", "Unpack it: lz4 -d FILE"),
-    (b"\x1f\x9d", "is compressed with compress (.Z), which is not read here", "Unpack it: uncompress FILE"),
+    (
+        b"/annex/objects/",
+        "is a git-annex pointer, not the data",
+        "Fetch the data with: git annex get",
+    ),
+    (
+        b"\x28\xb5\x2f\xfd",
+        "is compressed with zstd, which is not read here",
+        "Unpack it: zstd -d FILE",
+    ),
+    (
+        b"\x04\x22\x4d\x18",
+        "is compressed with lz4, which is not read here",
+        "Unpack it: lz4 -d FILE",
+    ),
+    (
+        b"\x1f\x9d",
+        "is compressed with compress (.Z), which is not read here",
+        "Unpack it: uncompress FILE",
+    ),
     (b"7z\xbc\xaf\x27\x1c", "is a 7-Zip archive", "Unpack it, and give the file inside"),
     (b"Rar!", "is a RAR archive", "Unpack it, and give the file inside"),
     (b"ARROW1", "is an Arrow (Feather) file, which is not read here", _ARROW),
     (b"FEA1", "is an old Feather file, which is not read here", _ARROW),
-    (b"\xff\xff\xff\xff", "is an Arrow stream, which is not read here", "Write it as parquet: Dataset.to_parquet(NEW)"),
+    (
+        b"\xff\xff\xff\xff",
+        "is an Arrow stream, which is not read here",
+        "Write it as parquet: Dataset.to_parquet(NEW)",
+    ),
     (b"PARE", "is an encrypted parquet file", "Write it again without encryption"),
     (b"ORC", "is an ORC file, which is not read here", "Write it as parquet"),
     (b"Obj\x01", "is an Avro file, which is not read here", "Write it as parquet"),
@@ -43,12 +63,17 @@ def foreign_kind(head: bytes, handle: BinaryIO) -> tuple[str, str] | None:
     """What a file is that is not read here, and what to do; None if it may be text."""
     for begins, what, remedy in _KINDS:
         # In CSV a header may begin with these letters.
-        if head.startswith(begins) and not (begins in (b"ORC", b"Rar!") and head[:200].isascii() and b"\0" not in head):
+        if head.startswith(begins) and not (
+            begins in (b"ORC", b"Rar!") and head[:200].isascii() and b"\0" not in head
+        ):
             return what, remedy
     if head.startswith(b"PK\x03\x04"):
         return _zip_kind(handle)
     if head.startswith(_PICKLES):
-        return "is a pickle, which is not read here because it can run code", "Write it as parquet or JSON lines"
+        return (
+            "is a pickle, which is not read here because it can run code",
+            "Write it as parquet or JSON lines",
+        )
     if head[257:262] == b"ustar":
         return "is a tar archive", "Unpack it, and give the file inside"
     if head.lstrip().lower().startswith(_PAGES):
@@ -75,5 +100,9 @@ def _zip_kind(handle: BinaryIO) -> tuple[str, str]:
         return "is an Excel workbook (.xlsx)", _EXPORT
     if "content.xml" in names:
         return "is an OpenDocument file", _EXPORT
-    inside = f" (it holds {', '.join(names[:3])}{' and more' if len(names) > 3 else ''})" if names else ""
+    inside = (
+        f" (it holds {', '.join(names[:3])}{' and more' if len(names) > 3 else ''})"
+        if names
+        else ""
+    )
     return f"is a zip archive{inside}", "Unpack it, and give the file inside"

@@ -1,7 +1,8 @@
-"""JSON texts to rows: one object a line, a list of objects, or an object of rows as pandas and hubs write it.
+"""JSON texts to rows: one object a line, a list of objects, or an object of rows as pandas and hubs
+write it.
 
-Knows nothing of files and columns' meaning. Invariants: every fault has its line; what nests too deeply to be written
-again is a fault; of lines and of a list, one row at a time is in the memory.
+Knows nothing of files and columns' meaning. Invariants: every fault has its line; what nests too
+deeply to be written again is a fault; of lines and of a list, one row at a time is in the memory.
 """
 
 from __future__ import annotations
@@ -22,20 +23,29 @@ _KINDS: dict[type, str] = {list: "a list", str: "a text", bool: "true or false",
 
 
 def json_rows(text: Text, lines: bool) -> Iterator[FileRow]:
-    """Yield a JSON text's rows. lines: what the file's ending says, for texts that do not tell. Raises InputError."""
+    """Yield a JSON text's rows.
+
+    lines: what the file's ending says, for texts that do not tell. Raises InputError.
+    """
     if _is_lines(text, lines):
         yield from _line_rows(text)
     elif _beginning(text).lstrip().startswith("["):
         yield from _as_rows(ListReader(text, _HEAD).items(), text.shown)
     else:
-        yield from _as_rows(object_rows(parse(text.whole(), text.shown, ""), text.shown), text.shown)
+        yield from _as_rows(
+            object_rows(parse(text.whole(), text.shown, ""), text.shown), text.shown
+        )
 
 
 def looks_like_json(text: Text) -> bool:
-    """Whether a text that may be CSV is JSON: its first line, or all of it, is an object or a list."""
+    """Whether a text that may be CSV is JSON: its first line, or all of it, is an
+    object or a list.
+    """
     beginning = _beginning(text)
     first = next((line for line in beginning.split("\n") if line.strip()), "")
-    return first.lstrip()[:1] in ("{", "[") and (_parses(first) or _parses(_all_of(text, beginning)))
+    return first.lstrip()[:1] in ("{", "[") and (
+        _parses(first) or _parses(_all_of(text, beginning))
+    )
 
 
 def _beginning(text: Text) -> str:
@@ -53,7 +63,11 @@ def _all_of(text: Text, beginning: str) -> str:
 
 def _is_lines(text: Text, lines: bool) -> bool:
     beginning = _beginning(text)
-    if beginning.lstrip().startswith("[") and "\n" not in beginning.lstrip() and len(beginning) == _HEAD:
+    if (
+        beginning.lstrip().startswith("[")
+        and "\n" not in beginning.lstrip()
+        and len(beginning) == _HEAD
+    ):
         # One line of a list that is read in pieces.
         return False
     head = [line for _, line in islice(text.filled(), 2)]
@@ -66,8 +80,11 @@ def _is_lines(text: Text, lines: bool) -> bool:
         return True
     second = head[1].lstrip()
     if first.startswith("{"):
-        # A first line with a fault in it is told from the first line of an object over several lines.
-        return second.startswith("{") and (first.endswith("}") or (lines and not first.endswith("[")))
+        # A first line with a fault in it is told from the first line of an object over several
+        # lines.
+        return second.startswith("{") and (
+            first.endswith("}") or (lines and not first.endswith("["))
+        )
     return lines and not first.startswith("[")
 
 

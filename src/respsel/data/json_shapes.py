@@ -1,6 +1,8 @@
-"""A file that is one JSON object, to rows: what wraps a list of rows, and the shapes that pandas and `datasets` write.
+"""A file that is one JSON object, to rows: what wraps a list of rows, and the shapes that pandas
+and `datasets` write.
 
-Knows nothing of JSON's syntax. Invariant: an object that can be read in two ways is an error, never a guess.
+Knows nothing of JSON's syntax. Invariant: an object that can be read in two ways is an error, never
+a guess.
 """
 
 from __future__ import annotations
@@ -10,27 +12,42 @@ from typing import Any
 
 from respsel.errors import InputError, Problem
 
-_ADVICE = 'Write a list of objects, or one object on each line: df.to_json(path, orient="records", lines=True)'
+_ADVICE = (
+    "Write a list of objects, or one object on each line: df.to_json(path, "
+    'orient="records", lines=True)'
+)
 Named = Iterator[tuple[str, Any]]
 
 
 def object_rows(value: Any, shown: str) -> Named:
-    """Yield (place, row) for the rows of a single JSON value that is not a list. Raises InputError."""
+    """Yield (place, row) for the rows of a single JSON value that is not a list.
+
+    Raises InputError.
+    """
     if not isinstance(value, dict):
         raise InputError(Problem(shown, "", "is not a list of objects", _ADVICE))
     if _is_split(value):
         yield from _split_rows(value, shown)
         return
     lists = {name: items for name, items in value.items() if isinstance(items, list)}
-    objects = [name for name, items in lists.items() if items and all(isinstance(item, dict) for item in items)]
+    objects = [
+        name
+        for name, items in lists.items()
+        if items and all(isinstance(item, dict) for item in items)
+    ]
     if len(value) > 1 and len(lists) == len(value) and len(objects) < len(lists):
         yield from _columns(lists, shown)
     elif len(objects) == 1:
-        yield from ((f"{objects[0]}, row {number}", item) for number, item in enumerate(lists[objects[0]], 1))
+        yield from (
+            (f"{objects[0]}, row {number}", item)
+            for number, item in enumerate(lists[objects[0]], 1)
+        )
     elif objects:
         names = ", ".join(f"'{name}'" for name in objects)
         what = f"holds several lists of rows: {names}"
-        raise InputError(Problem(shown, "", what, "Save the one that you want as a file of its own"))
+        raise InputError(
+            Problem(shown, "", what, "Save the one that you want as a file of its own")
+        )
     elif value and all(isinstance(inner, dict) for inner in value.values()):
         yield from _objects_of_objects(value, shown)
     else:
@@ -49,7 +66,9 @@ def _split_rows(value: Mapping[str, Any], shown: str) -> Named:
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise InputError(Problem(shown, "columns", "is not a list of names", _ADVICE))
     if twice := [name for i, name in enumerate(names) if name in names[:i]]:
-        raise InputError(Problem(shown, "columns", f"the name '{twice[0]}' stands twice", "Rename one of them"))
+        raise InputError(
+            Problem(shown, "columns", f"the name '{twice[0]}' stands twice", "Rename one of them")
+        )
     for number, cells in enumerate(value["data"], 1):
         if len(cells) != len(names):
             what = f"has {len(cells)} values, and there are {len(names)} columns"
@@ -67,7 +86,9 @@ def _columns(lists: Mapping[str, list[Any]], shown: str) -> Named:
 
 
 def _objects_of_objects(value: Mapping[str, Mapping[str, Any]], shown: str) -> Named:
-    """pandas orient="columns" (pandas' default) or "index": the labels of rows are numbers, those of columns are not."""
+    """pandas orient="columns" (pandas' default) or "index": the labels of rows are numbers, those
+    of columns are not.
+    """
     first, *others = value.values()
     outer = all(name.isdecimal() for name in value)
     inner = all(name.isdecimal() for column in value.values() for name in column)

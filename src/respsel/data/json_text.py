@@ -1,7 +1,7 @@
 """JSON texts parsed, with the place and the remedy of every fault.
 
-Knows nothing of rows. Invariants: a name that stands twice in an object is a fault; of a list one item at a time is in
-the memory, and its faults are those of the whole text.
+Knows nothing of rows. Invariants: a name that stands twice in an object is a fault; of a list one
+item at a time is in the memory, and its faults are those of the whole text.
 """
 
 from __future__ import annotations
@@ -37,7 +37,9 @@ class _Twice(ValueError):
 
 @dataclass(frozen=True)
 class _Origin:
-    """Where a piece of a text begins: its line, and how many characters of that line stand before it."""
+    """Where a piece of a text begins: its line, and how many characters of that line stand before
+    it.
+    """
 
     line: int = 1
     column: int = 0
@@ -109,7 +111,10 @@ class ListReader:
                 return value
             except json.JSONDecodeError as error:
                 # What is cut off is read on; other faults are the same whatever comes behind them.
-                is_cut = error.msg.startswith("Unterminated string") or error.pos > len(self._held) - _LONGEST_TOKEN
+                is_cut = (
+                    error.msg.startswith("Unterminated string")
+                    or error.pos > len(self._held) - _LONGEST_TOKEN
+                )
                 if not (is_cut and self._read_on(where)):
                     raise self._fault(error, where) from error
             except (RecursionError, ValueError) as error:
@@ -176,7 +181,9 @@ def _finite(text: str) -> float:
     return value
 
 
-_DECODER = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite, object_pairs_hook=_once)
+_DECODER = json.JSONDecoder(
+    parse_constant=_refuse_constant, parse_float=_finite, object_pairs_hook=_once
+)
 
 
 def _check_characters(text: str, value: Any) -> None:
@@ -186,14 +193,24 @@ def _check_characters(text: str, value: Any) -> None:
 
 
 def _told(error: Exception, text: str, at: int, shown: str, where: str, origin: _Origin) -> Problem:
-    """The problem of a text that cannot be parsed from some place on. where: its line, or its row in a list."""
+    """The problem of a text that cannot be parsed from some place on.
+
+    where: its line, or its row in a list.
+    """
     line = where if where.startswith("line ") else ""
     if isinstance(error, RecursionError):
-        return too_deep(shown, line or origin.place(text, _deep_at(text, at, 0 if line or not where else 1)))
+        return too_deep(
+            shown, line or origin.place(text, _deep_at(text, at, 0 if line or not where else 1))
+        )
     if isinstance(error, _Twice):
         offset, name = _twice_at(text, at)
         place = f"{line}, column {offset + 1}" if line else origin.place(text, offset)
-        return Problem(shown, place, f"the name '{name}' stands twice in one object", "Keep one of them, or rename one")
+        return Problem(
+            shown,
+            place,
+            f"the name '{name}' stands twice in one object",
+            "Keep one of them, or rename one",
+        )
     if isinstance(error, UnicodeEncodeError):
         return Problem(shown, where, "holds half a surrogate pair", "Fix the text's encoding")
     if isinstance(error, json.JSONDecodeError):
@@ -209,7 +226,11 @@ def _advice(text: str, error: json.JSONDecodeError) -> str:
         return _JOINED
     if error.msg.startswith("Extra data"):
         return "Write one value on each line, or one list of objects"
-    if error.pos < len(text) and text[error.pos] in "]}" and _ONE_COMMA_MORE.search(text[max(0, error.pos - 99) : error.pos]):
+    if (
+        error.pos < len(text)
+        and text[error.pos] in "]}"
+        and _ONE_COMMA_MORE.search(text[max(0, error.pos - 99) : error.pos])
+    ):
         return "There is a comma too many before it"
     if error.pos == 0 and text[:1] not in ("{", "["):
         return f"{_FIX}; if it is CSV, name the file .csv"
@@ -217,7 +238,9 @@ def _advice(text: str, error: json.JSONDecodeError) -> str:
 
 
 def _twice_at(text: str, start: int) -> tuple[int, str]:
-    """Where in a JSON text, which is well formed but for that, a name stands in its object again."""
+    """Where in a JSON text, which is well formed but for that, a name stands in its
+    object again.
+    """
     seen: list[set[str] | None] = []
     for token in _TOKEN.finditer(text, start):
         mark = token[0]

@@ -1,7 +1,8 @@
 """The text of a file, line by line, so that a file may be larger than the memory.
 
-Knows nothing of rows. Invariants: a text is UTF-8, or UTF-16 with its mark, and other encodings are never guessed; no
-more than LONGEST characters of it are in the memory at once; every fault is an InputError with its line.
+Knows nothing of rows. Invariants: a text is UTF-8, or UTF-16 with its mark, and other encodings are
+never guessed; no more than LONGEST characters of it are in the memory at once; every fault is an
+InputError with its line.
 """
 
 from __future__ import annotations
@@ -32,7 +33,9 @@ class Text:
             self._utf16 = handle.read(2) in _MARKS
 
     def lines(self, as_written: bool = False) -> Iterator[tuple[int, str]]:
-        """The lines with their numbers and ends: each end as it is written, or as LF. Raises InputError."""
+        """The lines with their numbers and ends: each end as it is written, or as LF. Raises
+        InputError.
+        """
         yield from enumerate(self._pieces(LONGEST, as_written), 1)
 
     def filled(self) -> Iterator[tuple[int, str]]:
@@ -48,7 +51,10 @@ class Text:
                 yield chunk
 
     def whole(self) -> str:
-        """All of it, with LF at each line's end. Raises InputError, also where it is too long for that."""
+        """All of it, with LF at each line's end.
+
+        Raises InputError, also where it is too long for that.
+        """
         found = []
         length = 0
         for chunk in self.chunks():
@@ -66,14 +72,25 @@ class Text:
                 number += 1
                 if len(line) > most:
                     what = f"is longer than {most:,} characters"
-                    raise InputError(Problem(self.shown, f"line {number}", what, "Is it one file of rows? Break it into lines"))
+                    raise InputError(
+                        Problem(
+                            self.shown,
+                            f"line {number}",
+                            what,
+                            "Is it one file of rows? Break it into lines",
+                        )
+                    )
                 if "\0" in line:
                     what = "holds a NUL character"
-                    raise InputError(Problem(self.shown, f"line {number}", what, "Save the file as UTF-8 text"))
+                    raise InputError(
+                        Problem(self.shown, f"line {number}", what, "Save the file as UTF-8 text")
+                    )
                 yield line
 
     def _reader(self, newline: str | None) -> io.TextIOWrapper:
-        return io.TextIOWrapper(self._open(), "utf-16" if self._utf16 else "utf-8-sig", newline=newline)
+        return io.TextIOWrapper(
+            self._open(), "utf-16" if self._utf16 else "utf-8-sig", newline=newline
+        )
 
     def _read(self, reader: io.TextIOWrapper, most: int, whole_line: bool = False) -> str:
         try:
@@ -84,10 +101,14 @@ class Text:
     def _nul(self) -> InputError:
         for _ in self.lines():
             pass
-        return InputError(Problem(self.shown, "", "holds a NUL character", "Save the file as UTF-8 text"))
+        return InputError(
+            Problem(self.shown, "", "holds a NUL character", "Save the file as UTF-8 text")
+        )
 
     def _undecodable(self) -> Problem:
-        """What is wrong with the encoding, and where: found by another look, since readers do not count lines."""
+        """What is wrong with the encoding, and where: found by another look, since readers do not
+        count lines.
+        """
         decoder = codecs.getincrementaldecoder("utf-16" if self._utf16 else "utf-8")()
         before = ""
         breaks = 0
@@ -99,7 +120,9 @@ class Text:
                     text = decoder.decode(chunk, not chunk)
                 except UnicodeDecodeError as error:
                     if self._utf16:
-                        return Problem(self.shown, "", f"is not UTF-16: {error.reason}", "Save it as UTF-8")
+                        return Problem(
+                            self.shown, "", f"is not UTF-16: {error.reason}", "Save it as UTF-8"
+                        )
                     last = error.object[: error.start].decode("utf-8", "replace")
                     line = max(breaks + last.count("\n"), returns + last.count("\r")) + 1
                     return _not_utf8(self.shown, line, (before + last)[-_CONTEXT:], error)

@@ -1,7 +1,7 @@
 """The content of a file, unpacked while it is read.
 
-Knows nothing of texts and rows. Invariants: what a packed file may unpack to is limited, and no more of it is in the
-memory than a reader asked for; every fault is an InputError.
+Knows nothing of texts and rows. Invariants: what a packed file may unpack to is limited, and no
+more of it is in the memory than a reader asked for; every fault is an InputError.
 """
 
 from __future__ import annotations
@@ -18,14 +18,17 @@ from typing import IO, Any, BinaryIO, cast
 from respsel.errors import InputError, Problem
 from respsel.system.disk import remedy_of, why_of
 
-# A file of texts is rarely packed to less than a fiftieth. Beyond these it is damaged, or made to fill the memory.
+# A file of texts is rarely packed to less than a fiftieth. Beyond these it is damaged, or made to
+# fill the memory.
 MOST_TIMES_PACKED = 100
 FREE_UNPACKED_BYTES = 1 << 26
 _BUFFER_BYTES = 1 << 20
 
 
 def open_content(path: Path, shown: str) -> tuple[BinaryIO, bool]:
-    """A file's content from its beginning, and whether it was packed: then it can only be read on. Raises InputError."""
+    """A file's content from its beginning, and whether it was packed: then it can only be read on.
+    Raises InputError.
+    """
     try:
         with ExitStack() as opened:
             handle = opened.enter_context(path.open("rb"))
@@ -57,7 +60,9 @@ def too_large(shown: str, limit: int, remedy: str) -> InputError:
 
 def unreadable(shown: str, error: OSError) -> InputError:
     """The error of a file that the system does not give."""
-    return InputError(Problem(shown, "", f"cannot be read: {why_of(error)}", remedy_of(error, "Check the path")))
+    return InputError(
+        Problem(shown, "", f"cannot be read: {why_of(error)}", remedy_of(error, "Check the path"))
+    )
 
 
 def _unpacker(head: bytes) -> Callable[[BinaryIO], IO[bytes]] | None:
@@ -114,4 +119,6 @@ class _Unpacked(io.RawIOBase):
         if isinstance(error, OSError) and error.errno == errno.EIO:
             return unreadable(self._shown, error)
         said = (str(error) or type(error).__name__).rstrip(".")
-        return InputError(Problem(self._shown, "", f"cannot be unpacked: {said}", "Copy or download it again"))
+        return InputError(
+            Problem(self._shown, "", f"cannot be unpacked: {said}", "Copy or download it again")
+        )

@@ -1,7 +1,8 @@
 """The program that tries to read a parquet file, which is its standard input.
 
-Hazard: a damaged file makes polars panic, end the process or ask for all memory; this is the process for it. Knows
-nothing of rows. Invariant: what it says on its standard output is JSON: the columns that are needed, or what is wrong.
+Hazard: a damaged file makes polars panic, end the process or ask for all memory; this is the
+process for it. Knows nothing of rows. Invariant: what it says on its standard output is JSON: the
+columns that are needed, or what is wrong.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ from respsel.system.child_process import limit_memory
 if TYPE_CHECKING:
     import polars
 
-# Hazard: of a group of rows polars may unpack the whole dictionary for each window, so that small ones take long.
+# Hazard: of a group of rows polars may unpack the whole dictionary for each window, so that small
+# ones take long.
 _WINDOW_BYTES = 1 << 26
 _FIRST_ROWS = 1
 _MOST_ROWS = 1 << 16
@@ -26,7 +28,9 @@ _MOST_ROWS = 1 << 16
 _CELL_BYTES = 16
 
 
-def windows(handle: BinaryIO, columns: Sequence[str], rows: Sequence[int] | None) -> Iterator[tuple[int, polars.DataFrame]]:
+def windows(
+    handle: BinaryIO, columns: Sequence[str], rows: Sequence[int] | None
+) -> Iterator[tuple[int, polars.DataFrame]]:
     """Yield a file's rows in windows that fit the memory, each with the number of rows before it.
 
     rows: the numbers of the only ones that are wanted, in order; windows without any are left out.
@@ -41,7 +45,8 @@ def windows(handle: BinaryIO, columns: Sequence[str], rows: Sequence[int] | None
     while rows is None or (rows and at < rows[-1]):
         if rows is not None:
             at = max(at, rows[bisect_right(rows, at)] - 1)
-        # Of categories polars knows no size, and a text of a hundred megabytes may be the category of each row.
+        # Of categories polars knows no size, and a text of a hundred megabytes may be the category
+        # of each row.
         window = _spelled(whole.slice(at, count).collect())
         if not window.height:
             return
@@ -52,7 +57,11 @@ def windows(handle: BinaryIO, columns: Sequence[str], rows: Sequence[int] | None
 
 
 def main(
-    most_bytes: int, memory_bytes: int, columns: Collection[str] | None, more: Collection[str], rows: Sequence[int] | None
+    most_bytes: int,
+    memory_bytes: int,
+    columns: Collection[str] | None,
+    more: Collection[str],
+    rows: Sequence[int] | None,
 ) -> None:
     """Read all, or the windows with some rows, and say what came of it."""
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
@@ -65,7 +74,11 @@ def main(
 
 
 def _tried(
-    handle: BinaryIO, most_bytes: int, columns: Collection[str] | None, more: Collection[str], rows: Sequence[int] | None
+    handle: BinaryIO,
+    most_bytes: int,
+    columns: Collection[str] | None,
+    more: Collection[str],
+    rows: Sequence[int] | None,
 ) -> dict[str, Any]:
     import polars as pl
 
@@ -73,14 +86,24 @@ def _tried(
         found = list(pl.read_parquet_schema(handle))
         names = _wanted(found, columns, more)
         handle.seek(0)
-        total = 0 if rows else int(pl.scan_parquet(handle).select(pl.len()).collect().item()) * len(names) * _CELL_BYTES
+        total = (
+            0
+            if rows
+            else int(pl.scan_parquet(handle).select(pl.len()).collect().item())
+            * len(names)
+            * _CELL_BYTES
+        )
         if total <= most_bytes:
             total = 0
             for _, window in windows(handle, names, rows):
                 total += int(window.estimated_size())
                 if total > most_bytes:
                     break
-        return {"columns": names, "is_whole": len(names) == len(found), "too_large": total > most_bytes}
+        return {
+            "columns": names,
+            "is_whole": len(names) == len(found),
+            "too_large": total > most_bytes,
+        }
     except MemoryError:
         return {"fault": "to read it takes too much memory"}
     # A panic is no Exception.
@@ -89,7 +112,13 @@ def _tried(
 
 
 def _spelled(window: polars.DataFrame) -> polars.DataFrame:
-    return window.cast({name: spelled for name, kind in window.schema.items() if (spelled := _spelled_type(kind)) != kind})
+    return window.cast(
+        {
+            name: spelled
+            for name, kind in window.schema.items()
+            if (spelled := _spelled_type(kind)) != kind
+        }
+    )
 
 
 def _spelled_type(kind: Any) -> Any:
@@ -101,16 +130,23 @@ def _spelled_type(kind: Any) -> Any:
     if isinstance(kind, pl.List):
         return pl.List(_spelled_type(kind.inner))
     if isinstance(kind, pl.Struct):
-        return pl.Struct([pl.Field(field.name, _spelled_type(field.dtype)) for field in kind.fields])
+        return pl.Struct(
+            [pl.Field(field.name, _spelled_type(field.dtype)) for field in kind.fields]
+        )
     return kind
 
 
-def _wanted(names: Sequence[str], columns: Collection[str] | None, more: Collection[str]) -> list[str]:
+def _wanted(
+    names: Sequence[str], columns: Collection[str] | None, more: Collection[str]
+) -> list[str]:
     """The columns that are needed for some names or paths; all of them, if one is not there."""
     if columns is None:
         return list(names)
     found = {
-        column: [name for name in names if column == name or column.startswith((f"{name}.", f"{name}["))] for column in columns
+        column: [
+            name for name in names if column == name or column.startswith((f"{name}.", f"{name}["))
+        ]
+        for column in columns
     }
     if not all(found.values()):
         return list(names)

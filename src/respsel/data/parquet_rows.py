@@ -1,8 +1,8 @@
 """Parquet files to rows of plain values.
 
-Reads from an open file and never by a path, which polars takes for a pattern or an address. Invariants: a file is read
-only after another process could read it; a window of rows at a time is in the memory; every row is JSON: bytes, dates
-and the like become text, and NaN becomes null.
+Reads from an open file and never by a path, which polars takes for a pattern or an address.
+Invariants: a file is read only after another process could read it; a window of rows at a time is
+in the memory; every row is JSON: bytes, dates and the like become text, and NaN becomes null.
 """
 
 from __future__ import annotations
@@ -28,44 +28,65 @@ _MOST_CHARACTERS = 50_000
 
 
 def parquet_rows(
-    handle: BinaryIO, shown: str, columns: Collection[str] | None, more: Collection[str], places: Collection[str] | None
+    handle: BinaryIO,
+    shown: str,
+    columns: Collection[str] | None,
+    more: Collection[str],
+    places: Collection[str] | None,
 ) -> Iterator[FileRow]:
     """Yield the rows of an open parquet file; see read_rows. Raises InputError.
 
-    With the columns that some names or paths stand for and more, or with all where one is not there.
+    With the columns that some names or paths stand for and more, or with all where one is not
+    there.
     """
     import polars as pl
 
     rows = None if places is None else sorted(int(place.removeprefix("row ")) for place in places)
-    names, is_whole = _try_reading(handle, shown, [None if columns is None else list(columns), list(more), rows])
+    names, is_whole = _try_reading(
+        handle, shown, [None if columns is None else list(columns), list(more), rows]
+    )
     wanted = set(rows or ())
     try:
         for before, window in parquet_probe.windows(handle, names, rows):
             for number, row in enumerate(window.iter_rows(named=True), before + 1):
                 if rows is None or number in wanted:
-                    yield FileRow(f"row {number}", {name: _plain(value) for name, value in row.items()}, is_whole)
+                    yield FileRow(
+                        f"row {number}",
+                        {name: _plain(value) for name, value in row.items()},
+                        is_whole,
+                    )
     except (pl.exceptions.PolarsError, OSError, ValueError, OverflowError) as error:
         raise _bad(shown, first_line(error)[:200]) from error
 
 
 def _try_reading(handle: BinaryIO, shown: str, wish: list[Any]) -> tuple[list[str], bool]:
-    """Have another process read it, and return the columns that are needed and whether these are all. Raises InputError."""
+    """Have another process read it, and return the columns that are needed and whether these are
+    all. Raises InputError.
+    """
     size = handle.seek(0, os.SEEK_END)
     handle.seek(0)
     words = json.dumps([most_unpacked(size), _MEMORY_BYTES + size, *wish])
     if len(words) > _MOST_CHARACTERS:
         words = json.dumps([most_unpacked(size), _MEMORY_BYTES + size, None, [], None])
-    program = f"import json; from respsel.data.parquet_probe import main; main(*json.loads({words!r}))"
+    program = (
+        f"import json; from respsel.data.parquet_probe import main; main(*json.loads({words!r}))"
+    )
     command = python_command("-c", program)
     # One thread takes little memory.
     environment = {**os.environ, "POLARS_MAX_THREADS": "1", "RUST_BACKTRACE": "0"}
     try:
-        done = subprocess.run(command, stdin=handle, capture_output=True, env=environment, timeout=_SECONDS)
+        done = subprocess.run(
+            command, stdin=handle, capture_output=True, env=environment, timeout=_SECONDS
+        )
     except subprocess.TimeoutExpired as error:
         raise _bad(shown, f"to read it takes more than {_SECONDS} seconds") from error
     if done.returncode:
         # A signal ended it, or what Python says last.
-        said = done.stderr.decode("utf-8", "replace").strip().splitlines()[-1:] if done.returncode > 0 else []
+        said = (
+            done.stderr.decode("utf-8", "replace").strip().splitlines()[-1:]
+            if done.returncode > 0
+            else []
+        )
         raise _bad(shown, "".join(said) or "to read it takes too much memory, or it is damaged")
     answer = json.loads(done.stdout)
     if fault := answer.get("fault"):
@@ -76,7 +97,9 @@ def _try_reading(handle: BinaryIO, shown: str, wish: list[Any]) -> tuple[list[st
 
 
 def _bad(shown: str, said: str) -> InputError:
-    return InputError(Problem(shown, "", f"is not parquet that can be read: {said}", "Write it again"))
+    return InputError(
+        Problem(shown, "", f"is not parquet that can be read: {said}", "Write it again")
+    )
 
 
 def _plain(value: Any) -> Any:
@@ -92,7 +115,9 @@ def _plain(value: Any) -> Any:
 
 
 def _decoded(value: bytes) -> Any:
-    """The text that some programs write as plain bytes; of an image and the like how long it is, which no text column takes."""
+    """The text that some programs write as plain bytes; of an image and the like how long it is,
+    which no text column takes.
+    """
     try:
         return value.decode("utf-8")
     except UnicodeDecodeError:

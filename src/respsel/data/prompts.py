@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 # Raised when the same fields and template would give another text, or a view another prompt.
 VERSION = 1
 
-# The published prompt of self-aligned perplexity (arXiv 2502.11779 and its code), spelling as published.
+# The published prompt of self-aligned perplexity (arXiv 2502.11779 and its code), spelling as
+# published.
 _SELF_ALIGNED = (
     "Question: {question}\n\n"
     "We have inference examples below to show you how to solve the problem. "
@@ -42,22 +43,37 @@ def plain_messages(question: str) -> tuple[Message, ...]:
     return (Message("user", question),)
 
 
-def self_aligned_messages(question: str, own_outputs: Sequence[str], template: str = "native") -> tuple[Message, ...]:
+def self_aligned_messages(
+    question: str, own_outputs: Sequence[str], template: str = "native"
+) -> tuple[Message, ...]:
     """The `self-aligned` view: the input and own outputs to other inputs, as the user's turn.
 
-    template: "native" is the model's own chat template; the others are the published code's wrapping instead.
+    template: "native" is the model's own chat template; the others are the published code's
+    wrapping instead.
     """
     examples = "".join(f"inference example: {text}\n\n" for text in own_outputs)
     prompt = _SELF_ALIGNED.format(question=question, examples=examples)
     if template == "native":
         return (Message("user", prompt),)
-    return (Message(TEXT, f"[INST] {_SYSTEM if template == 'paper-system' else ''}{prompt} [/INST]"),)
+    return (
+        Message(TEXT, f"[INST] {_SYSTEM if template == 'paper-system' else ''}{prompt} [/INST]"),
+    )
 
 
 def template_fields(example: Example) -> Mapping[str, Any]:
-    """The names that a prompt template can use for an example: the row's columns, and over them the mapped ones."""
-    named = {"id": example.id, "input": example.input, "reference": example.reference, "label": example.label}
-    return {**example.columns, **{name: value for name, value in named.items() if value is not None}}
+    """The names that a prompt template can use for an example: the row's columns, and over them the
+    mapped ones.
+    """
+    named = {
+        "id": example.id,
+        "input": example.input,
+        "reference": example.reference,
+        "label": example.label,
+    }
+    return {
+        **example.columns,
+        **{name: value for name, value in named.items() if value is not None},
+    }
 
 
 def is_template(source: str) -> bool:
@@ -66,7 +82,10 @@ def is_template(source: str) -> bool:
 
 
 class TemplateFault(Exception):
-    """Why a template gives no text for a row. unknown: the column that the row does not have, if that is why."""
+    """Why a template gives no text for a row.
+
+    unknown: the column that the row does not have, if that is why.
+    """
 
     def __init__(self, what: str, unknown: str = "", remedy: str = "Fix the template") -> None:
         super().__init__(what)
@@ -75,9 +94,11 @@ class TemplateFault(Exception):
 
 
 def fill_columns(source: str, columns: Mapping[str, Any]) -> str:
-    """Fill a template with a row's columns alone; outer white space, which empty columns leave behind, is taken off.
+    """Fill a template with a row's columns alone; outer white space, which empty columns leave
+    behind, is taken off.
 
-    Raises TemplateFault: for a column that is missing, and where a null, a list or an object would be written.
+    Raises TemplateFault: for a column that is missing, and where a null, a list or an object would
+    be written.
     """
     from jinja2 import UndefinedError
 
@@ -111,9 +132,23 @@ def check_template(source: str, shown: str, where: str) -> list[Problem]:
         # Names are looked for in the same way later, where nothing is caught.
         _ = _template(source).names
     except TemplateSyntaxError as error:
-        return [Problem(shown, where, f"line {error.lineno} of the template: {error.message}", "Fix the template")]
+        return [
+            Problem(
+                shown,
+                where,
+                f"line {error.lineno} of the template: {error.message}",
+                "Fix the template",
+            )
+        ]
     except FAULTS as error:
-        return [Problem(shown, where, f"the template cannot be used: {fault_text(error)}", "Fix the template")]
+        return [
+            Problem(
+                shown,
+                where,
+                f"the template cannot be used: {fault_text(error)}",
+                "Fix the template",
+            )
+        ]
     return []
 
 
@@ -126,7 +161,9 @@ def template_names(source: str) -> Set[str]:
 
 
 def check_doubled(recipe: Recipe, shown: str) -> list[Problem]:
-    """Prompts that say `input` and again the columns that it is made of, so that a model is asked them twice."""
+    """Prompts that say `input` and again the columns that it is made of, so that a model is asked
+    them twice.
+    """
     problems = []
     for i, strategy in enumerate(recipe.strategies):
         if strategy.from_ != "model":
@@ -135,14 +172,20 @@ def check_doubled(recipe: Recipe, shown: str) -> list[Problem]:
         for entry in recipe.datasets:
             inside = template_names(entry.input) if is_template(entry.input) else {entry.input}
             again = sorted(inside & said - {"input"})
-            # Where the row's own `input` is a part, the prompt is from before the template. Else one part may be said again.
+            # Where the row's own `input` is a part, the prompt is from before the template. Else
+            # one part may be said again.
             is_doubled = again and "input" in said and ("input" in inside or inside <= said)
             if is_doubled and strategy in recipe.strategies_for(entry.name):
-                what = f"asks '{again[0]}' twice: in prompts, 'input' is what the recipe makes the input of '{entry.name}'"
+                what = (
+                    f"asks '{again[0]}' twice: in prompts, 'input' is what the recipe makes "
+                    f"the input of '{entry.name}'"
+                )
                 remedy = "Say {{ input }} alone"
                 if not is_template(entry.input):
                     both = f"{{{{ {entry.input} }}}}\\n\\n{{{{ input }}}}"
-                    remedy += f'; if the rows have a column input of their own, set input = "{both}"'
+                    remedy += (
+                        f'; if the rows have a column input of their own, set input = "{both}"'
+                    )
                 problems.append(Problem(shown, f"strategies[{i}].prompt", what, remedy))
     return problems
 
@@ -153,7 +196,11 @@ def shows_label(entry: ModelStrategy, dataset: DatasetEntry) -> bool:
         return False
     names = template_names(entry.prompt) | template_names(entry.system or "")
     made = {"input": dataset.input, "reference": dataset.reference}
-    showing = {name for name, source in made.items() if source is not None and _holds(source, dataset.label)}
+    showing = {
+        name
+        for name, source in made.items()
+        if source is not None and _holds(source, dataset.label)
+    }
     return not names.isdisjoint({"label", dataset.label, _root(dataset.label)} | showing)
 
 
@@ -161,7 +208,11 @@ def _holds(source: str, label: str) -> bool:
     """Whether a template, or a column or a part of one, has the label in it."""
     if is_template(source):
         return not template_names(source).isdisjoint({label, _root(label)})
-    return source == label or label.startswith((f"{source}.", f"{source}[")) or source.startswith((f"{label}.", f"{label}["))
+    return (
+        source == label
+        or label.startswith((f"{source}.", f"{source}["))
+        or source.startswith((f"{label}.", f"{label}["))
+    )
 
 
 def _root(path: str) -> str:
@@ -169,22 +220,45 @@ def _root(path: str) -> str:
     return path.replace("[", ".").split(".")[0]
 
 
-def render(source: str, example: Example, shown: str, where: str, more: Mapping[str, Any] = MappingProxyType({})) -> str:
-    """Fill a template with an example's fields and some more. Raises InputError naming the template and the example."""
+def render(
+    source: str,
+    example: Example,
+    shown: str,
+    where: str,
+    more: Mapping[str, Any] = MappingProxyType({}),
+) -> str:
+    """Fill a template with an example's fields and some more.
+
+    Raises InputError naming the template and the example.
+    """
     from respsel.sandbox.environment import FAULTS, fault_text
 
     fields = {**template_fields(example), **more}
     unknown = template_names(source) - set(fields) - set(_environment(False).globals)
     if unknown:
         name = min(unknown)
-        raise InputError(Problem(shown, where, f"'{name}' is no field of example '{example.id}'", suggest(name, fields)))
+        raise InputError(
+            Problem(
+                shown,
+                where,
+                f"'{name}' is no field of example '{example.id}'",
+                suggest(name, fields),
+            )
+        )
     try:
         text = _template(source).fill(fields)
     except FAULTS as error:
         what = f"the template failed on example '{example.id}': {fault_text(error)}"
         raise InputError(Problem(shown, where, what, "Fix the template")) from error
     if not text.strip():
-        raise InputError(Problem(shown, where, f"the template gives no text for example '{example.id}'", "Fix the template"))
+        raise InputError(
+            Problem(
+                shown,
+                where,
+                f"the template gives no text for example '{example.id}'",
+                "Fix the template",
+            )
+        )
     return text
 
 
@@ -200,15 +274,20 @@ class _Unwritable(Exception):
 def _unwritable(source: str, columns: Mapping[str, Any], error: _Unwritable) -> TemplateFault:
     kind = str(error)
     kinds = (type(None),) if kind == "null" else (list, dict)
-    names = [name for name in sorted(template_names(source)) if isinstance(columns.get(name, ""), kinds)]
+    names = [
+        name for name in sorted(template_names(source)) if isinstance(columns.get(name, ""), kinds)
+    ]
     name = names[0] if names else ""
     if kind == "null":
         return TemplateFault(
             f"column '{name}' is null" if name else "a value is null",
-            remedy=f"Fill it in, or leave it out where it is null: {{% if {name or 'name'} %}} ... {{% endif %}}",
+            remedy=f"Fill it in, or leave it out where it is null: {{% if {name or 'name'} %}} "
+            f"... {{% endif %}}",
         )
     said = f"column '{name}' is {kind}" if name else f"a value is {kind}"
-    return TemplateFault(said, remedy=f"Name a part of it, such as {{{{ {name or 'name'}[0] }}}}, or join it")
+    return TemplateFault(
+        said, remedy=f"Name a part of it, such as {{{{ {name or 'name'}[0] }}}}, or join it"
+    )
 
 
 def _written(value: Any) -> Any:
@@ -234,4 +313,6 @@ def _environment(strict: bool) -> BoundedEnvironment:
 
     from respsel.sandbox.environment import BoundedEnvironment
 
-    return BoundedEnvironment(written=_written if strict else None, undefined=StrictUndefined, keep_trailing_newline=True)
+    return BoundedEnvironment(
+        written=_written if strict else None, undefined=StrictUndefined, keep_trailing_newline=True
+    )

@@ -1,8 +1,10 @@
-"""Texts that were made elsewhere: rows of a file, or the output of a batch run, by the example's id.
+"""Texts that were made elsewhere: rows of a file, or the output of a batch run, by the example's
+id.
 
-Sources: OpenAI's Batch API (an envelope with `custom_id`, `response` and `error` on each line), which `vllm run-batch`
-and Mistral write, too; Anthropic's message batches (`custom_id` and `result`). Invariant: a text is taken for an example's
-only by its id, and every row that cannot be used is named.
+Sources: OpenAI's Batch API (an envelope with `custom_id`, `response` and `error` on each line),
+which `vllm run-batch` and Mistral write, too; Anthropic's message batches (`custom_id` and
+`result`). Invariant: a text is taken for an example's only by its id, and every row that cannot be
+used is named.
 """
 
 from __future__ import annotations
@@ -13,7 +15,16 @@ from pathlib import Path
 from typing import Any
 
 from respsel.data.files import read_rows
-from respsel.data.rows import ABSENT, FileRow, absent, find_value, is_blank, row_id, text_field, wrong_turn
+from respsel.data.rows import (
+    ABSENT,
+    FileRow,
+    absent,
+    find_value,
+    is_blank,
+    row_id,
+    text_field,
+    wrong_turn,
+)
 from respsel.errors import InputError, Problem, stop_at_many
 from respsel.recipe.schema import FileStrategy, OwnOutputsEntry
 from respsel.records import Example
@@ -31,7 +42,10 @@ _LONGEST_MESSAGE = 300
 
 @dataclass(frozen=True)
 class Found:
-    """A text for an example, or why there is none. truncated: it was cut short at a limit of tokens."""
+    """A text for an example, or why there is none.
+
+    truncated: it was cut short at a limit of tokens.
+    """
 
     id: str
     where: str
@@ -41,20 +55,36 @@ class Found:
 
 
 def read_texts(
-    entry: FileStrategy | OwnOutputsEntry, path: Path, shown: str, wanted: Container[str], problems: list[Problem]
+    entry: FileStrategy | OwnOutputsEntry,
+    path: Path,
+    shown: str,
+    wanted: Container[str],
+    problems: list[Problem],
 ) -> Iterator[Found]:
-    """Yield the file's texts as they come, several of one row with the same id; note what is wrong with rows.
+    """Yield the file's texts as they come, several of one row with the same id; note what is wrong
+    with rows.
 
-    Of rows with other ids than those wanted only the id is looked at. A row without a text is yielded with none.
+    Of rows with other ids than those wanted only the id is looked at. A row without a text is
+    yielded with none.
     """
     batch = entry.format == "batch"
     column = "custom_id" if batch else entry.id
     first = None
     found = batch
-    for row in read_rows(path, shown, None if batch else (entry.id, entry.response), ("custom_id",)):
+    for row in read_rows(
+        path, shown, None if batch else (entry.id, entry.response), ("custom_id",)
+    ):
         stop_at_many(problems)
-        if not batch and "custom_id" in row.fields and isinstance(row.fields.get("response"), Mapping):
-            raise InputError(Problem(shown, row.where, "is a line of a batch run's output", 'Set format = "batch"'))
+        if (
+            not batch
+            and "custom_id" in row.fields
+            and isinstance(row.fields.get("response"), Mapping)
+        ):
+            raise InputError(
+                Problem(
+                    shown, row.where, "is a line of a batch run's output", 'Set format = "batch"'
+                )
+            )
         if (name := text_field(row, column, shown, problems)) is None:
             continue
         first = first or row
@@ -69,9 +99,15 @@ def read_texts(
 
 
 def _row_texts(
-    entry: FileStrategy | OwnOutputsEntry, row: FileRow, blank: Found, shown: str, problems: list[Problem]
+    entry: FileStrategy | OwnOutputsEntry,
+    row: FileRow,
+    blank: Found,
+    shown: str,
+    problems: list[Problem],
 ) -> Iterator[Found]:
-    """A row's text, or one without: whether that matters is seen when all rows are. A list is several own outputs."""
+    """A row's text, or one without: whether that matters is seen when all rows are. A list is
+    several own outputs.
+    """
     value = find_value(row.fields, entry.response)
     if isinstance(entry, OwnOutputsEntry) and isinstance(value, list) and not is_blank(value):
         samples = [FileRow(row.where, {entry.response: item}) for item in value]
@@ -83,7 +119,9 @@ def _row_texts(
         problems += [wrong] if wrong else []
         text = text_field(sample, entry.response, shown, problems, required=False)
         # A text that cannot be read is told already, and is not missing.
-        yield replace(blank, text=text or "", problem="" if len(problems) == before else "unreadable")
+        yield replace(
+            blank, text=text or "", problem="" if len(problems) == before else "unreadable"
+        )
 
 
 def note_missing(
@@ -103,9 +141,15 @@ def note_missing(
         return
     hint = "Add a row with this id"
     if ids:
-        hint += f' (it has ids like {", ".join(repr(name) for name in ids[:SHOWN_IDS])}), or set if_missing = "drop"'
+        hint += (
+            f" (it has ids like {', '.join(repr(name) for name in ids[:SHOWN_IDS])}), or set "
+            'if_missing = "drop"'
+        )
     if any(example.id == row_id(example.columns) for example in examples[:1]):
-        what = f"cannot be matched: the dataset has no ids, so that no row can name its {len(missing)} examples"
+        what = (
+            "cannot be matched: the dataset has no ids, so that no row can name its "
+            f"{len(missing)} examples"
+        )
         problems.append(Problem(shown, "", what, "Add an id column to both files"))
         return
     for name, row in missing.items():
@@ -113,7 +157,9 @@ def note_missing(
             problems.append(Problem(shown, "", f"has no {what} for example '{name}'", hint))
         else:
             empty = f"column '{entry.response}' is empty"
-            problems.append(Problem(shown, row.where, empty, 'Fill it in, or set if_missing = "drop"'))
+            problems.append(
+                Problem(shown, row.where, empty, 'Fill it in, or set if_missing = "drop"')
+            )
 
 
 def _batch_row(row: FileRow, blank: Found, shown: str, problems: list[Problem]) -> Iterator[Found]:
@@ -132,20 +178,33 @@ def _batch_row(row: FileRow, blank: Found, shown: str, problems: list[Problem]) 
     yield from _body(body, row, blank, shown, problems)
 
 
-def _anthropic_row(result: Mapping[str, Any], row: FileRow, blank: Found, shown: str, problems: list[Problem]) -> Iterator[Found]:
-    """A line of Anthropic's message batches: a `result` that has a message or says why there is none."""
+def _anthropic_row(
+    result: Mapping[str, Any], row: FileRow, blank: Found, shown: str, problems: list[Problem]
+) -> Iterator[Found]:
+    """A line of Anthropic's message batches: a `result` that has a message or says why there is
+    none.
+    """
     if isinstance(message := result.get("message"), Mapping) and result.get("type") == "succeeded":
         yield from _body(message, row, blank, shown, problems)
     else:
         yield _failed(blank, result.get("error") or result.get("type") or "no result")
 
 
-def _body(body: Mapping[str, Any], row: FileRow, blank: Found, shown: str, problems: list[Problem]) -> Iterator[Found]:
+def _body(
+    body: Mapping[str, Any], row: FileRow, blank: Found, shown: str, problems: list[Problem]
+) -> Iterator[Found]:
     written = written_in(body)
     if not written and (body.get("error") or body.get("object") == "error"):
         yield _failed(blank, body)
     elif not written:
-        problems.append(Problem(shown, row.where, "holds no chat completion, completion or response", "Is it a batch's output?"))
+        problems.append(
+            Problem(
+                shown,
+                row.where,
+                "holds no chat completion, completion or response",
+                "Is it a batch's output?",
+            )
+        )
     for made in written:
         problem = FAILED_THERE + _short(made.problem) if made.problem else ""
         yield replace(blank, text=made.text, problem=problem, truncated=made.truncated)

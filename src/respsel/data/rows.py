@@ -1,7 +1,7 @@
 """A row of a data file, and the text that stands in it under a column's name or a dotted path.
 
-Knows nothing of file formats. Invariant: a text is taken only where it is the only one that can be meant;
-an object, or several different texts, is a problem with the path that names one of them.
+Knows nothing of file formats. Invariant: a text is taken only where it is the only one that can be
+meant; an object, or several different texts, is a problem with the path that names one of them.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ _INDEX = re.compile(r"\[(-?\d{1,9})\]|(-?\d{1,9})(?=$|[.\[])")
 _ID_CHARACTERS = 16
 # Each of a path's parts is looked for in several ways, so that a longer one would take minutes.
 _LONGEST_PATH = 2000
-# What a turn's role is called by whom: OpenAI's messages, ShareGPT's conversations, Gemini's contents.
+# What a turn's role is called by whom: OpenAI's messages, ShareGPT's conversations, Gemini's
+# contents.
 _ASKERS = ("user", "human")
 _ANSWERERS = ("assistant", "gpt", "model", "chatgpt", "bot")
 _OTHERS = ("system", "tool", "function", "developer", "observation")
@@ -35,7 +36,10 @@ ABSENT = _Absent()
 
 @dataclass(frozen=True)
 class FileRow:
-    """A row of a data file and where it stands ("line 7" or "row 7"). is_whole: no column of it was left out."""
+    """A row of a data file and where it stands ("line 7" or "row 7").
+
+    is_whole: no column of it was left out.
+    """
 
     where: str
     fields: Mapping[str, Any]
@@ -45,7 +49,8 @@ class FileRow:
 def find_value(value: Any, path: str) -> Any:
     """Return what stands at a path such as `answers.text` or `messages[1].content`, or ABSENT.
 
-    A name that has the dots itself comes first. Of a null, and behind a list's end, everything is null.
+    A name that has the dots itself comes first. Of a null, and behind a list's end, everything is
+    null.
     """
     if isinstance(value, Mapping):
         if path in value:
@@ -70,7 +75,9 @@ def find_value(value: Any, path: str) -> Any:
 
 
 def row_id(fields: Mapping[str, Any]) -> str:
-    """The id of a row that has none: the digest of its content, whatever the order of its columns."""
+    """The id of a row that has none: the digest of its content, whatever the order of
+    its columns.
+    """
     return digest("row", canonical_json(dict(fields)))[:_ID_CHARACTERS]
 
 
@@ -80,7 +87,9 @@ def has_column(rows: Sequence[FileRow], path: str) -> bool:
 
 
 def is_blank(value: Any) -> bool:
-    """Whether a value holds nothing: null, blank text, an empty list or object, a list of nulls and blank texts."""
+    """Whether a value holds nothing: null, blank text, an empty list or object, a list of nulls and
+    blank texts.
+    """
     if isinstance(value, str):
         return not value.strip()
     if isinstance(value, list):
@@ -89,7 +98,9 @@ def is_blank(value: Any) -> bool:
 
 
 def text_of(value: Any) -> str | None:
-    """A single value as text: numbers and booleans as JSON writes them; None for a list, an object or a null."""
+    """A single value as text: numbers and booleans as JSON writes them; None for a list, an object
+    or a null.
+    """
     if isinstance(value, str):
         return value
     return json.dumps(value) if isinstance(value, (int, float)) else None
@@ -105,8 +116,8 @@ def text_field(
 ) -> str | None:
     """Return a column as text, or None after noting the problem.
 
-    A list of one text, or of the same text several times, is this text. required: nothing there is a problem, too,
-    and `remedy` says what to do about it.
+    A list of one text, or of the same text several times, is this text. required: nothing there is
+    a problem, too, and `remedy` says what to do about it.
     """
     value = find_value(row.fields, column)
     if value is ABSENT:
@@ -129,8 +140,8 @@ def text_field(
 def wrong_turn(row: FileRow, column: str, asked: bool, shown: str) -> Problem | None:
     """The problem of a path to a turn that is not the user's (asked) or not the assistant's.
 
-    Hazard: where some conversations begin with a system's turn, one place is the question in some rows and the answer
-    in others, and the model would be trained to ask.
+    Hazard: where some conversations begin with a system's turn, one place is the question in some
+    rows and the answer in others, and the model would be trained to ask.
     """
     stop = next(_stops(column), 0)
     turn = find_value(row.fields, column[:stop]) if stop else None
@@ -139,7 +150,12 @@ def wrong_turn(row: FileRow, column: str, asked: bool, shown: str) -> Problem | 
     if role in expected or role not in (*_ASKERS, *_ANSWERERS, *_OTHERS):
         return None
     what = f"column '{column}' is a turn of role '{role}' here, not the {name}'s"
-    return Problem(shown, row.where, what, "Name a place that is the same turn in every row, or take such rows out")
+    return Problem(
+        shown,
+        row.where,
+        what,
+        "Name a place that is the same turn in every row, or take such rows out",
+    )
 
 
 def absent(row: FileRow, column: str, shown: str) -> Problem:
@@ -161,20 +177,28 @@ def _many(items: Sequence[Any], column: str) -> tuple[str, str]:
         return "is a list of lists, not text", f"Name a part of it, such as '{column}.0.0'"
     if not turns:
         return "holds several different texts", f"Name one of them, such as '{column}.0'"
-    part = next((name for name in ("content", "value", "text") if name in turns[0]), next(iter(turns[0]), "..."))
+    part = next(
+        (name for name in ("content", "value", "text") if name in turns[0]),
+        next(iter(turns[0]), "..."),
+    )
     roles = [str(turn.get("role", turn.get("from", ""))) for turn in turns]
     if (start := next((i for i, role in enumerate(roles) if role in _ASKERS), None)) is None:
         return "is a list of objects, not text", f"Name a part of it, such as '{column}.0.{part}'"
     question = f"{column}.{start}.{part}"
     answer = f"{column}.{start + 1}.{part}"
-    return "is a conversation, not text", f"Name a turn: here '{question}' is the first question, '{answer}' its answer"
+    return (
+        "is a conversation, not text",
+        f"Name a turn: here '{question}' is the first question, '{answer}' its answer",
+    )
 
 
 def _object(value: Mapping[str, Any], column: str) -> tuple[str, str]:
     """What is wrong with an object in place of a text, and what to do."""
     if set(value) == {"bytes"}:
         return "holds bytes that are not text", "Give text"
-    part = next((name for name in ("text", "content", "value") if name in value), next(iter(value), "..."))
+    part = next(
+        (name for name in ("text", "content", "value") if name in value), next(iter(value), "...")
+    )
     return "is an object, not text", f"Name a part of it, such as '{column}.{part}'"
 
 

@@ -1,7 +1,8 @@
 """The sample of a dataset: of rows that come one after another, those that are first in hash order.
 
-Knows nothing of files. Invariants: examples come in hash order of (seed, id), so a larger sample contains the smaller one
-as its beginning, whatever the file's order; of a row that is not kept eight bytes stay.
+Knows nothing of files. Invariants: examples come in hash order of (seed, id), so a larger sample
+contains the smaller one as its beginning, whatever the file's order; of a row that is not kept
+eight bytes stay.
 """
 
 from __future__ import annotations
@@ -24,8 +25,8 @@ def mark_of(seed: int, name: str) -> int:
 
 
 class Sample:
-    """The first examples in hash order. most: how many, None for all; has_ids: whether an id may stand only once, and
-    otherwise equal rows are copies of one example.
+    """The first examples in hash order. most: how many, None for all; has_ids: whether an id may
+    stand only once, and otherwise equal rows are copies of one example.
     """
 
     def __init__(self, seed: int, most: int | None, has_ids: bool) -> None:

@@ -26,24 +26,36 @@ def build_graph(loaded: LoadedRecipe, memo: DigestMemo) -> Graph:
     """
     recipe = loaded.recipe
     _check_extras(loaded)
-    names = {recipe.target.model} | {s.model for s in recipe.strategies if isinstance(s, ModelStrategy)}
-    names |= {source.model for metric in loaded.metrics if (source := metric.needs.reward) and source.model}
+    names = {recipe.target.model} | {
+        s.model for s in recipe.strategies if isinstance(s, ModelStrategy)
+    }
+    names |= {
+        source.model
+        for metric in loaded.metrics
+        if (source := metric.needs.reward) and source.model
+    }
     models = {name: identify(loaded.models[name], memo) for name in sorted(names)}
     steps = _Builder(loaded, models, memo).build()
     return Graph(loaded, models, {step.name: step for step in steps})
 
 
 class _Builder:
-    def __init__(self, loaded: LoadedRecipe, models: Mapping[str, KnownModel], memo: DigestMemo) -> None:
+    def __init__(
+        self, loaded: LoadedRecipe, models: Mapping[str, KnownModel], memo: DigestMemo
+    ) -> None:
         of = Basis(loaded, models, memo)
         self._texts = TextSteps(of)
         self._asking = AskingSteps(of)
         self._judging = JudgingSteps(of)
         self._recipe = loaded.recipe
-        self._metrics = [part for metric in loaded.metrics for part in (*components(metric), metric)]
+        self._metrics = [
+            part for metric in loaded.metrics for part in (*components(metric), metric)
+        ]
         needs = [metric.needs for metric in self._metrics]
         self._views = list(dict.fromkeys(view for need in needs for view in need.views))
-        self._wants_own = any(need.own_outputs for need in needs) or any(view.k for view in self._views)
+        self._wants_own = any(need.own_outputs for need in needs) or any(
+            view.k for view in self._views
+        )
         self._wants_hidden = any(need.hidden for need in needs)
         self._race = self._recipe.selection.budget == "race"
 
@@ -65,11 +77,18 @@ class _Builder:
                 make = self._judging.mixes if metric.metric.combine else self._judging.scores
                 steps += [make(dataset, strategy, metric) for strategy in strategies]
             if self._recipe.selection.mode == "per-example":
-                steps.append(self._judging.choices(dataset, [strategy.name for strategy in strategies]))
+                steps.append(
+                    self._judging.choices(dataset, [strategy.name for strategy in strategies])
+                )
             steps.append(self._judging.verdict(dataset.name, [dataset.name]))
-        # An overall ranking without the strategies that some dataset lacks would name the wrong winner.
-        if len(self._recipe.datasets) > 1 and all(strategy.datasets is None for strategy in self._recipe.strategies):
-            steps.append(self._judging.verdict(OVERALL, [dataset.name for dataset in self._recipe.datasets]))
+        # An overall ranking without the strategies that some dataset lacks would name the wrong
+        # winner.
+        if len(self._recipe.datasets) > 1 and all(
+            strategy.datasets is None for strategy in self._recipe.strategies
+        ):
+            steps.append(
+                self._judging.verdict(OVERALL, [dataset.name for dataset in self._recipe.datasets])
+            )
         return sorted(steps, key=lambda step: step.stage)
 
     def _asking_steps(self, dataset: DatasetEntry, strategy: StrategyEntry) -> list[Step]:
@@ -84,17 +103,31 @@ class _Builder:
 
 
 def _check_extras(loaded: LoadedRecipe) -> None:
-    """Raise PreflightError for metrics and answer checks whose packages are missing, before any model is asked."""
+    """Raise PreflightError for metrics and answer checks whose packages are missing, before any
+    model is asked.
+    """
     problems = []
     for i, dataset in enumerate(loaded.recipe.datasets):
-        if dataset.check is not None and dataset.check.kind == "math" and find_spec("math_verify") is None:
+        if (
+            dataset.check is not None
+            and dataset.check.kind == "math"
+            and find_spec("math_verify") is None
+        ):
             what = "answer 'math' needs math-verify, which is not installed"
-            problems.append(Problem(loaded.shown, f"datasets[{i}].answer", what, "Run: pip install 'respsel[math]'"))
+            problems.append(
+                Problem(
+                    loaded.shown, f"datasets[{i}].answer", what, "Run: pip install 'respsel[math]'"
+                )
+            )
     for i, metric in enumerate(loaded.metrics):
         for extra in {part.needs.extra for part in (metric, *components(metric))}:
             missing = [name for name in EXTRAS[extra] if find_spec(name) is None]
             if missing:
                 what = f"'{metric.label}' needs {', '.join(missing)}, which is not installed"
-                problems.append(Problem(loaded.shown, f"metrics[{i}]", what, f"Run: pip install 'respsel[{extra}]'"))
+                problems.append(
+                    Problem(
+                        loaded.shown, f"metrics[{i}]", what, f"Run: pip install 'respsel[{extra}]'"
+                    )
+                )
     if problems:
         raise PreflightError(problems)

@@ -1,4 +1,6 @@
-"""What all steps of a recipe are made from: the loaded recipe, its models, and the rule of its verdict."""
+"""What all steps of a recipe are made from: the loaded recipe, its models, and the rule of its
+verdict.
+"""
 
 from __future__ import annotations
 
@@ -51,7 +53,9 @@ class Basis:
     @property
     def selected(self) -> ChosenMetric:
         """The metric that the selection goes by."""
-        return next(metric for metric in self.loaded.metrics if metric.label == self.recipe.selection_metric)
+        return next(
+            metric for metric in self.loaded.metrics if metric.label == self.recipe.selection_metric
+        )
 
     @property
     def raced_view(self) -> View:
@@ -63,4 +67,11 @@ class Basis:
         """The rule of the verdicts."""
         metric = self.selected
         chosen = self.recipe.selection
-        return Rule(metric.label, metric.direction, metric.metric.scale, chosen.confidence, chosen.resamples, chosen.seed)
+        return Rule(
+            metric.label,
+            metric.direction,
+            metric.metric.scale,
+            chosen.confidence,
+            chosen.resamples,
+            chosen.seed,
+        )

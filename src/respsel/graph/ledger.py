@@ -24,7 +24,12 @@ def load_unrecorded(store: Store, recipe: str) -> Mapping[str, Unrecorded]:
 class Ledger:
     """The outputs known so far, by step name."""
 
-    def __init__(self, graph: Graph, store: Store, unrecorded: Mapping[str, Unrecorded] = MappingProxyType({})) -> None:
+    def __init__(
+        self,
+        graph: Graph,
+        store: Store,
+        unrecorded: Mapping[str, Unrecorded] = MappingProxyType({}),
+    ) -> None:
         """unrecorded: tables to take as they are, where what made them is not to be asked again."""
         self._graph = graph
         self._store = store
@@ -53,7 +58,17 @@ class Ledger:
             noted = self._unrecorded.get(step.name)
             if noted is None or noted.key != key:
                 return False
-            record = StepRecord(step.op, step.version, {}, {}, noted.table, noted.output, noted.rows, step.asks, noted.took)
+            record = StepRecord(
+                step.op,
+                step.version,
+                {},
+                {},
+                noted.table,
+                noted.output,
+                noted.rows,
+                step.asks,
+                noted.took,
+            )
         self._outputs[step.name] = record.output
         self.counts[step.name] = record.rows
         self.took[step.name] = {model: Took(*counts) for model, counts in record.took.items()}
@@ -73,7 +88,9 @@ class Ledger:
         self._rows.pop(name, None)
 
     def rows(self, name: str) -> Rows | None:
-        """A known step's output rows, kept until they are dropped; None if the store's copy is damaged or gone."""
+        """A known step's output rows, kept until they are dropped; None if the store's copy is
+        damaged or gone.
+        """
         if name not in self._rows:
             found = self._store.load_rows(self._graph.steps[name].table, self._outputs[name])
             if found is None:
@@ -86,7 +103,9 @@ class Ledger:
         return self._outputs[name]
 
     def forget_damaged(self) -> None:
-        """Have the next run make every known step anew whose table is damaged or gone: one run then mends them all."""
+        """Have the next run make every known step anew whose table is damaged or gone: one run then
+        mends them all.
+        """
         for name, output in self._outputs.items():
             step = self._graph.steps[name]
             if (key := self.key(step)) and not self._store.holds_rows(step.table, output):
@@ -96,8 +115,20 @@ class Ledger:
         """The record to store for a step whose inputs and output are known."""
         table = step.table.name
         output = self._outputs[step.name]
-        took = {model: list(astuple(found)) for model, found in self.took.get(step.name, {}).items()}
-        return StepRecord(step.op, step.version, step.fields, self.inputs(step), table, output, count, step.asks, took)
+        took = {
+            model: list(astuple(found)) for model, found in self.took.get(step.name, {}).items()
+        }
+        return StepRecord(
+            step.op,
+            step.version,
+            step.fields,
+            self.inputs(step),
+            table,
+            output,
+            count,
+            step.asks,
+            took,
+        )
 
     def inputs(self, step: Step) -> Mapping[str, str]:
         """The digests of a step's inputs, by the inputs' names."""

@@ -1,7 +1,7 @@
 """Names of steps: `operation:dataset/strategy/detail`, as plans, records and messages show them.
 
-The only place that spells or parses them. Knows nothing of what a step does. Invariant: `parse` gives back what `str`
-was made from; no part holds `:` or `/`, which recipes do not allow in names.
+The only place that spells or parses them. Knows nothing of what a step does. Invariant: `parse`
+gives back what `str` was made from; no part holds `:` or `/`, which recipes do not allow in names.
 """
 
 from __future__ import annotations
@@ -65,7 +65,9 @@ def token_scores(dataset: str, strategy: str, view: str) -> str:
 
 
 def representations(dataset: str, strategy: str = "") -> str:
-    """The step of hidden states of a strategy's responses; without a strategy, of the own outputs."""
+    """The step of hidden states of a strategy's responses; without a strategy, of the
+    own outputs.
+    """
     return str(StepName("representations", dataset, strategy))
 
 

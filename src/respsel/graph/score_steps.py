@@ -44,7 +44,10 @@ class JudgingSteps:
         if needs.own_outputs:
             inputs["own_outputs"] = step_names.own_outputs(dataset.name)
         if needs.hidden:
-            inputs |= {"vectors": step_names.representations(*of), "own_vectors": step_names.representations(dataset.name)}
+            inputs |= {
+                "vectors": step_names.representations(*of),
+                "own_vectors": step_names.representations(dataset.name),
+            }
         if judge:
             inputs["rewards"] = step_names.rewards(*of, metric.label)
         fields = {**metric.fields, **({"answer": check_fields(check)} if check else {})}
@@ -58,32 +61,68 @@ class JudgingSteps:
         def make(rows: Sequence[Rows]) -> Rows:
             given = dict(zip(inputs, rows, strict=True))
             if column:
-                _check_column(column.replace("{strategy}", strategy.name), given["examples"], shown, metric.label)
+                _check_column(
+                    column.replace("{strategy}", strategy.name),
+                    given["examples"],
+                    shown,
+                    metric.label,
+                )
             views = {str(view.kind): given.pop(view.kind) for view in needs.views}
-            return list(measuring.measure(metric, measuring.Sources(views=views, **given), check, strategy.name))
+            return list(
+                measuring.measure(
+                    metric, measuring.Sources(views=views, **given), check, strategy.name
+                )
+            )
 
-        return Step(step_names.scores(*of, metric.label), "scores", fields, tuple(inputs.values()), SCORES, make)
+        return Step(
+            step_names.scores(*of, metric.label),
+            "scores",
+            fields,
+            tuple(inputs.values()),
+            SCORES,
+            make,
+        )
 
     def mixes(self, dataset: DatasetEntry, strategy: StrategyEntry, metric: ChosenMetric) -> Step:
         """Scores that weigh two metrics by their spreads, so they need those of all strategies."""
         strategies = self._of.recipe.strategies_for(dataset.name)
         parts = [part.label for part in components(metric)]
-        inputs = tuple(step_names.scores(dataset.name, other.name, label) for label in parts for other in strategies)
+        inputs = tuple(
+            step_names.scores(dataset.name, other.name, label)
+            for label in parts
+            for other in strategies
+        )
         which = strategies.index(strategy)
         count = len(strategies)
         weight = float(getattr(metric.parameters, "weight", 0.5))
         fields = {**metric.fields, "which": which}
         make = lambda rows: measuring.mix(weight, rows[:count], rows[count:], which)
-        return Step(step_names.scores(dataset.name, strategy.name, metric.label), "mixes", fields, inputs, SCORES, make)
+        return Step(
+            step_names.scores(dataset.name, strategy.name, metric.label),
+            "mixes",
+            fields,
+            inputs,
+            SCORES,
+            make,
+        )
 
     def verdict(self, name: str, over: Sequence[str]) -> Step:
-        by_dataset = [(dataset, [strategy.name for strategy in self._of.recipe.strategies_for(dataset)]) for dataset in over]
+        by_dataset = [
+            (dataset, [strategy.name for strategy in self._of.recipe.strategies_for(dataset)])
+            for dataset in over
+        ]
         rule = self._of.rule
-        pairs = [(dataset, strategy) for dataset, strategies in by_dataset for strategy in strategies]
+        pairs = [
+            (dataset, strategy) for dataset, strategies in by_dataset for strategy in strategies
+        ]
 
         def make(rows: Sequence[Rows]) -> Rows:
-            strata: dict[str, dict[str, dict[str, float | None]]] = {dataset: {} for dataset, _ in by_dataset}
-            weights: dict[str, dict[str, dict[str, float | None]]] = {dataset: {} for dataset, _ in by_dataset}
+            strata: dict[str, dict[str, dict[str, float | None]]] = {
+                dataset: {} for dataset, _ in by_dataset
+            }
+            weights: dict[str, dict[str, dict[str, float | None]]] = {
+                dataset: {} for dataset, _ in by_dataset
+            }
             for (dataset, strategy), scores in zip(pairs, rows, strict=False):
                 reached = [score for score in scores if score.problem != NOT_REACHED]
                 strata[dataset][strategy] = {score.id: score.value for score in reached}
@@ -92,7 +131,11 @@ class JudgingSteps:
             dropped = [dropped_in(laps) for laps in rows[len(pairs) :]]
             return [selection.decide(name, list(strata.values()), rule, weighted, dropped)]
 
-        fields = {"rule": asdict(rule), "dataset": name, "strategies": [[d, list(s)] for d, s in by_dataset]}
+        fields = {
+            "rule": asdict(rule),
+            "dataset": name,
+            "strategies": [[d, list(s)] for d, s in by_dataset],
+        }
         inputs = [step_names.scores(dataset, strategy, rule.metric) for dataset, strategy in pairs]
         inputs += [step_names.race(dataset) for dataset, _ in by_dataset if self._of.races]
         return Step(step_names.verdict(name), "verdict", fields, tuple(inputs), VERDICTS, make)
@@ -101,7 +144,10 @@ class JudgingSteps:
         rule = self._of.rule
 
         def make(rows: Sequence[Rows]) -> Rows:
-            values = {name: {s.id: s.value for s in scores} for name, scores in zip(names, rows, strict=True)}
+            values = {
+                name: {s.id: s.value for s in scores}
+                for name, scores in zip(names, rows, strict=True)
+            }
             return choose_responses(values, rule)
 
         fields = {"direction": rule.direction, "strategies": list(names)}
@@ -111,6 +157,10 @@ class JudgingSteps:
 
 def _check_column(name: str, examples: Sequence[Example], shown: str, label: str) -> None:
     """Raise InputError if no example has the column of a metric's rewards."""
-    if examples and not has_column([FileRow(example.id, example.columns) for example in examples], name):
+    if examples and not has_column(
+        [FileRow(example.id, example.columns) for example in examples], name
+    ):
         known = {column: None for example in examples for column in example.columns}
-        raise InputError(Problem(shown, label, f"no row has the column '{name}'", suggest(name, known)))
+        raise InputError(
+            Problem(shown, label, f"no row has the column '{name}'", suggest(name, known))
+        )

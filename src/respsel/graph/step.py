@@ -53,10 +53,9 @@ class Step:
 
     fields: the parameters in its key. inputs: names of the steps whose outputs it takes, in order.
     make: from the inputs' rows to its own, or to a generator that asks models on the way.
-    calls_per_example: (fewest, most) model calls that it takes for an example; (0, 0): it asks no model, or
-    only for what an input of it has asked for.
-    failed: how the `problem` of a row begins whose own call failed; with such a row the step is not recorded
-    as done.
+    calls_per_example: (fewest, most) model calls that it takes for an example; (0, 0): it asks no
+    model, or only for what an input of it has asked for. failed: how the `problem` of a row begins
+    whose own call failed; with such a row the step is not recorded as done.
     """
 
     name: str
@@ -70,7 +69,12 @@ class Step:
 
     def key(self, input_digests: Sequence[str]) -> str:
         """The step's key, given the digests of its inputs' content."""
-        parts = {"op": self.op, "version": self.version, "fields": self.fields, "inputs": list(input_digests)}
+        parts = {
+            "op": self.op,
+            "version": self.version,
+            "fields": self.fields,
+            "inputs": list(input_digests),
+        }
         return digest("step", canonical_json(parts))
 
     @property
@@ -105,4 +109,8 @@ class Graph:
             if (name := left.pop()) not in wanted:
                 wanted.add(name)
                 left += self.steps[name].inputs
-        return Graph(self.loaded, self.models, {name: step for name, step in self.steps.items() if name in wanted})
+        return Graph(
+            self.loaded,
+            self.models,
+            {name: step for name, step in self.steps.items() if name in wanted},
+        )

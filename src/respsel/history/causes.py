@@ -1,8 +1,8 @@
 """Why two runs' steps differ, where the recipe's text does not say it.
 
 A model in respsel.toml, weights, a data file's content, a chat template, a version of respsel's own
-operations: they are in the steps' records, by key. Invariant: a cause is told once, and not at all if a
-changed place of the recipe accounts for it.
+operations: they are in the steps' records, by key. Invariant: a cause is told once, and not at all
+if a changed place of the recipe accounts for it.
 """
 
 from __future__ import annotations
@@ -12,17 +12,29 @@ from dataclasses import dataclass
 from typing import Any
 
 from respsel.graph.names import StepName
-from respsel.plan.changes import NOTHING, TOKENIZER_READING, Change, changes_between, reading_of_tokenizer
+from respsel.plan.changes import (
+    NOTHING,
+    TOKENIZER_READING,
+    Change,
+    changes_between,
+    reading_of_tokenizer,
+)
 from respsel.store.store import StepRecord
 
 # By a model's field in step records: what in its entry changes it.
 _ENTRY_KEYS = {"weights": ("path", "package", "file")}
-_OURS = {"prompts": "prompts", "rendering": "rendering of prompts", "answer.version": "answer check"}
+_OURS = {
+    "prompts": "prompts",
+    "rendering": "rendering of prompts",
+    "answer.version": "answer check",
+}
 
 
 @dataclass(frozen=True)
 class Names:
-    """What a run's recipe calls things: its target's model, and each strategy's and each metric's where it has one."""
+    """What a run's recipe calls things: its target's model, and each strategy's and each metric's
+    where it has one.
+    """
 
     target: str
     strategies: Mapping[str, str]
@@ -33,34 +45,51 @@ class Names:
         """From a recipe's TOML."""
         target = recipe.get("target", {}).get("model", "")
         strategies = {s["name"]: s["model"] for s in recipe.get("strategies", ()) if "model" in s}
-        judges = {m.get("label", m["name"]): m["model"] for m in recipe.get("metrics", ()) if "model" in m}
+        judges = {
+            m.get("label", m["name"]): m["model"] for m in recipe.get("metrics", ()) if "model" in m
+        }
         return cls(target, strategies, judges)
 
 
 @dataclass(frozen=True)
 class _Cause:
-    """A change outside the recipe, and the beginnings of places in the recipe that would account for it."""
+    """A change outside the recipe, and the beginnings of places in the recipe that would account
+    for it.
+    """
 
     change: Change
     accounted_for_by: tuple[str, ...]
 
 
 def causes_outside(
-    pairs: Mapping[str, tuple[StepRecord, StepRecord]], names: Names, recipe_changes: Collection[Change]
+    pairs: Mapping[str, tuple[StepRecord, StepRecord]],
+    names: Names,
+    recipe_changes: Collection[Change],
 ) -> tuple[Change, ...]:
-    """The causes of changed steps (by name, with their records before and after) that no recipe change tells."""
+    """The causes of changed steps (by name, with their records before and after) that no recipe
+    change tells.
+    """
     places = [change.where for change in recipe_changes]
     found: dict[str, Change] = {}
     for step, (old, new) in pairs.items():
         for cause in _causes(step, old, new, names):
-            if not any(_within(place, known) for place in places for known in cause.accounted_for_by):
+            if not any(
+                _within(place, known) for place in places for known in cause.accounted_for_by
+            ):
                 found.setdefault(cause.change.where, cause.change)
     return tuple(found.values())
 
 
 def _causes(name: str, old: StepRecord, new: StepRecord, names: Names) -> Iterator[_Cause]:
     if old.version != new.version:
-        yield _Cause(Change(f"respsel's operation '{new.op}'", f"version {old.version}", f"version {new.version}"), ())
+        yield _Cause(
+            Change(
+                f"respsel's operation '{new.op}'",
+                f"version {old.version}",
+                f"version {new.version}",
+            ),
+            (),
+        )
     step = _Step.of(name, new, names)
     changes = changes_between(old.fields, new.fields)
     if reading := reading_of_tokenizer(changes):
@@ -73,8 +102,8 @@ def _causes(name: str, old: StepRecord, new: StepRecord, names: Names) -> Iterat
 
 @dataclass(frozen=True)
 class _Step:
-    """Where a step's fields stand: the place in the recipe that owns it, the model it asks, and the place that
-    chooses the model."""
+    """Where a step's fields stand: the place in the recipe that owns it, the model it asks, and the
+    place that chooses the model."""
 
     op: str
     owner: str
@@ -88,13 +117,29 @@ class _Step:
         step = StepName.parse(name)
         dataset = step.dataset
         strategy = f"strategies.{step.strategy}"
-        owner = {"examples": f"datasets.{dataset}", "responses": strategy}.get(record.op, "own_outputs")
+        owner = {"examples": f"datasets.{dataset}", "responses": strategy}.get(
+            record.op, "own_outputs"
+        )
         metric = step.detail if record.op == "scores" else ""
         if record.op == "responses":
-            return cls(record.op, owner, dataset, names.strategies.get(step.strategy, ""), f"{strategy}.model", metric)
+            return cls(
+                record.op,
+                owner,
+                dataset,
+                names.strategies.get(step.strategy, ""),
+                f"{strategy}.model",
+                metric,
+            )
         if record.op == "rewards":
             judged = f"metrics.{step.detail}"
-            return cls(record.op, judged, dataset, names.metrics.get(step.detail, ""), f"{judged}.model", metric)
+            return cls(
+                record.op,
+                judged,
+                dataset,
+                names.metrics.get(step.detail, ""),
+                f"{judged}.model",
+                metric,
+            )
         return cls(record.op, owner, dataset, names.target, "target.model", metric)
 
 
@@ -111,7 +156,13 @@ def _cause(change: Change, step: _Step) -> _Cause | None:
         entries = [f"{model}.{key}" for key in (*_ENTRY_KEYS.get(tail, (tail,)), "backend")]
         return _named(change, f"{model}.{tail}", step.chosen, *entries)
     if head in ("sampling", "seed") and step.op != "examples":
-        return _named(change, f"{model}.sampling.{tail or head}", step.chosen, f"{step.owner}.sampling", f"{model}.sampling")
+        return _named(
+            change,
+            f"{model}.sampling.{tail or head}",
+            step.chosen,
+            f"{step.owner}.sampling",
+            f"{model}.sampling",
+        )
     if head == "metric_version":
         return _named(change, f"respsel's metric '{step.metric}', version")
     if ours := _OURS.get(change.where):

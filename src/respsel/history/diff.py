@@ -1,7 +1,8 @@
-"""What changed between two recorded runs: recipe, causes outside it, responses, scores and verdicts.
+"""What changed between two recorded runs: recipe, causes outside it, responses, scores and
+verdicts.
 
-Reads the runs' records and, from the store, the tables they name. Invariant: what is no longer in the
-store is said, not guessed.
+Reads the runs' records and, from the store, the tables they name. Invariant: what is no longer in
+the store is said, not guessed.
 """
 
 from __future__ import annotations
@@ -56,8 +57,9 @@ class VerdictChange:
 
 @dataclass(frozen=True)
 class RunDiff:
-    """Everything that differs. outside: causes that the recipe's text does not tell. not_stored: steps whose
-    tables or records are no longer in the store; not_installed: scores whose metric is not installed."""
+    """Everything that differs. outside: causes that the recipe's text does not tell. not_stored:
+    steps whose tables or records are no longer in the store; not_installed: scores whose metric is
+    not installed."""
 
     before: str
     after: str
@@ -76,9 +78,19 @@ def diff_runs(store: Store, old: RunRecord, new: RunRecord, confidence: float = 
     """Compare two recorded runs; what is the same in both is left out."""
     missing: list[str] = []
     unknown: list[str] = []
-    changed = [name for name in new.steps if name in old.steps and old.steps[name].output != new.steps[name].output]
-    responses = [_responses(store, old, new, name, missing) for name in changed if _op(name) == "responses"]
-    scores = [_scores(store, old, new, name, confidence, missing, unknown) for name in changed if _op(name) == "scores"]
+    changed = [
+        name
+        for name in new.steps
+        if name in old.steps and old.steps[name].output != new.steps[name].output
+    ]
+    responses = [
+        _responses(store, old, new, name, missing) for name in changed if _op(name) == "responses"
+    ]
+    scores = [
+        _scores(store, old, new, name, confidence, missing, unknown)
+        for name in changed
+        if _op(name) == "scores"
+    ]
     recipes = _recipe(old), _recipe(new)
     recipe = changes_between(*recipes)
     kinds = ("responses", "scores")
@@ -87,8 +99,12 @@ def diff_runs(store: Store, old: RunRecord, new: RunRecord, confidence: float = 
         after=new.folder.name,
         recipe=tuple(recipe),
         outside=causes_outside(_records(store, old, new, missing), Names.of(recipes[1]), recipe),
-        only_before=tuple(name for name in old.steps if name not in new.steps and _op(name) in kinds),
-        only_after=tuple(name for name in new.steps if name not in old.steps and _op(name) in kinds),
+        only_before=tuple(
+            name for name in old.steps if name not in new.steps and _op(name) in kinds
+        ),
+        only_after=tuple(
+            name for name in new.steps if name not in old.steps and _op(name) in kinds
+        ),
         responses=tuple(item for item in responses if item is not None),
         scores=tuple(item for item in scores if item is not None),
         verdicts=_verdicts(old, new),
@@ -105,10 +121,14 @@ def _recipe(run: RunRecord) -> Any:
     try:
         return tomli.loads(run.text.replace("\r\n", "\n"))
     except tomli.TOMLDecodeError as error:
-        raise InputError(Problem(str(run.folder), "", f"its recipe is not TOML: {error}", "Run the recipe again")) from error
+        raise InputError(
+            Problem(str(run.folder), "", f"its recipe is not TOML: {error}", "Run the recipe again")
+        ) from error
 
 
-def _records(store: Store, old: RunRecord, new: RunRecord, missing: list[str]) -> Mapping[str, tuple[StepRecord, StepRecord]]:
+def _records(
+    store: Store, old: RunRecord, new: RunRecord, missing: list[str]
+) -> Mapping[str, tuple[StepRecord, StepRecord]]:
     """The records, before and after, of steps that both runs have under other keys."""
     found = {}
     for name in new.steps:
@@ -122,7 +142,9 @@ def _records(store: Store, old: RunRecord, new: RunRecord, missing: list[str]) -
     return found
 
 
-def _rows(store: Store, table: Table[Any], old: RunRecord, new: RunRecord, name: str, missing: list[str]) -> Sequence[Rows]:
+def _rows(
+    store: Store, table: Table[Any], old: RunRecord, new: RunRecord, name: str, missing: list[str]
+) -> Sequence[Rows]:
     rows = [store.load_rows(table, run.steps[name].output) for run in (old, new)]
     if None in rows:
         missing.append(name)
@@ -130,19 +152,33 @@ def _rows(store: Store, table: Table[Any], old: RunRecord, new: RunRecord, name:
     return [found for found in rows if found is not None]
 
 
-def _responses(store: Store, old: RunRecord, new: RunRecord, name: str, missing: list[str]) -> ResponseChange | None:
+def _responses(
+    store: Store, old: RunRecord, new: RunRecord, name: str, missing: list[str]
+) -> ResponseChange | None:
     rows = _rows(store, RESPONSES, old, new, name, missing)
     if not rows:
         return None
     before = {row.id: row.text for row in rows[0]}
-    texts = [(row.id, before[row.id], row.text) for row in rows[1] if row.id in before and before[row.id] != row.text]
+    texts = [
+        (row.id, before[row.id], row.text)
+        for row in rows[1]
+        if row.id in before and before[row.id] != row.text
+    ]
     # Attempts and checks may differ too; people ask about the texts.
-    counts = compare_rows(name, RESPONSES, *([replace(row, attempts=0, changed="") for row in side] for side in rows))
+    counts = compare_rows(
+        name, RESPONSES, *([replace(row, attempts=0, changed="") for row in side] for side in rows)
+    )
     return ResponseChange(name, counts, tuple(texts[:_MOST_TEXTS]))
 
 
 def _scores(
-    store: Store, old: RunRecord, new: RunRecord, name: str, confidence: float, missing: list[str], unknown: list[str]
+    store: Store,
+    old: RunRecord,
+    new: RunRecord,
+    name: str,
+    confidence: float,
+    missing: list[str],
+    unknown: list[str],
 ) -> ScoreChange | None:
     rows = _rows(store, SCORES, old, new, name, missing)
     record = store.load_step(new.steps[name].key)
@@ -163,7 +199,10 @@ def _scores(
 
 def _verdicts(old: RunRecord, new: RunRecord) -> tuple[VerdictChange, ...]:
     def said(run: RunRecord) -> dict[str, str]:
-        return {v.dataset: f"{v.winner or 'none'} ({'decided' if v.decided else 'undecided'})" for v in run.verdicts}
+        return {
+            v.dataset: f"{v.winner or 'none'} ({'decided' if v.decided else 'undecided'})"
+            for v in run.verdicts
+        }
 
     before = said(old)
     after = said(new)

@@ -1,7 +1,9 @@
-"""Records of finished runs: what a recipe said, what its steps gave, and the verdict; for people and `diff`.
+"""Records of finished runs: what a recipe said, what its steps gave, and the verdict; for people
+and `diff`.
 
-`runs/<recipe>/<time>-<digest>/` holds run.json and the report's pages; the newest report, with its tables,
-is in `runs/<recipe>/` itself. Invariant: nothing here is needed for reuse; a folder may be deleted.
+`runs/<recipe>/<time>-<digest>/` holds run.json and the report's pages; the newest report, with its
+tables, is in `runs/<recipe>/` itself. Invariant: nothing here is needed for reuse; a folder may be
+deleted.
 """
 
 from __future__ import annotations
@@ -55,7 +57,8 @@ class RunRecord:
 
 
 def record_run(result: RunResult, report: Path, finished_at: str, wait: Wait) -> Path:
-    """Record a run and return its folder; one that found all as the newest recorded run did is that run.
+    """Record a run and return its folder; one that found all as the newest recorded run did is that
+    run.
 
     Raises RunError if it cannot be written.
     """
@@ -85,7 +88,10 @@ def _newest(folder: Path, mark: str) -> Path | None:
 
 def _record(result: RunResult, finished_at: str, folder: Path) -> Mapping[str, Any]:
     loaded = result.graph.loaded
-    outputs = {name: {"key": result.key(name), "output": o, "rows": result.count(name)} for name, o in result.outputs.items()}
+    outputs = {
+        name: {"key": result.key(name), "output": o, "rows": result.count(name)}
+        for name, o in result.outputs.items()
+    }
     return {
         "format": 1,
         "recipe": loaded.shown,
@@ -121,8 +127,16 @@ def choose_runs(first: Path, second: Path | None) -> tuple[RunRecord, RunRecord]
     workspace = find_workspace(first.resolve().parent)
     runs = list_runs(workspace.runs / run_name(workspace, first)) if first.suffix == ".toml" else []
     if len(runs) < 2:
-        what = f"has {len(runs)} recorded runs that differ, and two are needed" if first.suffix == ".toml" else "is no recipe"
-        raise InputError(Problem(str(first), "", what, "Give a recipe that was run twice, or two folders under runs/"))
+        what = (
+            f"has {len(runs)} recorded runs that differ, and two are needed"
+            if first.suffix == ".toml"
+            else "is no recipe"
+        )
+        raise InputError(
+            Problem(
+                str(first), "", what, "Give a recipe that was run twice, or two folders under runs/"
+            )
+        )
     return load_run(runs[-2]), load_run(runs[-1])
 
 
@@ -135,11 +149,24 @@ def load_run(path: Path) -> RunRecord:
         verdicts = tuple(verdict_from_json(item) for item in data["verdicts"])
         folder = file.resolve().parent
         store = (folder / data["store"]).resolve()
-        return RunRecord(data["recipe"], str(data["text"]), data["finished_at"], steps, verdicts, folder, store)
+        return RunRecord(
+            data["recipe"], str(data["text"]), data["finished_at"], steps, verdicts, folder, store
+        )
     except UnreadableError as error:
-        raise InputError(Problem(str(path), "", f"is no recorded run: it {error}", error.remedy)) from error
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError) as error:
-        raise InputError(Problem(str(file), "", f"is no recorded run: {error}", "Run the recipe again")) from error
+        raise InputError(
+            Problem(str(path), "", f"is no recorded run: it {error}", error.remedy)
+        ) from error
+    except (
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        RecursionError,
+        OverflowError,
+    ) as error:
+        raise InputError(
+            Problem(str(file), "", f"is no recorded run: {error}", "Run the recipe again")
+        ) from error
 
 
 def _write_folder(folder: Path, pages: Path, data: Mapping[str, Any]) -> None:

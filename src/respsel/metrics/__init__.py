@@ -1,4 +1,7 @@
-"""What is measured of a response. One file per family; `contract` says what a metric is, `registry` which there are."""
+"""What is measured of a response.
+
+One file per family; `contract` says what a metric is, `registry` which there are.
+"""
 
 # Raised when scores are gathered otherwise; each metric has a version of its own besides.
 VERSION = 2

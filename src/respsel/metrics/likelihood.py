@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from respsel.metrics.contract import PLAIN, UNCONDITIONAL, Direction, Evidence, Metric, Needs, Parameters, Ratio, Template, View
+from respsel.metrics.contract import (
+    PLAIN,
+    UNCONDITIONAL,
+    Direction,
+    Evidence,
+    Metric,
+    Needs,
+    Parameters,
+    Ratio,
+    Template,
+    View,
+)
 from respsel.records import TokenScores
 
 _RANK_CLIP = 100
@@ -12,15 +23,18 @@ _CAPTION = "arXiv 2502.11779"
 
 
 class SelfAlignedParameters(Parameters):
-    """k: own outputs to other inputs in the prompt. template: the model's own chat template, or the published
-    code's "[INST] ... [/INST]": "paper" as for Mistral, "paper-system" with the system text that it gives the others."""
+    """k: own outputs to other inputs in the prompt. template: the model's own chat template, or the
+    published code's "[INST] ... [/INST]": "paper" as for Mistral, "paper-system" with the system
+    text that it gives the others."""
 
     k: int = Field(2, ge=1, le=16)
     template: Template = "native"
 
 
 class IfdParameters(Parameters):
-    """direction: publications select both ways; "lower" (easier by the instruction) is the default."""
+    """direction: publications select both ways; "lower" (easier by the instruction) is
+    the default.
+    """
 
     direction: Direction = "lower"
 
@@ -58,13 +72,17 @@ def mean_log_likelihood(_parameters: Parameters, evidence: Evidence) -> float:
 
 
 def rank_surprisal_ratio(parameters: RankParameters, evidence: Evidence) -> Ratio:
-    """Mean of clipped ranks over mean nll: means and not sums, so that in a dataset each response counts alike."""
+    """Mean of clipped ranks over mean nll: means and not sums, so that in a dataset each response
+    counts alike.
+    """
     import numpy as np
 
     scores = evidence.tokens()
     if not scores.rank.all():
         raise ValueError("the endpoint gives no ranks")
-    return Ratio(float(scores.rank.clip(max=parameters.clip).mean(dtype=np.float64)), mean_nll(scores))
+    return Ratio(
+        float(scores.rank.clip(max=parameters.clip).mean(dtype=np.float64)), mean_nll(scores)
+    )
 
 
 def log_probability_plus_entropy(_parameters: Parameters, evidence: Evidence) -> float:
@@ -104,7 +122,8 @@ METRICS = (
         formula="exp(mean nll)",
         variant="of a response, not of a corpus: over responses its geometric mean",
         source=_CAPTION,
-        reported="the baseline: 63.53 accuracy over 51 published cells, picking by 50 examples (the average strategy: 62.74)",
+        reported="the baseline: 63.53 accuracy over 51 published cells, picking by 50 examples "
+        "(the average strategy: 62.74)",
         cost="1",
         measure=perplexity,
     ),
@@ -116,9 +135,11 @@ METRICS = (
         unit="per token",
         summary="perplexity, given the input and k of the target's own outputs to other inputs",
         formula="exp(mean nll | k own outputs, input)",
-        variant="of the native chat template, unless template says otherwise; the published code used none",
+        variant="of the native chat template, unless template says otherwise; the published code "
+        "used none",
         source=_CAPTION,
-        reported="best of the published metrics there: 64.02 over the same 51 cells; k from 1 to 4 hardly matters",
+        reported="best of the published metrics there: 64.02 over the same 51 cells; k from 1 to "
+        "4 hardly matters",
         cost="1.7 with 2 own outputs (2.9 where no prompt is shared), and sampling them once",
         parameters=SelfAlignedParameters,
         needs=lambda parameters: Needs((View("self-aligned", parameters.k, parameters.template),)),
@@ -130,10 +151,12 @@ METRICS = (
         direction="higher",
         scale="linear",
         unit="nats per token",
-        summary="mean log-likelihood of the response's tokens, given the input; ranks as perplexity does",
+        summary="mean log-likelihood of the response's tokens, given the input; ranks as "
+        "perplexity does",
         formula="-mean nll",
         source="GRAPE, arXiv 2502.04194",
-        reported="selecting each example's likeliest response for the base model improved fine-tuning",
+        reported="selecting each example's likeliest response for the base model improved "
+        "fine-tuning",
         measure=mean_log_likelihood,
     ),
     Metric(
@@ -142,11 +165,15 @@ METRICS = (
         direction="lower",
         scale="linear",
         unit="ranks per nat",
-        summary="informative and aligned: unlikely tokens that still rank high. Over a dataset a ratio of means",
-        formula="mean min(rank, 100) / mean nll; over a dataset: mean over responses of the one / of the other",
-        variant="ratio of means, as the paper's code (its appendix A.8); a long response weighs no more than a short one",
+        summary="informative and aligned: unlikely tokens that still rank high. Over a dataset a "
+        "ratio of means",
+        formula="mean min(rank, 100) / mean nll; over a dataset: mean over responses of the one / "
+        "of the other",
+        variant="ratio of means, as the paper's code (its appendix A.8); a long response weighs "
+        "no more than a short one",
         source="arXiv 2601.14249",
-        reported="average Spearman 0.86 with post-training performance, five students, trajectories of 11 teachers",
+        reported="average Spearman 0.86 with post-training performance, five students, "
+        "trajectories of 11 teachers",
         parameters=RankParameters,
         measure=rank_surprisal_ratio,
     ),
@@ -156,10 +183,12 @@ METRICS = (
         direction="higher",
         scale="linear",
         unit="nats per token",
-        summary="how much likelier the tokens are than the target's own draws would be: about 0 for its own text",
+        summary="how much likelier the tokens are than the target's own draws would be: about 0 "
+        "for its own text",
         formula="mean(entropy - nll)",
         source="arXiv 2602.12222 (distribution discriminant theory)",
-        reported="quantifies the alignment of data with the model's distribution, for its on-policy fine-tuning",
+        reported="quantifies the alignment of data with the model's distribution, for its "
+        "on-policy fine-tuning",
         measure=log_probability_plus_entropy,
     ),
     Metric(
@@ -172,7 +201,8 @@ METRICS = (
         formula="mean nll / mean nll given nothing",
         variant="loss ratio; see ifd-perplexity-ratio",
         source="IFD, arXiv 2308.12032",
-        reported="there higher (below 1) was selected; in 2502.11779's comparison higher is worse, 62.91 over 51 cells",
+        reported="there higher (below 1) was selected; in 2502.11779's comparison higher is "
+        "worse, 62.91 over 51 cells",
         cost="1.8: perplexity's and 0.8",
         parameters=IfdParameters,
         needs=_both_views,

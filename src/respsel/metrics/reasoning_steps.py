@@ -1,11 +1,11 @@
 """A response to its reasoning steps. One splitter for every metric that speaks of steps.
 
 A step is a line; in a line of prose, a sentence. Kept whole: a fenced code block, a display formula
-($$...$$, \\[...\\], \\begin{...}...\\end{...}), and what stands in inline mathematics (not sums of money: "$5
-and $7") or inline code. No sentence ends behind the number at a line's beginning ("2.", "Step 2."), a single
-capital ("J."), a common abbreviation, or inside a number. Blanks and line ends belong to the step before
-them. Invariant: the steps joined are the text, and each holds something other than white space (unless the
-text does not).
+($$...$$, \\[...\\], \\begin{...}...\\end{...}), and what stands in inline mathematics (not sums of
+money: "$5 and $7") or inline code. No sentence ends behind the number at a line's beginning ("2.",
+"Step 2."), a single capital ("J."), a common abbreviation, or inside a number. Blanks and line ends
+belong to the step before them. Invariant: the steps joined are the text, and each holds something
+other than white space (unless the text does not).
 """
 
 from __future__ import annotations
@@ -37,7 +37,9 @@ _LAST_OF_NO_END = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZgecsfxpqort")
 
 
 def split_steps(text: str) -> list[str]:
-    """Return a text's steps; a text of nothing but white space is one step. Takes time linear in the text's length."""
+    """Return a text's steps; a text of nothing but white space is one step. Takes time linear in
+    the text's length.
+    """
     whole = _spans(text)
     ends = sorted([*_line_ends(text, whole), *_sentence_ends(text, whole)])
     starts: list[int] = []
@@ -58,7 +60,9 @@ def split_steps(text: str) -> list[str]:
 
 
 def _line_ends(text: str, whole: _Spans) -> Iterator[int]:
-    """Positions behind line ends, with the white space after them up to the next line's first word."""
+    """Positions behind line ends, with the white space after them up to the next line's
+    first word.
+    """
     at = text.find("\n")
     while at >= 0:
         begin = at
@@ -83,11 +87,14 @@ def _sentence_ends(text: str, whole: _Spans) -> Iterator[int]:
                 line = last + 1
                 word = -1
             seen = place
-            # Where the line's words begin, behind marks of lists and the like; the mark itself is none of them.
+            # Where the line's words begin, behind marks of lists and the like; the mark itself is
+            # none of them.
             word = _word_behind(text, line) if word < 0 else word
             near = place - word < _TAIL
             # A quick look first, since a looping model writes millions of sentences.
-            if text[place - 1] in _LAST_OF_NO_END or (near and (text[place - 1].isdigit() or text[place - 1] == ")")):
+            if text[place - 1] in _LAST_OF_NO_END or (
+                near and (text[place - 1].isdigit() or text[place - 1] == ")")
+            ):
                 tail = text[word : place + 1] if near else f"x{text[place - _TAIL : place + 1]}"
                 if _NO_END.search(tail):
                     continue
@@ -117,7 +124,9 @@ class _Spans:
 
 
 def _spans(text: str) -> _Spans:
-    """What is kept whole. A closer that is not found once is never looked for again, so that this takes linear time."""
+    """What is kept whole. A closer that is not found once is never looked for again, so that this
+    takes linear time.
+    """
     found: list[tuple[int, int]] = []
     lacking: set[str] = set()
     environments: dict[str, list[int]] = {}
@@ -134,7 +143,9 @@ def _spans(text: str) -> _Spans:
     return _Spans(found)
 
 
-def _close(text: str, opener: re.Match[str], environments: dict[str, list[int]], lacking: set[str]) -> int | None:
+def _close(
+    text: str, opener: re.Match[str], environments: dict[str, list[int]], lacking: set[str]
+) -> int | None:
     """Where the stretch ends that an opener begins; None if it begins none."""
     mark = opener.group()
     if mark in ("```", "~~~"):
@@ -157,21 +168,29 @@ def _close(text: str, opener: re.Match[str], environments: dict[str, list[int]],
 
 
 def first_tokens(steps: list[str], lengths: list[int]) -> list[int]:
-    """Return, for each step, the index of its first token, given how many UTF-8 bytes each token spells.
+    """Return, for each step, the index of its first token, given how many UTF-8 bytes each token
+    spells.
 
-    That is the first token which spells something of the step's words: in most vocabularies a word's token
-    begins with the blank before the word, which split_steps gives to the step before. Steps that begin inside
-    one token share it, and it is returned once. Raises ValueError where the tokens do not spell the steps.
+    That is the first token which spells something of the step's words: in most vocabularies a
+    word's token begins with the blank before the word, which split_steps gives to the step before.
+    Steps that begin inside one token share it, and it is returned once. Raises ValueError where the
+    tokens do not spell the steps.
     """
     ends = list(accumulate(lengths))
     places = word_places(steps)
     if (ends[-1] if ends else 0) != places[-1]:
         raise ValueError(UNKNOWN_PLACES)
-    return list(dict.fromkeys(first for place in places[:-1] if (first := bisect_right(ends, place)) < len(ends)))
+    return list(
+        dict.fromkeys(
+            first for place in places[:-1] if (first := bisect_right(ends, place)) < len(ends)
+        )
+    )
 
 
 def word_places(steps: list[str]) -> list[int]:
-    """The place in the text, in UTF-8 bytes, of each step's first word; and behind them the text's length."""
+    """The place in the text, in UTF-8 bytes, of each step's first word; and behind them the text's
+    length.
+    """
     places = []
     start = 0
     for step in steps:

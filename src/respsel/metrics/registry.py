@@ -1,6 +1,7 @@
 """The metrics that there are, by name, and what a recipe's entry asks of them.
 
-Knows nothing of what a metric computes. Invariant: a name means one metric; a plug-in cannot take the name of ours.
+Knows nothing of what a metric computes. Invariant: a name means one metric; a plug-in cannot take
+the name of ours.
 """
 
 from __future__ import annotations
@@ -22,20 +23,29 @@ def components(metric: ChosenMetric) -> list[ChosenMetric]:
     parts = []
     for name in metric.metric.combine or ():
         of = _OWN[name]
-        shared = {key: value for key, value in metric.parameters if key in of.parameters.model_fields}
-        parts.append(ChosenMetric(f"{metric.label}.{name}", of, of.parameters.model_validate(shared)))
+        shared = {
+            key: value for key, value in metric.parameters if key in of.parameters.model_fields
+        }
+        parts.append(
+            ChosenMetric(f"{metric.label}.{name}", of, of.parameters.model_validate(shared))
+        )
     return parts
 
 
 def all_metrics() -> Mapping[str, Metric]:
-    """Every metric by name: our own, and those of installed plug-ins (entry points `respsel.metrics`)."""
+    """Every metric by name: our own, and those of installed plug-ins (entry points
+    `respsel.metrics`).
+    """
     from respsel.plugins import load_plugins
 
     return _OWN | load_plugins("respsel.metrics", Metric, _OWN)
 
 
 def find_metric(name: str) -> Metric | None:
-    """The metric of a name. Plug-ins are looked for only if it is none of ours: that takes longer than a cached run."""
+    """The metric of a name.
+
+    Plug-ins are looked for only if it is none of ours: that takes longer than a cached run.
+    """
     return _OWN.get(name) or all_metrics().get(name)
 
 
@@ -43,7 +53,14 @@ def choose(entry: MetricEntry, shown: str, where: str) -> tuple[ChosenMetric | N
     """Return the metric that a recipe entry asks for, or what is wrong with the entry."""
     metric = find_metric(entry.name)
     if metric is None:
-        return None, [Problem(shown, f"{where}.name", f"'{entry.name}' is no metric", suggest(entry.name, all_metrics()))]
+        return None, [
+            Problem(
+                shown,
+                f"{where}.name",
+                f"'{entry.name}' is no metric",
+                suggest(entry.name, all_metrics()),
+            )
+        ]
     parameters, problems = check_shape(metric.parameters, entry.parameters, shown)
     problems = [_in_place(problem, where, metric) for problem in problems]
     if problems:

@@ -9,9 +9,10 @@ from respsel.metrics.likelihood import mean_nll
 
 
 class RewardParameters(Parameters):
-    """column: of the dataset, with {strategy} for the strategy's name; or model and prompt: a model that is
-    asked, once and greedily, for a number. The prompt is Jinja2 and knows `response` besides the example's
-    fields; the number is the one behind the last "Score:", "Reward:" or "Rating:" in the answer, or its only one."""
+    """column: of the dataset, with {strategy} for the strategy's name; or model and prompt: a model
+    that is asked, once and greedily, for a number. The prompt is Jinja2 and knows `response`
+    besides the example's fields; the number is the one behind the last "Score:", "Reward:" or
+    "Rating:" in the answer, or its only one."""
 
     column: str | None = None
     model: str | None = None
@@ -21,7 +22,9 @@ class RewardParameters(Parameters):
     @model_validator(mode="after")
     def _one_source(self) -> RewardParameters:
         if (self.column is None) == (self.model is None):
-            raise ValueError("a reward comes from 'column', or from 'model' with 'prompt': give one of them")
+            raise ValueError(
+                "a reward comes from 'column', or from 'model' with 'prompt': give one of them"
+            )
         if (self.model is None) != (self.prompt is None):
             raise ValueError("'model' and 'prompt' go together")
         return self
@@ -72,10 +75,12 @@ METRICS = (
         direction="higher",
         scale="linear",
         unit="reward",
-        summary="compatibility-adjusted reward: reward, discounted by how unlikely the target finds the responses",
+        summary="compatibility-adjusted reward: reward, discounted by how unlikely the target "
+        "finds the responses",
         formula="mean reward / (1 + beta * mean nll), beta = 3; over a dataset of means",
         source="arXiv 2411.07133",
-        reported="told which generator trains best better than almost all baselines (abstract); 62.82 over the same 51 cells",
+        reported="told which generator trains best better than almost all baselines (abstract); "
+        "62.82 over the same 51 cells",
         variant="beta = 3, and over a dataset mean reward / (1 + beta * mean nll), as published",
         cost="perplexity's and the reward's",
         parameters=CarParameters,

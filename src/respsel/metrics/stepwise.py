@@ -10,21 +10,28 @@ from respsel.records import TokenScores
 
 
 class DropParameters(Parameters):
-    """skip: how many tokens of each step do not count. The paper speaks of the first; its released driver skips 2."""
+    """skip: how many tokens of each step do not count.
+
+    The paper speaks of the first; its released driver skips 2.
+    """
 
     skip: int = Field(1, ge=1, le=16)
 
 
 class LocalParameters(Parameters):
-    """window: how many steps stand before each step. with_input: whether the input, as the user's turn, stands
-    before those, as in the paper; false leaves the steps alone, behind the token that begins a text."""
+    """window: how many steps stand before each step. with_input: whether the input, as the user's
+    turn, stands before those, as in the paper; false leaves the steps alone, behind the token that
+    begins a text."""
 
     window: int = Field(4, ge=1, le=64)
     with_input: bool = True
 
 
 def aslec_drop(parameters: DropParameters, evidence: Evidence) -> float:
-    """Mean log-likelihood without each step's first tokens. Raises ValueError if nothing is left."""
+    """Mean log-likelihood without each step's first tokens.
+
+    Raises ValueError if nothing is left.
+    """
     import numpy as np
 
     scores = evidence.tokens()
@@ -66,11 +73,13 @@ METRICS = (
         direction="higher",
         scale="linear",
         unit="nats per token",
-        summary="mean log-likelihood without each step's first token, so that longer steps gain nothing by being long",
+        summary="mean log-likelihood without each step's first token, so that longer steps gain "
+        "nothing by being long",
         formula="-mean nll over all tokens but the first `skip` = 1 of each step",
         variant="skip = 1 is the paper's definition; the driver of its released code skips 2",
         source="ASLEC-DROP, arXiv 2604.06834",
-        reported="mean log-likelihood prefers longer steps; dropping first tokens fixes that (four models, five benchmarks)",
+        reported="mean log-likelihood prefers longer steps; dropping first tokens fixes that "
+        "(four models, five benchmarks)",
         mask="every response token but each step's first",
         parameters=DropParameters,
         needs=lambda _parameters: Needs((PLAIN,), steps=True),
@@ -83,13 +92,18 @@ METRICS = (
         scale="linear",
         unit="nats per token",
         summary="mean log-likelihood of each step, given the input and only the last few steps",
-        formula="mean over steps of -(mean nll of the step's tokens | input, the last `window` = 4 steps)",
-        variant="of the paper, as two public implementations of its equation have it; with_input = false: the steps alone",
+        formula="mean over steps of -(mean nll of the step's tokens | input, the last `window` = "
+        "4 steps)",
+        variant="of the paper, as two public implementations of its equation have it; with_input "
+        "= false: the steps alone",
         source="arXiv 2510.03988",
-        reported="picks the best teacher of long reasoning where whole-response likelihood fails (its abstract)",
+        reported="picks the best teacher of long reasoning where whole-response likelihood fails "
+        "(its abstract)",
         cost="3.3 with a window of 4 (5.4 where no prompt is shared)",
         parameters=LocalParameters,
-        needs=lambda parameters: Needs((View("local", window=parameters.window, with_input=parameters.with_input),), steps=True),
+        needs=lambda parameters: Needs(
+            (View("local", window=parameters.window, with_input=parameters.with_input),), steps=True
+        ),
         measure=local_naturalness,
     ),
     Metric(

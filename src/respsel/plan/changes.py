@@ -1,7 +1,7 @@
 """What differs between two nested values, place by place, old and new as text.
 
-Knows nothing of steps or recipes, but for one field. Invariant: a place is told once, and both texts are cut to where they
-differ.
+Knows nothing of steps or recipes, but for one field. Invariant: a place is told once, and both
+texts are cut to where they differ.
 """
 
 from __future__ import annotations
@@ -30,10 +30,17 @@ def flatten(value: Any, path: str = "") -> dict[str, str]:
     """A nested value as {dotted path: text}; named items of lists go by their names."""
     if isinstance(value, Mapping):
         items = [(str(key), item) for key, item in value.items()]
-    elif isinstance(value, (list, tuple)) and value and all(isinstance(item, Mapping) for item in value):
+    elif (
+        isinstance(value, (list, tuple))
+        and value
+        and all(isinstance(item, Mapping) for item in value)
+    ):
         # A metric that is used twice goes by its label; a dataset's "label" is one of its columns.
         names = ("label", "name") if path.endswith("metrics") else ("name",)
-        items = [(next((str(item[n]) for n in names if n in item), str(i)), item) for i, item in enumerate(value)]
+        items = [
+            (next((str(item[n]) for n in names if n in item), str(i)), item)
+            for i, item in enumerate(value)
+        ]
     else:
         return {path: value if isinstance(value, str) else "none" if value is None else str(value)}
     flat: dict[str, str] = {}
@@ -47,12 +54,18 @@ def changes_between(old: Any, new: Any) -> list[Change]:
     before = flatten(old)
     after = flatten(new)
     places = [place for place in {**before, **after} if before.get(place) != after.get(place)]
-    return [Change(place, *_shortened(before.get(place, NOTHING), after.get(place, NOTHING))) for place in places]
+    return [
+        Change(place, *_shortened(before.get(place, NOTHING), after.get(place, NOTHING)))
+        for place in places
+    ]
 
 
 def _shortened(old: str, new: str) -> Sequence[str]:
     """Cut two texts to the stretch around their first difference."""
-    start = next((i for i, (a, b) in enumerate(zip(old, new, strict=False)) if a != b), min(len(old), len(new)))
+    start = next(
+        (i for i, (a, b) in enumerate(zip(old, new, strict=False)) if a != b),
+        min(len(old), len(new)),
+    )
     start = max(0, start - 20) if max(len(old), len(new)) > _MOST_SHOWN else 0
     return [_window(text, start) for text in (old, new)]
 
@@ -64,7 +77,8 @@ def _window(text: str, start: int) -> str:
 
 
 def reading_of_tokenizer(changes: Collection[Change]) -> Change | None:
-    """That respsel reads a GGUF's tokenizer differently now, if nothing else of the model changed with it.
+    """That respsel reads a GGUF's tokenizer differently now, if nothing else of the model changed
+    with it.
 
     Steps from before there was a version have no such field: theirs was the first.
     """
@@ -72,4 +86,6 @@ def reading_of_tokenizer(changes: Collection[Change]) -> Change | None:
     if [change.where for change in fields] != [TOKENIZER_READING] or fields[0].new == NOTHING:
         return None
     old = "1" if fields[0].old == NOTHING else fields[0].old
-    return Change("respsel's reading of the GGUF's tokenizer", f"version {old}", f"version {fields[0].new}")
+    return Change(
+        "respsel's reading of the GGUF's tokenizer", f"version {old}", f"version {fields[0].new}"
+    )

@@ -21,8 +21,8 @@ from respsel.tables.table import Table
 
 @dataclass(frozen=True)
 class InputChange:
-    """An input whose content changed; rows by id. None where the old rows are no longer stored, or `words` say what
-    changed of an input that has no rows."""
+    """An input whose content changed; rows by id. None where the old rows are no longer stored, or
+    `words` say what changed of an input that has no rows."""
 
     name: str
     added: int | None
@@ -36,8 +36,8 @@ class InputChange:
 class Explanation:
     """A step, what a run would do with it, and the reasons.
 
-    against: what it was compared with, where that is not the recipe's own last run of the step. stored_at:
-    since when a cached step's result is stored (seconds since 1970).
+    against: what it was compared with, where that is not the recipe's own last run of the step.
+    stored_at: since when a cached step's result is stored (seconds since 1970).
     """
 
     step: PlannedStep
@@ -48,14 +48,17 @@ class Explanation:
 
 
 def explain(graph: Graph, store: Store, name: str | None) -> list[Explanation]:
-    """Explain all steps, or those whose name is or begins with `name` or has it as a part (a strategy, a dataset).
+    """Explain all steps, or those whose name is or begins with `name` or has it as a part (a
+    strategy, a dataset).
 
     Raises InputError if there is none.
     """
     found = [_explain(graph, walked, store) for walked in walk(graph, store)]
     if name is None:
         return found
-    chosen = [item for item in found if item.step.name == name] or [item for item in found if item.step.name.startswith(name)]
+    chosen = [item for item in found if item.step.name == name] or [
+        item for item in found if item.step.name.startswith(name)
+    ]
     chosen = chosen or [item for item in found if name in _parts(item.step.name)]
     if not chosen:
         known = {part for item in found for part in (item.step.name, *_parts(item.step.name))}
@@ -74,21 +77,35 @@ def _explain(graph: Graph, walked: Walked, store: Store) -> Explanation:
     planned = walked.planned
     nearest = walked.nearest
     if planned.state == "cached":
-        return Explanation(planned, (), (), stored_at=store.stored_at(f"step/{walked.ledger.key(step)}"))
+        return Explanation(
+            planned, (), (), stored_at=store.stored_at(f"step/{walked.ledger.key(step)}")
+        )
     if nearest is None:
         return Explanation(planned, (), ())
     record = nearest.record
     found = changes_between(record.fields, step.fields)
     reading = reading_of_tokenizer(found)
     changes = [reading] if reading else []
-    changes += [Change(_place(step, c.where), c.old, c.new) for c in found if c.where != TOKENIZER_READING]
+    changes += [
+        Change(_place(step, c.where), c.old, c.new) for c in found if c.where != TOKENIZER_READING
+    ]
     if record.version != step.version:
-        changes.append(Change(f"respsel's operation '{step.op}'", f"version {record.version}", f"version {step.version}"))
+        changes.append(
+            Change(
+                f"respsel's operation '{step.op}'",
+                f"version {record.version}",
+                f"version {step.version}",
+            )
+        )
     inputs = _input_changes(graph, walked, record, store) if planned.state == "run" else ()
-    return Explanation(planned, tuple(changes), tuple(inputs), None if nearest.own else described(nearest))
+    return Explanation(
+        planned, tuple(changes), tuple(inputs), None if nearest.own else described(nearest)
+    )
 
 
-def _input_changes(graph: Graph, walked: Walked, record: StepRecord, store: Store) -> Iterator[InputChange]:
+def _input_changes(
+    graph: Graph, walked: Walked, record: StepRecord, store: Store
+) -> Iterator[InputChange]:
     step = walked.step
     ledger = walked.ledger
     earlier = {input_slot(name, step.op): value for name, value in record.inputs.items()}
@@ -102,17 +119,27 @@ def _input_changes(graph: Graph, walked: Walked, record: StepRecord, store: Stor
             words = "there was no race" if before is None else "the race went differently"
             yield InputChange(name, None, None, None, None, words)
             continue
-        yield compare_rows(name, table, None if before is None else store.load_rows(table, before), ledger.rows(name))
+        yield compare_rows(
+            name,
+            table,
+            None if before is None else store.load_rows(table, before),
+            ledger.rows(name),
+        )
 
 
 def compare_rows(name: str, table: Table[Any], old: Rows | None, new: Rows | None) -> InputChange:
     """Count by id how many rows are new, gone, changed and the same."""
     if old is None or new is None:
         return InputChange(name, None, None, None, None)
-    before, after = ({(row.id, getattr(row, "sample", 0)): table.digest_row(row) for row in rows} for rows in (old, new))
+    before, after = (
+        {(row.id, getattr(row, "sample", 0)): table.digest_row(row) for row in rows}
+        for rows in (old, new)
+    )
     both = [key for key in after if key in before]
     changed = sum(before[key] != after[key] for key in both)
-    return InputChange(name, len(after) - len(both), len(before) - len(both), changed, len(both) - changed)
+    return InputChange(
+        name, len(after) - len(both), len(before) - len(both), changed, len(both) - changed
+    )
 
 
 def _place(step: Step, field: str) -> str:

@@ -1,9 +1,9 @@
 """The stored step that is most like one which would run: what "changed" is told against.
 
 Nearest is the record of the same operation with the fewest differing fields, inputs and version; of
-several, the recipe's own last run of the step, then the newest. Inputs are matched by what they are, not
-by their names, so a copied recipe or a renamed strategy finds what it was. Reads step records only when it
-is first asked. Invariant: this is for people; nothing is reused on its word.
+several, the recipe's own last run of the step, then the newest. Inputs are matched by what they
+are, not by their names, so a copied recipe or a renamed strategy finds what it was. Reads step
+records only when it is first asked. Invariant: this is for people; nothing is reused on its word.
 """
 
 from __future__ import annotations
@@ -22,7 +22,9 @@ from respsel.workspace.loading import LoadedRecipe
 
 @dataclass(frozen=True)
 class StoredStep:
-    """A finished step in the store; called: what the latest run that has it calls it, if one has."""
+    """A finished step in the store; called: what the latest run that has it calls it,
+    if one has.
+    """
 
     key: str
     record: StepRecord
@@ -45,7 +47,9 @@ class Nearest:
 
 
 def input_slot(step_name: str, op: str) -> str:
-    """What an input is to a step: its kind, since a step has one of each; a verdict has many of one kind."""
+    """What an input is to a step: its kind, since a step has one of each; a verdict has many of one
+    kind.
+    """
     return step_name if op == "verdict" else StepName.parse(step_name).op
 
 
@@ -58,7 +62,9 @@ class StoredSteps:
         self._root = loaded.workspace.root
 
     def nearest(self, step: Step, inputs: Mapping[str, str | None]) -> Nearest | None:
-        """The record to compare a step with, given the digests of its inputs as far as they are known."""
+        """The record to compare a step with, given the digests of its inputs as far as they are
+        known.
+        """
         alike = self._by_op.get(step.op)
         if not alike:
             return None
@@ -89,9 +95,15 @@ class StoredSteps:
             yield from ((key, f"{step} of {shown}") for step, key in run.steps.items())
 
 
-def _differences(step: Step, flat: Mapping[str, str], slots: Mapping[str, str | None], stored: StoredStep) -> int:
+def _differences(
+    step: Step, flat: Mapping[str, str], slots: Mapping[str, str | None], stored: StoredStep
+) -> int:
     record = stored.record
     fields = sum(flat.get(place) != stored.flat.get(place) for place in {*flat, *stored.flat})
     before = {input_slot(name, step.op): value for name, value in record.inputs.items()}
-    inputs = sum(slots.get(slot) != before.get(slot) for slot in {*slots, *before} if slots.get(slot, "") is not None)
+    inputs = sum(
+        slots.get(slot) != before.get(slot)
+        for slot in {*slots, *before}
+        if slots.get(slot, "") is not None
+    )
     return fields + inputs + (record.version != step.version)

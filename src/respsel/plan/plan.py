@@ -1,8 +1,8 @@
 """A graph to a plan: which steps the store already has, which must run, and why.
 
-Steps that need no model and whose inputs are known are made in memory, so that a first plan can already
-count the calls of what follows and report bad input. Invariant: planning opens no model and stores
-nothing but file digests.
+Steps that need no model and whose inputs are known are made in memory, so that a first plan can
+already count the calls of what follows and report bad input. Invariant: planning opens no model and
+stores nothing but file digests.
 """
 
 from __future__ import annotations
@@ -32,10 +32,11 @@ _FEW_CHANGES = 2
 
 @dataclass(frozen=True)
 class PlannedStep:
-    """What a run would do with a step. calls: the model calls that it makes for certain, without those that a step
-    before it makes too; calls_at_most: with all attempts, or if nothing that it waits for is known; tokens: about how
-    many the calls take (None where that cannot be told yet), a shared prompt once; examples: how many examples they are
-    for. model: whom it asks; takes: about what its certain calls take, with every prompt and at most so much output."""
+    """What a run would do with a step. calls: the model calls that it makes for certain, without
+    those that a step before it makes too; calls_at_most: with all attempts, or if nothing that it
+    waits for is known; tokens: about how many the calls take (None where that cannot be told yet),
+    a shared prompt once; examples: how many examples they are for. model: whom it asks; takes:
+    about what its certain calls take, with every prompt and at most so much output."""
 
     name: str
     op: str
@@ -67,17 +68,28 @@ class Plan:
 
     @property
     def calls_later(self) -> int:
-        """How many calls more there may be at most, whose tokens are not known yet and in no `takes`."""
-        return sum(step.calls_at_most - (step.calls if step.state == "run" else 0) for step in self.steps)
+        """How many calls more there may be at most, whose tokens are not known yet and in no
+        `takes`.
+        """
+        return sum(
+            step.calls_at_most - (step.calls if step.state == "run" else 0) for step in self.steps
+        )
 
     @property
     def summary(self) -> str:
         """The plan in one sentence."""
         now = sum(step.calls for step in self.steps if step.state == "run")
         later = self.calls_later
-        more = f", and at most {later} more after them; what is stored is not asked again" if later else ""
+        more = (
+            f", and at most {later} more after them; what is stored is not asked again"
+            if later
+            else ""
+        )
         waits = f", {self.count('waits')} wait for them" if self.count("waits") else ""
-        return f"{self.count('cached')} steps cached, {self.count('run')} to run{waits}: {now} calls for certain{more}."
+        return (
+            f"{self.count('cached')} steps cached, {self.count('run')} to run{waits}: {now} "
+            f"calls for certain{more}."
+        )
 
     def __str__(self) -> str:
         return self.summary
@@ -89,8 +101,8 @@ class Plan:
 
 @dataclass(frozen=True)
 class Walked:
-    """A step, what a run would do with it, the stored step that is nearest to it, unless it is cached, and
-    what is known of the steps so far."""
+    """A step, what a run would do with it, the stored step that is nearest to it, unless it is
+    cached, and what is known of the steps so far."""
 
     step: Step
     planned: PlannedStep
@@ -118,7 +130,9 @@ def walk(graph: Graph, store: Store) -> Iterator[Walked]:
                 ledger.drop(name)
 
 
-def _find_nearest(graph: Graph, step: Step, ledger: Ledger, store: Store, stored: StoredSteps) -> Nearest | None:
+def _find_nearest(
+    graph: Graph, step: Step, ledger: Ledger, store: Store, stored: StoredSteps
+) -> Nearest | None:
     """What to compare a step with; nothing where its last run had this very key."""
     key = ledger.key(step)
     if key is not None and store.last_key(graph.loaded.key, step.name) == key:
@@ -126,27 +140,43 @@ def _find_nearest(graph: Graph, step: Step, ledger: Ledger, store: Store, stored
     return stored.nearest(step, ledger.known_inputs(step))
 
 
-def _why_run(graph: Graph, step: Step, ledger: Ledger, store: Store, nearest: Nearest | None) -> str:
+def _why_run(
+    graph: Graph, step: Step, ledger: Ledger, store: Store, nearest: Nearest | None
+) -> str:
     """In words, why a step with a known key is not in the store."""
     key = ledger.key(step)
     if key is not None and store.last_key(graph.loaded.key, step.name) == key:
         failed = step.asks and store.has(f"uses/{key}")
-        return "a call failed in its last run, or its record was damaged" if failed else "its stored result is damaged or gone"
+        return (
+            "a call failed in its last run, or its record was damaged"
+            if failed
+            else "its stored result is damaged or gone"
+        )
     if nearest is None:
         return "not run before"
     if graph.loaded.purpose and step.op == "examples":
         return "the whole dataset"
     record = nearest.record
     new = ledger.inputs(step)
-    changed = [name for name in sorted({*record.fields, *step.fields}) if record.fields.get(name) != step.fields.get(name)]
+    changed = [
+        name
+        for name in sorted({*record.fields, *step.fields})
+        if record.fields.get(name) != step.fields.get(name)
+    ]
     read_differently = reading_of_tokenizer(changes_between(record.fields, step.fields)) is not None
-    words = {"file": "the file"} | ({"model": "reading of its tokenizer"} if read_differently else {})
+    words = {"file": "the file"} | (
+        {"model": "reading of its tokenizer"} if read_differently else {}
+    )
     changed = [words.get(name, name) for name in changed]
     if record.version != step.version:
         changed.append("operation")
     before = {input_slot(name, step.op): value for name, value in record.inputs.items()}
     after = {input_slot(name, step.op): value for name, value in new.items()}
-    changed += [StepName.parse(slot).op for slot in {**before, **after} if before.get(slot) != after.get(slot)]
+    changed += [
+        StepName.parse(slot).op
+        for slot in {**before, **after}
+        if before.get(slot) != after.get(slot)
+    ]
     if not nearest.own and len(set(changed)) > _FEW_CHANGES:
         # Nothing that a user would call the same step.
         return "not run before"
@@ -160,14 +190,25 @@ def described(nearest: Nearest) -> str:
     return nearest.stored.called or f"a step stored {when} that no latest run has"
 
 
-def _plan_step(graph: Graph, step: Step, ledger: Ledger, store: Store, nearest: Nearest | None, asked: set[str]) -> PlannedStep:
+def _plan_step(
+    graph: Graph, step: Step, ledger: Ledger, store: Store, nearest: Nearest | None, asked: set[str]
+) -> PlannedStep:
     """asked: the keys of what the steps before it ask for, to which this one's are added."""
     if step.name in ledger.counts:
         return PlannedStep(step.name, step.op, "cached", "unchanged", rows=ledger.counts[step.name])
     if ledger.key(step) is None:
-        kinds = dict.fromkeys(StepName.parse(name).op for name in step.inputs if name not in ledger.counts)
+        kinds = dict.fromkeys(
+            StepName.parse(name).op for name in step.inputs if name not in ledger.counts
+        )
         at_most = _most_calls(step, ledger)
-        return PlannedStep(step.name, step.op, "waits", f"for {', '.join(kinds)}", calls_at_most=at_most, tokens=None)
+        return PlannedStep(
+            step.name,
+            step.op,
+            "waits",
+            f"for {', '.join(kinds)}",
+            calls_at_most=at_most,
+            tokens=None,
+        )
     reason = _why_run(graph, step, ledger, store, nearest)
     inputs = [ledger.rows(name) for name in step.inputs]
     if step.op in ("scores", "mixes", "choices", "verdict") or None in inputs:
@@ -182,13 +223,27 @@ def _plan_step(graph: Graph, step: Step, ledger: Ledger, store: Store, nearest: 
     missing = [request for key, request in wanted.items() if key not in asked]
     asked.update(wanted)
     fewest, most = step.calls_per_example
-    # Of what a step before it asks for too, further attempts may be its own. A race is certain of its first batch only.
-    at_most = len(wanted) * most // fewest - len(wanted) + len(missing) if fewest else _most_calls(step, ledger)
+    # Of what a step before it asks for too, further attempts may be its own. A race is certain of
+    # its first batch only.
+    at_most = (
+        len(wanted) * most // fewest - len(wanted) + len(missing)
+        if fewest
+        else _most_calls(step, ledger)
+    )
     examples = len({request.example for request in missing})
     takes = _about_taken(missing)
     model = missing[0].model if missing else ""
     return PlannedStep(
-        step.name, step.op, "run", reason, len(missing), at_most, _about_tokens(missing), examples, model=model, takes=takes
+        step.name,
+        step.op,
+        "run",
+        reason,
+        len(missing),
+        at_most,
+        _about_tokens(missing),
+        examples,
+        model=model,
+        takes=takes,
     )
 
 
@@ -210,14 +265,24 @@ def _missing(graph: Graph, store: Store, requests: Sequence[Request]) -> Mapping
 def _about_tokens(requests: Sequence[Request]) -> int:
     """What there is to evaluate: each prompt once."""
     prompts = {request.messages for request in requests}
-    return sum(_prompt_tokens(messages) for messages in prompts) + sum(map(_response_tokens, requests))
+    return sum(_prompt_tokens(messages) for messages in prompts) + sum(
+        map(_response_tokens, requests)
+    )
 
 
 def _about_taken(requests: Sequence[Request]) -> Took:
     """The same as an endpoint counts it: every prompt, and what is scored like it."""
-    output = sum(_response_tokens(request) for request in requests if isinstance(request, GenerateRequest))
-    read = sum(_response_tokens(request) for request in requests if not isinstance(request, GenerateRequest))
-    return Took(len(requests), read + sum(_prompt_tokens(request.messages) for request in requests), output)
+    output = sum(
+        _response_tokens(request) for request in requests if isinstance(request, GenerateRequest)
+    )
+    read = sum(
+        _response_tokens(request)
+        for request in requests
+        if not isinstance(request, GenerateRequest)
+    )
+    return Took(
+        len(requests), read + sum(_prompt_tokens(request.messages) for request in requests), output
+    )
 
 
 def _prompt_tokens(messages: Sequence[Message]) -> int:
@@ -228,4 +293,6 @@ def _response_tokens(request: Request) -> int:
     """Of a response that is still to be written, at most."""
     if isinstance(request, GenerateRequest):
         return request.sampling.max_tokens
-    return (request.characters if isinstance(request, ScoreRequest) else len(request.response)) // _CHARS_PER_TOKEN
+    return (
+        request.characters if isinstance(request, ScoreRequest) else len(request.response)
+    ) // _CHARS_PER_TOKEN

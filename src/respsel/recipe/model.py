@@ -1,6 +1,8 @@
-"""A model as a recipe or respsel.toml declares it: its engine, where it is, how it samples and what it costs.
+"""A model as a recipe or respsel.toml declares it: its engine, where it is, how it samples and what
+it costs.
 
-Knows nothing of files or servers. Invariant: an entry that exists says in one way only where its model is, and holds no secret.
+Knows nothing of files or servers. Invariant: an entry that exists says in one way only where its
+model is, and holds no secret.
 """
 
 from __future__ import annotations
@@ -28,28 +30,45 @@ _BASE_URL = re.compile(r"https?://[^\s/?#@]+(/[^\s?#]*)?")
 
 # What a chat template is given in any case.
 _TEMPLATE_VARIABLES = frozenset(
-    ("messages", "add_generation_prompt", "bos_token", "eos_token", "strftime_now", "raise_exception")
+    (
+        "messages",
+        "add_generation_prompt",
+        "bos_token",
+        "eos_token",
+        "strftime_now",
+        "raise_exception",
+    )
 )
 
 
 class Entry(BaseModel):
-    """What all tables of a recipe share: an unknown key is an error, and nothing changes once it is read."""
+    """What all tables of a recipe share: an unknown key is an error, and nothing changes once it is
+    read.
+    """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True, allow_inf_nan=False, defer_build=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, populate_by_name=True, allow_inf_nan=False, defer_build=True
+    )
 
 
 class SamplingEntry(Entry):
-    """How responses are sampled; what is left out comes from the model entry, then from the defaults."""
+    """How responses are sampled; what is left out comes from the model entry, then from the
+    defaults.
+    """
 
     temperature: float | None = Field(None, ge=0, le=5, description="0 is greedy. Default 0.7.")
     top_p: float | None = Field(None, gt=0, le=1, description="Nucleus sampling. Default 0.95.")
     top_k: int | None = Field(None, ge=0, description="0 switches it off. Default 0.")
     min_p: float | None = Field(None, ge=0, lt=1, description="0 switches it off. Default 0.")
-    max_tokens: int | None = Field(None, ge=1, description="Longest response in tokens. Default 512.")
+    max_tokens: int | None = Field(
+        None, ge=1, description="Longest response in tokens. Default 512."
+    )
     seed: int | None = Field(None, ge=0, description="Default 0.")
 
 
-DEFAULT_SAMPLING = SamplingEntry(temperature=0.7, top_p=0.95, top_k=0, min_p=0.0, max_tokens=512, seed=0)
+DEFAULT_SAMPLING = SamplingEntry(
+    temperature=0.7, top_p=0.95, top_k=0, min_p=0.0, max_tokens=512, seed=0
+)
 
 
 class PriceEntry(Entry):
@@ -57,66 +76,115 @@ class PriceEntry(Entry):
 
     input: float = Field(ge=0, le=1e9, description="For a million prompt tokens.")
     output: float = Field(ge=0, le=1e9, description="For a million output tokens.")
-    currency: str = Field("USD", pattern=r"^[A-Z]{3}$", description="Three letters, as of ISO 4217.")
+    currency: str = Field(
+        "USD", pattern=r"^[A-Z]{3}$", description="Three letters, as of ISO 4217."
+    )
 
 
 class ModelEntry(Entry):
     """One model: which engine runs it and where its weights are."""
 
-    backend: Literal["llama-cpp", "transformers", "openai", "fake", "plugin"] = Field(description="The engine.")
-    plugin: str | None = Field(None, description="plugin: its name among the installed packages' (respsel.backends).")
+    backend: Literal["llama-cpp", "transformers", "openai", "fake", "plugin"] = Field(
+        description="The engine."
+    )
+    plugin: str | None = Field(
+        None, description="plugin: its name among the installed packages' (respsel.backends)."
+    )
     options: Options = Field(default_factory=dict, description="plugin: what it is given.")
     path: str | None = Field(
         None,
-        description="Weights: a GGUF file; for transformers also a directory with safetensors. For openai only the tokenizer "
-        "and template in it are read, and only scoring needs them; so it is with 'package' and 'repo'.",
+        description="Weights: a GGUF file; for transformers also a directory with safetensors. "
+        "For openai only the tokenizer "
+        "and template in it are read, and only scoring needs them; so it is with 'package' and "
+        "'repo'.",
     )
-    package: str | None = Field(None, description="An installed Python package that carries the weights, with 'file'.")
+    package: str | None = Field(
+        None, description="An installed Python package that carries the weights, with 'file'."
+    )
     file: str | None = Field(None, description="The weights' file inside 'package'.")
     repo: str | None = Field(None, description="A hub repository, with 'revision' (transformers).")
-    revision: str | None = Field(None, description="The repository's commit, 40 hexadecimal digits.")
-    base_url: str | None = Field(None, description="openai: the endpoint, e.g. https://api.openai.com/v1.")
+    revision: str | None = Field(
+        None, description="The repository's commit, 40 hexadecimal digits."
+    )
+    base_url: str | None = Field(
+        None, description="openai: the endpoint, e.g. https://api.openai.com/v1."
+    )
     model: str | None = Field(None, description="openai: what the endpoint calls the model.")
     api_key_env: str | None = Field(
-        None, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", description="openai: name of the environment variable that holds the key."
+        None,
+        pattern=r"^[A-Za-z_][A-Za-z0-9_]*$",
+        description="openai: name of the environment variable that holds the key.",
     )
     scores_by: Literal["prompt_logprobs", "echo"] | None = Field(
-        None, description="openai: the way in which it is asked for log-probabilities. Default: the first that passes the test."
+        None,
+        description="openai: the way in which it is asked for log-probabilities. Default: the "
+        "first that passes the test.",
     )
     request: Request = Field(
         default_factory=dict,
-        description='openai: further parameters of each request, e.g. { reasoning_effort = "low" }; another value is another '
-        "model, but for a few that change no answer (user, store, metadata, service_tier and the like).",
+        description='openai: further parameters of each request, e.g. { reasoning_effort = "low" '
+        "}; another value is another "
+        "model, but for a few that change no answer (user, store, metadata, service_tier and the "
+        "like).",
     )
-    timeout_s: float = Field(600, gt=0, le=1e6, description="openai: how long a whole answer may take, in seconds.")
+    timeout_s: float = Field(
+        600, gt=0, le=1e6, description="openai: how long a whole answer may take, in seconds."
+    )
     retries: int = Field(
-        6, ge=0, le=100, description="openai: tries more after a failure; what the server asks to wait is waited."
+        6,
+        ge=0,
+        le=100,
+        description="openai: tries more after a failure; what the server asks to wait is waited.",
     )
     variant: str | None = Field(
         None,
-        description="fake: another variant is another model. openai: stands for base_url in keys, so that what was answered "
+        description="fake: another variant is another model. openai: stands for base_url in keys, "
+        "so that what was answered "
         "is found when the endpoint moves.",
     )
-    context_tokens: int | None = Field(None, ge=16, description="Context length; at most what the model was trained for.")
-    chat_template: str | None = Field(None, description="A Jinja2 file to use instead of the model's own template.")
+    context_tokens: int | None = Field(
+        None, ge=16, description="Context length; at most what the model was trained for."
+    )
+    chat_template: str | None = Field(
+        None, description="A Jinja2 file to use instead of the model's own template."
+    )
     template_options: Options = Field(
-        default_factory=dict, description="More variables for the chat template, e.g. { enable_thinking = false }."
+        default_factory=dict,
+        description="More variables for the chat template, e.g. { enable_thinking = false }.",
     )
     prepare: PreparedType | None = Field(
-        None, description="Convert a GGUF once, for speed: to a type that llama-cpp reads fast; safetensors for transformers."
+        None,
+        description="Convert a GGUF once, for speed: to a type that llama-cpp reads fast; "
+        "safetensors for transformers.",
     )
-    dtype: Dtype = Field("auto", description="transformers: auto is bfloat16 on CUDA, else float32.")
+    dtype: Dtype = Field(
+        "auto", description="transformers: auto is bfloat16 on CUDA, else float32."
+    )
     device: str = Field(
-        "auto", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$", description="transformers: auto, cuda, cuda:1, mps or cpu."
+        "auto",
+        pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$",
+        description="transformers: auto, cuda, cuda:1, mps or cpu.",
     )
     batch_tokens: int | None = Field(
-        None, ge=64, description="transformers: tokens evaluated at once. Default 1024; on a GPU 8192."
+        None,
+        ge=64,
+        description="transformers: tokens evaluated at once. Default 1024; on a GPU 8192.",
     )
-    parallel: int = Field(16, ge=1, le=255, description="Responses sampled at once; openai: requests at once.")
-    threads: int | None = Field(None, ge=1, description="CPU threads. Default: all that this process may use.")
-    gpu_layers: int = Field(0, ge=-1, description="Layers on the GPU (llama-cpp built for one); -1 is all.")
-    sampling: SamplingEntry = Field(default_factory=lambda: SamplingEntry(), description="Defaults for this model.")
-    price: PriceEntry | None = Field(None, description="What it costs, for plan and report; changes no result.")
+    parallel: int = Field(
+        16, ge=1, le=255, description="Responses sampled at once; openai: requests at once."
+    )
+    threads: int | None = Field(
+        None, ge=1, description="CPU threads. Default: all that this process may use."
+    )
+    gpu_layers: int = Field(
+        0, ge=-1, description="Layers on the GPU (llama-cpp built for one); -1 is all."
+    )
+    sampling: SamplingEntry = Field(
+        default_factory=lambda: SamplingEntry(), description="Defaults for this model."
+    )
+    price: PriceEntry | None = Field(
+        None, description="What it costs, for plan and report; changes no result."
+    )
 
     @model_validator(mode="after")
     def _says_where_the_weights_are(self) -> ModelEntry:
@@ -132,9 +200,13 @@ class ModelEntry(Entry):
         if self.backend == "openai":
             ways = self._check_endpoint(ways)
         if self.backend != "fake" and len(ways) != 1:
-            raise ValueError(f"needs exactly one of {', '.join(allowed)}, has {', '.join(ways) or 'none'}")
+            raise ValueError(
+                f"needs exactly one of {', '.join(allowed)}, has {', '.join(ways) or 'none'}"
+            )
         if any(way not in allowed for way in ways):
-            raise ValueError(f"'{ways[0]}' is not for backend '{self.backend}'. Use {' or '.join(allowed)}")
+            raise ValueError(
+                f"'{ways[0]}' is not for backend '{self.backend}'. Use {' or '.join(allowed)}"
+            )
         if (self.package is None) != (self.file is None):
             raise ValueError("'package' and 'file' go together")
         if (self.repo is None) != (self.revision is None):
@@ -147,10 +219,14 @@ class ModelEntry(Entry):
         for name, backend in {"options": "plugin", **of_openai}.items():
             if getattr(self, name) and self.backend != backend:
                 raise ValueError(f"'{name}' is for backend '{backend}'")
-        kinds = {"llama-cpp": ("bf16", "f16", "f32", "q8_0", "q4_0"), "transformers": ("safetensors",)}.get(self.backend, ())
+        kinds = {
+            "llama-cpp": ("bf16", "f16", "f32", "q8_0", "q4_0"),
+            "transformers": ("safetensors",),
+        }.get(self.backend, ())
         if self.prepare and self.prepare not in kinds:
             raise ValueError(
-                f"prepare '{self.prepare}' is not for backend '{self.backend}'. It takes {', '.join(kinds) or 'none'}"
+                f"prepare '{self.prepare}' is not for backend '{self.backend}'. It takes "
+                f"{', '.join(kinds) or 'none'}"
             )
         self._check_template_options()
         given = [name for name in ("dtype", "device") if getattr(self, name) != "auto"]
@@ -161,16 +237,28 @@ class ModelEntry(Entry):
     def _check_template_options(self) -> None:
         ours = sorted(_TEMPLATE_VARIABLES.intersection(self.template_options))
         if ours:
-            raise ValueError(f"'template_options' may not set '{ours[0]}', which respsel gives the template itself")
+            raise ValueError(
+                f"'template_options' may not set '{ours[0]}', which respsel gives the template "
+                "itself"
+            )
         if self.request.get("chat_template_kwargs") and (self.path or self.package or self.repo):
-            # The server's template would get what this one does not, and prompts would be others than are scored.
-            raise ValueError("'chat_template_kwargs' in 'request' is for endpoints without a tokenizer. Use 'template_options'")
+            # The server's template would get what this one does not, and prompts would be others
+            # than are scored.
+            raise ValueError(
+                "'chat_template_kwargs' in 'request' is for endpoints without a tokenizer. Use "
+                "'template_options'"
+            )
         if not self.template_options:
             return
         if self.backend in ("fake", "plugin"):
-            raise ValueError(f"'template_options' is for models with a chat template, not for backend '{self.backend}'")
+            raise ValueError(
+                "'template_options' is for models with a chat template, not for backend "
+                f"'{self.backend}'"
+            )
         if self.backend == "openai" and not (self.path or self.package or self.repo):
-            raise ValueError("'template_options' needs the model's own template: add 'path', 'package' or 'repo'")
+            raise ValueError(
+                "'template_options' needs the model's own template: add 'path', 'package' or 'repo'"
+            )
 
     def _check_endpoint(self, ways: Sequence[str]) -> list[str]:
         """Return the ways without those that are for the tokenizer."""
@@ -178,7 +266,8 @@ class ModelEntry(Entry):
             raise ValueError("backend 'openai' needs 'model', what the endpoint calls it")
         if self.base_url is not None and not _BASE_URL.fullmatch(self.base_url):
             raise ValueError(
-                "'base_url' is http:// or https://, a host and a path, without user, password or query. "
+                "'base_url' is http:// or https://, a host and a path, without user, password or "
+                "query. "
                 "Name the environment variable of a key in 'api_key_env'"
             )
         tokenizers = [way for way in ways if way in ("path", "package", "repo")]

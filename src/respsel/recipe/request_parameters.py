@@ -1,7 +1,8 @@
 """`request = { ... }` of a model entry: further parameters of each request to an endpoint.
 
-Knows nothing of servers. Invariants: it sets nothing that respsel sets itself, and holds no secret, as a recipe is
-kept and shown; a parameter is in a model's identity unless it is known to change no answer.
+Knows nothing of servers. Invariants: it sets nothing that respsel sets itself, and holds no secret,
+as a recipe is kept and shown; a parameter is in a model's identity unless it is known to change no
+answer.
 """
 
 from __future__ import annotations
@@ -23,9 +24,19 @@ _OURS = {
     "prompt": "Write the strategy's 'prompt' and 'system'",
     "input": "Write the strategy's 'prompt' and 'system'",
     **dict.fromkeys(("temperature", "top_p", "top_k", "min_p", "seed"), _SAMPLING),
-    **dict.fromkeys(("max_tokens", "max_completion_tokens", "max_output_tokens", "max_new_tokens", "num_predict"), _LIMIT),
+    **dict.fromkeys(
+        (
+            "max_tokens",
+            "max_completion_tokens",
+            "max_output_tokens",
+            "max_new_tokens",
+            "num_predict",
+        ),
+        _LIMIT,
+    ),
     **dict.fromkeys(("logprobs", "top_logprobs", "prompt_logprobs", "echo", "best_of"), _SCORES),
-    "n": "respsel asks for each sample alone. Set 'samples' of own_outputs, or 'attempts' of a strategy",
+    "n": "respsel asks for each sample alone. Set 'samples' of own_outputs, or 'attempts' of a "
+    "strategy",
     "stream": "respsel reads whole answers only",
     "stream_options": "respsel reads whole answers only",
     **dict.fromkeys(("extra_body", "extra_query"), _SDK),
@@ -34,28 +45,40 @@ _OURS = {
 }
 # Who pays, who is billed, what is logged and how soon an answer comes; not what it says.
 _NO_CHANGE = names(
-    "user store metadata service_tier safety_identifier prompt_cache_key prompt_cache_retention priority request_id"
+    "user store metadata service_tier safety_identifier prompt_cache_key prompt_cache_retention "
+    "priority request_id"
 )
 # How a text is written: scoring writes none, and sends ids or plain text instead of a chat.
 _WRITING = names(
-    "chat_template chat_template_kwargs add_generation_prompt continue_final_message documents enable_thinking "
-    "thinking thinking_budget reasoning reasoning_effort reasoning_format include_reasoning verbosity response_format tools "
-    "tool_choice parallel_tool_calls functions function_call modalities audio prediction web_search_options stop "
-    "stop_token_ids frequency_penalty presence_penalty repetition_penalty repeat_penalty logit_bias bad_words min_tokens "
+    "chat_template chat_template_kwargs add_generation_prompt continue_final_message documents "
+    "enable_thinking "
+    "thinking thinking_budget reasoning reasoning_effort reasoning_format include_reasoning "
+    "verbosity response_format tools "
+    "tool_choice parallel_tool_calls functions function_call modalities audio prediction "
+    "web_search_options stop "
+    "stop_token_ids frequency_penalty presence_penalty repetition_penalty repeat_penalty "
+    "logit_bias bad_words min_tokens "
     "ignore_eos structured_outputs length_penalty"
 )
-_SECRET_WORDS = names("secret password passwd authorization credential credentials bearer apikey cookie")
+_SECRET_WORDS = names(
+    "secret password passwd authorization credential credentials bearer apikey cookie"
+)
 _SECRET_ENDS = frozenset(["key", "token", "auth"])
-_NO_SECRETS = re.compile(r"prompt_cache_key|(?:bos|eos|pad|unk|sep|cls|mask|stop|start|end|think\w*|special)_token")
+_NO_SECRETS = re.compile(
+    r"prompt_cache_key|(?:bos|eos|pad|unk|sep|cls|mask|stop|start|end|think\w*|special)_token"
+)
 _KEY_VALUE = re.compile(r"(?:sk-|gsk_|hf_|xai-|AIza|ghp_|Bearer\s)[\w.\-]{8,}")
 
 
 def check_request(values: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the values. Raises ValueError naming what is no JSON, what respsel sets, and what looks like a secret."""
+    """Return the values. Raises ValueError naming what is no JSON, what respsel sets, and what
+    looks like a secret.
+    """
     json_only(values)
     faults = [f"'{name}' is not for 'request'. {_OURS[name]}" for name in values if name in _OURS]
     faults += [
-        f"'{place}' looks like a secret, and a recipe is kept and shown. Name the variable that holds the key in 'api_key_env'"
+        f"'{place}' looks like a secret, and a recipe is kept and shown. Name the variable that "
+        "holds the key in 'api_key_env'"
         for place in _secrets(values, "")
     ]
     if faults:

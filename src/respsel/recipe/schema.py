@@ -1,8 +1,8 @@
 """The recipe, format 1: what a user declares in TOML, checked and frozen.
 
-Knows the shape of a recipe and nothing of what its words do: whether a metric exists or a file is there
-is asked elsewhere (`loading`). Invariant: a Recipe that exists is well formed; every problem of a bad
-one is reported at once, each with its place and a remedy.
+Knows the shape of a recipe and nothing of what its words do: whether a metric exists or a file is
+there is asked elsewhere (`loading`). Invariant: a Recipe that exists is well formed; every problem
+of a bad one is reported at once, each with its place and a remedy.
 """
 
 from __future__ import annotations
@@ -22,28 +22,45 @@ AnswerKind = Literal["number", "choice", "math", "exact", "regex"]
 # A longer one takes seconds to be read each time that the recipe is.
 LONGEST_PATTERN = 10_000
 FileFormat = Literal["rows", "batch"]
-_FORMAT_HELP = "rows: as a dataset's files; batch: what OpenAI's Batch API or `vllm run-batch` wrote, by custom_id."
+_FORMAT_HELP = (
+    "rows: as a dataset's files; batch: what OpenAI's Batch API or `vllm run-batch` "
+    "wrote, by custom_id."
+)
 
 
 class AnswerEntry(Entry):
     """How the answer is found in a response and compared with the label."""
 
-    kind: AnswerKind = Field(description="number, choice, math, exact or regex. docs/answers.md says what each reads.")
-    pattern: str | None = Field(None, description="regex: its last match's first group (or the match) is the answer.")
+    kind: AnswerKind = Field(
+        description="number, choice, math, exact or regex. docs/answers.md says what each reads."
+    )
+    pattern: str | None = Field(
+        None, description="regex: its last match's first group (or the match) is the answer."
+    )
     tolerance: float | None = Field(
-        None, ge=0, description="number: how far from the label an answer may be, in the label's own unit: 0.01."
+        None,
+        ge=0,
+        description="number: how far from the label an answer may be, in the label's own unit: "
+        "0.01.",
     )
     relative_tolerance: float | None = Field(
-        None, ge=0, lt=1, description="number: how far, as a share of the label: 0.01 is one percent. The wider one counts."
+        None,
+        ge=0,
+        lt=1,
+        description="number: how far, as a share of the label: 0.01 is one percent. The wider one "
+        "counts.",
     )
     reasoning: tuple[str, str] | None = Field(
         None,
-        description='A further pair of tags, e.g. ["<scratch>", "</scratch>"]: what stands between them is no answer.',
+        description='A further pair of tags, e.g. ["<scratch>", "</scratch>"]: what stands '
+        "between them is no answer.",
     )
 
     @model_validator(mode="after")
     def _tolerance_is_for_numbers(self) -> AnswerEntry:
-        given = [name for name in ("tolerance", "relative_tolerance") if getattr(self, name) is not None]
+        given = [
+            name for name in ("tolerance", "relative_tolerance") if getattr(self, name) is not None
+        ]
         if given and self.kind != "number":
             raise ValueError(f"'{given[0]}' is for kind 'number'")
         return self
@@ -62,7 +79,10 @@ class AnswerEntry(Entry):
             raise ValueError("kind 'regex' needs a 'pattern', and only it takes one")
         if self.pattern is not None:
             if len(self.pattern) > LONGEST_PATTERN:
-                raise ValueError(f"'pattern' has {len(self.pattern):,} characters, and may have {LONGEST_PATTERN:,}")
+                raise ValueError(
+                    f"'pattern' has {len(self.pattern):,} characters, and may have "
+                    f"{LONGEST_PATTERN:,}"
+                )
             try:
                 re.compile(self.pattern)
             except (re.error, OverflowError) as error:
@@ -76,24 +96,42 @@ class DatasetEntry(Entry):
     """One dataset and the names of its columns."""
 
     name: Name
-    path: str = Field(description="A file of JSON lines, JSON, CSV or parquet, relative to the recipe; a path, never a pattern.")
+    path: str = Field(
+        description="A file of JSON lines, JSON, CSV or parquet, relative to the recipe; a path, "
+        "never a pattern."
+    )
     id: str | None = Field(
-        None, description="Column of the example's id; ids are unique. Default: `id`; without it, the digest of the row."
+        None,
+        description="Column of the example's id; ids are unique. Default: `id`; without it, the "
+        "digest of the row.",
     )
     input: str = Field(
-        "input", description="What the target is asked: a column, a path such as `messages.0.content`, or Jinja2 over columns."
+        "input",
+        description="What the target is asked: a column, a path such as `messages.0.content`, or "
+        "Jinja2 over columns.",
     )
-    reference: str | None = Field(None, description="The reference response, for prompts: a column, a path, or Jinja2.")
-    label: str | None = Field(None, description="Column, or a path, of the right answer, for the answer check.")
-    sample: int | None = Field(None, ge=1, description="How many examples; a larger sample contains the smaller one.")
+    reference: str | None = Field(
+        None, description="The reference response, for prompts: a column, a path, or Jinja2."
+    )
+    label: str | None = Field(
+        None, description="Column, or a path, of the right answer, for the answer check."
+    )
+    sample: int | None = Field(
+        None, ge=1, description="How many examples; a larger sample contains the smaller one."
+    )
     seed: int = Field(0, ge=0, description="Another seed is another sample.")
-    answer: AnswerKind | AnswerEntry | None = Field(None, description="How a response is checked against the label.")
+    answer: AnswerKind | AnswerEntry | None = Field(
+        None, description="How a response is checked against the label."
+    )
 
     @model_validator(mode="after")
     def _ids_and_labels_are_columns(self) -> DatasetEntry:
         for name, source in (("id", self.id), ("label", self.label)):
             if source is not None and ("{{" in source or "{%" in source):
-                raise ValueError(f"'{name}' is a column or a path to a part of one; only 'input' and 'reference' are templates")
+                raise ValueError(
+                    f"'{name}' is a column or a path to a part of one; only 'input' and "
+                    "'reference' are templates"
+                )
         return self
 
     @model_validator(mode="after")
@@ -101,7 +139,9 @@ class DatasetEntry(Entry):
         if self.answer is not None and self.label is None:
             raise ValueError("'answer' needs 'label', the column of the right answer")
         if self.answer == "regex":
-            raise ValueError('answer \'regex\' needs a pattern: answer = { kind = "regex", pattern = "..." }')
+            raise ValueError(
+                'answer \'regex\' needs a pattern: answer = { kind = "regex", pattern = "..." }'
+            )
         return self
 
     @property
@@ -114,7 +154,9 @@ class _Strategy(Entry):
     name: Name
     datasets: tuple[str, ...] | None = Field(None, description="Only these datasets. Default: all.")
     if_wrong: Literal["keep", "drop", "fail"] = Field(
-        "keep", description="What becomes of a response that the answer check finds wrong (after all attempts)."
+        "keep",
+        description="What becomes of a response that the answer check finds wrong (after all "
+        "attempts).",
     )
 
 
@@ -122,19 +164,29 @@ class ColumnStrategy(_Strategy):
     """Responses that stand in a column of the dataset."""
 
     from_: Literal["column"] = Field("column", alias="from")
-    column: str = Field(description="A column, or a path to a part of one, such as `generations.0`.")
-    if_missing: Literal["fail", "drop"] = Field("fail", description="What becomes of an example whose column is empty.")
+    column: str = Field(
+        description="A column, or a path to a part of one, such as `generations.0`."
+    )
+    if_missing: Literal["fail", "drop"] = Field(
+        "fail", description="What becomes of an example whose column is empty."
+    )
 
 
 class FileStrategy(_Strategy):
     """Responses that stand in a file of their own, matched by id."""
 
     from_: Literal["file"] = Field("file", alias="from")
-    path: str = Field(description="Relative to the recipe; {dataset} stands for the dataset's name.")
+    path: str = Field(
+        description="Relative to the recipe; {dataset} stands for the dataset's name."
+    )
     format: FileFormat = Field("rows", description=_FORMAT_HELP)
     id: str = Field("id", description="rows: column of the example's id.")
-    response: str = Field("response", description="rows: column of the text, or a path such as `generations.0`.")
-    if_missing: Literal["fail", "drop"] = Field("fail", description="What becomes of an example that the file has no text for.")
+    response: str = Field(
+        "response", description="rows: column of the text, or a path such as `generations.0`."
+    )
+    if_missing: Literal["fail", "drop"] = Field(
+        "fail", description="What becomes of an example that the file has no text for."
+    )
 
 
 class ModelStrategy(_Strategy):
@@ -142,7 +194,9 @@ class ModelStrategy(_Strategy):
 
     from_: Literal["model"] = Field("model", alias="from")
     model: str
-    prompt: str = Field(description="Jinja2: input, reference, label, id and the row's other columns.")
+    prompt: str = Field(
+        description="Jinja2: input, reference, label, id and the row's other columns."
+    )
     system: str | None = Field(None, description="Jinja2, like prompt.")
     sampling: SamplingEntry = Field(default_factory=lambda: SamplingEntry())
     attempts: int = Field(1, ge=1, le=100, description="Tries while the answer check fails.")
@@ -161,7 +215,11 @@ StrategyEntry = Annotated[
     | Annotated[FileStrategy, Tag("file")]
     | Annotated[ModelStrategy, Tag("model")]
     | Annotated[PluginStrategy, Tag("plugin")],
-    Discriminator(lambda value: value.get("from") if isinstance(value, dict) else getattr(value, "from_", None)),
+    Discriminator(
+        lambda value: (
+            value.get("from") if isinstance(value, dict) else getattr(value, "from_", None)
+        )
+    ),
 ]
 
 
@@ -169,13 +227,22 @@ class OwnOutputsEntry(Entry):
     """Responses sampled from the target itself, for the metrics that need them."""
 
     samples: int = Field(1, ge=1, le=64, description="Samples per example.")
-    keep: Literal["correct", "all"] = Field("all", description="correct: only those that pass the answer check.")
+    keep: Literal["correct", "all"] = Field(
+        "all", description="correct: only those that pass the answer check."
+    )
     sampling: SamplingEntry = Field(default_factory=lambda: SamplingEntry())
-    path: str | None = Field(None, description="Take them from this file instead; {dataset} stands for the dataset's name.")
+    path: str | None = Field(
+        None,
+        description="Take them from this file instead; {dataset} stands for the dataset's name.",
+    )
     format: FileFormat = Field("rows", description=_FORMAT_HELP)
     id: str = Field("id", description="rows: column of the example's id.")
-    response: str = Field("response", description="rows: column of the text, or of a list of texts; or a path.")
-    if_missing: Literal["fail", "drop"] = Field("fail", description="What becomes of an example that the file has no text for.")
+    response: str = Field(
+        "response", description="rows: column of the text, or of a list of texts; or a path."
+    )
+    if_missing: Literal["fail", "drop"] = Field(
+        "fail", description="What becomes of an example that the file has no text for."
+    )
 
 
 class MetricEntry(BaseModel):
@@ -183,7 +250,9 @@ class MetricEntry(BaseModel):
 
     model_config = ConfigDict(extra="allow", frozen=True, defer_build=True)
     name: str
-    label: Name | None = Field(None, description="Its name in this recipe, if one metric is used twice.")
+    label: Name | None = Field(
+        None, description="Its name in this recipe, if one metric is used twice."
+    )
 
     @property
     def known_as(self) -> str:
@@ -199,18 +268,24 @@ class MetricEntry(BaseModel):
 class SelectionEntry(Entry):
     """How the strategy is selected."""
 
-    metric: str | None = Field(None, description="Name or label of the metric. Default: the first one.")
+    metric: str | None = Field(
+        None, description="Name or label of the metric. Default: the first one."
+    )
     confidence: float = Field(0.95, gt=0.5, le=0.9999, description="What 'decided' takes.")
     if_unscored: Literal["report", "fail"] = Field(
-        "report", description="What becomes of a run in which a response has no value of some metric."
+        "report",
+        description="What becomes of a run in which a response has no value of some metric.",
     )
-    resamples: int = Field(10_000, ge=100, le=1_000_000, description="Draws of the examples, for P(best).")
+    resamples: int = Field(
+        10_000, ge=100, le=1_000_000, description="Draws of the examples, for P(best)."
+    )
     seed: int = Field(0, ge=0, lt=2**63)
     mode: Literal["strategy", "per-example"] = Field(
         "strategy", description="per-example: also choose the best response for each example."
     )
     budget: Literal["all", "race"] = Field(
-        "all", description="race: score in batches and drop strategies that are far behind on the way."
+        "all",
+        description="race: score in batches and drop strategies that are far behind on the way.",
     )
 
 
@@ -219,7 +294,9 @@ class TargetEntry(Entry):
 
     model: str
     if_too_long: Literal["fail", "drop"] = Field(
-        "fail", description="What becomes of a response that does not fit the context: an error before any call, or unscored."
+        "fail",
+        description="What becomes of a response that does not fit the context: an error before "
+        "any call, or unscored.",
     )
 
 
@@ -227,7 +304,9 @@ class TrainingEntry(Entry):
     """What of the selected responses goes into the training set."""
 
     if_truncated: Literal["drop", "keep"] = Field(
-        "drop", description="What becomes of a response that was cut short at max_tokens: it would teach the target to break off."
+        "drop",
+        description="What becomes of a response that was cut short at max_tokens: it would teach "
+        "the target to break off.",
     )
 
 
@@ -237,7 +316,8 @@ class Recipe(Entry):
     format: Literal[1] = Field(1, description="The recipe format.")
     whitespace: WhiteSpace = Field(
         "normalise",
-        description="White space of all responses and own outputs. normalise: line ends become \\n, blanks at both ends go.",
+        description="White space of all responses and own outputs. normalise: line ends become "
+        "\\n, blanks at both ends go.",
     )
     target: TargetEntry
     models: Mapping[Name, ModelEntry] = Field(default_factory=dict)
@@ -250,7 +330,11 @@ class Recipe(Entry):
 
     def strategies_for(self, dataset: str) -> list[StrategyEntry]:
         """The strategies that are for a dataset, in order."""
-        return [entry for entry in self.strategies if entry.datasets is None or dataset in entry.datasets]
+        return [
+            entry
+            for entry in self.strategies
+            if entry.datasets is None or dataset in entry.datasets
+        ]
 
     @property
     def selection_metric(self) -> str:

@@ -1,7 +1,7 @@
 """TOML to checked objects: what pydantic finds wrong, in words that a user can act on.
 
-Knows nothing of what the objects are for. Invariant: every problem is reported, each with the place as
-it stands in the user's file.
+Knows nothing of what the objects are for. Invariant: every problem is reported, each with the place
+as it stands in the user's file.
 """
 
 from __future__ import annotations
@@ -46,14 +46,21 @@ def read_file(path: Path, shown: str) -> bytes:
 
 
 def parse_toml(content: bytes, shown: str) -> dict[str, Any]:
-    """What a TOML file with this content says. Raises InputError with line and column for what is not TOML."""
+    """What a TOML file with this content says.
+
+    Raises InputError with line and column for what is not TOML.
+    """
     try:
         found = tomli.loads(text_of(content))
     except UnicodeDecodeError as error:
-        raise InputError(Problem(shown, f"byte {error.start}", "is not UTF-8", "Save the file as UTF-8")) from error
+        raise InputError(
+            Problem(shown, f"byte {error.start}", "is not UTF-8", "Save the file as UTF-8")
+        ) from error
     except tomli.TOMLDecodeError as error:
         where = f"line {error.lineno}, column {error.colno}"
-        raise InputError(Problem(shown, where, f"is not TOML: {error.msg}", "Fix the line")) from error
+        raise InputError(
+            Problem(shown, where, f"is not TOML: {error.msg}", "Fix the line")
+        ) from error
     except RecursionError as error:
         raise InputError(_too_deep(shown)) from error
     except ValueError as error:
@@ -72,7 +79,11 @@ def _nests_deeply(found: Mapping[str, Any]) -> bool:
     level: list[Any] = [found]
     for _ in range(_DEEPEST):
         # As a loop over levels: recursion would be the fault that this looks for.
-        inner = [item for value in level for item in (value.values() if isinstance(value, Mapping) else value)]
+        inner = [
+            item
+            for value in level
+            for item in (value.values() if isinstance(value, Mapping) else value)
+        ]
         level = [item for item in inner if isinstance(item, (dict, list))]
         if not level:
             return False
@@ -86,38 +97,57 @@ def _holding_nul(value: Any, place: str) -> Iterator[str]:
     elif isinstance(value, Mapping):
         for key, item in value.items():
             inner = f"{place}.{key}" if place else key
-            yield from [inner.replace("\0", "\\u0000")] if "\0" in key else _holding_nul(item, inner)
+            yield from (
+                [inner.replace("\0", "\\u0000")] if "\0" in key else _holding_nul(item, inner)
+            )
     elif isinstance(value, list):
         for index, item in enumerate(value):
             yield from _holding_nul(item, f"{place}[{index}]")
 
 
 def _too_deep(shown: str) -> Problem:
-    return Problem(shown, "", f"nests more than {_DEEPEST} levels deep", "Take the brackets or dots out that are too many")
+    return Problem(
+        shown,
+        "",
+        f"nests more than {_DEEPEST} levels deep",
+        "Take the brackets or dots out that are too many",
+    )
 
 
 def text_of(content: bytes) -> str:
-    """A file's text, the same whichever editor saved it: without a byte order mark, lines end with LF."""
+    """A file's text, the same whichever editor saved it: without a byte order mark, lines end with
+    LF.
+    """
     return content.decode("utf-8-sig").replace("\r\n", "\n")
 
 
-def check_shape(kind: type[BaseModel], data: Mapping[str, Any], shown: str) -> tuple[Any, list[Problem]]:
+def check_shape(
+    kind: type[BaseModel], data: Mapping[str, Any], shown: str
+) -> tuple[Any, list[Problem]]:
     """Return (object, []) or (None, problems), one problem for each place that is wrong."""
     try:
         return kind.model_validate(data), []
     except ValidationError as error:
         # A list whose items are all wrong is also "too short" to pydantic; to the user it is not.
-        details = [d for d in error.errors(include_url=False) if not (d["type"] == "too_short" and d["input"])]
+        details = [
+            d
+            for d in error.errors(include_url=False)
+            if not (d["type"] == "too_short" and d["input"])
+        ]
         problems: dict[str, Problem] = {}
         for detail in details:
             problem = _problem(kind, detail, shown)
             # Where a union failed, each arm has its say; the first is the plain one.
-            problems.setdefault(problem.where if detail["type"] != "value_error" else str(problem), problem)
+            problems.setdefault(
+                problem.where if detail["type"] != "value_error" else str(problem), problem
+            )
         return None, list(problems.values())
 
 
 def json_only(values: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the values. Raises ValueError naming those that no key and no report can hold: TOML has dates and infinity."""
+    """Return the values. Raises ValueError naming those that no key and no report can hold: TOML
+    has dates and infinity.
+    """
     if found := list(_not_json(values, "")):
         raise ValueError(f"no JSON value: {', '.join(found)}. Write it as text, in quotes")
     return values
@@ -130,7 +160,11 @@ def _not_json(value: Any, place: str) -> Iterator[str]:
     elif isinstance(value, (list, tuple)):
         for i, item in enumerate(value):
             yield from _not_json(item, f"{place}[{i}]")
-    elif not (value is None or isinstance(value, (str, int)) or (isinstance(value, float) and math.isfinite(value))):
+    elif not (
+        value is None
+        or isinstance(value, (str, int))
+        or (isinstance(value, float) and math.isfinite(value))
+    ):
         yield f"{place} = {value}"
 
 
@@ -142,17 +176,28 @@ def _problem(kind: type[BaseModel], detail: Any, shown: str) -> Problem:
     if fault == "extra_forbidden":
         known_as = _HABITS.get(last)
         return Problem(
-            shown, where, "unknown key", f"Did you mean '{known_as}'?" if known_as in beside else suggest(last, beside)
+            shown,
+            where,
+            "unknown key",
+            f"Did you mean '{known_as}'?" if known_as in beside else suggest(last, beside),
         )
     if fault == "missing":
         return Problem(shown, where, "is missing", f"Add '{last}'")
     if fault in ("union_tag_invalid", "union_tag_not_found"):
         return Problem(
-            shown, where, "'from' says where responses come from", 'Write from = "column", "file", "model" or "plugin"'
+            shown,
+            where,
+            "'from' says where responses come from",
+            'Write from = "column", "file", "model" or "plugin"',
         )
     if fault == "literal_error" and isinstance(detail["input"], str):
         words = re.findall(r"'([^']*)'", str(detail["ctx"]["expected"]))
-        return Problem(shown, where, f"'{detail['input']}' is none of {', '.join(words)}", close_match(detail["input"], words))
+        return Problem(
+            shown,
+            where,
+            f"'{detail['input']}' is none of {', '.join(words)}",
+            close_match(detail["input"], words),
+        )
     if fault == "finite_number":
         return Problem(shown, where, f"{detail['input']} is no finite number", "Give one that is")
     text = detail["msg"].removeprefix("Value error, ")
@@ -192,7 +237,9 @@ def _walk(kind: type[BaseModel], loc: tuple[Any, ...]) -> tuple[list[Any], list[
             current = models[0]
         found.append(part)
     parent = current if _is_model(current) else None
-    return found, [] if parent is None else [field.alias or name for name, field in parent.model_fields.items()]
+    return found, [] if parent is None else [
+        field.alias or name for name, field in parent.model_fields.items()
+    ]
 
 
 def _is_model(kind: Any) -> bool:
@@ -200,7 +247,9 @@ def _is_model(kind: Any) -> bool:
 
 
 def _arms(annotation: Any) -> dict[str, Any]:
-    """The models inside an annotation by the name that pydantic's locations give them: tag or class."""
+    """The models inside an annotation by the name that pydantic's locations give them: tag or
+    class.
+    """
     if _is_model(annotation):
         return {annotation.__name__: annotation}
     arms: dict[str, Any] = {}

@@ -1,8 +1,9 @@
-"""The texts in the body of an answer: chat completions, completions, the Responses API, Anthropic's messages.
+"""The texts in the body of an answer: chat completions, completions, the Responses API, Anthropic's
+messages.
 
-Endpoints and batch files are read by the same rules. Knows nothing of requests or files. Invariant: what is handed
-out as a text is all of an answer whose ending is known (see endings), and nothing that is not the answer: no
-reasoning, no call of a tool, no half text beside an error.
+Endpoints and batch files are read by the same rules. Knows nothing of requests or files. Invariant:
+what is handed out as a text is all of an answer whose ending is known (see endings), and nothing
+that is not the answer: no reasoning, no call of a tool, no half text beside an error.
 """
 
 from __future__ import annotations
@@ -14,16 +15,33 @@ from typing import Any
 from respsel.replies.endings import Ending, ending_of
 from respsel.replies.server_words import words_of
 
-STILL_REASONING = "it reached its limit of tokens while it was still reasoning: raise max_tokens, or have it reason less"
+STILL_REASONING = (
+    "it reached its limit of tokens while it was still reasoning: raise max_tokens, "
+    "or have it reason less"
+)
 NOTHING_YET = "it reached its limit of tokens before it wrote any text: raise max_tokens"
 NO_TEXT = "no text"
 # What a model may well answer; it is no fault of the server's.
 EMPTY_TEXT = "the text is empty"
 _TEXTS = ("text", "output_text")
-_REASONING = ("thinking", "redacted_thinking", "reasoning", "reasoning_content", "reasoning_text", "summary_text")
+_REASONING = (
+    "thinking",
+    "redacted_thinking",
+    "reasoning",
+    "reasoning_content",
+    "reasoning_text",
+    "summary_text",
+)
 # Tools that the server runs itself leave their traces beside the text.
 _ASIDE = ("reference", "server_tool_use", "web_search_tool_result", "tool_reference", "citations")
-_CALLS = ("tool_use", "function_call", "custom_tool_call", "tool_call", "computer_call", "mcp_approval_request")
+_CALLS = (
+    "tool_use",
+    "function_call",
+    "custom_tool_call",
+    "tool_call",
+    "computer_call",
+    "mcp_approval_request",
+)
 
 
 @dataclass(frozen=True)
@@ -57,8 +75,12 @@ def written_in(body: Mapping[str, Any]) -> list[Written]:
     if isinstance(body.get("output"), list):
         return [_response(body)]
     if isinstance(choices := body.get("choices"), list):
-        return [_choice(choice, body.get("error")) for choice in choices if isinstance(choice, Mapping)]
-    if isinstance(content := body.get("content"), list) and ("stop_reason" in body or body.get("type") == "message"):
+        return [
+            _choice(choice, body.get("error")) for choice in choices if isinstance(choice, Mapping)
+        ]
+    if isinstance(content := body.get("content"), list) and (
+        "stop_reason" in body or body.get("type") == "message"
+    ):
         return [_written(_read(content), ending_of(body.get("stop_reason")))]
     return []
 
@@ -69,10 +91,16 @@ def _choice(choice: Mapping[str, Any], error: Any) -> Written:
     if found := choice.get("error") or message.get("error") or error:
         return Written("", f"the answer broke off: {words_of(found)}")
     content = _read(message.get("content", choice.get("text")))
-    content.refusal = content.refusal or (words_of(message["refusal"]) if message.get("refusal") else "")
-    content.calls_tool = content.calls_tool or bool(message.get("tool_calls") or message.get("function_call"))
+    content.refusal = content.refusal or (
+        words_of(message["refusal"]) if message.get("refusal") else ""
+    )
+    content.calls_tool = content.calls_tool or bool(
+        message.get("tool_calls") or message.get("function_call")
+    )
     content.has_reasoning = content.has_reasoning or any(message.get(name) for name in _REASONING)
-    return _written(content, ending_of(choice.get("finish_reason"), choice.get("native_finish_reason")))
+    return _written(
+        content, ending_of(choice.get("finish_reason"), choice.get("native_finish_reason"))
+    )
 
 
 def _response(body: Mapping[str, Any]) -> Written:
@@ -80,18 +108,26 @@ def _response(body: Mapping[str, Any]) -> Written:
     if error := body.get("error"):
         return Written("", words_of(error))
     items = [item for item in body["output"] if isinstance(item, Mapping)]
-    contents = [item["content"] for item in items if item.get("type", "message") == "message" and "content" in item]
+    contents = [
+        item["content"]
+        for item in items
+        if item.get("type", "message") == "message" and "content" in item
+    ]
     content = _read([part for parts in contents if isinstance(parts, list) for part in parts])
     content.calls_tool = any(item.get("type") in _CALLS for item in items)
     content.has_reasoning = any(item.get("type") == "reasoning" for item in items)
     status = body.get("status")
     details = body.get("incomplete_details")
-    reason = details.get("reason") if status == "incomplete" and isinstance(details, Mapping) else None
+    reason = (
+        details.get("reason") if status == "incomplete" and isinstance(details, Mapping) else None
+    )
     return _written(content, ending_of(reason or status))
 
 
 def _read(content: Any) -> _Content:
-    """A message's content: a text, or parts of which the texts are joined and the reasoning is left out."""
+    """A message's content: a text, or parts of which the texts are joined and the reasoning is left
+    out.
+    """
     if isinstance(content, str):
         return _Content(_or_nothing(content), has_text=True)
     found = _Content()

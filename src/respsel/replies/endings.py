@@ -1,8 +1,10 @@
-"""How a model's answer ended: the finish reasons of servers, in one place for everything that reads answers.
+"""How a model's answer ended: the finish reasons of servers, in one place for everything that reads
+answers.
 
-Sources: the API references of OpenAI (chat, completions, responses), Anthropic, Mistral, DeepSeek, Gemini, Cohere,
-Bedrock, AI21, watsonx, xAI, Zhipu, OpenRouter, and the code of vLLM, SGLang, TGI, llama.cpp, Ollama and LM Studio.
-Knows nothing of bodies. Invariant: only an ending that is known to be good makes a whole text.
+Sources: the API references of OpenAI (chat, completions, responses), Anthropic, Mistral, DeepSeek,
+Gemini, Cohere, Bedrock, AI21, watsonx, xAI, Zhipu, OpenRouter, and the code of vLLM, SGLang, TGI,
+llama.cpp, Ollama and LM Studio. Knows nothing of bodies. Invariant: only an ending that is known to
+be good makes a whole text.
 """
 
 from __future__ import annotations
@@ -11,7 +13,9 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-NOT_SAID = "the server does not say how the answer ended (no finish_reason), so it may have broken off"
+NOT_SAID = (
+    "the server does not say how the answer ended (no finish_reason), so it may have broken off"
+)
 
 
 def names(text: str) -> frozenset[str]:
@@ -21,23 +25,30 @@ def names(text: str) -> frozenset[str]:
 
 # Names without case, blanks, hyphens and underscores.
 _WHOLE = names(
-    "stop endturn stopsequence eos eostoken complete completed finish finished endoftext stopcriteriamet normal "
+    "stop endturn stopsequence eos eostoken complete completed finish finished endoftext "
+    "stopcriteriamet normal "
     "eosfound stopstringfound"
 )
 _CUT_SHORT = names(
     "length maxtokens maxlength maxlen maxcontext maxoutputtokens maxcompletiontokens modellength "
-    "modelcontextwindowexceeded contextlengthexceeded contextlengthreached maxpredictedtokensreached tokenlimit "
+    "modelcontextwindowexceeded contextlengthexceeded contextlengthreached "
+    "maxpredictedtokensreached tokenlimit "
     "errorlimit limit incomplete"
 )
 _FILTERED = names(
-    "contentfilter contentfiltered filtered safety recitation blocklist prohibitedcontent spii imagesafety sensitive "
+    "contentfilter contentfiltered filtered safety recitation blocklist prohibitedcontent spii "
+    "imagesafety sensitive "
     "guardrailintervened errortoxic moderation blocked language"
 )
 _REFUSED = frozenset(["refusal", "refused"])
-_TOOL = names("toolcall toolcalls tooluse functioncall functioncalls malformedfunctioncall unexpectedtoolcall")
+_TOOL = names(
+    "toolcall toolcalls tooluse functioncall functioncalls malformedfunctioncall unexpectedtoolcall"
+)
 _BROKEN = names(
-    "error abort aborted cancel cancelled canceled usercancel userstopped timeout timelimit pauseturn other load "
-    "unload unknown insufficientsystemresource networkerror servererror modelunloaded failed expired queued "
+    "error abort aborted cancel cancelled canceled usercancel userstopped timeout timelimit "
+    "pauseturn other load "
+    "unload unknown insufficientsystemresource networkerror servererror modelunloaded failed "
+    "expired queued "
     "inprogress notfinished unspecified null none"
 )
 _PREFIXES = ("finishreason", "stopreason", "reason")
@@ -60,7 +71,9 @@ class Ending:
 
 
 def ending_of(reason: object, native: object = None) -> Ending:
-    """What a finish reason means; native: the word of the server behind a router, which may tell of worse."""
+    """What a finish reason means; native: the word of the server behind a router, which may tell of
+    worse.
+    """
     ending = _ending(reason)
     if ending != Ending() or native is None:
         return ending
@@ -92,7 +105,9 @@ def _ending(reason: object) -> Ending:
 
 
 def _plain_name(reason: object) -> str:
-    """A reason's name as in the sets above: SGLang has sent {"type": name}, Python clients print FinishReason.NAME."""
+    """A reason's name as in the sets above: SGLang has sent {"type": name}, Python clients print
+    FinishReason.NAME.
+    """
     if isinstance(reason, Mapping):
         reason = reason.get("type")
     if not isinstance(reason, str):

@@ -1,7 +1,7 @@
 """What a server says in an error, in its own words: JSON of many shapes, web pages, plain text.
 
-Knows nothing of what the words mean. Invariants: the result is one line without control characters and without
-markup; a secret is hidden before anything is cut.
+Knows nothing of what the words mean. Invariants: the result is one line without control characters
+and without markup; a secret is hidden before anything is cut.
 """
 
 from __future__ import annotations
@@ -17,8 +17,20 @@ from typing import Any
 _PAGE_CHARS = 8_000
 _PAGE_WORDS = 160
 _DEEPEST = 6
-_NAMES = ("message", "error_description", "error_msg", "detail", "details", "msg", "Message", "title", "reason")
-_PAGE = re.compile(r"\s*<(?:!doctype|\?xml|html|head|body|title|center|div|h1|p|pre|script)\b", re.IGNORECASE)
+_NAMES = (
+    "message",
+    "error_description",
+    "error_msg",
+    "detail",
+    "details",
+    "msg",
+    "Message",
+    "title",
+    "reason",
+)
+_PAGE = re.compile(
+    r"\s*<(?:!doctype|\?xml|html|head|body|title|center|div|h1|p|pre|script)\b", re.IGNORECASE
+)
 _TITLE = re.compile(r"<title[^<>]*>([^<]*)", re.IGNORECASE)
 _SILENT = re.compile(r"<(script|style|title)\b.*?</\1\s*>?", re.IGNORECASE | re.DOTALL)
 _TAG = re.compile(r"<[^<>]*>")
@@ -66,9 +78,17 @@ def _said(document: Any, depth: int) -> str:
         # A field that FastAPI refuses. Its "input" would repeat the whole request.
         place = ".".join(str(part) for part in document["loc"] if part != "body")
         return f"{place}: {document['msg']}"
-    inner = next((text for name in ("error", "errors") if (text := _said(document.get(name), depth - 1))), "")
+    inner = next(
+        (text for name in ("error", "errors") if (text := _said(document.get(name), depth - 1))), ""
+    )
     own = next((text for name in _NAMES if (text := _said(document.get(name), depth - 1))), "")
-    said = own if not inner or inner in own else inner if not own or own in inner else f"{own}: {inner}"
+    said = (
+        own
+        if not inner or inner in own
+        else inner
+        if not own or own in inner
+        else f"{own}: {inner}"
+    )
     metadata = document.get("metadata")
     # OpenRouter: what the server behind it said.
     raw = _raw(metadata.get("raw"), depth) if isinstance(metadata, Mapping) else ""

@@ -1,6 +1,8 @@
-"""One horizontal axis of a figure, linear or logarithmic, and the rows of names beside it, as SVG text.
+"""One horizontal axis of a figure, linear or logarithmic, and the rows of names beside it, as SVG
+text.
 
-Invariant: every string that comes from a recipe is escaped; colours come from the page's style sheet.
+Invariant: every string that comes from a recipe is escaped; colours come from the page's style
+sheet.
 """
 
 from __future__ import annotations
@@ -50,17 +52,25 @@ def axis_for(values: Iterable[float], log: bool) -> Axis:
 
 
 def figure(axis: Axis, names: Sequence[str], about: str, below: str, rows: Sequence[str]) -> str:
-    """The whole SVG: grid, names, and what was drawn for each row. about: for those who cannot see it."""
+    """The whole SVG: grid, names, and what was drawn for each row.
+
+    about: for those who cannot see it.
+    """
     bottom = TOP + ROW * len(names)
     label = escape(about, quote=True)
-    parts = [f'<svg class="plot" viewBox="0 0 {WIDTH} {bottom + 42}" role="img" aria-label="{label}">']
+    parts = [
+        f'<svg class="plot" viewBox="0 0 {WIDTH} {bottom + 42}" role="img" aria-label="{label}">'
+    ]
     for tick in axis.ticks:
         x = axis.x(tick)
         parts.append(f'<line class="grid" x1="{x:.1f}" x2="{x:.1f}" y1="{TOP}" y2="{bottom}"/>')
-        parts.append(f'<text class="tick" x="{x:.1f}" y="{bottom + 17}" text-anchor="middle">{tick:g}</text>')
+        parts.append(
+            f'<text class="tick" x="{x:.1f}" y="{bottom + 17}" text-anchor="middle">{tick:g}</text>'
+        )
     for i, name in enumerate(names):
         parts.append(
-            f'<text class="name" x="{LEFT - 12}" y="{middle(i) + 4.5:.1f}" text-anchor="end">{escape(shortened(name))}</text>'
+            f'<text class="name" x="{LEFT - 12}" y="{middle(i) + 4.5:.1f}" '
+            f'text-anchor="end">{escape(shortened(name))}</text>'
         )
     parts += rows
     parts.append(f'<text class="tick" x="{LEFT}" y="{bottom + 36}">{escape(below)}</text></svg>')
@@ -74,11 +84,17 @@ def middle(row: int) -> float:
 
 def value_beside(row: int, text: str) -> str:
     """A value written at the right of a row."""
-    return f'<text class="value" x="{WIDTH - RIGHT + 10}" y="{middle(row) + 4.5:.1f}">{escape(text)}</text>'
+    return (
+        f'<text class="value" x="{WIDTH - RIGHT + 10}" '
+        f'y="{middle(row) + 4.5:.1f}">{escape(text)}</text>'
+    )
 
 
 def shortened(name: str) -> str:
-    """A name that fits beside the axis. Names that begin alike often end otherwise, so the middle goes."""
+    """A name that fits beside the axis.
+
+    Names that begin alike often end otherwise, so the middle goes.
+    """
     half = (_LONGEST_NAME - 1) // 2
     return name if len(name) <= _LONGEST_NAME else f"{name[:half]}…{name[-half:]}"
 
@@ -93,12 +109,16 @@ def _ticks(low: float, high: float) -> list[float]:
 
 
 def _log_ticks(low: float, high: float) -> list[float]:
-    """1, 2 and 5 of each power of ten within the range; powers alone, or some of them, where those are too many; round
-    numbers where that is less than three."""
+    """1, 2 and 5 of each power of ten within the range; powers alone, or some of them, where those
+    are too many; round numbers where that is less than three."""
     powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     ticks = [factor * 10.0**power for power in powers for factor in (1, 2, 5)]
     found = [tick for tick in ticks if low <= tick <= high]
     if len(found) > _MOST_TICKS:
         every = -(-len(powers) // _MOST_TICKS)
-        found = [tick for tick in (10.0**power for power in powers if power % every == 0) if low <= tick <= high]
+        found = [
+            tick
+            for tick in (10.0**power for power in powers if power % every == 0)
+            if low <= tick <= high
+        ]
     return found if len(found) >= 3 else [tick for tick in _ticks(low, high) if tick > 0] or [low]

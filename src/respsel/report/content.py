@@ -1,7 +1,7 @@
 """What a report says: gathered from a run's tables into frozen rows, ready for any format.
 
-Knows nothing of markup. Invariant: every number here is a table's or the verdict's; nothing is judged
-again.
+Knows nothing of markup. Invariant: every number here is a table's or the verdict's; nothing is
+judged again.
 """
 
 from __future__ import annotations
@@ -44,7 +44,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RaceSummary:
-    """How a race went, over at most `sample` examples. scored: of the `possible` scores of all strategies over those."""
+    """How a race went, over at most `sample` examples.
+
+    scored: of the `possible` scores of all strategies over those.
+    """
 
     laps: tuple[Lap, ...]
     sample: int
@@ -54,8 +57,8 @@ class RaceSummary:
 
 @dataclass(frozen=True)
 class DatasetReport:
-    """Everything about one dataset. shaded: the view whose surprise is shown in the samples; places: where responses
-    are scored that do not stand where their prompt ends, in sentences."""
+    """Everything about one dataset. shaded: the view whose surprise is shown in the samples;
+    places: where responses are scored that do not stand where their prompt ends, in sentences."""
 
     name: str
     examples: int
@@ -90,7 +93,9 @@ def _changes(counts: ChangedTexts) -> str:
 
 @dataclass(frozen=True)
 class Report:
-    """The whole report. costs: what all calls took that the recipe's steps use, whenever they were made."""
+    """The whole report. costs: what all calls took that the recipe's steps use, whenever they were
+    made.
+    """
 
     recipe: str
     recipe_path: str
@@ -105,7 +110,9 @@ def build_report(result: RunResult, finished_at: str) -> Report:
     """Gather a run's tables into a report; finished_at is shown as given."""
     loaded = result.graph.loaded
     verdicts = {verdict.dataset: verdict for verdict in result.verdicts}
-    datasets = tuple(_dataset(result, entry.name, verdicts[entry.name]) for entry in loaded.recipe.datasets)
+    datasets = tuple(
+        _dataset(result, entry.name, verdicts[entry.name]) for entry in loaded.recipe.datasets
+    )
     confounds = {data.name: data.confounds for data in datasets}
     audits = {data.name: data.audit for data in datasets}
     answers = headline(result, confounds, audits)
@@ -129,7 +136,9 @@ def _dataset(result: RunResult, name: str, verdict: Verdict) -> DatasetReport:
     shown = choose_samples(ids, scores, ranked)
     all_shown = len(loaded.recipe.datasets) * len(ranked) * len(shown)
     summaries = tuple(summarise(result, name, strategy) for strategy in ranked)
-    audited = tuple(audit(result, name, strategy, view) for strategy in ranked for view in views(loaded))
+    audited = tuple(
+        audit(result, name, strategy, view) for strategy in ranked for view in views(loaded)
+    )
     return DatasetReport(
         name=name,
         examples=len(ids),
@@ -145,16 +154,23 @@ def _dataset(result: RunResult, name: str, verdict: Verdict) -> DatasetReport:
         samples=samples(result, name, shown, ranked, all_shown),
         shaded=shown_view(result),
         race=_race(result, name, len(ids), strategies),
-        mixture=mix(choices, strategies, len(ids), verdict.scale) if chosen in result.graph.steps else None,
+        mixture=mix(choices, strategies, len(ids), verdict.scale)
+        if chosen in result.graph.steps
+        else None,
         choices=tuple(choices),
     )
 
 
-def _agreement(result: RunResult, dataset: str, strategies: Sequence[str], ids: Sequence[str]) -> Agreement | None:
+def _agreement(
+    result: RunResult, dataset: str, strategies: Sequence[str], ids: Sequence[str]
+) -> Agreement | None:
     metrics = [metric for metric in result.graph.loaded.metrics if not metric.metric.control]
     labels = [metric.label for metric in metrics]
     tables = [score_matrix(result, dataset, strategies, metric.label, ids) for metric in metrics]
-    aligned = [table if metric.direction == "lower" else -table for metric, table in zip(metrics, tables, strict=True)]
+    aligned = [
+        table if metric.direction == "lower" else -table
+        for metric, table in zip(metrics, tables, strict=True)
+    ]
     return find_agreement(labels, aligned)
 
 
@@ -170,10 +186,20 @@ def _confounds(
     right = [summary.correct / summary.judged if summary.judged else None for summary in summaries]
     size = lengths(result, dataset, names, ids)
     lower = verdict.direction == "lower"
-    return find_confounds(names, scores, size, right, log=verdict.scale == "log", lower=lower, confidence=verdict.confidence)
+    return find_confounds(
+        names,
+        scores,
+        size,
+        right,
+        log=verdict.scale == "log",
+        lower=lower,
+        confidence=verdict.confidence,
+    )
 
 
-def _race(result: RunResult, dataset: str, examples: int, strategies: Sequence[str]) -> RaceSummary | None:
+def _race(
+    result: RunResult, dataset: str, examples: int, strategies: Sequence[str]
+) -> RaceSummary | None:
     if step_names.race(dataset) not in result.graph.steps:
         return None
     laps: Sequence[Lap] = result.rows(step_names.race(dataset))

@@ -1,7 +1,7 @@
 """The report's figures as SVG text: no library, no script.
 
-Knows what a verdict, a distribution and a race are, and nothing of files. Invariant: a figure shows numbers
-that stand in a table or in report.json, too.
+Knows what a verdict, a distribution and a race are, and nothing of files. Invariant: a figure shows
+numbers that stand in a table or in report.json, too.
 """
 
 from __future__ import annotations
@@ -26,14 +26,24 @@ def ranking_plot(verdict: Verdict) -> str:
     axis = axis_for([value for span in spans for value in span], log=False)
     rows = []
     for i, (ranked, (low, high)) in enumerate(zip(ranking, spans, strict=True)):
-        rows.append(_bar(axis.x(low), axis.x(high), axis.x(ranked.score), i, _kind(verdict, ranked)))
+        rows.append(
+            _bar(axis.x(low), axis.x(high), axis.x(ranked.score), i, _kind(verdict, ranked))
+        )
         rows.append(value_beside(i, number(ranked.score)))
     about = f"{verdict.metric} by strategy, with intervals at {percent(verdict.confidence)}"
-    return figure(axis, [r.strategy for r in ranking], about, f"{verdict.metric}; {_better(verdict.direction)}", rows)
+    return figure(
+        axis,
+        [r.strategy for r in ranking],
+        about,
+        f"{verdict.metric}; {_better(verdict.direction)}",
+        rows,
+    )
 
 
 def difference_plot(verdict: Verdict) -> str:
-    """One line per strategy behind the leader: the paired difference and its interval, beside "no difference"."""
+    """One line per strategy behind the leader: the paired difference and its interval, beside "no
+    difference".
+    """
     others = [(r, r.difference) for r in verdict.ranking if r.difference is not None]
     log = verdict.scale == "log"
     none = 1.0 if log else 0.0
@@ -47,29 +57,50 @@ def difference_plot(verdict: Verdict) -> str:
         rows.append(_bar(axis.x(low), axis.x(high), axis.x(apart), i, _kind(verdict, ranked)))
         rows.append(value_beside(i, number(apart)))
     leader = verdict.ranking[0].strategy
-    about = f"paired differences of {verdict.metric} to {leader}; an interval that holds {none:g} is a tie"
+    about = (
+        f"paired differences of {verdict.metric} to {leader}; an interval that holds {none:g} "
+        "is a tie"
+    )
     below = f"{'times' if log else 'minus'} the score of {leader}; {none:g} is no difference"
     return figure(axis, [r.strategy for r, _ in others], about, below, rows)
 
 
 def distribution_plot(distributions: Sequence[Distribution], metric: str, scale: str) -> str:
-    """One box per strategy: the middle half of its scores, whiskers at 5 % and 95 %, and the scores if they are few."""
+    """One box per strategy: the middle half of its scores, whiskers at 5 % and 95 %, and the scores
+    if they are few.
+    """
     axis = axis_for([value for d in distributions for value in (d.low, d.high)], scale == "log")
     rows = []
     for i, d in enumerate(distributions):
         y = middle(i)
-        rows.append(f'<line class="whisker" x1="{axis.x(d.q05):.1f}" x2="{axis.x(d.q95):.1f}" y1="{y}" y2="{y}"/>')
+        rows.append(
+            f'<line class="whisker" x1="{axis.x(d.q05):.1f}" x2="{axis.x(d.q95):.1f}" y1="{y}" '
+            f'y2="{y}"/>'
+        )
         left = axis.x(d.q25)
         right = axis.x(d.q75)
-        rows.append(f'<rect class="box" x="{left:.1f}" y="{y - 8}" width="{max(right - left, 1):.1f}" height="16" rx="3"/>')
+        rows.append(
+            f'<rect class="box" x="{left:.1f}" y="{y - 8}" width="{max(right - left, 1):.1f}" '
+            'height="16" rx="3"/>'
+        )
         rows += [
-            f'<circle class="point" cx="{axis.x(value):.1f}" cy="{y + _scatter(n)}" r="2"/>' for n, value in enumerate(d.points)
+            f'<circle class="point" cx="{axis.x(value):.1f}" cy="{y + _scatter(n)}" r="2"/>'
+            for n, value in enumerate(d.points)
         ]
-        rows.append(f'<line class="median" x1="{axis.x(d.median):.1f}" x2="{axis.x(d.median):.1f}" y1="{y - 10}" y2="{y + 10}"/>')
+        rows.append(
+            f'<line class="median" x1="{axis.x(d.median):.1f}" x2="{axis.x(d.median):.1f}" '
+            f'y1="{y - 10}" y2="{y + 10}"/>'
+        )
         rows.append(value_beside(i, number(d.median)))
     how = ", logarithmic" if axis.log else ""
     about = f"distribution of {metric} over examples, by strategy; medians at the right"
-    return figure(axis, [d.strategy for d in distributions], about, f"{metric}, one value an example{how}", rows)
+    return figure(
+        axis,
+        [d.strategy for d in distributions],
+        about,
+        f"{metric}, one value an example{how}",
+        rows,
+    )
 
 
 def race_plot(race: RaceSummary, verdict: Verdict) -> str:
@@ -82,13 +113,18 @@ def race_plot(race: RaceSummary, verdict: Verdict) -> str:
         reached = reach_of(race.laps, name)
         y = middle(i)
         kind = "rest" if name in dropped else "lead"
-        rows.append(f'<line class="bar {kind}" x1="{axis.x(0):.1f}" x2="{axis.x(reached):.1f}" y1="{y}" y2="{y}"/>')
+        rows.append(
+            f'<line class="bar {kind}" x1="{axis.x(0):.1f}" x2="{axis.x(reached):.1f}" y1="{y}" '
+            f'y2="{y}"/>'
+        )
         if name in dropped:
             x = axis.x(reached)
             rows.append(f'<path class="out" d="M{x - 5:.1f} {y - 5}l10 10m0 -10l-10 10"/>')
         rows.append(value_beside(i, str(reached)))
     about = "race: over how many examples each strategy was scored"
-    return figure(axis, names, about, "examples scored; a cross is where a strategy dropped out", rows)
+    return figure(
+        axis, names, about, "examples scored; a cross is where a strategy dropped out", rows
+    )
 
 
 def _bar(low: float, high: float, at: float, row: int, kind: str) -> str:
@@ -98,7 +134,13 @@ def _bar(low: float, high: float, at: float, row: int, kind: str) -> str:
 
 
 def _kind(verdict: Verdict, ranked: Ranked) -> str:
-    return "lead" if ranked.difference is None else "tied" if ranked.strategy in verdict.tied else "rest"
+    return (
+        "lead"
+        if ranked.difference is None
+        else "tied"
+        if ranked.strategy in verdict.tied
+        else "rest"
+    )
 
 
 def _better(direction: str) -> str:

@@ -22,7 +22,11 @@ def provenance(result: RunResult, finished_at: str) -> Mapping[str, Any]:
         except PackageNotFoundError:
             continue
     loaded = result.graph.loaded
-    files = {step.name: step.fields["file"] for step in result.graph.steps.values() if isinstance(step.fields.get("file"), str)}
+    files = {
+        step.name: step.fields["file"]
+        for step in result.graph.steps.values()
+        if isinstance(step.fields.get("file"), str)
+    }
     return {
         "respsel": respsel.__version__,
         "python": platform.python_version(),
@@ -30,7 +34,10 @@ def provenance(result: RunResult, finished_at: str) -> Mapping[str, Any]:
         "packages": engines,
         "finished_at": finished_at,
         "target": loaded.recipe.target.model,
-        "models": {name: {"identity": known.identity, **known.fields} for name, known in result.graph.models.items()},
+        "models": {
+            name: {"identity": known.identity, **known.fields}
+            for name, known in result.graph.models.items()
+        },
         "files": files,
         "selection": loaded.recipe.selection.model_dump(),
         "run": {

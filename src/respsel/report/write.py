@@ -43,11 +43,12 @@ FORMATS = ("json", "md", "html")
 
 
 def write_report(result: RunResult, finished_at: str, wait: Wait, anew: bool = False) -> Path:
-    """Write the report of a run unless it is there, or all the same; return the path of report.html.
+    """Write the report of a run unless it is there, or all the same; return the path of
+    report.html.
 
-    wait: is told who is waited for, if another process writes it now.
-    Of a read-only store a report that is there is not written again: its folder is probably read-only too. Raises RunError
-    naming the folder if it cannot be written.
+    wait: is told who is waited for, if another process writes it now. Of a read-only store a report
+    that is there is not written again: its folder is probably read-only too. Raises RunError naming
+    the folder if it cannot be written.
     """
     loaded = result.graph.loaded
     folder = loaded.workspace.runs / loaded.name
@@ -60,7 +61,8 @@ def write_report(result: RunResult, finished_at: str, wait: Wait, anew: bool = F
             if anew or not is_written(folder, key):
                 _write(result, folder, key, finished_at)
     elif not result.store.read_only and has_leftovers(folder):
-        # Of one that was killed when it wrote the same report again. Who has the turn may be writing now.
+        # Of one that was killed when it wrote the same report again. Who has the turn may be
+        # writing now.
         turn = result.store.try_turn(report_turn(loaded))
         if not isinstance(turn, Holder):
             with turn:
@@ -78,14 +80,18 @@ def render_report(result: RunResult, finished_at: str, formats: Sequence[str]) -
 
 
 def report_turn(loaded: LoadedRecipe) -> str:
-    """The name of the turn to write a recipe's reports; who has it is the only one who writes there."""
+    """The name of the turn to write a recipe's reports; who has it is the only one who writes
+    there.
+    """
     return f"report/{loaded.place}"
 
 
 def _write(result: RunResult, folder: Path, key: str, finished_at: str) -> None:
     from polars.exceptions import PolarsError
 
-    pages = {f"report.{kind}": text for kind, text in render_report(result, finished_at, FORMATS).items()}
+    pages = {
+        f"report.{kind}": text for kind, text in render_report(result, finished_at, FORMATS).items()
+    }
     try:
         folder.mkdir(parents=True, exist_ok=True)
         remove_leftovers(folder)
@@ -100,7 +106,9 @@ def _write(result: RunResult, folder: Path, key: str, finished_at: str) -> None:
             remove_leftovers(folder)
     except (OSError, PolarsError) as error:
         what = f"the report cannot be written: {error}"
-        printed = f"To read it without writing: respsel report {result.graph.loaded.typed} --format md"
+        printed = (
+            f"To read it without writing: respsel report {result.graph.loaded.typed} --format md"
+        )
         remedy = printed if is_refused(error) else remedy_of(error, "Free the place and run again")
         raise RunError(Problem(str(folder), "", what, remedy)) from error
 
@@ -111,7 +119,11 @@ def _key(result: RunResult) -> str:
     fields = {name: step.fields for name, step in result.graph.steps.items()}
     models = {name: known.fields for name, known in result.graph.models.items()}
     prices = {name: known.named.entry.price for name, known in result.graph.models.items()}
-    shown = [loaded.shown, loaded.recipe.model_dump(mode="json"), {n: p.model_dump() for n, p in prices.items() if p}]
+    shown = [
+        loaded.shown,
+        loaded.recipe.model_dump(mode="json"),
+        {n: p.model_dump() for n, p in prices.items() if p},
+    ]
     says = [*shown, dict(result.outputs), fields, models]
     return digest("report", str(VERSION), respsel.__version__, canonical_json(says))
 
@@ -137,13 +149,20 @@ def _environment(autoescape: bool) -> Environment:
     env.filters["share"] = share
     env.filters["signed"] = signed
     env.filters["told"] = told
-    for plot in (figures.ranking_plot, figures.difference_plot, figures.distribution_plot, figures.race_plot):
+    for plot in (
+        figures.ranking_plot,
+        figures.difference_plot,
+        figures.distribution_plot,
+        figures.race_plot,
+    ):
         env.globals[plot.__name__] = plot
     return env
 
 
 def _shown(value: object) -> object:
-    """What a template writes, without characters that would turn the text around it or be obeyed."""
+    """What a template writes, without characters that would turn the text around it or
+    be obeyed.
+    """
     # Text that is marked as HTML stays so.
     return type(value)(visible(value)) if isinstance(value, str) else value
 
@@ -160,22 +179,36 @@ def _html(report: Report) -> str:
     return _environment(autoescape=True).get_template("report.html.jinja").render(report=report)
 
 
-def _tables(result: RunResult) -> Mapping[str, Iterable[tuple[Mapping[str, str], polars.DataFrame]]]:
-    """The numbers behind the report, one table after another: responses, scores and token scores of all strategies."""
+def _tables(
+    result: RunResult,
+) -> Mapping[str, Iterable[tuple[Mapping[str, str], polars.DataFrame]]]:
+    """The numbers behind the report, one table after another: responses, scores and token scores of
+    all strategies.
+    """
     loaded = result.graph.loaded
     pairs = [
-        (entry.name, strategy.name) for entry in loaded.recipe.datasets for strategy in loaded.recipe.strategies_for(entry.name)
+        (entry.name, strategy.name)
+        for entry in loaded.recipe.datasets
+        for strategy in loaded.recipe.strategies_for(entry.name)
     ]
     views = dict.fromkeys(view.name for metric in loaded.metrics for view in metric.needs.views)
     return {
-        "responses.parquet": (({"dataset": d, "strategy": s}, _with_inputs(result, d, s)) for d, s in pairs),
+        "responses.parquet": (
+            ({"dataset": d, "strategy": s}, _with_inputs(result, d, s)) for d, s in pairs
+        ),
         "scores.parquet": (
-            ({"dataset": d, "strategy": s, "metric": m.label}, result.frame(step_names.scores(d, s, m.label)))
+            (
+                {"dataset": d, "strategy": s, "metric": m.label},
+                result.frame(step_names.scores(d, s, m.label)),
+            )
             for d, s in pairs
             for m in loaded.metrics
         ),
         "token_scores.parquet": (
-            ({"dataset": d, "strategy": s, "view": v}, result.frame(step_names.token_scores(d, s, v)))
+            (
+                {"dataset": d, "strategy": s, "view": v},
+                result.frame(step_names.token_scores(d, s, v)),
+            )
             for d, s in pairs
             for v in views
         ),
@@ -189,5 +222,9 @@ def _with_inputs(result: RunResult, dataset: str, strategy: str) -> polars.DataF
     responses = result.frame(step_names.responses(dataset, strategy))
     examples = result.frame(step_names.examples(dataset), "id", "input")
     # Joins of some polars versions keep no order.
-    ordered = responses.with_columns(pl.Series("order", range(len(responses)))).join(examples, on="id", how="left").sort("order")
+    ordered = (
+        responses.with_columns(pl.Series("order", range(len(responses))))
+        .join(examples, on="id", how="left")
+        .sort("order")
+    )
     return ordered.select("id", "input", pl.exclude("id", "input", "order"))

@@ -1,8 +1,9 @@
 """A graph to results: run what the store lacks, stage by stage.
 
-All steps of a stage ask their models together, so responses of different strategies to one prompt share
-its computation. Knows nothing of terminals; who watches gets events. Invariant: a step is recorded only
-after its output is stored, and an interruption at any point loses no acknowledged call.
+All steps of a stage ask their models together, so responses of different strategies to one prompt
+share its computation. Knows nothing of terminals; who watches gets events. Invariant: a step is
+recorded only after its output is stored, and an interruption at any point loses no acknowledged
+call.
 """
 
 from __future__ import annotations
@@ -53,11 +54,13 @@ class RunEvents(CallEvents, Protocol):
 class RunResult:
     """What a run did and found.
 
-    `steps_run` and the like go on counting while damaged rows are made again. Tables are read from the store
-    when they are asked for, so only while the study is open.
+    `steps_run` and the like go on counting while damaged rows are made again. Tables are read from
+    the store when they are asked for, so only while the study is open.
     """
 
-    def __init__(self, graph: Graph, runner: Runner, ledger: Ledger, caller: Caller, models: OpenModels) -> None:
+    def __init__(
+        self, graph: Graph, runner: Runner, ledger: Ledger, caller: Caller, models: OpenModels
+    ) -> None:
         self.graph = graph
         self._runner = runner
         self._ledger = ledger
@@ -67,15 +70,18 @@ class RunResult:
         self.verdicts: tuple[Verdict, ...] = tuple(self.rows(name)[0] for name in verdicts)
 
     def rows(self, name: str) -> Rows:
-        """A step's output, read anew each time, so that one table at a time is in memory; made again, with
-        open models, if its stored copy turns out damaged. Raises RunError if it then comes out otherwise."""
+        """A step's output, read anew each time, so that one table at a time is in memory; made
+        again, with open models, if its stored copy turns out damaged. Raises RunError if it then
+        comes out otherwise."""
         refuse_closed(self.store, self.graph.loaded)
         rows = self._runner.rows(name)
         self._ledger.drop(name)
         return rows
 
     def frame(self, name: str, *columns: str) -> polars.DataFrame:
-        """A step's output, or some columns of it, as a data frame, which takes far less memory than rows; see `rows`."""
+        """A step's output, or some columns of it, as a data frame, which takes far less memory than
+        rows; see `rows`.
+        """
         refuse_closed(self.store, self.graph.loaded)
         return self._runner.frame(name, columns)
 
@@ -89,7 +95,8 @@ class RunResult:
     def responses(self, dataset: str, strategy: str) -> polars.DataFrame:
         """A strategy's responses.
 
-        Columns: id, text, problem (why it is not used, or ""), correct, truncated, attempts, changed.
+        Columns: id, text, problem (why it is not used, or ""), correct, truncated, attempts,
+        changed.
         """
         return self.frame(self._step("responses", dataset, strategy))
 
@@ -127,9 +134,13 @@ class RunResult:
             return name
         if dataset not in (datasets := [entry.name for entry in recipe.datasets]):
             self._refuse("dataset", dataset, datasets)
-        if strategy and strategy not in (names := [entry.name for entry in recipe.strategies_for(dataset)]):
+        if strategy and strategy not in (
+            names := [entry.name for entry in recipe.strategies_for(dataset)]
+        ):
             self._refuse("strategy", strategy, names)
-        if metric and metric not in (labels := [chosen.label for chosen in self.graph.loaded.metrics]):
+        if metric and metric not in (
+            labels := [chosen.label for chosen in self.graph.loaded.metrics]
+        ):
             self._refuse("metric", metric, labels)
         # An apply makes no more than it needs.
         remedy = "See the result of Study.run"
@@ -160,7 +171,9 @@ class RunResult:
     @property
     def weights(self) -> list[Path]:
         """The prepared weights that the recipe's models use, relative to the store."""
-        return [path for known in self.graph.models.values() if (path := known.prepared) is not None]
+        return [
+            path for known in self.graph.models.values() if (path := known.prepared) is not None
+        ]
 
     @property
     def unrecorded(self) -> Mapping[str, Unrecorded]:
@@ -168,8 +181,16 @@ class RunResult:
         found = {}
         for name, step in self.graph.steps.items():
             if not self.store.has(f"step/{self.key(name)}"):
-                took = {model: list(astuple(counts)) for model, counts in self._ledger.took.get(name, {}).items()}
-                made = (self.key(name), step.table.name, self._ledger.output(name), self.count(name))
+                took = {
+                    model: list(astuple(counts))
+                    for model, counts in self._ledger.took.get(name, {}).items()
+                }
+                made = (
+                    self.key(name),
+                    step.table.name,
+                    self._ledger.output(name),
+                    self.count(name),
+                )
                 found[name] = Unrecorded(*made, took)
         return found
 
@@ -240,10 +261,10 @@ class Runner:
     ) -> None:
         """Prepare a run.
 
-        register: makes the run known to gc. Called before the run relies on what gc may delete, and before it makes
-        anything; it may be called again.
-        refuse_work: raises if no step may be made. Called before steps are made.
-        unrecorded: see Ledger; a run that may ask models takes none.
+        register: makes the run known to gc. Called before the run relies on what gc may delete, and
+        before it makes anything; it may be called again. refuse_work: raises if no step may be
+        made. Called before steps are made. unrecorded: see Ledger; a run that may ask models takes
+        none.
         """
         self._graph = graph
         self.store = store
@@ -256,7 +277,8 @@ class Runner:
         self._caller = Caller(store, models, events, self._check_later_stages)
         # The stage whose first call the later stages are checked before; None once they are.
         self._unchecked: int | None = None
-        # By step that asks, the keys of its calls so far, and which of them are counted in the ledger's `took`.
+        # By step that asks, the keys of its calls so far, and which of them are counted in the
+        # ledger's `took`.
         self._uses: dict[str, bytes] = {}
         self._counted: dict[str, set[int]] = {}
         self.steps_run = 0
@@ -269,7 +291,8 @@ class Runner:
         if self._is_latest(known):
             self._ledger = known
         else:
-            # Hazard: gc may have freed some of it since. It is looked up once more below, when gc knows of this run.
+            # Hazard: gc may have freed some of it since. It is looked up once more below, when gc
+            # knows of this run.
             self._register()
         for stage in range(len(STAGES)):
             todo = []
@@ -288,7 +311,9 @@ class Runner:
         return RunResult(self._graph, self, self._ledger, self._caller, self._models)
 
     def _is_latest(self, known: Ledger) -> bool:
-        """Whether all is stored, and is what the recipe's latest run reached, which gc keeps in any case."""
+        """Whether all is stored, and is what the recipe's latest run reached, which gc keeps in any
+        case.
+        """
         steps = self._graph.steps.values()
         if not all(map(known.recall, steps)):
             return False
@@ -296,7 +321,10 @@ class Runner:
         return latest is not None and {*map(known.key, steps)} <= {*latest.steps.values()}
 
     def rows(self, name: str) -> Rows:
-        """A step's output; made again if its stored copy turns out damaged. Raises RunError if it comes out otherwise."""
+        """A step's output; made again if its stored copy turns out damaged.
+
+        Raises RunError if it comes out otherwise.
+        """
         rows = self._ledger.rows(name)
         if rows is None:
             self._make_again(self._graph.steps[name])
@@ -316,17 +344,28 @@ class Runner:
         return frame
 
     def _make_again(self, step: Step) -> None:
-        """Make a step anew whose table turned out damaged. Raises RunError if that gives other content than before."""
+        """Make a step anew whose table turned out damaged.
+
+        Raises RunError if that gives other content than before.
+        """
         before = self._ledger.output(step.name)
         # Until then it is not done; nor afterwards, if a call of it fails now.
         self.store.forget_step(self.key(step))
         self._perform([step])
         if self._ledger.output(step.name) == before:
             return
-        # Hazard: what follows it was made from the content before, and would stand beside this one in a report.
+        # Hazard: what follows it was made from the content before, and would stand beside this one
+        # in a report.
         self._ledger.forget_damaged()
         what = "its stored table was damaged, and made again it came out differently"
-        raise RunError(Problem(self._graph.loaded.shown, step.name, what, "Run again: what follows from it is then made again"))
+        raise RunError(
+            Problem(
+                self._graph.loaded.shown,
+                step.name,
+                what,
+                "Run again: what follows from it is then made again",
+            )
+        )
 
     def _perform(self, steps: Sequence[Step]) -> None:
         if not steps:
@@ -334,7 +373,8 @@ class Runner:
         self._refuse_work()
         self._register()
         self._events.stage_begins(steps)
-        # Steps that take the same tables follow each other, and a table is let go after the last of them.
+        # Steps that take the same tables follow each other, and a table is let go after the last of
+        # them.
         steps = sorted(steps, key=lambda step: step.inputs)
         uses_left = Counter(name for step in steps for name in step.inputs)
         waiting: dict[str, Operation] = {}
@@ -378,11 +418,17 @@ class Runner:
         for step, start, count in places:
             given: Sequence[Answer] = part(answers, start, count)
             if step.asks and count:
-                given = self._counting(step, asked[step.name][0].model, given, partial(_call_at, trail, start))
+                given = self._counting(
+                    step, asked[step.name][0].model, given, partial(_call_at, trail, start)
+                )
             self._advance(step, waiting[step.name], given, waiting, asked)
 
-    def _counting(self, step: Step, model: str, answers: Sequence[Answer], call_at: Callable[[int], str]) -> Lazy[Answer]:
-        """The same answers; what each call took is counted for the step when its answer is first looked at."""
+    def _counting(
+        self, step: Step, model: str, answers: Sequence[Answer], call_at: Callable[[int], str]
+    ) -> Lazy[Answer]:
+        """The same answers; what each call took is counted for the step when its answer is first
+        looked at.
+        """
         counts = self._ledger.took.setdefault(step.name, {})
         seen = self._counted.setdefault(step.name, set())
 
@@ -438,7 +484,9 @@ class Runner:
         return key
 
     def _check_later_stages(self) -> None:
-        """Before a stage's first call: what will be scored, as far as it is known, must fit the target's context."""
+        """Before a stage's first call: what will be scored, as far as it is known, must fit the
+        target's context.
+        """
         stage = self._unchecked
         self._unchecked = None
         if stage is None:
@@ -475,7 +523,9 @@ def refuse_closed(store: Store, loaded: LoadedRecipe) -> None:
 
 
 def refuse_unscored(result: RunResult) -> None:
-    """Raise RunError if the recipe wants every response to have a value of every metric, and some have none."""
+    """Raise RunError if the recipe wants every response to have a value of every metric, and some
+    have none.
+    """
     loaded = result.graph.loaded
     if loaded.recipe.selection.if_unscored != "fail":
         return
@@ -485,7 +535,10 @@ def refuse_unscored(result: RunResult) -> None:
         bad = frame.filter(~frame["problem"].is_in(["", NOT_REACHED]))
         if len(bad):
             first = bad.row(0, named=True)
-            what = f"{len(bad)} of {len(frame)} responses have no value, e.g. '{first['id']}': {first['problem']}"
+            what = (
+                f"{len(bad)} of {len(frame)} responses have no value, e.g. '{first['id']}': "
+                f"{first['problem']}"
+            )
             remedy = 'Fix or drop them, or set selection.if_unscored = "report"'
             problems.append(Problem(loaded.shown, name, what, remedy))
     if problems:

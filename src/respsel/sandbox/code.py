@@ -1,7 +1,8 @@
-"""The Python that Jinja2 makes of a template, with a payment in each block and around each costly expression.
+"""The Python that Jinja2 makes of a template, with a payment in each block and around each costly
+expression.
 
-Knows no prices. Invariant: no code that runs more than once in a rendering runs unpaid, and nothing of a template is
-worked out while it is compiled.
+Knows no prices. Invariant: no code that runs more than once in a rendering runs unpaid, and nothing
+of a template is worked out while it is compiled.
 """
 
 from __future__ import annotations
@@ -25,9 +26,11 @@ _OFTEN = (nodes.For, nodes.Macro, nodes.CallBlock, nodes.Block)
 # Jinja2 looks through the whole of each of these before it writes its code.
 _MAX_LOOKED_THROUGH = 10 * MAX_NODES
 _SPREADING = (nodes.Call, nodes.Filter, nodes.Test)
-# Python looks up a number of more bits by a hash that others share: a thousand of these take long to compile.
+# Python looks up a number of more bits by a hash that others share: a thousand of these take long
+# to compile.
 _BITS_OF_A_HASH = 60
-# What the code finds in its first line, from the environment. No name of a template begins like these.
+# What the code finds in its first line, from the environment. No name of a template begins like
+# these.
 PRELUDE = "_pay, _make, _made, _read, _each, _spread, _pairs, _write, _join = environment.metered; "
 
 
@@ -48,26 +51,37 @@ class BoundedCode(CodeGenerator):
         for inner in node.find_all(nodes.Node):
             self._n_nodes += 1
             if self._n_nodes > MAX_NODES:
-                self.fail(f"the template is too long: it has more than {MAX_NODES:,} parts", inner.lineno)
+                self.fail(
+                    f"the template is too long: it has more than {MAX_NODES:,} parts", inner.lineno
+                )
             if isinstance(inner, _ALONE):
-                self.fail(f"a template stands alone, without '{type(inner).__name__.lower()}'", inner.lineno)
+                self.fail(
+                    f"a template stands alone, without '{type(inner).__name__.lower()}'",
+                    inner.lineno,
+                )
             if isinstance(inner, (nodes.Name, nodes.Macro)):
                 names.add(inner.name)
             n_copies += isinstance(inner, (nodes.If, *_OFTEN))
             if n_copies * len(names) > _MAX_COPIED:
-                self.fail("the template is too long: it has too many conditions for its many names", inner.lineno)
+                self.fail(
+                    "the template is too long: it has too many conditions for its many names",
+                    inner.lineno,
+                )
         self._prepare(node)
         super().visit_Template(node, frame)
 
     def _prepare(self, node: nodes.Node) -> tuple[int, int]:
-        """Mark what loops go through and what calls spread, and weigh what may run often; return a node's own weight."""
+        """Mark what loops go through and what calls spread, and weigh what may run often; return a
+        node's own weight.
+        """
         n_nodes = 1
         n_bytes = _n_bytes(node)
         for inner in node.iter_child_nodes():
             more_nodes, more_bytes = self._prepare(inner)
             n_nodes = n_nodes + more_nodes
             n_bytes = n_bytes + more_bytes
-        # No template can spell these nodes, so they mark what `visit_MarkSafe` and the one below write.
+        # No template can spell these nodes, so they mark what `visit_MarkSafe` and the one below
+        # write.
         if isinstance(node, nodes.For):
             node.iter = nodes.MarkSafe(node.iter, lineno=node.lineno)
         if isinstance(node, _SPREADING):
@@ -78,7 +92,10 @@ class BoundedCode(CodeGenerator):
             self._often[id(node.body)] = n_nodes, n_bytes
             self._n_looked_through += n_nodes
             if self._n_looked_through > _MAX_LOOKED_THROUGH:
-                self.fail("the template is too long for its loops and macros within each other", node.lineno)
+                self.fail(
+                    "the template is too long for its loops and macros within each other",
+                    node.lineno,
+                )
         return n_nodes, n_bytes
 
     def visit_MarkSafe(self, node: nodes.MarkSafe, frame: Frame) -> None:
@@ -90,7 +107,9 @@ class BoundedCode(CodeGenerator):
         self._write_call("_spread", node.expr, frame)
 
     def blockvisit(self, statements: Iterable[nodes.Node], frame: Frame) -> None:
-        """Write the statements of a block; where it may run often, behind the payment for all that is in it."""
+        """Write the statements of a block; where it may run often, behind the payment for all that
+        is in it.
+        """
         if id(statements) in self._often:
             n_nodes, n_bytes = self._often[id(statements)]
             self.writeline(f"_pay({1 + n_nodes // _NODES_IN_A_STEP})")
@@ -104,7 +123,9 @@ class BoundedCode(CodeGenerator):
             self.writeline(f"_pay({self._n_nodes})")
         super().visit_Block(node, frame)
 
-    def visit_ScopedEvalContextModifier(self, node: nodes.ScopedEvalContextModifier, frame: Frame) -> None:
+    def visit_ScopedEvalContextModifier(
+        self, node: nodes.ScopedEvalContextModifier, frame: Frame
+    ) -> None:
         """Refuse what makes HTML of each value that is written."""
         self.fail("'autoescape' is for HTML, which no prompt is", node.lineno)
 
@@ -139,7 +160,8 @@ class BoundedCode(CodeGenerator):
         """Write a part of a text or a list; several items are a copy of these."""
         if not isinstance(node.arg, nodes.Slice):
             return super().visit_Getitem(node, frame)
-        # Python warns of a slice of a number that is written so, and not of one that a function gives.
+        # Python warns of a slice of a number that is written so, and not of one that a function
+        # gives.
         self.write("_made(identity(" if isinstance(node.node, nodes.Const) else "_made((")
         self.visit(node.node, frame)
         self.write(")[")
@@ -148,7 +170,9 @@ class BoundedCode(CodeGenerator):
 
     def visit_Dict(self, node: nodes.Dict, frame: Frame) -> None:
         """Write a dict, whose keys are hashed."""
-        if all(isinstance(item.key, nodes.Const) and not _is_large(item.key) for item in node.items):
+        if all(
+            isinstance(item.key, nodes.Const) and not _is_large(item.key) for item in node.items
+        ):
             return super().visit_Dict(node, frame)
         self.write("dict(_pairs([")
         for item in node.items:
@@ -171,7 +195,9 @@ class BoundedCode(CodeGenerator):
         self.write(")")
 
     def _output_child_to_const(self, node: nodes.Expr, frame: Frame, finalize: Any) -> str:
-        if isinstance(node, nodes.TemplateData) or (isinstance(node, nodes.Const) and isinstance(node.value, str)):
+        if isinstance(node, nodes.TemplateData) or (
+            isinstance(node, nodes.Const) and isinstance(node.value, str)
+        ):
             return str(node.as_const(frame.eval_ctx))
         raise nodes.Impossible
 
@@ -199,7 +225,9 @@ def _is_short(node: nodes.Compare) -> bool:
         return False
     (operand,) = node.ops
     if operand.op in ("in", "notin"):
-        return isinstance(operand.expr, (nodes.List, nodes.Tuple)) and _are_constants(operand.expr.items)
+        return isinstance(operand.expr, (nodes.List, nodes.Tuple)) and _are_constants(
+            operand.expr.items
+        )
     return _are_constants([node.expr]) or _are_constants([operand.expr])
 
 

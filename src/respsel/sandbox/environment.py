@@ -1,8 +1,9 @@
 """Jinja2 within bounds: what prompts and chat templates are compiled and filled with.
 
-Knows neither recipes nor models. Invariant: a template reaches only the values that it is given (Jinja2's immutable
-sandbox), gives the same text each time, and ends within the meter's limits in a text or in one of FAULTS. No limit
-rests on the clock of another process, a signal or a child: it holds in any thread and on any system.
+Knows neither recipes nor models. Invariant: a template reaches only the values that it is given
+(Jinja2's immutable sandbox), gives the same text each time, and ends within the meter's limits in a
+text or in one of FAULTS. No limit rests on the clock of another process, a signal or a child: it
+holds in any thread and on any system.
 """
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ FAULTS = (
 )
 # Longer than any prompt that a model reads.
 MAX_SOURCE = 1_000_000
-# Words and signs. Parsing takes 5 microseconds for each, and the code has its own limit (MAX_NODES).
+# Words and signs. Parsing takes 5 microseconds for each, and the code has its own limit
+# (MAX_NODES).
 _MAX_TOKENS = 150_000
 _MAX_MESSAGE = 300
 _FUNCTIONS = (FunctionType, MethodType, BuiltinMethodType)
@@ -52,7 +54,11 @@ class BoundedEnvironment(ImmutableSandboxedEnvironment):
     intercepted_binops = frozenset(ImmutableSandboxedEnvironment.default_binop_table)
 
     def __init__(
-        self, *, written: Callable[[Any], Any] | None = None, own_filters: Mapping[str, Function] | None = None, **options: Any
+        self,
+        *,
+        written: Callable[[Any], Any] | None = None,
+        own_filters: Mapping[str, Function] | None = None,
+        **options: Any,
     ) -> None:
         """written: what is written for a value, if that is not the value."""
         super().__init__(optimized=False, **options)
@@ -65,7 +71,15 @@ class BoundedEnvironment(ImmutableSandboxedEnvironment):
         self.globals |= {"range": bounded_range, "lipsum": refused("lipsum")}
         self.concat = self._concat  # type: ignore[method-assign]
         meter = self.meter
-        values = (meter.pay, meter.make, meter.made, meter.read, meter.each, meter.spread, meter.pairs)
+        values = (
+            meter.pay,
+            meter.make,
+            meter.made,
+            meter.read,
+            meter.each,
+            meter.spread,
+            meter.pairs,
+        )
         self.metered = (*values, self._write, self._operators.join)
 
     def _tokenize(self, *args: Any, **options: Any) -> TokenStream:
@@ -87,8 +101,13 @@ class BoundedEnvironment(ImmutableSandboxedEnvironment):
             return value
         if self._written is not None:
             value = self._written(value)
-        if isinstance(value, (Iterator, Cycler)) or (callable(value) and not isinstance(value, Undefined)):
-            raise TypeError(f"it writes no text, but a {type(value).__name__}. Call it, or make a list or a text of it")
+        if isinstance(value, (Iterator, Cycler)) or (
+            callable(value) and not isinstance(value, Undefined)
+        ):
+            raise TypeError(
+                f"it writes no text, but a {type(value).__name__}. Call it, or make a list or a "
+                "text of it"
+            )
         self.meter.fit(self.meter.measure(value))
         return str(value)
 
@@ -97,7 +116,10 @@ class BoundedEnvironment(ImmutableSandboxedEnvironment):
         return self._operators.apply(operator, left, right)
 
     def call(__self, __context: Context, __obj: Any, *args: Any, **kwargs: Any) -> Any:
-        """Call what a template may call. The underscores keep the names free for the template's own."""
+        """Call what a template may call.
+
+        The underscores keep the names free for the template's own.
+        """
         meter = __self.meter
         kind = type(__obj)
         if kind is Macro:
@@ -128,7 +150,9 @@ class BoundedEnvironment(ImmutableSandboxedEnvironment):
 
     def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
         """Whether a template may see an attribute: not of functions and classes."""
-        return not isinstance(obj, (type, *_FUNCTIONS)) and super().is_safe_attribute(obj, attr, value)
+        return not isinstance(obj, (type, *_FUNCTIONS)) and super().is_safe_attribute(
+            obj, attr, value
+        )
 
     def wrap_str_format(self, value: Any) -> Callable[..., str] | None:
         """Return the methods `format` and `format_map` of a text within bounds."""
@@ -139,12 +163,18 @@ class BoundedEnvironment(ImmutableSandboxedEnvironment):
         by_map = value.__name__ == "format_map"
 
         def fill(*args: Any, **named: Any) -> str:
-            formatter = MarkupFormatter(self, escape=text.escape) if hasattr(text, "escape") else PlainFormatter(self)
+            formatter = (
+                MarkupFormatter(self, escape=text.escape)
+                if hasattr(text, "escape")
+                else PlainFormatter(self)
+            )
             formatter.meter = self.meter
             self.meter.pay(len(text))
             if by_map and (named or len(args) != 1):
                 raise TypeError("'format_map' takes one mapping")
-            return type(text)(formatter.vformat(text, () if by_map else args, args[0] if by_map else named))
+            return type(text)(
+                formatter.vformat(text, () if by_map else args, args[0] if by_map else named)
+            )
 
         return fill
 
@@ -152,7 +182,10 @@ class BoundedEnvironment(ImmutableSandboxedEnvironment):
 def _limited(tokens: Iterable[Token]) -> Iterator[Token]:
     for place, token in enumerate(tokens):
         if place == _MAX_TOKENS:
-            raise TemplateSyntaxError(f"the template is too long: it has more than {_MAX_TOKENS:,} words and signs", token.lineno)
+            raise TemplateSyntaxError(
+                f"the template is too long: it has more than {_MAX_TOKENS:,} words and signs",
+                token.lineno,
+            )
         yield token
 
 
@@ -174,11 +207,16 @@ class BoundedTemplate:
         return frozenset(finder.names)
 
     def fill(self, fields: Mapping[str, Any]) -> str:
-        """Return the template's text. Raises one of FAULTS, or what the environment's `written` raises."""
+        """Return the template's text.
+
+        Raises one of FAULTS, or what the environment's `written` raises.
+        """
         environment = self._environment
         with environment.lock:
             environment.meter.start()
-            text = environment.concat(self._template.root_render_func(self._template.new_context(dict(fields))))
+            text = environment.concat(
+                self._template.root_render_func(self._template.new_context(dict(fields)))
+            )
         if not text.isascii():
             # Raises UnicodeEncodeError, which is a ValueError.
             text.encode("utf-8")
@@ -201,7 +239,11 @@ class _NameFinder(BoundedCode):
         """Remember the names that come from outside."""
         super().enter_frame(frame)
         loads = frame.symbols.loads.values()
-        self.names |= {name for action, name in loads if action == "resolve" and name not in self.environment.globals}
+        self.names |= {
+            name
+            for action, name in loads
+            if action == "resolve" and name not in self.environment.globals
+        }
 
 
 def fault_text(error: BaseException) -> str:

@@ -1,7 +1,8 @@
 """The filters, tests, methods and functions that a template may use, each with its price.
 
-Knows no syntax. Invariant: what is not listed here cannot be called. Left out are `random` and `lipsum`, which give
-another text each time, and what no prompt needs and would take a price of its own: `urlize`, `encode`, `translate`.
+Knows no syntax. Invariant: what is not listed here cannot be called. Left out are `random` and
+`lipsum`, which give another text each time, and what no prompt needs and would take a price of its
+own: `urlize`, `encode`, `translate`.
 """
 
 from __future__ import annotations
@@ -37,7 +38,10 @@ def _priced(price: Price, names: str) -> dict[str, Price]:
 
 _FILTERS: Mapping[str, Price] = {
     **_priced(prices.free, "attr count d default first last length"),
-    **_priced(prices.read, "abs capitalize e escape filesizeformat float forceescape int lower reverse safe string"),
+    **_priced(
+        prices.read,
+        "abs capitalize e escape filesizeformat float forceescape int lower reverse safe string",
+    ),
     **_priced(prices.read, "truncate upper urlencode wordcount xmlattr"),
     **_priced(prices.compare, "dictsort groupby max min sort unique"),
     **_priced(prices.each, "items map reject rejectattr select selectattr"),
@@ -57,16 +61,32 @@ _FILTERS: Mapping[str, Price] = {
     "wordwrap": prices.wrap_words,
 }
 _TESTS: Mapping[str, Price] = {
-    **_priced(prices.free, "boolean callable defined escaped false float integer iterable mapping none number sameas"),
+    **_priced(
+        prices.free,
+        "boolean callable defined escaped false float integer iterable mapping none number sameas",
+    ),
     **_priced(prices.free, "sequence string true undefined"),
-    **_priced(prices.read, "== eq equalto != ne > gt greaterthan ge >= < lt lessthan <= le in lower upper filter test"),
+    **_priced(
+        prices.read,
+        "== eq equalto != ne > gt greaterthan ge >= < lt lessthan <= le in lower upper filter test",
+    ),
     **_priced(prices.only_number, "odd even divisibleby"),
 }
 _METHODS: Mapping[type, Mapping[str, Price]] = {
     str: {
-        **_priced(prices.read, "capitalize casefold count endswith find index isalnum isalpha isascii isdecimal isdigit"),
-        **_priced(prices.read, "isidentifier islower isnumeric isprintable isspace istitle isupper lower partition"),
-        **_priced(prices.read, "removeprefix removesuffix split splitlines startswith swapcase title upper"),
+        **_priced(
+            prices.read,
+            "capitalize casefold count endswith find index isalnum isalpha isascii isdecimal "
+            "isdigit",
+        ),
+        **_priced(
+            prices.read,
+            "isidentifier islower isnumeric isprintable isspace istitle isupper lower partition",
+        ),
+        **_priced(
+            prices.read,
+            "removeprefix removesuffix split splitlines startswith swapcase title upper",
+        ),
         **_priced(prices.strip, "lstrip rstrip strip"),
         **_priced(prices.find_last, "rfind rindex rpartition rsplit"),
         **_priced(prices.pad, "center ljust rjust zfill"),
@@ -83,10 +103,15 @@ _METHODS: Mapping[type, Mapping[str, Price]] = {
 
 
 def call_method(meter: Meter, method: Any, args: tuple[Any, ...], named: Mapping[str, Any]) -> Any:
-    """Return what a method of a built-in value gives. Raises TypeError where a template may not call it."""
+    """Return what a method of a built-in value gives.
+
+    Raises TypeError where a template may not call it.
+    """
     owner = method.__self__
     name = method.__name__
-    price = next((known.get(name) for kind, known in _METHODS.items() if isinstance(owner, kind)), None)
+    price = next(
+        (known.get(name) for kind, known in _METHODS.items() if isinstance(owner, kind)), None
+    )
     if price is None:
         raise TypeError(f"a template cannot call '{name}' of {type(owner).__name__}")
     meter.pay(1)
@@ -110,7 +135,8 @@ def _with_price(meter: Meter, function: Function, price: Price) -> Function:
         price(meter, *args[first:], **named)
         given = function(*args, **named)
         if isinstance(given, GeneratorType):
-            # Hazard: generators that draw from generators, 100,000 of them, end the process when they are freed.
+            # Hazard: generators that draw from generators, 100,000 of them, end the process when
+            # they are freed.
             given = iter(list(given))
         return given if price in _MAKE_NOTHING else meter.made(given)
 
@@ -137,10 +163,19 @@ def filters(meter: Meter, operators: Operators, own: Mapping[str, Function]) -> 
     def fill(text: Any, *values: Any, **named: Any) -> Any:
         if values and named:
             raise TypeError("'format' takes values by place or by name, not both")
-        return operators.format_percent(text if isinstance(text, str) else str(meter.read(text)), named or values)
+        return operators.format_percent(
+            text if isinstance(text, str) else str(meter.read(text)), named or values
+        )
 
-    known = {name: _with_price(meter, own.get(name, _FILTERS_OF_JINJA[name]), price) for name, price in _FILTERS.items()}
-    known |= {"join": _join(meter, known["join"]), "unique": _unique(meter, known["unique"]), "sum": _sum(meter, operators)}
+    known = {
+        name: _with_price(meter, own.get(name, _FILTERS_OF_JINJA[name]), price)
+        for name, price in _FILTERS.items()
+    }
+    known |= {
+        "join": _join(meter, known["join"]),
+        "unique": _unique(meter, known["unique"]),
+        "sum": _sum(meter, operators),
+    }
     return {**known, "format": fill, "random": refused("random")}
 
 
@@ -149,7 +184,9 @@ def _sum(meter: Meter, operators: Operators) -> Function:
     def sum_up(environment: Any, items: Any, attribute: Any = None, start: Any = 0) -> Any:
         get = make_attrgetter(environment, meter.read(attribute)) if attribute is not None else None
         parts = [get(item) if get else item for item in meter.each(items)]
-        if isinstance(start, (int, float)) and all(isinstance(part, (int, float)) for part in parts):
+        if isinstance(start, (int, float)) and all(
+            isinstance(part, (int, float)) for part in parts
+        ):
             return meter.made(sum(parts, start))
         if isinstance(start, str):
             raise TypeError("'sum' takes no texts. Use 'join'")
@@ -165,7 +202,9 @@ def _join(meter: Meter, join_texts: Function) -> Function:
     def join(eval_ctx: Any, items: Any, d: Any = "", attribute: Any = None) -> Any:
         if attribute is not None:
             # What is joined may be longer than the items.
-            items = list(map(make_attrgetter(eval_ctx.environment, meter.read(attribute)), meter.each(items)))
+            items = list(
+                map(make_attrgetter(eval_ctx.environment, meter.read(attribute)), meter.each(items))
+            )
         return join_texts(eval_ctx, items, d)
 
     return join
@@ -173,7 +212,9 @@ def _join(meter: Meter, join_texts: Function) -> Function:
 
 def _unique(meter: Meter, take_once: Function) -> Function:
     @pass_environment
-    def unique(environment: Any, items: Any, case_sensitive: Any = False, attribute: Any = None) -> Any:
+    def unique(
+        environment: Any, items: Any, case_sensitive: Any = False, attribute: Any = None
+    ) -> Any:
         items = list(meter.spread(items))
         meter.tell_apart(map(meter.read, map(make_attrgetter(environment, attribute), items)))
         return take_once(environment, items, case_sensitive, attribute)
@@ -183,7 +224,9 @@ def _unique(meter: Meter, take_once: Function) -> Function:
 
 def tests(meter: Meter) -> dict[str, Any]:
     """The tests by name."""
-    return {name: _with_price(meter, _TESTS_OF_JINJA[name], price) for name, price in _TESTS.items()}
+    return {
+        name: _with_price(meter, _TESTS_OF_JINJA[name], price) for name, price in _TESTS.items()
+    }
 
 
 def bounded_range(*args: int) -> range:
@@ -197,6 +240,8 @@ def refused(name: str) -> Function:
     """What stands in the place of a function that gives another text each time."""
 
     def refuse(*_: Any, **__: Any) -> None:
-        raise TemplateLimitError(f"'{name}' gives another text each time, and a prompt must stay the same")
+        raise TemplateLimitError(
+            f"'{name}' gives another text each time, and a prompt must stay the same"
+        )
 
     return refuse

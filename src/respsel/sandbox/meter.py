@@ -1,9 +1,10 @@
 """What one rendering of a template may use, and how the size of a value is told.
 
-Knows no Jinja2 syntax. Invariant: whatever a template does is paid for before it is done, or, where the price is
-small, just behind. So a rendering ends, within the limits below, in one clear error.
+Knows no Jinja2 syntax. Invariant: whatever a template does is paid for before it is done, or, where
+the price is small, just behind. So a rendering ends, within the limits below, in one clear error.
 
-Why these limits: they leave room for a prompt that loops over a text of 1 MB, character by character.
+Why these limits: they leave room for a prompt that loops over a text of 1 MB, character by
+character.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ from jinja2 import TemplateRuntimeError
 from jinja2.runtime import LoopContext, Macro
 from jinja2.utils import Cycler, Namespace
 
-# One step is a small part of a template that runs, or 64 characters that are read: 0.1 to 0.5 microseconds.
+# One step is a small part of a template that runs, or 64 characters that are read: 0.1 to 0.5
+# microseconds.
 MAX_STEPS = 10_000_000
 # Processor time of this thread, which other programs do not take away.
 MAX_SECONDS = 5.0
@@ -76,7 +78,9 @@ class Meter:
 
     def _look(self) -> None:
         if self._steps < 0:
-            raise TemplateLimitError(f"it takes more than {MAX_STEPS:,} steps: its loops or macros run too often")
+            raise TemplateLimitError(
+                f"it takes more than {MAX_STEPS:,} steps: its loops or macros run too often"
+            )
         if thread_time() > self._end:
             raise TemplateLimitError(f"it takes longer than {MAX_SECONDS:g} seconds")
         self._next_look = self._steps - _STEPS_BETWEEN_LOOKS
@@ -85,7 +89,9 @@ class Meter:
         """Count memory for something new."""
         self._bytes -= n_bytes
         if self._bytes < 0:
-            raise TemplateLimitError(f"it makes more than {MAX_BYTES // 10**6:,} MB of texts and lists")
+            raise TemplateLimitError(
+                f"it makes more than {MAX_BYTES // 10**6:,} MB of texts and lists"
+            )
         if n_bytes > _SHORT:
             self.pay(n_bytes >> 7)
 
@@ -111,7 +117,9 @@ class Meter:
     def check_bits(self, n_bits: int) -> None:
         """Refuse a number that is too long to be written."""
         if n_bits > MAX_BITS:
-            raise TemplateLimitError(f"it makes a number of more than {MAX_BITS * 3 // 10:,} digits")
+            raise TemplateLimitError(
+                f"it makes a number of more than {MAX_BITS * 3 // 10:,} digits"
+            )
 
     def read(self, value: Any) -> Any:
         """Count that all of a value is looked at, and return it."""
@@ -143,13 +151,15 @@ class Meter:
     def tell_apart(self, keys: Iterable[Any]) -> None:
         """Count that keys are hashed: those that share a hash are compared, each with each.
 
-        Such numbers, and tuples of numbers, are easily found. Python keeps the hashes of texts secret.
+        Such numbers, and tuples of numbers, are easily found. Python keeps the hashes of texts
+        secret.
         """
         hashes = {repr(key): hash(key) for key in keys if isinstance(key, (int, tuple))}
         self.pay(sum(count * count for count in Counter(hashes.values()).values()) >> 2)
 
     def measure(self, value: Any, indent: int = 0, depth: int = 1) -> int:
-        """About how many characters a value takes when it is written; what it holds twice counts twice.
+        """About how many characters a value takes when it is written; what it holds twice counts
+        twice.
 
         indent: the white space that is written before an item, for each level.
         """
@@ -168,7 +178,9 @@ class Meter:
         total = ITEM_CHARACTERS
         per_item = ITEM_CHARACTERS + indent * depth
         for item in items:
-            total += per_item + (len(item) if type(item) is str else self.measure(item, indent, depth + 1))
+            total += per_item + (
+                len(item) if type(item) is str else self.measure(item, indent, depth + 1)
+            )
             if total > MAX_WRITTEN:
                 raise TemplateLimitError(f"it makes a list of more than {MAX_WRITTEN:,} characters")
         self.pay(total >> 6)

@@ -17,7 +17,8 @@ from respsel.sandbox.meter import Meter, TemplateLimitError
 
 # The widest field that `%10d`, `{:10}` or an indentation may ask for.
 MAX_WIDTH = 10_000
-# A conversion: its key, its width and its precision. A key with a bracket in it is found as "(" alone.
+# A conversion: its key, its width and its precision. A key with a bracket in it is found as "("
+# alone.
 _CONVERSION = re.compile(r"%(\([^()]*\)|\()?[#0\- +]*(\*|\d*)(?:\.(\*|\d*))?")
 _NUMBERS = (int, float, complex, Undefined, type(None))
 
@@ -43,7 +44,9 @@ class Operators:
 
     def join(self, join: Callable[[Sequence[Any]], str], parts: Sequence[Any]) -> Any:
         """Return what `~` makes of its parts."""
-        self._meter.fit(sum(len(part) if type(part) is str else self._meter.measure(part) for part in parts))
+        self._meter.fit(
+            sum(len(part) if type(part) is str else self._meter.measure(part) for part in parts)
+        )
         return self._meter.made(join(parts))
 
     def _add(self, left: Any, right: Any) -> Any:
@@ -70,11 +73,15 @@ class Operators:
             self._meter.check_bits((left.bit_length() if abs(left) > 1 else 0) * right)
         return pow(left, right)
 
-    def _only_numbers(self, function: Callable[[Any, Any], Any], sign: str) -> Callable[[Any, Any], Any]:
+    def _only_numbers(
+        self, function: Callable[[Any, Any], Any], sign: str
+    ) -> Callable[[Any, Any], Any]:
         def apply(left: Any, right: Any) -> Any:
             # Sets, which views of a dict give, have an order that differs in each process.
             if not isinstance(left, _NUMBERS) or not isinstance(right, _NUMBERS):
-                raise TypeError(f"'{sign}' takes numbers, not {type(left).__name__} and {type(right).__name__}")
+                raise TypeError(
+                    f"'{sign}' takes numbers, not {type(left).__name__} and {type(right).__name__}"
+                )
             return self._meter.made(function(left, right))
 
         return apply

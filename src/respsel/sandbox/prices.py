@@ -1,7 +1,8 @@
 """What the functions of templates cost: paid, or refused, before each is called.
 
-Knows the arguments of Jinja2's filters and of Python's methods, and no syntax. Invariant: a price is an upper bound
-of the time that a function takes, and refuses what would be longer than a text may be.
+Knows the arguments of Jinja2's filters and of Python's methods, and no syntax. Invariant: a price
+is an upper bound of the time that a function takes, and refuses what would be longer than a text
+may be.
 
 Each price takes the meter and what its function takes.
 """
@@ -67,7 +68,9 @@ def expand_tabs(meter: Meter, text: str, tabsize: int = 8) -> None:
 def indent(meter: Meter, text: Any, width: Any = 4, *_: Any, **__: Any) -> None:
     """Writes blanks, or a text, before each line."""
     n_lines = 1 + len(_text(meter, text).splitlines())
-    meter.fit(meter.measure(text) + n_lines * (len(width) if isinstance(width, str) else int(width)))
+    meter.fit(
+        meter.measure(text) + n_lines * (len(width) if isinstance(width, str) else int(width))
+    )
 
 
 def replace(meter: Meter, text: Any, old: Any, new: Any, *_: Any, **__: Any) -> None:
@@ -148,7 +151,15 @@ def strip_tags(meter: Meter, text: Any) -> None:
     meter.pay(len(own) * (1 + own.count("<")) >> 8)
 
 
-def wrap_words(meter: Meter, text: Any, width: Any = 79, longer: Any = True, wrapstring: Any = None, *_: Any, **__: Any) -> None:
+def wrap_words(
+    meter: Meter,
+    text: Any,
+    width: Any = 79,
+    longer: Any = True,
+    wrapstring: Any = None,
+    *_: Any,
+    **__: Any,
+) -> None:
     """Goes back and forth within each word, and writes a text behind each line."""
     own = _text(meter, text)
     words = own.split()

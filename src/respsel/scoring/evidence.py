@@ -1,7 +1,8 @@
-"""Evidence to scores: what each metric is given of the tables before it, and how two metrics are mixed.
+"""Evidence to scores: what each metric is given of the tables before it, and how two metrics are
+mixed.
 
-Knows nothing of models. Invariant: a response whose own problem, token scores, hidden states or reward has a
-problem gets that problem and no value.
+Knows nothing of models. Invariant: a response whose own problem, token scores, hidden states or
+reward has a problem gets that problem and no value.
 """
 
 from __future__ import annotations
@@ -19,7 +20,16 @@ from respsel.data.prompts import render
 from respsel.data.rows import find_value
 from respsel.metrics.contract import ChosenMetric, Evidence, RewardSource
 from respsel.recipe.schema import AnswerEntry
-from respsel.records import Example, Message, OwnOutput, Represented, Response, Sampling, Score, ScoredResponse
+from respsel.records import (
+    Example,
+    Message,
+    OwnOutput,
+    Represented,
+    Response,
+    Sampling,
+    Score,
+    ScoredResponse,
+)
 from respsel.strategies.base import Operation, Place
 from respsel.strategies.own_outputs import kept_by_example
 
@@ -27,10 +37,14 @@ from respsel.strategies.own_outputs import kept_by_example
 JUDGE_VERSION = 3
 # The problem of a response that the judge had no word for; it is asked again next time.
 SILENT = "the judge wrote nothing"
-# Both limits keep the time linear: no finite number has more groups, and nobody explains a scale at such length.
-_A_NUMBER = r"[-+]?(?:(?:\d{1,3}(?:,\d{3}){1,103}(?!,?\d)|\d+)(?:\.\d+)?|\.\d+)(?:[eE][-+]?\d{1,3}(?!\d))?"
+# Both limits keep the time linear: no finite number has more groups, and nobody explains a scale at
+# such length.
+_A_NUMBER = (
+    r"[-+]?(?:(?:\d{1,3}(?:,\d{3}){1,103}(?!,?\d)|\d+)(?:\.\d+)?|\.\d+)(?:[eE][-+]?\d{1,3}(?!\d))?"
+)
 _NUMBER = re.compile(_A_NUMBER)
-# "The maximum score is 10" gives none; after "Rating (1-10): 3-4" or "7,5" nobody can say which number is meant.
+# "The maximum score is 10" gives none; after "Rating (1-10): 3-4" or "7,5" nobody can say which
+# number is meant.
 _MARKED = re.compile(
     r"(?<!maximum )(?<!max )(?<!highest )(?<!possible )(?:score|reward|rating)[*_]*\s*"
     rf"(?:\([^)\n]{{0,400}}\)[*_]*\s*)?(?:is|=|:)[\s*_]*(?P<number>{_A_NUMBER})(?P<more>\s?[,–-]\s?\d)?",
@@ -56,7 +70,9 @@ class Sources:
     rewards: Sequence[Score] = ()
 
 
-def measure(metric: ChosenMetric, sources: Sources, check: AnswerEntry | None, strategy: str) -> Iterator[Score]:
+def measure(
+    metric: ChosenMetric, sources: Sources, check: AnswerEntry | None, strategy: str
+) -> Iterator[Score]:
     """Yield one score per response, in order; large tables are gone through once."""
     views = {kind: iter(rows) for kind, rows in (sources.views or {}).items()}
     examples = {example.id: example for example in sources.examples}
@@ -69,11 +85,22 @@ def measure(metric: ChosenMetric, sources: Sources, check: AnswerEntry | None, s
     rewards = {score.id: score for score in sources.rewards}
     for response in sources.responses:
         rows: list[Any] = [next(view) for view in views.values()]
-        scores = {kind: row.scores for kind, row in zip(views, rows, strict=True) if row.scores is not None}
+        scores = {
+            kind: row.scores
+            for kind, row in zip(views, rows, strict=True)
+            if row.scores is not None
+        }
         example = examples.get(response.id)
         given = rewards.get(response.id) or _column_reward(metric, example, strategy)
         vector = vectors.get(response.id)
-        problem = next((item.problem for item in (response, *rows, vector, given) if item is not None and item.problem), "")
+        problem = next(
+            (
+                item.problem
+                for item in (response, *rows, vector, given)
+                if item is not None and item.problem
+            ),
+            "",
+        )
         if problem:
             yield Score(response.id, None, problem)
             continue
@@ -94,8 +121,15 @@ def measure(metric: ChosenMetric, sources: Sources, check: AnswerEntry | None, s
         yield Score(response.id, *found)
 
 
-def mix(weight: float, alignments: Sequence[Sequence[Score]], perplexities: Sequence[Sequence[Score]], which: int) -> list[Score]:
-    """The mixed scores of the strategy at place `which`, given both metrics' scores of all strategies."""
+def mix(
+    weight: float,
+    alignments: Sequence[Sequence[Score]],
+    perplexities: Sequence[Sequence[Score]],
+    which: int,
+) -> list[Score]:
+    """The mixed scores of the strategy at place `which`, given both metrics' scores of all
+    strategies.
+    """
     import numpy as np
 
     spreads = []
@@ -108,25 +142,43 @@ def mix(weight: float, alignments: Sequence[Sequence[Score]], perplexities: Sequ
         spreads.append(float(np.std(means)) if len(means) > 1 else 0.0)
     scores = []
     for one, other in zip(alignments[which], perplexities[which], strict=True):
-        problem = one.problem or other.problem or ("" if all(spreads) else "the strategies do not differ, so there is no spread")
+        problem = (
+            one.problem
+            or other.problem
+            or ("" if all(spreads) else "the strategies do not differ, so there is no spread")
+        )
         if problem or one.value is None or other.value is None:
             scores.append(Score(one.id, None, problem))
             continue
-        scores.append(Score(one.id, weight * one.value / spreads[0] - (1 - weight) * other.value / spreads[1]))
+        scores.append(
+            Score(one.id, weight * one.value / spreads[0] - (1 - weight) * other.value / spreads[1])
+        )
     return scores
 
 
-def judge(source: RewardSource, examples: Sequence[Example], responses: Sequence[Response], place: Place) -> Operation:
-    """Ask the judging model for a number for every usable response; returns one Score per response, in order."""
+def judge(
+    source: RewardSource, examples: Sequence[Example], responses: Sequence[Response], place: Place
+) -> Operation:
+    """Ask the judging model for a number for every usable response; returns one Score per response,
+    in order.
+    """
     by_id = {example.id: example for example in examples}
     usable = [response for response in responses if not response.problem]
     sampling = Sampling(0.0, 1.0, 0, 0.0, source.max_tokens)
 
     def request(index: int) -> GenerateRequest:
         response = usable[index]
-        prompt = render(str(source.prompt), by_id[response.id], place.file, place.where, {"response": response.text})
+        prompt = render(
+            str(source.prompt),
+            by_id[response.id],
+            place.file,
+            place.where,
+            {"response": response.text},
+        )
         messages = (Message("user", prompt),)
-        return GenerateRequest(str(source.model), messages, sampling, "judge", 0, 0, place.where, response.id)
+        return GenerateRequest(
+            str(source.model), messages, sampling, "judge", 0, 0, place.where, response.id
+        )
 
     answers = iter((yield Lazy(len(usable), request)))
     scores = []
@@ -144,8 +196,8 @@ def judge(source: RewardSource, examples: Sequence[Example], responses: Sequence
 
 
 def read_number(text: str) -> float | None:
-    """The number behind the last "Score:", "Reward:" or "Rating:", else the text's only number; None if there is
-    neither: of "8 of the 10 steps hold" nobody can say which number is meant."""
+    """The number behind the last "Score:", "Reward:" or "Rating:", else the text's only number;
+    None if there is neither: of "8 of the 10 steps hold" nobody can say which number is meant."""
     text = text.replace("\N{MINUS SIGN}", "-")
     if marked := list(_MARKED.finditer(text)):
         found = [] if marked[-1]["more"] else [marked[-1]["number"]]

@@ -1,8 +1,8 @@
 """A race as an operation: token scores are asked for batch by batch, for the strategies still in.
 
-Knows neither the rule (`racing`) nor what is asked and measured: it is given functions for both. Invariant:
-it asks for a strategy's responses what `score` asks for them, so that with the same `score` what follows finds
-every answer in the store, and a larger sample asks for no call twice.
+Knows neither the rule (`racing`) nor what is asked and measured: it is given functions for both.
+Invariant: it asks for a strategy's responses what `score` asks for them, so that with the same
+`score` what follows finds every answer in the store, and a larger sample asks for no call twice.
 """
 
 from __future__ import annotations
@@ -22,7 +22,11 @@ Measure = Callable[[Sequence[Response], Sequence[ScoredResponse]], Sequence[Scor
 
 
 def run_race(
-    examples: Sequence[Example], responses: Mapping[str, Sequence[Response]], rule: Rule, score: ScoreBatch, measure: Measure
+    examples: Sequence[Example],
+    responses: Mapping[str, Sequence[Response]],
+    rule: Rule,
+    score: ScoreBatch,
+    measure: Measure,
 ) -> Operation:
     """Race the strategies over the examples in their order; return the laps."""
     running = race(tuple(responses), len(examples), rule)
@@ -30,7 +34,9 @@ def run_race(
     problems: dict[int, str] = {}
     while True:
         these = slice(batch.start, batch.stop)
-        parts = {name: score(name, examples[these], responses[name][these]) for name in batch.strategies}
+        parts = {
+            name: score(name, examples[these], responses[name][these]) for name in batch.strategies
+        }
         asked = {name: next(part) for name, part in parts.items()}
         answers = yield [request for requests in asked.values() for request in requests]
         found: dict[str, Sequence[Score]] = {}

@@ -1,4 +1,6 @@
-"""Responses to token scores under a view, or to hidden states: the requests that it takes, and the table it gives."""
+"""Responses to token scores under a view, or to hidden states: the requests that it takes, and the
+table it gives.
+"""
 
 from __future__ import annotations
 
@@ -11,12 +13,21 @@ from respsel.calls.requests import Lazy, Part, RepresentRequest, Scored, ScoreRe
 from respsel.data.prompts import plain_messages, self_aligned_messages
 from respsel.metrics.contract import View
 from respsel.metrics.reasoning_steps import split_steps, word_places
-from respsel.records import Example, Message, OwnOutput, Represented, Response, ScoredResponse, TokenScores
+from respsel.records import (
+    Example,
+    Message,
+    OwnOutput,
+    Represented,
+    Response,
+    ScoredResponse,
+    TokenScores,
+)
 from respsel.strategies.base import Operation
 
 # The problem of a response that a race did not come to: its strategy was dropped, or the race over.
 NOT_REACHED = "not scored: the race was over for it"
-# Each step is a call in the local view. A looping text has millions, which no model is to be asked about.
+# Each step is a call in the local view. A looping text has millions, which no model is to be asked
+# about.
 MOST_STEPS = 10_000
 TOO_MANY_STEPS = f"more than {MOST_STEPS:,} steps"
 # Raised when the same responses under the same view would give another table.
@@ -35,15 +46,26 @@ def score_responses(
 ) -> Operation:
     """Score every usable response; `shown_with` holds each example's own outputs to other inputs.
 
-    reached: only those to so many of the first examples, after a race. Returns an iterator of one ScoredResponse
-    per response, in order, without scores where the response has a problem; a table of them is never in memory.
-    In the local view a response takes a request for each step, of which it may have MOST_STEPS.
+    reached: only those to so many of the first examples, after a race. Returns an iterator of one
+    ScoredResponse per response, in order, without scores where the response has a problem; a table
+    of them is never in memory. In the local view a response takes a request for each step, of which
+    it may have MOST_STEPS.
     """
     if reached is not None:
-        responses = [r if i < reached or r.problem else replace(r, problem=NOT_REACHED) for i, r in enumerate(responses)]
-    # Hazard: a text is split once for all its steps, or the time grows with the square of its length.
-    parts_of = lru_cache(maxsize=1)(lambda place: _parts(view, _scored_text(view, responses[place])))
-    sizes = {place: len(parts_of(place)) for place, response in enumerate(responses) if not response.problem}
+        responses = [
+            r if i < reached or r.problem else replace(r, problem=NOT_REACHED)
+            for i, r in enumerate(responses)
+        ]
+    # Hazard: a text is split once for all its steps, or the time grows with the square of its
+    # length.
+    parts_of = lru_cache(maxsize=1)(
+        lambda place: _parts(view, _scored_text(view, responses[place]))
+    )
+    sizes = {
+        place: len(parts_of(place))
+        for place, response in enumerate(responses)
+        if not response.problem
+    }
     counts = {place: count for place, count in sizes.items() if count <= MOST_STEPS}
     owner = [place for place, count in counts.items() for _ in range(count)]
     starts = dict(zip(counts, accumulate([0, *counts.values()]), strict=False))
@@ -53,7 +75,15 @@ def score_responses(
         example = examples[place]
         text = _scored_text(view, responses[place])
         part = parts_of(place)[index - starts[place]]
-        return ScoreRequest(target, view_messages(view, example, shown_with), text, about, example.id, if_too_long, part)
+        return ScoreRequest(
+            target,
+            view_messages(view, example, shown_with),
+            text,
+            about,
+            example.id,
+            if_too_long,
+            part,
+        )
 
     answers = yield Lazy(len(owner), request)
 
@@ -69,9 +99,14 @@ def score_responses(
 
 
 def represent_texts(
-    target: str, examples: Sequence[Example], texts: Sequence[Response] | Sequence[OwnOutput], about: str
+    target: str,
+    examples: Sequence[Example],
+    texts: Sequence[Response] | Sequence[OwnOutput],
+    about: str,
 ) -> Operation:
-    """Hidden states of every usable response or own output in the plain view, as Represented rows in order."""
+    """Hidden states of every usable response or own output in the plain view, as Represented rows
+    in order.
+    """
     inputs = {example.id: example.input for example in examples}
     usable = [text for text in texts if not text.problem]
 
@@ -95,7 +130,9 @@ def represent_texts(
     return rows()
 
 
-def view_messages(view: View, example: Example, shown_with: Mapping[str, list[str]]) -> tuple[Message, ...]:
+def view_messages(
+    view: View, example: Example, shown_with: Mapping[str, list[str]]
+) -> tuple[Message, ...]:
     """The prompt under which an example's responses are scored."""
     if view.kind == "self-aligned":
         return self_aligned_messages(example.input, shown_with[example.id], view.template)
@@ -104,18 +141,24 @@ def view_messages(view: View, example: Example, shown_with: Mapping[str, list[st
 
 
 def _scored_text(view: View, response: Response) -> str:
-    # The published code puts a blank behind its wrapping: to byte-level vocabularies (Llama 3, Qwen) it is the
-    # beginning of the first word's token; SentencePiece (Mistral) sees to it itself.
+    # The published code puts a blank behind its wrapping: to byte-level vocabularies (Llama 3,
+    # Qwen) it is the beginning of the first word's token; SentencePiece (Mistral) sees to it
+    # itself.
     return f" {response.text}" if view.template == "paper-system" else response.text
 
 
 def _parts(view: View, text: str) -> list[Part | None]:
-    """What of a response is scored by a call each: its steps behind the last few in the local view, else all of it."""
+    """What of a response is scored by a call each: its steps behind the last few in the local view,
+    else all of it.
+    """
     if view.kind != "local":
         return [None]
     places = word_places(split_steps(text))
     places[0] = 0
-    return [Part(places[max(0, i - view.window)], start, end) for i, (start, end) in enumerate(pairwise(places))]
+    return [
+        Part(places[max(0, i - view.window)], start, end)
+        for i, (start, end) in enumerate(pairwise(places))
+    ]
 
 
 def _joined(name: str, answers: Sequence[object]) -> ScoredResponse:
@@ -124,7 +167,9 @@ def _joined(name: str, answers: Sequence[object]) -> ScoredResponse:
 
     parts = [answer for answer in answers if isinstance(answer, Scored)]
     assert len(parts) == len(answers)
-    prompt, response = (sum(getattr(part, n) for part in parts) for n in ("prompt_tokens", "response_tokens"))
+    prompt, response = (
+        sum(getattr(part, n) for part in parts) for n in ("prompt_tokens", "response_tokens")
+    )
     problem = next((part.problem for part in parts if part.problem), "")
     place = next((part.told for part in parts if part.told), "")
     found = [part.scores for part in parts if part.scores is not None]
@@ -134,7 +179,10 @@ def _joined(name: str, answers: Sequence[object]) -> ScoredResponse:
         return ScoredResponse(name, prompt, response, found[0], "", place)
     lengths = [scores.lengths for scores in found if scores.lengths is not None]
     ids, nll, rank, entropy = (
-        np.concatenate([getattr(scores, n) for scores in found]) for n in ("token_ids", "nll", "rank", "entropy")
+        np.concatenate([getattr(scores, n) for scores in found])
+        for n in ("token_ids", "nll", "rank", "entropy")
     )
     whole = np.concatenate(lengths) if len(lengths) == len(found) else None
-    return ScoredResponse(name, prompt, response, TokenScores(ids, nll, rank, entropy, whole), "", place)
+    return ScoredResponse(
+        name, prompt, response, TokenScores(ids, nll, rank, entropy, whole), "", place
+    )

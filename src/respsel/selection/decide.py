@@ -3,15 +3,16 @@
 Scores are compared on the metric's scale (logarithms for perplexities), paired over examples. Knows
 nothing of files or models. Invariant: the same scores and parameters give the same verdict.
 
-Decided: the leader beats each other strategy by a paired t-test at the asked confidence, corrected for all
-pairs of strategies, stepping down (statistics.limits), and each over FEWEST_EXAMPLES. Equal strategies must be
-called decided in at most 5 % of cases at 95 %, and one of them worse in at most 5 %. Simulated with 12 to 100
-examples, uncorrected tests call 2 equal strategies decided in 5.0 %: just the bound, with nothing left for the
-leader being chosen from the same scores. Holm's correction over the strategies keeps "decided" (2.8 %), but calls
-one of 8 equal strategies worse in 11.7 %. Over all pairs it is 4.1 % at most, and on published outcomes (benchmarks/
-replay.py) as many verdicts are decided.
-A score's interval is at the asked confidence; a difference's at the level that it was tested at, so that it
-excludes no difference just where the strategy is called worse.
+Decided: the leader beats each other strategy by a paired t-test at the asked confidence, corrected
+for all pairs of strategies, stepping down (statistics.limits), and each over FEWEST_EXAMPLES. Equal
+strategies must be called decided in at most 5 % of cases at 95 %, and one of them worse in at most
+5 %. Simulated with 12 to 100 examples, uncorrected tests call 2 equal strategies decided in 5.0 %:
+just the bound, with nothing left for the leader being chosen from the same scores. Holm's
+correction over the strategies keeps "decided" (2.8 %), but calls one of 8 equal strategies worse in
+11.7 %. Over all pairs it is 4.1 % at most, and on published outcomes (benchmarks/ replay.py) as
+many verdicts are decided. A score's interval is at the asked confidence; a difference's at the
+level that it was tested at, so that it excludes no difference just where the strategy is called
+worse.
 """
 
 from __future__ import annotations
@@ -43,7 +44,8 @@ if TYPE_CHECKING:
     Matrix = npt.NDArray[np.float64]
 
 VERSION = 4
-# e to this is as far as an interval is followed: with two examples and many strategies its ends are beyond any float.
+# e to this is as far as an interval is followed: with two examples and many strategies its ends are
+# beyond any float.
 _FARTHEST = 230.0
 
 
@@ -69,7 +71,12 @@ Scores = Mapping[str, Values]
 
 def is_weighed(weights: Iterable[Scores]) -> bool:
     """Whether scores have weights. A metric is a ratio of means, or it is not: one weight tells."""
-    return any(weight is not None for table in weights for mine in table.values() for weight in mine.values())
+    return any(
+        weight is not None
+        for table in weights
+        for mine in table.values()
+        for weight in mine.values()
+    )
 
 
 def decide(
@@ -81,31 +88,45 @@ def decide(
 ) -> Verdict:
     """Return the verdict over one or more datasets, each a table strategy -> example id -> value.
 
-    A value may also be the values of an example's several responses. weights: of the same shape; where a
-    metric over a dataset is a ratio of means, such as all nats by all tokens. dropped: by dataset, the
-    strategies that were left out on the way (a race): they need not have every example and cannot lead.
-    Over several datasets the scores are standardised: a strategy's is the mean, over datasets of equal weight,
-    of its distance from the strategies' mean in the dataset's paired standard deviations (taken as known).
-    Strategies that are not in every dataset are left out.
+    A value may also be the values of an example's several responses. weights: of the same shape;
+    where a metric over a dataset is a ratio of means, such as all nats by all tokens. dropped: by
+    dataset, the strategies that were left out on the way (a race): they need not have every example
+    and cannot lead. Over several datasets the scores are standardised: a strategy's is the mean,
+    over datasets of equal weight, of its distance from the strategies' mean in the dataset's paired
+    standard deviations (taken as known). Strategies that are not in every dataset are left out.
     """
     names = [name for name in strata[0] if all(name in stratum for stratum in strata)]
     out = [set(item) for item in dropped] or [set()] * len(strata)
     paired = [
-        pair(stratum, names, rule.scale == "log", weights[i] if weights else None, out[i]) for i, stratum in enumerate(strata)
+        pair(stratum, names, rule.scale == "log", weights[i] if weights else None, out[i])
+        for i, stratum in enumerate(strata)
     ]
-    unscored = {name: sum(1 for s in strata for value in s[name].values() if not responses(value)) for name in names}
+    unscored = {
+        name: sum(1 for s in strata for value in s[name].values() if not responses(value))
+        for name in names
+    }
     count = sum(len(totals) for totals, _ in paired)
     head = (dataset, rule.metric, rule.direction, rule.scale, rule.confidence, count)
     if not names or min(len(totals) for totals, _ in paired) == 0:
         return Verdict(*head, None, False, (), None, (), unscored)
     parts = []
     for i, (totals, sums) in enumerate(paired):
-        parts.append(estimate(totals, sums, _first(totals, sums, names, out[i], rule), rule.resamples, _stream(rule, i)))
+        parts.append(
+            estimate(
+                totals,
+                sums,
+                _first(totals, sums, names, out[i], rule),
+                rule.resamples,
+                _stream(rule, i),
+            )
+        )
     if len(strata) == 1:
         return _weigh(head, names, parts, out[0], rule, unscored)
     rule = replace(rule, scale="standardised")
     parts = [part.scaled(float(part.scores.mean()), noise(part.errors)) for part in parts]
-    return _weigh((*head[:3], "standardised", *head[4:]), names, parts, set.intersection(*out), rule, unscored)
+    return _weigh(
+        (*head[:3], "standardised", *head[4:]), names, parts, set.intersection(*out), rule, unscored
+    )
 
 
 def _weigh(
@@ -116,23 +137,33 @@ def _weigh(
     rule: Rule,
     unscored: Mapping[str, int],
 ) -> Verdict:
-    """Rank the strategies by the mean over the parts, and test the leader against each other one."""
+    """Rank the strategies by the mean over the parts, and test the leader against each
+    other one.
+    """
     import numpy as np
 
     scores = np.mean([part.scores for part in parts], axis=0)
     draws = np.mean([part.draws for part in parts], axis=0)
-    order = sorted(range(len(names)), key=lambda i: (names[i] in dropped, rule.sign * scores[i], names[i]))
+    order = sorted(
+        range(len(names)), key=lambda i: (names[i] in dropped, rule.sign * scores[i], names[i])
+    )
     leader = order[0]
     p_best = share_of_wins(rule.sign * draws)
     places = np.mean([_places(rule.sign * part.scores) for part in parts], axis=0)
     gaps = [gap_between(parts, i, leader, rule.sign) for i in order]
     allowed = limits([gap.chance for gap in gaps[1:]], 1 - rule.confidence, all_pairs=True)
-    tied = [(gap, limit) for gap, limit in zip(gaps[1:], allowed, strict=True) if gap.chance > limit]
+    tied = [
+        (gap, limit) for gap, limit in zip(gaps[1:], allowed, strict=True) if gap.chance > limit
+    ]
     most = max((needed(gap, 1 - limit) for gap, limit in tied), default=math.inf)
     ranking = []
     for gap, limit in zip(gaps, [None, *allowed], strict=True):
         i = gap.column
-        shown = (names[i], *_interval(scores[i], error_of(parts, i, None), gap, rule), float(p_best[i]))
+        shown = (
+            names[i],
+            *_interval(scores[i], error_of(parts, i, None), gap, rule),
+            float(p_best[i]),
+        )
         apart: tuple[float | None, float | None, float | None] = (None, None, None)
         level = None if limit is None else 1 - limit
         if level is not None:
@@ -144,13 +175,15 @@ def _weigh(
     by_rank = min(range(len(names)), key=lambda i: (round(places[i], 9), i != leader, names[i]))
     first = names[by_rank] if len(parts) > 1 else None
     tied_names = tuple(names[gap.column] for gap, _ in tied)
-    return Verdict(*head, names[leader], decided, tied_names, enough, tuple(ranking), unscored, first)
+    return Verdict(
+        *head, names[leader], decided, tied_names, enough, tuple(ranking), unscored, first
+    )
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Scores before and after, over the examples that have both; the difference is after - before, or
-    after / before on a log scale, with its paired interval (None over a single example)."""
+    """Scores before and after, over the examples that have both; the difference is after - before,
+    or after / before on a log scale, with its paired interval (None over a single example)."""
 
     examples: int
     before: float
@@ -160,11 +193,17 @@ class Comparison:
     high: float | None
 
 
-def compare(before: Values, after: Values, rule: Rule, weights: tuple[Values, Values] | None = None) -> Comparison | None:
-    """Compare two runs' scores of one strategy; None if no example has both. weights: see decide."""
+def compare(
+    before: Values, after: Values, rule: Rule, weights: tuple[Values, Values] | None = None
+) -> Comparison | None:
+    """Compare two runs' scores of one strategy; None if no example has both. weights:
+    see decide.
+    """
     names = ("before", "after")
     by_name = dict(zip(names, weights, strict=True)) if weights else None
-    totals, sums = pair(dict(zip(names, (before, after), strict=True)), names, rule.scale == "log", by_name, ())
+    totals, sums = pair(
+        dict(zip(names, (before, after), strict=True)), names, rule.scale == "log", by_name, ()
+    )
     if not len(totals):
         return None
     found = estimate(totals, sums, 0, 0, _stream(rule, 0))
@@ -180,10 +219,15 @@ def _stream(rule: Rule, stratum: int) -> np.random.Generator:
     return np.random.Generator(np.random.Philox(key=[rule.seed, stratum]))
 
 
-def _first(totals: Matrix, sums: Matrix, names: Sequence[str], dropped: Collection[str], rule: Rule) -> int:
+def _first(
+    totals: Matrix, sums: Matrix, names: Sequence[str], dropped: Collection[str], rule: Rule
+) -> int:
     """The leader of those that were not dropped."""
     means = totals.sum(axis=0) / sums.sum(axis=0)
-    return min((i for i in range(len(names)) if names[i] not in dropped), key=lambda i: (rule.sign * means[i], names[i]))
+    return min(
+        (i for i in range(len(names)) if names[i] not in dropped),
+        key=lambda i: (rule.sign * means[i], names[i]),
+    )
 
 
 def _places(worse: Matrix) -> Matrix:

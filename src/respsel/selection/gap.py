@@ -1,7 +1,9 @@
-"""How far each strategy is behind the leader, over one dataset or several, and what that takes to decide.
+"""How far each strategy is behind the leader, over one dataset or several, and what that takes to
+decide.
 
-Sizes are on the scale of the estimates they come from, positive where a strategy is worse. Knows nothing of
-verdicts. Invariant: over several datasets sizes are means and errors those of means, of equal weight.
+Sizes are on the scale of the estimates they come from, positive where a strategy is worse. Knows
+nothing of verdicts. Invariant: over several datasets sizes are means and errors those of means, of
+equal weight.
 """
 
 from __future__ import annotations
@@ -12,13 +14,16 @@ from dataclasses import dataclass
 
 from respsel.selection.statistics import TOLERANCE, Estimates, chance
 
-# The chance at which the number of examples that are needed is meant to decide (a usual choice of power).
+# The chance at which the number of examples that are needed is meant to decide (a usual choice of
+# power).
 _POWER = 0.8
 
 
 @dataclass(frozen=True)
 class Gap:
-    """How much worse than the leader a strategy is; fewest: over how many examples of a dataset, at the least."""
+    """How much worse than the leader a strategy is; fewest: over how many examples of a dataset, at
+    the least.
+    """
 
     column: int
     size: float
@@ -40,21 +45,30 @@ def gap_between(parts: Sequence[Estimates], i: int, leader: int, sign: float) ->
 
 
 def error_of(parts: Sequence[Estimates], i: int, other: int | None) -> float:
-    """The standard error of a strategy's score, or of its difference to another's, over all parts."""
+    """The standard error of a strategy's score, or of its difference to another's, over
+    all parts.
+    """
     return math.sqrt(sum(part.error(i, other) ** 2 for part in parts)) / len(parts)
 
 
 def effect(parts: Sequence[Estimates], gap: Gap, sign: float) -> float | None:
-    """The paired difference in standard deviations; standardised scores are in such units already."""
+    """The paired difference in standard deviations; standardised scores are in such
+    units already.
+    """
     if len(parts) > 1:
         return sign * gap.size
     return sign * gap.size / (gap.error * math.sqrt(gap.fewest)) if gap.error else None
 
 
 def needed(gap: Gap, confidence: float) -> float:
-    """How many examples would decide a gap that is as large as it looks, with _POWER; infinite where that cannot be told."""
+    """How many examples would decide a gap that is as large as it looks, with _POWER; infinite
+    where that cannot be told.
+    """
     from scipy.special import ndtri
 
     if gap.size <= TOLERANCE or gap.fewest < 2:
         return math.inf
-    return gap.examples * ((float(ndtri((1 + confidence) / 2)) + float(ndtri(_POWER))) * gap.error / gap.size) ** 2
+    return (
+        gap.examples
+        * ((float(ndtri((1 + confidence) / 2)) + float(ndtri(_POWER))) * gap.error / gap.size) ** 2
+    )

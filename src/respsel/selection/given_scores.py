@@ -53,7 +53,9 @@ def decide(
     """
     chosen = _checked({"confidence": confidence, "resamples": resamples, "seed": seed})
     if scale not in _SCALES:
-        raise InputError(Problem(_WHERE, "scale", f"'{scale}' is no scale", suggest(str(scale), _SCALES)))
+        raise InputError(
+            Problem(_WHERE, "scale", f"'{scale}' is no scale", suggest(str(scale), _SCALES))
+        )
     table = _table(scores)
     raise_problems(_problems(table, scale))
     ids = dict.fromkeys(key for values in table.values() for key in values)
@@ -61,7 +63,9 @@ def decide(
     stratum = {name: {key: values.get(key) for key in ids} for name, values in table.items()}
     if not any(all(values[key] is not None for values in stratum.values()) for key in ids):
         what = "no example has a score of every strategy, so none can be compared"
-        raise InputError(Problem(_WHERE, "scores", what, "Give every strategy's scores under the same ids"))
+        raise InputError(
+            Problem(_WHERE, "scores", what, "Give every strategy's scores under the same ids")
+        )
     direction = "lower" if lower_is_better else "higher"
     rule = Rule(metric, direction, scale, chosen.confidence, chosen.resamples, chosen.seed)
     return decide_by_rule(dataset, [stratum], rule)
@@ -80,17 +84,30 @@ def _table(scores: Mapping[str, Given]) -> dict[str, dict[Any, Any]]:
     if not isinstance(scores, Mapping) or len(scores) < 2:
         count = len(scores) if isinstance(scores, Mapping) else "none"
         what = f"a verdict compares two strategies or more, and there are {count}"
-        raise InputError(Problem(_WHERE, "scores", what, 'Give a mapping such as {"gpt": {"1": 2.5}, "human": {"1": 3.5}}'))
+        raise InputError(
+            Problem(
+                _WHERE,
+                "scores",
+                what,
+                'Give a mapping such as {"gpt": {"1": 2.5}, "human": {"1": 3.5}}',
+            )
+        )
     table = {str(name): _values(str(name), given) for name, given in scores.items()}
     # Places are no ids: the first of a list need not be the first of a shorter one.
     lengths = {name: len(given) for name, given in scores.items() if not _has_ids(given)}
     if len(set(lengths.values())) > 1:
         told = ", ".join(f"{name} {length}" for name, length in lengths.items())
         what = f"sequences pair by their places and differ in length: {told}"
-        raise InputError(Problem(_WHERE, "scores", what, "Give None where there is no score, or mappings from ids"))
+        raise InputError(
+            Problem(
+                _WHERE, "scores", what, "Give None where there is no score, or mappings from ids"
+            )
+        )
     if lengths and len(lengths) < len(scores):
         what = "some strategies have ids and some do not, so their scores cannot be paired"
-        raise InputError(Problem(_WHERE, "scores", what, "Give all of them as mappings, or all as sequences"))
+        raise InputError(
+            Problem(_WHERE, "scores", what, "Give all of them as mappings, or all as sequences")
+        )
     return table
 
 
@@ -104,15 +121,25 @@ def _values(name: str, given: Any) -> dict[Any, Any]:
     if hasattr(given, "columns"):
         if missing := [column for column in ("id", "value") if column not in given.columns]:
             what = f"the frame lacks the column '{missing[0]}'"
-            raise InputError(Problem(_WHERE, name, what, "Give a frame with the columns id and value"))
+            raise InputError(
+                Problem(_WHERE, name, what, "Give a frame with the columns id and value")
+            )
         ids = list(given["id"])
         if len(set(ids)) < len(ids):
-            raise InputError(Problem(_WHERE, name, "an id is there twice", "Give one score for each example"))
+            raise InputError(
+                Problem(_WHERE, name, "an id is there twice", "Give one score for each example")
+            )
         return dict(zip(ids, given["value"], strict=True))
-    if isinstance(given, Iterable) and hasattr(given, "__len__") and not isinstance(given, str | bytes):
+    if (
+        isinstance(given, Iterable)
+        and hasattr(given, "__len__")
+        and not isinstance(given, str | bytes)
+    ):
         return dict(enumerate(given))
     what = f"a {type(given).__name__} is no table of scores"
-    raise InputError(Problem(_WHERE, name, what, "Give a mapping from ids to numbers, a sequence, or a frame"))
+    raise InputError(
+        Problem(_WHERE, name, what, "Give a mapping from ids to numbers, a sequence, or a frame")
+    )
 
 
 def _problems(table: Mapping[str, Mapping[Any, Any]], scale: str) -> Iterable[Problem]:
@@ -122,9 +149,16 @@ def _problems(table: Mapping[str, Mapping[Any, Any]], scale: str) -> Iterable[Pr
             if value is None:
                 continue
             if not isinstance(value, Real) or isinstance(value, bool):
-                yield Problem(_WHERE, where, f"a {type(value).__name__} is no number", "Give a number, or None for no score")
+                yield Problem(
+                    _WHERE,
+                    where,
+                    f"a {type(value).__name__} is no number",
+                    "Give a number, or None for no score",
+                )
             elif not math.isfinite(value):
-                yield Problem(_WHERE, where, "the score is not finite", "Give None where there is no score")
+                yield Problem(
+                    _WHERE, where, "the score is not finite", "Give None where there is no score"
+                )
             elif scale == "log" and value <= 0:
                 what = "the score is not above 0, and has no logarithm"
                 yield Problem(_WHERE, where, what, 'Leave scale = "log" out')

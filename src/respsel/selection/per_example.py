@@ -1,8 +1,8 @@
 """The best response for each example, and the mixture of strategies that this gives.
 
-It stands beside the verdict and judges nothing: picking the best of several noisy scores flatters the
-mixture, so its mean is not to be compared with a strategy's as if it were one. Knows nothing of files or
-models. Invariant: an example has one choice, or none where no strategy has a score for it.
+It stands beside the verdict and judges nothing: picking the best of several noisy scores flatters
+the mixture, so its mean is not to be compared with a strategy's as if it were one. Knows nothing of
+files or models. Invariant: an example has one choice, or none where no strategy has a score for it.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ class Choice:
 
 @dataclass(frozen=True)
 class Mixture:
-    """counts: by strategy, for how many examples its response is the best. score: the mean of the best scores
-    (geometric on a log scale). without: how many examples have no score at all."""
+    """counts: by strategy, for how many examples its response is the best. score: the mean of the
+    best scores (geometric on a log scale). without: how many examples have no score at all."""
 
     counts: Mapping[str, int]
     score: float | None
@@ -45,7 +45,9 @@ def choose_responses(scores: Mapping[str, Mapping[str, float | None]], rule: Rul
     best: dict[str, Choice] = {}
     for strategy, values in scores.items():
         for name, value in values.items():
-            if value is not None and (name not in best or rule.sign * value < rule.sign * best[name].score):
+            if value is not None and (
+                name not in best or rule.sign * value < rule.sign * best[name].score
+            ):
                 best[name] = Choice(name, strategy, value)
     order = dict.fromkeys(name for values in scores.values() for name in values)
     return [best[name] for name in order if name in best]
@@ -57,4 +59,8 @@ def mix(choices: Sequence[Choice], strategies: Sequence[str], examples: int, sca
     ordered = dict(sorted(counts.items(), key=lambda item: -item[1]))
     values = [math.log(choice.score) if scale == "log" else choice.score for choice in choices]
     mean = sum(values) / len(values) if values else None
-    return Mixture(ordered, math.exp(mean) if mean is not None and scale == "log" else mean, examples - len(choices))
+    return Mixture(
+        ordered,
+        math.exp(mean) if mean is not None and scale == "log" else mean,
+        examples - len(choices),
+    )

@@ -1,16 +1,18 @@
 """The rule of a race: which strategies are dropped, when, and when it is over.
 
 All strategies begin with the first FIRST examples in sample order. After every batch those that are
-worse than the leader by a paired t-test on the metric's scale (logarithms for perplexities), corrected by
-Holm over the strategies still in, are dropped; the others go on, until one is left or the sample is used
-up. It asks for scores and is sent them, so it knows nothing of models or files. Invariant: the same scores
-give the same race, and a larger sample begins with the same laps but for the last, which it may lengthen.
+worse than the leader by a paired t-test on the metric's scale (logarithms for perplexities),
+corrected by Holm over the strategies still in, are dropped; the others go on, until one is left or
+the sample is used up. It asks for scores and is sent them, so it knows nothing of models or files.
+Invariant: the same scores give the same race, and a larger sample begins with the same laps but for
+the last, which it may lengthen.
 
-The constants are tuned on half of the published outcomes (benchmarks/replay.py): at DROP_ERROR = 0.2 a race
-over 50 examples picks what all 50 would in 99 % of shuffles for 42 % of the scoring. With 0.05 the pick is
-the same in 99.8 % for 51 %. Because it looks often and drops early, a race seldom decides on its own:
-whether the leader beats the dropped ones at the asked confidence is the verdict's to say. Two equal
-strategies that race over 100 examples are called decided at 95 % in 3 % of simulated cases.
+The constants are tuned on half of the published outcomes (benchmarks/replay.py): at DROP_ERROR =
+0.2 a race over 50 examples picks what all 50 would in 99 % of shuffles for 42 % of the scoring.
+With 0.05 the pick is the same in 99.8 % for 51 %. Because it looks often and drops early, a race
+seldom decides on its own: whether the leader beats the dropped ones at the asked confidence is the
+verdict's to say. Two equal strategies that race over 100 examples are called decided at 95 % in 3 %
+of simulated cases.
 """
 
 from __future__ import annotations
@@ -32,7 +34,9 @@ DROP_ERROR = 0.2
 
 @dataclass(frozen=True)
 class Batch:
-    """The examples, by place in sample order from start to before stop, that some strategies are to be scored on."""
+    """The examples, by place in sample order from start to before stop, that some strategies are to
+    be scored on.
+    """
 
     strategies: tuple[str, ...]
     start: int
@@ -41,7 +45,9 @@ class Batch:
 
 @dataclass(frozen=True)
 class Found:
-    """A batch's scores by strategy and example id, and their weights where the metric over examples is a ratio of means."""
+    """A batch's scores by strategy and example id, and their weights where the metric over examples
+    is a ratio of means.
+    """
 
     values: Mapping[str, Values]
     weights: Mapping[str, Values] | None = None
@@ -49,8 +55,8 @@ class Found:
 
 @dataclass(frozen=True)
 class Lap:
-    """A batch that was scored, who led after it, and who was dropped. examples: how many came so far.
-    problem: why a call failed in it, so that it is not the last word."""
+    """A batch that was scored, who led after it, and who was dropped. examples: how many came so
+    far. problem: why a call failed in it, so that it is not the last word."""
 
     examples: int
     strategies: tuple[str, ...]
@@ -61,7 +67,9 @@ class Lap:
 
 def lap_from_json(data: Any) -> Lap:
     """Read a lap from what asdict and JSON made of it."""
-    return Lap(**{**data, "strategies": tuple(data["strategies"]), "dropped": tuple(data["dropped"])})
+    return Lap(
+        **{**data, "strategies": tuple(data["strategies"]), "dropped": tuple(data["dropped"])}
+    )
 
 
 LAPS = Document("laps", lap_from_json)
@@ -95,7 +103,11 @@ def race(strategies: Sequence[str], sample: int, rule: Rule) -> Race:
             scores[name].update(found.values[name])
             if found.weights is not None:
                 weights[name].update(found.weights[name])
-        leader, dropped = judge({name: scores[name] for name in within}, rule, weights if is_weighed([weights]) else None)
+        leader, dropped = judge(
+            {name: scores[name] for name in within},
+            rule,
+            weights if is_weighed([weights]) else None,
+        )
         laps.append(Lap(stop, within, leader, dropped))
         within = tuple(name for name in within if name not in dropped)
     return laps
@@ -104,7 +116,10 @@ def race(strategies: Sequence[str], sample: int, rule: Rule) -> Race:
 def judge(
     scores: Mapping[str, Values], rule: Rule, weights: Mapping[str, Values] | None = None
 ) -> tuple[str | None, tuple[str, ...]]:
-    """Who leads, if anything can be compared, and who is so far behind that they are dropped. weights: see selection.decide."""
+    """Who leads, if anything can be compared, and who is so far behind that they are dropped.
+
+    weights: see selection.decide.
+    """
     import numpy as np
 
     names = list(scores)
@@ -117,6 +132,11 @@ def judge(
         return names[leader], ()
     others = [i for i in range(len(names)) if i != leader]
     gaps = [rule.sign * float(found.scores[i] - found.scores[leader]) for i in others]
-    chances = [chance(gap, found.error(i, leader), len(totals)) for gap, i in zip(gaps, others, strict=True)]
+    chances = [
+        chance(gap, found.error(i, leader), len(totals))
+        for gap, i in zip(gaps, others, strict=True)
+    ]
     allowed = limits(chances, DROP_ERROR, all_pairs=False)
-    return names[leader], tuple(names[i] for i, p, most in zip(others, chances, allowed, strict=True) if p <= most)
+    return names[leader], tuple(
+        names[i] for i, p, most in zip(others, chances, allowed, strict=True) if p <= most
+    )

@@ -1,9 +1,11 @@
-"""Paired statistics of scores: means over examples, their errors, and how often each strategy is best.
+"""Paired statistics of scores: means over examples, their errors, and how often each strategy is
+best.
 
-An example counts once, however many responses it has: their values are summed before anything is compared.
-A strategy's score is sum(weight x value) / sum(weight); with equal weights, the mean. Its error is that of
-the linearised ratio, over examples; intervals use Student's t. Knows nothing of verdicts, metrics or files.
-Invariant: everything is paired, so what examples have in common cancels out of every difference.
+An example counts once, however many responses it has: their values are summed before anything is
+compared. A strategy's score is sum(weight x value) / sum(weight); with equal weights, the mean. Its
+error is that of the linearised ratio, over examples; intervals use Student's t. Knows nothing of
+verdicts, metrics or files. Invariant: everything is paired, so what examples have in common cancels
+out of every difference.
 """
 
 from __future__ import annotations
@@ -19,9 +21,11 @@ if TYPE_CHECKING:
 
     Matrix = npt.NDArray[np.float64]
 
-# Examples are drawn anew for so many values at once: what fits a processor's cache is also counted faster.
+# Examples are drawn anew for so many values at once: what fits a processor's cache is also counted
+# faster.
 VALUES_AT_ONCE = 1 << 18
-# Means that differ by less than this are equal; sums of the same values in another order may differ by it.
+# Means that differ by less than this are equal; sums of the same values in another order may differ
+# by it.
 TOLERANCE = 1e-12
 
 # A value for an example, or one for each of its responses; None where there is none.
@@ -33,9 +37,9 @@ Values = Mapping[str, Value]
 class Estimates:
     """Scores of several strategies over the same examples.
 
-    errors: (examples, strategies), how far each example moves each score; the squares of a column, or of
-    the difference of two, sum to its variance. counts: over how many examples each strategy is compared.
-    draws: (resamples, strategies), the scores over examples drawn anew.
+    errors: (examples, strategies), how far each example moves each score; the squares of a column,
+    or of the difference of two, sum to its variance. counts: over how many examples each strategy
+    is compared. draws: (resamples, strategies), the scores over examples drawn anew.
     """
 
     scores: Matrix
@@ -51,21 +55,38 @@ class Estimates:
 
     def scaled(self, centre: float, size: float) -> Estimates:
         """The same in units of `size` from `centre`."""
-        return Estimates((self.scores - centre) / size, self.errors / size, self.counts, (self.draws - centre) / size)
+        return Estimates(
+            (self.scores - centre) / size,
+            self.errors / size,
+            self.counts,
+            (self.draws - centre) / size,
+        )
 
 
 def pair(
-    scores: Mapping[str, Values], names: Sequence[str], log: bool, weights: Mapping[str, Values] | None, dropped: Collection[str]
+    scores: Mapping[str, Values],
+    names: Sequence[str],
+    log: bool,
+    weights: Mapping[str, Values] | None,
+    dropped: Collection[str],
 ) -> tuple[Matrix, Matrix]:
-    """Return (examples, strategies): sums of weight x value, and of weights, over each example's responses.
+    """Return (examples, strategies): sums of weight x value, and of weights, over each example's
+    responses.
 
-    Only examples that all strategies but the dropped ones have a value for; what a dropped one lacks is 0.
+    Only examples that all strategies but the dropped ones have a value for; what a dropped one
+    lacks is 0.
     """
     import numpy as np
 
-    usable = {name: {key: responses(value) for key, value in scores[name].items()} for name in names}
+    usable = {
+        name: {key: responses(value) for key, value in scores[name].items()} for name in names
+    }
     full = [name for name in names if name not in dropped]
-    keys = [key for key in scores[full[0]] if all(usable[name].get(key) for name in full)] if full else []
+    keys = (
+        [key for key in scores[full[0]] if all(usable[name].get(key) for name in full)]
+        if full
+        else []
+    )
     totals = np.zeros((len(keys), len(names)))
     sums = np.zeros((len(keys), len(names)))
     for column, name in enumerate(names):
@@ -91,8 +112,11 @@ def _weight(value: Value, place: int) -> float:
     return weight
 
 
-def estimate(totals: Matrix, sums: Matrix, best: int, draws: int, stream: np.random.Generator) -> Estimates:
-    """Scores, errors and resamples. A strategy that lacks examples is set against `best` where it has some.
+def estimate(
+    totals: Matrix, sums: Matrix, best: int, draws: int, stream: np.random.Generator
+) -> Estimates:
+    """Scores, errors and resamples. A strategy that lacks examples is set against `best` where it
+    has some.
 
     Its score is best's over all examples plus what the two differ by over its own.
     """
@@ -105,7 +129,9 @@ def estimate(totals: Matrix, sums: Matrix, best: int, draws: int, stream: np.ran
     columns = totals.shape[1] - len(partial)
     means = totals.sum(axis=0) / sums.sum(axis=0)
     counts = (sums > 0).sum(axis=0)
-    errors = (totals - means * sums) / sums.sum(axis=0) * np.sqrt(counts / np.maximum(counts - 1, 1))
+    errors = (
+        (totals - means * sums) / sums.sum(axis=0) * np.sqrt(counts / np.maximum(counts - 1, 1))
+    )
     return Estimates(
         _combined(means[None], best, partial)[0],
         _combined(errors, best, partial),
@@ -115,7 +141,9 @@ def estimate(totals: Matrix, sums: Matrix, best: int, draws: int, stream: np.ran
 
 
 def _combined(values: Matrix, best: int, partial: Sequence[int]) -> Matrix:
-    """Fold the columns of `best` over the partial strategies' examples into those strategies' columns."""
+    """Fold the columns of `best` over the partial strategies' examples into those strategies'
+    columns.
+    """
     columns = values.shape[1] - len(partial)
     made = values[:, :columns].copy()
     for place, column in enumerate(partial):
@@ -123,7 +151,9 @@ def _combined(values: Matrix, best: int, partial: Sequence[int]) -> Matrix:
     return made
 
 
-def _resampled(totals: Matrix, sums: Matrix, means: Matrix, draws: int, stream: np.random.Generator) -> Matrix:
+def _resampled(
+    totals: Matrix, sums: Matrix, means: Matrix, draws: int, stream: np.random.Generator
+) -> Matrix:
     import numpy as np
 
     n = len(totals)
@@ -152,14 +182,18 @@ def share_of_wins(draws: Matrix) -> Matrix:
 
 
 def reach(confidence: float, examples: int) -> float:
-    """Half an interval's width in standard errors; infinite where one example says nothing of the error."""
+    """Half an interval's width in standard errors; infinite where one example says nothing of the
+    error.
+    """
     from scipy.special import stdtrit
 
     return float(stdtrit(examples - 1, (1 + confidence) / 2)) if examples > 1 else math.inf
 
 
 def chance(gap: float, error: float, examples: int) -> float:
-    """The two-sided p-value of a gap by Student's t; 1 for one that is none or goes the other way."""
+    """The two-sided p-value of a gap by Student's t; 1 for one that is none or goes the
+    other way.
+    """
     from scipy.special import stdtr
 
     if gap <= TOLERANCE or examples < 2:
@@ -168,12 +202,14 @@ def chance(gap: float, error: float, examples: int) -> float:
 
 
 def limits(chances: Sequence[float], error: float, all_pairs: bool) -> list[float]:
-    """For each other strategy's p-value, the most it may be for the leader to beat it, stepping down as Holm does.
+    """For each other strategy's p-value, the most it may be for the leader to beat it, stepping
+    down as Holm does.
 
-    With `left` strategies not yet beaten, the leader among them, it may be error / left: the leader's own share
-    is kept because it was chosen from the same scores. all_pairs: error / (left (left - 1) / 2) where that is
-    less, since the leader of equal strategies may beat any of them by chance. From the first that is more than
-    it may be on, the limit stays as it is, so no larger one is within it.
+    With `left` strategies not yet beaten, the leader among them, it may be error / left: the
+    leader's own share is kept because it was chosen from the same scores. all_pairs: error / (left
+    (left - 1) / 2) where that is less, since the leader of equal strategies may beat any of them by
+    chance. From the first that is more than it may be on, the limit stays as it is, so no larger
+    one is within it.
     """
     found = [0.0] * len(chances)
     left = len(chances) + 1
@@ -185,7 +221,9 @@ def limits(chances: Sequence[float], error: float, all_pairs: bool) -> list[floa
 
 
 def noise(errors: Matrix) -> float:
-    """The standard deviation over examples of a difference between two strategies, pooled over all of them; 1 if none varies."""
+    """The standard deviation over examples of a difference between two strategies, pooled over all
+    of them; 1 if none varies.
+    """
     import numpy as np
 
     n, columns = errors.shape

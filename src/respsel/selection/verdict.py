@@ -89,7 +89,11 @@ class Verdict:
         asked = percent(self.confidence)
         best = share(self.ranking[0].p_best)
         if self.decided:
-            beats = "it beats every other strategy" if len(self.ranking) > 1 else "it is the only strategy"
+            beats = (
+                "it beats every other strategy"
+                if len(self.ranking) > 1
+                else "it is the only strategy"
+            )
             return f"Decided at {asked}: {beats} {over}, and is the best in {best} of resamples."
         reasons = [f"it is not told apart from {listed(self.tied)}"] if self.tied else []
         if (self.examples if fewest is None else fewest) < FEWEST_EXAMPLES or not reasons:
@@ -120,7 +124,13 @@ class Verdict:
             apart = interval(ranked.difference_low, ranked.difference_high)
             span = f"{number(ranked.difference)} ({apart})"
             within = interval(ranked.low, ranked.high)
-            numbers = (number(ranked.score), within, share(ranked.p_best), span if place else "–", number(ranked.effect))
+            numbers = (
+                number(ranked.score),
+                within,
+                share(ranked.p_best),
+                span if place else "–",
+                number(ranked.effect),
+            )
             yield ranked.strategy, *numbers, word
 
     def lines(self) -> Iterator[str]:

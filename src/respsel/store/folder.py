@@ -1,7 +1,8 @@
 """What lies in a store's folder: the names that the store writes, and what else may be there.
 
-A store may come from somebody else, and its folder may be shared. Knows nothing of records. Invariant: nothing is
-written, read or removed through a link within the folder; the folder itself may be one.
+A store may come from somebody else, and its folder may be shared. Knows nothing of records.
+Invariant: nothing is written, read or removed through a link within the folder; the folder itself
+may be one.
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ _VALUE = re.compile(r"[0-9a-f]{2}/[0-9a-f]{2}/[0-9a-f]{28}\.val")
 # Prepared weights: a file, or for transformers a folder.
 # It begins with the digest of the file it was made of, and no file of a user's does.
 _PREPARED = re.compile(r"[0-9a-f]{64}\.[A-Za-z0-9_.-]+\.(gguf|safetensors)")
-# What earlier versions called weights that were being made; they had no lock, but were written all the time.
+# What earlier versions called weights that were being made; they had no lock, but were written all
+# the time.
 _EARLIER_PART = re.compile(rf"{_PREPARED.pattern}\.[0-9]+\.part")
 _DAY_S = 86_400
 _VALUE_FOLDER = re.compile(r"[0-9a-f]{2}")
@@ -42,9 +44,11 @@ _SHOWN = 3
 
 
 def check_folder(folder: Path) -> None:
-    """Raise StoreError if the folder holds other things than a store, or a database that is not a plain file.
+    """Raise StoreError if the folder holds other things than a store, or a database that is not a
+    plain file.
 
-    Only the names in it are read. A folder that cannot be written is only read, whatever lies beside.
+    Only the names in it are read. A folder that cannot be written is only read, whatever lies
+    beside.
     """
     try:
         with os.scandir(folder) as entries:
@@ -52,7 +56,8 @@ def check_folder(folder: Path) -> None:
     except (FileNotFoundError, PermissionError):
         return
     for name in _DATABASE_FILES:
-        # Hazard: a log goes when another process closes the store, and what is gone is no file either.
+        # Hazard: a log goes when another process closes the store, and what is gone is no file
+        # either.
         if name in found and not found[name].is_file(follow_symlinks=False):
             _refuse_kind(folder / name, (stat.S_IFREG,), _moved_away(folder))
     is_store = DATABASE in found or MARK in found
@@ -62,7 +67,10 @@ def check_folder(folder: Path) -> None:
 
 
 def make_own(folder: Path) -> None:
-    """Make a folder of the store's. Raises StoreError for a link, which leads to where somebody else keeps files."""
+    """Make a folder of the store's.
+
+    Raises StoreError for a link, which leads to where somebody else keeps files.
+    """
     refuse_link(folder, "Replace it by a folder of its own")
     folder.mkdir(parents=True, exist_ok=True)
 
@@ -73,7 +81,10 @@ def refuse_link(path: Path, remedy: str = "Delete the link") -> None:
 
 
 def read_own(path: Path, most: int) -> bytes:
-    """Read the beginning of a file of the store's. Raises OSError for a link; a pipe has nothing to read."""
+    """Read the beginning of a file of the store's.
+
+    Raises OSError for a link; a pipe has nothing to read.
+    """
     # Windows knows neither flag.
     flags = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
     with open(os.open(path, os.O_RDONLY | flags), "rb", buffering=0) as file:
@@ -81,12 +92,16 @@ def read_own(path: Path, most: int) -> bytes:
 
 
 def is_value(name: str) -> bool:
-    """Whether a path within the store is as diskcache names value files: 12/34/ and 28 hexadecimal digits."""
+    """Whether a path within the store is as diskcache names value files: 12/34/ and 28 hexadecimal
+    digits.
+    """
     return _VALUE.fullmatch(Path(name).as_posix()) is not None
 
 
 def is_linked(folder: Path, name: str) -> bool:
-    """Whether a value file is a link, a pipe or the like, or lies behind one; what is not there is none."""
+    """Whether a value file is a link, a pipe or the like, or lies behind one; what is not there is
+    none.
+    """
     path = folder / name
     for part, is_last in ((path.parent.parent, False), (path.parent, False), (path, True)):
         try:
@@ -110,10 +125,17 @@ def listed(folder: Path) -> list[Path]:
 
 def leftovers(folder: Path) -> list[Path]:
     """What killed processes left that were making a file or a folder of the store's."""
-    found = [*folder.iterdir(), *(path for name in (LOCKS, QUARANTINE, WEIGHTS) for path in listed(folder / name))]
+    found = [
+        *folder.iterdir(),
+        *(path for name in (LOCKS, QUARANTINE, WEIGHTS) for path in listed(folder / name)),
+    ]
     dead = [path for path in found if is_part(path.name) and is_dead(path)]
     old = time.time() - _DAY_S
-    earlier = [path for path in listed(folder / WEIGHTS) if _EARLIER_PART.fullmatch(path.name) and not path.is_symlink()]
+    earlier = [
+        path
+        for path in listed(folder / WEIGHTS)
+        if _EARLIER_PART.fullmatch(path.name) and not path.is_symlink()
+    ]
     return dead + [path for path in earlier if _newest(path) < old]
 
 
@@ -135,7 +157,9 @@ def _newest(path: Path) -> float:
 def _may_be_there(name: str, is_store: bool) -> bool:
     folded = name.casefold()
     # Without a database, folders called 01 to 12 are somebody's months.
-    own = name in (LOCKS, QUARANTINE, WEIGHTS) or (is_store and _VALUE_FOLDER.fullmatch(name) is not None)
+    own = name in (LOCKS, QUARANTINE, WEIGHTS) or (
+        is_store and _VALUE_FOLDER.fullmatch(name) is not None
+    )
     return own or folded.startswith((".", *_OF_KEEPERS)) or folded in _OF_SYSTEMS
 
 
@@ -145,8 +169,16 @@ def _holds(folder: Path, others: Iterable[str], is_store: bool) -> Problem:
     rest = f" and {len(more) - _SHOWN + 1} more" if len(more) >= _SHOWN else ""
     remedy = "Move that away, or set 'store' in respsel.toml to a folder of its own"
     if is_store:
-        remedy += f". To keep what is stored, move {DATABASE}, {MARK} and the store's folders there, and run each recipe once"
-    return Problem(str(folder), "", f"the store's folder holds what respsel did not write: {shown}{rest}", remedy)
+        remedy += (
+            f". To keep what is stored, move {DATABASE}, {MARK} and the store's folders "
+            "there, and run each recipe once"
+        )
+    return Problem(
+        str(folder),
+        "",
+        f"the store's folder holds what respsel did not write: {shown}{rest}",
+        remedy,
+    )
 
 
 def _moved_away(folder: Path) -> str:

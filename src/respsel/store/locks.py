@@ -26,7 +26,10 @@ _MOST_NOTE_BYTES = 4096
 
 @dataclass(frozen=True)
 class Holder:
-    """Who computes now: a process, and since when (seconds since 1970). Both None where that is not known."""
+    """Who computes now: a process, and since when (seconds since 1970).
+
+    Both None where that is not known.
+    """
 
     pid: int | None
     since: float | None
@@ -39,14 +42,20 @@ Wait = Callable[[Holder], None]
 def wait_line(holder: Holder, doing: str) -> str:
     """In words, who is waited for; doing: what that process does, as "writing the report"."""
     who = "another process" if holder.pid is None else f"process {holder.pid}"
-    since = "" if holder.since is None else f" since {time.strftime('%H:%M:%S', time.localtime(holder.since))}"
+    since = (
+        ""
+        if holder.since is None
+        else f" since {time.strftime('%H:%M:%S', time.localtime(holder.since))}"
+    )
     return f"waiting for {who}, which has been {doing}{since}"
 
 
 def take_turn(folder: Path, name: str, wait: Wait) -> AbstractContextManager[None]:
-    """Take the only turn for what `name` stands for; it is given back when the returned context ends.
+    """Take the only turn for what `name` stands for; it is given back when the returned context
+    ends.
 
-    A live holder is waited for, after `wait` is told who it is. Raises OSError if the folder cannot be used.
+    A live holder is waited for, after `wait` is told who it is. Raises OSError if the folder cannot
+    be used.
     """
     lock, note = _lock_of(folder, name)
     if (holder := _try(lock, note)) is not None:
@@ -56,7 +65,9 @@ def take_turn(folder: Path, name: str, wait: Wait) -> AbstractContextManager[Non
 
 
 def try_turn(folder: Path, name: str) -> AbstractContextManager[None] | Holder:
-    """Take the turn if it is free, see take_turn; else say who has it. Whoever gets it enters the context."""
+    """Take the turn if it is free, see take_turn; else say who has it. Whoever gets it enters the
+    context.
+    """
     lock, note = _lock_of(folder, name)
     return _try(lock, note) or _held(lock, note)
 

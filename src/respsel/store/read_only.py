@@ -1,16 +1,17 @@
-"""The database of a store that cannot be written: on a read-only mount, of another user, or not there at all.
+"""The database of a store that cannot be written: on a read-only mount, of another user, or not
+there at all.
 
 Ways to read it, in this order:
 
-1. As any reader, beside whoever writes. SQLite allows that where the files of its write-ahead log (`-wal`, `-shm`)
-   are there or can be made.
-2. Where they are missing in a folder that cannot be written, nobody writes, and the database is all there is: it is
-   read as a file that does not change ("immutable").
-3. A log without its index (a copy, or what a killed process left) may hold commits that the database lacks: both are
-   copied to a temporary folder and read there.
+1. Like any reader, while others write. SQLite allows that where the files of its write-ahead log
+   (`-wal`, `-shm`) are there or can be made.
+2. Where they are missing in a folder that cannot be written, nobody writes, and the database is all
+   there is. It is read as a file that does not change ("immutable").
+3. A log without its index (a copy, or what a killed process left) may hold commits that the
+   database lacks. Both are copied to a temporary folder and read there.
 
-Knows nothing of records. Invariants: it writes nothing beside the database, and a database that was written while it
-was read as one that does not change is an error when it is closed.
+Knows nothing of records. Invariants: it writes nothing beside the database, and a database that was
+written while it was read as one that does not change is an error when it is closed.
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ from respsel.hashing import FileStat
 
 # What diskcache keeps records in, as far as they are read here.
 _NO_RECORDS = (
-    "CREATE TABLE Cache (rowid INTEGER PRIMARY KEY, key BLOB, raw INTEGER, store_time REAL, size INTEGER DEFAULT 0,"
+    "CREATE TABLE Cache (rowid INTEGER PRIMARY KEY, key BLOB, raw INTEGER, store_time REAL, size "
+    "INTEGER DEFAULT 0,"
     " mode INTEGER DEFAULT 0, filename TEXT, value BLOB)"
 )
 _UNREADABLE_HERE = ("SQLITE_CANTOPEN", "SQLITE_READONLY")
@@ -52,9 +54,15 @@ class ReadOnlyDatabase:
     def close(self) -> None:
         """Raises StoreError if what was read may not have been whole."""
         self._opened.close()
-        if self._stat is not None and (self._log_bytes() or FileStat.of(self._database) != self._stat):
-            what = "another program wrote the store while it was read, so what was read may be wrong"
-            raise StoreError(Problem(str(self._database), "", what, "Try again when it has finished"))
+        if self._stat is not None and (
+            self._log_bytes() or FileStat.of(self._database) != self._stat
+        ):
+            what = (
+                "another program wrote the store while it was read, so what was read may be wrong"
+            )
+            raise StoreError(
+                Problem(str(self._database), "", what, "Try again when it has finished")
+            )
 
     def _open(self, opened: ExitStack) -> sqlite3.Connection:
         if not self._database.exists():
@@ -80,9 +88,17 @@ class ReadOnlyDatabase:
         return self._log.stat().st_size if self._log.exists() else 0
 
 
-def _connect(name: str, opened: ExitStack, first: str = "SELECT 1 FROM Cache LIMIT 1") -> sqlite3.Connection:
+def _connect(
+    name: str, opened: ExitStack, first: str = "SELECT 1 FROM Cache LIMIT 1"
+) -> sqlite3.Connection:
     """Connect, and try the connection: SQLite opens a file only when it is first read."""
-    connection = sqlite3.connect(name, uri=name.startswith("file:"), timeout=60, isolation_level=None, check_same_thread=False)
+    connection = sqlite3.connect(
+        name,
+        uri=name.startswith("file:"),
+        timeout=60,
+        isolation_level=None,
+        check_same_thread=False,
+    )
     try:
         connection.execute(first).fetchall()
     except sqlite3.Error:

@@ -1,11 +1,12 @@
 """Sealed records in one diskcache: str keys, bytes values. The only module that imports diskcache.
 
 Each value is sealed with the digest of (key, body), so a damaged or swapped value is a miss that is
-reported and moved to `quarantine/`, never served. Nothing is ever evicted. A value that `put` returned from
-survives kill -9 (SQLite commit, or a file renamed first).
+reported and moved to `quarantine/`, never served. Nothing is ever evicted. A value that `put`
+returned from survives kill -9 (SQLite commit, or a file renamed first).
 
-Knows nothing of what the records mean. Hazard: diskcache unpickles by default (CVE-2025-69872: a poisoned
-record runs code on read); `_BytesDisk` refuses everything but str keys and bytes values both ways.
+Knows nothing of what the records mean. Hazard: diskcache unpickles by default (CVE-2025-69872: a
+poisoned record runs code on read); `_BytesDisk` refuses everything but str keys and bytes values
+both ways.
 """
 
 from __future__ import annotations
@@ -26,7 +27,16 @@ from diskcache.core import MODE_BINARY, MODE_RAW, UNKNOWN
 
 from respsel.errors import Problem, RunError, StoreError
 from respsel.hashing import digest, seal
-from respsel.store.folder import DATABASE, LOCKS, MARK, QUARANTINE, check_folder, is_linked, is_value, make_own
+from respsel.store.folder import (
+    DATABASE,
+    LOCKS,
+    MARK,
+    QUARANTINE,
+    check_folder,
+    is_linked,
+    is_value,
+    make_own,
+)
 from respsel.store.locks import Holder, take_turn, try_turn
 from respsel.store.read_only import ReadOnlyDatabase
 from respsel.store.write_ahead import find_loss
@@ -59,7 +69,10 @@ class _Damaged(Exception):
 
 
 class _Literal(str):
-    """A path that diskcache takes as it stands. It would put the variable's value in the place of $NAME in a folder's name."""
+    """A path that diskcache takes as it stands.
+
+    It would put the variable's value in the place of $NAME in a folder's name.
+    """
 
     def __str__(self) -> str:
         return self
@@ -97,7 +110,9 @@ class _BytesDisk(diskcache.Disk):  # type: ignore[misc]
         return found
 
     def filename(self, key: Any = UNKNOWN, value: Any = UNKNOWN) -> tuple[str, str]:
-        """Draw the place of a new value file, behind no link; a link is met only in a store that others changed."""
+        """Draw the place of a new value file, behind no link; a link is met only in a store that
+        others changed.
+        """
         name, path = super().filename(key, value)
         for _ in range(_MOST_DRAWS):
             if not is_linked(Path(self._directory), name):
@@ -125,14 +140,17 @@ class Entry:
 
 
 class SealedRecords:
-    """An open store. `damage` lists what was found damaged since it was opened, `lost` what was gone when it was.
+    """An open store. `damage` lists what was found damaged since it was opened, `lost` what was
+    gone when it was.
 
-    read_only: it cannot be written, or is not there. Then `put` raises, damage stays where it is, and nobody is kept
-    from a turn.
+    read_only: it cannot be written, or is not there. Then `put` raises, damage stays where it is,
+    and nobody is kept from a turn.
     """
 
     def __init__(self, folder: Path, reading: bool = False) -> None:
-        """reading: nothing must be written, so a store that cannot be is opened too, and none is made."""
+        """reading: nothing must be written, so a store that cannot be is opened too, and none is
+        made.
+        """
         self.folder = folder
         self.read_only = False
         self.closed = False
@@ -165,14 +183,17 @@ class SealedRecords:
             cull_limit=0,
             size_limit=2**62,
             statistics=0,
-            # Hazard: with a mapped file, one cut short by others kills the process instead of raising.
+            # Hazard: with a mapped file, one cut short by others kills the process instead of
+            # raising.
             sqlite_mmap_size=0,
             sqlite_cache_size=2**11,
             timeout=_TIMEOUT_S,
-            # Keys are digests, so every call changes other pages; merging 32 MiB of them at once writes a third faster.
+            # Keys are digests, so every call changes other pages; merging 32 MiB of them at once
+            # writes a third faster.
             sqlite_wal_autocheckpoint=2**13,
         )
-        # Only now, so that a process beside this one that also makes the store finds it made or not begun.
+        # Only now, so that a process beside this one that also makes the store finds it made or not
+        # begun.
         if not (folder / MARK).exists():
             remove_dead_parts(folder, MARK)
             write_beside(folder / MARK, b"A store of respsel, format 1.\n")
@@ -186,7 +207,9 @@ class SealedRecords:
         _OPEN[self._place] -= 1
 
     def _note_lost_commits(self) -> None:
-        """Notice a log that was damaged after a process was killed; nobody else would say that commits are gone."""
+        """Notice a log that was damaged after a process was killed; nobody else would say that
+        commits are gone.
+        """
         database = self.folder / DATABASE
         self._place = os.path.realpath(database)
         if _OPEN[self._place] or not database.exists():
@@ -202,16 +225,25 @@ class SealedRecords:
         self._close = database.close
 
     def _refuse_lost_database(self) -> None:
-        """SQLite takes a database of a few bytes for a new one, and what was stored would be made again in silence."""
+        """SQLite takes a database of a few bytes for a new one, and what was stored would be made
+        again in silence.
+        """
         database = self.folder / DATABASE
-        if (self.folder / MARK).exists() and not (database.exists() and database.stat().st_size >= _SMALLEST_PAGE_BYTES):
+        if (self.folder / MARK).exists() and not (
+            database.exists() and database.stat().st_size >= _SMALLEST_PAGE_BYTES
+        ):
             what = "the store is damaged: its database is empty or gone"
             raise StoreError(Problem(str(database), "", what, _ANEW))
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         # Hazard: diskcache would open its database again for whoever reads on.
         self.closed = True
         with self._guard():
@@ -224,8 +256,8 @@ class SealedRecords:
                 return self._read(key)
             except _Damaged:
                 pass
-            # Hazard: by now another process may have stored the key anew, and has been told that this is kept. What is
-            # taken out is what is damaged while nobody else can write.
+            # Hazard: by now another process may have stored the key anew, and has been told that
+            # this is kept. What is taken out is what is damaged while nobody else can write.
             with nullcontext() if self.read_only else self._cache.transact(retry=True):
                 try:
                     return self._read(key)
@@ -252,10 +284,14 @@ class SealedRecords:
         return body
 
     def _fetch(self, key: str) -> bytes | None:
-        """What is stored under a key, in one look; diskcache's own `get` takes a file that is gone for no record."""
+        """What is stored under a key, in one look; diskcache's own `get` takes a file that is gone
+        for no record.
+        """
         before = None
         while True:
-            found = self._sql("SELECT mode, filename, value FROM Cache WHERE key = ? AND raw = 1", (key,)).fetchone()
+            found = self._sql(
+                "SELECT mode, filename, value FROM Cache WHERE key = ? AND raw = 1", (key,)
+            ).fetchone()
             if found is None:
                 return None
             try:
@@ -276,7 +312,10 @@ class SealedRecords:
     def has(self, key: str) -> bool:
         """Whether something is stored under a key; it is checked only when it is read."""
         with self._guard():
-            return self._sql("SELECT 1 FROM Cache WHERE key = ? AND raw = 1", (key,)).fetchone() is not None
+            return (
+                self._sql("SELECT 1 FROM Cache WHERE key = ? AND raw = 1", (key,)).fetchone()
+                is not None
+            )
 
     @contextmanager
     def turn(self, name: str, wait: Callable[[Holder], None]) -> Iterator[None]:
@@ -301,13 +340,16 @@ class SealedRecords:
             yield
 
     def entries(self) -> Iterator[Entry]:
-        """Yield every record that is stored, damaged ones too; no value is read and nothing unpickled."""
+        """Yield every record that is stored, damaged ones too; no value is read and nothing
+        unpickled.
+        """
         last = -1
         while True:
             with self._guard():
                 # As bytes, since text that is not UTF-8 cannot be fetched as text.
                 rows = self._sql(
-                    "SELECT rowid, raw = 1 AND typeof(key) = 'text', CAST(key AS BLOB), size, length(value), store_time"
+                    "SELECT rowid, raw = 1 AND typeof(key) = 'text', CAST(key AS BLOB), size, "
+                    "length(value), store_time"
                     " FROM Cache WHERE rowid > ? ORDER BY rowid LIMIT 5000",
                     (last,),
                 ).fetchall()
@@ -315,7 +357,12 @@ class SealedRecords:
                 return
             last = rows[-1][0]
             for row, is_text, key, size, inline, stored_at in rows:
-                yield Entry(row, _text(key) if is_text else None, _number(size) + (inline or 0), _number(stored_at))
+                yield Entry(
+                    row,
+                    _text(key) if is_text else None,
+                    _number(size) + (inline or 0),
+                    _number(stored_at),
+                )
 
     def discard(self, entry: Entry) -> None:
         """Take a record out for good."""
@@ -323,10 +370,15 @@ class SealedRecords:
         self._delete("rowid = ?", entry.row)
 
     def strays(self) -> list[Path]:
-        """Value files that no record names: what is left of a put that the disk had no room for. Only where and as
-        diskcache writes them, since a store's folder may hold files of others."""
+        """Value files that no record names: what is left of a put that the disk had no room for.
+        Only where and as diskcache writes them, since a store's folder may hold files of others."""
         with self._guard():
-            named = {name for (name,) in self._sql("SELECT filename FROM Cache WHERE filename IS NOT NULL").fetchall()}
+            named = {
+                name
+                for (name,) in self._sql(
+                    "SELECT filename FROM Cache WHERE filename IS NOT NULL"
+                ).fetchall()
+            }
             found = [str(path.relative_to(self.folder)) for path in self.folder.glob("??/??/*.val")]
             strays = [name for name in found if is_value(name) and name not in named]
             # Hazard: through a link lies what somebody else keeps.
@@ -345,12 +397,16 @@ class SealedRecords:
     def _delete(self, which: str, value: object) -> None:
         # diskcache's own `delete` passes over records that claim to have expired.
         with self._guard(), self._cache._transact(retry=True) as (sql, remove_file_after):
-            for (name,) in sql(f"SELECT CAST(filename AS BLOB) FROM Cache WHERE {which}", (value,)).fetchall():
+            for (name,) in sql(
+                f"SELECT CAST(filename AS BLOB) FROM Cache WHERE {which}", (value,)
+            ).fetchall():
                 remove_file_after(_text(name) if name else None)
             sql(f"DELETE FROM Cache WHERE {which}", (value,))
 
     def checkpoint(self) -> None:
-        """Have the database take over what stands in its log, so that damage to the log loses no more than what follows."""
+        """Have the database take over what stands in its log, so that damage to the log loses no
+        more than what follows.
+        """
         if self.read_only:
             return
         with self._guard():
@@ -371,13 +427,18 @@ class SealedRecords:
     def keys(self, kind: str) -> list[tuple[str, float]]:
         """The keys of one kind and since when each is stored."""
         with self._guard():
-            rows = self._sql("SELECT key, store_time FROM Cache WHERE key >= ? AND key < ? AND raw = 1", (f"{kind}/", f"{kind}0"))
+            rows = self._sql(
+                "SELECT key, store_time FROM Cache WHERE key >= ? AND key < ? AND raw = 1",
+                (f"{kind}/", f"{kind}0"),
+            )
             return [(key, _number(stored_at)) for key, stored_at in rows.fetchall()]
 
     def stored_at(self, key: str) -> float | None:
         """Since when something is stored under a key (seconds since 1970), or None."""
         with self._guard():
-            found = self._sql("SELECT store_time FROM Cache WHERE key = ? AND raw = 1", (key,)).fetchone()
+            found = self._sql(
+                "SELECT store_time FROM Cache WHERE key = ? AND raw = 1", (key,)
+            ).fetchone()
         return None if found is None else float(_number(found[0]))
 
     def _refuse_writing(self) -> None:
@@ -386,20 +447,28 @@ class SealedRecords:
 
     def _quarantine(self, key: str, what: _Damaged) -> None:
         if self.read_only:
-            remedy = "It stays where it is, since the store is read-only; a run that can write makes it again"
+            remedy = (
+                "It stays where it is, since the store is read-only; a run that can write "
+                "makes it again"
+            )
             self.damage.append(Problem(str(self.folder), key, f"a damaged record: {what}", remedy))
             return
         folder = self.folder / QUARANTINE
         make_own(folder)
         remove_dead_parts(folder)
-        write_beside(folder / f"{digest('quarantine', key, what.found)[:24]}.bin", key.encode() + b"\n" + what.found)
+        write_beside(
+            folder / f"{digest('quarantine', key, what.found)[:24]}.bin",
+            key.encode() + b"\n" + what.found,
+        )
         self.forget(key)
         remedy = "It is moved to quarantine/ and will be made again"
         self.damage.append(Problem(str(self.folder), key, f"a damaged record: {what}", remedy))
 
     @contextmanager
     def _guard(self) -> Iterator[None]:
-        """Turn what SQLite and the file system raise into errors that name the store and a remedy."""
+        """Turn what SQLite and the file system raise into errors that name the store
+        and a remedy.
+        """
         try:
             yield
         except OSError as error:
@@ -408,39 +477,65 @@ class SealedRecords:
             if _is_read_only(error):
                 raise StoreError(_read_only(self.folder, str(error))) from error
             remedy = remedy_of(error, "Check the path") + ", or set another 'store' in respsel.toml"
-            raise StoreError(Problem(str(self.folder), "", f"the store cannot be used: {error}", remedy)) from error
+            raise StoreError(
+                Problem(str(self.folder), "", f"the store cannot be used: {error}", remedy)
+            ) from error
         except (sqlite3.DatabaseError, diskcache.Timeout) as error:
             kind = getattr(error, "sqlite_errorname", "SQLITE_BUSY")
             if kind.startswith(("SQLITE_FULL", "SQLITE_IOERR")):
                 raise RunError(self._full(str(error))) from error
             if kind.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
                 problem = Problem(
-                    str(self.folder), "", f"another program keeps the store locked: {error}", "Wait for it, then run again"
+                    str(self.folder),
+                    "",
+                    f"another program keeps the store locked: {error}",
+                    "Wait for it, then run again",
                 )
                 raise StoreError(problem) from error
             if _is_read_only(error):
                 raise StoreError(_read_only(self.folder, str(error))) from error
-            raise StoreError(Problem(str(self.folder / DATABASE), "", f"the store is damaged: {error}", _ANEW)) from error
+            raise StoreError(
+                Problem(str(self.folder / DATABASE), "", f"the store is damaged: {error}", _ANEW)
+            ) from error
 
     def _full(self, why: str) -> Problem:
         return Problem(
-            str(self.folder), "", f"nothing more can be written: {why}", "Free some space and run again; nothing done is lost"
+            str(self.folder),
+            "",
+            f"nothing more can be written: {why}",
+            "Free some space and run again; nothing done is lost",
         )
 
 
 def _is_read_only(error: Exception) -> bool:
-    """Whether the system allows no writing (or no reading) there; nothing is wrong with what is stored."""
+    """Whether the system allows no writing (or no reading) there; nothing is wrong with what is
+    stored.
+    """
     kind = getattr(error, "sqlite_errorname", "")
-    return is_refused(error) or kind.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM"))
+    return is_refused(error) or kind.startswith(
+        ("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM")
+    )
 
 
 def _read_only(folder: Path, why: str) -> Problem:
     hidden = os.path.exists(folder) and not os.access(folder, os.R_OK | os.X_OK)
     if hidden or (os.path.exists(folder / DATABASE) and not os.access(folder / DATABASE, os.R_OK)):
-        return Problem(str(folder), "", f"the store cannot be read: {why}", "Check the permissions of its files")
-    if all(os.access(path, os.W_OK) for path in (folder, folder / DATABASE) if os.path.exists(path)) and os.path.exists(folder):
-        return Problem(str(folder), "", f"the store cannot be opened: {why}", "Check what its folder contains")
-    remedy = "plan, report, explain and diff work on it. To run, make it writable, or copy the workspace and run there"
+        return Problem(
+            str(folder),
+            "",
+            f"the store cannot be read: {why}",
+            "Check the permissions of its files",
+        )
+    if all(
+        os.access(path, os.W_OK) for path in (folder, folder / DATABASE) if os.path.exists(path)
+    ) and os.path.exists(folder):
+        return Problem(
+            str(folder), "", f"the store cannot be opened: {why}", "Check what its folder contains"
+        )
+    remedy = (
+        "plan, report, explain and diff work on it. To run, make it writable, or copy the "
+        "workspace and run there"
+    )
     return Problem(str(folder), "", f"the store is read-only: {why}", remedy)
 
 

@@ -1,7 +1,7 @@
 """The store: every result that must not be computed twice, as records of kinds.
 
-On top of sealed records: finished steps, their tables, which calls they used, the last run of each step,
-digests of files. Knows nothing of recipes or models.
+On top of sealed records: finished steps, their tables, which calls they used, the last run of each
+step, digests of files. Knows nothing of recipes or models.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ Row = TypeVar("Row")
 
 @dataclass(frozen=True)
 class StepRecord:
-    """What a finished step left: the key's parts, the table and digest under which its output is stored,
-    whether it may have asked a model, and by model what its calls took, whenever they were made: (calls,
-    prompt tokens, output tokens); earlier records do not tell."""
+    """What a finished step left: the key's parts, the table and digest under which its output is
+    stored, whether it may have asked a model, and by model what its calls took, whenever they were
+    made: (calls, prompt tokens, output tokens); earlier records do not tell."""
 
     op: str
     version: int
@@ -76,12 +76,16 @@ class Store(SealedRecords):
             self.put(place, key.encode())
 
     def load_uses(self, step: str) -> list[str] | None:
-        """Return the keys of the records that a step's calls left, for `cache gc`; None if not known."""
+        """Return the keys of the records that a step's calls left, for `cache gc`; None if not
+        known.
+        """
         body = self.get(f"uses/{step}")
         if body is None:
             return None
         digests = [body[i : i + 32].hex() for i in range(0, len(body), 32)]
-        return [f"request/{value}" for value in digests[::2]] + [f"call/{value}" for value in digests[1::2]]
+        return [f"request/{value}" for value in digests[::2]] + [
+            f"call/{value}" for value in digests[1::2]
+        ]
 
     def save_uses(self, step: str, digests: bytes) -> None:
         """Note the keys of the requests and calls of a step, as a Trail holds them."""
@@ -92,8 +96,12 @@ class Store(SealedRecords):
         body = self.get(f"rows/{table.name}/{output}")
         return None if body is None else table.decode(body)
 
-    def load_frame(self, table: Table[Any], output: str, columns: Sequence[str] = ()) -> polars.DataFrame | None:
-        """Return a step's output table, or some columns, as a data frame, or None if it is missing or damaged."""
+    def load_frame(
+        self, table: Table[Any], output: str, columns: Sequence[str] = ()
+    ) -> polars.DataFrame | None:
+        """Return a step's output table, or some columns, as a data frame, or None if it is missing
+        or damaged.
+        """
         body = self.get(f"rows/{table.name}/{output}")
         return None if body is None else table.read(body, columns)
 

@@ -1,8 +1,9 @@
 """Runs that have not finished: noted in the store, so that gc leaves what they need.
 
-A run that goes on holds a turn of its own, which the system gives back when its process dies; so it is
-known which ones live. What a live run will find in its later stages is known to nobody yet: gc frees
-nothing beside it. One that was stopped keeps what was stored since it began and what it had found.
+A run that goes on holds a turn of its own, which the system gives back when its process dies; so it
+is known which ones live. What a live run will find in its later stages is known to nobody yet: gc
+frees nothing beside it. One that was stopped keeps what was stored since it began and what it had
+found.
 
 Invariant: a run is either known to gc, or begins with what gc has left.
 """
@@ -17,7 +18,14 @@ from pathlib import Path
 from types import TracebackType
 
 from respsel.store.locks import Holder, Wait
-from respsel.store.notes import BegunNote, RecipePlace, begun_key, begun_keys, load_begun, save_begun
+from respsel.store.notes import (
+    BegunNote,
+    RecipePlace,
+    begun_key,
+    begun_keys,
+    load_begun,
+    save_begun,
+)
 from respsel.store.store import Store
 
 # gc and the beginnings of runs take turns.
@@ -26,7 +34,10 @@ GC_TURN = "gc"
 
 @dataclass(frozen=True)
 class Unfinished:
-    """A run that has begun at a time (seconds since 1970) and not finished. holder: who it is, if it lives."""
+    """A run that has begun at a time (seconds since 1970) and not finished.
+
+    holder: who it is, if it lives.
+    """
 
     recipe: str
     began: float
@@ -51,7 +62,12 @@ class RunNote:
     def __enter__(self) -> RunNote:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self._turn.close()
 
     def begin(self) -> None:
@@ -77,7 +93,9 @@ class RunNote:
             slot += 1
 
     def finish(self) -> None:
-        """The run has finished: take away its note, and those of the recipe's runs that were stopped."""
+        """The run has finished: take away its note, and those of the recipe's runs that were
+        stopped.
+        """
         self._turn.close()
         for key in begun_keys(self._store, self._key):
             turn = self._store.try_turn(key)
@@ -87,7 +105,8 @@ class RunNote:
 
 
 def find_unfinished(store: Store, root: Path) -> Sequence[Unfinished]:
-    """The runs that have not finished. One that was stopped and whose recipe is gone does not count.
+    """The runs that have not finished. One that was stopped and whose recipe is gone does not
+    count.
 
     root: the folder of the workspace that asks.
     """

@@ -1,7 +1,8 @@
 """Looking after the store: its size, whether every record is whole, and what no latest run reaches.
 
-Invariants: verify reads everything and deletes nothing but into quarantine; gc keeps whatever the latest
-finished run of any recipe reaches, and whatever was stored since, and frees nothing beside a run that goes on.
+Invariants: verify reads everything and deletes nothing but into quarantine; gc keeps whatever the
+latest finished run of any recipe reaches, and whatever was stored since, and frees nothing beside a
+run that goes on.
 """
 
 from __future__ import annotations
@@ -51,7 +52,9 @@ class Usage:
 
 @dataclass(frozen=True)
 class ListedStep:
-    """A finished step in the store; needed_by: its recipe and name in a latest run, if any needs it."""
+    """A finished step in the store; needed_by: its recipe and name in a latest run, if any needs
+    it.
+    """
 
     key: str
     op: str
@@ -76,7 +79,9 @@ class FoundRun:
 
 @dataclass(frozen=True)
 class Garbage:
-    """What gc would free, the runs whose reach it keeps, and those that go on, beside which it frees nothing."""
+    """What gc would free, the runs whose reach it keeps, and those that go on, beside which it
+    frees nothing.
+    """
 
     entries: Sequence[Entry]
     files: Sequence[Path]
@@ -93,9 +98,14 @@ def measure(store: Store) -> list[Usage]:
         found = counts.setdefault(_kind(entry), [0, 0])
         found[0] += 1
         found[1] += entry.size_bytes
-    usages = [Usage(kind, what, *counts.pop(kind, (0, 0))) for kind, what in {**_KINDS, **_NOTES}.items()]
+    usages = [
+        Usage(kind, what, *counts.pop(kind, (0, 0))) for kind, what in {**_KINDS, **_NOTES}.items()
+    ]
     usages += [Usage(kind, "not written by respsel", *found) for kind, found in counts.items()]
-    for name, what in ((WEIGHTS, "weights prepared for this machine"), (QUARANTINE, "damaged records")):
+    for name, what in (
+        (WEIGHTS, "weights prepared for this machine"),
+        (QUARANTINE, "damaged records"),
+    ):
         files = listed(store.folder / name)
         usages.append(Usage(name, what, len(files), sum(map(_size, files))))
     return usages
@@ -109,19 +119,29 @@ def list_steps(store: Store, root: Path) -> list[ListedStep]:
         names |= {key: f"{run.recipe}: {name}" for name, key in run.note.steps.items()}
     found = []
     for entry in entries:
-        if entry.key is not None and _kind(entry) == "step" and (record := store.load_step(key := entry.key.partition("/")[2])):
+        if (
+            entry.key is not None
+            and _kind(entry) == "step"
+            and (record := store.load_step(key := entry.key.partition("/")[2]))
+        ):
             found.append(ListedStep(key, record.op, record.rows, entry.stored_at, names.get(key)))
     return found
 
 
 def verify(store: Store) -> tuple[int, list[Problem]]:
-    """Read every record; return their number, the bad ones, which are moved to quarantine, and what else is wrong."""
+    """Read every record; return their number, the bad ones, which are moved to quarantine, and what
+    else is wrong.
+    """
     before = len(store.damage)
     count = 0
     store.damage += store.lost
     if (found := store.integrity()) != "ok":
         remedy = "Run the recipes again: what cannot be read is made again"
-        store.damage.append(Problem(str(store.folder / DATABASE), "", f"SQLite finds fault with it: {found}", remedy))
+        store.damage.append(
+            Problem(
+                str(store.folder / DATABASE), "", f"SQLite finds fault with it: {found}", remedy
+            )
+        )
     for entry in store.entries():
         count += 1
         if entry.key is not None:
@@ -145,11 +165,11 @@ def clean(store: Store, root: Path, free: bool, wait: Wait) -> Garbage:
 
 
 def find_garbage(store: Store, root: Path) -> Garbage:
-    """What no latest run reaches. A recipe whose file is gone reaches nothing; without any run all is kept, and
-    so it is while one goes on.
+    """What no latest run reaches. A recipe whose file is gone reaches nothing; without any run all
+    is kept, and so it is while one goes on.
 
-    root: the folder of the workspace that asks; others may use the store, too. Raises StoreError after damage: what is
-    reached is then not known.
+    root: the folder of the workspace that asks; others may use the store, too. Raises StoreError
+    after damage: what is reached is then not known.
     """
     entries = list(store.entries())
     runs = list(_find_runs(store, root, entries))
@@ -161,7 +181,11 @@ def find_garbage(store: Store, root: Path) -> Garbage:
         reached |= {f"rows/{left.table}/{left.output}" for left in run.note.unrecorded.values()}
         for key in run.note.steps.values():
             steps_known &= _reach(store, key, reached)
-    if not steps_known or store.damage or not all(is_part(path.name) for path in listed(store.folder / QUARANTINE)):
+    if (
+        not steps_known
+        or store.damage
+        or not all(is_part(path.name) for path in listed(store.folder / QUARANTINE))
+    ):
         what = "was damaged, so it is not known what is needed"
         remedy = "Run every recipe again, empty its quarantine folder, and try once more"
         raise StoreError(Problem(str(store.folder), "", what, remedy))
@@ -177,15 +201,23 @@ def find_garbage(store: Store, root: Path) -> Garbage:
     found = [path for path in listed(store.folder / WEIGHTS) if not path.is_symlink()]
     made = [*(path for path in found if is_prepared(path.name)), *store.strays()]
     # What an earlier gc left comes first: the name is then free for what takes it to be removed.
-    files = [path for path in found if is_prepared(path.name.removesuffix(_FREED)) and path.name.endswith(_FREED)]
+    files = [
+        path
+        for path in found
+        if is_prepared(path.name.removesuffix(_FREED)) and path.name.endswith(_FREED)
+    ]
     files += [path for path in made if path.name not in weights and path.stat().st_mtime < horizon]
     files += leftovers(store.folder)
     size = sum(entry.size_bytes for entry in free) + sum(map(_size, files))
     return Garbage(free, files, size, kept, gone, ())
 
 
-def _reach_unfinished(store: Store, entries: Sequence[Entry], since: float, reached: set[str]) -> None:
-    """Add what unfinished runs may have found: every recipe's newest steps, and the calls that steps began with."""
+def _reach_unfinished(
+    store: Store, entries: Sequence[Entry], since: float, reached: set[str]
+) -> None:
+    """Add what unfinished runs may have found: every recipe's newest steps, and the calls that
+    steps began with.
+    """
     for entry in entries:
         if entry.key is None:
             continue
@@ -208,7 +240,8 @@ def _remove(path: Path) -> None:
     if not path.is_dir() or path.is_symlink() or PART in path.name:
         remove(path)
         return
-    # Hazard: a folder goes file by file, and what a kill leaves of it would be loaded as prepared weights.
+    # Hazard: a folder goes file by file, and what a kill leaves of it would be loaded as prepared
+    # weights.
     if not path.name.endswith(_FREED):
         path = path.rename(path.with_name(f"{path.name}{_FREED}"))
     shutil.rmtree(path)
@@ -246,7 +279,9 @@ def _reach(store: Store, step: str, reached: set[str]) -> bool:
 
 
 def _is_free(entry: Entry, reached: set[str], horizon: float) -> bool:
-    return entry.stored_at < horizon and (entry.key is None or (_kind(entry) in _KINDS and entry.key not in reached))
+    return entry.stored_at < horizon and (
+        entry.key is None or (_kind(entry) in _KINDS and entry.key not in reached)
+    )
 
 
 def _kind(entry: Entry) -> str:

@@ -1,11 +1,14 @@
-"""The database's write-ahead log as a killed process left it: whether SQLite can read all that was committed to it.
+"""The database's write-ahead log as a killed process left it: whether SQLite can read all that was
+committed to it.
 
-SQLite ends a log at the first frame that does not match its checksum, and says nothing of what follows. How many frames
-were committed stands in the log's index (`-shm`), which outlives a killed process. Where there is none, frames behind
-the end that belong to this log (by its salts) and end a commit show that some were lost. What a process was writing
-when it was killed ends no commit and is no loss. See SQLite's documents "WAL-mode File Format" and "Database File Format".
+SQLite ends a log at the first frame that does not match its checksum, and says nothing of what
+follows. How many frames were committed stands in the log's index (`-shm`), which outlives a killed
+process. Where there is none, frames behind the end that belong to this log (by its salts) and end a
+commit show that some were lost. What a process was writing when it was killed ends no commit and is
+no loss. See SQLite's documents "WAL-mode File Format" and "Database File Format".
 
-Invariants: a log that another process is writing is never taken for damaged; nothing here is written by our own hand.
+Invariants: a log that another process is writing is never taken for damaged; nothing here is
+written by our own hand.
 """
 
 from __future__ import annotations
@@ -40,8 +43,8 @@ class _Index:
 def find_loss(database: Path) -> Problem | None:
     """Have SQLite read the log, and say how many of its commits it cannot find, if there are any.
 
-    Hazard: no connection to the database may be open in this process, for the system gives up the locks of a file
-    when the process closes it, whoever opened it. Raises sqlite3.Error.
+    Hazard: no connection to the database may be open in this process, for the system gives up the
+    locks of a file when the process closes it, whoever opened it. Raises sqlite3.Error.
     """
     log = database.with_name(f"{database.name}-wal")
     if (count := _lost_commits(database, log)) == 0:
@@ -67,7 +70,8 @@ def _lost_commits(database: Path, log: Path) -> int | None:
         # Another process is at work there if it is merging the log.
         if busy or found < 0 or _behind(log, head, index, found, page_bytes) == 0:
             return 0
-        # Hazard: what another process wrote since is behind what was found. While we may write, nobody else does.
+        # Hazard: what another process wrote since is behind what was found. While we may write,
+        # nobody else does.
         try:
             connection.execute("BEGIN IMMEDIATE")
         except sqlite3.OperationalError:
@@ -76,8 +80,12 @@ def _lost_commits(database: Path, log: Path) -> int | None:
         return _behind(log, head, index, found if now is None else now.committed, page_bytes)
 
 
-def _behind(log: Path, head: bytes, index: _Index | None, found: int, page_bytes: int) -> int | None:
-    """About how many commits the log has behind the last frame that SQLite found; see _lost_commits."""
+def _behind(
+    log: Path, head: bytes, index: _Index | None, found: int, page_bytes: int
+) -> int | None:
+    """About how many commits the log has behind the last frame that SQLite found; see
+    _lost_commits.
+    """
     # Another process has begun the log anew, or is about to.
     if _read(log, _HEAD_BYTES) != head or (not found and _begins_whole(log, head, page_bytes)):
         return 0
@@ -87,26 +95,36 @@ def _behind(log: Path, head: bytes, index: _Index | None, found: int, page_bytes
         index = None
     frames = list(_frames(log, page_bytes, found))
     if index is not None:
-        ends = sum(1 for place, salts, ends in frames if ends and salts == index.salts and place <= index.committed)
+        ends = sum(
+            1
+            for place, salts, ends in frames
+            if ends and salts == index.salts and place <= index.committed
+        )
         is_cut = index.committed > found + len(frames)
         return 0 if index.committed <= found else None if is_cut or not ends else ends
     salts = head[16:24] if whole or not frames else frames[0][1]
     own = [(place, ends) for place, of, ends in frames if of == salts]
     ends_at = [place for place, ends in own if ends]
-    # Hazard: the last of them alone, with older ones behind it, may be what a killed process had not finished.
+    # Hazard: the last of them alone, with older ones behind it, may be what a killed process had
+    # not finished.
     is_damage = ends_at and (not whole or own[-1][0] > ends_at[0] or own[-1] == frames[-1][::2])
     return len(ends_at) if is_damage else 0
 
 
 def _begins_whole(log: Path, head: bytes, page_bytes: int) -> bool:
-    """Whether the header and the first commit match their checksums, so that SQLite would find them."""
+    """Whether the header and the first commit match their checksums, so that SQLite would find
+    them.
+    """
     order = _order(head)
     sums = _HEAD.unpack(head)[6:]
     if order is None or not _is_whole(head):
         return False
     with log.open("rb") as file:
         file.seek(_HEAD_BYTES)
-        while len(frame := file.read(_FRAME_HEAD_BYTES + page_bytes)) == _FRAME_HEAD_BYTES + page_bytes:
+        while (
+            len(frame := file.read(_FRAME_HEAD_BYTES + page_bytes))
+            == _FRAME_HEAD_BYTES + page_bytes
+        ):
             sums = _checksum(frame[:8] + frame[_FRAME_HEAD_BYTES:], order, sums)
             if frame[8:16] != head[16:24] or struct.unpack(">2I", frame[16:24]) != sums:
                 return False
@@ -118,7 +136,9 @@ def _begins_whole(log: Path, head: bytes, page_bytes: int) -> bool:
 def _frames(log: Path, page_bytes: int, found: int) -> Iterator[tuple[int, bytes, bool]]:
     """The frames behind one, counted from 1: place, salts, and whether it ends a commit."""
     with log.open("rb") as file:
-        for place in range(found, max(0, _size(log) - _HEAD_BYTES) // (_FRAME_HEAD_BYTES + page_bytes)):
+        for place in range(
+            found, max(0, _size(log) - _HEAD_BYTES) // (_FRAME_HEAD_BYTES + page_bytes)
+        ):
             file.seek(_HEAD_BYTES + place * (_FRAME_HEAD_BYTES + page_bytes))
             head = file.read(_FRAME_HEAD_BYTES)
             yield place + 1, head[8:16], head[4:8] != _NO_COMMIT
@@ -143,7 +163,11 @@ def _read_index(shm: Path) -> _Index | None:
     for copy in (data[:48], data[48:96]):
         # It is of this machine's order. Its 13th byte tells that it is in use.
         if copy[12] == 1 and _checksum(copy[:40], "=") == struct.unpack("=2I", copy[40:]):
-            return _Index(copy[32:40], struct.unpack("=I", copy[16:20])[0], struct.unpack("=I", data[96:100])[0])
+            return _Index(
+                copy[32:40],
+                struct.unpack("=I", copy[16:20])[0],
+                struct.unpack("=I", data[96:100])[0],
+            )
     return None
 
 

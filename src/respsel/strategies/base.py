@@ -14,7 +14,8 @@ from respsel.records import Example, Response
 from respsel.text.whitespace import WhiteSpace, normalised
 
 Responses = Generator[Sequence[Request], Sequence[Answer], list[Response]]
-# Any operation that may ask models: a strategy, own outputs, token scores. Its rows are taken once, in order.
+# Any operation that may ask models: a strategy, own outputs, token scores. Its rows are taken once,
+# in order.
 Operation = Generator[Sequence[Request], Sequence[Answer], Iterable[Any]]
 
 WRONG = "wrong answer"
@@ -29,9 +30,12 @@ class Place:
     where: str
 
 
-def checked(response: Response, example: Example, check: AnswerEntry | None, white_space: WhiteSpace) -> Response:
-    """Return the response as it is scored and written: its white space by the recipe's rule, and then the answer
-    check's result, if the example can be checked. Every response of every strategy comes through here."""
+def checked(
+    response: Response, example: Example, check: AnswerEntry | None, white_space: WhiteSpace
+) -> Response:
+    """Return the response as it is scored and written: its white space by the recipe's rule, and
+    then the answer check's result, if the example can be checked. Every response of every strategy
+    comes through here."""
     response = normalised(response, white_space)
     if check is None or example.label is None or not response.text:
         return response
@@ -39,7 +43,10 @@ def checked(response: Response, example: Example, check: AnswerEntry | None, whi
 
 
 def judged(check: AnswerEntry, text: str, example: Example) -> bool:
-    """Whether a text's answer is the example's label. Raises PatternTimeoutError naming the example."""
+    """Whether a text's answer is the example's label.
+
+    Raises PatternTimeoutError naming the example.
+    """
     assert example.label is not None
     try:
         return is_correct(check, text, example.label)
@@ -47,12 +54,20 @@ def judged(check: AnswerEntry, text: str, example: Example) -> bool:
         raise PatternTimeoutError(example.id) from None
 
 
-def settled(responses: Sequence[Response], entry: StrategyEntry, place: Place, remedy: str) -> list[Response]:
-    """Keep or drop the wrong ones, as the entry says. Raises RunError naming them if it says "fail", and with
-    them what a model was asked for in vain."""
-    wrong = [response.id for response in responses if response.correct is False or (response.attempts and not response.text)]
+def settled(
+    responses: Sequence[Response], entry: StrategyEntry, place: Place, remedy: str
+) -> list[Response]:
+    """Keep or drop the wrong ones, as the entry says. Raises RunError naming them if it says
+    "fail", and with them what a model was asked for in vain."""
+    wrong = [
+        response.id
+        for response in responses
+        if response.correct is False or (response.attempts and not response.text)
+    ]
     if wrong and entry.if_wrong == "fail":
-        names = ", ".join(f"'{name}'" for name in wrong[:10]) + (f" and {len(wrong) - 10} more" if len(wrong) > 10 else "")
+        names = ", ".join(f"'{name}'" for name in wrong[:10]) + (
+            f" and {len(wrong) - 10} more" if len(wrong) > 10 else ""
+        )
         what = f"no right answer for {len(wrong)} of {len(responses)} examples: {names}"
         raise RunError(Problem(place.file, place.where, what, remedy))
     named = [replace(r, problem=NO_TEXT) if not (r.text or r.problem) else r for r in responses]

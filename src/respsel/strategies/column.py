@@ -24,8 +24,8 @@ def column_responses(
 ) -> list[Response]:
     """Return the column's texts.
 
-    Raises InputError naming every example where it is missing or empty, unless the recipe leaves those out, and
-    where no example has the column.
+    Raises InputError naming every example where it is missing or empty, unless the recipe leaves
+    those out, and where no example has the column.
     """
     problems: list[Problem] = []
     responses = []
@@ -33,7 +33,9 @@ def column_responses(
     rows = [FileRow(f"example '{e.id}'", {**template_fields(e), **e.columns}) for e in examples]
     required = entry.if_missing == "fail" or not has_column(rows, entry.column)
     for example, row in zip(examples, rows, strict=True):
-        text = text_field(row, entry.column, shown, problems, required, 'Fill it in, or set if_missing = "drop"')
+        text = text_field(
+            row, entry.column, shown, problems, required, 'Fill it in, or set if_missing = "drop"'
+        )
         wrong = wrong_turn(row, entry.column, False, shown) if text else None
         problems += [wrong] if wrong else []
         response = Response(example.id, text or "", "" if text else MISSING)

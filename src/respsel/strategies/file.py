@@ -25,8 +25,9 @@ def file_responses(
 ) -> list[Response]:
     """Return the file's texts for the examples; rows with other ids are left out.
 
-    Of several rows with one id, those without a text give way to the one that has it, as retries leave them.
-    Raises InputError naming every bad row, every id with different texts, and every example without one.
+    Of several rows with one id, those without a text give way to the one that has it, as retries
+    leave them. Raises InputError naming every bad row, every id with different texts, and every
+    example without one.
     """
     problems: list[Problem] = []
     texts: dict[str, Found] = {}
@@ -45,8 +46,13 @@ def file_responses(
     note_missing(missing, others, "response", entry, shown, problems, examples)
     raise_problems(problems)
     nothing = Found("", "", "", MISSING)
-    rows = [(example, nothing if example.id in missing else texts[example.id]) for example in examples]
-    made = [(e, Response(e.id, found.text, found.problem, truncated=found.truncated)) for e, found in rows]
+    rows = [
+        (example, nothing if example.id in missing else texts[example.id]) for example in examples
+    ]
+    made = [
+        (e, Response(e.id, found.text, found.problem, truncated=found.truncated))
+        for e, found in rows
+    ]
     return [checked(response, example, check, white_space) for example, response in made]
 
 
@@ -56,6 +62,11 @@ def _is_missing(found: Found | None) -> bool:
 
 def _several(known: Found, found: Found, shown: str) -> Problem:
     if known.where == found.where:
-        return Problem(shown, found.where, f"id '{found.id}' has several responses", "Keep one response for each id")
+        return Problem(
+            shown,
+            found.where,
+            f"id '{found.id}' has several responses",
+            "Keep one response for each id",
+        )
     what = f"id '{found.id}' stands twice: {known.where} has another response"
     return Problem(shown, found.where, what, "Keep one response for each id")

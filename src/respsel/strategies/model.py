@@ -34,7 +34,9 @@ def model_responses(
     def request(attempt: int, places: Sequence[int], index: int) -> GenerateRequest:
         example = examples[places[index]]
         messages = _messages(entry, example, place)
-        return GenerateRequest(entry.model, messages, sampling, "response", seed, attempt, place.where, example.id)
+        return GenerateRequest(
+            entry.model, messages, sampling, "response", seed, attempt, place.where, example.id
+        )
 
     best: dict[int, Response] = {}
     left: Sequence[int] = range(len(examples))
@@ -43,7 +45,13 @@ def model_responses(
         for index, answer in zip(left, answers, strict=True):
             assert isinstance(answer, Generation)
             example = examples[index]
-            response = Response(example.id, answer.text, answer.problem, truncated=answer.truncated, attempts=attempt + 1)
+            response = Response(
+                example.id,
+                answer.text,
+                answer.problem,
+                truncated=answer.truncated,
+                attempts=attempt + 1,
+            )
             best[index] = checked(response, example, check, white_space)
         left = [index for index in left if _is_open(best[index])]
         if not left:
@@ -63,5 +71,7 @@ def _named(response: Response) -> Response:
 def _messages(entry: ModelStrategy, example: Example, place: Place) -> tuple[Message, ...]:
     turns = [Message("user", render(entry.prompt, example, place.file, f"{place.where}.prompt"))]
     if entry.system is not None:
-        turns.insert(0, Message("system", render(entry.system, example, place.file, f"{place.where}.system")))
+        turns.insert(
+            0, Message("system", render(entry.system, example, place.file, f"{place.where}.system"))
+        )
     return tuple(turns)

@@ -1,7 +1,8 @@
-"""The target's own outputs: sampled from it, or made elsewhere; and which ones a response is shown with.
+"""The target's own outputs: sampled from it, or made elsewhere; and which ones a response is shown
+with.
 
-Invariant: which own outputs an example is shown does not change when the sample grows, as long as it had
-k of them; only new examples are then scored.
+Invariant: which own outputs an example is shown does not change when the sample grows, as long as
+it had k of them; only new examples are then scored.
 """
 
 from __future__ import annotations
@@ -41,7 +42,14 @@ def sample_own_outputs(
         place, sample = divmod(index, entry.samples)
         example = examples[place]
         return GenerateRequest(
-            target, plain_messages(example.input), sampling, "own-output", seed, sample, "own_outputs", example.id
+            target,
+            plain_messages(example.input),
+            sampling,
+            "own-output",
+            seed,
+            sample,
+            "own_outputs",
+            example.id,
         )
 
     answers = yield Lazy(len(examples) * entry.samples, request)
@@ -49,7 +57,13 @@ def sample_own_outputs(
     for place, answer in enumerate(answers):
         assert isinstance(answer, Generation)
         example = examples[place // entry.samples]
-        output = OwnOutput(example.id, place % entry.samples, answer.text, answer.problem, truncated=answer.truncated)
+        output = OwnOutput(
+            example.id,
+            place % entry.samples,
+            answer.text,
+            answer.problem,
+            truncated=answer.truncated,
+        )
         outputs.append(_judged(normalised(output, white_space), example, entry, check))
     return outputs
 
@@ -62,7 +76,8 @@ def read_own_outputs(
     check: AnswerEntry | None,
     white_space: WhiteSpace = "normalise",
 ) -> list[OwnOutput]:
-    """Read own outputs made elsewhere; several rows may have one id, rows with other ids are left out.
+    """Read own outputs made elsewhere; several rows may have one id, rows with other ids are left
+    out.
 
     Raises InputError naming every bad row and every example without a row.
     """
@@ -81,11 +96,16 @@ def read_own_outputs(
     note_missing(missing, others, "own output", entry, shown, problems, examples)
     raise_problems(problems)
     made = (
-        (example, OwnOutput(example.id, sample, found.text, found.problem, truncated=found.truncated))
+        (
+            example,
+            OwnOutput(example.id, sample, found.text, found.problem, truncated=found.truncated),
+        )
         for example in examples
         for sample, found in enumerate(texts[example.id])
     )
-    return [_judged(normalised(output, white_space), example, entry, check) for example, output in made]
+    return [
+        _judged(normalised(output, white_space), example, entry, check) for example, output in made
+    ]
 
 
 def kept_by_example(outputs: Sequence[OwnOutput]) -> Mapping[str, list[str]]:
@@ -97,21 +117,34 @@ def kept_by_example(outputs: Sequence[OwnOutput]) -> Mapping[str, list[str]]:
     return kept
 
 
-def neighbours(examples: Sequence[Example], kept: Mapping[str, list[str]], k: int, shown: str) -> Mapping[str, list[str]]:
+def neighbours(
+    examples: Sequence[Example], kept: Mapping[str, list[str]], k: int, shown: str
+) -> Mapping[str, list[str]]:
     """For each example, the first kept own outputs of its k nearest neighbours in sample order.
 
-    The order is a cycle walked from the next one before the example to the first, and on from the next
-    one after it: later examples are only reached where the earlier ones do not suffice, so a larger
-    sample leaves the choice as it was. Raises InputError if there are fewer than k others with any.
+    The order is a cycle walked from the next one before the example to the first, and on from the
+    next one after it: later examples are only reached where the earlier ones do not suffice, so a
+    larger sample leaves the choice as it was. Raises InputError if there are fewer than k others
+    with any.
     """
     chosen = {}
     for place, example in enumerate(examples):
-        found = list(islice((kept[name][0] for name in _walk(examples, place) if kept.get(name)), k))
+        found = list(
+            islice((kept[name][0] for name in _walk(examples, place) if kept.get(name)), k)
+        )
         if len(found) < k:
             have = len([name for name in kept if kept[name]])
-            what = f"example '{example.id}' needs own outputs to {k} other inputs, but only {have} inputs have any"
+            what = (
+                f"example '{example.id}' needs own outputs to {k} other inputs, but only "
+                f"{have} inputs have any"
+            )
             raise InputError(
-                Problem(shown, "own_outputs", what, "Raise 'samples' or the dataset's 'sample', lower k, or set keep = \"all\"")
+                Problem(
+                    shown,
+                    "own_outputs",
+                    what,
+                    "Raise 'samples' or the dataset's 'sample', lower k, or set keep = \"all\"",
+                )
             )
         chosen[example.id] = found
     return chosen
@@ -125,7 +158,9 @@ def _walk(examples: Sequence[Example], place: int) -> Iterator[str]:
             yield examples[i].id
 
 
-def _judged(output: OwnOutput, example: Example, entry: OwnOutputsEntry, check: AnswerEntry | None) -> OwnOutput:
+def _judged(
+    output: OwnOutput, example: Example, entry: OwnOutputsEntry, check: AnswerEntry | None
+) -> OwnOutput:
     if not output.text:
         return replace(output, problem=output.problem or EMPTY)
     if check is None or example.label is None:

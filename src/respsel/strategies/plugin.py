@@ -18,8 +18,8 @@ GROUP = "respsel.strategies"
 
 @dataclass(frozen=True)
 class StrategyPlugin:
-    """A strategy of another package. respond: from the recipe's options and the examples to one text for each,
-    in order; version: raised when the same options would give other texts."""
+    """A strategy of another package. respond: from the recipe's options and the examples to one
+    text for each, in order; version: raised when the same options would give other texts."""
 
     version: int
     respond: Callable[[Mapping[str, Any], Sequence[Example]], Sequence[str]]
@@ -39,7 +39,10 @@ def plugin_responses(
     place: Place,
     white_space: WhiteSpace = "normalise",
 ) -> list[Response]:
-    """Return the plug-in's texts. Raises RunError naming it if it fails or gives anything but a text for each example."""
+    """Return the plug-in's texts.
+
+    Raises RunError naming it if it fails or gives anything but a text for each example.
+    """
     try:
         texts = list(plugin.respond(dict(entry.options), examples))
     except KeyboardInterrupt:
@@ -47,10 +50,23 @@ def plugin_responses(
     except BaseException as error:
         raise _fault(plugin, place, f"failed: {type(error).__name__}: {error}") from error
     if len(texts) != len(examples) or not all(isinstance(text, str) for text in texts):
-        raise _fault(plugin, place, f"gave {len(texts)} answers for {len(examples)} examples, or some that are no text")
+        raise _fault(
+            plugin,
+            place,
+            f"gave {len(texts)} answers for {len(examples)} examples, or some that are no text",
+        )
     pairs = zip(examples, texts, strict=True)
-    return [checked(Response(example.id, text), example, check, white_space) for example, text in pairs]
+    return [
+        checked(Response(example.id, text), example, check, white_space) for example, text in pairs
+    ]
 
 
 def _fault(plugin: StrategyPlugin, place: Place, what: str) -> RunError:
-    return RunError(Problem(place.file, place.where, f"the plug-in of {plugin.origin} {what}", "Fix its options, or the package"))
+    return RunError(
+        Problem(
+            place.file,
+            place.where,
+            f"the plug-in of {plugin.origin} {what}",
+            "Fix its options, or the package",
+        )
+    )

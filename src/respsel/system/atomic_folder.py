@@ -1,8 +1,8 @@
 """Files of a folder that appear whole or not at all.
 
-All parts are written beside their places first; then the old manifest goes, each part takes its place, and
-the new manifest is last. A process that is killed in between leaves whole files without a manifest, and the
-next one writes them again. Whoever writes into a folder has the turn to do so.
+All parts are written beside their places first; then the old manifest goes, each part takes its
+place, and the new manifest is last. A process that is killed in between leaves whole files without
+a manifest, and the next one writes them again. Whoever writes into a folder has the turn to do so.
 
 Invariant: where the manifest has the content's key and every file its size, nothing is written.
 """
@@ -35,13 +35,22 @@ def part_of(folder: Path, name: str) -> Path:
     return folder / f".{name}{PART}"
 
 
-def put_in_place(folder: Path, key: str, names: Sequence[str], more: Mapping[str, Any] = MappingProxyType({})) -> None:
-    """Have the parts of some files take their places, and then the manifest, which says some more."""
-    manifest = {"key": key, **more, "files": {name: part_of(folder, name).stat().st_size for name in names}}
+def put_in_place(
+    folder: Path, key: str, names: Sequence[str], more: Mapping[str, Any] = MappingProxyType({})
+) -> None:
+    """Have the parts of some files take their places, and then the manifest, which says
+    some more.
+    """
+    manifest = {
+        "key": key,
+        **more,
+        "files": {name: part_of(folder, name).stat().st_size for name in names},
+    }
     remove_dead_parts(folder, part_of(folder, MANIFEST).name)
     # What is left of an earlier one may be a link in a folder that came from others.
     write_beside(part_of(folder, MANIFEST), json.dumps(manifest, indent=1).encode())
-    # Without this, one that is killed below could leave new files that fit the old manifest by their sizes.
+    # Without this, one that is killed below could leave new files that fit the old manifest by
+    # their sizes.
     (folder / MANIFEST).unlink(missing_ok=True)
     for name in (*names, MANIFEST):
         os.replace(part_of(folder, name), folder / name)
@@ -51,20 +60,27 @@ def is_written(folder: Path, key: str) -> bool:
     """Whether the folder holds all files of the content with this key."""
     try:
         manifest = json.loads((folder / MANIFEST).read_bytes())
-        return manifest["key"] == key and all((folder / name).stat().st_size == size for name, size in manifest["files"].items())
+        return manifest["key"] == key and all(
+            (folder / name).stat().st_size == size for name, size in manifest["files"].items()
+        )
     except (OSError, ValueError, KeyError, TypeError):
         return False
 
 
 def refuse_links(folder: Path, base: Path) -> None:
-    """Raise RunError for a link between a folder that the user names and one of respsel's below it. The first may be one."""
+    """Raise RunError for a link between a folder that the user names and one of respsel's below it.
+
+    The first may be one.
+    """
     parts = (folder, *folder.parents)
     for part in parts[: parts.index(base)] if base in parts else ():
         try:
             is_link = part.is_symlink()
         except OSError as error:
             what = f"cannot be used: {why_of(error)}"
-            raise RunError(Problem(str(part), "", what, remedy_of(error, "Give another path"))) from error
+            raise RunError(
+                Problem(str(part), "", what, remedy_of(error, "Give another path"))
+            ) from error
         if is_link:
             what = "is a link, and respsel writes and removes files there"
             raise RunError(Problem(str(part), "", what, "Replace it by a folder of its own"))
@@ -77,8 +93,12 @@ def has_leftovers(folder: Path) -> bool:
 
 
 def remove_leftovers(folder: Path, names: Sequence[str] | None = None) -> None:
-    """Remove what killed processes left of some files, or of all where the folder is respsel's own; whoever calls
-    this has the turn."""
-    patterns = [f".*{PART}*"] if names is None else [f".{escape(name)}{PART}{end}" for name in names for end in ("", ".[0-9]*")]
+    """Remove what killed processes left of some files, or of all where the folder is respsel's own;
+    whoever calls this has the turn."""
+    patterns = (
+        [f".*{PART}*"]
+        if names is None
+        else [f".{escape(name)}{PART}{end}" for name in names for end in ("", ".[0-9]*")]
+    )
     for path in (path for pattern in patterns for path in folder.glob(pattern)):
         remove(path)

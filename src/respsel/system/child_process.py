@@ -1,7 +1,8 @@
-"""Processes of our own, for work that may never end or take all memory: how Python is started, and a limit of memory.
+"""Processes of our own, for work that may never end or take all memory: how Python is started, and
+a limit of memory.
 
-Knows nothing of the work, and imports little, so that such a process starts at once. Invariant: no file of the folder
-where the user is, or where the program lies, is taken for a module.
+Knows nothing of the work, and imports little, so that such a process starts at once. Invariant: no
+file of the folder where the user is, or where the program lies, is taken for a module.
 """
 
 from __future__ import annotations
@@ -15,11 +16,19 @@ def python_command(*arguments: str) -> list[str]:
 
     python = get_executable()
     # Hazard: without -P Python takes a file `json.py` there for its own module, and runs it.
-    return [python if isinstance(python, str) else python.decode(), "-P", "-W", "ignore", *arguments]
+    return [
+        python if isinstance(python, str) else python.decode(),
+        "-P",
+        "-W",
+        "ignore",
+        *arguments,
+    ]
 
 
 def limit_memory(most_bytes: int) -> None:
-    """Limit this process's memory, where the system has such limits, to that or to the system's own lower limit."""
+    """Limit this process's memory, where the system has such limits, to that or to the system's own
+    lower limit.
+    """
     try:
         import resource
     except ImportError:

@@ -1,7 +1,8 @@
-"""Files as the operating system has them: what it says where it refuses one, and small ones read whole.
+"""Files as the operating system has them: what it says where it refuses one, and small ones read
+whole.
 
-Knows nothing of what files are for. Invariants: nothing but a regular file is opened, so that no pipe is waited for and
-no device read for ever; a file is read only up to a limit.
+Knows nothing of what files are for. Invariants: nothing but a regular file is opened, so that no
+pipe is waited for and no device read for ever; a file is read only up to a limit.
 """
 
 from __future__ import annotations
@@ -18,12 +19,14 @@ _REMEDIES = {
     errno.ENAMETOOLONG: "Give it a shorter name or path",
     errno.ENOSPC: _SPACE,
     errno.EDQUOT: _SPACE,
-    errno.EFBIG: "The file system or a limit (ulimit -f) takes no file that large: use another place",
+    errno.EFBIG: "The file system or a limit (ulimit -f) takes no file that large: use another "
+    "place",
     errno.EROFS: "The file system is read-only: use another place",
     errno.EACCES: "Check the permissions of it and of the folders above",
     errno.EPERM: "Check the permissions of it and of the folders above",
     errno.EISDIR: "It is a folder: give a file, or move the folder away",
-    errno.ENOTDIR: "A part of its path is a file, not a folder: give another path, or move that file away",
+    errno.ENOTDIR: "A part of its path is a file, not a folder: give another path, or move that "
+    "file away",
     errno.EEXIST: "Something else has its name: move that away, or give another path",
     errno.ELOOP: "A link in its path leads back to itself: remove the link, or make it again",
     errno.EIO: "The disk or the network drive fails: check it",
@@ -63,13 +66,17 @@ def read_small(path: Path, otherwise: str, most_bytes: int = MOST_BYTES) -> byte
     """The content of a file that people write. Raises UnreadableError."""
     try:
         # Without O_NONBLOCK a pipe that nobody writes to would be waited for.
-        handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+        handle = os.open(
+            path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+        )
         with open(handle, "rb") as file:
             info = os.fstat(handle)
             if fault := fault_of_kind(info.st_mode):
                 raise UnreadableError(*fault)
             if info.st_size > most_bytes:
-                raise UnreadableError(f"is larger than {most_bytes >> 20} MiB", "Give the right file")
+                raise UnreadableError(
+                    f"is larger than {most_bytes >> 20} MiB", "Give the right file"
+                )
             # Files that the kernel makes (/proc) have no size and may have no end.
             return file.read(info.st_size)
     except UnreadableError:
@@ -77,4 +84,6 @@ def read_small(path: Path, otherwise: str, most_bytes: int = MOST_BYTES) -> byte
     except IsADirectoryError as error:
         raise UnreadableError("is a folder, not a file", "Name one file in it") from error
     except (OSError, ValueError) as error:
-        raise UnreadableError(f"cannot be read: {why_of(error)}", remedy_of(error, otherwise)) from error
+        raise UnreadableError(
+            f"cannot be read: {why_of(error)}", remedy_of(error, otherwise)
+        ) from error

@@ -1,8 +1,8 @@
 """Files and folders that are being made, beside the places that they take when they are whole.
 
-Each has a name of its own and is locked by the process that makes it. The system gives the lock back when that
-process dies, so what a killed process left is known, and whoever passes by removes it. Where the system has no such
-locks nothing is removed.
+Each has a name of its own and is locked by the process that makes it. The system gives the lock
+back when that process dies, so what a killed process left is known, and whoever passes by removes
+it. Where the system has no such locks nothing is removed.
 
 Invariants: nothing is written through a link, and no part of a live process is removed.
 """
@@ -43,8 +43,8 @@ def part_for(path: Path, folder: bool = False) -> Iterator[Path]:
 
 
 def write_beside(path: Path, data: bytes) -> None:
-    """Write a file whole, in a folder that others may have filled: what lies at its place, a link too, is replaced
-    and never written through."""
+    """Write a file whole, in a folder that others may have filled: what lies at its place, a link
+    too, is replaced and never written through."""
     with part_for(path) as part:
         part.write_bytes(data)
         os.replace(part, path)
@@ -60,7 +60,11 @@ def remove_dead_parts(folder: Path, of: str = "") -> None:
     if folder.is_symlink() or not folder.is_dir():
         return
     with os.scandir(folder) as entries:
-        found = [entry.name for entry in entries if is_part(entry.name) and entry.name.startswith(f".{of}")]
+        found = [
+            entry.name
+            for entry in entries
+            if is_part(entry.name) and entry.name.startswith(f".{of}")
+        ]
     for name in found:
         if is_dead(folder / name):
             remove(folder / name)

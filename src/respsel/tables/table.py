@@ -1,7 +1,7 @@
 """How each kind of rows is digested, written as parquet, and read back.
 
-Invariant: a table's digest depends on its rows' content and order only, never on the parquet library that
-wrote it, so an upgrade reruns nothing.
+Invariant: a table's digest depends on its rows' content and order only, never on the parquet
+library that wrote it, so an upgrade reruns nothing.
 """
 
 from __future__ import annotations
@@ -15,7 +15,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from respsel.hashing import RunningDigest, canonical_json, digest
-from respsel.records import Example, OwnOutput, Represented, Response, Score, ScoredResponse, TokenScores
+from respsel.records import (
+    Example,
+    OwnOutput,
+    Represented,
+    Response,
+    Score,
+    ScoredResponse,
+    TokenScores,
+)
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -24,7 +32,8 @@ if TYPE_CHECKING:
 # Kinds of columns with a list in each row.
 _LISTS = ("ints", "floats")
 _ROWS_AT_ONCE = 1024
-# Parquet is written by groups of rows, of which one at a time is in memory; polars' own are 64 times as large.
+# Parquet is written by groups of rows, of which one at a time is in memory; polars' own are 64
+# times as large.
 _ROWS_IN_GROUP = 4096
 
 Row = TypeVar("Row")
@@ -33,7 +42,9 @@ Columns = dict[str, list[Any]]
 
 @dataclass(frozen=True)
 class Packed:
-    """A table as it is stored: its content's digest, its bytes, its number of rows, and which problems they have."""
+    """A table as it is stored: its content's digest, its bytes, its number of rows, and which
+    problems they have.
+    """
 
     digest: str
     data: bytes
@@ -63,7 +74,9 @@ class Table(Generic[Row]):
         return self.pack(rows).data
 
     def pack(self, rows: Iterable[Row]) -> Packed:
-        """Return all that the store keeps of rows, in one pass over them with a few at a time in memory."""
+        """Return all that the store keeps of rows, in one pass over them with a few at a time in
+        memory.
+        """
         import polars as pl
 
         state = RunningDigest(f"table/{self.name}")
@@ -98,7 +111,11 @@ class Table(Generic[Row]):
         """Read what `encode` wrote as a data frame: some columns, as far as it has them, or all."""
         import polars as pl
 
-        wanted = [name for name in pl.read_parquet_schema(io.BytesIO(data)) if name in columns] if columns else None
+        wanted = (
+            [name for name in pl.read_parquet_schema(io.BytesIO(data)) if name in columns]
+            if columns
+            else None
+        )
         return pl.read_parquet(io.BytesIO(data), columns=wanted)
 
     def decode(self, data: bytes) -> Sequence[Row]:
@@ -109,11 +126,15 @@ class Table(Generic[Row]):
         """The rows of a data frame."""
         # A table of an earlier version may lack a column.
         kinds = [(name, kind) for name, kind in self.column_types.items() if name in frame.columns]
-        return self.from_columns({n: _arrays(frame[n]) if kind in _LISTS else frame[n].to_list() for n, kind in kinds})
+        return self.from_columns(
+            {n: _arrays(frame[n]) if kind in _LISTS else frame[n].to_list() for n, kind in kinds}
+        )
 
 
 class _FrameRows(Sequence[Row]):
-    """The rows of a data frame, of which a few are objects at a time: as objects they take many times the room."""
+    """The rows of a data frame, of which a few are objects at a time: as objects they take many
+    times the room.
+    """
 
     def __init__(self, table: Table[Row], frame: polars.DataFrame) -> None:
         self._table = table
@@ -178,7 +199,10 @@ def _polars_type(kind: str) -> Any:
 
 
 def _lists(name: str, arrays: Sequence[npt.NDArray[Any] | None], kind: Any) -> polars.Series:
-    """A column of lists from an array a row. Given the arrays one by one, polars takes ten times as long."""
+    """A column of lists from an array a row.
+
+    Given the arrays one by one, polars takes ten times as long.
+    """
     import numpy as np
     import polars as pl
 
@@ -203,22 +227,29 @@ def _arrays(lists: polars.Series) -> list[npt.NDArray[Any]]:
     return [values[start:end] for start, end in zip([0, *ends], ends, strict=False)]
 
 
-def plain_table(name: str, kind: Callable[..., Row], column_types: Mapping[str, str], newer: Sequence[str] = ()) -> Table[Row]:
+def plain_table(
+    name: str, kind: Callable[..., Row], column_types: Mapping[str, str], newer: Sequence[str] = ()
+) -> Table[Row]:
     """A table of flat rows, one column a field.
 
-    newer: columns that earlier versions did not have. Where they are empty they are not in a row's digest, so what
-    follows from an earlier table is not made again.
+    newer: columns that earlier versions did not have. Where they are empty they are not in a row's
+    digest, so what follows from an earlier table is not made again.
     """
 
     def digest_row(row: Row) -> bytes:
         fields = {column: getattr(row, column) for column in column_types}
-        return canonical_json({column: value for column, value in fields.items() if value or column not in newer})
+        return canonical_json(
+            {column: value for column, value in fields.items() if value or column not in newer}
+        )
 
     def to_columns(rows: Sequence[Row]) -> Columns:
         return {column: [getattr(row, column) for row in rows] for column in column_types}
 
     def from_columns(columns: Columns) -> list[Row]:
-        return [kind(**dict(zip(columns, values, strict=True))) for values in zip(*columns.values(), strict=True)]
+        return [
+            kind(**dict(zip(columns, values, strict=True)))
+            for values in zip(*columns.values(), strict=True)
+        ]
 
     return Table(name, digest_row, to_columns, from_columns, column_types)
 
@@ -245,7 +276,10 @@ def _examples_from_columns(columns: Columns) -> list[Example]:
     names = ("id", "input", "reference", "label", "columns")
     copies = columns.get("copies") or [1] * len(columns["id"])
     values = zip(*(columns[name] for name in names), copies, strict=True)
-    return [Example(i, text, reference, label, json.loads(more), n) for i, text, reference, label, more, n in values]
+    return [
+        Example(i, text, reference, label, json.loads(more), n)
+        for i, text, reference, label, more, n in values
+    ]
 
 
 def _scored_digest(row: ScoredResponse) -> bytes:
@@ -273,7 +307,10 @@ def _scored_to_columns(rows: Sequence[ScoredResponse]) -> Columns:
         "response_tokens": [row.response_tokens for row in rows],
         "problem": [row.problem for row in rows],
         "place": [row.place for row in rows],
-        **{name: [None if row.scores is None else getattr(row.scores, name) for row in rows] for name in _SCORED_ARRAYS},
+        **{
+            name: [None if row.scores is None else getattr(row.scores, name) for row in rows]
+            for name in _SCORED_ARRAYS
+        },
     }
 
 
@@ -285,7 +322,9 @@ def _scored_from_columns(columns: Columns) -> list[ScoredResponse]:
     arrays = (columns[name] for name in _SCORED_ARRAYS)
     places = columns.get("place") or [""] * len(columns["id"])
     return [
-        ScoredResponse(i, prompt_tokens, response_tokens, None if problem else scores(*some), problem, place)
+        ScoredResponse(
+            i, prompt_tokens, response_tokens, None if problem else scores(*some), problem, place
+        )
         for i, prompt_tokens, response_tokens, problem, place, *some in zip(
             *(columns[name] for name in names), places, *arrays, strict=True
         )
@@ -298,12 +337,17 @@ def _represented_digest(row: Represented) -> bytes:
 
 
 def _represented_to_columns(rows: Sequence[Represented]) -> Columns:
-    return {name: [getattr(row, name) for row in rows] for name in ("id", "sample", "problem", "vector")}
+    return {
+        name: [getattr(row, name) for row in rows] for name in ("id", "sample", "problem", "vector")
+    }
 
 
 def _represented_from_columns(columns: Columns) -> list[Represented]:
     values = zip(*columns.values(), strict=True)
-    return [Represented(i, sample, None if problem else vector, problem) for i, sample, problem, vector in values]
+    return [
+        Represented(i, sample, None if problem else vector, problem)
+        for i, sample, problem, vector in values
+    ]
 
 
 EXAMPLES = Table(
@@ -311,21 +355,46 @@ EXAMPLES = Table(
     _example_digest,
     _examples_to_columns,
     _examples_from_columns,
-    {"id": "str", "input": "str", "reference": "str", "label": "str", "columns": "str", "copies": "int"},
+    {
+        "id": "str",
+        "input": "str",
+        "reference": "str",
+        "label": "str",
+        "columns": "str",
+        "copies": "int",
+    },
 )
 RESPONSES = plain_table(
     "responses",
     Response,
-    {"id": "str", "text": "str", "problem": "str", "correct": "bool", "truncated": "bool", "attempts": "int", "changed": "str"},
+    {
+        "id": "str",
+        "text": "str",
+        "problem": "str",
+        "correct": "bool",
+        "truncated": "bool",
+        "attempts": "int",
+        "changed": "str",
+    },
     newer=["changed"],
 )
 OWN_OUTPUTS = plain_table(
     "own-outputs",
     OwnOutput,
-    {"id": "str", "sample": "int", "text": "str", "problem": "str", "correct": "bool", "truncated": "bool", "changed": "str"},
+    {
+        "id": "str",
+        "sample": "int",
+        "text": "str",
+        "problem": "str",
+        "correct": "bool",
+        "truncated": "bool",
+        "changed": "str",
+    },
     newer=["changed"],
 )
-SCORES = plain_table("scores", Score, {"id": "str", "value": "float", "problem": "str", "weight": "float"})
+SCORES = plain_table(
+    "scores", Score, {"id": "str", "value": "float", "problem": "str", "weight": "float"}
+)
 REPRESENTATIONS = Table(
     "representations",
     _represented_digest,
@@ -356,7 +425,8 @@ TOKEN_SCORES = Table(
 def stack(path: Path, parts: Iterable[tuple[Mapping[str, str], polars.DataFrame]]) -> None:
     """Write frames of one kind as one parquet file, with one of them in memory at a time.
 
-    Each part's names become its rows' first columns. Files beside `path` are made on the way and removed.
+    Each part's names become its rows' first columns. Files beside `path` are made on the way and
+    removed.
     """
     import polars as pl
 
@@ -364,15 +434,20 @@ def stack(path: Path, parts: Iterable[tuple[Mapping[str, str], polars.DataFrame]
     try:
         for names, frame in parts:
             files.append(path.with_name(f"{path.name}.{len(files)}"))
-            named = frame.select(*(pl.lit(value).alias(name) for name, value in names.items()), pl.all())
-            # Small groups are what is then copied at once; these files do not last, so they are packed lightly.
-            # Hazard: polars takes a path for a pattern, an address or a home, so that it is given open files.
+            named = frame.select(
+                *(pl.lit(value).alias(name) for name, value in names.items()), pl.all()
+            )
+            # Small groups are what is then copied at once; these files do not last, so they are
+            # packed lightly. Hazard: polars takes a path for a pattern, an address or a home, so
+            # that it is given open files.
             with files[-1].open("wb") as handle:
                 named.write_parquet(handle, compression="lz4", row_group_size=_ROWS_AT_ONCE)
             del frame, named
         with path.open("wb") as handle:
             if files:
-                pl.scan_parquet([_source(file) for file in files], glob=False).sink_parquet(handle, row_group_size=_ROWS_IN_GROUP)
+                pl.scan_parquet([_source(file) for file in files], glob=False).sink_parquet(
+                    handle, row_group_size=_ROWS_IN_GROUP
+                )
             else:
                 pl.DataFrame().write_parquet(handle)
     finally:
@@ -381,7 +456,9 @@ def stack(path: Path, parts: Iterable[tuple[Mapping[str, str], polars.DataFrame]
 
 
 def _source(file: Path) -> Any:
-    """What polars reads a file from: its absolute path, or its bytes where the path is not text, which polars needs."""
+    """What polars reads a file from: its absolute path, or its bytes where the path is not text,
+    which polars needs.
+    """
     try:
         str(file).encode("utf-8")
     except UnicodeEncodeError:

@@ -1,10 +1,11 @@
 """White space of responses and own outputs: one rule for the texts of every strategy.
 
 Line ends become "\\n" and blanks at both ends go; everything inside a text stays, double blanks and
-no-break spaces too. Without the rule a final newline, a Windows file or a leading blank decides a verdict.
+no-break spaces too. Without the rule a final newline, a Windows file or a leading blank decides a
+verdict.
 
-Knows nothing of strategies or files. Invariants: the rule changes a text once (twice is the same), takes
-linear time, and whatever it changes is named in the row.
+Knows nothing of strategies or files. Invariants: the rule changes a text once (twice is the same),
+takes linear time, and whatever it changes is named in the row.
 """
 
 from __future__ import annotations
@@ -19,12 +20,15 @@ WhiteSpace = Literal["normalise", "keep"]
 LINE_ENDS = "line ends"
 OUTER_BLANKS = "outer blanks"
 
-# What str.isspace says is space, and three characters without width: U+200B, U+2060, U+FEFF (a byte order mark).
+# What str.isspace says is space, and three characters without width: U+200B, U+2060, U+FEFF (a byte
+# order mark).
 BLANKS = (
-    "\t\n\v\f\r\x1c\x1d\x1e\x1f \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
+    "\t\n\v\f\r\x1c\x1d\x1e\x1f "
+    "\x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
     "\u2028\u2029\u202f\u205f\u3000\u200b\u2060\ufeff"
 )
-# U+0085, U+2028, \v and \f stay: they are no line ends in any file format, and tokenizers tell them apart.
+# U+0085, U+2028, \v and \f stay: they are no line ends in any file format, and tokenizers tell them
+# apart.
 _RETURNS = re.compile(r"\r+\n?")
 
 Row = TypeVar("Row", Response, OwnOutput)

@@ -1,7 +1,8 @@
-"""From a verdict to the whole dataset: what is applied, the steps that it takes, and the note of what came of it.
+"""From a verdict to the whole dataset: what is applied, the steps that it takes, and the note of
+what came of it.
 
-Invariants: nothing is applied by an undecided verdict unless the user says so; an applied set whose recipe
-or verdict has changed since is never taken for the present one.
+Invariants: nothing is applied by an undecided verdict unless the user says so; an applied set whose
+recipe or verdict has changed since is never taken for the present one.
 """
 
 from __future__ import annotations
@@ -40,7 +41,9 @@ class Wish:
 
     def __post_init__(self) -> None:
         if self.mode not in (modes := get_args(Mode)):
-            raise InputError(Problem("", "mode", f"'{self.mode}' is no mode", suggest(self.mode, modes)))
+            raise InputError(
+                Problem("", "mode", f"'{self.mode}' is no mode", suggest(self.mode, modes))
+            )
         if self.strategy is not None and self.mode == "per-example":
             what = "goes with one strategy, not with --mode per-example"
             raise InputError(Problem("", "--strategy", what, "Give one of them"))
@@ -48,8 +51,8 @@ class Wish:
 
 @dataclass(frozen=True)
 class Selected:
-    """What is applied. strategies: by dataset, which one; empty in the mode per-example. basis: by what it was
-    selected. verdicts: those of the recipe as far as they are known."""
+    """What is applied. strategies: by dataset, which one; empty in the mode per-example. basis: by
+    what it was selected. verdicts: those of the recipe as far as they are known."""
 
     mode: Mode
     strategies: Mapping[str, str]
@@ -59,7 +62,8 @@ class Selected:
 
 @dataclass(frozen=True)
 class Applied:
-    """A selection that was applied: its graph over the whole datasets, and by step the table that came of it.
+    """A selection that was applied: its graph over the whole datasets, and by step the table that
+    came of it.
 
     key: tells it from other contents.
     """
@@ -78,14 +82,19 @@ class Applied:
         """A step's output. Raises RunError if it is damaged or gone."""
         found = self.store.load_rows(self.graph.steps[name].table, self.outputs[name])
         if found is None:
-            raise _again(self.graph.loaded, self.selected.mode, f"{name} is damaged or no longer in the store")
+            raise _again(
+                self.graph.loaded,
+                self.selected.mode,
+                f"{name} is damaged or no longer in the store",
+            )
         return found
 
 
 def select(graph: Graph, store: Store, wish: Wish) -> Selected:
     """What a wish comes to, by the stored verdicts.
 
-    Raises InputError for an unknown strategy, RunError where no verdict is stored or none allows it.
+    Raises InputError for an unknown strategy, RunError where no verdict is stored or none allows
+    it.
     """
     loaded = graph.loaded
     recipe = graph.loaded.recipe
@@ -97,20 +106,35 @@ def select(graph: Graph, store: Store, wish: Wish) -> Selected:
         names = [strategy.name for strategy in recipe.strategies]
         if wish.strategy not in names:
             raise InputError(
-                Problem(loaded.shown, "--strategy", f"'{wish.strategy}' is no strategy", suggest(wish.strategy, names))
+                Problem(
+                    loaded.shown,
+                    "--strategy",
+                    f"'{wish.strategy}' is no strategy",
+                    suggest(wish.strategy, names),
+                )
             )
         limits = recipe.strategies[names.index(wish.strategy)].datasets
-        chosen = {entry.name: wish.strategy for entry in recipe.datasets if limits is None or entry.name in limits}
+        chosen = {
+            entry.name: wish.strategy
+            for entry in recipe.datasets
+            if limits is None or entry.name in limits
+        }
         return Selected("strategy", chosen, "choice", verdicts or ())
     if verdicts is None:
         what = "there is no verdict on the recipe as it stands now"
         remedy = f"Run: respsel run {loaded.typed} (or name a strategy: --strategy NAME)"
         raise RunError(Problem(loaded.shown, "", what, remedy))
     deciding = [verdict for verdict in verdicts if verdict.dataset == OVERALL] or verdicts
-    if problems := [p for verdict in deciding for p in _objections(graph, ledger, verdict, wish.accept_undecided)]:
+    if problems := [
+        p
+        for verdict in deciding
+        for p in _objections(graph, ledger, verdict, wish.accept_undecided)
+    ]:
         raise RunError(problems)
     winners = {verdict.dataset: str(verdict.winner) for verdict in deciding}
-    strategies = {entry.name: winners.get(entry.name) or winners[OVERALL] for entry in recipe.datasets}
+    strategies = {
+        entry.name: winners.get(entry.name) or winners[OVERALL] for entry in recipe.datasets
+    }
     decided = all(verdict.decided for verdict in deciding)
     return Selected("strategy", strategies, "verdict" if decided else "undecided verdict", verdicts)
 
@@ -124,10 +148,20 @@ def applied_graph(loaded: LoadedRecipe, selected: Selected, memo: DigestMemo) ->
     changed = recipe.model_copy(update={"datasets": tuple(whole), "selection": selection})
     graph = build_graph(replace(loaded, recipe=changed, purpose=f"apply {selected.mode}"), memo)
     if selected.mode == "per-example":
-        datasets = [(entry.name, strategy.name) for entry in recipe.datasets for strategy in recipe.strategies_for(entry.name)]
-        names = [step_names.scores(dataset, strategy, recipe.selection_metric) for dataset, strategy in datasets]
+        datasets = [
+            (entry.name, strategy.name)
+            for entry in recipe.datasets
+            for strategy in recipe.strategies_for(entry.name)
+        ]
+        names = [
+            step_names.scores(dataset, strategy, recipe.selection_metric)
+            for dataset, strategy in datasets
+        ]
     else:
-        names = [step_names.responses(dataset, strategy) for dataset, strategy in selected.strategies.items()]
+        names = [
+            step_names.responses(dataset, strategy)
+            for dataset, strategy in selected.strategies.items()
+        ]
     return graph.needed_for(names)
 
 
@@ -147,11 +181,18 @@ def note_applied(store: Store, result: RunResult, wish: Wish, selected: Selected
 
 
 def find_applied(graph: Graph, store: Store, mode: Mode) -> Applied:
-    """What was applied last in a mode. Raises RunError if nothing was, or what was is not the recipe's present one."""
+    """What was applied last in a mode.
+
+    Raises RunError if nothing was, or what was is not the recipe's present one.
+    """
     loaded = graph.loaded
     note = load_applied(store, replace(loaded, purpose=f"apply {mode}").key)
     if note is None:
-        what = "nothing was applied yet" if mode == "strategy" else "nothing was applied yet in the mode per-example"
+        what = (
+            "nothing was applied yet"
+            if mode == "strategy"
+            else "nothing was applied yet in the mode per-example"
+        )
         raise _again(loaded, mode, what)
     selected = select(graph, store, Wish(mode, note.strategy, note.accept_undecided))
     if (dict(selected.strategies), selected.basis) != (note.strategies, note.basis):
@@ -161,13 +202,19 @@ def find_applied(graph: Graph, store: Store, mode: Mode) -> Applied:
     for step in whole.steps.values():
         noted = note.steps.get(step.name)
         if noted is None or step.key([outputs[name] for name in step.inputs]) != noted.key:
-            raise _again(loaded, mode, f"the recipe or its data has changed since it was applied ({step.name})")
+            raise _again(
+                loaded,
+                mode,
+                f"the recipe or its data has changed since it was applied ({step.name})",
+            )
         outputs[step.name] = noted.output
     return Applied(selected, whole, outputs, store)
 
 
 def _again(loaded: LoadedRecipe, mode: Mode, what: str) -> RunError:
-    command = f"respsel apply {loaded.typed}" + (" --mode per-example" if mode == "per-example" else "")
+    command = f"respsel apply {loaded.typed}" + (
+        " --mode per-example" if mode == "per-example" else ""
+    )
     return RunError(Problem(loaded.shown, "", what, f"Run: {command}"))
 
 
@@ -183,29 +230,57 @@ def _stored_verdicts(graph: Graph, ledger: Ledger) -> tuple[Verdict, ...] | None
     """The recipe's verdicts, if all are stored."""
     names = [step.name for step in graph.steps.values() if step.op == "verdict"]
     found = [ledger.rows(name) for name in names if ledger.knows([name])]
-    return tuple(rows[0] for rows in found if rows) if len(found) == len(names) and all(found) else None
+    return (
+        tuple(rows[0] for rows in found if rows)
+        if len(found) == len(names) and all(found)
+        else None
+    )
 
 
-def _objections(graph: Graph, ledger: Ledger, verdict: Verdict, accept_undecided: bool) -> list[Problem]:
+def _objections(
+    graph: Graph, ledger: Ledger, verdict: Verdict, accept_undecided: bool
+) -> list[Problem]:
     """Why a verdict is not to be applied."""
     shown = graph.loaded.shown
     where = f"verdict {verdict.dataset}"
     choose = "choose a strategy with --strategy NAME"
     if verdict.winner is None:
-        return [Problem(shown, where, "no strategy could be ranked", f"See the report, or {choose}")]
+        return [
+            Problem(shown, where, "no strategy could be ranked", f"See the report, or {choose}")
+        ]
     if not verdict.decided and not accept_undecided:
         others = f" but is not told apart from {', '.join(verdict.tied)}" if verdict.tied else ""
         what = f"is undecided: {verdict.winner} leads over {verdict.examples} examples{others}"
-        return [Problem(shown, where, what, f"Decide it (see the report), {choose}, or take the leader with --accept-undecided")]
-    judged = [response.correct for response in _sampled(graph, ledger, verdict) if response.correct is not None]
+        return [
+            Problem(
+                shown,
+                where,
+                what,
+                f"Decide it (see the report), {choose}, or take the leader with --accept-undecided",
+            )
+        ]
+    judged = [
+        response.correct
+        for response in _sampled(graph, ledger, verdict)
+        if response.correct is not None
+    ]
     if sum(judged) < len(judged) / 2:
-        what = f"{len(judged) - sum(judged)} of {len(judged)} checked answers of {verdict.winner} are wrong"
+        what = (
+            f"{len(judged) - sum(judged)} of {len(judged)} checked answers of {verdict.winner} "
+            "are wrong"
+        )
         return [Problem(shown, where, what, f"Fix its answers, or {choose}")]
     return []
 
 
 def _sampled(graph: Graph, ledger: Ledger, verdict: Verdict) -> list[Response]:
     """The usable responses of a verdict's winner, as far as they are stored."""
-    datasets = [entry.name for entry in graph.loaded.recipe.datasets if verdict.dataset in (OVERALL, entry.name)]
-    tables = [ledger.rows(step_names.responses(dataset, str(verdict.winner))) for dataset in datasets]
+    datasets = [
+        entry.name
+        for entry in graph.loaded.recipe.datasets
+        if verdict.dataset in (OVERALL, entry.name)
+    ]
+    tables = [
+        ledger.rows(step_names.responses(dataset, str(verdict.winner))) for dataset in datasets
+    ]
     return [response for rows in tables for response in rows or () if not response.problem]

@@ -1,7 +1,8 @@
-"""The dataset card: what is in a training set, how it was selected and how sure that was, and where it comes from.
+"""The dataset card: what is in a training set, how it was selected and how sure that was, and where
+it comes from.
 
-Follows the form of dataset cards on the Hugging Face hub. Invariant: the same set has the same card, so
-nothing in it is about when or where it was made.
+Follows the form of dataset cards on the Hugging Face hub. Invariant: the same set has the same
+card, so nothing in it is about when or where it was made.
 """
 
 from __future__ import annotations
@@ -57,7 +58,13 @@ class Card:
     respsel: str
 
 
-def card_of(applied: Applied, kind: Format, counts: Sequence[Counts], cautions: Sequence[str], recipe_digest: str) -> str:
+def card_of(
+    applied: Applied,
+    kind: Format,
+    counts: Sequence[Counts],
+    cautions: Sequence[str],
+    recipe_digest: str,
+) -> str:
     """The card of a set in a format, as Markdown."""
     loaded = applied.graph.loaded
     selected = applied.selected
@@ -65,9 +72,19 @@ def card_of(applied: Applied, kind: Format, counts: Sequence[Counts], cautions: 
     title = "preference pairs" if kind.pairs else "responses for fine-tuning"
     known = applied.graph.models
     writers = [strategy.model for strategy in used if isinstance(strategy, ModelStrategy)]
-    rights = [*(f"inputs of {c.dataset}" for c in counts), *(f"responses of {strategy.name}" for strategy in used)]
-    rights += [f"outputs of {name} (its licence or its provider's terms)" for name in dict.fromkeys(writers)]
-    files = {s.name: str(s.fields["file"]) for s in applied.graph.steps.values() if isinstance(s.fields.get("file"), str)}
+    rights = [
+        *(f"inputs of {c.dataset}" for c in counts),
+        *(f"responses of {strategy.name}" for strategy in used),
+    ]
+    rights += [
+        f"outputs of {name} (its licence or its provider's terms)"
+        for name in dict.fromkeys(writers)
+    ]
+    files = {
+        s.name: str(s.fields["file"])
+        for s in applied.graph.steps.values()
+        if isinstance(s.fields.get("file"), str)
+    }
     return _render(
         Card(
             name=set_name(loaded),
@@ -82,7 +99,10 @@ def card_of(applied: Applied, kind: Format, counts: Sequence[Counts], cautions: 
             recipe=loaded.place,
             recipe_digest=recipe_digest,
             files=files,
-            models=[ModelRow(name, _role(loaded, used, name), _what(known[name])) for name in sorted(known)],
+            models=[
+                ModelRow(name, _role(loaded, used, name), _what(known[name]))
+                for name in sorted(known)
+            ],
             to_license=rights,
             template_options=_template_options(loaded),
             user_turn=_user_turn(loaded, counts),
@@ -92,7 +112,9 @@ def card_of(applied: Applied, kind: Format, counts: Sequence[Counts], cautions: 
 
 
 def _template_options(loaded: LoadedRecipe) -> str:
-    """The variables that the target's chat template was given, as JSON; empty where there are none."""
+    """The variables that the target's chat template was given, as JSON; empty where
+    there are none.
+    """
     options = loaded.models[loaded.recipe.target.model].entry.template_options
     return canonical_json(dict(options)).decode() if options else ""
 
@@ -100,10 +122,14 @@ def _template_options(loaded: LoadedRecipe) -> str:
 def _user_turn(loaded: LoadedRecipe, counts: Sequence[Counts]) -> str:
     """What the user's turn is: the column as it is, or what the recipe's templates put together."""
     used = {c.dataset for c in counts}
-    templates = [entry for entry in loaded.recipe.datasets if entry.name in used and is_template(entry.input)]
+    templates = [
+        entry for entry in loaded.recipe.datasets if entry.name in used and is_template(entry.input)
+    ]
     if not templates:
         return "the dataset's `input`, unchanged"
-    told = ", ".join(f"`{entry.input}`" if "`" not in entry.input else "a template" for entry in templates).replace("\n", "\\n")
+    told = ", ".join(
+        f"`{entry.input}`" if "`" not in entry.input else "a template" for entry in templates
+    ).replace("\n", "\\n")
     return f"what the recipe's template gives for a row ({told}), without blanks at its ends"
 
 
@@ -114,7 +140,9 @@ def set_name(loaded: LoadedRecipe) -> str:
 
 def _used(loaded: LoadedRecipe, selected: Selected) -> list[StrategyEntry]:
     names = set(selected.strategies.values())
-    return [strategy for strategy in loaded.recipe.strategies if not names or strategy.name in names]
+    return [
+        strategy for strategy in loaded.recipe.strategies if not names or strategy.name in names
+    ]
 
 
 def _chosen_by(applied: Applied, used: Sequence[StrategyEntry]) -> str:
@@ -124,14 +152,20 @@ def _chosen_by(applied: Applied, used: Sequence[StrategyEntry]) -> str:
     if selected.basis == "verdict":
         return f"The responses of {names}, selected by respsel's verdict below."
     if selected.basis == "undecided verdict":
-        return f"The responses of {names}, which led when this was made; the verdict below is **not decided**."
+        return (
+            f"The responses of {names}, which led when this was made; the verdict below is "
+            "**not decided**."
+        )
     if selected.basis == "choice":
         deciding = [v for v in selected.verdicts if v.dataset == OVERALL] or selected.verdicts
-        other = sorted({str(v.winner) for v in deciding if v.winner and v.winner not in {s.name for s in used}})
+        other = sorted(
+            {str(v.winner) for v in deciding if v.winner and v.winner not in {s.name for s in used}}
+        )
         beside = f" The verdict below puts {', '.join(other)} first." if other else ""
         return f"The responses of {names}, as the user chose.{beside}"
     return (
-        f"For each example the response of {names} with the best {recipe.selection_metric}. The best of several noisy scores "
+        f"For each example the response of {names} with the best {recipe.selection_metric}. The "
+        "best of several noisy scores "
         "flatters: that such a mixture trains better than the leading strategy is not shown."
     )
 
@@ -140,14 +174,20 @@ def _pairs_of(loaded: LoadedRecipe, used: Sequence[StrategyEntry]) -> str:
     names = ", ".join(strategy.name for strategy in used)
     metric = loaded.recipe.selection_metric
     return (
-        f"For each example the response of {names} with the best {metric} against the one with the worst. Which is preferred "
-        "follows from how natural they are to the target alone; pairs whose better response has a wrong answer are left out."
+        f"For each example the response of {names} with the best {metric} against the one with "
+        "the worst. Which is preferred "
+        "follows from how natural they are to the target alone; pairs whose better response has a "
+        "wrong answer are left out."
     )
 
 
 def _role(loaded: LoadedRecipe, used: Sequence[StrategyEntry], name: str) -> str:
     roles = ["target"] if name == loaded.recipe.target.model else []
-    roles += [f"wrote {strategy.name}" for strategy in used if isinstance(strategy, ModelStrategy) and strategy.model == name]
+    roles += [
+        f"wrote {strategy.name}"
+        for strategy in used
+        if isinstance(strategy, ModelStrategy) and strategy.model == name
+    ]
     judged = [m.label for m in loaded.metrics if m.needs.reward and m.needs.reward.model == name]
     roles += [f"judged for {label}" for label in judged]
     return ", ".join(roles) or "wrote strategies that were not selected"
@@ -161,7 +201,11 @@ def _what(known: KnownModel) -> str:
         "repo": f"{entry.repo} at {entry.revision}",
     }
     told = [text for name, text in where.items() if getattr(entry, name) is not None]
-    shown = [f"{name} {str(known.fields[name])[:_SHOWN]}" for name in ("model", "weights") if known.fields.get(name)]
+    shown = [
+        f"{name} {str(known.fields[name])[:_SHOWN]}"
+        for name in ("model", "weights")
+        if known.fields.get(name)
+    ]
     return ", ".join([entry.backend, *told, *shown, f"identity {known.identity[:_SHOWN]}"])
 
 
@@ -171,8 +215,16 @@ def _render(card: Card) -> str:
     from respsel.text.numbers import interval, number, percent, share
 
     loader = PackageLoader("respsel.training")
-    env = Environment(loader=loader, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True)
+    env = Environment(
+        loader=loader,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
     env.filters |= {"number": number, "interval": interval, "percent": percent, "share": share}
     env.filters["told"] = told
-    env.globals["listed"] = lambda counts: ", ".join(f"{name} {count}" for name, count in counts.items()) or "none"
+    env.globals["listed"] = lambda counts: (
+        ", ".join(f"{name} {count}" for name, count in counts.items()) or "none"
+    )
     return env.get_template("card.md.jinja").render(card=card)

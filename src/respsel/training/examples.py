@@ -1,7 +1,8 @@
-"""What was applied to training examples: which responses go into the set, which are left out and why.
+"""What was applied to training examples: which responses go into the set, which are left out and
+why.
 
-Invariants: every example of a dataset is counted once, as kept or under one reason; tables are read as they
-are needed and never held as rows.
+Invariants: every example of a dataset is counted once, as kept or under one reason; tables are read
+as they are needed and never held as rows.
 """
 
 from __future__ import annotations
@@ -26,7 +27,10 @@ _MANY = 0.1
 
 @dataclass(frozen=True)
 class TrainingExample:
-    """An input and the response to be trained on. correct: the answer check's result, if there is one."""
+    """An input and the response to be trained on.
+
+    correct: the answer check's result, if there is one.
+    """
 
     dataset: str
     id: str
@@ -38,7 +42,9 @@ class TrainingExample:
 
 @dataclass(frozen=True)
 class Pair:
-    """An input with the response that suits the target best (of `strategy`), the one that suits it least, and their scores."""
+    """An input with the response that suits the target best (of `strategy`), the one that suits it
+    least, and their scores.
+    """
 
     dataset: str
     id: str
@@ -63,8 +69,8 @@ class Dropped:
 
 @dataclass(frozen=True)
 class Counts:
-    """Of one dataset: its examples, those kept, in all and by strategy, and those left out by reason. judged, wrong: of
-    those kept, how many the answer check has judged, and found wrong."""
+    """Of one dataset: its examples, those kept, in all and by strategy, and those left out by
+    reason. judged, wrong: of those kept, how many the answer check has judged, and found wrong."""
 
     dataset: str
     examples: int
@@ -85,17 +91,23 @@ def training_examples(applied: Applied) -> Iterator[TrainingExample | Dropped]:
             elif reason := _fault(applied, response):
                 yield Dropped(dataset, example.id, reason)
             else:
-                yield TrainingExample(dataset, example.id, example.input, response.text, strategy, response.correct)
+                yield TrainingExample(
+                    dataset, example.id, example.input, response.text, strategy, response.correct
+                )
 
 
 def training_pairs(applied: Applied) -> Iterator[Pair | Dropped]:
-    """Each example's best response against its worst by the selection metric, or why there is no such pair.
+    """Each example's best response against its worst by the selection metric, or why there is no
+    such pair.
 
-    A best response that is known to be wrong makes no pair: it would be preferred for its style alone.
+    A best response that is known to be wrong makes no pair: it would be preferred for its style
+    alone.
     """
     for dataset in _datasets(applied):
         for example, candidates in _candidates(applied, dataset):
-            usable = [candidate for candidate in candidates if not _fault(applied, candidate.response)]
+            usable = [
+                candidate for candidate in candidates if not _fault(applied, candidate.response)
+            ]
             if len(usable) < 2:
                 yield Dropped(dataset, example.id, "fewer than two usable responses")
                 continue
@@ -110,7 +122,16 @@ def training_pairs(applied: Applied) -> Iterator[Pair | Dropped]:
             else:
                 texts = (chosen.text, rejected.text)
                 names = (best.strategy, worst.strategy)
-                yield Pair(dataset, example.id, example.input, *texts, *names, best.score, worst.score, chosen.correct)
+                yield Pair(
+                    dataset,
+                    example.id,
+                    example.input,
+                    *texts,
+                    *names,
+                    best.score,
+                    worst.score,
+                    chosen.correct,
+                )
 
 
 def cautions_of(applied: Applied, counts: Sequence[Counts]) -> list[str]:
@@ -120,14 +141,21 @@ def cautions_of(applied: Applied, counts: Sequence[Counts]) -> list[str]:
     wrong = sum(count.wrong for count in counts)
     judged = sum(count.judged for count in counts)
     if wrong:
-        notes.append(f'{wrong} of {judged} checked responses in the set have a wrong answer. if_wrong = "drop" leaves them out.')
+        notes.append(
+            f"{wrong} of {judged} checked responses in the set have a wrong answer. if_wrong = "
+            '"drop" leaves them out.'
+        )
     cut = sum(count.dropped.get(CUT_SHORT, 0) for count in counts)
     whole = sum(count.examples for count in counts)
     if cut > _MANY * whole:
-        notes.append(f"{cut} of {whole} examples were left out since their responses were cut short: raise max_tokens.")
+        notes.append(
+            f"{cut} of {whole} examples were left out since their responses were cut short: raise "
+            "max_tokens."
+        )
     if told := _told_the_label(loaded, counts):
         notes.append(
-            f"The prompt of {', '.join(told)} contains the label, so the answer check is passed easily: "
+            f"The prompt of {', '.join(told)} contains the label, so the answer check is passed "
+            "easily: "
             "read some of the responses before you train on them."
         )
     return notes
@@ -136,8 +164,16 @@ def cautions_of(applied: Applied, counts: Sequence[Counts]) -> list[str]:
 def _told_the_label(loaded: LoadedRecipe, counts: Sequence[Counts]) -> list[str]:
     """The strategies in a set whose prompts show the label of a dataset that they are in it for."""
     datasets = {entry.name: entry for entry in loaded.recipe.datasets}
-    models = {entry.name: entry for entry in loaded.recipe.strategies if isinstance(entry, ModelStrategy)}
-    used = [(models[name], datasets[c.dataset]) for c in counts if c.judged for name in c.by_strategy if name in models]
+    models = {
+        entry.name: entry for entry in loaded.recipe.strategies if isinstance(entry, ModelStrategy)
+    }
+    used = [
+        (models[name], datasets[c.dataset])
+        for c in counts
+        if c.judged
+        for name in c.by_strategy
+        if name in models
+    ]
     return sorted({entry.name for entry, dataset in used if shows_label(entry, dataset)})
 
 
@@ -173,7 +209,11 @@ class Tally:
             judged = self._correct[name]
             by_strategy = dict(kept.most_common())
             reasons = dict(dropped.most_common())
-            found.append(Counts(name, whole, kept.total(), by_strategy, reasons, judged.total(), judged[False]))
+            found.append(
+                Counts(
+                    name, whole, kept.total(), by_strategy, reasons, judged.total(), judged[False]
+                )
+            )
         return tuple(found)
 
 
@@ -182,16 +222,22 @@ def _datasets(applied: Applied) -> list[str]:
     return [name for name in names if step_names.examples(name) in applied.graph.steps]
 
 
-def _one_strategys(applied: Applied, dataset: str) -> Iterator[tuple[Example, Response | None, str]]:
+def _one_strategys(
+    applied: Applied, dataset: str
+) -> Iterator[tuple[Example, Response | None, str]]:
     """Each example with the selected strategy's response."""
     examples: Sequence[Example] = applied.rows(step_names.examples(dataset))
     strategy = applied.selected.strategies[dataset]
-    for example, response in zip(examples, applied.rows(step_names.responses(dataset, strategy)), strict=True):
+    for example, response in zip(
+        examples, applied.rows(step_names.responses(dataset, strategy)), strict=True
+    ):
         yield example, response, strategy
 
 
 def _best(applied: Applied, dataset: str) -> Iterator[tuple[Example, Response | None, str]]:
-    """Each example with its best response of those that may be trained on; without any, with the best of all."""
+    """Each example with its best response of those that may be trained on; without any, with the
+    best of all.
+    """
     for example, candidates in _candidates(applied, dataset):
         usable = [candidate for candidate in candidates if not _fault(applied, candidate.response)]
         best = min(usable or candidates, key=_rank, default=None)
@@ -216,11 +262,25 @@ def _candidates(applied: Applied, dataset: str) -> Iterator[tuple[Example, list[
     direction = next(chosen.direction for chosen in loaded.metrics if chosen.label == metric)
     sign = 1 if direction == "lower" else -1
     examples: Sequence[Example] = applied.rows(step_names.examples(dataset))
-    responses: list[Sequence[Response]] = [applied.rows(step_names.responses(dataset, name)) for name in names]
-    scores: list[Sequence[Score]] = [applied.rows(step_names.scores(dataset, name, metric)) for name in names]
+    responses: list[Sequence[Response]] = [
+        applied.rows(step_names.responses(dataset, name)) for name in names
+    ]
+    scores: list[Sequence[Score]] = [
+        applied.rows(step_names.scores(dataset, name, metric)) for name in names
+    ]
     for place, example in enumerate(examples):
-        found = [(name, rows[place], values[place].value) for name, rows, values in zip(names, responses, scores, strict=True)]
-        yield example, [_Candidate(n, response, score, sign * score) for n, response, score in found if score is not None]
+        found = [
+            (name, rows[place], values[place].value)
+            for name, rows, values in zip(names, responses, scores, strict=True)
+        ]
+        yield (
+            example,
+            [
+                _Candidate(n, response, score, sign * score)
+                for n, response, score in found
+                if score is not None
+            ],
+        )
 
 
 def _rank(candidate: _Candidate) -> float:
@@ -231,6 +291,10 @@ def _fault(applied: Applied, response: Response) -> str:
     """Why a response is left out; nothing if it is kept."""
     if response.problem:
         # The rest tells which call failed how; as a reason to count by it is one.
-        return "the call failed" if response.problem.startswith("the call failed") else response.problem
+        return (
+            "the call failed"
+            if response.problem.startswith("the call failed")
+            else response.problem
+        )
     cut = response.truncated and applied.graph.loaded.recipe.training.if_truncated == "drop"
     return CUT_SHORT if cut else ""

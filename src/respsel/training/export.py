@@ -1,4 +1,5 @@
-"""A training set to a folder of files, which appear whole or not at all; the manifest is last. See publish.
+"""A training set to a folder of files, which appear whole or not at all; the manifest is last. See
+publish.
 
 Hazard: a folder may be the user's. Files that respsel did not write are never replaced.
 """
@@ -17,7 +18,13 @@ import respsel
 from respsel.errors import InputError, Problem, RunError
 from respsel.hashing import canonical_json, content_digest, digest, file_digest
 from respsel.store.locks import Wait
-from respsel.system.atomic_folder import MANIFEST, part_of, put_in_place, refuse_links, remove_leftovers
+from respsel.system.atomic_folder import (
+    MANIFEST,
+    part_of,
+    put_in_place,
+    refuse_links,
+    remove_leftovers,
+)
 from respsel.system.disk import remedy_of
 from respsel.tables.table import stack
 from respsel.training.apply import Applied, Mode
@@ -72,13 +79,14 @@ def training_folder(loaded: LoadedRecipe, mode: str) -> Path:
 def write_export(applied: Applied, kind: Format, folder: Path, wait: Wait) -> TrainingSet:
     """Write an applied set in a format unless it is there.
 
-    Raises InputError if the folder holds files of these names that respsel did not write, or nothing is left to
-    train on; RunError if a table is gone or the folder cannot be written.
+    Raises InputError if the folder holds files of these names that respsel did not write, or
+    nothing is left to train on; RunError if a table is gone or the folder cannot be written.
     """
     loaded = applied.graph.loaded
     refuse_links(folder, loaded.workspace.runs)
     models = {name: dict(known.fields) for name, known in applied.graph.models.items()}
-    # The recipe is copied and its settings say what is left out, so any edit of it is another export.
+    # The recipe is copied and its settings say what is left out, so any edit of it is another
+    # export.
     about = canonical_json([loaded.shown, content_digest(loaded.content), models])
     key = digest("export", str(VERSION), respsel.__version__, kind.name, applied.key, about)
     with applied.store.turn(f"export/{digest('folder', str(folder.resolve()))}", wait):
@@ -86,21 +94,45 @@ def write_export(applied: Applied, kind: Format, folder: Path, wait: Wait) -> Tr
         changed = _changed(folder, old)
         if others := [name for name in changed if name != _CARD]:
             what = f"{', '.join(others)} was changed since it was exported"
-            raise InputError(Problem(str(folder), "", what, "Move it out of the way, or give another folder with --out"))
+            raise InputError(
+                Problem(
+                    str(folder),
+                    "",
+                    what,
+                    "Move it out of the way, or give another folder with --out",
+                )
+            )
         # A card that was filled in stays, while the set is the same.
-        if old is None or old["key"] != key or not all((folder / name).is_file() for name in old["sha256"]):
+        if (
+            old is None
+            or old["key"] != key
+            or not all((folder / name).is_file() for name in old["sha256"])
+        ):
             _write(applied, kind, folder, key, keep_card=_CARD in changed)
     manifest = json.loads((folder / MANIFEST).read_bytes())
     counts = tuple(Counts(**item) for item in manifest["counts"])
-    return TrainingSet(kind.name, applied.selected.mode, folder, folder / kind.data, counts, tuple(manifest["cautions"]))
+    return TrainingSet(
+        kind.name,
+        applied.selected.mode,
+        folder,
+        folder / kind.data,
+        counts,
+        tuple(manifest["cautions"]),
+    )
 
 
 def find_stale(applied: Applied, folder: Path) -> list[str]:
-    """The formats below a folder of training sets whose sets are of another selection of the recipe than this."""
+    """The formats below a folder of training sets whose sets are of another selection of the recipe
+    than this.
+    """
     found = []
     for name in FORMATS:
         manifest = _manifest(folder / name / MANIFEST)
-        if manifest and manifest["recipe"] == applied.graph.loaded.place and manifest["applied"] != applied.key:
+        if (
+            manifest
+            and manifest["recipe"] == applied.graph.loaded.place
+            and manifest["applied"] != applied.key
+        ):
             found.append(name)
     return found
 
@@ -114,7 +146,8 @@ def _write(applied: Applied, kind: Format, folder: Path, key: str, keep_card: bo
     try:
         _refuse_others(folder, loaded.place, [*names, MANIFEST])
         folder.mkdir(parents=True, exist_ok=True)
-        # A part of a manifest stays until there is a whole one: it shows that the files here are an export's.
+        # A part of a manifest stays until there is a whole one: it shows that the files here are an
+        # export's.
         remove_leftovers(folder, names)
         try:
             part_of(folder, _RECIPE).write_bytes(loaded.content)
@@ -125,14 +158,21 @@ def _write(applied: Applied, kind: Format, folder: Path, key: str, keep_card: bo
                 part_of(folder, name).write_text(text, "utf-8")
             recipe_digest = file_digest(part_of(folder, _RECIPE), None)
             cautions = cautions_of(applied, counts) + _too_few(kind, counts)
-            part_of(folder, _CARD).write_text(card_of(applied, kind, counts, cautions, recipe_digest), "utf-8")
+            part_of(folder, _CARD).write_text(
+                card_of(applied, kind, counts, cautions, recipe_digest), "utf-8"
+            )
             digests = {name: file_digest(part_of(folder, name), None) for name in names}
         except BaseException:
             remove_leftovers(folder, names)
             raise
         if keep_card:
             (folder / _CARD).replace(folder / _FORMER_CARD)
-        told: dict[str, Any] = {"format": kind.name, "recipe": loaded.place, "applied": applied.key, "cautions": cautions}
+        told: dict[str, Any] = {
+            "format": kind.name,
+            "recipe": loaded.place,
+            "applied": applied.key,
+            "cautions": cautions,
+        }
         told |= {"counts": [asdict(count) for count in counts], "sha256": digests}
         if options := loaded.models[loaded.recipe.target.model].entry.template_options:
             told["template_options"] = dict(options)
@@ -140,12 +180,18 @@ def _write(applied: Applied, kind: Format, folder: Path, key: str, keep_card: bo
         put_in_place(folder, key, names, told)
     except (OSError, PolarsError) as error:
         what = f"the training set cannot be written: {error}"
-        raise RunError(Problem(str(folder), "", what, remedy_of(error, "Free the place and run again"))) from error
+        raise RunError(
+            Problem(str(folder), "", what, remedy_of(error, "Free the place and run again"))
+        ) from error
 
 
 def _write_data(applied: Applied, kind: Format, path: Path) -> tuple[Counts, ...]:
     tally = Tally(applied)
-    rows: Iterator[Any] = tally.kept(training_pairs(applied)) if kind.pairs else tally.kept(training_examples(applied))
+    rows: Iterator[Any] = (
+        tally.kept(training_pairs(applied))
+        if kind.pairs
+        else tally.kept(training_examples(applied))
+    )
     records = map(kind.record, rows)
     if kind.data.endswith(".parquet"):
         stack(path, (({}, frame) for frame in _frames(records)))
@@ -174,7 +220,9 @@ def _frames(records: Iterator[Mapping[str, Any]]) -> Iterator[polars.DataFrame]:
 
 
 def _refuse_others(folder: Path, recipe: str, names: Sequence[str]) -> None:
-    """Raise InputError for files that would be replaced and are not of an earlier export of the recipe."""
+    """Raise InputError for files that would be replaced and are not of an earlier export of the
+    recipe.
+    """
     for manifest in (folder / MANIFEST, part_of(folder, MANIFEST)):
         if (known := _manifest(manifest)) is None:
             continue
@@ -189,7 +237,11 @@ def _refuse_others(folder: Path, recipe: str, names: Sequence[str]) -> None:
 
 def _too_few(kind: Format, counts: Sequence[Counts]) -> list[str]:
     kept = sum(count.kept for count in counts)
-    return [f"{kind.trainer} wants at least {kind.least} examples, and these are {kept}."] if kept < kind.least else []
+    return (
+        [f"{kind.trainer} wants at least {kind.least} examples, and these are {kept}."]
+        if kept < kind.least
+        else []
+    )
 
 
 def _manifest(path: Path) -> dict[str, Any] | None:
@@ -204,12 +256,19 @@ def _manifest(path: Path) -> dict[str, Any] | None:
 def _changed(folder: Path, manifest: dict[str, Any] | None) -> list[str]:
     """The files of an export that are there and not as they were written."""
     known = manifest["sha256"].items() if manifest else ()
-    return [name for name, value in known if (folder / name).is_file() and file_digest(folder / name, None) != value]
+    return [
+        name
+        for name, value in known
+        if (folder / name).is_file() and file_digest(folder / name, None) != value
+    ]
 
 
 def _nothing_kept(loaded: LoadedRecipe, counts: Sequence[Counts]) -> InputError:
     reasons: Counter[str] = Counter()
     for count in counts:
         reasons.update(count.dropped)
-    what = f"no example is left for the training set: {', '.join(f'{name} {number}' for name, number in reasons.items())}"
+    what = (
+        "no example is left for the training set: "
+        f"{', '.join(f'{name} {number}' for name, number in reasons.items())}"
+    )
     return InputError(Problem(loaded.shown, "", what, "Fix the strategy, or choose another"))

@@ -1,8 +1,9 @@
-"""The formats of training sets, as trainers document them. Knows how a row becomes a record, and writes nothing.
+"""The formats of training sets, as trainers document them. Knows how a row becomes a record, and
+writes nothing.
 
-Imports nothing heavy, since `respsel --help` names the formats.
-Sources: TRL's dataset formats (conversational language modeling, prompt-completion, preference), axolotl's
-chat_template datasets, LLaMA-Factory's data/README.md (sharegpt with OpenAI roles), OpenAI's fine-tuning guide.
+Imports nothing heavy, since `respsel --help` names the formats. Sources: TRL's dataset formats
+(conversational language modeling, prompt-completion, preference), axolotl's chat_template datasets,
+LLaMA-Factory's data/README.md (sharegpt with OpenAI roles), OpenAI's fine-tuning guide.
 """
 
 from __future__ import annotations
@@ -35,9 +36,9 @@ def _no_more(_name: str) -> Mapping[str, str]:
 
 @dataclass(frozen=True)
 class Format:
-    """One format. data: the name of its data file; record: a row of it from an example or a pair; more: the texts
-    of further files, by name, for a set of some name; use: how a trainer takes it, in Markdown; least: how many
-    examples the trainer takes at least."""
+    """One format. data: the name of its data file; record: a row of it from an example or a pair;
+    more: the texts of further files, by name, for a set of some name; use: how a trainer takes it,
+    in Markdown; least: how many examples the trainer takes at least."""
 
     name: str
     summary: str
@@ -94,15 +95,18 @@ _FORMATS = (
         "TRL: chats, one a line",
         "train.jsonl",
         _messages,
-        "TRL: `SFTTrainer(train_dataset=load_dataset('json', data_files='train.jsonl', split='train'), ...)`. "
-        "Set `assistant_only_loss=True` to train on the responses alone, where the chat template supports it.",
+        "TRL: `SFTTrainer(train_dataset=load_dataset('json', data_files='train.jsonl', "
+        "split='train'), ...)`. "
+        "Set `assistant_only_loss=True` to train on the responses alone, where the chat template "
+        "supports it.",
     ),
     Format(
         "prompt-completion",
         "TRL: prompt and completion, so that only responses are trained on",
         "train.jsonl",
         _prompt_completion,
-        "TRL: `SFTTrainer(train_dataset=load_dataset('json', data_files='train.jsonl', split='train'), ...)`. "
+        "TRL: `SFTTrainer(train_dataset=load_dataset('json', data_files='train.jsonl', "
+        "split='train'), ...)`. "
         "It trains on the completions alone.",
     ),
     Format(
@@ -118,7 +122,8 @@ _FORMATS = (
         "LLaMA-Factory: chats, and dataset_info.json",
         "train.json",
         _messages,
-        "LLaMA-Factory: set `dataset_dir` to this folder and `dataset` to the name in `dataset_info.json`.",
+        "LLaMA-Factory: set `dataset_dir` to this folder and `dataset` to the name in "
+        "`dataset_info.json`.",
         _dataset_info,
     ),
     Format(
@@ -135,14 +140,17 @@ _FORMATS = (
         "a table: dataset, id, input, response, strategy, correct",
         "train.parquet",
         asdict,
-        "A table with the columns dataset, id, input, response, strategy and correct (the answer check's result).",
+        "A table with the columns dataset, id, input, response, strategy and correct (the answer "
+        "check's result).",
     ),
     Format(
         "dpo",
-        "TRL: preference pairs, the best response of each example against the worst (after --mode per-example)",
+        "TRL: preference pairs, the best response of each example against the worst (after --mode "
+        "per-example)",
         "train.jsonl",
         _preference,
-        "TRL: `DPOTrainer(train_dataset=load_dataset('json', data_files='train.jsonl', split='train'), ...)`.",
+        "TRL: `DPOTrainer(train_dataset=load_dataset('json', data_files='train.jsonl', "
+        "split='train'), ...)`.",
         pairs=True,
     ),
 )

@@ -1,7 +1,7 @@
 """The workspace: respsel.toml says where the store and the runs are, and which models have names.
 
-Knows nothing of recipes. Invariant: there is always a workspace; without a respsel.toml the recipe's own
-folder is one, with the defaults.
+Knows nothing of recipes. Invariant: there is always a workspace; without a respsel.toml the
+recipe's own folder is one, with the defaults.
 """
 
 from __future__ import annotations
@@ -51,16 +51,21 @@ class Workspace:
 
     @cached_property
     def owns_store(self) -> bool:
-        """Whether the store is in it (or a link to it is), and in no workspace within it; others may use the store too."""
+        """Whether the store is in it (or a link to it is), and in no workspace within it; others
+        may use the store too.
+        """
         store = Path(os.path.normpath(self.store))
         return store.is_relative_to(self.root) and _marked_folder(store) in (self.root, None)
 
     @cached_property
     def roots(self) -> tuple[str, ...]:
-        """The root's paths from the store, with forward slashes, which stay when both are moved together: from where the
-        store is, and from the link to it in the workspace, if it is one."""
+        """The root's paths from the store, with forward slashes, which stay when both are moved
+        together: from where the store is, and from the link to it in the workspace, if it is one.
+        """
         stores = (self.store.resolve(), Path(os.path.normpath(self.store)))
-        return tuple(dict.fromkeys(Path(os.path.relpath(self.root, store)).as_posix() for store in stores))
+        return tuple(
+            dict.fromkeys(Path(os.path.relpath(self.root, store)).as_posix() for store in stores)
+        )
 
 
 def find_workspace(start: Path) -> Workspace:
@@ -87,9 +92,13 @@ def find_workspace(start: Path) -> Workspace:
 
 def _marked_folder(start: Path) -> Path | None:
     # Of what is there but is no file, a link to itself or a folder, is told when it is read.
-    return next((folder for folder in (start, *start.parents) if os.path.lexists(folder / FILE_NAME)), None)
+    return next(
+        (folder for folder in (start, *start.parents) if os.path.lexists(folder / FILE_NAME)), None
+    )
 
 
 def _workspace(root: Path, entry: WorkspaceEntry) -> Workspace:
-    models = {name: NamedModel(name, model, root, FILE_NAME) for name, model in entry.models.items()}
+    models = {
+        name: NamedModel(name, model, root, FILE_NAME) for name, model in entry.models.items()
+    }
     return Workspace(root, root / entry.store, root / entry.runs, models)

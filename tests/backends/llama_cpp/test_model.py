@@ -37,7 +37,9 @@ def model(make_tiny_gguf: MakeGguf) -> LlamaCppModel:
 
 
 def test_prompt_ids_are_the_templates_own(model: LlamaCppModel) -> None:
-    """The chat template decides the prompt's tokens: control tokens where it writes them, no BOS added."""
+    """The chat template decides the prompt's tokens: control tokens where it writes them, no BOS
+    added.
+    """
     text = model.response_ids
     expected = (START, *text("user\nhi"), END, *text("\n"), START, *text("assistant\n"))
     assert model.prompt_ids([Message("user", "hi")]) == expected
@@ -60,7 +62,11 @@ def test_a_branch_scores_as_if_it_were_alone(model: LlamaCppModel) -> None:
     """A response's scores are the same to the last bit alone, with others, and in any order."""
     prompt = model.prompt_ids([Message("user", "tell me")])
     other = model.prompt_ids([Message("user", "something else")])
-    calls = [ScoreCall(p, model.response_ids(text)) for p in (prompt, other) for text in ("yes", "no, rather not", "ä € 😀", "q")]
+    calls = [
+        ScoreCall(p, model.response_ids(text))
+        for p in (prompt, other)
+        for text in ("yes", "no, rather not", "ä € 😀", "q")
+    ]
     together = dict(model.score(calls))
     backwards = dict(model.score(calls[::-1]))
     for i, call in enumerate(calls):
@@ -72,13 +78,24 @@ def test_a_branch_scores_as_if_it_were_alone(model: LlamaCppModel) -> None:
 
 
 @pytest.mark.parametrize("write", [write_tiny_mamba, write_tiny_hybrid])
-def test_layers_that_cannot_go_back_are_scored_anew(write: Callable[..., None], tmp_path: Path) -> None:
-    """Recurrent and hybrid models: each score is that of one plain pass, to the last bit whatever else is scored."""
+def test_layers_that_cannot_go_back_are_scored_anew(
+    write: Callable[..., None], tmp_path: Path
+) -> None:
+    """Recurrent and hybrid models: each score is that of one plain pass, to the last bit whatever
+    else is scored.
+    """
     write(tmp_path / "tiny.gguf", TEMPLATE)
     model = load(tmp_path / "tiny.gguf")
     # The first two prompts share more than a chunk.
-    prompts = [model.prompt_ids([Message("user", text)]) for text in ("x" * 200 + "a", "x" * 200 + "b", "tell me")]
-    calls = [ScoreCall(p, model.response_ids(text)) for p in prompts for text in ("yes", "no, rather not", "", "q")]
+    prompts = [
+        model.prompt_ids([Message("user", text)])
+        for text in ("x" * 200 + "a", "x" * 200 + "b", "tell me")
+    ]
+    calls = [
+        ScoreCall(p, model.response_ids(text))
+        for p in prompts
+        for text in ("yes", "no, rather not", "", "q")
+    ]
     together = scores_of(model, calls)
     backwards = scores_of(model, calls[::-1])[::-1]
     for call, one, other in zip(calls, together, backwards, strict=True):
@@ -104,11 +121,15 @@ def plain_nll(weights: Path, call: ScoreCall) -> npt.NDArray[np.float64]:
 
 
 @pytest.mark.parametrize("write", [write_tiny_mamba, write_tiny_hybrid])
-def test_layers_that_cannot_go_back_sample_as_if_alone(write: Callable[..., None], tmp_path: Path) -> None:
+def test_layers_that_cannot_go_back_sample_as_if_alone(
+    write: Callable[..., None], tmp_path: Path
+) -> None:
     """Recurrent and hybrid models: a text is the same alone, among others and in any order."""
     write(tmp_path / "tiny.gguf", TEMPLATE)
     model = load(tmp_path / "tiny.gguf")
-    prompts = [model.prompt_ids([Message("user", text)]) for text in ("one", "two and a bit more", "three")]
+    prompts = [
+        model.prompt_ids([Message("user", text)]) for text in ("one", "two and a bit more", "three")
+    ]
     calls = [GenerateCall(prompt, SAMPLING, seed) for prompt in prompts for seed in range(3)]
     together = dict(model.generate(calls))
     backwards = dict(model.generate(calls[::-1]))
@@ -118,21 +139,31 @@ def test_layers_that_cannot_go_back_sample_as_if_alone(write: Callable[..., None
 
 
 def test_a_memory_that_cannot_drop_tokens_says_so(tmp_path: Path) -> None:
-    """Tokens that cannot be forgotten are an error there, not a wrong score or a puzzling failure later."""
+    """Tokens that cannot be forgotten are an error there, not a wrong score or a puzzling failure
+    later.
+    """
     write_tiny_mamba(tmp_path / "tiny.gguf", TEMPLATE)
     model = load(tmp_path / "tiny.gguf")
     with model._context(64, 1, flash=True) as context:
         context.evaluate(0, (1, 2, 3), 0, 2)
-        with pytest.raises(RunError, match=r"llama\.cpp: this model's memory cannot forget the end of a text\. This is a fault"):
+        with pytest.raises(
+            RunError,
+            match=r"llama\.cpp: this model's memory cannot forget the end of a text\. This is a "
+            r"fault",
+        ):
             context.drop(0, 2)
         context.drop(0, 0)
 
 
 def test_scores_agree_with_one_plain_pass(model: LlamaCppModel, make_tiny_gguf: MakeGguf) -> None:
-    """Each token is scored given exactly the prompt and the response tokens before it: no mask is off by one."""
+    """Each token is scored given exactly the prompt and the response tokens before it: no mask is
+    off by one.
+    """
     import llama_cpp
 
-    llama = llama_cpp.Llama(str(make_tiny_gguf()), n_ctx=512, logits_all=True, verbose=False, n_threads=1)
+    llama = llama_cpp.Llama(
+        str(make_tiny_gguf()), n_ctx=512, logits_all=True, verbose=False, n_threads=1
+    )
     prompt = list(model.prompt_ids([Message("user", "count the other things")]))
     response = list(model.response_ids("there are other numbers"))
     llama.eval(prompt + response)
@@ -142,7 +173,10 @@ def test_scores_agree_with_one_plain_pass(model: LlamaCppModel, make_tiny_gguf: 
     chosen = logp[np.arange(len(response)), response]
     np.testing.assert_allclose(scores.nll, -chosen, atol=0.02)  # an off-by-one is nats
     np.testing.assert_allclose(scores.entropy, -(np.exp(logp) * logp).sum(axis=1), atol=0.02)
-    assert (scores.rank == 1 + (logits > logits[np.arange(len(response)), response][:, None]).sum(axis=1)).mean() > 0.9
+    assert (
+        scores.rank
+        == 1 + (logits > logits[np.arange(len(response)), response][:, None]).sum(axis=1)
+    ).mean() > 0.9
 
 
 def test_a_response_longer_than_a_batch_is_scored_whole(make_tiny_gguf: MakeGguf) -> None:
@@ -158,7 +192,9 @@ def test_a_response_longer_than_a_batch_is_scored_whole(make_tiny_gguf: MakeGguf
 
 def test_a_sampled_text_does_not_depend_on_the_batch(model: LlamaCppModel) -> None:
     """A request's text is the same alone, among others, and in any order."""
-    prompts = [model.prompt_ids([Message("user", text)]) for text in ("one", "two and a bit more", "three")]
+    prompts = [
+        model.prompt_ids([Message("user", text)]) for text in ("one", "two and a bit more", "three")
+    ]
     calls = [GenerateCall(prompt, SAMPLING, seed) for prompt in prompts for seed in range(3)]
     together = dict(model.generate(calls))
     backwards = dict(model.generate(calls[::-1]))
@@ -168,8 +204,12 @@ def test_a_sampled_text_does_not_depend_on_the_batch(model: LlamaCppModel) -> No
 
 
 @pytest.mark.real
-def test_a_sampled_text_does_not_depend_on_the_batch_with_bf16_weights(smollm2: Path, tmp_path: Path) -> None:
-    """BF16 sums depend on how many rows are computed at once; texts must not depend on what else is sampled."""
+def test_a_sampled_text_does_not_depend_on_the_batch_with_bf16_weights(
+    smollm2: Path, tmp_path: Path
+) -> None:
+    """BF16 sums depend on how many rows are computed at once; texts must not depend on what else is
+    sampled.
+    """
     model = open_model(smollm2, (tmp_path / "w.gguf", "bf16"), None, None, None, 8, 0)
     prompt = model.prompt_ids([Message("user", "Tell me a story about a rope and a bakery.")])
     sampling = Sampling(temperature=1.0, top_p=1.0, top_k=0, min_p=0.0, max_tokens=60)
@@ -204,17 +244,24 @@ def test_greedy_follows_the_most_likely_token(model: LlamaCppModel) -> None:
 
 
 def test_more_sequences_than_a_batch_holds(make_tiny_gguf: MakeGguf) -> None:
-    """With a vocabulary so large that batches are small, many sequences are still sampled at once."""
+    """With a vocabulary so large that batches are small, many sequences are still
+    sampled at once.
+    """
     model = load(make_tiny_gguf(), parallel=70)
     model._batch_tokens = 32
     prompt = model.prompt_ids([Message("user", "one")])
-    assert len(dict(model.generate([GenerateCall(prompt, SAMPLING, seed) for seed in range(80)]))) == 80
+    assert (
+        len(dict(model.generate([GenerateCall(prompt, SAMPLING, seed) for seed in range(80)])))
+        == 80
+    )
 
 
 def test_a_gguf_without_a_template_is_refused(make_tiny_gguf: MakeGguf) -> None:
     """A GGUF without a chat template is an error with a remedy, not a silent "llama-2"."""
     path = make_tiny_gguf(template=None)
-    with pytest.raises(PreflightError, match=r"tiny\.gguf: this GGUF has no chat template\. Set 'chat_template'"):
+    with pytest.raises(
+        PreflightError, match=r"tiny\.gguf: this GGUF has no chat template\. Set 'chat_template'"
+    ):
         load(path)
 
 
@@ -233,7 +280,9 @@ def test_the_context_is_at_most_what_the_model_was_trained_for(make_tiny_gguf: M
 
 
 def test_a_context_ends_where_positions_are_turned_otherwise(tmp_path: Path) -> None:
-    """LongRoPE: the context is the original length, whatever the recipe says, and a score is the same beside the longest text."""
+    """LongRoPE: the context is the original length, whatever the recipe says, and a score is the
+    same beside the longest text.
+    """
     write_tiny_phi3(tmp_path / "tiny.gguf", TEMPLATE)
     model = load(tmp_path / "tiny.gguf", context=1000)
     assert model.context_tokens == ORIGINAL_CONTEXT
@@ -247,15 +296,21 @@ def test_a_context_ends_where_positions_are_turned_otherwise(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(("original", "expected"), [(300, 256), (100, 1024), (None, 1024)])
-def test_a_padded_context_does_not_pass_that_length(tmp_path: Path, original: int | None, expected: int) -> None:
-    """llama.cpp's contexts come in 256 tokens; where none is as short as the original length, or none is given, all are alike."""
+def test_a_padded_context_does_not_pass_that_length(
+    tmp_path: Path, original: int | None, expected: int
+) -> None:
+    """llama.cpp's contexts come in 256 tokens; where none is as short as the original length, or
+    none is given, all are alike.
+    """
     write_tiny_phi3(tmp_path / "tiny.gguf", TEMPLATE, original)
     model = load(tmp_path / "tiny.gguf")
     assert model.context_tokens == expected
     assert ("positions" in model.about()) == (expected < 1024)
 
 
-def test_prepared_weights_are_made_once_and_appear_whole(make_tiny_gguf: MakeGguf, tmp_path: Path) -> None:
+def test_prepared_weights_are_made_once_and_appear_whole(
+    make_tiny_gguf: MakeGguf, tmp_path: Path
+) -> None:
     """`prepare` converts the weights once; the second load uses the same file."""
     prepared = tmp_path / "weights" / "x.bf16.gguf"
     source = make_tiny_gguf()

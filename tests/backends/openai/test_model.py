@@ -1,4 +1,6 @@
-"""The openai backend: what it asks, what it makes of failures, and whom it believes log-probabilities."""
+"""The openai backend: what it asks, what it makes of failures, and whom it believes
+log-probabilities.
+"""
 
 from __future__ import annotations
 
@@ -33,13 +35,20 @@ def model_of(endpoint: Endpoint, weights: Path | None = None, **settings: Any) -
 
     given = {"api_key_env": None, "timeout_s": 5.0, "retries": 2, "parallel": 4, **settings}
     return EndpointModel(
-        EndpointSettings(endpoint.url, "m", shown="a.toml", where="models.m", **given), None, weights, None, None
+        EndpointSettings(endpoint.url, "m", shown="a.toml", where="models.m", **given),
+        None,
+        weights,
+        None,
+        None,
     )
 
 
 def calls(model: Any, count: int = 1, sampling: Sampling = SAMPLING) -> list[GenerateCall]:
     chats = [(Message("system", "Be brief."), Message("user", f"Say {i}.")) for i in range(count)]
-    return [GenerateCall(model.prompt_ids(asked), sampling, (1 << 40) + i, asked) for i, asked in enumerate(chats)]
+    return [
+        GenerateCall(model.prompt_ids(asked), sampling, (1 << 40) + i, asked)
+        for i, asked in enumerate(chats)
+    ]
 
 
 def written(endpoint: Endpoint, count: int = 1, **settings: Any) -> dict[int, Any]:
@@ -51,17 +60,24 @@ def written(endpoint: Endpoint, count: int = 1, **settings: Any) -> dict[int, An
 
 
 def test_what_is_asked_and_what_comes_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Chat, sampling with its filters even where they are off, seed and key go out; text and counts come back."""
+    """Chat, sampling with its filters even where they are off, seed and key go out; text and counts
+    come back.
+    """
     monkeypatch.setenv("MY_KEY", KEY)
     monkeypatch.setenv("OPENAI_API_KEY", "of somebody else")
     with serving(lambda asked: chat("  hello \n", 11, 2)) as endpoint:
-        assert written(endpoint, api_key_env="MY_KEY") == {0: Generation("hello", 2, False, prompt_tokens=11)}
+        assert written(endpoint, api_key_env="MY_KEY") == {
+            0: Generation("hello", 2, False, prompt_tokens=11)
+        }
     (asked,) = endpoint.asked
     assert asked.path == "/v1/chat/completions"
     assert asked.headers["authorization"] == f"Bearer {KEY}"
     assert dict(asked.body) == {
         "model": "m",
-        "messages": [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Say 0."}],
+        "messages": [
+            {"role": "system", "content": "Be brief."},
+            {"role": "user", "content": "Say 0."},
+        ],
         "temperature": 0.7,
         "top_p": 0.9,
         "max_tokens": 20,
@@ -72,7 +88,9 @@ def test_what_is_asked_and_what_comes_back(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_a_key_is_sent_only_where_it_is_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the SDK would take from the environment is not sent to a server that it is not for, and stays there."""
+    """What the SDK would take from the environment is not sent to a server that it is not for, and
+    stays there.
+    """
     for name in ("OPENAI_API_KEY", "OPENAI_ADMIN_KEY", "OPENAI_ORG_ID", "OPENAI_PROJECT_ID"):
         monkeypatch.setenv(name, KEY)
     monkeypatch.setenv("OPENAI_CUSTOM_HEADERS", f"Authorization: Bearer {KEY}\nX-Secret: {KEY}")
@@ -86,7 +104,10 @@ def test_a_key_is_sent_only_where_it_is_for(monkeypatch: pytest.MonkeyPatch) -> 
 def test_an_odd_key_is_refused(odd: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A key of two lines could not be told apart in messages: it is refused, and not shown."""
     monkeypatch.setenv("MY_KEY", odd)
-    with serving(lambda asked: chat("hi")) as endpoint, pytest.raises(PreflightError, match="holds no API key") as caught:
+    with (
+        serving(lambda asked: chat("hi")) as endpoint,
+        pytest.raises(PreflightError, match="holds no API key") as caught,
+    ):
         written(endpoint, api_key_env="MY_KEY")
     assert odd not in str(caught.value)
 
@@ -94,7 +115,10 @@ def test_an_odd_key_is_refused(odd: str, monkeypatch: pytest.MonkeyPatch) -> Non
 def test_a_missing_key_is_told_before_anything_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     """The message names the variable."""
     monkeypatch.delenv("MY_KEY", raising=False)
-    with serving(lambda asked: chat("hi")) as endpoint, pytest.raises(PreflightError, match="MY_KEY is not set"):
+    with (
+        serving(lambda asked: chat("hi")) as endpoint,
+        pytest.raises(PreflightError, match="MY_KEY is not set"),
+    ):
         written(endpoint, api_key_env="MY_KEY")
     assert not endpoint.asked
 
@@ -107,8 +131,14 @@ def test_requests_go_out_together_up_to_the_limit() -> None:
 
 
 def test_retry_after_is_waited(monkeypatch: pytest.MonkeyPatch) -> None:
-    """After 429 with Retry-After: 1 the next request comes a second later, and its answer counts."""
-    with serving(lambda asked: error(429, "slow down", retry_after="1") if asked.number == 0 else chat("late")) as endpoint:
+    """After 429 with Retry-After: 1 the next request comes a second later, and its
+    answer counts.
+    """
+    with serving(
+        lambda asked: (
+            error(429, "slow down", retry_after="1") if asked.number == 0 else chat("late")
+        )
+    ) as endpoint:
         assert written(endpoint)[0].text == "late"
     first, second = endpoint.asked
     assert 0.95 <= second.at - first.at < 4
@@ -145,16 +175,23 @@ def test_what_may_pass_is_tried_again(bad: Reply) -> None:
 )
 def test_a_bad_answer_is_a_failure_of_its_call(bad: Reply, told: str) -> None:
     """It is named, and the calls beside it are answered all the same."""
-    with serving(lambda asked: bad if asked.body["messages"][1]["content"] == "Say 1." else chat("good")) as endpoint:
+    with serving(
+        lambda asked: bad if asked.body["messages"][1]["content"] == "Say 1." else chat("good")
+    ) as endpoint:
         found = written(endpoint, 3, retries=0, timeout_s=1.0)
     assert isinstance(found[1], Failure)
     assert told in found[1].problem.lower()
     assert [found[0].text, found[2].text] == ["good", "good"]
 
 
-@pytest.mark.parametrize("usage", [{"prompt_tokens": -3, "completion_tokens": "many"}, {"prompt_tokens": 2.5}, None, "odd"])
+@pytest.mark.parametrize(
+    "usage",
+    [{"prompt_tokens": -3, "completion_tokens": "many"}, {"prompt_tokens": 2.5}, None, "odd"],
+)
 def test_wrong_counts_are_not_believed(usage: Any) -> None:
-    """Counts that cannot be are replaced by four characters a token; the answer stands, since it was paid."""
+    """Counts that cannot be are replaced by four characters a token; the answer stands, since it
+    was paid.
+    """
     with serving(lambda asked: Reply({**chat("x" * 81).body, "usage": usage})) as endpoint:
         found = written(endpoint)[0]
     assert (found.n_tokens, found.prompt_tokens) == (21, 4)
@@ -163,9 +200,13 @@ def test_wrong_counts_are_not_believed(usage: Any) -> None:
 
 
 def test_what_was_answered_is_handed_on_when_another_call_ends_the_run() -> None:
-    """One of sixteen is refused for good: the others, which were on their way, are handed on first."""
+    """One of sixteen is refused for good: the others, which were on their way, are
+    handed on first.
+    """
     refused = error(401, "no")
-    with serving(lambda asked: refused if asked.number == 3 else Reply(chat("good").body, wait_s=0.3)) as endpoint:
+    with serving(
+        lambda asked: refused if asked.number == 3 else Reply(chat("good").body, wait_s=0.3)
+    ) as endpoint:
         model = model_of(endpoint, parallel=16)
         answers = model.generate(calls(model, 40))
         assert [next(answers)[1].text for _ in range(15)] == ["good"] * 15
@@ -177,7 +218,9 @@ def test_what_was_answered_is_handed_on_when_another_call_ends_the_run() -> None
 
 def test_a_model_may_be_closed_amid_its_answers() -> None:
     """As after an error in storing one: what is on its way is let go of without another error."""
-    with serving(lambda asked: chat("good") if asked.number == 0 else Reply({}, wait_s=5)) as endpoint:
+    with serving(
+        lambda asked: chat("good") if asked.number == 0 else Reply({}, wait_s=5)
+    ) as endpoint:
         model = model_of(endpoint)
         answers = model.generate(calls(model, 8))
         assert next(answers)[1].text == "good"
@@ -191,12 +234,20 @@ def test_length_is_cut_short() -> None:
         assert written(endpoint)[0].truncated
 
 
-@pytest.mark.parametrize(("status", "remedy"), [(401, "MY_KEY"), (403, "MY_KEY"), (404, "base_url"), (429, "parallel")])
-def test_what_no_call_can_pass_ends_the_run(status: int, remedy: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A refused key, an unknown model and a rate limit that stays end the run at once, with the remedy, without the key."""
+@pytest.mark.parametrize(
+    ("status", "remedy"), [(401, "MY_KEY"), (403, "MY_KEY"), (404, "base_url"), (429, "parallel")]
+)
+def test_what_no_call_can_pass_ends_the_run(
+    status: int, remedy: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A refused key, an unknown model and a rate limit that stays end the run at once, with the
+    remedy, without the key.
+    """
     monkeypatch.setenv("MY_KEY", KEY)
     with (
-        serving(lambda asked: error(status, f"no good: {asked.headers['authorization']}")) as endpoint,
+        serving(
+            lambda asked: error(status, f"no good: {asked.headers['authorization']}")
+        ) as endpoint,
         pytest.raises(RunError) as caught,
     ):
         written(endpoint, 100, retries=0, api_key_env="MY_KEY")
@@ -207,8 +258,13 @@ def test_what_no_call_can_pass_ends_the_run(status: int, remedy: str, monkeypatc
 
 
 def test_failure_after_failure_ends_the_run() -> None:
-    """A server that fails every call is given up after a dozen, not after thousands; so is one that is not there."""
-    with serving(lambda asked: error(500, "out of order")) as endpoint, pytest.raises(RunError, match="12 calls in a row failed"):
+    """A server that fails every call is given up after a dozen, not after thousands; so is one that
+    is not there.
+    """
+    with (
+        serving(lambda asked: error(500, "out of order")) as endpoint,
+        pytest.raises(RunError, match="12 calls in a row failed"),
+    ):
         written(endpoint, 1000, retries=0)
     assert len(endpoint.asked) < 20
     with pytest.raises(RunError, match="in a row failed"):
@@ -218,14 +274,22 @@ def test_failure_after_failure_ends_the_run() -> None:
 
 
 def test_what_a_server_does_not_know_is_left_out_where_it_changes_nothing() -> None:
-    """Filters that are off, the seed, and the old name of max_tokens give way; a filter that is on ends the run."""
+    """Filters that are off, the seed, and the old name of max_tokens give way; a filter that is on
+    ends the run.
+    """
 
     def strict(asked: Asked) -> Reply:
         for name in ("top_k", "min_p", "max_tokens"):
             if name in asked.body:
                 hint = " Use 'max_completion_tokens' instead." if name == "max_tokens" else ""
-                named = {"message": "Unsupported parameter", "param": name} if name == "min_p" else None
-                return Reply({"error": named}, 400) if named else error(400, f"Unsupported parameter: '{name}'.{hint}")
+                named = (
+                    {"message": "Unsupported parameter", "param": name} if name == "min_p" else None
+                )
+                return (
+                    Reply({"error": named}, 400)
+                    if named
+                    else error(400, f"Unsupported parameter: '{name}'.{hint}")
+                )
         return chat("fine")
 
     with serving(strict) as endpoint:
@@ -234,13 +298,18 @@ def test_what_a_server_does_not_know_is_left_out_where_it_changes_nothing() -> N
         assert endpoint.asked[-1].body["max_completion_tokens"] == 20
         model.close()
         model = model_of(endpoint)
-        with pytest.raises(RunError, match=r"refuses every request: Unsupported parameter: 'top_k'\. Change 'sampling'"):
+        with pytest.raises(
+            RunError,
+            match=r"refuses every request: Unsupported parameter: 'top_k'\. Change 'sampling'",
+        ):
             dict(model.generate(calls(model, 1, Sampling(0.7, 0.9, 40, 0.0, 20))))
         model.close()
 
 
 def test_top_p_gives_way_only_where_it_changes_nothing() -> None:
-    """A server that takes temperature or top_p, not both: left out where it is off, for that call alone."""
+    """A server that takes temperature or top_p, not both: left out where it is off, for that call
+    alone.
+    """
 
     def either(asked: Asked) -> Reply:
         if "temperature" in asked.body and "top_p" in asked.body:
@@ -257,7 +326,9 @@ def test_top_p_gives_way_only_where_it_changes_nothing() -> None:
             ((_, made),) = model.generate(calls(model, 1, sampling))
             assert isinstance(made, Generation)
             body = endpoint.asked[-1].body
-            assert {name: body[name] for name in ("temperature", "top_p") if name in body} == dict([sent])
+            assert {name: body[name] for name in ("temperature", "top_p") if name in body} == dict(
+                [sent]
+            )
         with pytest.raises(RunError, match="cannot both be specified"):
             dict(model.generate(calls(model, 1, Sampling(0.7, 0.9, 0, 0.0, 20))))
         model.close()
@@ -270,14 +341,19 @@ def test_a_chat_without_a_tokenizer_has_ids_of_its_own() -> None:
         texts = ["a", "b", "a ", "ab", "ä", "", "x" * 400]
         found = [model.prompt_ids((Message("user", text),)) for text in texts]
         assert len(set(found)) == len(texts)
-        assert found[0] == model.prompt_ids((Message("user", "a"),)) != model.prompt_ids((Message("system", "a"),))
+        assert (
+            found[0]
+            == model.prompt_ids((Message("user", "a"),))
+            != model.prompt_ids((Message("system", "a"),))
+        )
         assert len(found[-1]) == pytest.approx(100, abs=10)
         with pytest.raises(PreflightError, match="tokenizer"):
             model.response_ids("a")
         model.close()
 
 
-# Servers that score -----------------------------------------------------------------------------------------------
+# Servers that score
+# -----------------------------------------------------------------------------------------------
 
 WRITES = "one, two, three, four"
 
@@ -288,7 +364,9 @@ def value(before: int, token: int) -> float:
 
 
 class Scorer:
-    """A server over a tiny tokenizer that writes one text and gives log-probabilities, off by some tokens if told."""
+    """A server over a tiny tokenizer that writes one text and gives log-probabilities, off by some
+    tokens if told.
+    """
 
     def __init__(self, gguf: Path, ids: bool, shift: int = 0, adds_start: bool = False) -> None:
         from respsel.backends.openai.tokenizer import open_text
@@ -312,11 +390,17 @@ class Scorer:
             values = [self._value(read, place) for place in range(len(read))]
             new = self.text.response_ids("x")
             spelled = [self.text.spell([token]) for token in read + list(new)]
-            return self._completion(read, new, {"tokens": spelled, "token_logprobs": [None, *values[1:], -1.0]})
+            return self._completion(
+                read, new, {"tokens": spelled, "token_logprobs": [None, *values[1:], -1.0]}
+            )
         made = list(self.text.response_ids(WRITES))
         whole = read + made
         told = [value(whole[place - 1], whole[place]) for place in range(len(read), len(whole))]
-        return self._completion(read, made, {"tokens": [self.text.spell([token]) for token in made], "token_logprobs": told})
+        return self._completion(
+            read,
+            made,
+            {"tokens": [self.text.spell([token]) for token in made], "token_logprobs": told},
+        )
 
     def _tokens(self, text: str) -> list[int]:
         found = self.text.encode(text, control=True)
@@ -327,15 +411,34 @@ class Scorer:
         return value(read[at - 1], read[place] if self.shift else read[at])
 
     def _prompt_logprobs(self, read: list[int]) -> list[Any]:
-        rest = [{str(read[i]): {"logprob": self._value(read, i), "rank": 2, "decoded_token": "?"}} for i in range(1, len(read))]
+        rest = [
+            {str(read[i]): {"logprob": self._value(read, i), "rank": 2, "decoded_token": "?"}}
+            for i in range(1, len(read))
+        ]
         return [None, *rest]
 
-    def _completion(self, read: Any, made: Any, logprobs: Any, prompt_logprobs: Any = None) -> Reply:
-        choice = {"index": 0, "text": self.text.spell(made), "finish_reason": "length", "logprobs": logprobs}
+    def _completion(
+        self, read: Any, made: Any, logprobs: Any, prompt_logprobs: Any = None
+    ) -> Reply:
+        choice = {
+            "index": 0,
+            "text": self.text.spell(made),
+            "finish_reason": "length",
+            "logprobs": logprobs,
+        }
         if prompt_logprobs is not None:
             choice["prompt_logprobs"] = prompt_logprobs
         usage = {"prompt_tokens": len(read), "completion_tokens": len(made)}
-        return Reply({"id": "x", "object": "text_completion", "created": 1, "model": "m", "choices": [choice], "usage": usage})
+        return Reply(
+            {
+                "id": "x",
+                "object": "text_completion",
+                "created": 1,
+                "model": "m",
+                "choices": [choice],
+                "usage": usage,
+            }
+        )
 
 
 @pytest.fixture
@@ -351,7 +454,9 @@ def score(gguf: Path) -> Callable[..., Any]:
         with serving(answer) as endpoint:
             model = model_of(endpoint, gguf, retries=0)
             try:
-                call = ScoreCall(model.prompt_ids([Message("user", "What?")]), model.response_ids(text))
+                call = ScoreCall(
+                    model.prompt_ids([Message("user", "What?")]), model.response_ids(text)
+                )
                 ((_, found),) = model.score([call])
                 return call, found, model.about()["scores by"]
             finally:
@@ -362,12 +467,18 @@ def score(gguf: Path) -> Callable[..., Any]:
 
 @pytest.mark.parametrize(
     ("ids", "adds_start", "way"),
-    [(True, False, "prompt_logprobs"), (False, False, "echo"), (False, True, "echo without a beginning")],
+    [
+        (True, False, "prompt_logprobs"),
+        (False, False, "echo"),
+        (False, True, "echo without a beginning"),
+    ],
 )
 def test_scores_are_those_of_the_responses_tokens(
     score: Callable[..., Any], gguf: Path, ids: bool, adds_start: bool, way: str
 ) -> None:
-    """By ids and by text, and where the server puts a beginning before the text: each token has its own value."""
+    """By ids and by text, and where the server puts a beginning before the text: each token has its
+    own value.
+    """
     call, found, used = score(Scorer(gguf, ids, adds_start=adds_start))
     whole = [call.prompt_ids[-1], *call.response_ids]
     assert used == way
@@ -378,8 +489,12 @@ def test_scores_are_those_of_the_responses_tokens(
 
 @pytest.mark.parametrize("ids", [True, False])
 @pytest.mark.parametrize("shift", [1, -1])
-def test_a_server_that_is_off_by_one_is_refused(score: Callable[..., Any], gguf: Path, ids: bool, shift: int) -> None:
-    """Values that belong to the token before or after are found out, since writing gave others; nothing is ranked on them."""
+def test_a_server_that_is_off_by_one_is_refused(
+    score: Callable[..., Any], gguf: Path, ids: bool, shift: int
+) -> None:
+    """Values that belong to the token before or after are found out, since writing gave others;
+    nothing is ranked on them.
+    """
     with pytest.raises(PreflightError, match="when it is written and"):
         score(Scorer(gguf, ids, shift))
 
@@ -387,7 +502,13 @@ def test_a_server_that_is_off_by_one_is_refused(score: Callable[..., Any], gguf:
 def test_a_server_that_gives_none_is_refused(score: Callable[..., Any]) -> None:
     """The message says what is wrong with each way, and what to do."""
     with pytest.raises(PreflightError) as caught:
-        score(lambda asked: error(404, "no completions here") if asked.number > 90 else error(400, "completions are not served"))
+        score(
+            lambda asked: (
+                error(404, "no completions here")
+                if asked.number > 90
+                else error(400, "completions are not served")
+            )
+        )
     assert "completions are not served" in str(caught.value)
     assert "vLLM" in str(caught.value)
 
@@ -407,16 +528,23 @@ def mangled(scorer: Scorer, change: Callable[[dict[str, Any]], None]) -> Callabl
 
 
 @pytest.mark.parametrize(
-    ("status", "ended"), [(503, RunError), (404, PreflightError), (400, PreflightError), (500, PreflightError)]
+    ("status", "ended"),
+    [(503, RunError), (404, PreflightError), (400, PreflightError), (500, PreflightError)],
 )
-def test_an_outage_is_not_taken_for_a_lack(score: Callable[..., Any], gguf: Path, status: int, ended: type[Exception]) -> None:
-    """While it is put to the test a server that is overloaded ends the run; one that serves no completions is refused."""
+def test_an_outage_is_not_taken_for_a_lack(
+    score: Callable[..., Any], gguf: Path, status: int, ended: type[Exception]
+) -> None:
+    """While it is put to the test a server that is overloaded ends the run; one that serves no
+    completions is refused.
+    """
     with pytest.raises(ended):
         score(lambda asked: error(status, "not now"))
 
 
 def test_the_way_may_be_named(gguf: Path) -> None:
-    """With scores_by no other way is tried, and what came in one way is not taken for what comes in the other."""
+    """With scores_by no other way is tried, and what came in one way is not taken for what comes in
+    the other.
+    """
     from respsel.backends.openai.client import EndpointSettings
     from respsel.backends.openai.model import EndpointModel
 
@@ -448,7 +576,12 @@ def positive(body: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize(
     ("change", "told"),
-    [(nothing, "no prompt_logprobs"), (one_less, "came back for"), (other_token, "at its place"), (positive, "0.5")],
+    [
+        (nothing, "no prompt_logprobs"),
+        (one_less, "came back for"),
+        (other_token, "at its place"),
+        (positive, "0.5"),
+    ],
 )
 def test_ids_that_are_not_ours_make_no_score(
     score: Callable[..., Any], gguf: Path, change: Callable[[dict[str, Any]], None], told: str
@@ -491,23 +624,34 @@ def uncounted(body: dict[str, Any]) -> None:
 def test_text_that_is_split_elsewhere_makes_no_score(
     score: Callable[..., Any], gguf: Path, change: Callable[[dict[str, Any]], None], told: str
 ) -> None:
-    """In the way echo tokens must be as many, and spell the same, as the target's own tokenizer says."""
+    """In the way echo tokens must be as many, and spell the same, as the target's own tokenizer
+    says.
+    """
     _, found, _ = score(mangled(Scorer(gguf, ids=False), change))
     assert isinstance(found, Failure)
     assert told in found.problem
 
 
-# As a user sees it ------------------------------------------------------------------------------------------------
+# As a user sees it
+# ------------------------------------------------------------------------------------------------
 
-REMOTE = '[models.teacher]\nbackend = "openai"\nbase_url = "{url}"\nmodel = "m"\nretries = 0\nparallel = 4\n'
+REMOTE = (
+    '[models.teacher]\nbackend = "openai"\nbase_url = "{url}"\nmodel = "m"\nretries = '
+    "0\nparallel = 4\n"
+)
 
 
 def remote(bench: Bench, endpoint: Endpoint, more: str = "") -> None:
-    bench.edit('[models.teacher]\nbackend = "fake"\nvariant = "teacher"\n', REMOTE.format(url=endpoint.url) + more)
+    bench.edit(
+        '[models.teacher]\nbackend = "fake"\nvariant = "teacher"\n',
+        REMOTE.format(url=endpoint.url) + more,
+    )
 
 
 def test_a_teacher_behind_an_endpoint(bench: Bench) -> None:
-    """Its responses are made, its tokens counted, and neither plan nor a second run asks it anything."""
+    """Its responses are made, its tokens counted, and neither plan nor a second run asks it
+    anything.
+    """
     with serving(lambda asked: chat("It is 4.", 20, 5)) as endpoint:
         remote(bench, endpoint, "price = { input = 1.0, output = 2.0 }\n")
         assert bench.respsel("plan", "a.toml").code == 0
@@ -538,7 +682,11 @@ def test_a_failed_call_is_named_and_asked_again(bench: Bench) -> None:
     sick = True
 
     def answer(asked: Asked) -> Reply:
-        return error(400, "not this one") if sick and "3 plus 3" in asked.body["messages"][0]["content"] else chat("It is 4.")
+        return (
+            error(400, "not this one")
+            if sick and "3 plus 3" in asked.body["messages"][0]["content"]
+            else chat("It is 4.")
+        )
 
     bench.edit("sample = 6\n", "")
     with serving(answer) as endpoint:
@@ -552,21 +700,29 @@ def test_a_failed_call_is_named_and_asked_again(bench: Bench) -> None:
 
 
 def test_half_a_surrogate_pair_is_no_answer(bench: Bench) -> None:
-    """Stored, it would fail every later run: such a text, or an error with one, is a failure of its call."""
+    """Stored, it would fail every later run: such a text, or an error with one, is a failure of its
+    call.
+    """
 
     def answer(asked: Asked) -> Reply:
         said = asked.body["messages"][0]["content"]
         odd = '"It is \\ud83d"'
         if "3 plus" in said:
             return Reply(json.dumps(chat("TEXT").body).replace('"TEXT"', odd).encode())
-        return Reply(f'{{"error": {{"message": {odd}}}}}'.encode(), 400) if "4 plus" in said else chat("It is 4.")
+        return (
+            Reply(f'{{"error": {{"message": {odd}}}}}'.encode(), 400)
+            if "4 plus" in said
+            else chat("It is 4.")
+        )
 
     bench.edit("sample = 6\n", "")
     with serving(answer) as endpoint:
         remote(bench, endpoint)
         bench.run()
         bench.run()
-    texts = pl.read_parquet(bench.folder / "runs/a/responses.parquet").filter(pl.col("problem") != "")
+    texts = pl.read_parquet(bench.folder / "runs/a/responses.parquet").filter(
+        pl.col("problem") != ""
+    )
     assert sorted(texts["problem"]) == [
         "the call failed: It is ?",
         "the call failed: the text holds half a surrogate pair, which is no Unicode",
@@ -574,11 +730,17 @@ def test_half_a_surrogate_pair_is_no_answer(bench: Bench) -> None:
 
 
 def test_ctrl_c_does_not_wait_for_a_server_that_hangs(bench: Bench) -> None:
-    """Stopped while four requests hang, respsel ends at once, and what was answered before is kept."""
-    with serving(lambda asked: chat("It is 4.") if asked.number < 2 else Reply({}, wait_s=60)) as endpoint:
+    """Stopped while four requests hang, respsel ends at once, and what was answered
+    before is kept.
+    """
+    with serving(
+        lambda asked: chat("It is 4.") if asked.number < 2 else Reply({}, wait_s=60)
+    ) as endpoint:
         remote(bench, endpoint)
         command = [sys.executable, "-m", "respsel", "run", "a.toml"]
-        process = subprocess.Popen(command, cwd=bench.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        process = subprocess.Popen(
+            command, cwd=bench.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
         deadline = time.monotonic() + 30
         while len(endpoint.asked) < 6 and time.monotonic() < deadline:
             time.sleep(0.02)
@@ -597,15 +759,21 @@ def test_ctrl_c_does_not_wait_for_a_server_that_hangs(bench: Bench) -> None:
 
 @pytest.mark.parametrize("wait_s", [0.0, 0.01, 0.03, 0.05])
 def test_ctrl_c_in_the_midst_of_answers(bench: Bench, wait_s: float) -> None:
-    """Wherever it comes: one sentence and exit code 130, never a bug, and the next run asks for the rest."""
+    """Wherever it comes: one sentence and exit code 130, never a bug, and the next run asks for the
+    rest.
+    """
     bench.write("sums.jsonl", jsonl(rows(300)))
     bench.edit("sample = 6\n", "")
-    with serving(lambda asked: Reply(chat("It is 4.").body, wait_s=(asked.number % 5) * wait_s / 4)) as endpoint:
+    with serving(
+        lambda asked: Reply(chat("It is 4.").body, wait_s=(asked.number % 5) * wait_s / 4)
+    ) as endpoint:
         remote(bench, endpoint)
         for stop_at in (3, 20, 45):
             before = len(endpoint.asked)
             command = [sys.executable, "-m", "respsel", "run", "a.toml"]
-            process = subprocess.Popen(command, cwd=bench.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            process = subprocess.Popen(
+                command, cwd=bench.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            )
             while len(endpoint.asked) < before + stop_at and process.poll() is None:
                 time.sleep(0.001)
             process.send_signal(signal.SIGINT)
@@ -635,7 +803,8 @@ def test_a_target_without_a_tokenizer_is_refused_before_anything_is_asked(bench:
     """Scoring through an endpoint takes the target's tokenizer: said when the recipe is read."""
     with serving(lambda asked: chat("hi")) as endpoint:
         bench.edit(
-            '[models.target]\nbackend = "fake"', f'[models.target]\nbackend = "openai"\nmodel = "m"\nbase_url = "{endpoint.url}"'
+            '[models.target]\nbackend = "fake"',
+            f'[models.target]\nbackend = "openai"\nmodel = "m"\nbase_url = "{endpoint.url}"',
         )
         done = bench.respsel("run", "a.toml")
     assert done.code == 2
@@ -645,16 +814,22 @@ def test_a_target_without_a_tokenizer_is_refused_before_anything_is_asked(bench:
 
 
 def test_metrics_that_take_what_an_endpoint_lacks_say_so(bench: Bench, gguf: Path) -> None:
-    """By text there are no ranks or entropies: those metrics have no value and the reason, and perplexity has one."""
+    """By text there are no ranks or entropies: those metrics have no value and the reason, and
+    perplexity has one.
+    """
     with serving(Scorer(gguf, ids=False)) as endpoint:
-        bench.edit('backend = "fake"\n\n[models.teacher]', f"{target(endpoint, gguf)}\n[models.teacher]")
+        bench.edit(
+            'backend = "fake"\n\n[models.teacher]', f"{target(endpoint, gguf)}\n[models.teacher]"
+        )
         bench.edit('name = "self-aligned-perplexity"\nk = 2', 'name = "rank-surprisal-ratio"')
         bench.edit('name = "alignment"', 'name = "log-probability-plus-entropy"')
         bench.run()
     scores = pl.read_parquet(bench.folder / "runs/a/scores.parquet")
     counts = dict(scores.filter(pl.col("value").is_not_null()).group_by("metric").len().iter_rows())
     assert counts == {"perplexity": 12}
-    assert {"the endpoint gives no ranks", "the endpoint gives no entropies"} <= set(scores["problem"])
+    assert {"the endpoint gives no ranks", "the endpoint gives no entropies"} <= set(
+        scores["problem"]
+    )
 
 
 def target(endpoint: Endpoint, gguf: Path) -> str:
@@ -669,7 +844,9 @@ def test_the_doctor_looks_at_an_endpoint(bench: Bench, gguf: Path) -> None:
 
     with serving(both) as endpoint:
         remote(bench, endpoint)
-        bench.edit('backend = "fake"\n\n[models.teacher]', f"{target(endpoint, gguf)}\n[models.teacher]")
+        bench.edit(
+            'backend = "fake"\n\n[models.teacher]', f"{target(endpoint, gguf)}\n[models.teacher]"
+        )
         done = bench.respsel("doctor", "a.toml")
     assert done.code == 0, done.err
     assert "prompt_logprobs" in done.out
@@ -683,11 +860,17 @@ def test_the_doctor_looks_at_an_endpoint(bench: Bench, gguf: Path) -> None:
 @pytest.mark.parametrize(
     ("reply", "told"),
     [
-        (chat("Hello", ended="abort"), "it does not answer: the answer broke off (finish_reason 'abort')"),
+        (
+            chat("Hello", ended="abort"),
+            "it does not answer: the answer broke off (finish_reason 'abort')",
+        ),
         (chat("Hello", ended="new_reason"), "not known to be good (finish_reason 'new_reason')"),
         (Reply(b"<html><title>Sign in</title></html>"), "a web page: Sign in. Check 'base_url'"),
         (error(400, "thinking must be set to false"), "request = { thinking = false }"),
-        (Reply({"error": {"message": "no credit left", "code": 402}}), "no credit left. Check the account's credit"),
+        (
+            Reply({"error": {"message": "no credit left", "code": 402}}),
+            "no credit left. Check the account's credit",
+        ),
     ],
 )
 def test_the_doctor_tells_what_an_endpoint_refuses(bench: Bench, reply: Reply, told: str) -> None:
@@ -701,7 +884,9 @@ def test_the_doctor_tells_what_an_endpoint_refuses(bench: Bench, reply: Reply, t
 
 @pytest.mark.parametrize("is_shown", [True, False])
 def test_the_doctor_is_content_with_a_model_that_reasons(bench: Bench, is_shown: bool) -> None:
-    """Its short question ends in the midst of the reasoning, shown or hidden: that is told, and is no fault."""
+    """Its short question ends in the midst of the reasoning, shown or hidden: that is told, and is
+    no fault.
+    """
     thinking = chat("", ended="length").body
     thinking["choices"][0]["message"] |= {"reasoning_content": "Who greets me?"} if is_shown else {}
     with serving(lambda asked: Reply(thinking)) as endpoint:

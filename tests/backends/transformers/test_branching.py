@@ -1,4 +1,6 @@
-"""Branching through transformers' attention interface, on tiny random models of many architectures."""
+"""Branching through transformers' attention interface, on tiny random models of many
+architectures.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,13 @@ SHAPE = {
 }
 SLIDING = {"sliding_window": 24}
 EXPERTS = {"num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 32}
-LATENT = {"kv_lora_rank": 16, "q_lora_rank": 16, "qk_rope_head_dim": 8, "qk_nope_head_dim": 8, "v_head_dim": 16}
+LATENT = {
+    "kv_lora_rank": 16,
+    "q_lora_rank": 16,
+    "qk_rope_head_dim": 8,
+    "qk_nope_head_dim": 8,
+    "v_head_dim": 16,
+}
 OWN_NAMES = {
     "vocab_size": N_VOCAB,
     "n_embd": 64,
@@ -38,7 +46,8 @@ OWN_NAMES = {
     "bos_token_id": 1,
     "eos_token_id": 2,
 }
-# Each has something of its own: sliding windows, capped logits, scaled heads, sinks, experts, latent heads, learned positions.
+# Each has something of its own: sliding windows, capped logits, scaled heads, sinks, experts,
+# latent heads, learned positions.
 ARCHITECTURES: dict[str, tuple[str, dict[str, Any]]] = {
     "llama": ("LlamaConfig", SHAPE),
     "qwen3": ("Qwen3Config", {**SHAPE, "head_dim": 16}),
@@ -49,11 +58,21 @@ ARCHITECTURES: dict[str, tuple[str, dict[str, Any]]] = {
     "cohere2": ("Cohere2Config", {**SHAPE, **SLIDING}),
     "granite": ("GraniteConfig", {**SHAPE, "logits_scaling": 3.0, "attention_multiplier": 0.1}),
     "gpt2": ("GPT2Config", OWN_NAMES),
-    "gpt-oss": ("GptOssConfig", {**SHAPE, **SLIDING, "head_dim": 16, "num_local_experts": 4, "num_experts_per_tok": 2}),
+    "gpt-oss": (
+        "GptOssConfig",
+        {**SHAPE, **SLIDING, "head_dim": 16, "num_local_experts": 4, "num_experts_per_tok": 2},
+    ),
     "qwen3-moe": ("Qwen3MoeConfig", {**SHAPE, **EXPERTS, "head_dim": 16}),
     "deepseek": (
         "DeepseekV3Config",
-        {**SHAPE, **LATENT, "num_key_value_heads": 4, "n_routed_experts": 4, "n_group": 1, "topk_group": 1},
+        {
+            **SHAPE,
+            **LATENT,
+            "num_key_value_heads": 4,
+            "n_routed_experts": 4,
+            "n_group": 1,
+            "topk_group": 1,
+        },
     ),
 }
 
@@ -85,9 +104,13 @@ def branching(request: pytest.FixtureRequest) -> Any:
     made.close()
 
 
-@pytest.mark.filterwarnings("ignore")  # of transformers' own making, about these made-up configurations
+@pytest.mark.filterwarnings(
+    "ignore"
+)  # of transformers' own making, about these made-up configurations
 def test_branched_scores_are_those_of_plain_forward_passes(branching: Any) -> None:
-    """With shared beginnings, cut prompts and many responses to a batch, each score is as if its call were alone."""
+    """With shared beginnings, cut prompts and many responses to a batch, each score is as if its
+    call were alone.
+    """
     import torch
 
     from respsel.backends.transformers.scoring import represent, score
@@ -100,10 +123,14 @@ def test_branched_scores_are_those_of_plain_forward_passes(branching: Any) -> No
     scores = dict(score(branching, calls, 70, N_VOCAB))
     assert branching.tokens == 50 + 20 + 90 + 40 + 3 * (0 + 16 + 59)
     for index, call in enumerate(calls):
-        plain = branching._plain(call.prompt_ids + call.response_ids)[len(call.prompt_ids) - 1 : -1].log_softmax(-1)
+        plain = branching._plain(call.prompt_ids + call.response_ids)[
+            len(call.prompt_ids) - 1 : -1
+        ].log_softmax(-1)
         chosen = plain.gather(1, torch.tensor(call.response_ids)[:, None])[:, 0]
         assert torch.tensor(scores[index].nll).numpy() == pytest.approx(-chosen.numpy(), abs=2e-5)
-        assert scores[index].entropy == pytest.approx((-(plain.exp() * plain).sum(1)).numpy(), abs=2e-5)
+        assert scores[index].entropy == pytest.approx(
+            (-(plain.exp() * plain).sum(1)).numpy(), abs=2e-5
+        )
         assert (scores[index].rank == 1 + (plain > chosen[:, None]).sum(1).numpy()).all()
     alone = {index: next(represent(branching, [call], 1000))[1] for index, call in enumerate(calls)}
     for index, mean in represent(branching, calls, 70):
@@ -112,16 +139,23 @@ def test_branched_scores_are_those_of_plain_forward_passes(branching: Any) -> No
 
 @pytest.mark.filterwarnings("ignore")
 def test_rows_decode_as_plain_forward_passes_would(branching: Any) -> None:
-    """Greedy texts of several rows, some taking up a call later than others, follow the plain model token by token."""
+    """Greedy texts of several rows, some taking up a call later than others, follow the plain model
+    token by token.
+    """
     from respsel.backends.transformers.decoding import Decoding
 
     stream = random.Random(2)
     greedy = Sampling(0.0, 1.0, 0, 0.0, 40)
     calls = [GenerateCall(ids(stream, n), greedy, 0) for n in (5, 30, 60, 11)]
-    drawn = {item.index: item.tokens for item in Decoding(branching, 3, 64, set()).run([*calls, calls[1]])}
+    drawn = {
+        item.index: item.tokens
+        for item in Decoding(branching, 3, 64, set()).run([*calls, calls[1]])
+    }
     assert drawn[4] == drawn[1]
     for index, call in enumerate(calls):
-        plain = branching._plain(call.prompt_ids + tuple(drawn[index]))[len(call.prompt_ids) - 1 : -1]
+        plain = branching._plain(call.prompt_ids + tuple(drawn[index]))[
+            len(call.prompt_ids) - 1 : -1
+        ]
         assert plain.argmax(-1).tolist() == drawn[index]
 
 
@@ -134,11 +168,15 @@ def test_rows_decode_as_plain_forward_passes_would(branching: Any) -> None:
     ],
 )
 def test_a_model_that_cannot_branch_is_refused(kind: str, fields: dict[str, Any]) -> None:
-    """Layers that do not attend through transformers' interface would mix the responses: an error, not wrong scores."""
+    """Layers that do not attend through transformers' interface would mix the responses: an error,
+    not wrong scores.
+    """
     from respsel.backends.transformers.branching import Branching
 
     made = Branching(make(kind, fields), "the model")
-    with pytest.raises(PreflightError, match=r"the model: responses cannot branch .* Use backend 'llama-cpp'"):
+    with pytest.raises(
+        PreflightError, match=r"the model: responses cannot branch .* Use backend 'llama-cpp'"
+    ):
         made.check()
 
 
@@ -151,5 +189,8 @@ def test_weights_that_are_no_numbers_are_refused_as_such() -> None:
     model = make("LlamaConfig", SHAPE)
     with torch.no_grad():
         model.lm_head.weight[5] = float("nan")
-    with pytest.raises(PreflightError, match=r"the model: the model's logits are not finite numbers\. Are the weights whole\?"):
+    with pytest.raises(
+        PreflightError,
+        match=r"the model: the model's logits are not finite numbers\. Are the weights whole\?",
+    ):
         Branching(model, "the model").check()

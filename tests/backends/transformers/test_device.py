@@ -31,7 +31,8 @@ def machine(monkeypatch: pytest.MonkeyPatch, folder: Path, cuda: str | None, dri
 
 
 @pytest.mark.parametrize(
-    ("cuda", "driver", "expected"), [("13.0", True, "cuda"), ("13.0", False, "cpu"), (None, True, "cpu"), (None, False, "cpu")]
+    ("cuda", "driver", "expected"),
+    [("13.0", True, "cuda"), ("13.0", False, "cpu"), (None, True, "cpu"), (None, False, "cpu")],
 )
 def test_auto_takes_what_is_there(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, cuda: str | None, driver: bool, expected: str
@@ -49,7 +50,13 @@ def test_hidden_devices_are_not_there(monkeypatch: pytest.MonkeyPatch, tmp_path:
 
 
 def test_what_is_wanted_is_taken() -> None:
-    """A device or dtype that the recipe names is not second-guessed; auto is half precision on CUDA alone."""
+    """A device or dtype that the recipe names is not second-guessed; auto is half precision on CUDA
+    alone.
+    """
     assert choose_device("cuda:3") == "cuda:3"
-    assert [choose_dtype("auto", device) for device in ("cuda:3", "mps", "cpu")] == ["bfloat16", "float32", "float32"]
+    assert [choose_dtype("auto", device) for device in ("cuda:3", "mps", "cpu")] == [
+        "bfloat16",
+        "float32",
+        "float32",
+    ]
     assert choose_dtype("float16", "cpu") == "float16"

@@ -1,4 +1,6 @@
-"""The transformers backend: where models come from, what is refused, what becomes of memory that runs out."""
+"""The transformers backend: where models come from, what is refused, what becomes of memory that
+runs out.
+"""
 
 from __future__ import annotations
 
@@ -25,9 +27,21 @@ def load(weights: Path, prepared: Path | None = None, **settings: Any) -> Any:
     from respsel.backends.transformers.files import Source
     from respsel.backends.transformers.model import Settings, open_model
 
-    source = Source(str(weights)) if weights.is_dir() else Source(str(weights.parent), None, weights.name)
-    chosen = {"dtype": "float32", "device": "cpu", "context_tokens": None, "chat_template": None, "threads": 1}
-    return open_model(source, prepared, Settings(**{**chosen, "batch_tokens": 256, "rows": 8, **settings}))
+    source = (
+        Source(str(weights))
+        if weights.is_dir()
+        else Source(str(weights.parent), None, weights.name)
+    )
+    chosen = {
+        "dtype": "float32",
+        "device": "cpu",
+        "context_tokens": None,
+        "chat_template": None,
+        "threads": 1,
+    }
+    return open_model(
+        source, prepared, Settings(**{**chosen, "batch_tokens": 256, "rows": 8, **settings})
+    )
 
 
 @pytest.fixture(scope="module")
@@ -45,12 +59,16 @@ def model(directory: Path) -> Iterator[Any]:
     made.close()
 
 
-def calls_of(model: Any, texts: Sequence[str] = ("yes", "no, rather not", "a long response " * 6)) -> list[ScoreCall]:
+def calls_of(
+    model: Any, texts: Sequence[str] = ("yes", "no, rather not", "a long response " * 6)
+) -> list[ScoreCall]:
     prompt = model.prompt_ids([Message("user", "tell me")])
     return [ScoreCall(prompt, model.response_ids(text)) for text in texts]
 
 
-def test_a_gguf_is_converted_once_and_scores_the_same(make_tiny_gguf: MakeGguf, tmp_path: Path) -> None:
+def test_a_gguf_is_converted_once_and_scores_the_same(
+    make_tiny_gguf: MakeGguf, tmp_path: Path
+) -> None:
     """`prepare` writes a directory once, whole; the model in it gives the GGUF's scores."""
     target = tmp_path / "weights" / "x.safetensors"
     weights = make_tiny_gguf()
@@ -60,20 +78,26 @@ def test_a_gguf_is_converted_once_and_scores_the_same(make_tiny_gguf: MakeGguf, 
     again = load(weights, target)
     assert (target / "model.safetensors").stat().st_mtime_ns == stamp
     assert [path.name for path in target.parent.iterdir()] == [target.name]
-    for (_, a), (_, b) in zip(direct.score(calls_of(direct)), again.score(calls_of(again)), strict=True):
+    for (_, a), (_, b) in zip(
+        direct.score(calls_of(direct)), again.score(calls_of(again)), strict=True
+    ):
         assert a.nll.tolist() == b.nll.tolist()
 
 
 def test_a_gguf_without_key_heads_is_refused(make_tiny_gguf: MakeGguf) -> None:
     """transformers would read such a file's queries and keys in the wrong order without a word."""
-    with pytest.raises(PreflightError, match=r"tiny\.gguf: transformers cannot load this model: .*head_count_kv"):
+    with pytest.raises(
+        PreflightError, match=r"tiny\.gguf: transformers cannot load this model: .*head_count_kv"
+    ):
         load(make_tiny_gguf(key_heads=False))
 
 
 def test_a_model_without_a_template_is_refused(make_tiny_gguf: MakeGguf) -> None:
     """No chat template is an error with a remedy; a template of the user's own mends it."""
     path = make_tiny_gguf(template=None)
-    with pytest.raises(PreflightError, match=r"this model has no chat template\. Set 'chat_template'"):
+    with pytest.raises(
+        PreflightError, match=r"this model has no chat template\. Set 'chat_template'"
+    ):
         load(path)
     own = load(path, chat_template="{% for m in messages %}{{ m.content }}{% endfor %}")
     assert own.prompt_ids([Message("user", "hi")]) == own.response_ids("hi")
@@ -82,13 +106,17 @@ def test_a_model_without_a_template_is_refused(make_tiny_gguf: MakeGguf) -> None
 def test_half_precision_is_near_full_precision(directory: Path, model: Any) -> None:
     """bfloat16 weights give scores near float32's: the masks and positions are the same."""
     half = load(directory, dtype="bfloat16")
-    for (_, a), (_, b) in zip(model.score(calls_of(model)), half.score(calls_of(model)), strict=True):
+    for (_, a), (_, b) in zip(
+        model.score(calls_of(model)), half.score(calls_of(model)), strict=True
+    ):
         assert abs(a.nll - b.nll).mean() < 0.15
 
 
 def test_a_device_that_is_not_there_is_refused(directory: Path) -> None:
     """A device that PyTorch does not find is an error with a remedy."""
-    with pytest.raises(PreflightError, match=r"PyTorch finds no device 'cuda:7' here\. Set device = \"cpu\""):
+    with pytest.raises(
+        PreflightError, match=r"PyTorch finds no device 'cuda:7' here\. Set device = \"cpu\""
+    ):
         load(directory, device="cuda:7")
 
 
@@ -109,8 +137,12 @@ def shrink_memory(model: Any, monkeypatch: pytest.MonkeyPatch, most: int) -> lis
     return sizes
 
 
-def test_out_of_memory_halves_the_batch_and_goes_on(model: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Scores that were yielded stay, the rest are made in smaller batches, and all are as without the trouble."""
+def test_out_of_memory_halves_the_batch_and_goes_on(
+    model: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Scores that were yielded stay, the rest are made in smaller batches, and all are as without
+    the trouble.
+    """
     calls = calls_of(model, [f"response number {i} of some more" for i in range(12)])
     expected = dict(model.score(calls))
     sizes = shrink_memory(model, monkeypatch, 100)
@@ -122,7 +154,9 @@ def test_out_of_memory_halves_the_batch_and_goes_on(model: Any, monkeypatch: pyt
         assert scores.nll == pytest.approx(expected[index].nll, abs=1e-4)
 
 
-def test_a_call_that_never_fits_is_a_failure_of_that_call(model: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_call_that_never_fits_is_a_failure_of_that_call(
+    model: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Alone and still out of memory: that call fails by name, the others are answered."""
     import torch
 
@@ -143,7 +177,9 @@ def test_a_call_that_never_fits_is_a_failure_of_that_call(model: Any, monkeypatc
     assert isinstance(found[2], TokenScores)
 
 
-def test_sampling_out_of_memory_goes_on_with_fewer_rows(model: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sampling_out_of_memory_goes_on_with_fewer_rows(
+    model: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Fewer rows, the same texts."""
     prompt = model.prompt_ids([Message("user", "one")])
     calls = [GenerateCall(prompt, Sampling(0.9, 1.0, 0, 0.0, 6), seed) for seed in range(10)]
@@ -173,11 +209,15 @@ def test_another_error_is_no_lack_of_memory(model: Any, monkeypatch: pytest.Monk
 
 
 def entry(bench: Bench, fields: str) -> None:
-    bench.edit('[models.target]\nbackend = "fake"', f'[models.target]\nbackend = "transformers"\n{fields}')
+    bench.edit(
+        '[models.target]\nbackend = "fake"', f'[models.target]\nbackend = "transformers"\n{fields}'
+    )
 
 
 def test_a_recipe_runs_on_a_directory(bench: Bench, directory: Path) -> None:
-    """A recipe whose target is a directory with safetensors runs to its verdict, and again without a call."""
+    """A recipe whose target is a directory with safetensors runs to its verdict, and again without
+    a call.
+    """
     entry(bench, f'path = "{directory}"\nsampling = {{ max_tokens = 8 }}\nbatch_tokens = 512')
     bench.edit("k = 2", "k = 1")
     bench.edit("sample = 6", "sample = 4")
@@ -189,11 +229,16 @@ def test_a_recipe_runs_on_a_directory(bench: Bench, directory: Path) -> None:
 @pytest.mark.parametrize(
     ("files", "message"),
     [
-        (["config.json", "pytorch_model.bin"], r"holds no \.safetensors file\. Convert the weights"),
+        (
+            ["config.json", "pytorch_model.bin"],
+            r"holds no \.safetensors file\. Convert the weights",
+        ),
         (["model.safetensors"], r"holds no config\.json"),
     ],
 )
-def test_a_directory_that_is_no_safe_model_is_refused(bench: Bench, files: list[str], message: str) -> None:
+def test_a_directory_that_is_no_safe_model_is_refused(
+    bench: Bench, files: list[str], message: str
+) -> None:
     """Pickled weights are not read, and half a model is named as one, with the recipe's place."""
     for name in files:
         bench.write(f"model/{name}", "{}")
@@ -205,7 +250,9 @@ def test_a_directory_that_is_no_safe_model_is_refused(bench: Bench, files: list[
 
 
 def test_a_branch_is_no_revision(bench: Bench) -> None:
-    """A hub repository is pinned by its commit: a branch would be another model tomorrow under the same key."""
+    """A hub repository is pinned by its commit: a branch would be another model tomorrow under the
+    same key.
+    """
     entry(bench, 'repo = "some/model"\nrevision = "main"')
     done = bench.respsel("plan", "a.toml")
     assert done.code == 2
@@ -215,7 +262,9 @@ def test_a_branch_is_no_revision(bench: Bench) -> None:
 def test_a_model_that_is_not_in_the_hub_cache_says_how_to_get_it(bench: Bench) -> None:
     """Offline and not downloaded: one error with the command that downloads it; nothing is lost."""
     entry(bench, f'repo = "some/model"\nrevision = "{"a" * 40}"')
-    done = bench.respsel("run", "a.toml", env={"HF_HUB_OFFLINE": "1", "HF_HOME": str(bench.folder / "hub")})
+    done = bench.respsel(
+        "run", "a.toml", env={"HF_HUB_OFFLINE": "1", "HF_HOME": str(bench.folder / "hub")}
+    )
     assert done.code == 3, done.err
     assert "some/model at aaaa" in done.err
     assert "hf download" in done.err
@@ -226,7 +275,10 @@ def test_the_key_holds_the_dtype_and_not_the_device(bench: Bench, directory: Pat
     """Another dtype is another model; the same dtype on another device is not."""
     entry(bench, f'path = "{directory}"')
     key = target_key(bench)
-    bench.edit('backend = "transformers"', 'backend = "transformers"\ndevice = "cpu"\nbatch_tokens = 99\nparallel = 3')
+    bench.edit(
+        'backend = "transformers"',
+        'backend = "transformers"\ndevice = "cpu"\nbatch_tokens = 99\nparallel = 3',
+    )
     assert target_key(bench) == key
     bench.edit('device = "cpu"', 'device = "cuda"')
     assert target_key(bench) != key  # auto is bfloat16 there

@@ -19,7 +19,11 @@ STEM: Ids = tuple(range(100))
 def sequences(draw: st.DrawFn) -> tuple[list[Ids], list[Ids]]:
     tails = st.lists(st.integers(0, 2), max_size=70).map(tuple)
     prompts = draw(
-        st.lists(st.tuples(st.integers(0, 100), tails).map(lambda t: (7, *STEM[: t[0]], *t[1])), min_size=1, max_size=8)
+        st.lists(
+            st.tuples(st.integers(0, 100), tails).map(lambda t: (7, *STEM[: t[0]], *t[1])),
+            min_size=1,
+            max_size=8,
+        )
     )
     chosen = draw(st.lists(st.sampled_from(prompts), min_size=1, max_size=12))
     return chosen, [draw(tails) for _ in chosen]
@@ -35,14 +39,20 @@ def path_of(segments: Sequence[Segment], index: int) -> Ids:
 
 @given(sequences())
 def test_a_path_spells_its_call(calls: tuple[list[Ids], list[Ids]]) -> None:
-    """Each call's prompt is the path to the segment it ends with, and its response stands right behind that."""
+    """Each call's prompt is the path to the segment it ends with, and its response stands right
+    behind that.
+    """
     prompts, responses = calls
     tree = grow(prompts, responses)
     leaves = {segment.call: segment for segment in tree.segments if segment.call >= 0}
     for call, (prompt, response) in enumerate(zip(prompts, responses, strict=True)):
         assert path_of(tree.segments, tree.ends[call]) == prompt
         if response:
-            assert (leaves[call].tokens, leaves[call].parent, leaves[call].start) == (response, tree.ends[call], len(prompt))
+            assert (leaves[call].tokens, leaves[call].parent, leaves[call].start) == (
+                response,
+                tree.ends[call],
+                len(prompt),
+            )
         else:
             assert call not in leaves
     for index, segment in enumerate(tree.segments):
@@ -51,15 +61,21 @@ def test_a_path_spells_its_call(calls: tuple[list[Ids], list[Ids]]) -> None:
 
 
 @given(sequences())
-def test_each_distinct_prompt_is_evaluated_once_and_no_more(calls: tuple[list[Ids], list[Ids]]) -> None:
-    """The tokens to evaluate are at most each distinct prompt's and each response's, and less where prompts begin alike."""
+def test_each_distinct_prompt_is_evaluated_once_and_no_more(
+    calls: tuple[list[Ids], list[Ids]],
+) -> None:
+    """The tokens to evaluate are at most each distinct prompt's and each response's, and less where
+    prompts begin alike.
+    """
     prompts, responses = calls
     total = sum(len(segment.tokens) for segment in grow(prompts, responses).segments)
     assert total <= sum(map(len, set(prompts))) + sum(map(len, responses))
 
 
 def test_a_long_common_beginning_is_evaluated_once() -> None:
-    """Prompts of other examples that share their first tokens share that segment; a short common beginning is not split off."""
+    """Prompts of other examples that share their first tokens share that segment; a short common
+    beginning is not split off.
+    """
     long = STEM[:FEWEST_SHARED]
     short = STEM[: FEWEST_SHARED - 1]
     shared = grow([(*long, 200, 201), (*long, 300, 301)], [(), ()])
@@ -74,8 +90,12 @@ def test_a_prompt_that_is_the_beginning_of_another_is_shared() -> None:
 
 
 @given(sequences(), st.integers(1, 64))
-def test_batches_hold_every_token_once_behind_its_path(calls: tuple[list[Ids], list[Ids]], budget: int) -> None:
-    """Batches keep to the budget, lie row by row, hold each token once, and what a piece stands behind is there or kept."""
+def test_batches_hold_every_token_once_behind_its_path(
+    calls: tuple[list[Ids], list[Ids]], budget: int
+) -> None:
+    """Batches keep to the budget, lie row by row, hold each token once, and what a piece stands
+    behind is there or kept.
+    """
     tree = grow(*calls)
     seen: dict[int, list[tuple[int, int]]] = {}
     available: set[int] = set()
@@ -90,7 +110,9 @@ def test_batches_hold_every_token_once_behind_its_path(calls: tuple[list[Ids], l
             here.add(piece.index)
             assert set(piece.behind) <= available | here
             spans[piece.index] = (piece.segment, piece.begin, piece.end)
-            before = [tree.segments[s].tokens[b:e] for s, b, e in (spans[index] for index in piece.behind)]
+            before = [
+                tree.segments[s].tokens[b:e] for s, b, e in (spans[index] for index in piece.behind)
+            ]
             whole = path_of(tree.segments, piece.segment)
             start = tree.segments[piece.segment].start + piece.begin
             assert tuple(token for part in before for token in part) == whole[:start]

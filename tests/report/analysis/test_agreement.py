@@ -20,7 +20,9 @@ def test_it_is_the_tau_of_scipy() -> None:
     known = [tau for tau in each if not np.isnan(tau)]
     assert result.within[0][1] == pytest.approx(np.mean(known))
     assert result.examples[0][1] == len(known)
-    assert result.across[0][1] == pytest.approx(kendalltau(one.mean(axis=0), other.mean(axis=0)).statistic)
+    assert result.across[0][1] == pytest.approx(
+        kendalltau(one.mean(axis=0), other.mean(axis=0)).statistic
+    )
     assert result.within[0][0] == pytest.approx(1)
     assert result.within[0][1] == result.within[1][0]
 

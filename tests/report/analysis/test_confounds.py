@@ -12,21 +12,38 @@ NAMES = ("a", "b", "c", "d")
 
 
 def simulate(
-    seed: int, effects: tuple[float, ...], slope: float, longer: tuple[float, ...], examples: int = 200
+    seed: int,
+    effects: tuple[float, ...],
+    slope: float,
+    longer: tuple[float, ...],
+    examples: int = 200,
 ) -> tuple[np.ndarray, Lengths]:
     """Log scores = example + strategy + slope * log length + noise."""
     rng = np.random.default_rng(seed)
-    length = np.exp(rng.normal(4.5, 0.4, (examples, 1)) + np.array(longer) + rng.normal(0, 0.3, (examples, len(longer))))
+    length = np.exp(
+        rng.normal(4.5, 0.4, (examples, 1))
+        + np.array(longer)
+        + rng.normal(0, 0.3, (examples, len(longer)))
+    )
     scores = rng.normal(1, 0.5, (examples, 1)) + np.array(effects) + slope * np.log(length)
-    return scores + rng.normal(0, 0.2, scores.shape), Lengths("tokens", length, np.full(length.shape, 3.0))
+    return scores + rng.normal(0, 0.2, scores.shape), Lengths(
+        "tokens", length, np.full(length.shape, 3.0)
+    )
 
 
-def found(scores: np.ndarray, sizes: Lengths, right: tuple[float | None, ...] = (None,) * 4, log: bool = True) -> Confounds:
+def found(
+    scores: np.ndarray,
+    sizes: Lengths,
+    right: tuple[float | None, ...] = (None,) * 4,
+    log: bool = True,
+) -> Confounds:
     return find_confounds(NAMES, scores, sizes, right, log=log, lower=True, confidence=0.95)
 
 
 def test_what_is_only_length_disappears() -> None:
-    """Strategies that differ by their length alone differ no more once length is controlled, in 95 of 100 or so."""
+    """Strategies that differ by their length alone differ no more once length is controlled, in 95
+    of 100 or so.
+    """
     inside = 0
     for seed in range(200):
         result = found(*simulate(seed, (0, 0, 0, 0), -0.3, (0.6, 0.4, 0.2, 0.0)))
@@ -59,7 +76,9 @@ def test_length_can_hide_the_better_one() -> None:
 
 
 def test_the_slope_is_that_of_least_squares() -> None:
-    """The slope and the controlled means are those of a regression with dummies for examples and strategies."""
+    """The slope and the controlled means are those of a regression with dummies for examples and
+    strategies.
+    """
     scores, sizes = simulate(3, (0.1, 0, 0.2, 0.3), 0.4, (0.3, 0.1, 0, 0.2), examples=30)
     rows, columns = scores.shape
     design = np.zeros((rows * columns, rows + columns - 1 + 1))
@@ -78,7 +97,9 @@ def test_the_slope_is_that_of_least_squares() -> None:
 
 
 def test_what_cannot_be_told_is_not() -> None:
-    """Few examples, equal lengths, missing values and unjudged answers give no number rather than a wild one."""
+    """Few examples, equal lengths, missing values and unjudged answers give no number rather than a
+    wild one.
+    """
     scores, sizes = simulate(4, (0, 0, 0, 0), 0.1, (0, 0, 0, 0))
     few = found(scores[:11], Lengths("tokens", sizes.sizes[:11], sizes.steps[:11]))
     assert few.controlled == ()

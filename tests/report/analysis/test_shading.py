@@ -42,23 +42,36 @@ def test_a_character_of_several_tokens_stays_whole() -> None:
 
 @given(st.text(min_size=1, max_size=40), st.data())
 def test_the_pieces_are_the_text(text: str, data: st.DataObject) -> None:
-    """However a text is cut into tokens, and wherever shading stops, the pieces joined are the text."""
+    """However a text is cut into tokens, and wherever shading stops, the pieces joined are the
+    text.
+    """
     size = len(text.encode("utf-8"))
     cuts = sorted({0, size, *data.draw(st.lists(st.integers(0, size), max_size=12))})
     lengths = [b - a for a, b in itertools.pairwise(cuts)]
-    nll = data.draw(st.lists(st.floats(0, 20, width=32), min_size=len(lengths), max_size=len(lengths)))
+    nll = data.draw(
+        st.lists(st.floats(0, 20, width=32), min_size=len(lengths), max_size=len(lengths))
+    )
     most = data.draw(st.integers(0, 12))
     found = pieces(text, scores(lengths, nll), most)
     assert "".join(piece.text for piece in found) == text
     # Joined neighbours of no surprise have none, whatever their nats come to together.
-    assert all(piece.level in (0, sum(piece.nats >= least for least in LEVELS)) for piece in found if piece.nats is not None)
+    assert all(
+        piece.level in (0, sum(piece.nats >= least for least in LEVELS))
+        for piece in found
+        if piece.nats is not None
+    )
 
 
 def test_what_is_not_known_is_not_shaded() -> None:
-    """Without scores or lengths that spell the text it is shown plain; so is what is beyond the cap."""
+    """Without scores or lengths that spell the text it is shown plain; so is what is beyond the
+    cap.
+    """
     plain = (Piece("abc", None, 0),)
     assert pieces("abc", None, 9) == plain
     assert pieces("abc", scores([3], [5.0], known=False), 9) == plain
     assert pieces("abc", scores([2], [5.0]), 9) == plain
-    assert pieces("abc", scores([1, 2], [5.0, 5.0]), 1) == (Piece("a", 5.0, 3), Piece("bc", None, 0))
+    assert pieces("abc", scores([1, 2], [5.0, 5.0]), 1) == (
+        Piece("a", 5.0, 3),
+        Piece("bc", None, 0),
+    )
     assert pieces("", None, 9) == ()

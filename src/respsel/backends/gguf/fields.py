@@ -1,7 +1,8 @@
 """The fields of a GGUF file: what stands before its tensors.
 
-Knows nothing of what fields mean. Invariants: it reads no tensor, and an array is read only if it was asked for. What a
-file says of its own sizes is believed only within the file and within a limit far above what a vocabulary takes.
+Knows nothing of what fields mean. Invariants: it reads no tensor, and an array is read only if it
+was asked for. What a file says of its own sizes is believed only within the file and within a limit
+far above what a vocabulary takes.
 """
 
 from __future__ import annotations
@@ -20,7 +21,19 @@ _BOOL = 7
 _MOST_BYTES = 1 << 26
 # A name without letters, a type, a byte.
 _LEAST_FIELD_BYTES = 13
-_FORMATS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
+_FORMATS = {
+    0: "B",
+    1: "b",
+    2: "H",
+    3: "h",
+    4: "I",
+    5: "i",
+    6: "f",
+    7: "?",
+    10: "Q",
+    11: "q",
+    12: "d",
+}
 
 
 def read_fields(path: Path, arrays: Collection[str]) -> dict[str, Any]:
@@ -104,7 +117,9 @@ class _Reader:
         return found
 
     def _check_room(self, count: int, size: int) -> None:
-        """Raises IndexError if so many things of some size cannot be in the rest of the file, or of what is read of it."""
+        """Raises IndexError if so many things of some size cannot be in the rest of the file, or of
+        what is read of it.
+        """
         if count * size > self._end - self._at:
             limit = "the file holds" if self._end == len(self._data) else f"{_MOST_BYTES >> 20} MiB"
             raise IndexError(f"it names more than {limit}")

@@ -1,7 +1,8 @@
 """How each type of `tokenizer.ggml.pre` splits text before byte-pair merges.
 
-A split is what the original tokenizer.json says, as llama.cpp's source quotes it, or llama.cpp's own where it quotes
-none. Knows nothing of files. Invariant: a type stands here only if a test has compared it with llama.cpp.
+A split is what the original tokenizer.json says, as llama.cpp's source quotes it, or llama.cpp's
+own where it quotes none. Knows nothing of files. Invariant: a type stands here only if a test has
+compared it with llama.cpp.
 """
 
 from __future__ import annotations
@@ -109,7 +110,9 @@ _BY_DEFINITION: Mapping[PreTokenizer, tuple[str, ...]] = {
     PreTokenizer((_TEKKEN,), whole_words=True): ("tekken",),
     PreTokenizer((_GPT4O,)): ("gpt-4o", "llama4", "kanana2", "talkie", "minimax-m2"),
     PreTokenizer(_DEEPSEEK_LLM): ("deepseek-llm",),
-    PreTokenizer((r"[\r\n]", r"\s?\p{L}+", r"\s?\p{P}+", _CHINESE_KOREAN, _DIGIT)): ("deepseek-coder",),
+    PreTokenizer((r"[\r\n]", r"\s?\p{L}+", r"\s?\p{P}+", _CHINESE_KOREAN, _DIGIT)): (
+        "deepseek-coder",
+    ),
     PreTokenizer(_DEEPSEEK3): ("deepseek-v3", "hunyuan-dense", "joyai-llm", "hy_v4"),
     PreTokenizer(
         (
@@ -129,17 +132,22 @@ _BY_DEFINITION: Mapping[PreTokenizer, tuple[str, ...]] = {
             rf"|{_CASCADE}\s{{1,2}}(?!\S)|\s{{1}}",
         )
     ): ("jais-2",),
-    PreTokenizer((rf"{_CONTRACTION}|{_WORD}|\p{{N}}| ?[^\s\p{{L}}\p{{N}}]+[\r\n]*|\s*[\r\n]|\s+(?!\S)|\s+",)): (
+    PreTokenizer(
+        (rf"{_CONTRACTION}|{_WORD}|\p{{N}}| ?[^\s\p{{L}}\p{{N}}]+[\r\n]*|\s*[\r\n]|\s+(?!\S)|\s+",)
+    ): (
         "bailingmoe",
         "bailingmoe2",
         "llada-moe",
     ),
-    PreTokenizer((rf"{_CONTRACTION}|{_WORD}|\p{{N}}| ?[^\s\p{{L}}\p{{N}}\r\n]+|{_BLANKS}",)): ("seed-coder",),
+    PreTokenizer((rf"{_CONTRACTION}|{_WORD}|\p{{N}}| ?[^\s\p{{L}}\p{{N}}\r\n]+|{_BLANKS}",)): (
+        "seed-coder",
+    ),
     PreTokenizer((rf"{_WORD}|\p{{N}}|{_MARKS}[\r\n]*|{_BLANKS}",)): ("ufakzeka",),
     PreTokenizer((r"[^\n]+|[\n]+", _QWEN2)): ("laguna",),
     PreTokenizer(
         (
-            rf"{_CONTRACTION}|[^\r\n\p{{L}}\p{{N}}]?(?:\p{{L}}\p{{M}}*(?: \p{{L}}\p{{M}}*)*)+|\p{{N}}"
+            rf"{_CONTRACTION}|[^\r\n\p{{L}}\p{{N}}]?(?:\p{{L}}\p{{M}}*(?: "
+            rf"\p{{L}}\p{{M}}*)*)+|\p{{N}}"
             rf"|{_MARKS}[\r\n/]?|\s*[\r\n]|\s+(?!\S)|\s+",
         )
     ): ("exaone-moe",),
@@ -150,8 +158,11 @@ _BY_DEFINITION: Mapping[PreTokenizer, tuple[str, ...]] = {
     PreTokenizer((r"\p{N}+", r"(?=(\d{3})+(?!\d))")): ("superbpe",),
 }
 
-PRE_TOKENIZERS: Mapping[str, PreTokenizer] = {name: definition for definition, names in _BY_DEFINITION.items() for name in names}
-# Types of which llama.cpp only comes near the original; docs/backends.md says where. Here the original is followed.
+PRE_TOKENIZERS: Mapping[str, PreTokenizer] = {
+    name: definition for definition, names in _BY_DEFINITION.items() for name in names
+}
+# Types of which llama.cpp only comes near the original; docs/backends.md says where. Here the
+# original is followed.
 APPROXIMATE_IN_LLAMA_CPP = frozenset(
     {
         *("tekken", "gpt-4o", "llama4", "kanana2", "talkie", "minimax-m2"),

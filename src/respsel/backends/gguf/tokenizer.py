@@ -1,7 +1,8 @@
 """The tokenizer of a GGUF file for transformers: the one that the model was trained with.
 
-transformers rebuilds one itself, but takes GPT-2's splits for most types of `tokenizer.ggml.pre`, and says nothing.
-Knows no weights. Invariant: what it cannot read as the original does is refused by name, never read by another rule.
+transformers rebuilds one itself, but takes GPT-2's splits for most types of `tokenizer.ggml.pre`,
+and says nothing. Knows no weights. Invariant: what it cannot read as the original does is refused
+by name, never read by another rule.
 """
 
 from __future__ import annotations
@@ -13,8 +14,8 @@ from typing import Any
 from respsel.backends.gguf.fields import read_fields
 from respsel.backends.gguf.pre_tokenizers import PRE_TOKENIZERS
 
-# In the identity of a GGUF model that transformers runs: raise it when a file comes out as another tokenizer.
-# 1 was transformers' own reading.
+# In the identity of a GGUF model that transformers runs: raise it when a file comes out as another
+# tokenizer. 1 was transformers' own reading.
 VERSION = 2
 
 _NORMAL = 1
@@ -26,9 +27,34 @@ _ARRAYS = tuple(f"{_KEY}{name}" for name in ("tokens", "merges", "token_type", "
 _BLANK = "▁"
 # llama.cpp takes these for control tokens whatever the file calls them.
 _ENDS = (
-    *("<|eot_id|>", "<|im_end|>", "<|end|>", "<end_of_turn>", "<|endoftext|>", "</s>", "<|eom_id|>", "<EOT>"),
-    *("[EOT]", "[EOS]", "<|end_of_text|>", "<end_of_utterance>", "<｜end▁of▁sentence｜>", "<|return|>"),
-    *("<|call|>", "<|calls|>", "<|flush|>", "_<EOT>", "<eos>", "<turn|>", "<|tool_response>", "[e~["),
+    *(
+        "<|eot_id|>",
+        "<|im_end|>",
+        "<|end|>",
+        "<end_of_turn>",
+        "<|endoftext|>",
+        "</s>",
+        "<|eom_id|>",
+        "<EOT>",
+    ),
+    *(
+        "[EOT]",
+        "[EOS]",
+        "<|end_of_text|>",
+        "<end_of_utterance>",
+        "<｜end▁of▁sentence｜>",
+        "<|return|>",
+    ),
+    *(
+        "<|call|>",
+        "<|calls|>",
+        "<|flush|>",
+        "_<EOT>",
+        "<eos>",
+        "<turn|>",
+        "<|tool_response>",
+        "[e~[",
+    ),
 )
 # Where one of these is, </s> is an ordinary token (Gemma 4, PLaMo).
 _ORDINARY_S = {"<|tool_response>", "<|plamo:eos|>"}
@@ -43,7 +69,8 @@ class UnverifiedTokenizerError(Exception):
 def load_gguf_tokenizer(path: Path) -> Any:
     """The tokenizer of a GGUF file, as a transformers tokenizer with its chat template.
 
-    Raises ValueError where the file cannot be read, UnverifiedTokenizerError where its type is none of those known.
+    Raises ValueError where the file cannot be read, UnverifiedTokenizerError where its type is none
+    of those known.
     """
     import transformers
 
@@ -56,7 +83,9 @@ def load_gguf_tokenizer(path: Path) -> Any:
     elif kind == "gemma4":
         tokenizer = _gemma4(fields)
     else:
-        raise UnverifiedTokenizerError(f"its tokenizer is of type '{kind}', which is not verified here")
+        raise UnverifiedTokenizerError(
+            f"its tokenizer is of type '{kind}', which is not verified here"
+        )
     _add_whole_tokens(tokenizer, fields[f"{_KEY}tokens"], _kinds(fields), _strips_after(fields))
     made: Any = transformers.PreTrainedTokenizerFast
     return made(
@@ -77,10 +106,17 @@ def _byte_level(fields: Mapping[str, Any]) -> Any:
         raise UnverifiedTokenizerError(what)
     found = PRE_TOKENIZERS.get(name)
     if found is None:
-        what = f"its tokenizer splits text as type '{name}' (tokenizer.ggml.pre), which is not verified here"
+        what = (
+            f"its tokenizer splits text as type '{name}' (tokenizer.ggml.pre), which is not "
+            "verified here"
+        )
         raise UnverifiedTokenizerError(what)
     merges = _merges(fields)
-    tokenizer = Tokenizer(_pairs(_vocabulary(fields), [_pair(merge) for merge in merges], ignore_merges=found.whole_words))
+    tokenizer = Tokenizer(
+        _pairs(
+            _vocabulary(fields), [_pair(merge) for merge in merges], ignore_merges=found.whole_words
+        )
+    )
     if found.composed:
         tokenizer.normalizer = normalizers.NFC()
     splits = [pre_tokenizers.Split(Regex(split), "isolated") for split in found.splits]
@@ -92,7 +128,9 @@ def _byte_level(fields: Mapping[str, Any]) -> Any:
 
 def _sentencepiece(fields: Mapping[str, Any]) -> Any:
     if fields.get(f"{_KEY}remove_extra_whitespaces"):
-        what = "it removes extra blanks from text (remove_extra_whitespaces), which llama.cpp does not"
+        what = (
+            "it removes extra blanks from text (remove_extra_whitespaces), which llama.cpp does not"
+        )
         raise UnverifiedTokenizerError(what)
     scores = fields.get(f"{_KEY}scores")
     kinds = _kinds(fields)
@@ -102,7 +140,9 @@ def _sentencepiece(fields: Mapping[str, Any]) -> Any:
     merges = list(_merges_of(vocabulary, scores))
     made = {vocabulary[left + right] for left, right in merges}
     _check_ranks([scores[number] for number in made if kinds[number] == _NORMAL])
-    return _with_bytes(fields, vocabulary, merges, bool(fields.get(f"{_KEY}add_space_prefix", True)))
+    return _with_bytes(
+        fields, vocabulary, merges, bool(fields.get(f"{_KEY}add_space_prefix", True))
+    )
 
 
 def _gemma4(fields: Mapping[str, Any]) -> Any:
@@ -111,14 +151,23 @@ def _gemma4(fields: Mapping[str, Any]) -> Any:
     return _with_bytes(fields, _vocabulary(fields), merges, prefix=False)
 
 
-def _with_bytes(fields: Mapping[str, Any], vocabulary: dict[str, int], merges: list[tuple[str, str]], prefix: bool) -> Any:
+def _with_bytes(
+    fields: Mapping[str, Any],
+    vocabulary: dict[str, int],
+    merges: list[tuple[str, str]],
+    prefix: bool,
+) -> Any:
     """Blanks are a character of their own, and what has no token becomes its bytes."""
     from tokenizers import Tokenizer, decoders, normalizers
 
     unknown = fields[f"{_KEY}tokens"][fields.get(f"{_KEY}unknown_token_id", 0)]
-    tokenizer = Tokenizer(_pairs(vocabulary, merges, byte_fallback=True, fuse_unk=True, unk_token=unknown))
+    tokenizer = Tokenizer(
+        _pairs(vocabulary, merges, byte_fallback=True, fuse_unk=True, unk_token=unknown)
+    )
     blanks = normalizers.Replace(" ", _BLANK)
-    tokenizer.normalizer = normalizers.Sequence([normalizers.Prepend(_BLANK), blanks]) if prefix else blanks
+    tokenizer.normalizer = (
+        normalizers.Sequence([normalizers.Prepend(_BLANK), blanks]) if prefix else blanks
+    )
     steps = [decoders.Replace(_BLANK, " "), decoders.ByteFallback(), decoders.Fuse()]
     tokenizer.decoder = decoders.Sequence([*steps, decoders.Strip(" ", 1, 0)] if prefix else steps)
     return tokenizer
@@ -137,7 +186,11 @@ def _vocabulary(fields: Mapping[str, Any]) -> dict[str, int]:
         raise ValueError("it holds no tokens (tokenizer.ggml.tokens)")
     found = {token or f"[EMPTY_{number}]": number for number, token in enumerate(tokens)}
     if len(found) != len(tokens):
-        twice = next(token for number, token in enumerate(tokens) if found[token or f"[EMPTY_{number}]"] != number)
+        twice = next(
+            token
+            for number, token in enumerate(tokens)
+            if found[token or f"[EMPTY_{number}]"] != number
+        )
         raise UnverifiedTokenizerError(f"it holds the token {twice!r} twice")
     return found
 
@@ -155,11 +208,15 @@ def _pairs(vocabulary: dict[str, int], merges: list[tuple[str, str]], **how: Any
         return models.BPE(vocabulary, merges, **how)
     except Exception as error:
         # Hazard: tokenizers raises Exception itself.
-        raise ValueError(f"its merges (tokenizer.ggml.merges) do not fit its tokens: {error}") from error
+        raise ValueError(
+            f"its merges (tokenizer.ggml.merges) do not fit its tokens: {error}"
+        ) from error
 
 
 def _merges_of(vocabulary: Mapping[str, int], scores: Sequence[float]) -> Iterator[tuple[str, str]]:
-    """All pairs of tokens that make a token, best score first: SentencePiece keeps no list of merges."""
+    """All pairs of tokens that make a token, best score first: SentencePiece keeps no list of
+    merges.
+    """
     for token, _ in sorted(vocabulary.items(), key=lambda item: (-scores[item[1]], item[1])):
         for at in range(1, len(token)):
             if token[:at] in vocabulary and token[at:] in vocabulary:
@@ -167,11 +224,17 @@ def _merges_of(vocabulary: Mapping[str, int], scores: Sequence[float]) -> Iterat
 
 
 def _check_ranks(scores: Sequence[float]) -> None:
-    """The scores of tokens that merges make are the merges' ranks; a unigram model has probabilities instead."""
+    """The scores of tokens that merges make are the merges' ranks; a unigram model has
+    probabilities instead.
+    """
     if not all(float(score).is_integer() for score in scores):
-        raise UnverifiedTokenizerError("its scores are probabilities (a unigram model), which llama.cpp reads as ranks")
+        raise UnverifiedTokenizerError(
+            "its scores are probabilities (a unigram model), which llama.cpp reads as ranks"
+        )
     if len(set(scores)) != len(scores):
-        raise UnverifiedTokenizerError("several of its tokens have the same score, so the order of merges is not known")
+        raise UnverifiedTokenizerError(
+            "several of its tokens have the same score, so the order of merges is not known"
+        )
 
 
 def _kinds(fields: Mapping[str, Any]) -> list[int]:
@@ -179,7 +242,9 @@ def _kinds(fields: Mapping[str, Any]) -> list[int]:
     return fields.get(f"{_KEY}token_type") or [_NORMAL] * len(tokens)
 
 
-def _add_whole_tokens(tokenizer: Any, tokens: Sequence[str], kinds: Sequence[int], strips_after: Sequence[str]) -> None:
+def _add_whole_tokens(
+    tokenizer: Any, tokens: Sequence[str], kinds: Sequence[int], strips_after: Sequence[str]
+) -> None:
     """Control tokens stand for their text only in a template, user-defined ones in every text."""
     from tokenizers import AddedToken
 
@@ -205,11 +270,15 @@ def _strips_after(fields: Mapping[str, Any]) -> list[str]:
         return []
     kept = ("<unk>", "<s>", "<|endoftext|>")
     pairs = zip(fields[f"{_KEY}tokens"], _kinds(fields), strict=True)
-    return [token for token, kind in pairs if kind in (_CONTROL, _USER_DEFINED) and token not in kept]
+    return [
+        token for token, kind in pairs if kind in (_CONTROL, _USER_DEFINED) and token not in kept
+    ]
 
 
 def _named_tokens(fields: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """What transformers calls by name, which makes it a control token: a file may pad with an ordinary one ('!')."""
+    """What transformers calls by name, which makes it a control token: a file may pad with an
+    ordinary one ('!').
+    """
     tokens = fields[f"{_KEY}tokens"]
     kinds = _kinds(fields)
     default = {"bos": 1, "eos": 2, "unknown": 0} if fields[f"{_KEY}model"] == "llama" else {}

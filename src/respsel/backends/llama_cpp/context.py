@@ -41,36 +41,54 @@ class LlamaContext:
         params.n_seq_max = sequences
         params.n_threads = params.n_threads_batch = threads
         params.kv_unified = False
-        # Flash attention is faster, but in a batch of several sequences its sums depend on the batch.
+        # Flash attention is faster, but in a batch of several sequences its sums depend on the
+        # batch.
         params.flash_attn_type = int(flash)
         self._context = api.llama_init_from_model(model, params)
         if not self._context:
             why = log[-1] if log else "unknown reason"
-            problem = Problem("", "llama.cpp", f"no context of {params.n_ctx} tokens: {why}", "Lower 'parallel' or 'max_tokens'")
+            problem = Problem(
+                "",
+                "llama.cpp",
+                f"no context of {params.n_ctx} tokens: {why}",
+                "Lower 'parallel' or 'max_tokens'",
+            )
             raise PreflightError(problem)
         self._memory = api.llama_get_memory(self._context)
         self._batch = api.llama_batch_init(batch_tokens, 0, 1)
 
     def evaluate(
-        self, sequence: int, tokens: Sequence[int], start: int, logits_from: int, chunk_tokens: int | None = None
+        self,
+        sequence: int,
+        tokens: Sequence[int],
+        start: int,
+        logits_from: int,
+        chunk_tokens: int | None = None,
     ) -> list[npt.NDArray[np.float32]]:
-        """Evaluate tokens of one sequence from position `start`; return the logits of tokens[logits_from:].
+        """Evaluate tokens of one sequence from position `start`; return the logits of
+        tokens[logits_from:].
 
-        One array (n, n_vocab) per chunk that has any; a chunk is a batch, or `chunk_tokens` if that is less.
+        One array (n, n_vocab) per chunk that has any; a chunk is a batch, or `chunk_tokens` if that
+        is less.
         """
         found = []
         size = min(chunk_tokens or self._batch_tokens, self._batch_tokens)
         for begin in range(0, len(tokens), size):
             chunk = tokens[begin : begin + size]
             wanted = [begin + i >= logits_from for i in range(len(chunk))]
-            logits = self.decode([(token, start + begin + i, sequence) for i, token in enumerate(chunk)], wanted)
+            logits = self.decode(
+                [(token, start + begin + i, sequence) for i, token in enumerate(chunk)], wanted
+            )
             if len(logits):
                 # The buffer is overwritten by the next decode: what outlives it is copied.
                 found.append(logits.copy() if len(logits) == 1 else logits)
         return found
 
-    def decode(self, rows: Sequence[tuple[int, int, int]], wanted: Sequence[bool]) -> npt.NDArray[np.float32]:
-        """Run one batch of (token, position, sequence); return a view (n wanted, n_vocab) of its logits.
+    def decode(
+        self, rows: Sequence[tuple[int, int, int]], wanted: Sequence[bool]
+    ) -> npt.NDArray[np.float32]:
+        """Run one batch of (token, position, sequence); return a view (n wanted, n_vocab) of its
+        logits.
 
         Raises RunError if llama.cpp refuses the batch.
         """
@@ -89,23 +107,37 @@ class LlamaContext:
         if code != 0:
             why = self._log[-1] if self._log else ""
             raise RunError(
-                Problem("", "llama.cpp", f"decode failed with code {code} {why}".rstrip(), "Lower 'parallel' or the context")
+                Problem(
+                    "",
+                    "llama.cpp",
+                    f"decode failed with code {code} {why}".rstrip(),
+                    "Lower 'parallel' or the context",
+                )
             )
         count = sum(wanted)
         if not count:
             return np.empty((0, self._n_vocab), np.float32)
-        return np.ctypeslib.as_array(self._api.llama_get_logits(self._context), shape=(count, self._n_vocab))
+        return np.ctypeslib.as_array(
+            self._api.llama_get_logits(self._context), shape=(count, self._n_vocab)
+        )
 
     def copy(self, source: int, sequence: int) -> None:
         """Make a sequence's cache equal to another's."""
         self._api.llama_memory_seq_cp(self._memory, source, sequence, -1, -1)
 
     def drop(self, sequence: int, position: int) -> None:
-        """Forget a sequence's tokens from `position` on. Raises RunError where the model's memory cannot (recurrent
-        layers only forget everything)."""
+        """Forget a sequence's tokens from `position` on. Raises RunError where the model's memory
+        cannot (recurrent layers only forget everything)."""
         if not self._api.llama_memory_seq_rm(self._memory, sequence, position, -1):
             what = "this model's memory cannot forget the end of a text"
-            raise RunError(Problem("", "llama.cpp", what, "This is a fault of respsel: report it with the model's name"))
+            raise RunError(
+                Problem(
+                    "",
+                    "llama.cpp",
+                    what,
+                    "This is a fault of respsel: report it with the model's name",
+                )
+            )
 
     def clear(self) -> None:
         """Forget everything, down to the numbers."""

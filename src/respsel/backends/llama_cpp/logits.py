@@ -1,4 +1,6 @@
-"""Logits to token scores: what a metric needs of a position, so that no table of logits is ever kept."""
+"""Logits to token scores: what a metric needs of a position, so that no table of logits is ever
+kept.
+"""
 
 from __future__ import annotations
 

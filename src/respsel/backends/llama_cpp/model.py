@@ -1,14 +1,15 @@
-"""llama.cpp through its low-level batch API: GGUF weights on a CPU, or a GPU if it was built for one.
+"""llama.cpp through its low-level batch API: GGUF weights on a CPU, or a GPU if it was built for
+one.
 
-Scoring: the prompt is evaluated once, each response is evaluated behind it and then dropped from the
-key-value cache (`llama_memory_seq_rm`), so the next response branches from the same prompt, and so do
-prompts that begin alike. Recurrent layers cannot go back to a prompt: there each response is evaluated with
-its prompt anew. The context holds one sequence. Sampling: many sequences in one batch, one
-cache each (`kv_unified=False`).
+Scoring: the prompt is evaluated once, each response is evaluated behind it and then dropped from
+the key-value cache (`llama_memory_seq_rm`), so the next response branches from the same prompt, and
+so do prompts that begin alike. Recurrent layers cannot go back to a prompt: there each response is
+evaluated with its prompt anew. The context holds one sequence. Sampling: many sequences in one
+batch, one cache each (`kv_unified=False`).
 
-Invariant: an answer does not depend on what else was asked. Several sequences in one scoring batch, or a
-cache shared by the sampled sequences, shift log-probabilities by up to 0.3 nats (BF16 weights), and do
-not make scoring faster on a CPU; both are avoided here.
+Invariant: an answer does not depend on what else was asked. Several sequences in one scoring batch,
+or a cache shared by the sampled sequences, shift log-probabilities by up to 0.3 nats (BF16
+weights), and do not make scoring faster on a CPU; both are avoided here.
 """
 
 from __future__ import annotations
@@ -37,12 +38,14 @@ if TYPE_CHECKING:
     from respsel.backends.placement import TextPlace
     from respsel.records import FloatArray
 
-# With two busy processes OpenMP's spinning threads slow both tenfold. Read when the library is loaded.
+# With two busy processes OpenMP's spinning threads slow both tenfold. Read when the library is
+# loaded.
 os.environ.setdefault("GOMP_SPINCOUNT", "5000")
 
 _LOGITS_BYTES = 128 << 20
 _MAX_BATCH_TOKENS = 512
-# Prompts are evaluated in chunks of so many tokens; larger ones share less, smaller ones are slower.
+# Prompts are evaluated in chunks of so many tokens; larger ones share less, smaller ones are
+# slower.
 _PROMPT_CHUNK = 128
 
 
@@ -58,12 +61,18 @@ def open_model(
 ) -> LlamaCppModel:
     """Load a GGUF file; prepared = (file, type) is made from it first if it is not there.
 
-    Raises PreflightError if llama-cpp-python is not installed, or the file or its template is no good.
+    Raises PreflightError if llama-cpp-python is not installed, or the file or its template is no
+    good.
     """
     try:
         import llama_cpp
     except ImportError as error:
-        problem = Problem("", "backend 'llama-cpp'", "llama-cpp-python is not installed", "Run: pip install 'respsel[llama]'")
+        problem = Problem(
+            "",
+            "backend 'llama-cpp'",
+            "llama-cpp-python is not installed",
+            "Run: pip install 'respsel[llama]'",
+        )
         raise PreflightError(problem) from error
     log = capture_log(llama_cpp)
     if prepared:
@@ -100,15 +109,25 @@ class LlamaCppModel:
         self._model = api.llama_model_load_from_file(str(weights).encode(), params)
         if not self._model:
             why = self._log[-1] if self._log else "unknown reason"
-            raise PreflightError(Problem(str(weights), "", f"llama.cpp cannot load this file: {why}", "Is it a whole GGUF file?"))
+            raise PreflightError(
+                Problem(
+                    str(weights),
+                    "",
+                    f"llama.cpp cannot load this file: {why}",
+                    "Is it a whole GGUF file?",
+                )
+            )
         self._text = LlamaText(api, self._model, weights, chat_template, template_options)
         self._weights = weights
-        self._goes_back = not (api.llama_model_is_recurrent(self._model) or api.llama_model_is_hybrid(self._model))
+        self._goes_back = not (
+            api.llama_model_is_recurrent(self._model) or api.llama_model_is_hybrid(self._model)
+        )
         trained = int(api.llama_model_n_ctx_train(self._model))
         steady = steady_tokens_of_gguf(api, self._model, weights, CACHE_PADDING)
         self._told_of_rope = told(steady, trained)
         self.context_tokens = min(context_tokens or trained, steady or trained, trained)
-        # Logits are n_tokens x n_vocab floats: a large vocabulary gets smaller batches, not more memory.
+        # Logits are n_tokens x n_vocab floats: a large vocabulary gets smaller batches, not more
+        # memory.
         fit = _LOGITS_BYTES // (4 * self._text.size)
         self._batch_tokens = max(32, min(_MAX_BATCH_TOKENS, 1 << (fit.bit_length() - 1)))
 
@@ -134,7 +153,9 @@ class LlamaCppModel:
         return self._text.training_text(messages, response)
 
     def score(self, calls: Sequence[ScoreCall]) -> Iterator[tuple[int, TokenScores]]:
-        """See Model.score. Prompts are taken in order, so that each keeps what it shares with the one before."""
+        """See Model.score. Prompts are taken in order, so that each keeps what it shares with the
+        one before.
+        """
         if not calls:
             return
         by_prompt: dict[tuple[int, ...], list[int]] = {}
@@ -151,12 +172,23 @@ class LlamaCppModel:
                     else:
                         shared = _whole_chunks_shared(before, prompt) if self._goes_back else 0
                         context.drop(0, shared)
-                        first = context.evaluate(0, prompt[shared:], shared, len(prompt) - 1 - shared, _PROMPT_CHUNK)
+                        first = context.evaluate(
+                            0, prompt[shared:], shared, len(prompt) - 1 - shared, _PROMPT_CHUNK
+                        )
                         before = prompt
-                    yield index, self._score_response(context, first, len(prompt), calls[index].response_ids)
+                    yield (
+                        index,
+                        self._score_response(
+                            context, first, len(prompt), calls[index].response_ids
+                        ),
+                    )
 
     def _score_response(
-        self, context: LlamaContext, first: list[npt.NDArray[np.float32]], n_prompt: int, response: tuple[int, ...]
+        self,
+        context: LlamaContext,
+        first: list[npt.NDArray[np.float32]],
+        n_prompt: int,
+        response: tuple[int, ...],
     ) -> TokenScores:
         import numpy as np
 
@@ -173,7 +205,11 @@ class LlamaCppModel:
         if not calls:
             return iter(())
         what = "llama.cpp hands out no hidden states"
-        raise PreflightError(Problem("", "backend 'llama-cpp'", what, "Use backend 'transformers' with the same weights"))
+        raise PreflightError(
+            Problem(
+                "", "backend 'llama-cpp'", what, "Use backend 'transformers' with the same weights"
+            )
+        )
 
     def generate(self, calls: Sequence[GenerateCall]) -> Iterator[tuple[int, Generation | Failure]]:
         """See Model.generate. A sequence that ends makes room for the next call at once."""
@@ -200,8 +236,9 @@ class LlamaCppModel:
                         unclean = bool(sampled.problem)
                 for sequence, sampled in list(running.items()):
                     if sampled.done:
-                        # Hazard: NaN that is masked is NaN all the same (0 * NaN), and dropped tokens are only
-                        # masked: it would reach the next calls. They wait until everything can be cleared.
+                        # Hazard: NaN that is masked is NaN all the same (0 * NaN), and dropped
+                        # tokens are only masked: it would reach the next calls. They wait until
+                        # everything can be cleared.
                         unclean = unclean or bool(sampled.problem)
                         yield sampled.index, self._result(sampled)
                         del running[sequence]
@@ -210,11 +247,15 @@ class LlamaCppModel:
                     self._sample_step(context, running)
 
     def _sample_step(self, context: LlamaContext, running: dict[int, Drawn]) -> None:
-        # Hazard: matrix kernels differ by the number of rows, so an idle sequence is fed a token that
-        # is dropped again; with fewer rows, the others' texts would depend on what has ended (BF16).
+        # Hazard: matrix kernels differ by the number of rows, so an idle sequence is fed a token
+        # that is dropped again; with fewer rows, the others' texts would depend on what has ended
+        # (BF16).
         idle = [sequence for sequence in range(self._parallel) if sequence not in running]
         rows = [(0, 0, sequence) for sequence in idle]
-        rows += [(sampled.tokens[-1], sampled.position, sequence) for sequence, sampled in running.items()]
+        rows += [
+            (sampled.tokens[-1], sampled.position, sequence)
+            for sequence, sampled in running.items()
+        ]
         rows.sort(key=lambda row: row[2])
         logits = context.decode(rows, [sequence in running for _, _, sequence in rows])
         for row, sequence in enumerate(sorted(running)):
@@ -269,7 +310,9 @@ class _Prompt:
         """Give `sequence` a copy of the evaluated prompt; return the logits (n_vocab,) after it."""
         if tokens != self._tokens:
             self._context.drop(self._sequence, 0)
-            self._logits = self._context.evaluate(self._sequence, tokens, 0, logits_from=len(tokens) - 1)
+            self._logits = self._context.evaluate(
+                self._sequence, tokens, 0, logits_from=len(tokens) - 1
+            )
             self._tokens = tokens
         self._context.copy(self._sequence, sequence)
         logits: npt.NDArray[np.float32] = self._logits[0][0]
@@ -279,8 +322,8 @@ class _Prompt:
 def _whole_chunks_shared(before: Sequence[int], prompt: Sequence[int]) -> int:
     """How many tokens of the prompt before can stay: whole chunks, and not the prompt's last token.
 
-    Hazard: the sums over a token depend on the chunk that it is evaluated in, so chunks begin at the same
-    positions whatever is shared; else a score would depend on what was scored before it.
+    Hazard: the sums over a token depend on the chunk that it is evaluated in, so chunks begin at
+    the same positions whatever is shared; else a score would depend on what was scored before it.
     """
     most = min(len(before), len(prompt) - 1)
     shared = next((i for i in range(most) if before[i] != prompt[i]), most)

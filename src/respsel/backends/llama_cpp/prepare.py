@@ -1,8 +1,8 @@
 """Weights made over for this machine's speed, by llama.cpp's own converter, once.
 
-How weights are stored decides llama.cpp's speed: on an AVX512-BF16 processor a Q4_1 file reads 2.4 times
-faster as BF16. Invariant: the prepared file's name holds the source's digest and the type, it appears
-whole or not at all, and both are part of the model's identity.
+How weights are stored decides llama.cpp's speed: on an AVX512-BF16 processor a Q4_1 file reads 2.4
+times faster as BF16. Invariant: the prepared file's name holds the source's digest and the type, it
+appears whole or not at all, and both are part of the model's identity.
 """
 
 from __future__ import annotations
@@ -20,7 +20,10 @@ _FILE_TYPES = {"f32": 0, "f16": 1, "q4_0": 2, "q8_0": 7, "bf16": 32}
 
 
 def prepare_weights(source: Path, target: Path, kind: str) -> None:
-    """Convert `source` to `target` unless it is there. Raises PreflightError if llama.cpp cannot."""
+    """Convert `source` to `target` unless it is there.
+
+    Raises PreflightError if llama.cpp cannot.
+    """
     if target.exists():
         return
     import llama_cpp
@@ -32,8 +35,12 @@ def prepare_weights(source: Path, target: Path, kind: str) -> None:
     params.allow_requantize = True
     # Two processes may convert at once, and the rename of either is as good.
     with part_for(target) as part:
-        code = llama_cpp.llama_model_quantize(str(source).encode(), str(part).encode(), ctypes.byref(params))
+        code = llama_cpp.llama_model_quantize(
+            str(source).encode(), str(part).encode(), ctypes.byref(params)
+        )
         if code != 0:
             what = f"llama.cpp cannot convert this file to {kind} (code {code})"
-            raise PreflightError(Problem(str(source), "", what, "Take 'prepare' out of the model entry"))
+            raise PreflightError(
+                Problem(str(source), "", what, "Take 'prepare' out of the model entry")
+            )
         os.replace(part, target)

@@ -1,7 +1,7 @@
 """What a GGUF file says of text: its chat template, its vocabulary, and how the two make token ids.
 
-Knows nothing of weights or contexts. Invariant: text in a message or a response is data and never becomes a
-control token.
+Knows nothing of weights or contexts. Invariant: text in a message or a response is data and never
+becomes a control token.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from respsel.backends.chat_template import ChatTemplate
 from respsel.backends.chat_text import ChatText
 from respsel.errors import PreflightError, Problem
 
-# Tokens that user text cannot spell. User-defined ones (Qwen3's `</think>`) it can, in training as here.
+# Tokens that user text cannot spell. User-defined ones (Qwen3's `</think>`) it can, in training as
+# here.
 _CONTROL_ATTRS = (1 << 0) | (1 << 3)  # LLAMA_TOKEN_ATTR_UNKNOWN, LLAMA_TOKEN_ATTR_CONTROL
 _WHOLE_ATTRS = _CONTROL_ATTRS | (1 << 4)  # and LLAMA_TOKEN_ATTR_USER_DEFINED
 _STRIPS_AFTER = 1 << 8  # LLAMA_TOKEN_ATTR_RSTRIP
@@ -26,7 +27,9 @@ _BLANK_SIGN = "▁".encode()
 
 @dataclass(frozen=True)
 class _Piece:
-    """What a token spells; is_whole: it is no part of a word; strips_after: it swallows the white space behind it."""
+    """What a token spells; is_whole: it is no part of a word; strips_after: it swallows the white
+    space behind it.
+    """
 
     spelled: bytes
     is_whole: bool
@@ -70,7 +73,9 @@ class LlamaText(ChatText):
     def measure(self, text: str, control: bool) -> tuple[list[int], list[int]] | None:
         """See ChatText.measure."""
         ids = self.encode(text, control)
-        lengths = _aligned([self._spelled(token) for token in ids], text.encode("utf-8"), self._adds_blank)
+        lengths = _aligned(
+            [self._spelled(token) for token in ids], text.encode("utf-8"), self._adds_blank
+        )
         return None if lengths is None else (ids, lengths)
 
     def control_texts(self) -> list[str]:
@@ -91,19 +96,25 @@ class LlamaText(ChatText):
         if count < 0:
             size = -count
             tokens = (self._api.llama_token * size)()
-            count = self._api.llama_tokenize(self._vocab, data, len(data), tokens, size, False, control)
+            count = self._api.llama_tokenize(
+                self._vocab, data, len(data), tokens, size, False, control
+            )
         return list(tokens[:count])
 
     def _spelled(self, token: int) -> _Piece:
         if token not in self._pieces:
             attrs = self._api.llama_vocab_get_attr(self._vocab, token)
             spelled = self.piece(token, control=True)
-            self._pieces[token] = _Piece(spelled, bool(attrs & _WHOLE_ATTRS), bool(attrs & _STRIPS_AFTER))
+            self._pieces[token] = _Piece(
+                spelled, bool(attrs & _WHOLE_ATTRS), bool(attrs & _STRIPS_AFTER)
+            )
         return self._pieces[token]
 
     def spell(self, tokens: Sequence[int]) -> str:
         """The text that tokens spell, control tokens included."""
-        return b"".join(self.piece(token, control=True) for token in tokens).decode("utf-8", "replace")
+        return b"".join(self.piece(token, control=True) for token in tokens).decode(
+            "utf-8", "replace"
+        )
 
     def piece(self, token: int, control: bool = False) -> bytes:
         """The bytes that a token spells; none for a control token, unless they are asked for."""
@@ -115,13 +126,22 @@ class LlamaText(ChatText):
                 return buffer.raw[:count]
             size = -count
 
-    def _load_template(self, source: str, weights: Path, options: Mapping[str, Any]) -> ChatTemplate:
+    def _load_template(
+        self, source: str, weights: Path, options: Mapping[str, Any]
+    ) -> ChatTemplate:
         if not source:
-            remedy = "Set 'chat_template' to a Jinja2 file, or use an instruction-tuned model that carries one"
-            raise PreflightError(Problem(str(weights), "", "this GGUF has no chat template", remedy))
+            remedy = (
+                "Set 'chat_template' to a Jinja2 file, or use an instruction-tuned model "
+                "that carries one"
+            )
+            raise PreflightError(
+                Problem(str(weights), "", "this GGUF has no chat template", remedy)
+            )
         bos = self._api.llama_vocab_bos(self._vocab)
         eos = self._api.llama_vocab_eos(self._vocab)
-        return ChatTemplate(source, self._token_text(bos), self._token_text(eos), str(weights), options)
+        return ChatTemplate(
+            source, self._token_text(bos), self._token_text(eos), str(weights), options
+        )
 
     def _token_text(self, token: int) -> str:
         return self._api.llama_vocab_get_text(self._vocab, token).decode() if token >= 0 else ""
@@ -130,16 +150,19 @@ class LlamaText(ChatText):
 def _aligned(pieces: Sequence[_Piece], data: bytes, adds_blank: bool) -> list[int] | None:
     """How many bytes of a text each piece spells; None where they do not spell it.
 
-    adds_blank: whether a blank, which the text does not have, is put before its first word and behind a token that
-    stands whole, as SentencePiece does. Where that is a token of its own it has the first character behind it, as in
-    transformers: it is of the response that it begins, and prompts stay alike.
+    adds_blank: whether a blank, which the text does not have, is put before its first word and
+    behind a token that stands whole, as SentencePiece does. Where that is a token of its own it has
+    the first character behind it, as in transformers: it is of the response that it begins, and
+    prompts stay alike.
     """
     lengths: list[int] = []
     at = taken = 0
     is_added = adds_blank
     for piece in pieces:
         begin = at
-        spelled = piece.spelled.removeprefix(b" ") if is_added and not piece.is_whole else piece.spelled
+        spelled = (
+            piece.spelled.removeprefix(b" ") if is_added and not piece.is_whole else piece.spelled
+        )
         if (found := _match(spelled, data, at)) is None:
             return None
         at = found
@@ -155,7 +178,10 @@ def _aligned(pieces: Sequence[_Piece], data: bytes, adds_blank: bool) -> list[in
 
 
 def _match(piece: bytes, data: bytes, at: int) -> int | None:
-    """Where what a piece spells ends, if it stands there. Hazard: SentencePiece has one sign for blanks and for that sign."""
+    """Where what a piece spells ends, if it stands there.
+
+    Hazard: SentencePiece has one sign for blanks and for that sign.
+    """
     if data.startswith(piece, at):
         return at + len(piece)
     for byte in piece:

@@ -1,11 +1,12 @@
-"""Asking an OpenAI-compatible server: many requests at once, tried again where that may help, failures told apart.
+"""Asking an OpenAI-compatible server: many requests at once, tried again where that may help,
+failures told apart.
 
-The openai SDK waits and tries again (connection errors, 408, 409, 429, 5xx; it honours Retry-After up to two
-minutes), but not what would fail again in the same way (see endpoint_errors). What is left is either one call's
-failure, or the end of the run (see endpoint_tally).
+The openai SDK waits and tries again (connection errors, 408, 409, 429, 5xx; it honours Retry-After
+up to two minutes), but not what would fail again in the same way (see endpoint_errors). What is
+left is either one call's failure, or the end of the run (see endpoint_tally).
 
-Invariants: the API key is in no message of any error, whatever the server says; an answer that came is handed on,
-whatever befell the calls beside it.
+Invariants: the API key is in no message of any error, whatever the server says; an answer that came
+is handed on, whatever befell the calls beside it.
 """
 
 from __future__ import annotations
@@ -73,9 +74,16 @@ class EndpointClient:
         self._errors = openai
         self._key = _key(settings)
         self._check_request()
-        given: dict[str, Any] = {"base_url": settings.base_url, "timeout": None, "max_retries": settings.retries}
+        given: dict[str, Any] = {
+            "base_url": settings.base_url,
+            "timeout": None,
+            "max_retries": settings.retries,
+        }
         if urlsplit(settings.base_url).hostname == "api.openai.com":
-            given |= {"organization": os.environ.get("OPENAI_ORG_ID"), "project": os.environ.get("OPENAI_PROJECT_ID")}
+            given |= {
+                "organization": os.environ.get("OPENAI_ORG_ID"),
+                "project": os.environ.get("OPENAI_PROJECT_ID"),
+            }
         from respsel.backends.openai.http import BoundedClient, RefusedAnswer
 
         self._refused = RefusedAnswer
@@ -87,20 +95,33 @@ class EndpointClient:
 
     async def chat(self, body: Mapping[str, Any]) -> Mapping[str, Any]:
         """The body of the answer to a chat. Raises EndpointError."""
-        return await self._ask(self._api.chat.completions.with_raw_response.create, body, ("model", "messages"))
+        return await self._ask(
+            self._api.chat.completions.with_raw_response.create, body, ("model", "messages")
+        )
 
     async def complete(self, body: Mapping[str, Any]) -> Mapping[str, Any]:
         """The body of the answer to a completion. Raises EndpointError."""
-        return await self._ask(self._api.completions.with_raw_response.create, body, ("model", "prompt"))
+        return await self._ask(
+            self._api.completions.with_raw_response.create, body, ("model", "prompt")
+        )
 
-    def each(self, count: int, ask: Callable[[int], Awaitable[Answer]]) -> Iterator[tuple[int, Answer | Failure]]:
-        """Yield (index, answer) for `count` requests, as they come. Raises RunError where no more is to be hoped for."""
+    def each(
+        self, count: int, ask: Callable[[int], Awaitable[Answer]]
+    ) -> Iterator[tuple[int, Answer | Failure]]:
+        """Yield (index, answer) for `count` requests, as they come.
+
+        Raises RunError where no more is to be hoped for.
+        """
         pending: dict[Future[Answer | Failure], int] = {}
         left = iter(range(count))
         end: End | None = None
         try:
             while True:
-                while end is None and len(pending) < self.settings.parallel and (index := next(left, None)) is not None:
+                while (
+                    end is None
+                    and len(pending) < self.settings.parallel
+                    and (index := next(left, None)) is not None
+                ):
                     pending[self._loop.start(self._guarded(ask(index)))] = index
                 if not (done := first_done(pending, _LAST_WAIT_S if end else None)):
                     break
@@ -118,7 +139,8 @@ class EndpointClient:
             raise self._error(end)
 
     def one(self, ask: Awaitable[Answer]) -> Answer | Failure:
-        """The answer to one request; a Failure as well where the server does not serve such requests.
+        """The answer to one request; a Failure as well where the server does not serve such
+        requests.
 
         Raises RunError where the server is out of order or refuses.
         """
@@ -134,7 +156,9 @@ class EndpointClient:
         return holds_key(text, self._key)
 
     def clean(self, text: str) -> str:
-        """A text of the server's in one line, as it may be kept and shown: without the key, and valid Unicode."""
+        """A text of the server's in one line, as it may be kept and shown: without the key, and
+        valid Unicode.
+        """
         line = without_key(one_line(text), self._key)
         return line if len(line) <= _LONGEST_MESSAGE else f"{line[:_LONGEST_MESSAGE]}…"
 
@@ -144,28 +168,39 @@ class EndpointClient:
             self._loop.run(self._api.close())
         self._loop.close()
 
-    async def _ask(self, create: Any, body: Mapping[str, Any], named: tuple[str, ...]) -> Mapping[str, Any]:
+    async def _ask(
+        self, create: Any, body: Mapping[str, Any], named: tuple[str, ...]
+    ) -> Mapping[str, Any]:
         own = {name: body[name] for name in named}
         more = {name: value for name, value in body.items() if name not in named}
-        # Hazard: the SDK's errors hold what the server said, the key perhaps. They are in no chain of a traceback.
+        # Hazard: the SDK's errors hold what the server said, the key perhaps. They are in no chain
+        # of a traceback.
         try:
             raw = await create(**own, extra_body=more)
         except self._refused as error:
             raise EndpointError(error.error) from None
         except self._errors.APIStatusError as error:
             told = error.response
-            raise EndpointError(read_error(told.status_code, self._hide(told.content), told.headers)) from None
+            raise EndpointError(
+                read_error(told.status_code, self._hide(told.content), told.headers)
+            ) from None
         except self._errors.APIError as error:
             cause = f" ({error.__cause__})" if str(error.__cause__ or "") else ""
-            kind = Kind.OUTAGE if isinstance(error, self._errors.APIConnectionError) else Kind.SERVER
+            kind = (
+                Kind.OUTAGE if isinstance(error, self._errors.APIConnectionError) else Kind.SERVER
+            )
             words = str(error).rstrip(".") or type(error).__name__
             raise EndpointError(ServerError(kind, 0, f"{words}{cause}")) from None
         return read_answer(raw.content, self._hide)
 
     def _hide(self, content: bytes) -> bytes:
-        """A body without the key. Hazard: once a text is cut, a part of the key cannot be found in it."""
+        """A body without the key.
+
+        Hazard: once a text is cut, a part of the key cannot be found in it.
+        """
         text = without_key(content.decode("utf-8", "surrogateescape"), self._key)
-        # Hazard: a web page may spell some of its characters as entities (&#x2F;), which are read before it is cut.
+        # Hazard: a web page may spell some of its characters as entities (&#x2F;), which are read
+        # before it is cut.
         if self.holds_key(spelled := unescape(text)):
             text = without_key(spelled, self._key)
         return text.encode("utf-8", "surrogateescape")
@@ -174,7 +209,9 @@ class EndpointClient:
         if self.holds_key(json.dumps(self.settings.request)):
             what = "holds the API key, which would be kept and shown with the recipe"
             remedy = f"Take it out: the key is sent from {self.settings.api_key_env}"
-            raise PreflightError(Problem(self.settings.shown, f"{self.settings.where}.request", what, remedy))
+            raise PreflightError(
+                Problem(self.settings.shown, f"{self.settings.where}.request", what, remedy)
+            )
 
     async def _guarded(self, ask: Awaitable[Answer]) -> Answer | Failure:
         try:
@@ -191,7 +228,9 @@ class EndpointClient:
         """What an error comes to, with what to do where it ends the run."""
         settings = self.settings
         remedy = remedy_of(error, settings.api_key_env, settings.where, settings.request)
-        return CallFailure(self.clean(_PREFIXES.get(error.kind, "") + error.words), error.kind, self.clean(remedy))
+        return CallFailure(
+            self.clean(_PREFIXES.get(error.kind, "") + error.words), error.kind, self.clean(remedy)
+        )
 
     def _error(self, end: End) -> RunError:
         return RunError(Problem(self.settings.shown, self.settings.where, end.what, end.remedy))
@@ -199,8 +238,14 @@ class EndpointClient:
 
 @contextmanager
 def _hidden_environment() -> Iterator[None]:
-    """Hazard: the SDK sends what it finds in OPENAI_API_KEY, OPENAI_CUSTOM_HEADERS and the like to whatever server this is."""
-    hidden = {name: os.environ.pop(name) for name in list(os.environ) if name.startswith("OPENAI_") and name != "OPENAI_LOG"}
+    """Hazard: the SDK sends what it finds in OPENAI_API_KEY, OPENAI_CUSTOM_HEADERS and the like to
+    whatever server this is.
+    """
+    hidden = {
+        name: os.environ.pop(name)
+        for name in list(os.environ)
+        if name.startswith("OPENAI_") and name != "OPENAI_LOG"
+    }
     try:
         yield
     finally:
@@ -213,9 +258,17 @@ def _key(settings: EndpointSettings) -> str:
     found = os.environ.get(settings.api_key_env, "").strip()
     place = f"{settings.where}.api_key_env"
     if not found:
-        what = f"the environment variable {settings.api_key_env} is not set, and is to hold the API key"
-        raise PreflightError(Problem(settings.shown, place, what, f"Run: export {settings.api_key_env}=..."))
+        what = (
+            f"the environment variable {settings.api_key_env} is not set, and is to hold the "
+            "API key"
+        )
+        raise PreflightError(
+            Problem(settings.shown, place, what, f"Run: export {settings.api_key_env}=...")
+        )
     if not found.isascii() or not found.isprintable() or " " in found:
-        what = f"the environment variable {settings.api_key_env} holds no API key: there are blanks or odd characters in it"
+        what = (
+            f"the environment variable {settings.api_key_env} holds no API key: there are "
+            "blanks or odd characters in it"
+        )
         raise PreflightError(Problem(settings.shown, place, what, f"Fix {settings.api_key_env}"))
     return found

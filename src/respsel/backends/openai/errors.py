@@ -1,8 +1,10 @@
-"""What a server's refusal is about: one input, the account, the model, the request, or its own state.
+"""What a server's refusal is about: one input, the account, the model, the request, or its own
+state.
 
-The two that matter most are told apart by codes first, then by words; where neither decides, the error is SUSPECT, and
-the caller finds out with a question that nobody refuses (see openai). Knows nothing of how requests are made.
-Invariant: an error whose kind is INPUT, ACCOUNT, MODEL or SUSPECT is the same when it is asked again.
+The two that matter most are told apart by codes first, then by words; where neither decides, the
+error is SUSPECT, and the caller finds out with a question that nobody refuses (see openai). Knows
+nothing of how requests are made. Invariant: an error whose kind is INPUT, ACCOUNT, MODEL or SUSPECT
+is the same when it is asked again.
 """
 
 from __future__ import annotations
@@ -36,62 +38,95 @@ PERMANENT = (Kind.INPUT, Kind.ACCOUNT, Kind.MODEL, Kind.SUSPECT)
 _OUTAGES = (408, 502, 503, 504, 520, 521, 522, 523, 524, 529)
 _BILLING = 402
 _INPUT_CODES = names(
-    "content_policy_violation content_policy content_filter responsibleaipolicyviolation moderation_blocked moderation "
-    "data_inspection_failed datainspectionfailed invalid_prompt prompt_blocked content_violation safety_error "
-    "context_length_exceeded string_above_max_length exceed_context_size_error request_too_large input_too_long"
+    "content_policy_violation content_policy content_filter responsibleaipolicyviolation "
+    "moderation_blocked moderation "
+    "data_inspection_failed datainspectionfailed invalid_prompt prompt_blocked content_violation "
+    "safety_error "
+    "context_length_exceeded string_above_max_length exceed_context_size_error request_too_large "
+    "input_too_long"
 )
 _ACCOUNT_CODES = names(
-    "invalid_api_key incorrect_api_key invalid_authentication authentication_error authentication_required "
-    "insufficient_quota billing_hard_limit_reached billing_not_active billing_error insufficient_balance "
-    "insufficient_credits insufficient_funds payment_required arrearage account_deactivated access_terminated "
-    "account_suspended unsupported_country_region_territory invalid_organization organization_restricted"
+    "invalid_api_key incorrect_api_key invalid_authentication authentication_error "
+    "authentication_required "
+    "insufficient_quota billing_hard_limit_reached billing_not_active billing_error "
+    "insufficient_balance "
+    "insufficient_credits insufficient_funds payment_required arrearage account_deactivated "
+    "access_terminated "
+    "account_suspended unsupported_country_region_territory invalid_organization "
+    "organization_restricted"
 )
-_MODEL_CODES = names("model_not_found deploymentnotfound invalid_model model_not_available model_decommissioned unknown_model")
-_RATE_CODES = names("rate_limit_exceeded rate_limit_error rate_limit too_many_requests resource_exhausted 429")
+_MODEL_CODES = names(
+    "model_not_found deploymentnotfound invalid_model model_not_available model_decommissioned "
+    "unknown_model"
+)
+_RATE_CODES = names(
+    "rate_limit_exceeded rate_limit_error rate_limit too_many_requests resource_exhausted 429"
+)
 _OUTAGE_CODES = names(
-    "overloaded_error overloaded server_error internal_server_error internal_error api_error service_unavailable "
+    "overloaded_error overloaded server_error internal_server_error internal_error api_error "
+    "service_unavailable "
     "unavailable engine_overloaded_error bad_gateway gateway_timeout timeout timeout_error"
 )
 _ACCOUNT_WORDS = re.compile(
-    r"\b(?:your|this|the) (?:account|organi[sz]ation|api key|project|workspace|subscription)\b.{0,60}"
-    r"\b(?:flagged|suspended|deactivated|disabled|blocked|banned|terminated|restricted|overdue|in arrears)"
+    r"\b(?:your|this|the) (?:account|organi[sz]ation|api "
+    r"key|project|workspace|subscription)\b.{0,60}"
+    r"\b(?:flagged|suspended|deactivated|disabled|blocked|banned|terminated|restricted|overdue|in "
+    r"arrears)"
     r"|api[ _-]?key (?:is |was )?(?:not valid|invalid|expired|incorrect|missing|not found|provided)"
     r"|(?:invalid|incorrect|expired|missing|no) api[ _-]?key"
-    r"|credit balance|insufficient (?:account )?(?:balance|credit|quota|fund)|billing (?:hard )?limit|out of credit"
-    r"|(?:country|region|location|territory)\b.{0,30} (?:is )?not supported|not (?:enough|sufficient) credit",
+    r"|credit balance|insufficient (?:account )?(?:balance|credit|quota|fund)|billing (?:hard "
+    r")?limit|out of credit"
+    r"|(?:country|region|location|territory)\b.{0,30} (?:is )?not supported|not "
+    r"(?:enough|sufficient) credit",
     re.IGNORECASE | re.DOTALL,
 )
 _SPENT_WORDS = re.compile(r"exceeded your current quota|check your plan and billing", re.IGNORECASE)
 _CONTENT_WORDS = re.compile(
-    r"\bflagged\b|content[ _-](?:management )?(?:policy|policies|filter|moderation)|content_filter|moderation"
-    r"|usage polic|safety (?:system|filter|policy|policies|guideline|guardrail|setting|check|reason)|guardrail"
+    r"\bflagged\b|content[ _-](?:management "
+    r")?(?:policy|policies|filter|moderation)|content_filter|moderation"
+    r"|usage polic|safety "
+    r"(?:system|filter|policy|policies|guideline|guardrail|setting|check|reason)|guardrail"
     r"|(?:inappropriate|sensitive|harmful|prohibited|unsafe|disallowed|objectionable) "
     r"(?:content|word|text|information|material)"
-    r"|violat\w{1,5} .{0,60}(?:polic|guideline|terms)|blocked (?:by|due to|for) .{0,40}(?:safety|content|policy)",
+    r"|violat\w{1,5} .{0,60}(?:polic|guideline|terms)|blocked (?:by|due to|for) "
+    r".{0,40}(?:safety|content|policy)",
     re.IGNORECASE | re.DOTALL,
 )
 _LENGTH_WORDS = re.compile(
-    r"context (?:length|window|size)|maximum context|max(?:imum)? (?:input|prompt|sequence)|input length"
-    r"|(?:prompt|input|message|request|text|entity|payload|body|sequence)\w*(?: is| are| was)? too (?:long|large|big)"
-    r"|too many (?:input |prompt )?tokens|(?:reduce|shorten) (?:the|your) (?:length|prompt|input|message)"
+    r"context (?:length|window|size)|maximum context|max(?:imum)? (?:input|prompt|sequence)|input "
+    r"length"
+    r"|(?:prompt|input|message|request|text|entity|payload|body|sequence)\w*(?: is| are| was)? "
+    r"too (?:long|large|big)"
+    r"|too many (?:input |prompt )?tokens|(?:reduce|shorten) (?:the|your) "
+    r"(?:length|prompt|input|message)"
     r"|prompt .{0,40}exceed|exceed\w* .{0,60}(?:context|input)",
     re.IGNORECASE | re.DOTALL,
 )
 _MODEL_WORDS = re.compile(
-    r"\bmodel\b.{0,80}?\b(?:does not exist|do not exist|doesn't exist|not exist|not found|decommissioned|was retired)"
+    r"\bmodel\b.{0,80}?\b(?:does not exist|do not exist|doesn't exist|not exist|not "
+    r"found|decommissioned|was retired)"
     r"|not a valid model|no such model|unknown model|invalid model\b|model .{0,60}is not available",
     re.IGNORECASE | re.DOTALL,
 )
-_RATE_WORDS = re.compile(r"rate[ -]?limit|too many requests|requests per (?:min|sec|day)", re.IGNORECASE)
-_OUTAGE_WORDS = re.compile(r"overloaded|temporarily unavailable|service unavailable|bad gateway|timed? ?out", re.IGNORECASE)
-_LIMIT = re.compile(r"limit:?\s{0,3}([\d,]{1,15}).{0,40}?requested:?\s{0,3}([\d,]{1,15})", re.IGNORECASE | re.DOTALL)
+_RATE_WORDS = re.compile(
+    r"rate[ -]?limit|too many requests|requests per (?:min|sec|day)", re.IGNORECASE
+)
+_OUTAGE_WORDS = re.compile(
+    r"overloaded|temporarily unavailable|service unavailable|bad gateway|timed? ?out", re.IGNORECASE
+)
+_LIMIT = re.compile(
+    r"limit:?\s{0,3}([\d,]{1,15}).{0,40}?requested:?\s{0,3}([\d,]{1,15})", re.IGNORECASE | re.DOTALL
+)
 # What is looked at of a message: it may repeat a whole prompt.
 _LOOKED_AT = 2000
 
 
 @dataclass(frozen=True)
 class ServerError:
-    """An error as a server reported it. words: its own, in one line; neither cut nor free of the key yet."""
+    """An error as a server reported it.
+
+    words: its own, in one line; neither cut nor free of the key yet.
+    """
 
     kind: Kind
     status: int
@@ -107,7 +142,9 @@ class EndpointError(Exception):
 
 
 def find_error(status: int, content: bytes, headers: Mapping[str, str]) -> ServerError | None:
-    """The error in a response, if it is one: by its status, or by what it reports though its status says that all is well."""
+    """The error in a response, if it is one: by its status, or by what it reports though its status
+    says that all is well.
+    """
     if status >= 400:
         return read_error(status, content, headers)
     # Log-probabilities of a long prompt take megabytes, which are not read twice.
@@ -130,17 +167,29 @@ def read_error(status: int, content: bytes, headers: Mapping[str, str]) -> Serve
     document = _read(content)
     words = words_of(document) if document not in ("", None) else ""
     if isinstance(document, str):
-        words = f"status {status}, {_shape(document)}{words}" if words else f"status {status} without a word"
+        words = (
+            f"status {status}, {_shape(document)}{words}"
+            if words
+            else f"status {status} without a word"
+        )
     inner = document.get("error") if isinstance(document, Mapping) else None
-    if isinstance(inner, Mapping) and isinstance(param := inner.get("param"), str) and param not in words:
+    if (
+        isinstance(inner, Mapping)
+        and isinstance(param := inner.get("param"), str)
+        and param not in words
+    ):
         words = f"{words} ({param})"
     codes = {str(code).lower() for code in _codes(document, 4)}
-    is_hinted = "retry-after" in headers or b"retrydelay" in content.lower() or b"try again in" in content
+    is_hinted = (
+        "retry-after" in headers or b"retrydelay" in content.lower() or b"try again in" in content
+    )
     return ServerError(_kind(status, codes, words[:_LOOKED_AT], is_hinted), status, words)
 
 
 def read_answer(content: bytes, hide: Callable[[bytes], bytes]) -> Mapping[str, Any]:
-    """The JSON object that an answer is; hide: takes out of a body what may not be shown. Raises EndpointError."""
+    """The JSON object that an answer is; hide: takes out of a body what may not be shown. Raises
+    EndpointError.
+    """
     document = _read(content)
     if isinstance(document, Mapping):
         return document
@@ -177,12 +226,18 @@ def _kind(status: int, codes: set[str], words: str, is_hinted: bool) -> Kind:
     if status == 413 or codes & _INPUT_CODES or _is_too_large(words):
         return Kind.INPUT
     if status == 429:
-        return Kind.ACCOUNT if not is_hinted and not codes & _RATE_CODES and _is_spent(words) else Kind.RATE
+        return (
+            Kind.ACCOUNT
+            if not is_hinted and not codes & _RATE_CODES and _is_spent(words)
+            else Kind.RATE
+        )
     if _ACCOUNT_WORDS.search(words) and status < 500:
         return Kind.ACCOUNT
     if status in _OUTAGES:
         return Kind.OUTAGE
-    if _CONTENT_WORDS.search(words) or (_LENGTH_WORDS.search(words) and not _is_limit_of_model(words)):
+    if _CONTENT_WORDS.search(words) or (
+        _LENGTH_WORDS.search(words) and not _is_limit_of_model(words)
+    ):
         return Kind.INPUT
     if status >= 500:
         return Kind.SERVER
@@ -207,7 +262,9 @@ def _is_too_large(words: str) -> bool:
 def _is_limit_of_model(words: str) -> bool:
     """Whether `max_tokens` is over what the model may write, whatever the input."""
     said = words.lower()
-    return "max_tokens" in said and not any(word in said for word in ("context", "prompt", "input", "messages"))
+    return "max_tokens" in said and not any(
+        word in said for word in ("context", "prompt", "input", "messages")
+    )
 
 
 def _status_inside(document: Mapping[str, Any]) -> int:

@@ -1,10 +1,13 @@
-"""One HTTP request to an endpoint, bounded: in time, in the size of its answer, and to the server that was named.
+"""One HTTP request to an endpoint, bounded: in time, in the size of its answer, and to the server
+that was named.
 
-The SDK's own limits are for each read: a server that sends a byte a second, or without an end, would hold a run for ever
-or fill the memory. It follows redirects too, and the prompts would go along.
+The SDK's own limits are for each read: a server that sends a byte a second, or without an end,
+would hold a run for ever or fill the memory. It follows redirects too, and the prompts would go
+along.
 
-Knows of statuses what the SDK must see in order to try again or not (see endpoint_errors). Invariant: no more than
-`most_bytes` of an answer are kept, whatever its headers say or its compression makes of it.
+Knows of statuses what the SDK must see in order to try again or not (see endpoint_errors).
+Invariant: no more than `most_bytes` of an answer are kept, whatever its headers say or its
+compression makes of it.
 """
 
 from __future__ import annotations
@@ -17,8 +20,8 @@ from openai import OpenAIError
 
 from respsel.backends.openai.errors import PERMANENT, Kind, ServerError, find_error
 
-# A text of any length that a model writes, and log-probabilities (about 150 bytes for a token, which takes 4 or more in
-# the request).
+# A text of any length that a model writes, and log-probabilities (about 150 bytes for a token,
+# which takes 4 or more in the request).
 _MOST_BYTES = 16 << 20
 _MOST_BYTES_A_BYTE_SENT = 128
 _MOST_REDIRECTS = 5
@@ -42,7 +45,9 @@ class BoundedClient(httpx2.AsyncClient):
     """An HTTP client for the SDK: see above."""
 
     def __init__(self, timeout_s: float, **options: Any) -> None:
-        """timeout_s: for a whole answer, from the request to its last byte; options: of httpx2.AsyncClient."""
+        """timeout_s: for a whole answer, from the request to its last byte; options: of
+        httpx2.AsyncClient.
+        """
         headers = {"Accept-Encoding": "gzip, deflate"}
         # The deadline here covers each of httpx's own timeouts.
         super().__init__(timeout=None, follow_redirects=False, headers=headers, **options)
@@ -51,8 +56,8 @@ class BoundedClient(httpx2.AsyncClient):
     async def send(self, request: httpx2.Request, **options: Any) -> httpx2.Response:
         """Send a request and read its whole answer.
 
-        Raises httpx2.ReadTimeout after the deadline; RefusedAnswer for an answer that is too large, or packed in an
-        unknown way, and for a redirect to another server.
+        Raises httpx2.ReadTimeout after the deadline; RefusedAnswer for an answer that is too large,
+        or packed in an unknown way, and for a redirect to another server.
         """
         options |= {"stream": True, "follow_redirects": False}
         most_bytes = _MOST_BYTES + _MOST_BYTES_A_BYTE_SENT * len(request.content)
@@ -64,7 +69,9 @@ class BoundedClient(httpx2.AsyncClient):
                 finally:
                     await response.aclose()
         except TimeoutError:
-            raise httpx2.ReadTimeout(f"no whole answer within {self._timeout_s:g} s", request=request) from None
+            raise httpx2.ReadTimeout(
+                f"no whole answer within {self._timeout_s:g} s", request=request
+            ) from None
         return _as_the_sdk_sees_it(response, content)
 
     async def _follow(self, request: httpx2.Request, options: dict[str, Any]) -> httpx2.Response:
@@ -74,8 +81,12 @@ class BoundedClient(httpx2.AsyncClient):
             if (following := response.next_request) is None:
                 return response
             await response.aclose()
-            if response.status_code not in _KEEPING or not _is_same_server(request.url, following.url):
-                raise _redirect(response, f"it redirects to {_server(following.url)}, which was not followed")
+            if response.status_code not in _KEEPING or not _is_same_server(
+                request.url, following.url
+            ):
+                raise _redirect(
+                    response, f"it redirects to {_server(following.url)}, which was not followed"
+                )
             request = following
         raise _redirect(response, "it redirects without an end")
 
@@ -83,17 +94,25 @@ class BoundedClient(httpx2.AsyncClient):
 async def _read(response: httpx2.Response, most_bytes: int) -> bytes:
     """An answer's bytes, unpacked."""
     if (encoding := response.headers.get("content-encoding", "").strip().lower()) not in _ENCODINGS:
-        raise _unread(response, f"the server's answer is packed in a way that was not asked for ({encoding})")
+        raise _unread(
+            response, f"the server's answer is packed in a way that was not asked for ({encoding})"
+        )
     content = bytearray()
     async for part in response.aiter_bytes():
         content += part
         if len(content) > most_bytes:
-            raise _unread(response, f"the server's answer has more than {most_bytes >> 20} MiB, and was not read to its end")
+            raise _unread(
+                response,
+                f"the server's answer has more than {most_bytes >> 20} MiB, and was not read to "
+                "its end",
+            )
     return bytes(content)
 
 
 def _as_the_sdk_sees_it(response: httpx2.Response, content: bytes) -> httpx2.Response:
-    """The answer with the status of an error that came as an answer, and with what not to try again."""
+    """The answer with the status of an error that came as an answer, and with what not to try
+    again.
+    """
     status = response.status_code
     headers = response.headers.copy()
     for name in _FRAMING:
@@ -106,7 +125,9 @@ def _as_the_sdk_sees_it(response: httpx2.Response, content: bytes) -> httpx2.Res
 
 
 def _is_same_server(sent: httpx2.URL, to: httpx2.URL) -> bool:
-    """Whether a redirect stays: the same scheme, host and port, or from http to https at the usual ports."""
+    """Whether a redirect stays: the same scheme, host and port, or from http to https at the usual
+    ports.
+    """
     places = [(url.scheme, url.host, _port(url)) for url in (sent, to)]
     return places[0] == places[1] or places == [("http", sent.host, 80), ("https", sent.host, 443)]
 

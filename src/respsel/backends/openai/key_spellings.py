@@ -1,7 +1,7 @@
 """An API key in a text that a server sends, in whichever way it is spelled there.
 
-Servers say a request back: as it is, in an address (percent signs), or as a header of another kind (base64). Knows
-nothing of servers. Invariant: no spelling that is known here is left.
+Servers say a request back: as it is, in an address (percent signs), or as a header of another kind
+(base64). Knows nothing of servers. Invariant: no spelling that is known here is left.
 """
 
 from __future__ import annotations
@@ -35,7 +35,9 @@ def _pattern(key: str) -> re.Pattern[str]:
 
 
 def _in_base64(key: str, place: int) -> tuple[str, str]:
-    """What base64 makes of the key behind so many other bytes, without the letters that those or later ones share."""
+    """What base64 makes of the key behind so many other bytes, without the letters that those or
+    later ones share.
+    """
     spelled = b64encode(bytes(place) + key.encode()).decode()
     core = spelled[-(-place * 8 // 6) : (place + len(key)) * 8 // 6]
     return core, core.replace("+", "-").replace("/", "_")

@@ -1,9 +1,10 @@
 """Log-probabilities of a response's tokens from a server, and finding out whether it gives them.
 
-Two ways are known. ids: the prompt goes as token ids, and the answer has each position's id, log-probability and
-rank (vLLM's `prompt_logprobs`). echo: it goes as text, and comes back with its tokens and their log-probabilities
-(OpenAI's completions with `echo`). A server may lack both, or be off by one: so what it says of a text that it
-has just written itself must be what it said while writing it.
+Two ways are known. ids: the prompt goes as token ids, and the answer has each position's id,
+log-probability and rank (vLLM's `prompt_logprobs`). echo: it goes as text, and comes back with its
+tokens and their log-probabilities (OpenAI's completions with `echo`). A server may lack both, or be
+off by one: so what it says of a text that it has just written itself must be what it said while
+writing it.
 
 Invariant: a number is taken for a token only where the answer shows that it is of that token.
 """
@@ -30,8 +31,8 @@ if TYPE_CHECKING:
 _QUESTION = "Count from one to ten in words, with commas between them, and nothing else."
 _PROBE_TOKENS = 10
 _FEWEST_COMPARED = 4
-# Servers that compute in batches move a log-probability by 0.3 nats at times, and by 0.01 in the mean; one that is
-# off by a token moves them by several.
+# Servers that compute in batches move a log-probability by 0.3 nats at times, and by 0.01 in the
+# mean; one that is off by a token moves them by several.
 _MOST_OFF = 1.0
 _MEAN_OFF = 0.2
 # Log-probabilities are float32, ranks int32.
@@ -41,8 +42,8 @@ _LAST_RANK = (1 << 31) - 1
 
 @dataclass(frozen=True)
 class Way:
-    """How a server is asked for scores. ids: see above; without_start: in the way echo, the prompt's text is sent
-    without the text's beginning (BOS), which this server adds itself."""
+    """How a server is asked for scores. ids: see above; without_start: in the way echo, the
+    prompt's text is sent without the text's beginning (BOS), which this server adds itself."""
 
     ids: bool
     without_start: bool = False
@@ -68,18 +69,33 @@ class EndpointScores:
         self.way = way
 
     def ask(self, call: ScoreCall) -> Awaitable[TokenScores]:
-        """Ask for a response's scores. Raises ValueError where the answer is not of these tokens."""
+        """Ask for a response's scores.
+
+        Raises ValueError where the answer is not of these tokens.
+        """
         return self._ids(call) if self.way.ids else self._echo(call)
 
-    async def write(self, prompt: Sequence[int], max_tokens: int) -> tuple[str, list[str], list[float]]:
-        """Have the server write on greedily: the text, and its tokens with their log-probabilities."""
+    async def write(
+        self, prompt: Sequence[int], max_tokens: int
+    ) -> tuple[str, list[str], list[float]]:
+        """Have the server write on greedily: the text, and its tokens with their
+        log-probabilities.
+        """
         given: Any = list(prompt) if self.way.ids else self._as_text(prompt)
         made = await self._complete(given, max_tokens=max_tokens, logprobs=1)
         choice = _only_choice(made)
         tokens, values = _token_values(choice)
-        if not isinstance(tokens, list) or not isinstance(values, list) or len(tokens) != len(values):
+        if (
+            not isinstance(tokens, list)
+            or not isinstance(values, list)
+            or len(tokens) != len(values)
+        ):
             raise ValueError("it gives no log-probabilities of what it writes")
-        return str(choice.get("text")), [str(token) for token in tokens], [_checked(value) for value in values]
+        return (
+            str(choice.get("text")),
+            [str(token) for token in tokens],
+            [_checked(value) for value in values],
+        )
 
     async def _ids(self, call: ScoreCall) -> TokenScores:
         import numpy as np
@@ -109,20 +125,31 @@ class EndpointScores:
         count = len(call.response_ids)
         made = await self._complete(self._as_text(ids), max_tokens=1, echo=True, logprobs=1)
         tokens, values = _token_values(_only_choice(made))
-        if not isinstance(tokens, list) or not isinstance(values, list) or len(tokens) != len(values):
+        if (
+            not isinstance(tokens, list)
+            or not isinstance(values, list)
+            or len(tokens) != len(values)
+        ):
             raise ValueError("it gives no log-probabilities of its input")
         usage = made.get("usage")
-        read, written = (_as_mapping(usage).get(name) for name in ("prompt_tokens", "completion_tokens"))
+        read, written = (
+            _as_mapping(usage).get(name) for name in ("prompt_tokens", "completion_tokens")
+        )
         if not isinstance(read, int) or not isinstance(written, int):
             raise ValueError("it does not say how many tokens it read")
         if read != len(ids):
-            raise ValueError(f"it read {read} tokens where the target's own tokenizer has {len(ids)}")
+            raise ValueError(
+                f"it read {read} tokens where the target's own tokenizer has {len(ids)}"
+            )
         end = len(tokens) - written
         if end < count:
             raise ValueError(f"{end} log-probabilities came back for {len(ids)} tokens")
         for found, token in zip(tokens[end - count : end], call.response_ids, strict=True):
             if not _is_spelled(str(found), self._text.spell([token])):
-                raise ValueError(f"it splits the text elsewhere: it has {found!r} where there is {self._text.spell([token])!r}")
+                raise ValueError(
+                    f"it splits the text elsewhere: it has {found!r} where there is "
+                    f"{self._text.spell([token])!r}"
+                )
         nll = [-_checked(value) for value in values[end - count : end]]
         return self._scores(call, nll, np.zeros(count, np.int32))
 
@@ -130,7 +157,9 @@ class EndpointScores:
         import numpy as np
 
         entropy = np.full(len(nll), np.nan, np.float32)
-        return TokenScores(np.array(call.response_ids, np.int32), np.array(nll, np.float32), rank, entropy)
+        return TokenScores(
+            np.array(call.response_ids, np.int32), np.array(nll, np.float32), rank, entropy
+        )
 
     def _as_text(self, ids: Sequence[int]) -> str:
         return self._text.spell(ids[1:] if self.way.without_start else ids)
@@ -138,13 +167,17 @@ class EndpointScores:
     async def _complete(self, prompt: Any, **more: Any) -> Mapping[str, Any]:
         settings = self._client.settings
         further = {name: value for name, value in settings.request.items() if is_for_scores(name)}
-        return await self._client.complete({**further, "model": settings.model, "prompt": prompt, "temperature": 0, **more})
+        return await self._client.complete(
+            {**further, "model": settings.model, "prompt": prompt, "temperature": 0, **more}
+        )
 
 
 def find_way(client: EndpointClient, text: Text, scores_by: str | None) -> EndpointScores:
-    """The way in which a server gives scores that are what they should be; scores_by: try no other than this.
+    """The way in which a server gives scores that are what they should be; scores_by: try no other
+    than this.
 
-    Raises PreflightError saying what is wrong with each way, if none does; RunError for a server that is out of order.
+    Raises PreflightError saying what is wrong with each way, if none does; RunError for a server
+    that is out of order.
     """
     problems: dict[str, str] = {}
     for way in (way for way in WAYS if scores_by in (None, way.name)):
@@ -157,7 +190,10 @@ def find_way(client: EndpointClient, text: Text, scores_by: str | None) -> Endpo
         problems[str(way)] = client.clean(problem)
     told = "; ".join(f"{way}: {problem}" for way, problem in problems.items())
     what = f"this endpoint gives no log-probabilities of a prompt that can be trusted ({told})"
-    remedy = "Score with the weights themselves (backend 'llama-cpp' or 'transformers'), or serve them with vLLM"
+    remedy = (
+        "Score with the weights themselves (backend 'llama-cpp' or 'transformers'), or serve "
+        "them with vLLM"
+    )
     raise PreflightError(Problem(client.settings.shown, client.settings.where, what, remedy))
 
 
@@ -177,13 +213,21 @@ async def _fault(scores: EndpointScores, text: Text) -> str:
             break
         same += 1
     if same < min(_FEWEST_COMPARED, len(pieces)):
-        return f"it splits {written!r} into {tokens[:4]}..., and the target's own tokenizer into {pieces[:4]}..."
-    off = [abs(float(nll) + value) for nll, value in zip(read.nll[:same], values[:same], strict=True)]
+        return (
+            f"it splits {written!r} into {tokens[:4]}..., and the target's own tokenizer into "
+            f"{pieces[:4]}..."
+        )
+    off = [
+        abs(float(nll) + value) for nll, value in zip(read.nll[:same], values[:same], strict=True)
+    ]
     if max(off) > _MOST_OFF or sum(off) / len(off) > _MEAN_OFF:
         worst = off.index(max(off))
         said = values[worst]
         again = -float(read.nll[worst])
-        return f"{tokens[worst]!r} has log-probability {said:.2f} when it is written and {again:.2f} when it is read"
+        return (
+            f"{tokens[worst]!r} has log-probability {said:.2f} when it is written and "
+            f"{again:.2f} when it is read"
+        )
     return ""
 
 
@@ -202,7 +246,10 @@ def _pieces(written: str, text: Text) -> list[str]:
 def _only_choice(made: Mapping[str, Any]) -> Mapping[str, Any]:
     choices = made.get("choices")
     if not isinstance(choices, list) or len(choices) != 1:
-        raise ValueError(f"{len(choices) if isinstance(choices, list) else 'no'} choices came back where one was asked for")
+        raise ValueError(
+            f"{len(choices) if isinstance(choices, list) else 'no'} choices came back where one "
+            "was asked for"
+        )
     if error := _as_mapping(choices[0]).get("error") or made.get("error"):
         raise ValueError(words_of(error))
     return _as_mapping(choices[0])
@@ -227,12 +274,16 @@ def _checked(value: Any) -> float:
 
 def _rank(value: Any) -> int:
     """A token's rank from 1 on; 0 where the server does not give what can be one."""
-    return value if isinstance(value, int) and not isinstance(value, bool) and 0 < value <= _LAST_RANK else 0
+    return (
+        value
+        if isinstance(value, int) and not isinstance(value, bool) and 0 < value <= _LAST_RANK
+        else 0
+    )
 
 
 def _is_spelled(found: str, expected: str) -> bool:
-    """Whether a server's token is the expected one. A part of a character may be spelled in any way, and some
-    tokenizers put a blank before a first word."""
+    """Whether a server's token is the expected one. A part of a character may be spelled in any
+    way, and some tokenizers put a blank before a first word."""
     if "\ufffd" not in expected:
         return found.strip() == expected.strip()
     plain = ["".join(filter(str.isascii, text)).strip() for text in (found, expected)]

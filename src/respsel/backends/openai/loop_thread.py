@@ -1,7 +1,7 @@
 """An asyncio event loop in a thread of its own, for code that is not asynchronous.
 
-Ctrl-C reaches Python's main thread alone. So it is raised where that thread waits for an answer, and never inside a
-library's coroutines; requests go on while the main thread stores what has come.
+Ctrl-C reaches Python's main thread alone. So it is raised where that thread waits for an answer,
+and never inside a library's coroutines; requests go on while the main thread stores what has come.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from concurrent.futures import FIRST_COMPLETED, Future, wait
 from typing import Any, TypeVar
 
 Result = TypeVar("Result")
-# Hazard: a wait without an end does not notice Ctrl-C where a library (polars) has a handler of its own for the signal,
-# with which the system takes up waits again.
+# Hazard: a wait without an end does not notice Ctrl-C where a library (polars) has a handler of its
+# own for the signal, with which the system takes up waits again.
 _LONGEST_NAP_S = 0.1
 
 
@@ -33,11 +33,16 @@ class LoopThread:
         return self._thread is not None
 
     def start(self, coroutine: Coroutine[Any, Any, Result]) -> Future[Result]:
-        """Start a coroutine, and hand out the future of its result. Cancelling that cancels the coroutine."""
+        """Start a coroutine, and hand out the future of its result.
+
+        Cancelling that cancels the coroutine.
+        """
         if self._thread is None:
             ready = threading.Event()
             # A daemon: a process that ends by an error does not wait for it.
-            self._thread = threading.Thread(target=self._serve, args=(ready,), name="respsel requests", daemon=True)
+            self._thread = threading.Thread(
+                target=self._serve, args=(ready,), name="respsel requests", daemon=True
+            )
             self._thread.start()
             ready.wait()
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop)
@@ -70,8 +75,12 @@ class LoopThread:
         await self._end.wait()
 
 
-def first_done(futures: Collection[Future[Result]], most_s: float | None = None) -> list[Future[Result]]:
-    """Wait until one of some futures is done, for `most_s` seconds at most; all that are, in the given order."""
+def first_done(
+    futures: Collection[Future[Result]], most_s: float | None = None
+) -> list[Future[Result]]:
+    """Wait until one of some futures is done, for `most_s` seconds at most; all that are, in the
+    given order.
+    """
     deadline = None if most_s is None else time.monotonic() + most_s
     while True:
         left_s = _LONGEST_NAP_S if deadline is None else deadline - time.monotonic()

@@ -1,8 +1,9 @@
-"""A model behind an OpenAI-compatible endpoint: it writes by chat completions, and scores where the server lets it.
+"""A model behind an OpenAI-compatible endpoint: it writes by chat completions, and scores where the
+server lets it.
 
-Without a tokenizer of its own a prompt's ids are the chat itself, four bytes of its JSON to an id, about as many as it has
-tokens; it can then be asked to write and not to score. Not one word of a server's is trusted: see
-endpoint_client for failures and endpoint_scores for log-probabilities.
+Without a tokenizer of its own a prompt's ids are the chat itself, four bytes of its JSON to an id,
+about as many as it has tokens; it can then be asked to write and not to score. Not one word of a
+server's is trusted: see endpoint_client for failures and endpoint_scores for log-probabilities.
 """
 
 from __future__ import annotations
@@ -38,7 +39,8 @@ _MOST_CHARS_PER_TOKEN = 1_000
 _MOST_TOKENS = 1_000_000_000
 # How long a context is that nobody told us.
 _UNKNOWN_CONTEXT = 1 << 30
-# What some servers do not take and may be left out where it changes nothing, in the order in which that is tried.
+# What some servers do not take and may be left out where it changes nothing, in the order in which
+# that is tried.
 _OPTIONAL = ("top_k", "min_p", "seed", "top_p", "temperature")
 # No server refuses this for what it says.
 _HELLO = (Message("user", "Say hello."),)
@@ -57,14 +59,16 @@ class EndpointModel:
         scores_by: str | None = None,
         template_options: Mapping[str, Any] = MappingProxyType({}),
     ) -> None:
-        """weights, repo: where the tokenizer is, if there is one; scores_by: the only way to try; template_options:
-        for the chat template, here and at the server.
+        """weights, repo: where the tokenizer is, if there is one; scores_by: the only way to try;
+        template_options: for the chat template, here and at the server.
 
         Raises PreflightError for a missing key or package.
         """
         self._client = EndpointClient(settings)
         self._settings = settings
-        self._text: Text | None = open_text(weights, repo, chat_template, template_options) if weights or repo else None
+        self._text: Text | None = (
+            open_text(weights, repo, chat_template, template_options) if weights or repo else None
+        )
         self._template_options = dict(template_options)
         self._scores: EndpointScores | None = None
         self._scores_by = scores_by
@@ -86,15 +90,21 @@ class EndpointModel:
         """See Model.prompt_ids, and above."""
         if self._text is not None:
             return self._text.prompt_ids(messages)
-        data = json.dumps([[m.role, m.content] for m in messages], ensure_ascii=False).encode("utf-8")
+        data = json.dumps([[m.role, m.content] for m in messages], ensure_ascii=False).encode(
+            "utf-8"
+        )
         # JSON holds no zero byte, so the padding takes nothing away.
-        return tuple(int.from_bytes(data[i : i + _BYTES_AN_ID], "little") for i in range(0, len(data), _BYTES_AN_ID))
+        return tuple(
+            int.from_bytes(data[i : i + _BYTES_AN_ID], "little")
+            for i in range(0, len(data), _BYTES_AN_ID)
+        )
 
     def response_ids(self, text: str) -> tuple[int, ...]:
-        """See Model.response_ids. Raises PreflightError without a tokenizer, or if the server does not score.
+        """See Model.response_ids. Raises PreflightError without a tokenizer, or if the server does
+        not score.
 
-        A text that is to be scored is asked about before any call is made, so the server is put to the test here: not after
-        teachers were paid.
+        A text that is to be scored is asked about before any call is made, so the server is put to
+        the test here: not after teachers were paid.
         """
         self.probe()
         return self._tokenizer().response_ids(text)
@@ -109,7 +119,9 @@ class EndpointModel:
         return self._text.training_text(messages, response) if self._text is not None else None
 
     def score(self, calls: Sequence[ScoreCall]) -> Iterator[tuple[int, TokenScores | Failure]]:
-        """See Model.score. Raises PreflightError if the server gives no scores that can be trusted."""
+        """See Model.score. Raises PreflightError if the server gives no scores that can
+        be trusted.
+        """
         if not calls:
             return
         scores = self.probe()
@@ -129,7 +141,12 @@ class EndpointModel:
             return iter(())
         remedy = "Use backend 'transformers' with the same weights"
         raise PreflightError(
-            Problem(self._settings.shown, self._settings.where, "an endpoint hands out no hidden states", remedy)
+            Problem(
+                self._settings.shown,
+                self._settings.where,
+                "an endpoint hands out no hidden states",
+                remedy,
+            )
         )
 
     def generate(self, calls: Sequence[GenerateCall]) -> Iterator[tuple[int, Generation | Failure]]:
@@ -159,11 +176,15 @@ class EndpointModel:
             try:
                 return await self._client.chat(body)
             except EndpointError as error:
-                if error.error.kind is not Kind.SUSPECT or not self._leave_out(str(error), body, call.sampling):
+                if error.error.kind is not Kind.SUSPECT or not self._leave_out(
+                    str(error), body, call.sampling
+                ):
                     raise
 
     async def _passes_with(self, sampling: Sampling) -> bool:
-        """Whether a request with such sampling passes, whatever its input: found out once, by one short question."""
+        """Whether a request with such sampling passes, whatever its input: found out once, by one
+        short question.
+        """
         async with self._trying:
             if sampling not in self._passes:
                 try:
@@ -182,7 +203,9 @@ class EndpointModel:
         sampling = call.sampling
         body: dict[str, Any] = {
             "model": self._settings.model,
-            "messages": [{"role": message.role, "content": message.content} for message in call.messages],
+            "messages": [
+                {"role": message.role, "content": message.content} for message in call.messages
+            ],
             "temperature": sampling.temperature,
             "top_p": sampling.top_p,
             self._max_tokens: sampling.max_tokens,
@@ -204,7 +227,9 @@ class EndpointModel:
         return name in self._left_out and _changes_nothing(name, sampling)
 
     def _leave_out(self, said: str, body: Mapping[str, Any], sampling: Sampling) -> bool:
-        """After a server refused a request: whether there was something in it that it may do without."""
+        """After a server refused a request: whether there was something in it that it may do
+        without.
+        """
         if "max_completion_tokens" in said and "max_tokens" in body:
             self._max_tokens = "max_completion_tokens"
             return True
@@ -217,32 +242,46 @@ class EndpointModel:
     def _generation(self, made: Mapping[str, Any], call: GenerateCall) -> Generation | Failure:
         written = written_in(made)
         if len(written) != 1:
-            return Failure(f"{_counted(made)} choices came back where one was asked for{_instead(made)}")
+            return Failure(
+                f"{_counted(made)} choices came back where one was asked for{_instead(made)}"
+            )
         # Like every engine, without outer blanks.
         text = written[0].text.strip()
         problem = written[0].problem
         if problem and problem != EMPTY_TEXT:
             return CallFailure(problem, Kind.INPUT if written[0].about_input else Kind.SERVER)
         if len(text) > _MOST_CHARS_PER_TOKEN * call.sampling.max_tokens:
-            return Failure(f"the text has {len(text):,} characters, more than {call.sampling.max_tokens:,} tokens can be")
+            return Failure(
+                f"the text has {len(text):,} characters, more than {call.sampling.max_tokens:,} "
+                "tokens can be"
+            )
         if self._client.holds_key(text):
             return Failure("the answer has the API key in it")
         usage = made.get("usage")
         # Where it does not say, or says what cannot be, tokens are put at four characters each.
         n_tokens = _count(usage, "completion_tokens", -(-len(text) // _CHARS_PER_TOKEN))
-        prompt = _count(usage, "prompt_tokens", -(-sum(len(m.content) for m in call.messages) // _CHARS_PER_TOKEN))
+        prompt = _count(
+            usage,
+            "prompt_tokens",
+            -(-sum(len(m.content) for m in call.messages) // _CHARS_PER_TOKEN),
+        )
         return Generation(text, n_tokens, written[0].truncated, prompt_tokens=prompt)
 
     def _tokenizer(self) -> Text:
         if self._text is None:
-            what = "scoring through an endpoint needs the model's own tokenizer, to know what the scores are of"
+            what = (
+                "scoring through an endpoint needs the model's own tokenizer, to know what the "
+                "scores are of"
+            )
             remedy = "Add where it is: 'package' and 'file', 'path', or 'repo' and 'revision'"
             raise PreflightError(Problem(self._settings.shown, self._settings.where, what, remedy))
         return self._text
 
 
 def _changes_nothing(name: str, sampling: Sampling) -> bool:
-    """Whether an answer is the same without a parameter: a filter that is off; a seed, as servers take it for a wish."""
+    """Whether an answer is the same without a parameter: a filter that is off; a seed, as servers
+    take it for a wish.
+    """
     if name == "temperature":
         return sampling.temperature == 1
     if name == "top_p":
@@ -265,4 +304,8 @@ def _counted(made: Mapping[str, Any]) -> int | str:
 
 def _instead(made: Mapping[str, Any]) -> str:
     """What an answer without choices has."""
-    return "" if made.get("choices") else f": it has {', '.join(map(repr, list(made)[:5])) or 'nothing'}"
+    return (
+        ""
+        if made.get("choices")
+        else f": it has {', '.join(map(repr, list(made)[:5])) or 'nothing'}"
+    )

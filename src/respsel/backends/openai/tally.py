@@ -1,7 +1,8 @@
-"""When a run over an endpoint must end, and what to do then: after what no call can pass, or one failure upon another.
+"""When a run over an endpoint must end, and what to do then: after what no call can pass, or one
+failure upon another.
 
-Knows nothing of how requests are made. Invariant: a refusal of one input never ends a run in which the server has
-answered another.
+Knows nothing of how requests are made. Invariant: a refusal of one input never ends a run in which
+the server has answered another.
 """
 
 from __future__ import annotations
@@ -14,9 +15,11 @@ from typing import Any
 from respsel.backends.contract import Failure
 from respsel.backends.openai.errors import Kind, ServerError
 
-# After so many failed calls in a row, or as many as are made at once, the server is taken to be out of order.
+# After so many failed calls in a row, or as many as are made at once, the server is taken to be out
+# of order.
 _FAILURES_IN_A_ROW = 12
-# After so many refused inputs, where none was answered, something that they share is taken to be refused.
+# After so many refused inputs, where none was answered, something that they share is taken to be
+# refused.
 _REFUSED_INPUTS = 50
 _IS_IT_WELL = "Is the server well (see respsel doctor)? Then run again: what was answered is kept"
 _MONEY = ("credit", "billing", "balance", "quota", "payment", "fund", "arrear", "overdue")
@@ -72,7 +75,9 @@ class Tally:
         self._in_a_row += 1
         if self._in_a_row < self._most:
             return None
-        return End(f"{self._in_a_row} calls in a row failed, the last one: {answer.problem}", _IS_IT_WELL)
+        return End(
+            f"{self._in_a_row} calls in a row failed, the last one: {answer.problem}", _IS_IT_WELL
+        )
 
     def at_end(self) -> End | None:
         """The error of a server that has answered nothing at all."""
@@ -84,7 +89,10 @@ class Tally:
         self._refused += 1
         if self._has_answered or self._refused < _REFUSED_INPUTS:
             return None
-        what = f"{self._refused} inputs were refused and none was answered, the last one: {answer.problem}"
+        what = (
+            f"{self._refused} inputs were refused and none was answered, the last one: "
+            f"{answer.problem}"
+        )
         return End(what, "Is it something that all prompts share? Change the prompt or the model")
 
 
@@ -93,12 +101,20 @@ def no_answer(outage: Failure) -> End:
     return End(f"the endpoint does not answer: {outage.problem}", _IS_IT_WELL)
 
 
-def remedy_of(error: ServerError, key_name: str | None, where: str, request: Mapping[str, Any]) -> str:
+def remedy_of(
+    error: ServerError, key_name: str | None, where: str, request: Mapping[str, Any]
+) -> str:
     """What to do about an error that ends a run; key_name: the variable that holds the key."""
-    check_key = f"Check the key in {key_name}" if key_name else "Set api_key_env to the name of the variable that holds the key"
+    check_key = (
+        f"Check the key in {key_name}"
+        if key_name
+        else "Set api_key_env to the name of the variable that holds the key"
+    )
     if error.kind is Kind.RATE:
         return "Lower 'parallel', or run again later"
-    if error.kind is Kind.ACCOUNT and (error.status == 402 or any(word in error.words.lower() for word in _MONEY)):
+    if error.kind is Kind.ACCOUNT and (
+        error.status == 402 or any(word in error.words.lower() for word in _MONEY)
+    ):
         return "Check the account's credit and limits, then run again: what was answered is kept"
     if error.kind is Kind.ACCOUNT:
         return check_key
@@ -109,9 +125,16 @@ def remedy_of(error: ServerError, key_name: str | None, where: str, request: Map
     if error.kind is Kind.MODEL or error.status in (404, 405):
         return "Check 'base_url' and 'model'"
     if error.status == 200:
-        return "Check 'base_url' (does it end in /v1?), and whether something on the way, like a proxy, answers instead"
-    sent = next((name for name in request if re.search(rf"\b{re.escape(name)}\b", error.words)), None)
+        return (
+            "Check 'base_url' (does it end in /v1?), and whether something on the way, like a "
+            "proxy, answers instead"
+        )
+    sent = next(
+        (name for name in request if re.search(rf"\b{re.escape(name)}\b", error.words)), None
+    )
     if sent is not None:
         return f"Change '{sent}' in {where}.request"
     example = f"{wish[1]} = {wish[2].lower()}" if (wish := _WISH.search(error.words)) else "..."
-    return f"Change 'sampling', or add what the endpoint wants to {where}: request = {{ {example} }}"
+    return (
+        f"Change 'sampling', or add what the endpoint wants to {where}: request = {{ {example} }}"
+    )

@@ -1,4 +1,6 @@
-"""The tokenizer and chat template of a model that is scored through an endpoint; its weights are not loaded."""
+"""The tokenizer and chat template of a model that is scored through an endpoint; its weights are
+not loaded.
+"""
 
 from __future__ import annotations
 
@@ -49,12 +51,16 @@ def open_text(
     return HfText(load_tokenizer(source), chat_template, source.shown, template_options)
 
 
-def _gguf_text(weights: Path, chat_template: str | None, template_options: Mapping[str, Any]) -> Text:
+def _gguf_text(
+    weights: Path, chat_template: str | None, template_options: Mapping[str, Any]
+) -> Text:
     try:
         import llama_cpp
     except ImportError as error:
         what = "the tokenizer is in a GGUF file, and llama-cpp-python is not installed"
-        raise PreflightError(Problem(str(weights), "", what, "Run: pip install 'respsel[llama]'")) from error
+        raise PreflightError(
+            Problem(str(weights), "", what, "Run: pip install 'respsel[llama]'")
+        ) from error
     from respsel.backends.llama_cpp.model import capture_log
     from respsel.backends.llama_cpp.text import LlamaText
 
@@ -67,6 +73,11 @@ def _gguf_text(weights: Path, chat_template: str | None, template_options: Mappi
     if not model:
         why = log[-1] if log else "unknown reason"
         raise PreflightError(
-            Problem(str(weights), "", f"llama.cpp cannot read its vocabulary: {why}", "Is it a whole GGUF file?")
+            Problem(
+                str(weights),
+                "",
+                f"llama.cpp cannot read its vocabulary: {why}",
+                "Is it a whole GGUF file?",
+            )
         )
     return LlamaText(api, model, weights, chat_template, template_options)

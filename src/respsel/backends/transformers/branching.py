@@ -1,9 +1,11 @@
-"""A transformers model evaluated over a tree of segments: each token once, behind the tokens of its path.
+"""A transformers model evaluated over a tree of segments: each token once, behind the tokens of its
+path.
 
-The tokens of a batch lie behind one another in a single row, without padding. Only attention must know
-which belong together: it is replaced, through transformers' own interface for that, by one that lets each
-piece see its own path alone. Keys and values that a later batch needs are kept, layer by layer. Knows
-tokens, not text. Invariant: what a token sees does not depend on what else is in the batch.
+The tokens of a batch lie behind one another in a single row, without padding. Only attention must
+know which belong together: it is replaced, through transformers' own interface for that, by one
+that lets each piece see its own path alone. Keys and values that a later batch needs are kept,
+layer by layer. Knows tokens, not text. Invariant: what a token sees does not depend on what else is
+in the batch.
 """
 
 from __future__ import annotations
@@ -53,10 +55,13 @@ class Branching:
     def check(self) -> None:
         """Raises PreflightError unless branching gives what the model's own forward pass gives.
 
-        A model whose layers are not plain attention would otherwise be scored wrongly without a word.
+        A model whose layers are not plain attention would otherwise be scored wrongly without a
+        word.
         """
         n_vocab = int(self._model.config.get_text_config().vocab_size)
-        ids = [(7919 * place + 13) % n_vocab for place in range(_CHECK_PROMPT + 2 * _CHECK_RESPONSE)]
+        ids = [
+            (7919 * place + 13) % n_vocab for place in range(_CHECK_PROMPT + 2 * _CHECK_RESPONSE)
+        ]
         prompt = tuple(ids[:_CHECK_PROMPT])
         rest = ids[_CHECK_PROMPT:]
         responses = [tuple(rest[:_CHECK_RESPONSE]), tuple(rest[_CHECK_RESPONSE:])]
@@ -64,7 +69,9 @@ class Branching:
             tree = grow([prompt, prompt], responses)
             ((_, hidden, _),) = self.hidden(tree.segments, 10_000)
             ours = self.logits(hidden[_CHECK_PROMPT:]).log_softmax(-1)
-            theirs = torch.cat([self._plain(prompt + response)[_CHECK_PROMPT:] for response in responses])
+            theirs = torch.cat(
+                [self._plain(prompt + response)[_CHECK_PROMPT:] for response in responses]
+            )
         except (Unbranchable, TypeError, AttributeError, IndexError, ValueError) as error:
             raise self._refusal(str(error)) from error
         self.tokens = 0
@@ -72,25 +79,35 @@ class Branching:
             raise PreflightError(Problem(self._shown, "", NOT_FINITE, BROKEN_REMEDY))
         far = float((ours - theirs.log_softmax(-1)).abs().mean())
         if not far < (0.01 if self._model.dtype == torch.float32 else 0.2):
-            raise self._refusal(f"log-probabilities differ by {far:.2g} nats from those of the model's own forward pass")
+            raise self._refusal(
+                f"log-probabilities differ by {far:.2g} nats from those of the model's own "
+                "forward pass"
+            )
 
     def _plain(self, ids: tuple[int, ...]) -> torch.Tensor:
         self._model.set_attn_implementation(self._before)
         try:
             with torch.inference_mode():
-                logits: torch.Tensor = self._model(torch.tensor([ids], device=self._device), use_cache=False).logits[0].float()
+                logits: torch.Tensor = (
+                    self._model(torch.tensor([ids], device=self._device), use_cache=False)
+                    .logits[0]
+                    .float()
+                )
         finally:
             self._model.set_attn_implementation(self._name)
         return logits
 
     def _refusal(self, why: str) -> PreflightError:
         what = f"responses cannot branch from a prompt with this architecture: {why}"
-        return PreflightError(Problem(self._shown, "", what, "Use backend 'llama-cpp' with a GGUF of the model"))
+        return PreflightError(
+            Problem(self._shown, "", what, "Use backend 'llama-cpp' with a GGUF of the model")
+        )
 
     def hidden(
         self, segments: Sequence[Segment], budget: int, keep_all: bool = False
     ) -> Iterator[tuple[Batch, torch.Tensor, OverPaths]]:
-        """Yield each batch with the last layer's hidden states (tokens, width), after the final norm.
+        """Yield each batch with the last layer's hidden states (tokens, width), after the final
+        norm.
 
         keep_all: keep the keys and values of every piece, for `OverPaths.path`.
         """
@@ -98,8 +115,16 @@ class Branching:
         for batch in fill(segments, budget):
             attend.begin(batch)
             pieces = [(segments[piece.segment], piece) for piece in batch.pieces]
-            ids = [token for segment, piece in pieces for token in segment.tokens[piece.begin : piece.end]]
-            places = [place for segment, p in pieces for place in range(segment.start + p.begin, segment.start + p.end)]
+            ids = [
+                token
+                for segment, piece in pieces
+                for token in segment.tokens[piece.begin : piece.end]
+            ]
+            places = [
+                place
+                for segment, p in pieces
+                for place in range(segment.start + p.begin, segment.start + p.end)
+            ]
             yield batch, self.forward(ids, places, attend), attend
             attend.end(batch)
 
@@ -142,21 +167,29 @@ class Branching:
         s_aux: torch.Tensor | None = None,
         **more: Any,
     ) -> tuple[torch.Tensor, None]:
-        """Transformers' attention interface: query (1, heads, tokens, dim) -> (1, tokens, heads, dim)."""
+        """Transformers' attention interface: query (1, heads, tokens, dim) -> (1, tokens, heads,
+        dim).
+        """
         unknown = [name for name in ("position_bias", "head_mask") if more.get(name) is not None]
         if unknown:
             raise Unbranchable(f"its attention needs {', '.join(unknown)}")
         if self._attend is None:
             raise Unbranchable("its layers attend outside of the decoder's forward pass")
         groups = query.shape[1] // key.shape[1]
-        out = self._attend(module.layer_idx, query, key, value, Kind(scaling, sliding_window, softcap, groups, s_aux))
+        out = self._attend(
+            module.layer_idx,
+            query,
+            key,
+            value,
+            Kind(scaling, sliding_window, softcap, groups, s_aux),
+        )
         return out, None
 
 
 @dataclass(frozen=True)
 class Kind:
-    """What a layer's attention is like. groups: query heads to a key head; sinks (query heads,): a weight
-    that each head gives to nothing (gpt-oss)."""
+    """What a layer's attention is like. groups: query heads to a key head; sinks (query heads,): a
+    weight that each head gives to nothing (gpt-oss)."""
 
     scaling: float | None
     window: int | None
@@ -165,32 +198,51 @@ class Kind:
     sinks: torch.Tensor | None
 
     def over(
-        self, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, mask: torch.Tensor | None, grouped: bool = False
+        self,
+        query: torch.Tensor,
+        key: torch.Tensor,
+        value: torch.Tensor,
+        mask: torch.Tensor | None,
+        grouped: bool = False,
     ) -> torch.Tensor:
         """Attention of query (b, heads, n, dim) over key and value (b, key heads, m, dim).
 
-        mask: is added to the weights (n, m); without one, n = m and it is causal. grouped: query is (b, key
-        heads, groups, dim), one token each.
+        mask: is added to the weights (n, m); without one, n = m and it is causal. grouped: query is
+        (b, key heads, groups, dim), one token each.
         """
         if self.groups > 1 and not grouped:
             key = key.repeat_interleave(self.groups, 1)
             value = value.repeat_interleave(self.groups, 1)
         if self.softcap is None and self.sinks is None:
-            return scaled_dot_product_attention(query, key, value, mask, is_causal=mask is None, scale=self.scaling)
-        weights = query @ key.transpose(2, 3) * (query.shape[-1] ** -0.5 if self.scaling is None else self.scaling)
+            return scaled_dot_product_attention(
+                query, key, value, mask, is_causal=mask is None, scale=self.scaling
+            )
+        weights = (
+            query
+            @ key.transpose(2, 3)
+            * (query.shape[-1] ** -0.5 if self.scaling is None else self.scaling)
+        )
         if self.softcap is not None:
             weights = (weights / self.softcap).tanh() * self.softcap
-        weights = (weights + (causal_mask(0, query.shape[2], None, query) if mask is None else mask)).float()
+        weights = (
+            weights + (causal_mask(0, query.shape[2], None, query) if mask is None else mask)
+        ).float()
         if self.sinks is not None:
-            sinks = self.sinks.reshape(key.shape[1], -1, 1) if grouped else self.sinks[:, None, None]
-            weights = torch.cat([weights, sinks.float().expand(*weights.shape[:3], 1)], 3).softmax(-1)[..., :-1]
+            sinks = (
+                self.sinks.reshape(key.shape[1], -1, 1) if grouped else self.sinks[:, None, None]
+            )
+            weights = torch.cat([weights, sinks.float().expand(*weights.shape[:3], 1)], 3).softmax(
+                -1
+            )[..., :-1]
         else:
             weights = weights.softmax(-1)
         return weights.to(value.dtype) @ value
 
 
 class OverPaths:
-    """Attention of each piece of a batch over its path: kept pieces, pieces of the batch, and itself."""
+    """Attention of each piece of a batch over its path: kept pieces, pieces of the batch, and
+    itself.
+    """
 
     def __init__(self, segments: Sequence[Segment], keep_all: bool = False) -> None:
         self._segments = segments
@@ -211,11 +263,18 @@ class OverPaths:
         self._masks.clear()
 
     def path(self, piece: Piece) -> list[Pair]:
-        """By layer, the keys and values (1, key heads, tokens, dim) of a kept piece's whole path."""
+        """By layer, the keys and values (1, key heads, tokens, dim) of a kept piece's
+        whole path.
+        """
         layers = zip(*(self._kept[index] for index in (*piece.behind, piece.index)), strict=True)
-        return [(torch.cat([k for k, _ in pairs], 2), torch.cat([v for _, v in pairs], 2)) for pairs in layers]
+        return [
+            (torch.cat([k for k, _ in pairs], 2), torch.cat([v for _, v in pairs], 2))
+            for pairs in layers
+        ]
 
-    def __call__(self, layer: int, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, kind: Kind) -> torch.Tensor:
+    def __call__(
+        self, layer: int, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, kind: Kind
+    ) -> torch.Tensor:
         out = query.new_empty((1, query.shape[2], query.shape[1], value.shape[3]))
         for piece in self._here.values():
             rows = slice(piece.row, piece.row + piece.end - piece.begin)
@@ -228,7 +287,14 @@ class OverPaths:
         return out
 
     def _over(
-        self, piece: Piece, layer: int, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, mine: Pair, kind: Kind
+        self,
+        piece: Piece,
+        layer: int,
+        query: torch.Tensor,
+        key: torch.Tensor,
+        value: torch.Tensor,
+        mine: Pair,
+        kind: Kind,
     ) -> torch.Tensor:
         start = self._segments[piece.segment].start + piece.begin
         n = query.shape[2]
@@ -255,15 +321,23 @@ class OverPaths:
 
 
 def causal_mask(start: int, n: int, window: int | None, like: torch.Tensor) -> torch.Tensor:
-    """What is added to the attention of tokens at positions start..start+n over those from 0 on: (n, start + n)."""
+    """What is added to the attention of tokens at positions start..start+n over those from 0 on:
+    (n, start + n).
+    """
     query = torch.arange(start, start + n, device=like.device)[:, None]
     return additive_mask(query, start + n, window, like)
 
 
-def additive_mask(query: torch.Tensor, keys: int, window: int | None, like: torch.Tensor) -> torch.Tensor:
-    """0 where a token at position `query` (n, 1) sees the key at position 0..keys, else minus infinity."""
+def additive_mask(
+    query: torch.Tensor, keys: int, window: int | None, like: torch.Tensor
+) -> torch.Tensor:
+    """0 where a token at position `query` (n, 1) sees the key at position 0..keys, else minus
+    infinity.
+    """
     key = torch.arange(keys, device=like.device)[None, :]
     hidden = key > query
     if window is not None:
         hidden |= query - key >= window
-    return torch.zeros(hidden.shape, dtype=like.dtype, device=like.device).masked_fill_(hidden, float("-inf"))
+    return torch.zeros(hidden.shape, dtype=like.dtype, device=like.device).masked_fill_(
+        hidden, float("-inf")
+    )

@@ -1,8 +1,8 @@
 """Sampling many responses at once: a fixed number of rows, each with keys and values of its own.
 
-A row that ends takes up the next call. Rows are at their own positions, so nothing is padded on the left.
-Invariant: a step always computes all rows, idle ones too, since matrix kernels differ by the number of
-rows: with fewer, a text would depend on what has ended beside it.
+A row that ends takes up the next call. Rows are at their own positions, so nothing is padded on the
+left. Invariant: a step always computes all rows, idle ones too, since matrix kernels differ by the
+number of rows: with fewer, a text would depend on what has ended beside it.
 """
 
 from __future__ import annotations
@@ -44,7 +44,9 @@ class Decoding:
     def run(self, calls: Sequence[GenerateCall]) -> Iterator[Drawn]:
         """Yield each call's response when it ends."""
         # Calls of one prompt together: it is evaluated once for them.
-        waiting = sorted(range(len(calls)), key=lambda index: (calls[index].prompt_ids, index), reverse=True)
+        waiting = sorted(
+            range(len(calls)), key=lambda index: (calls[index].prompt_ids, index), reverse=True
+        )
         running: dict[int, Drawn] = {}
         while waiting or running:
             free = [row for row in range(self._rows) if row not in running]
@@ -70,9 +72,13 @@ class Decoding:
         missing = [prompt for prompt in dict.fromkeys(prompts) if prompt not in found]
         tree = grow(missing, [()] * len(missing))
         ending = dict(zip(tree.ends, missing, strict=True))
-        for batch, hidden, paths in self._branching.hidden(tree.segments, self._budget, keep_all=True):
+        for batch, hidden, paths in self._branching.hidden(
+            tree.segments, self._budget, keep_all=True
+        ):
             for piece in batch.pieces:
-                if piece.segment in ending and piece.end == len(tree.segments[piece.segment].tokens):
+                if piece.segment in ending and piece.end == len(
+                    tree.segments[piece.segment].tokens
+                ):
                     last = piece.row + piece.end - piece.begin
                     logits = self._branching.logits(hidden[last - 1 : last])[0].cpu()
                     found[ending[piece.segment]] = _Prompt(logits, paths.path(piece))
@@ -89,7 +95,9 @@ class Decoding:
             values[row, :, :length] = value[0]
 
     def _wipe(self, row: int) -> None:
-        """Hazard: NaN that is masked is NaN all the same (0 * NaN), and would reach the row's next call."""
+        """Hazard: NaN that is masked is NaN all the same (0 * NaN), and would reach the row's next
+        call.
+        """
         for keys, values in self._layers:
             keys[row] = 0
             values[row] = 0
@@ -105,7 +113,9 @@ class Decoding:
             return blank if now is None else torch.cat([now, blank], 2)
 
         before: list[Any] = list(self._layers) or [(None, None)] * len(like)
-        self._layers = [(longer(k, a), longer(v, b)) for (k, v), (a, b) in zip(before, like, strict=True)]
+        self._layers = [
+            (longer(k, a), longer(v, b)) for (k, v), (a, b) in zip(before, like, strict=True)
+        ]
 
     def _step(self, running: dict[int, Drawn]) -> None:
         """Evaluate the newest token of every row, and draw the next ones."""
@@ -120,7 +130,9 @@ class Decoding:
 
 
 class _OverRows:
-    """Attention of each row's newest token over that row's keys and values, which it is added to."""
+    """Attention of each row's newest token over that row's keys and values, which it is
+    added to.
+    """
 
     def __init__(self, layers: Sequence[Pair], positions: Sequence[int]) -> None:
         self._layers = layers
@@ -130,14 +142,20 @@ class _OverRows:
         self._length = max(positions) + 1
         self._masks: dict[int | None, torch.Tensor] = {}
 
-    def __call__(self, layer: int, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, kind: Kind) -> torch.Tensor:
+    def __call__(
+        self, layer: int, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, kind: Kind
+    ) -> torch.Tensor:
         keys, values = self._layers[layer]
         keys[self._rows, :, self._at] = key[0].transpose(0, 1)
         values[self._rows, :, self._at] = value[0].transpose(0, 1)
         # One query a row: the heads that share a key head stand where a sequence's tokens would.
         rows = query.shape[2]
         heads = query.shape[1]
-        grouped = query[0].transpose(0, 1).reshape(rows, heads // kind.groups, kind.groups, query.shape[3])
+        grouped = (
+            query[0]
+            .transpose(0, 1)
+            .reshape(rows, heads // kind.groups, kind.groups, query.shape[3])
+        )
         keys = keys[:, :, : self._length]
         values = values[:, :, : self._length]
         out = kind.over(grouped, keys, values, self._mask(kind.window, query), grouped=True)

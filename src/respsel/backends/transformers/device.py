@@ -1,5 +1,5 @@
-"""Where a transformers model runs, found out without importing PyTorch, which takes seconds: keys hold the
-dtype, and "auto" is another one on CUDA."""
+"""Where a transformers model runs, found out without importing PyTorch, which takes seconds: keys
+hold the dtype, and "auto" is another one on CUDA."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ _DRIVER = Path("/proc/driver/nvidia/version")
 
 @cache
 def choose_device(wanted: str) -> str:
-    """The device that is wanted; for "auto" cuda, mps or cpu, whichever this machine and its PyTorch have."""
+    """The device that is wanted; for "auto" cuda, mps or cpu, whichever this machine and its
+    PyTorch have.
+    """
     if wanted != "auto":
         return wanted
     if platform.system() == "Darwin" and platform.machine() == "arm64":
@@ -32,7 +34,9 @@ def choose_dtype(wanted: str, device: str) -> str:
 
 
 def _has_driver() -> bool:
-    return _DRIVER.exists() or (platform.system() == "Windows" and Path(r"C:\Windows\System32\nvcuda.dll").exists())
+    return _DRIVER.exists() or (
+        platform.system() == "Windows" and Path(r"C:\Windows\System32\nvcuda.dll").exists()
+    )
 
 
 def _torch_has_cuda() -> bool:
@@ -40,4 +44,7 @@ def _torch_has_cuda() -> bool:
     if spec is None or spec.origin is None:
         return False
     said = Path(spec.origin).with_name("version.py")
-    return said.is_file() and re.search(r"^cuda\b.*=\s*['\"]", said.read_text("utf-8"), re.MULTILINE) is not None
+    return (
+        said.is_file()
+        and re.search(r"^cuda\b.*=\s*['\"]", said.read_text("utf-8"), re.MULTILINE) is not None
+    )

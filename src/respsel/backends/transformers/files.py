@@ -1,7 +1,7 @@
 """Where a transformers model's files are, what identifies them, and how they are loaded.
 
-Local directories (safetensors only), hub repositories at a pinned commit, and GGUF files. Knows nothing of
-scoring. Invariant: no code that comes with a model is run, and no pickle is read.
+Local directories (safetensors only), hub repositories at a pinned commit, and GGUF files. Knows
+nothing of scoring. Invariant: no code that comes with a model is run, and no pickle is read.
 """
 
 from __future__ import annotations
@@ -29,14 +29,23 @@ _MEANINGFUL = re.compile(
 )
 _GGUF_HEAD_BYTES = 64 << 20
 # What configs call the number of layers. The largest models have a few hundred.
-_LAYERS = ("num_hidden_layers", "num_layers", "n_layer", "n_layers", "encoder_layers", "decoder_layers")
+_LAYERS = (
+    "num_hidden_layers",
+    "num_layers",
+    "n_layer",
+    "n_layers",
+    "encoder_layers",
+    "decoder_layers",
+)
 _MOST_LAYERS = 10_000
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
 @dataclass(frozen=True)
 class Source:
-    """What from_pretrained is given: a directory or repository, and a commit or a GGUF file in it."""
+    """What from_pretrained is given: a directory or repository, and a commit or a GGUF
+    file in it.
+    """
 
     name: str
     revision: str | None = None
@@ -45,38 +54,76 @@ class Source:
     @property
     def shown(self) -> str:
         """For errors and the doctor."""
-        return f"{self.name} at {self.revision}" if self.revision else str(Path(self.name, self.gguf_file or ""))
+        return (
+            f"{self.name} at {self.revision}"
+            if self.revision
+            else str(Path(self.name, self.gguf_file or ""))
+        )
 
 
 def digest_directory(folder: Path, memo: DigestMemo, shown: str, where: str) -> str:
-    """The digest of all files of a model's directory that change its answers. Raises InputError if it holds no weights."""
-    files = sorted(path for path in folder.iterdir() if path.is_file() and _MEANINGFUL.fullmatch(path.name))
+    """The digest of all files of a model's directory that change its answers.
+
+    Raises InputError if it holds no weights.
+    """
+    files = sorted(
+        path for path in folder.iterdir() if path.is_file() and _MEANINGFUL.fullmatch(path.name)
+    )
     if not any(path.suffix == ".safetensors" for path in files):
         what = f"{folder} holds no .safetensors file"
-        raise InputError(Problem(shown, where, what, "Convert the weights: files of other kinds can run code when they are read"))
+        raise InputError(
+            Problem(
+                shown,
+                where,
+                what,
+                "Convert the weights: files of other kinds can run code when they are read",
+            )
+        )
     if not (folder / "config.json").is_file():
-        raise InputError(Problem(shown, where, f"{folder} holds no config.json", "Give the directory of a whole model"))
-    return digest("model-directory", canonical_json([[path.name, file_digest(path, memo)] for path in files]))
+        raise InputError(
+            Problem(
+                shown,
+                where,
+                f"{folder} holds no config.json",
+                "Give the directory of a whole model",
+            )
+        )
+    return digest(
+        "model-directory", canonical_json([[path.name, file_digest(path, memo)] for path in files])
+    )
 
 
 def digest_tokenizer(folder: Path, memo: DigestMemo) -> str:
-    """The digest of the files of a model's directory without its weights, for one that is only tokenised with."""
-    files = sorted(path for path in folder.iterdir() if path.is_file() and _MEANINGFUL.fullmatch(path.name))
+    """The digest of the files of a model's directory without its weights, for one that is only
+    tokenised with.
+    """
+    files = sorted(
+        path for path in folder.iterdir() if path.is_file() and _MEANINGFUL.fullmatch(path.name)
+    )
     kept = [path for path in files if ".safetensors" not in path.name]
-    return digest("tokenizer-directory", canonical_json([[path.name, file_digest(path, memo)] for path in kept]))
+    return digest(
+        "tokenizer-directory",
+        canonical_json([[path.name, file_digest(path, memo)] for path in kept]),
+    )
 
 
 def check_commit(revision: str, shown: str, where: str) -> None:
-    """Raises InputError unless a revision is a commit: a branch or tag is another model tomorrow."""
+    """Raises InputError unless a revision is a commit: a branch or tag is another model
+    tomorrow.
+    """
     if not _COMMIT.fullmatch(revision):
         what = f"revision '{revision}' is no commit, and a branch or tag may change"
-        raise InputError(Problem(shown, f"{where}.revision", what, "Give the commit's 40 hexadecimal digits"))
+        raise InputError(
+            Problem(shown, f"{where}.revision", what, "Give the commit's 40 hexadecimal digits")
+        )
 
 
 def load(source: Source, dtype: str, prepared: Path | None) -> tuple[Any, Any]:
-    """Return (model, tokenizer), on the CPU; a GGUF is converted to `prepared` first, if that is given and not there.
+    """Return (model, tokenizer), on the CPU; a GGUF is converted to `prepared` first, if that is
+    given and not there.
 
-    Raises PreflightError where transformers cannot load it, or not with the tokenizer it was trained with.
+    Raises PreflightError where transformers cannot load it, or not with the tokenizer it was
+    trained with.
     """
     remedy = "Are the files whole, and is the architecture one that transformers knows?"
     if source.revision:
@@ -106,7 +153,8 @@ def _told(source: Source, what: str, remedy: str) -> Iterator[None]:
         raise
     except UnverifiedTokenizerError as error:
         raise PreflightError(Problem(source.shown, "", str(error), error.remedy)) from error
-    # Hazard: a damaged or hostile config.json makes transformers raise anything, an AttributeError too.
+    # Hazard: a damaged or hostile config.json makes transformers raise anything, an AttributeError
+    # too.
     except Exception as error:
         told = f"transformers cannot load this {what}: {first_line(error)}"
         raise PreflightError(Problem(source.shown, "", told, remedy)) from error
@@ -142,15 +190,20 @@ def _load_weights(source: Source, dtype: str, **how: Any) -> Any:
     more: dict[str, Any] = {"use_safetensors": True}
     if source.gguf_file:
         _check_gguf(Path(source.name, source.gguf_file))
-        # Hazard: without dequantize, weights may stay in blocks, and which kernels then compute depends on the machine.
+        # Hazard: without dequantize, weights may stay in blocks, and which kernels then compute
+        # depends on the machine.
         more = {"gguf_file": source.gguf_file, "quantization_config": GgufConfig(dequantize=True)}
     _check_layers(Path(source.name))
     with _quiet():
-        return AutoModelForCausalLM.from_pretrained(source.name, dtype=getattr(torch, dtype), **_where(source), **more, **how)
+        return AutoModelForCausalLM.from_pretrained(
+            source.name, dtype=getattr(torch, dtype), **_where(source), **more, **how
+        )
 
 
 def _check_layers(folder: Path) -> None:
-    """Hazard: transformers makes as many layers as a config.json says, and takes hours before it looks at the weights."""
+    """Hazard: transformers makes as many layers as a config.json says, and takes hours before it
+    looks at the weights.
+    """
     try:
         found = json.loads((folder / "config.json").read_bytes())
     except (OSError, ValueError):
@@ -168,17 +221,22 @@ def _where(source: Source) -> dict[str, Any]:
 
 
 def _check_gguf(path: Path) -> None:
-    """Hazard: without this field transformers 5.24 leaves the rows of Llama's queries and keys in llama.cpp's
-    order and says nothing, and every score is wrong by nats. Fields come before the tensors.
+    """Hazard: without this field transformers 5.24 leaves the rows of Llama's queries and keys in
+    llama.cpp's order and says nothing, and every score is wrong by nats. Fields come before the
+    tensors.
     """
     with path.open("rb") as file:
         head = file.read(_GGUF_HEAD_BYTES)
     if b".attention.head_count_kv" not in head:
-        raise ValueError("this GGUF does not say how many key heads it has (attention.head_count_kv)")
+        raise ValueError(
+            "this GGUF does not say how many key heads it has (attention.head_count_kv)"
+        )
 
 
 def _convert(source: Source, dtype: str, target: Path) -> None:
-    """Dequantise a GGUF once: reading one takes transformers many seconds, reading what is written here none."""
+    """Dequantise a GGUF once: reading one takes transformers many seconds, reading what is written
+    here none.
+    """
     model, tokenizer = _load(source, dtype)
     make_own(target.parent)
     remove_dead_parts(target.parent)
@@ -192,6 +250,8 @@ def _convert(source: Source, dtype: str, target: Path) -> None:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep transformers' progress bars and advice off the user's terminal; what fails is raised all the same."""
+    """Keep transformers' progress bars and advice off the user's terminal; what fails is raised all
+    the same.
+    """
     with redirect_stderr(io.StringIO()):
         yield

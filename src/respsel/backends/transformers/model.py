@@ -1,8 +1,9 @@
 """transformers: PyTorch weights on CUDA, MPS or a CPU; from a hub, a directory or a GGUF file.
 
-Scoring evaluates each distinct prompt once and its responses behind it (`branching`), and the output head
-at scored positions only (`torch_scores`). Out of memory halves the batch and goes on. Invariant: in
-float32 a token score moves by less than 1e-4 nats with what else is scored; see docs/backends.md.
+Scoring evaluates each distinct prompt once and its responses behind it (`branching`), and the
+output head at scored positions only (`torch_scores`). Out of memory halves the batch and goes on.
+Invariant: in float32 a token score moves by less than 1e-4 nats with what else is scored; see
+docs/backends.md.
 """
 
 from __future__ import annotations
@@ -31,7 +32,9 @@ Call = TypeVar("Call")
 
 @dataclass(frozen=True)
 class Settings:
-    """How a model is run. batch_tokens: most tokens evaluated at once; rows: responses sampled at once."""
+    """How a model is run. batch_tokens: most tokens evaluated at once; rows: responses sampled at
+    once.
+    """
 
     dtype: str
     device: str
@@ -44,13 +47,17 @@ class Settings:
 
 
 def open_model(source: Source, prepared: Path | None, settings: Settings) -> TransformersModel:
-    """Load a model. Raises PreflightError if a package, a device, a file or a chat template is missing."""
+    """Load a model. Raises PreflightError if a package, a device, a file or a chat template is
+    missing.
+    """
     try:
         import torch
         import transformers  # noqa: F401
     except ImportError as error:
         what = f"{error.name} is not installed"
-        raise PreflightError(Problem("", "backend 'transformers'", what, "Run: pip install 'respsel[torch]'")) from error
+        raise PreflightError(
+            Problem("", "backend 'transformers'", what, "Run: pip install 'respsel[torch]'")
+        ) from error
     from respsel.backends.transformers.branching import Branching
     from respsel.backends.transformers.files import load
 
@@ -67,7 +74,9 @@ def open_model(source: Source, prepared: Path | None, settings: Settings) -> Tra
 class TransformersModel:
     """See Model."""
 
-    def __init__(self, model: Any, branching: Branching, text: HfText, settings: Settings, shown: str) -> None:
+    def __init__(
+        self, model: Any, branching: Branching, text: HfText, settings: Settings, shown: str
+    ) -> None:
         self._model = model
         self._branching = branching
         self._text = text
@@ -80,7 +89,9 @@ class TransformersModel:
         self.context_tokens = min(settings.context_tokens or trained, steady or trained, trained)
         self._n_vocab = int(config.vocab_size)
         generation = getattr(model.generation_config, "eos_token_id", None) or []
-        self._ends = self._text.ends | set([generation] if isinstance(generation, int) else generation)
+        self._ends = self._text.ends | set(
+            [generation] if isinstance(generation, int) else generation
+        )
         self._batch_tokens = settings.batch_tokens
         self._rows = settings.rows
 
@@ -120,7 +131,9 @@ class TransformersModel:
 
     def generate(self, calls: Sequence[GenerateCall]) -> Iterator[tuple[int, Generation | Failure]]:
         """See Model.generate."""
-        return self._halving(calls, self._generate, lambda call: len(call.prompt_ids) + call.sampling.max_tokens)
+        return self._halving(
+            calls, self._generate, lambda call: len(call.prompt_ids) + call.sampling.max_tokens
+        )
 
     def close(self) -> None:
         """See Model.close."""
@@ -128,7 +141,10 @@ class TransformersModel:
         del self._model, self._branching
 
     def _halving(
-        self, calls: Sequence[Call], answer: Callable[[Sequence[Call]], Iterator[tuple[int, Answer]]], size: Callable[[Call], int]
+        self,
+        calls: Sequence[Call],
+        answer: Callable[[Sequence[Call]], Iterator[tuple[int, Answer]]],
+        size: Callable[[Call], int],
     ) -> Iterator[tuple[int, Answer | Failure]]:
         """Answer calls; out of memory, go on with half the batch, and at last one by one."""
         import torch
@@ -169,10 +185,14 @@ class TransformersModel:
 
         return represent(self._branching, calls, self._batch_tokens)
 
-    def _generate(self, calls: Sequence[GenerateCall]) -> Iterator[tuple[int, Generation | Failure]]:
+    def _generate(
+        self, calls: Sequence[GenerateCall]
+    ) -> Iterator[tuple[int, Generation | Failure]]:
         from respsel.backends.transformers.decoding import Decoding
 
-        for drawn in Decoding(self._branching, self._rows, self._batch_tokens, self._ends).run(calls):
+        for drawn in Decoding(self._branching, self._rows, self._batch_tokens, self._ends).run(
+            calls
+        ):
             if drawn.problem:
                 yield drawn.index, Failure(drawn.problem)
                 continue
@@ -192,7 +212,15 @@ def _is_out_of_memory(error: Exception) -> bool:
 
 def _check_device(torch: Any, device: str) -> None:
     kind = device.partition(":")[0]
-    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}.get(kind, False)
+    there = {
+        "cpu": True,
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+    }.get(kind, False)
     if not there:
         what = f"PyTorch finds no device '{device}' here"
-        raise PreflightError(Problem("", "backend 'transformers'", what, 'Set device = "cpu", or install PyTorch for it'))
+        raise PreflightError(
+            Problem(
+                "", "backend 'transformers'", what, 'Set device = "cpu", or install PyTorch for it'
+            )
+        )

@@ -1,8 +1,9 @@
 """Token sequences that begin alike to a tree of segments, and the tree to batches filled by tokens.
 
 Each prompt is one path of the tree and each response a leaf behind it; prompts that share a long
-beginning (system text, fixed examples) share that segment too. Knows no engine. Invariant: every token of
-a distinct prompt is in the batches once, every response's once, and always after the tokens before it.
+beginning (system text, fixed examples) share that segment too. Knows no engine. Invariant: every
+token of a distinct prompt is in the batches once, every response's once, and always after the
+tokens before it.
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ FEWEST_SHARED = 32
 
 @dataclass(frozen=True)
 class Segment:
-    """Tokens that stand behind another segment. parent: its index, or -1; start: the position of the
-    first token; call: the index of the call whose response this is, or -1."""
+    """Tokens that stand behind another segment. parent: its index, or -1; start: the position of
+    the first token; call: the index of the call whose response this is, or -1."""
 
     tokens: tuple[int, ...]
     parent: int
@@ -27,7 +28,9 @@ class Segment:
 
 @dataclass(frozen=True)
 class Tree:
-    """Segments, parents before children; ends: for each call, the segment that its prompt ends with."""
+    """Segments, parents before children; ends: for each call, the segment that its prompt ends
+    with.
+    """
 
     segments: tuple[Segment, ...]
     ends: tuple[int, ...]
@@ -35,8 +38,9 @@ class Tree:
 
 @dataclass(frozen=True)
 class Piece:
-    """A stretch of a segment in one batch: its tokens [begin, end), at `row` of the batch. behind: the
-    pieces before it on its path, nearest last; kept: whether a later batch needs its keys and values."""
+    """A stretch of a segment in one batch: its tokens [begin, end), at `row` of the batch. behind:
+    the pieces before it on its path, nearest last; kept: whether a later batch needs its keys and
+    values."""
 
     index: int
     segment: int
@@ -77,7 +81,9 @@ def grow(prompts: Sequence[tuple[int, ...]], responses: Sequence[tuple[int, ...]
         for end in (after, len(prompt)):
             reached = path[-1][1] if path else 0
             if end - reached >= FEWEST_SHARED or (end == len(prompt) and end > reached):
-                segments.append(Segment(prompt[reached:end], path[-1][0] if path else -1, reached, -1))
+                segments.append(
+                    Segment(prompt[reached:end], path[-1][0] if path else -1, reached, -1)
+                )
                 path.append((len(segments) - 1, end))
         for call in by_prompt[prompt]:
             ends[call] = path[-1][0]
@@ -93,7 +99,9 @@ def _shared(one: Sequence[int], other: Sequence[int]) -> int:
 
 
 def fill(segments: Sequence[Segment], budget: int) -> Iterator[Batch]:
-    """Yield the batches of at most `budget` tokens each, in an order in which they can be evaluated."""
+    """Yield the batches of at most `budget` tokens each, in an order in which they can be
+    evaluated.
+    """
     batches = _cut(segments, budget)
     born: dict[int, int] = {}
     last_use: dict[int, int] = {}
@@ -105,7 +113,9 @@ def fill(segments: Sequence[Segment], budget: int) -> Iterator[Batch]:
         if number > born[index]:
             dropped.setdefault(number, []).append(index)
     for number, pieces in enumerate(batches):
-        kept = tuple(replace(piece, kept=last_use.get(piece.index, number) > number) for piece in pieces)
+        kept = tuple(
+            replace(piece, kept=last_use.get(piece.index, number) > number) for piece in pieces
+        )
         tokens = kept[-1].row + kept[-1].end - kept[-1].begin
         yield Batch(kept, tokens, tuple(dropped.get(number, ())))
 

@@ -1,4 +1,6 @@
-"""Score calls and representations over a tree of segments, each yielded as soon as its last token is there."""
+"""Score calls and representations over a tree of segments, each yielded as soon as its last token
+is there.
+"""
 
 from __future__ import annotations
 
@@ -29,12 +31,20 @@ class _Stretch:
     tokens: tuple[int, ...]
 
 
-def score(branching: Branching, calls: Sequence[ScoreCall], budget: int, n_vocab: int) -> Iterator[tuple[int, TokenScores]]:
-    """Yield (index in calls, scores). A response's last token predicts nothing and is not evaluated."""
+def score(
+    branching: Branching, calls: Sequence[ScoreCall], budget: int, n_vocab: int
+) -> Iterator[tuple[int, TokenScores]]:
+    """Yield (index in calls, scores).
+
+    A response's last token predicts nothing and is not evaluated.
+    """
     parts: dict[int, list[Columns]] = {index: [] for index in range(len(calls))}
     for index, call in enumerate(calls):
         if not call.response_ids:
-            yield index, _joined(call, [score_hidden(torch.empty(0), (), branching.logits, n_vocab)])
+            yield (
+                index,
+                _joined(call, [score_hidden(torch.empty(0), (), branching.logits, n_vocab)]),
+            )
     tree = grow([call.prompt_ids for call in calls], [call.response_ids[:-1] for call in calls])
     beginning: dict[int, list[int]] = {}
     for index, end in enumerate(tree.ends):
@@ -45,7 +55,12 @@ def score(branching: Branching, calls: Sequence[ScoreCall], budget: int, n_vocab
         if not stretches:
             continue
         rows = torch.cat([hidden[stretch.rows] for stretch in stretches])
-        columns = score_hidden(rows, [token for stretch in stretches for token in stretch.tokens], branching.logits, n_vocab)
+        columns = score_hidden(
+            rows,
+            [token for stretch in stretches for token in stretch.tokens],
+            branching.logits,
+            n_vocab,
+        )
         at = 0
         for stretch in stretches:
             where = slice(at, at := at + len(stretch.tokens))
@@ -56,7 +71,9 @@ def score(branching: Branching, calls: Sequence[ScoreCall], budget: int, n_vocab
                 yield stretch.call, _joined(call, parts.pop(stretch.call))
 
 
-def represent(branching: Branching, calls: Sequence[ScoreCall], budget: int) -> Iterator[tuple[int, FloatArray]]:
+def represent(
+    branching: Branching, calls: Sequence[ScoreCall], budget: int
+) -> Iterator[tuple[int, FloatArray]]:
     """Yield (index in calls, mean hidden state over the response's tokens)."""
     tree = grow([call.prompt_ids for call in calls], [call.response_ids for call in calls])
     sums: dict[int, torch.Tensor] = {}
@@ -71,8 +88,12 @@ def represent(branching: Branching, calls: Sequence[ScoreCall], budget: int) -> 
                 yield segment.call, (sums.pop(segment.call) / len(segment.tokens)).cpu().numpy()
 
 
-def _stretches(tree: Tree, batch: Batch, calls: Sequence[ScoreCall], beginning: dict[int, list[int]]) -> Iterator[_Stretch]:
-    """What a batch predicts: a prompt's last row the first token of its responses, a response's rows the next ones."""
+def _stretches(
+    tree: Tree, batch: Batch, calls: Sequence[ScoreCall], beginning: dict[int, list[int]]
+) -> Iterator[_Stretch]:
+    """What a batch predicts: a prompt's last row the first token of its responses, a response's
+    rows the next ones.
+    """
     for piece in batch.pieces:
         segment = tree.segments[piece.segment]
         stop = piece.row + piece.end - piece.begin

@@ -14,7 +14,16 @@ from respsel.backends.chat_text import ChatText
 from respsel.errors import PreflightError, Problem
 
 # Tokens by which models end a turn, also where their configuration names only the end of a text.
-_TURN_ENDS = ("<|im_end|>", "<|eot_id|>", "<|eom_id|>", "<end_of_turn>", "<|end|>", "<|endoftext|>", "<|end_of_text|>", "<EOT>")
+_TURN_ENDS = (
+    "<|im_end|>",
+    "<|eot_id|>",
+    "<|eom_id|>",
+    "<end_of_turn>",
+    "<|end|>",
+    "<|endoftext|>",
+    "<|end_of_text|>",
+    "<EOT>",
+)
 
 
 class HfText(ChatText):
@@ -30,15 +39,24 @@ class HfText(ChatText):
         self._tokenizer = tokenizer
         source = override or _built_in(tokenizer)
         if not source:
-            remedy = "Set 'chat_template' to a Jinja2 file, or use an instruction-tuned model that carries one"
+            remedy = (
+                "Set 'chat_template' to a Jinja2 file, or use an instruction-tuned model "
+                "that carries one"
+            )
             raise PreflightError(Problem(origin, "", "this model has no chat template", remedy))
-        template = ChatTemplate(source, tokenizer.bos_token or "", tokenizer.eos_token or "", origin, template_options)
+        template = ChatTemplate(
+            source, tokenizer.bos_token or "", tokenizer.eos_token or "", origin, template_options
+        )
         added = tokenizer.added_tokens_decoder
         special = {str(token): number for number, token in added.items()}
         # Those that are not special (Qwen3's `</think>`) user text can spell, in training as here.
         self._control = [str(token) for token in added.values() if str(token) and token.special]
-        self.ends = {special[text] for text in _TURN_ENDS if text in special} | _numbers(tokenizer.eos_token_id)
-        start = tokenizer.bos_token_id if tokenizer.bos_token_id is not None else tokenizer.eos_token_id
+        self.ends = {special[text] for text in _TURN_ENDS if text in special} | _numbers(
+            tokenizer.eos_token_id
+        )
+        start = (
+            tokenizer.bos_token_id if tokenizer.bos_token_id is not None else tokenizer.eos_token_id
+        )
         if start is None:
             what = "this tokenizer has neither a beginning nor an end of text"
             raise PreflightError(Problem(origin, "", what, "Use another model"))
@@ -50,7 +68,9 @@ class HfText(ChatText):
 
     def encode(self, text: str, control: bool) -> list[int]:
         """See ChatText.encode."""
-        ids: list[int] = self._tokenizer(text, add_special_tokens=False, split_special_tokens=not control)["input_ids"]
+        ids: list[int] = self._tokenizer(
+            text, add_special_tokens=False, split_special_tokens=not control
+        )["input_ids"]
         return ids
 
     def measure(self, text: str, control: bool) -> tuple[list[int], list[int]] | None:
@@ -69,12 +89,18 @@ class HfText(ChatText):
 
     def spell(self, tokens: Sequence[int]) -> str:
         """The text that tokens spell, control tokens included."""
-        text: str = self._tokenizer.decode(list(tokens), skip_special_tokens=False, clean_up_tokenization_spaces=False)
+        text: str = self._tokenizer.decode(
+            list(tokens), skip_special_tokens=False, clean_up_tokenization_spaces=False
+        )
         return text
 
     def text(self, tokens: Sequence[int], truncated: bool) -> str:
-        """A response's text without leading and trailing blanks; a character cut in half is left out."""
-        text: str = self._tokenizer.decode(list(tokens), skip_special_tokens=True, clean_up_tokenization_spaces=False)
+        """A response's text without leading and trailing blanks; a character cut in half is left
+        out.
+        """
+        text: str = self._tokenizer.decode(
+            list(tokens), skip_special_tokens=True, clean_up_tokenization_spaces=False
+        )
         return (text.rstrip("\ufffd") if truncated else text).strip()
 
     def about(self) -> dict[str, str]:
@@ -90,4 +116,10 @@ def _built_in(tokenizer: Any) -> str:
 
 
 def _numbers(value: Any) -> set[int]:
-    return set() if value is None else {int(value)} if isinstance(value, int) else {int(item) for item in value}
+    return (
+        set()
+        if value is None
+        else {int(value)}
+        if isinstance(value, int)
+        else {int(item) for item in value}
+    )

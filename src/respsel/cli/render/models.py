@@ -1,4 +1,7 @@
-"""What the commands that look at models and metrics say, as lines of text. Prints nothing itself."""
+"""What the commands that look at models and metrics say, as lines of text.
+
+Prints nothing itself.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,11 @@ def checkup_lines(found: Checkup | EndpointCheckup) -> Iterator[str]:
 
     if isinstance(found, EndpointCheckup):
         yield f"{found.name} ({found.backend})"
-        told = {**found.about, "answered in": f"{found.answered_s:.1f} s", "scores by": found.scores_by}
+        told = {
+            **found.about,
+            "answered in": f"{found.answered_s:.1f} s",
+            "scores by": found.scores_by,
+        }
         yield from (f"  {name:<15} {value}" for name, value in told.items())
         yield from training_lines(found.training) if found.training else ()
         yield "  " + ("; ".join(found.problems) if found.problems else "Nothing wrong was found.")
@@ -28,21 +35,40 @@ def checkup_lines(found: Checkup | EndpointCheckup) -> Iterator[str]:
     rows = [
         *found.about.items(),
         ("context", f"{found.context_tokens:,} tokens"),
-        ("speed", f"reads {found.read_tokens_s:,.0f} tokens/s, writes {found.write_tokens_s:,.0f} tokens/s (16 at once)"),
+        (
+            "speed",
+            f"reads {found.read_tokens_s:,.0f} tokens/s, writes {found.write_tokens_s:,.0f} "
+            "tokens/s (16 at once)",
+        ),
         ("loading", f"{found.load_s:.1f} s"),
     ]
     if found.memory_mib is not None:
-        rows.append(("memory", f"{found.memory_mib:,.0f} MiB at most so far, respsel's own included"))
-    rows.append(("known text", f"perplexity {number(found.perplexity)}; its words reversed {number(found.perplexity_reversed)}"))
+        rows.append(
+            ("memory", f"{found.memory_mib:,.0f} MiB at most so far, respsel's own included")
+        )
+    rows.append(
+        (
+            "known text",
+            f"perplexity {number(found.perplexity)}; its words reversed "
+            f"{number(found.perplexity_reversed)}",
+        )
+    )
     yield f"{found.name} ({found.backend})"
     yield from (f"  {name:<15} {value}" for name, value in rows)
     rows = [("tokenizer", check.told) for check in found.tokenizers]
     yield from (f"  {name:<15} {value}" for name, value in rows)
     yield from training_lines(found.training) if found.training else ()
     for item in found.alternatives:
-        verb = f"{item.gain:.2f} times as fast" if item.gain >= 1 else f"{item.gain:.2f} times the speed"
+        verb = (
+            f"{item.gain:.2f} times as fast"
+            if item.gain >= 1
+            else f"{item.gain:.2f} times the speed"
+        )
         size = f"{item.size_mib:,.0f} MiB, scores move by {item.moved_nats:.3f} nats a token"
-        yield f'  prepare = "{item.prepare}"'.ljust(22) + f" {item.read_tokens_s:,.0f} tokens/s, {verb}; {size}"
+        yield (
+            f'  prepare = "{item.prepare}"'.ljust(22)
+            + f" {item.read_tokens_s:,.0f} tokens/s, {verb}; {size}"
+        )
     if found.hint:
         yield f"  {found.hint}"
     yield "  " + ("; ".join(found.problems) if found.problems else "Nothing wrong was found.")
@@ -52,8 +78,20 @@ def metric_rows(metrics: Iterable[Metric]) -> Iterator[str]:
     """One Markdown table row for each metric, as in docs/metrics.md."""
     for metric in metrics:
         arrow = "control" if metric.control else metric.direction
-        cells = (str(metric.version), metric.formula, arrow, _needs(metric), metric.cost, metric.source, metric.reported or "–")
-        yield "| " + " | ".join([f"`{metric.name}`", *(cell.replace("|", "\\|") for cell in cells)]) + " |"
+        cells = (
+            str(metric.version),
+            metric.formula,
+            arrow,
+            _needs(metric),
+            metric.cost,
+            metric.source,
+            metric.reported or "–",
+        )
+        yield (
+            "| "
+            + " | ".join([f"`{metric.name}`", *(cell.replace("|", "\\|") for cell in cells)])
+            + " |"
+        )
 
 
 def metric_lines(metrics: Iterable[Metric]) -> Iterator[str]:
@@ -62,12 +100,17 @@ def metric_lines(metrics: Iterable[Metric]) -> Iterator[str]:
     width = max(len(metric.name) for metric in some)
     for metric in some:
         arrow = "control" if metric.control else metric.direction
-        yield f"{metric.name:<{width}}  {arrow:<7}  {metric.summary}" + (f" [{metric.origin}]" if metric.origin else "")
+        yield f"{metric.name:<{width}}  {arrow:<7}  {metric.summary}" + (
+            f" [{metric.origin}]" if metric.origin else ""
+        )
 
 
 def contract_lines(metric: Metric) -> Iterator[str]:
     """Everything of one metric."""
-    yield f"{metric.name} (version {metric.version}{', ' + metric.origin if metric.origin else ''}): {metric.summary}"
+    yield (
+        f"{metric.name} (version "
+        f"{metric.version}{', ' + metric.origin if metric.origin else ''}): {metric.summary}"
+    )
     rows = {
         "formula": metric.formula,
         "direction": f"{metric.direction} is better" + (" (a control)" if metric.control else ""),
@@ -100,8 +143,13 @@ def metric_json(metric: Metric) -> dict[str, object]:
         "source",
         "reported",
     )
-    found: dict[str, object] = {name: getattr(metric, name) for name in (*plain, "control", "origin")}
-    return found | {"needs": _needs(metric), "parameters": metric.parameters.model_json_schema().get("properties", {})}
+    found: dict[str, object] = {
+        name: getattr(metric, name) for name in (*plain, "control", "origin")
+    }
+    return found | {
+        "needs": _needs(metric),
+        "parameters": metric.parameters.model_json_schema().get("properties", {}),
+    }
 
 
 def _needs(metric: Metric) -> str:

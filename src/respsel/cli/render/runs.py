@@ -1,4 +1,7 @@
-"""What commands on recipes, runs and the store say, as lines of text and tables. Prints nothing itself."""
+"""What commands on recipes, runs and the store say, as lines of text and tables.
+
+Prints nothing itself.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,11 @@ def explanation_lines(explanations: Sequence[Explanation]) -> Iterator[str]:
     for item in explanations:
         step = item.step
         state = {"cached": "cached", "run": "to run", "waits": "waits"}[step.state]
-        calls = f"; {_count(step.calls, 'call')} for {_count(step.examples, 'example')}" if step.calls else ""
+        calls = (
+            f"; {_count(step.calls, 'call')} for {_count(step.examples, 'example')}"
+            if step.calls
+            else ""
+        )
         stored = ""
         if item.stored_at is not None:
             since = time.strftime("%Y-%m-%d %H:%M", time.localtime(item.stored_at))
@@ -44,7 +51,10 @@ def diff_lines(found: RunDiff) -> Iterator[str]:
     yield f"{found.before} -> {found.after}"
     yield "" if found.recipe else "recipe: unchanged"
     yield from (f"recipe: {change.where}: {change.old} -> {change.new}" for change in found.recipe)
-    yield from (f"outside the recipe: {change.where}: {change.old} -> {change.new}" for change in found.outside)
+    yield from (
+        f"outside the recipe: {change.where}: {change.old} -> {change.new}"
+        for change in found.outside
+    )
     yield from (f"only in the first: {name}" for name in found.only_before)
     yield from (f"only in the second: {name}" for name in found.only_after)
     for response in found.responses:
@@ -55,12 +65,18 @@ def diff_lines(found: RunDiff) -> Iterator[str]:
         c = score.comparison
         kind = "times" if score.scale == "log" else "by"
         span = f"{kind} {number(c.difference)} ({interval(c.low, c.high, ' to ')})"
-        yield f"{score.name}: {number(c.before)} -> {number(c.after)}, {span}, {c.examples} examples"
+        yield (
+            f"{score.name}: {number(c.before)} -> {number(c.after)}, {span}, {c.examples} examples"
+        )
     for verdict in found.verdicts:
         same = verdict.before == verdict.after
-        yield f"verdict {verdict.dataset}: {verdict.after}" + (", unchanged" if same else f"; was {verdict.before}")
+        yield f"verdict {verdict.dataset}: {verdict.after}" + (
+            ", unchanged" if same else f"; was {verdict.before}"
+        )
     yield from (f"no longer in the store: {name}" for name in found.not_stored)
-    yield from (f"not compared, its metric is not installed: {name}" for name in found.not_installed)
+    yield from (
+        f"not compared, its metric is not installed: {name}" for name in found.not_installed
+    )
 
 
 def race_lines(dataset: Mapping[str, Any]) -> Iterator[str]:
@@ -70,19 +86,27 @@ def race_lines(dataset: Mapping[str, Any]) -> Iterator[str]:
         return
     for lap in race["laps"]:
         if lap["dropped"]:
-            yield f"  after {lap['examples']} examples {lap['leader']} led and {', '.join(lap['dropped'])} dropped out"
+            yield (
+                f"  after {lap['examples']} examples {lap['leader']} led and "
+                f"{', '.join(lap['dropped'])} dropped out"
+            )
     saved = 1 - race["scored"] / race["possible"]
     yield f"  the race scored {race['scored']} of {race['possible']} responses: {saved:.0%} saved"
 
 
 def mixture_lines(dataset: Mapping[str, Any]) -> Iterator[str]:
-    """The best response for each example, from a dataset's part of report.json; nothing where it was not asked for."""
+    """The best response for each example, from a dataset's part of report.json; nothing where it
+    was not asked for.
+    """
     mixture = dataset["mixture"]
     if mixture is None:
         return
     total = len(dataset["choices"])
     shares = ", ".join(f"{name} {count}" for name, count in mixture["counts"].items())
-    yield f"  best response for each of {total} examples: {shares}; mean score {number(mixture['score'])}"
+    yield (
+        f"  best response for each of {total} examples: {shares}; mean score "
+        f"{number(mixture['score'])}"
+    )
     if mixture["without"]:
         yield f"  {mixture['without']} examples have no score"
 
@@ -95,29 +119,55 @@ def plan_table(made: Plan) -> Table:
     table = Table(box=None, pad_edge=False)
     for name in ("step", "state", "calls", "tokens", "why"):
         table.add_column(
-            name, justify="right" if name in ("calls", "tokens") else "left", overflow="fold", no_wrap=name == "step"
+            name,
+            justify="right" if name in ("calls", "tokens") else "left",
+            overflow="fold",
+            no_wrap=name == "step",
         )
     words = {"cached": "[green]cached[/]", "run": "[yellow]to run[/]", "waits": "[dim]waits[/]"}
     for step in made.steps:
-        calls = str(step.calls) if step.calls == step.calls_at_most else f"{step.calls}–{step.calls_at_most}"
+        calls = (
+            str(step.calls)
+            if step.calls == step.calls_at_most
+            else f"{step.calls}–{step.calls_at_most}"
+        )
         tokens = f"~{step.tokens:,}" if step.tokens else ""
         # As text: a reason may quote what only looks like rich's markup.
-        table.add_row(step.name, words[step.state], calls if step.calls_at_most else "", tokens, Text(one_line(step.reason)))
+        table.add_row(
+            step.name,
+            words[step.state],
+            calls if step.calls_at_most else "",
+            tokens,
+            Text(one_line(step.reason)),
+        )
     return table
 
 
 def cost_lines(costs: Sequence[Cost], planned: bool) -> Iterator[str]:
-    """Calls and tokens by model, with money where there is a price. planned: they are estimates, output at most."""
+    """Calls and tokens by model, with money where there is a price.
+
+    planned: they are estimates, output at most.
+    """
     about, most = ("about ", "at most ") if planned else ("", "")
     for cost in costs:
-        tokens = f"{about}{cost.prompt_tokens:,} prompt and {most}{cost.output_tokens:,} output tokens"
+        tokens = (
+            f"{about}{cost.prompt_tokens:,} prompt and {most}{cost.output_tokens:,} output tokens"
+        )
         yield f"  {cost.model}: {cost.calls:,} calls, {tokens}{_money(cost.money, cost.currency)}"
     if len([cost for cost in costs if cost.money is not None]) > 1:
-        yield "  together" + ", ".join(_money(money, currency) for currency, money in total(costs).items()).removeprefix(",")
+        yield "  together" + ", ".join(
+            _money(money, currency) for currency, money in total(costs).items()
+        ).removeprefix(",")
 
 
 def _money(money: float | None, currency: str) -> str:
-    return "" if money is None else f", {money:,.2f} {currency}" if money >= 0.01 or not money else f", under 0.01 {currency}"
+    return (
+        ""
+        if money is None
+        else f", {money:,.2f} {currency}"
+        if money >= 0.01 or not money
+        else f", under 0.01 {currency}"
+    )
 
 
 def counts_lines(counts: Sequence[Counts]) -> Iterator[str]:
@@ -125,7 +175,9 @@ def counts_lines(counts: Sequence[Counts]) -> Iterator[str]:
     for item in counts:
         kept = ", ".join(f"{name} {number:,}" for name, number in item.by_strategy.items())
         left = ", ".join(f"{number:,} {reason}" for reason, number in item.dropped.items())
-        whole = f"{item.dataset}: {item.kept:,} of {item.examples:,} examples kept ({kept or 'none'})"
+        whole = (
+            f"{item.dataset}: {item.kept:,} of {item.examples:,} examples kept ({kept or 'none'})"
+        )
         wrong = f"; {item.wrong:,} of them with a wrong answer" if item.wrong else ""
         yield whole + wrong + (f"; left out: {left}" if left else "")
 
@@ -134,15 +186,23 @@ def usage_lines(usages: Sequence[Usage]) -> Iterator[str]:
     """One kind a line, and the sum."""
     for usage in usages:
         if usage.records:
-            yield f"{usage.kind:<12} {usage.records:>9,} {_bytes(usage.size_bytes):>10}  {usage.what}"
-    yield f"{'all':<12} {sum(u.records for u in usages):>9,} {_bytes(sum(u.size_bytes for u in usages)):>10}"
+            yield (
+                f"{usage.kind:<12} {usage.records:>9,} {_bytes(usage.size_bytes):>10}  {usage.what}"
+            )
+    yield (
+        f"{'all':<12} {sum(u.records for u in usages):>9,} "
+        f"{_bytes(sum(u.size_bytes for u in usages)):>10}"
+    )
 
 
 def step_lines(steps: Sequence[ListedStep]) -> Iterator[str]:
     """One stored step a line."""
     for step in steps:
         when = time.strftime("%Y-%m-%d %H:%M", time.localtime(step.stored_at))
-        yield f"{step.key[:12]}  {when}  {step.op:<12} {step.rows:>8,} rows  {step.needed_by or '(needed by no latest run)'}"
+        yield (
+            f"{step.key[:12]}  {when}  {step.op:<12} {step.rows:>8,} rows  "
+            f"{step.needed_by or '(needed by no latest run)'}"
+        )
     yield f"{len(steps)} steps"
 
 
@@ -163,7 +223,11 @@ def garbage_lines(garbage: Garbage, freed: bool) -> Iterator[str]:
     what = ", ".join(f"{count:,} {kind}" for kind, count in sorted(kinds.items())) or "no record"
     files = f" and {_count(len(garbage.files), 'file')}" if garbage.files else ""
     verb = "Freed" if freed else "Would free"
-    hint = "" if freed or not (garbage.entries or garbage.files) else " Run again with --yes to free it."
+    hint = (
+        ""
+        if freed or not (garbage.entries or garbage.files)
+        else " Run again with --yes to free it."
+    )
     yield f"{verb} {_bytes(garbage.size_bytes)}: {what}{files}.{hint}"
     yield from (f"  {path}" for path in garbage.files)
 
@@ -175,7 +239,9 @@ def _count(number: int, what: str) -> str:
 def _counts(change: InputChange) -> str:
     if change.added is None:
         return change.words or "the old content is no longer in the store"
-    return f"{change.added} new, {change.gone} gone, {change.changed} changed, {change.same} the same"
+    return (
+        f"{change.added} new, {change.gone} gone, {change.changed} changed, {change.same} the same"
+    )
 
 
 def _line(text: str) -> str:

@@ -1,7 +1,8 @@
 """Whether metrics agree: Kendall's tau between them, + where they rank strategies alike.
 
-Directions are aligned first, so that + 1 means the same order from best to worst. Source: Kendall, tau-b, as in
-scipy.stats.kendalltau, which the tests compare with; computed here for all examples at once.
+Directions are aligned first, so that + 1 means the same order from best to worst. Source: Kendall,
+tau-b, as in scipy.stats.kendalltau, which the tests compare with; computed here for all examples at
+once.
 """
 
 from __future__ import annotations
@@ -19,8 +20,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Agreement:
-    """metrics by metrics. within: the mean over examples of tau over an example's responses; examples: over how many;
-    across: tau over the strategies' means. None where nothing can be compared."""
+    """metrics by metrics. within: the mean over examples of tau over an example's responses;
+    examples: over how many; across: tau over the strategies' means. None where nothing can be
+    compared."""
 
     metrics: tuple[str, ...]
     within: tuple[tuple[float | None, ...], ...]
@@ -29,8 +31,8 @@ class Agreement:
 
 
 def find_agreement(metrics: Sequence[str], scores: Sequence[Matrix]) -> Agreement | None:
-    """scores: by metric, (examples, strategies), lower is better, NaN where there is none. None for fewer than two metrics
-    or strategies."""
+    """scores: by metric, (examples, strategies), lower is better, NaN where there is none. None for
+    fewer than two metrics or strategies."""
     import numpy as np
 
     if len(metrics) < 2 or scores[0].shape[1] < 2:
@@ -40,11 +42,17 @@ def find_agreement(metrics: Sequence[str], scores: Sequence[Matrix]) -> Agreemen
     examples = []
     across = []
     for one, mine in zip(scores, whole, strict=True):
-        taus = [_taus(one[mine & other], table[mine & other]) for table, other in zip(scores, whole, strict=True)]
+        taus = [
+            _taus(one[mine & other], table[mine & other])
+            for table, other in zip(scores, whole, strict=True)
+        ]
         within.append(tuple(float(tau.mean()) if len(tau) else None for tau in taus))
         examples.append(tuple(len(tau) for tau in taus))
         across.append(
-            tuple(_of_means(one[mine & other], table[mine & other]) for table, other in zip(scores, whole, strict=True))
+            tuple(
+                _of_means(one[mine & other], table[mine & other])
+                for table, other in zip(scores, whole, strict=True)
+            )
         )
     return Agreement(tuple(metrics), tuple(within), tuple(examples), tuple(across))
 

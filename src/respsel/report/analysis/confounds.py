@@ -1,14 +1,17 @@
-"""What a ranking may really be about: how long responses are, how long their steps, whether they are right.
+"""What a ranking may really be about: how long responses are, how long their steps, whether they
+are right.
 
-Judges nothing: the verdict stays as it is. The ranking with length controlled is that of a regression with an
-effect of each example, one of each strategy, and one slope for the logarithm of length,
+Judges nothing: the verdict stays as it is. The ranking with length controlled is that of a
+regression with an effect of each example, one of each strategy, and one slope for the logarithm of
+length,
 
     score[i, j] = example[i] + strategy[j] + slope * log(length[i, j]) + error,
 
-so the slope is what is left of length within examples and strategies; a strategy's controlled score is its mean
-less slope times how much longer than the average strategy its responses are. Errors are those over examples
-drawn anew (all strategies' values of an example together), with Student's t. Source: the within estimator of
-two-way fixed effects (Wooldridge, Econometric Analysis of Cross Section and Panel Data, chapter 10).
+so the slope is what is left of length within examples and strategies; a strategy's controlled score
+is its mean less slope times how much longer than the average strategy its responses are. Errors are
+those over examples drawn anew (all strategies' values of an example together), with Student's t.
+Source: the within estimator of two-way fixed effects (Wooldridge, Econometric Analysis of Cross
+Section and Panel Data, chapter 10).
 """
 
 from __future__ import annotations
@@ -30,15 +33,17 @@ if TYPE_CHECKING:
     Values = npt.NDArray[np.float64]
 
 _DRAWS = 1000
-# With fewer strategies a rank correlation across them says nothing; with fewer examples a slope does not.
+# With fewer strategies a rank correlation across them says nothing; with fewer examples a slope
+# does not.
 FEWEST_STRATEGIES = 4
 FEWEST_EXAMPLES = 12
 
 
 @dataclass(frozen=True)
 class Controlled:
-    """A strategy's score with length controlled, and how much it differs from the leader's with its interval (score
-    minus the leader's; score / leader's on a log scale); None for the leader of the verdict itself."""
+    """A strategy's score with length controlled, and how much it differs from the leader's with its
+    interval (score minus the leader's; score / leader's on a log scale); None for the leader of the
+    verdict itself."""
 
     strategy: str
     score: float
@@ -49,8 +54,9 @@ class Controlled:
 
 @dataclass(frozen=True)
 class Confound:
-    """How a metric goes with one property of responses. across: Spearman's correlation of strategies' means; within:
-    the mean over examples of that of their responses; None where there are too few to say. by_strategy: the means."""
+    """How a metric goes with one property of responses. across: Spearman's correlation of
+    strategies' means; within: the mean over examples of that of their responses; None where there
+    are too few to say. by_strategy: the means."""
 
     name: str
     unit: str
@@ -61,8 +67,9 @@ class Confound:
 
 @dataclass(frozen=True)
 class Confounds:
-    """For one dataset. strategies: in the verdict's order. extreme: "shortest" or "longest" if the leader is that of all.
-    slope: of the score on the logarithm of length; controlled: best first; both empty with too few examples."""
+    """For one dataset. strategies: in the verdict's order. extreme: "shortest" or "longest" if the
+    leader is that of all. slope: of the score on the logarithm of length; controlled: best first;
+    both empty with too few examples."""
 
     strategies: tuple[str, ...]
     examples: int
@@ -88,13 +95,18 @@ def find_confounds(
     lower: bool,
     confidence: float,
 ) -> Confounds:
-    """scores: (examples, strategies) on the metric's scale, the leader first; right: the share of right answers of each.
+    """scores: (examples, strategies) on the metric's scale, the leader first; right: the share of
+    right answers of each.
 
     What is NaN anywhere is left out with its example.
     """
     import numpy as np
 
-    whole = ~np.isnan(scores).any(axis=1) & ~np.isnan(sizes.sizes).any(axis=1) & ~np.isnan(sizes.steps).any(axis=1)
+    whole = (
+        ~np.isnan(scores).any(axis=1)
+        & ~np.isnan(sizes.sizes).any(axis=1)
+        & ~np.isnan(sizes.steps).any(axis=1)
+    )
     scores = scores[whole]
     length = sizes.sizes[whole]
     steps = sizes.steps[whole]
@@ -105,13 +117,25 @@ def find_confounds(
     ]
     if all(value is not None for value in right):
         shares = np.array(right, np.float64)
-        across = _of_two(scores.mean(axis=0), shares) if len(scores) and len(shares) >= FEWEST_STRATEGIES else None
+        across = (
+            _of_two(scores.mean(axis=0), shares)
+            if len(scores) and len(shares) >= FEWEST_STRATEGIES
+            else None
+        )
         found.append(Confound("right answers", "share", across, None, tuple(right)))
     if not len(scores):
         return Confounds(tuple(strategies), 0, sizes.unit, tuple(found), "", None, ())
-    slope, controlled = _control(strategies, scores, np.log(length), log=log, lower=lower, confidence=confidence)
+    slope, controlled = _control(
+        strategies, scores, np.log(length), log=log, lower=lower, confidence=confidence
+    )
     return Confounds(
-        tuple(strategies), len(scores), sizes.unit, tuple(found), _extreme(length.mean(axis=0).tolist(), 0), slope, controlled
+        tuple(strategies),
+        len(scores),
+        sizes.unit,
+        tuple(found),
+        _extreme(length.mean(axis=0).tolist(), 0),
+        slope,
+        controlled,
     )
 
 
@@ -128,10 +152,14 @@ def _confound(name: str, unit: str, scores: Matrix, values: Matrix) -> Confound:
     if not len(scores):
         return Confound(name, unit, None, None, (None,) * scores.shape[1])
     columns = scores.shape[1]
-    across = _of_two(scores.mean(axis=0), values.mean(axis=0)) if columns >= FEWEST_STRATEGIES else None
+    across = (
+        _of_two(scores.mean(axis=0), values.mean(axis=0)) if columns >= FEWEST_STRATEGIES else None
+    )
     known = _spearman(scores, values) if columns >= 3 else np.empty(0)
     within = float(known.mean()) if len(known) >= FEWEST_EXAMPLES else None
-    return Confound(name, unit, across, within, tuple(float(value) for value in values.mean(axis=0)))
+    return Confound(
+        name, unit, across, within, tuple(float(value) for value in values.mean(axis=0))
+    )
 
 
 def _of_two(one: Values, other: Values) -> float | None:
@@ -141,7 +169,9 @@ def _of_two(one: Values, other: Values) -> float | None:
 
 
 def _spearman(one: Matrix, other: Matrix) -> Values:
-    """Spearman's rank correlation of each row, without the rows in which one of the two does not vary."""
+    """Spearman's rank correlation of each row, without the rows in which one of the two does not
+    vary.
+    """
     import numpy as np
 
     a = _from_middle(one)
@@ -153,7 +183,8 @@ def _spearman(one: Matrix, other: Matrix) -> Values:
 
 
 def _from_middle(values: Matrix) -> Matrix:
-    """How many more values of its row a value is above than below: twice its rank, counted from the middle.
+    """How many more values of its row a value is above than below: twice its rank, counted from the
+    middle.
 
     scipy.stats ranks too, but to load it takes 50 MiB and a second.
     """
@@ -165,9 +196,17 @@ def _from_middle(values: Matrix) -> Matrix:
 
 
 def _control(
-    strategies: Sequence[str], scores: Matrix, length: Matrix, *, log: bool, lower: bool, confidence: float
+    strategies: Sequence[str],
+    scores: Matrix,
+    length: Matrix,
+    *,
+    log: bool,
+    lower: bool,
+    confidence: float,
 ) -> tuple[float | None, tuple[Controlled, ...]]:
-    """The slope on `length` and the strategies with it taken out, best first; none where it cannot be told."""
+    """The slope on `length` and the strategies with it taken out, best first; none where it cannot
+    be told.
+    """
     import numpy as np
 
     n, columns = scores.shape
@@ -177,13 +216,16 @@ def _control(
     s = scores - scores.mean(axis=1, keepdims=True)
     x = length - length.mean(axis=1, keepdims=True)
     left = x - x.mean(axis=0)
-    # Where all responses differ in length only as their strategies do, there is nothing to learn a slope from.
+    # Where all responses differ in length only as their strategies do, there is nothing to learn a
+    # slope from.
     if (left**2).mean() < 1e-4:
         return None, ()
     slope, means = _slope(np.ones((1, n)), s, x)
     drawn = _drawn(s, x)
     level = float(scores.mean())
-    order = sorted(range(columns), key=lambda j: (means[0, j] if lower else -means[0, j], strategies[j]))
+    order = sorted(
+        range(columns), key=lambda j: (means[0, j] if lower else -means[0, j], strategies[j])
+    )
     width = reach(confidence, n)
     controlled = []
     for j in order:
@@ -206,17 +248,25 @@ def _drawn(s: Matrix, x: Matrix) -> Matrix:
     some = max(1, VALUES_AT_ONCE // n)
     parts = []
     for start in range(0, _DRAWS, some):
-        counts = stream.multinomial(n, np.full(n, 1 / n), size=min(some, _DRAWS - start)).astype(np.float64)
+        counts = stream.multinomial(n, np.full(n, 1 / n), size=min(some, _DRAWS - start)).astype(
+            np.float64
+        )
         parts.append(_slope(counts, s, x)[1])
     return np.concatenate(parts)
 
 
 def _slope(counts: Matrix, s: Matrix, x: Matrix) -> tuple[npt.NDArray[np.float64], Matrix]:
-    """For each row of how often each example is drawn: the slope, and the strategies' controlled means."""
+    """For each row of how often each example is drawn: the slope, and the strategies' controlled
+    means.
+    """
     total = counts.sum(axis=1, keepdims=True)
     mean_s = counts @ s / total
     mean_x = counts @ x / total
-    both = (counts @ (s * x).sum(axis=1, keepdims=True))[:, 0] - total[:, 0] * (mean_s * mean_x).sum(axis=1)
-    size = (counts @ (x * x).sum(axis=1, keepdims=True))[:, 0] - total[:, 0] * (mean_x * mean_x).sum(axis=1)
+    both = (counts @ (s * x).sum(axis=1, keepdims=True))[:, 0] - total[:, 0] * (
+        mean_s * mean_x
+    ).sum(axis=1)
+    size = (counts @ (x * x).sum(axis=1, keepdims=True))[:, 0] - total[:, 0] * (
+        mean_x * mean_x
+    ).sum(axis=1)
     slope = both / size.clip(min=1e-12)
     return slope, mean_s - slope[:, None] * mean_x

@@ -17,7 +17,9 @@ _MOST_POINTS = 60
 
 @dataclass(frozen=True)
 class Distribution:
-    """Quantiles of one strategy's values as they are shown, and the values themselves where they are few."""
+    """Quantiles of one strategy's values as they are shown, and the values themselves where they
+    are few.
+    """
 
     strategy: str
     examples: int
@@ -31,17 +33,25 @@ class Distribution:
     points: tuple[float, ...]
 
 
-def distributions(strategies: Sequence[str], scores: npt.NDArray[np.float64], log: bool) -> tuple[Distribution, ...]:
-    """scores: (examples, strategies) on the metric's scale; NaN where there is none. A strategy without any is left out."""
+def distributions(
+    strategies: Sequence[str], scores: npt.NDArray[np.float64], log: bool
+) -> tuple[Distribution, ...]:
+    """scores: (examples, strategies) on the metric's scale; NaN where there is none. A strategy
+    without any is left out.
+    """
     import numpy as np
 
     found = []
     for name, column in zip(strategies, scores.T, strict=True):
         values = column[~np.isnan(column)]
         if len(values):
-            low, q05, q25, median, q75, q95, high = _shown(np.quantile(values, (0, 0.05, 0.25, 0.5, 0.75, 0.95, 1)), log)
+            low, q05, q25, median, q75, q95, high = _shown(
+                np.quantile(values, (0, 0.05, 0.25, 0.5, 0.75, 0.95, 1)), log
+            )
             points = _shown(values, log) if len(values) <= _MOST_POINTS else ()
-            found.append(Distribution(name, len(values), low, q05, q25, median, q75, q95, high, points))
+            found.append(
+                Distribution(name, len(values), low, q05, q25, median, q75, q95, high, points)
+            )
     return tuple(found)
 
 

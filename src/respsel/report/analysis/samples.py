@@ -1,7 +1,7 @@
 """The examples that a report shows with all their responses, side by side.
 
-The first few in sample order, so that nobody picks them, and the one where the leader and the next strategy
-differ most. Invariant: what is shown has a bounded size, however long the responses are.
+The first few in sample order, so that nobody picks them, and the one where the leader and the next
+strategy differ most. Invariant: what is shown has a bounded size, however long the responses are.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ _CHARACTERS = 400_000
 
 @dataclass(frozen=True)
 class SampleResponse:
-    """One strategy's response to a shown example, with its selection score. pieces: the text, or its beginning; left_out:
-    how many characters follow. problem: why it has no score."""
+    """One strategy's response to a shown example, with its selection score. pieces: the text, or
+    its beginning; left_out: how many characters follow. problem: why it has no score."""
 
     strategy: str
     score: float | None
@@ -51,8 +51,13 @@ class SampleExample:
     responses: tuple[SampleResponse, ...]
 
 
-def choose_samples(ids: Sequence[str], scores: npt.NDArray[np.float64], names: Sequence[str]) -> dict[str, str]:
-    """The ids to show, each with the reason. scores: (examples, strategies) in the order of names, the leader first."""
+def choose_samples(
+    ids: Sequence[str], scores: npt.NDArray[np.float64], names: Sequence[str]
+) -> dict[str, str]:
+    """The ids to show, each with the reason.
+
+    scores: (examples, strategies) in the order of names, the leader first.
+    """
     import numpy as np
 
     chosen = dict.fromkeys(ids[:_FIRST], "one of the first in sample order")
@@ -65,16 +70,27 @@ def choose_samples(ids: Sequence[str], scores: npt.NDArray[np.float64], names: S
 
 
 def samples(
-    result: RunResult, dataset: str, chosen: Mapping[str, str], order: Sequence[str], shown_in_all: int
+    result: RunResult,
+    dataset: str,
+    chosen: Mapping[str, str],
+    order: Sequence[str],
+    shown_in_all: int,
 ) -> tuple[SampleExample, ...]:
-    """order: the strategies, the leader first. shown_in_all: how many responses the whole report shows."""
+    """order: the strategies, the leader first.
+
+    shown_in_all: how many responses the whole report shows.
+    """
     label = result.graph.loaded.recipe.selection_metric
     examples = {e.id: e for e in _some(result, step_names.examples(dataset), EXAMPLES, chosen)}
     view = shown_view(result)
     columns = []
     for name in order:
-        responses = {r.id: r for r in _some(result, step_names.responses(dataset, name), RESPONSES, chosen)}
-        scores = {s.id: s for s in _some(result, step_names.scores(dataset, name, label), SCORES, chosen)}
+        responses = {
+            r.id: r for r in _some(result, step_names.responses(dataset, name), RESPONSES, chosen)
+        }
+        scores = {
+            s.id: s for s in _some(result, step_names.scores(dataset, name, label), SCORES, chosen)
+        }
         scored = step_names.token_scores(dataset, name, view or "")
         tokens = {t.id: t for t in _some(result, scored, TOKEN_SCORES, chosen)} if view else {}
         columns.append((name, responses, scores, tokens))
@@ -86,16 +102,21 @@ def samples(
             _response(name, responses[key], scores.get(key), tokens.get(key), *size)
             for name, responses, scores, tokens in columns
         ]
-        found.append(SampleExample(key, why, _cut(example.input, size[1]), example.label, tuple(shown)))
+        found.append(
+            SampleExample(key, why, _cut(example.input, size[1]), example.label, tuple(shown))
+        )
     return tuple(found)
 
 
 def shown_view(result: RunResult) -> str:
     """The view whose surprise is shaded; empty where none was scored."""
     loaded = result.graph.loaded
-    selected = next(metric for metric in loaded.metrics if metric.label == loaded.recipe.selection_metric)
+    selected = next(
+        metric for metric in loaded.metrics if metric.label == loaded.recipe.selection_metric
+    )
     metrics = [selected, *components(selected), *loaded.metrics]
-    # A local view scores steps apart from each other; its texts are the same, but not what they stand behind.
+    # A local view scores steps apart from each other; its texts are the same, but not what they
+    # stand behind.
     views = [view for metric in metrics for view in metric.needs.views if view.kind != "local"]
     return views[0].name if views else ""
 
@@ -107,7 +128,12 @@ def _some(result: RunResult, step: str, table: Table[Row], chosen: Mapping[str, 
 
 
 def _response(
-    name: str, response: Response, score: Score | None, scored: ScoredResponse | None, tokens: int, characters: int
+    name: str,
+    response: Response,
+    score: Score | None,
+    scored: ScoredResponse | None,
+    tokens: int,
+    characters: int,
 ) -> SampleResponse:
     shown = []
     room = characters

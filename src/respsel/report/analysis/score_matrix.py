@@ -1,7 +1,7 @@
 """One dataset's numbers side by side: examples by strategies, for what is computed over pairs.
 
-Knows the tables of a run. Invariant: rows are examples in sample order, columns strategies in the order that
-was asked for, and what is missing is NaN.
+Knows the tables of a run. Invariant: rows are examples in sample order, columns strategies in the
+order that was asked for, and what is missing is NaN.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Lengths:
-    """How long responses are, (examples, strategies) each. unit: tokens, or characters where none were scored.
-    steps: their number of reasoning steps."""
+    """How long responses are, (examples, strategies) each. unit: tokens, or characters where none
+    were scored. steps: their number of reasoning steps."""
 
     unit: str
     sizes: Matrix
@@ -38,8 +38,12 @@ def example_ids(result: RunResult, dataset: str) -> list[str]:
     return ids
 
 
-def score_matrix(result: RunResult, dataset: str, strategies: Sequence[str], metric: str, ids: Sequence[str]) -> Matrix:
-    """A metric's values, (examples, strategies), on the metric's own scale: logarithms of what is on a log scale."""
+def score_matrix(
+    result: RunResult, dataset: str, strategies: Sequence[str], metric: str, ids: Sequence[str]
+) -> Matrix:
+    """A metric's values, (examples, strategies), on the metric's own scale: logarithms of what is
+    on a log scale.
+    """
     import numpy as np
 
     chosen = next(item for item in result.graph.loaded.metrics if item.label == metric)
@@ -52,11 +56,20 @@ def score_matrix(result: RunResult, dataset: str, strategies: Sequence[str], met
         return np.log(values) if chosen.metric.scale == "log" else values
 
 
-def lengths(result: RunResult, dataset: str, strategies: Sequence[str], ids: Sequence[str]) -> Lengths:
+def lengths(
+    result: RunResult, dataset: str, strategies: Sequence[str], ids: Sequence[str]
+) -> Lengths:
     """How long the responses are, in the target's tokens if any view of all of them was scored."""
     import numpy as np
 
-    view = next(iter(dict.fromkeys(v.name for metric in result.graph.loaded.metrics for v in metric.needs.views)), None)
+    view = next(
+        iter(
+            dict.fromkeys(
+                v.name for metric in result.graph.loaded.metrics for v in metric.needs.views
+            )
+        ),
+        None,
+    )
     sizes = []
     steps = []
     for name in strategies:
@@ -66,10 +79,16 @@ def lengths(result: RunResult, dataset: str, strategies: Sequence[str], ids: Seq
         counts = {key: float(len(split_steps(text))) for key, text in texts.items()}
         steps.append(np.array([counts.get(key, np.nan) for key in ids]))
         if view is None:
-            sizes.append(np.array([float(len(texts[key])) if key in texts else np.nan for key in ids]))
+            sizes.append(
+                np.array([float(len(texts[key])) if key in texts else np.nan for key in ids])
+            )
         else:
-            table = result.frame(step_names.token_scores(dataset, name, view), "id", "response_tokens")
-            sizes.append(_column(table.filter(table["response_tokens"] > 0), "response_tokens", ids))
+            table = result.frame(
+                step_names.token_scores(dataset, name, view), "id", "response_tokens"
+            )
+            sizes.append(
+                _column(table.filter(table["response_tokens"] > 0), "response_tokens", ids)
+            )
     unit = "characters" if view is None else "tokens"
     return Lengths(unit, np.stack(sizes, axis=1), np.stack(steps, axis=1))
 
@@ -78,4 +97,6 @@ def _column(frame: polars.DataFrame, name: str, ids: Sequence[str]) -> npt.NDArr
     import numpy as np
 
     found = dict(frame.select("id", name).iter_rows())
-    return np.array([np.nan if found.get(key) is None else float(found[key]) for key in ids], np.float64)
+    return np.array(
+        [np.nan if found.get(key) is None else float(found[key]) for key in ids], np.float64
+    )

@@ -1,7 +1,7 @@
 """A response as pieces of text with what the target made of each: nats of surprise, token by token.
 
-Works from stored token scores: each tells how many UTF-8 bytes its token spells, so no tokeniser is needed.
-Invariant: the pieces joined are the text; no piece ends inside a character.
+Works from stored token scores: each tells how many UTF-8 bytes its token spells, so no tokeniser is
+needed. Invariant: the pieces joined are the text; no piece ends inside a character.
 """
 
 from __future__ import annotations
@@ -10,13 +10,16 @@ from dataclasses import dataclass
 
 from respsel.records import TokenScores
 
-# The least nats of each level of shading; below the first there is none. 1 nat is a probability of 0.37, 7 of 0.001.
+# The least nats of each level of shading; below the first there is none. 1 nat is a probability of
+# 0.37, 7 of 0.001.
 LEVELS = (1.0, 2.0, 4.0, 7.0)
 
 
 @dataclass(frozen=True)
 class Piece:
-    """A stretch of text. nats: of its tokens together; None where it was not scored. level: 0 to 4."""
+    """A stretch of text. nats: of its tokens together; None where it was not scored.
+    level: 0 to 4.
+    """
 
     text: str
     nats: float | None
@@ -24,10 +27,11 @@ class Piece:
 
 
 def pieces(text: str, scores: TokenScores | None, most: int) -> tuple[Piece, ...]:
-    """Cut a text at its tokens; tokens that share a character stay together, and so do neighbours of no surprise.
+    """Cut a text at its tokens; tokens that share a character stay together, and so do neighbours
+    of no surprise.
 
-    most: so many tokens are looked at, and the rest is one piece without nats; so is all of a text whose tokens'
-    lengths are not known or do not spell it.
+    most: so many tokens are looked at, and the rest is one piece without nats; so is all of a text
+    whose tokens' lengths are not known or do not spell it.
     """
     data = text.encode("utf-8")
     if scores is None or scores.lengths is None or int(scores.lengths.sum()) != len(data):
@@ -42,7 +46,12 @@ def pieces(text: str, scores: TokenScores | None, most: int) -> tuple[Piece, ...
         if end < len(data) and data[end] & 0xC0 == 0x80:
             continue
         if end > start:
-            _add(found, Piece(data[start:end].decode("utf-8"), nats, sum(nats >= least for least in LEVELS)))
+            _add(
+                found,
+                Piece(
+                    data[start:end].decode("utf-8"), nats, sum(nats >= least for least in LEVELS)
+                ),
+            )
             start = end
             nats = 0.0
     if start < len(data):
@@ -52,7 +61,12 @@ def pieces(text: str, scores: TokenScores | None, most: int) -> tuple[Piece, ...
 
 def _add(found: list[Piece], piece: Piece) -> None:
     last = found[-1] if found else None
-    if last is not None and last.level == piece.level == 0 and last.nats is not None and piece.nats is not None:
+    if (
+        last is not None
+        and last.level == piece.level == 0
+        and last.nats is not None
+        and piece.nats is not None
+    ):
         found[-1] = Piece(last.text + piece.text, last.nats + piece.nats, 0)
     else:
         found.append(piece)

@@ -18,7 +18,9 @@ from respsel.workspace.loading import LoadedRecipe
 
 @dataclass(frozen=True)
 class MetricMean:
-    """A metric's mean over the examples that have a value: geometric on a log scale; of a ratio of means, that ratio."""
+    """A metric's mean over the examples that have a value: geometric on a log scale; of a ratio of
+    means, that ratio.
+    """
 
     metric: str
     unit: str
@@ -30,7 +32,9 @@ class MetricMean:
 
 @dataclass(frozen=True)
 class ChangedTexts:
-    """How many of `texts` had white space that the recipe's rule changed: in all, and by what was changed."""
+    """How many of `texts` had white space that the recipe's rule changed: in all, and by what was
+    changed.
+    """
 
     texts: int
     changed: int
@@ -90,7 +94,9 @@ class OwnOutputSummary:
 
 def views(loaded: LoadedRecipe) -> list[str]:
     """The names of all views that the metrics need."""
-    return list(dict.fromkeys(view.name for metric in loaded.metrics for view in metric.needs.views))
+    return list(
+        dict.fromkeys(view.name for metric in loaded.metrics for view in metric.needs.views)
+    )
 
 
 def summarise(result: RunResult, dataset: str, strategy: str) -> StrategySummary:
@@ -109,7 +115,9 @@ def summarise(result: RunResult, dataset: str, strategy: str) -> StrategySummary
         truncated=sum(response.truncated for response in responses),
         judged=len(judged),
         correct=sum(judged),
-        means=tuple(_mean(result, dataset, strategy, i) for i in range(len(result.graph.loaded.metrics))),
+        means=tuple(
+            _mean(result, dataset, strategy, i) for i in range(len(result.graph.loaded.metrics))
+        ),
         white_space=_changed_texts(responses),
     )
 
@@ -144,7 +152,9 @@ def _mean(result: RunResult, dataset: str, strategy: str, index: int) -> MetricM
         log = chosen.metric.scale == "log"
         average = float(np.average(np.log(values) if log else values, weights=weights))
         mean = float(np.exp(average)) if log else average
-    return MetricMean(chosen.label, chosen.metric.unit, chosen.direction, chosen.metric.control, mean, len(values))
+    return MetricMean(
+        chosen.label, chosen.metric.unit, chosen.direction, chosen.metric.control, mean, len(values)
+    )
 
 
 def audit(result: RunResult, dataset: str, strategy: str, view: str) -> AuditRow:
@@ -159,11 +169,15 @@ def audit(result: RunResult, dataset: str, strategy: str, view: str) -> AuditRow
     lacking = int(table["problem"].str.starts_with(NO_PLACE).sum())
     places = Counter(place for place in scored["place"] if place)
     counted = dict(sorted(places.items(), key=lambda item: (-item[1], item[0])))
-    return AuditRow(strategy, view, len(table), len(scored), expected, finite, over, lacking, counted, prompt)
+    return AuditRow(
+        strategy, view, len(table), len(scored), expected, finite, over, lacking, counted, prompt
+    )
 
 
 def places_told(rows: Sequence[AuditRow]) -> tuple[str, ...]:
-    """In sentences, where responses are scored that do not stand where their prompt ends, and whose."""
+    """In sentences, where responses are scored that do not stand where their prompt ends, and
+    whose.
+    """
     found: dict[str, dict[str, int]] = {}
     for row in rows:
         for place, count in row.places.items():
@@ -172,8 +186,15 @@ def places_told(rows: Sequence[AuditRow]) -> tuple[str, ...]:
     sizes = {row.strategy: row.responses for row in rows}
     told = []
     for place, counts in found.items():
-        whose = "all responses" if counts == sizes else ", ".join(f"{n} of {name}" for name, n in counts.items())
-        told.append(f"Scored where training has them, which is not where the prompt ends: {whose} ({place}).")
+        whose = (
+            "all responses"
+            if counts == sizes
+            else ", ".join(f"{n} of {name}" for name, n in counts.items())
+        )
+        told.append(
+            f"Scored where training has them, which is not where the prompt ends: {whose} "
+            f"({place})."
+        )
     return tuple(told)
 
 
@@ -182,4 +203,6 @@ def summarise_own_outputs(outputs: Sequence[OwnOutput]) -> OwnOutputSummary:
     judged = [output.correct for output in outputs if output.correct is not None]
     kept = sum(not output.problem for output in outputs)
     cut = sum(output.truncated for output in outputs)
-    return OwnOutputSummary(len(outputs), kept, len(judged), sum(judged), cut, _changed_texts(outputs))
+    return OwnOutputSummary(
+        len(outputs), kept, len(judged), sum(judged), cut, _changed_texts(outputs)
+    )

@@ -1,6 +1,7 @@
 """Why no response of a dataset has the right answer: labels and responses of different kinds.
 
-Knows labels and texts, not models. Invariant: it only says what it sees; no answer is judged differently for it.
+Knows labels and texts, not models. Invariant: it only says what it sees; no answer is judged
+differently for it.
 """
 
 from __future__ import annotations
@@ -26,12 +27,24 @@ def explain_unmatched(check: AnswerEntry, labels: Sequence[str], texts: Sequence
     wanted = mine[0][0]
     given = theirs[0][0]
     if wanted == "indexes" and given == "letters":
-        lowest, highest = (f(int(float(label)) for label in labels if _label_kind(label) == wanted) for f in (min, max))
-        first = f"{lowest} may stand for A" if lowest in (0, 1) else "which letter stands for which index is not known"
-        remedy = f"Write the labels as letters ({first}), or ask for the option's number in the prompt"
+        lowest, highest = (
+            f(int(float(label)) for label in labels if _label_kind(label) == wanted)
+            for f in (min, max)
+        )
+        first = (
+            f"{lowest} may stand for A"
+            if lowest in (0, 1)
+            else "which letter stands for which index is not known"
+        )
+        remedy = (
+            f"Write the labels as letters ({first}), or ask for the option's number in the prompt"
+        )
         wanted = f"indexes from {lowest} to {highest}"
     elif wanted == given:
-        return f"Labels and responses both look like {wanted}: read some responses, and check that 'label' is the right column."
+        return (
+            f"Labels and responses both look like {wanted}: read some responses, and check "
+            "that 'label' is the right column."
+        )
     else:
         remedy = "Write the labels the way the responses are, or choose another 'answer'"
     return f"Labels are {wanted}, and most responses give {given}. {remedy}."
@@ -63,4 +76,8 @@ def _text_kind(check: AnswerEntry, text: str) -> str:
         return "yes or no"
     if option is not None:
         return "indexes"
-    return "numbers" if find_answer(AnswerEntry(kind="number", reasoning=reasoning), text) is not None else "words"
+    return (
+        "numbers"
+        if find_answer(AnswerEntry(kind="number", reasoning=reasoning), text) is not None
+        else "words"
+    )
