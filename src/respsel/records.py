@@ -150,7 +150,7 @@ class Represented:
 
 
 @dataclass(frozen=True, slots=True)
-class Took:
+class TokenUsage:
     """What calls took. prompt_tokens: all that a model was given to read, a response that is scored
     included, as an endpoint counts it; an engine that shares prompts reads fewer. output_tokens:
     what it wrote."""
@@ -159,8 +159,8 @@ class Took:
     prompt_tokens: int = 0
     output_tokens: int = 0
 
-    def __add__(self, more: Took) -> Took:
-        return Took(
+    def __add__(self, more: TokenUsage) -> TokenUsage:
+        return TokenUsage(
             self.calls + more.calls,
             self.prompt_tokens + more.prompt_tokens,
             self.output_tokens + more.output_tokens,

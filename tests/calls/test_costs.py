@@ -7,7 +7,7 @@ import json
 import pytest
 
 from respsel.calls.costs import costs_of, total
-from respsel.records import Took
+from respsel.records import TokenUsage
 from respsel.workspace.loading import load_recipe
 from tests.conftest import Bench
 
@@ -22,7 +22,7 @@ def test_money_is_tokens_times_price_for_a_million(bench: Bench) -> None:
     """A model without a price has none; sums are by currency."""
     priced(bench)
     models = load_recipe(bench.recipe).models
-    taken = {"teacher": Took(3, 500_000, 100_000), "target": Took(2, 10, 0)}
+    taken = {"teacher": TokenUsage(3, 500_000, 100_000), "target": TokenUsage(2, 10, 0)}
     target, teacher = costs_of(taken, models)
     assert teacher.money == pytest.approx(2.0)
     assert teacher.currency == "USD"

@@ -17,7 +17,7 @@ import pytest
 
 from respsel.hashing import digest
 from respsel.store.store import Store
-from respsel.store.unfinished_runs import GC_TURN
+from respsel.store.unfinished_runs import GC_LOCK
 from tests.conftest import Bench
 from tests.promises.test_interruption import CALLS, HOOKED
 
@@ -143,7 +143,7 @@ def refuse(self, name, *args):
     # A file that has just changed is digested anew, and then noted.
     assert name.startswith("file/"), f"{name} is written"
     put(self, name, *args)
-SealedRecords.put = SealedRecords.turn = SealedRecords.try_turn = refuse
+SealedRecords.put = SealedRecords.lock = SealedRecords.try_lock = refuse
 from respsel.cli import app
 sys.argv = ["respsel", "run", "a.toml", "--json"]
 app()
@@ -152,7 +152,7 @@ app()
 
 def test_a_run_that_finds_all_of_the_latest_one_writes_nothing(bench: Bench) -> None:
     """gc keeps what the latest run needs in any case: to find it again takes no note
-    and no turn.
+    and no lock.
     """
     bench.run()
     bench.edit("Solve:", "Solve this:")
@@ -189,11 +189,11 @@ def test_gc_during_a_run_says_why_it_frees_nothing_and_frees_it_afterwards(bench
 
 
 def test_a_run_that_begins_during_gc_waits_and_says_for_whom(bench: Bench) -> None:
-    """A run is either known to gc or begins after it: it waits for its turn, and names
+    """A run is either known to gc or begins after it: it waits for the lock, and names
     who has it.
     """
     (bench.folder / "cache").mkdir()
-    with Store(bench.folder / "cache") as store, store.turn(GC_TURN, lambda holder: None):
+    with Store(bench.folder / "cache") as store, store.lock(GC_LOCK, lambda holder: None):
         command = [sys.executable, "-m", "respsel", "run", "a.toml", "--json"]
         process = subprocess.Popen(
             command, cwd=bench.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -220,14 +220,14 @@ def test_a_command_that_waits_says_for_whom(bench: Bench, args: str) -> None:
     bench.respsel("run", "a.toml")
     bench.respsel("apply", "a.toml", "--strategy", "human")
     (bench.folder / "runs/a/report.html").unlink()
-    turns = [
+    locks = [
         "report/a.toml",
         f"export/{digest('folder', str((bench.folder / 'runs/a/training/messages').resolve()))}",
-        GC_TURN,
+        GC_LOCK,
     ]
     with Store(bench.folder / "cache") as store, ExitStack() as held:
-        for turn in turns:
-            held.enter_context(store.turn(turn, lambda holder: None))
+        for lock in locks:
+            held.enter_context(store.lock(lock, lambda holder: None))
         command = [sys.executable, "-m", "respsel", *args.split()]
         process = subprocess.Popen(
             command, cwd=bench.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True

@@ -41,7 +41,7 @@ def test_a_live_holder_is_named(bench: Bench) -> None:
 
 
 def test_a_killed_holder_blocks_nobody(bench: Bench) -> None:
-    """After kill -9 of the process that held a turn, the next one goes on at once."""
+    """After kill -9 of the process that held a lock, the next one goes on at once."""
     first = holding(bench)
     first.kill()
     first.communicate()
@@ -64,7 +64,7 @@ def waiting_beside(bench: Bench, holder: subprocess.Popen[str]) -> subprocess.Po
 
 
 def holding(bench: Bench) -> subprocess.Popen[str]:
-    """A run that holds its turn after three calls, until it is killed."""
+    """A run that holds its lock after three calls, until it is killed."""
     first = start(
         bench, "if count == 3: print('three', file=sys.stderr, flush=True); time.sleep(600)"
     )
@@ -75,7 +75,7 @@ def holding(bench: Bench) -> subprocess.Popen[str]:
 
 
 def test_the_next_in_line_goes_on_when_the_holder_is_killed(bench: Bench) -> None:
-    """A process that waits for a holder which is killed -9 takes the turn by itself, and makes only
+    """A process that waits for a holder which is killed -9 takes the lock by itself, and makes only
     what is missing.
     """
     first = holding(bench)

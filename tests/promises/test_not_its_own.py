@@ -232,7 +232,7 @@ def test_a_store_folder_may_be_a_link(tmp_path: Path) -> None:
     (tmp_path / "disk").mkdir()
     (tmp_path / "cache").symlink_to(tmp_path / "disk")
     for body in (b"small", b"large" * 20_000):
-        with Store(tmp_path / "cache") as store, store.turn("t", lambda holder: None):
+        with Store(tmp_path / "cache") as store, store.lock("t", lambda holder: None):
             store.put("k", body)
         with Store(tmp_path / "cache") as store:
             assert store.get("k") == body
@@ -331,7 +331,7 @@ def test_locks_are_taken_through_no_link(tmp_path: Path, kind: str) -> None:
     mine.mkdir()
     cache = tmp_path / "cache"
     with Store(cache) as store:
-        with store.turn("t", lambda holder: None):
+        with store.lock("t", lambda holder: None):
             (lock,) = (cache / "locks").glob("*.lock")
         if kind == "linked folder":
             shutil.rmtree(cache / "locks")
@@ -343,19 +343,19 @@ def test_locks_are_taken_through_no_link(tmp_path: Path, kind: str) -> None:
         with pytest.raises(
             StoreError, match=r"(locks|\.lock): is (a link|not a file), and the store writes there"
         ):
-            store.try_turn("t")
+            store.try_lock("t")
     assert [path.read_text() for path in mine.iterdir()] == (
         [] if kind == "linked folder" else ["mine"]
     )
 
 
 def test_a_note_of_a_lock_that_is_a_pipe_keeps_nobody_waiting(tmp_path: Path) -> None:
-    """Who holds a turn is not known where the note is a pipe; nobody waits for what it says."""
-    with Store(tmp_path) as store, store.turn("t", lambda holder: None):
+    """Who holds a lock is not known where the note is a pipe; nobody waits for what it says."""
+    with Store(tmp_path) as store, store.lock("t", lambda holder: None):
         (note,) = (tmp_path / "locks").glob("*.json")
         note.unlink()
         os.mkfifo(note)
-        assert store.try_turn("t") == Holder(None, None)
+        assert store.try_lock("t") == Holder(None, None)
 
 
 def test_weights_are_prepared_behind_no_link(tmp_path: Path) -> None:

@@ -87,7 +87,7 @@ def test_whoever_makes_the_same_thing_removes_what_a_killed_process_left_of_it(
     """
     with Store(tmp_path) as store:
         store.put("k", b"v")
-        with store.turn("t", lambda holder: None):
+        with store.lock("t", lambda holder: None):
             (note,) = (tmp_path / "locks").glob("*.json")
         left = [leave(tmp_path / name) for name in (f"locks/{note.name}", "quarantine/0.bin")]
         left.append(leave(tmp_path / "store.txt"))
@@ -95,7 +95,7 @@ def test_whoever_makes_the_same_thing_removes_what_a_killed_process_left_of_it(
         store._sql("UPDATE Cache SET value = zeroblob(50)")
     with Store(tmp_path) as store:
         assert store.get("k") is None
-        with store.turn("t", lambda holder: None):
+        with store.lock("t", lambda holder: None):
             pass
     assert not any(path.exists() for path in left)
 

@@ -39,7 +39,7 @@ from respsel.calls.requests import (
     resolve,
 )
 from respsel.errors import InputError, Problem, RunError
-from respsel.records import TokenScores, Took
+from respsel.records import TokenScores, TokenUsage
 from respsel.store.locks import Holder
 from respsel.store.store import Store
 
@@ -164,7 +164,7 @@ class Caller:
         self.made = 0
         self.reused = 0
         # By model, what the calls took that were made now.
-        self.took: dict[str, Took] = {}
+        self.took: dict[str, TokenUsage] = {}
 
     def answer(
         self, requests: Sequence[Request], found: Callable[[Trail], None] = lambda _: None
@@ -186,7 +186,7 @@ class Caller:
         for name, asked in prompts.items():
             # One process at a time asks a model, and looks first what the others have stored
             # meanwhile.
-            with self._store.turn(
+            with self._store.lock(
                 self._models.identity(name), partial(self._events.waits_for, name)
             ):
                 self._ask(name, asked.prompts(), batch, reused)
@@ -309,7 +309,7 @@ class Caller:
                 self._keep(batch.trail.call(indices[0]), answer, indices, batch)
             batch.hold(indices, answer, stored=usable)
             self.made += 1
-            self.took[name] = self.took.get(name, Took()) + took(answer)
+            self.took[name] = self.took.get(name, TokenUsage()) + took(answer)
             self.reused += len(indices) - 1
             # A prompt is evaluated once, since its responses branch from it.
             self._events.call_made(_tokens_of(answer) + (0 if prompt in evaluated else len(prompt)))
@@ -473,13 +473,13 @@ def _most_tokens(call: Call) -> int:
     return len(call.response_ids) if isinstance(call, ScoreCall) else call.sampling.max_tokens
 
 
-def took(answer: Answer) -> Took:
+def took(answer: Answer) -> TokenUsage:
     """What the call took that gave an answer; a scored response is read like its prompt."""
     prompt = answer.prompt_tokens or 0
     return (
-        Took(1, prompt, answer.n_tokens)
+        TokenUsage(1, prompt, answer.n_tokens)
         if isinstance(answer, Generation)
-        else Took(1, prompt + answer.response_tokens, 0)
+        else TokenUsage(1, prompt + answer.response_tokens, 0)
     )
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from respsel.recipe.model import PriceEntry
-from respsel.records import Took
+from respsel.records import TokenUsage
 from respsel.workspace.workspace import NamedModel
 
 
@@ -25,7 +25,7 @@ class Cost:
     currency: str
 
 
-def costs_of(took: Mapping[str, Took], models: Mapping[str, NamedModel]) -> tuple[Cost, ...]:
+def costs_of(took: Mapping[str, TokenUsage], models: Mapping[str, NamedModel]) -> tuple[Cost, ...]:
     """What calls cost, by model in order of name; a model that was not asked is left out."""
     return tuple(
         _cost(name, took[name], models[name].entry.price)
@@ -43,7 +43,7 @@ def total(costs: Iterable[Cost]) -> Mapping[str, float]:
     return found
 
 
-def _cost(name: str, took: Took, price: PriceEntry | None) -> Cost:
+def _cost(name: str, took: TokenUsage, price: PriceEntry | None) -> Cost:
     money = (
         None
         if price is None

@@ -7,9 +7,9 @@ from importlib.util import find_spec
 
 from respsel.backends.registry import KnownModel, identify
 from respsel.errors import PreflightError, Problem
-from respsel.graph.context import Basis
-from respsel.graph.model_steps import AskingSteps
-from respsel.graph.score_steps import JudgingSteps
+from respsel.graph.context import GraphContext
+from respsel.graph.model_steps import ModelSteps
+from respsel.graph.score_steps import ScoreSteps
 from respsel.graph.step import Graph, Step
 from respsel.graph.text_steps import TextSteps
 from respsel.hashing import DigestMemo
@@ -43,10 +43,10 @@ class _Builder:
     def __init__(
         self, loaded: LoadedRecipe, models: Mapping[str, KnownModel], memo: DigestMemo
     ) -> None:
-        of = Basis(loaded, models, memo)
+        of = GraphContext(loaded, models, memo)
         self._texts = TextSteps(of)
-        self._asking = AskingSteps(of)
-        self._judging = JudgingSteps(of)
+        self._asked = ModelSteps(of)
+        self._scored = ScoreSteps(of)
         self._recipe = loaded.recipe
         self._metrics = [
             part for metric in loaded.metrics for part in (*components(metric), metric)
@@ -68,37 +68,37 @@ class _Builder:
             if self._wants_own:
                 steps.append(self._texts.own_outputs(dataset))
             if self._wants_hidden:
-                steps.append(self._asking.representations(dataset, None))
+                steps.append(self._asked.representations(dataset, None))
             if self._race:
-                steps.append(self._asking.race(dataset, strategies))
+                steps.append(self._asked.race(dataset, strategies))
             for strategy in strategies:
                 steps += self._asking_steps(dataset, strategy)
             for metric in self._metrics:
-                make = self._judging.mixes if metric.metric.combine else self._judging.scores
+                make = self._scored.mixes if metric.metric.combine else self._scored.scores
                 steps += [make(dataset, strategy, metric) for strategy in strategies]
             if self._recipe.selection.mode == "per-example":
                 steps.append(
-                    self._judging.choices(dataset, [strategy.name for strategy in strategies])
+                    self._scored.choices(dataset, [strategy.name for strategy in strategies])
                 )
-            steps.append(self._judging.verdict(dataset.name, [dataset.name]))
+            steps.append(self._scored.verdict(dataset.name, [dataset.name]))
         # An overall ranking without the strategies that some dataset lacks would name the wrong
         # winner.
         if len(self._recipe.datasets) > 1 and all(
             strategy.datasets is None for strategy in self._recipe.strategies
         ):
             steps.append(
-                self._judging.verdict(OVERALL, [dataset.name for dataset in self._recipe.datasets])
+                self._scored.verdict(OVERALL, [dataset.name for dataset in self._recipe.datasets])
             )
         return sorted(steps, key=lambda step: step.stage)
 
     def _asking_steps(self, dataset: DatasetEntry, strategy: StrategyEntry) -> list[Step]:
         """What models are asked about a strategy's responses."""
-        steps = [self._asking.token_scores(dataset, strategy, view) for view in self._views]
+        steps = [self._asked.token_scores(dataset, strategy, view) for view in self._views]
         if self._wants_hidden:
-            steps.append(self._asking.representations(dataset, strategy))
+            steps.append(self._asked.representations(dataset, strategy))
         for metric in self._metrics:
             if (source := metric.needs.reward) and source.model:
-                steps.append(self._asking.rewards(dataset, strategy, metric, source))
+                steps.append(self._asked.rewards(dataset, strategy, metric, source))
         return steps
 
 

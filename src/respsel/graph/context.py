@@ -23,7 +23,7 @@ SCORED = {**PROMPTS, "placing": requests.PLACING_VERSION}
 
 
 @dataclass(frozen=True)
-class Basis:
+class GraphContext:
     """A loaded recipe, the models it may ask, and the digests of files that are known."""
 
     loaded: LoadedRecipe

@@ -10,7 +10,7 @@ from dataclasses import astuple
 from types import MappingProxyType
 
 from respsel.graph import Graph, Rows, Step
-from respsel.records import Took
+from respsel.records import TokenUsage
 from respsel.store.notes import Unrecorded, load_latest
 from respsel.store.store import StepRecord, Store
 
@@ -38,7 +38,7 @@ class Ledger:
         self._rows: dict[str, Rows] = {}
         self.counts: dict[str, int] = {}
         # By step and model, what its calls took, whenever they were made.
-        self.took: dict[str, dict[str, Took]] = {}
+        self.took: dict[str, dict[str, TokenUsage]] = {}
 
     def key(self, step: Step) -> str | None:
         """The step's key, or None while an input is unknown."""
@@ -71,7 +71,7 @@ class Ledger:
             )
         self._outputs[step.name] = record.output
         self.counts[step.name] = record.rows
-        self.took[step.name] = {model: Took(*counts) for model, counts in record.took.items()}
+        self.took[step.name] = {model: TokenUsage(*counts) for model, counts in record.took.items()}
         return True
 
     def learn(self, step: Step, output: str, count: int) -> None:

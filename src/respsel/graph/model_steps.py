@@ -8,7 +8,7 @@ from typing import Any
 
 from respsel.calls.requests import FAILED, NOT_FINITE
 from respsel.graph import names as step_names
-from respsel.graph.context import PROMPTS, SCORED, Basis
+from respsel.graph.context import PROMPTS, SCORED, GraphContext
 from respsel.graph.step import Rows, Step
 from respsel.metrics import reasoning_steps as steps
 from respsel.metrics.contract import ChosenMetric, RewardSource, View
@@ -24,10 +24,10 @@ from respsel.strategies.own_outputs import kept_by_example, neighbours
 from respsel.tables.table import REPRESENTATIONS, SCORES, TOKEN_SCORES
 
 
-class AskingSteps:
+class ModelSteps:
     """Makes the steps that ask about texts."""
 
-    def __init__(self, of: Basis) -> None:
+    def __init__(self, of: GraphContext) -> None:
         self._of = of
 
     def token_scores(self, dataset: DatasetEntry, strategy: StrategyEntry, view: View) -> Step:

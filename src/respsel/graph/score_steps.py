@@ -9,7 +9,7 @@ from respsel.answers import check_fields
 from respsel.data.rows import FileRow, has_column
 from respsel.errors import InputError, Problem, suggest
 from respsel.graph import names as step_names
-from respsel.graph.context import Basis
+from respsel.graph.context import GraphContext
 from respsel.graph.step import Rows, Step
 from respsel.metrics import reasoning_steps as steps
 from respsel.metrics.contract import ChosenMetric
@@ -25,10 +25,10 @@ from respsel.selection.verdict import VERDICTS
 from respsel.tables.table import SCORES
 
 
-class JudgingSteps:
+class ScoreSteps:
     """Makes the steps from token scores to verdicts."""
 
-    def __init__(self, of: Basis) -> None:
+    def __init__(self, of: GraphContext) -> None:
         self._of = of
 
     def scores(self, dataset: DatasetEntry, strategy: StrategyEntry, metric: ChosenMetric) -> Step:

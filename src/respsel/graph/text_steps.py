@@ -18,7 +18,7 @@ from respsel.data.files import ending_of
 from respsel.data.prompts import template_names
 from respsel.errors import Problem, RunError
 from respsel.graph import names as step_names
-from respsel.graph.context import PROMPTS, Basis
+from respsel.graph.context import PROMPTS, GraphContext
 from respsel.graph.step import Rows, Step
 from respsel.hashing import file_digest
 from respsel.recipe.model import merge_sampling
@@ -43,7 +43,7 @@ from respsel.tables.table import EXAMPLES, OWN_OUTPUTS, RESPONSES
 class TextSteps:
     """Makes the steps whose outputs are texts."""
 
-    def __init__(self, of: Basis) -> None:
+    def __init__(self, of: GraphContext) -> None:
         self._of = of
 
     @property

@@ -17,7 +17,7 @@ from typing import Any
 
 from respsel.errors import InputError, Problem, RunError
 from respsel.hashing import canonical_json, digest
-from respsel.report.write import report_turn
+from respsel.report.write import report_lock
 from respsel.run.runner import RunResult
 from respsel.selection.verdict import Verdict, verdict_from_json
 from respsel.store.locks import Wait
@@ -66,7 +66,7 @@ def record_run(result: RunResult, report: Path, finished_at: str, wait: Wait) ->
     mark = digest("run", loaded.text, canonical_json(dict(result.outputs)))[:8]
     if known := _newest(report.parent, mark):
         return known
-    with result.store.turn(report_turn(loaded), wait):
+    with result.store.lock(report_lock(loaded), wait):
         if known := _newest(report.parent, mark):
             return known
         stamp = finished_at.replace("-", "").replace(":", "").replace(" ", "-").removesuffix("-UTC")

@@ -21,7 +21,7 @@ from respsel.graph.ledger import Ledger
 from respsel.graph.names import StepName
 from respsel.plan.changes import changes_between, reading_of_tokenizer
 from respsel.plan.nearest import Nearest, StoredSteps, input_slot
-from respsel.records import Message, Took
+from respsel.records import Message, TokenUsage
 from respsel.store.store import Store
 
 # English text has about four characters to a token; good enough for "about how many tokens".
@@ -48,7 +48,7 @@ class PlannedStep:
     examples: int = 0
     rows: int | None = None
     model: str = ""
-    takes: Took = field(default_factory=Took)
+    takes: TokenUsage = field(default_factory=TokenUsage)
 
 
 @dataclass(frozen=True)
@@ -58,12 +58,12 @@ class Plan:
     steps: tuple[PlannedStep, ...]
 
     @property
-    def takes(self) -> Mapping[str, Took]:
+    def takes(self) -> Mapping[str, TokenUsage]:
         """By model, about what the calls take that are certain."""
-        found: dict[str, Took] = {}
+        found: dict[str, TokenUsage] = {}
         for step in self.steps:
             if step.model:
-                found[step.model] = found.get(step.model, Took()) + step.takes
+                found[step.model] = found.get(step.model, TokenUsage()) + step.takes
         return found
 
     @property
@@ -270,7 +270,7 @@ def _about_tokens(requests: Sequence[Request]) -> int:
     )
 
 
-def _about_taken(requests: Sequence[Request]) -> Took:
+def _about_taken(requests: Sequence[Request]) -> TokenUsage:
     """The same as an endpoint counts it: every prompt, and what is scored like it."""
     output = sum(
         _response_tokens(request) for request in requests if isinstance(request, GenerateRequest)
@@ -280,7 +280,7 @@ def _about_taken(requests: Sequence[Request]) -> Took:
         for request in requests
         if not isinstance(request, GenerateRequest)
     )
-    return Took(
+    return TokenUsage(
         len(requests), read + sum(_prompt_tokens(request.messages) for request in requests), output
     )
 

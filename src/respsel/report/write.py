@@ -56,16 +56,16 @@ def write_report(result: RunResult, finished_at: str, wait: Wait, anew: bool = F
     key = _key(result)
     anew = anew and not result.store.read_only
     if anew or not is_written(folder, key):
-        with result.store.turn(report_turn(loaded), wait):
+        with result.store.lock(report_lock(loaded), wait):
             # Another process may have written it meanwhile.
             if anew or not is_written(folder, key):
                 _write(result, folder, key, finished_at)
     elif not result.store.read_only and has_leftovers(folder):
-        # Of one that was killed when it wrote the same report again. Who has the turn may be
+        # Of one that was killed when it wrote the same report again. Who has the lock may be
         # writing now.
-        turn = result.store.try_turn(report_turn(loaded))
-        if not isinstance(turn, Holder):
-            with turn:
+        lock = result.store.try_lock(report_lock(loaded))
+        if not isinstance(lock, Holder):
+            with lock:
                 remove_leftovers(folder)
     return folder / "report.html"
 
@@ -79,8 +79,8 @@ def render_report(result: RunResult, finished_at: str, formats: Sequence[str]) -
     return {kind: make[kind](report) for kind in formats}
 
 
-def report_turn(loaded: LoadedRecipe) -> str:
-    """The name of the turn to write a recipe's reports; who has it is the only one who writes
+def report_lock(loaded: LoadedRecipe) -> str:
+    """The name of the lock to write a recipe's reports; who has it is the only one who writes
     there.
     """
     return f"report/{loaded.place}"

@@ -26,7 +26,7 @@ from respsel.errors import InputError, Problem, RunError, StoreError, suggest
 from respsel.graph import STAGES, Graph, Rows, Step
 from respsel.graph.ledger import Ledger
 from respsel.graph.names import StepName
-from respsel.records import Response, Took
+from respsel.records import Response, TokenUsage
 from respsel.scoring.token_scores import NOT_REACHED
 from respsel.selection.verdict import Verdict, html_text
 from respsel.store.notes import LatestRun, Unrecorded, load_latest
@@ -227,17 +227,17 @@ class RunResult:
         return self._caller.reused
 
     @property
-    def took_now(self) -> Mapping[str, Took]:
+    def took_now(self) -> Mapping[str, TokenUsage]:
         """By model, what the calls took that were made now."""
         return self._caller.took
 
     @property
-    def took(self) -> Mapping[str, Took]:
+    def took(self) -> Mapping[str, TokenUsage]:
         """By model, what all calls that the recipe's steps use took, whenever they were made."""
-        found: dict[str, Took] = {}
+        found: dict[str, TokenUsage] = {}
         for counts in (self._ledger.took.get(name, {}) for name in self.graph.steps):
             for model, more in counts.items():
-                found[model] = found.get(model, Took()) + more
+                found[model] = found.get(model, TokenUsage()) + more
         return found
 
     @property
@@ -437,7 +437,7 @@ class Runner:
             call = hash(call_at(index))
             if not answer.problem and call not in seen:
                 seen.add(call)
-                counts[model] = counts.get(model, Took()) + took(answer)
+                counts[model] = counts.get(model, TokenUsage()) + took(answer)
             return answer
 
         return Lazy(len(answers), take)

@@ -50,8 +50,8 @@ def wait_line(holder: Holder, doing: str) -> str:
     return f"waiting for {who}, which has been {doing}{since}"
 
 
-def take_turn(folder: Path, name: str, wait: Wait) -> AbstractContextManager[None]:
-    """Take the only turn for what `name` stands for; it is given back when the returned context
+def take_lock(folder: Path, name: str, wait: Wait) -> AbstractContextManager[None]:
+    """Take the only lock for what `name` stands for; it is given back when the returned context
     ends.
 
     A live holder is waited for, after `wait` is told who it is. Raises OSError if the folder cannot
@@ -64,8 +64,8 @@ def take_turn(folder: Path, name: str, wait: Wait) -> AbstractContextManager[Non
     return _held(lock, note)
 
 
-def try_turn(folder: Path, name: str) -> AbstractContextManager[None] | Holder:
-    """Take the turn if it is free, see take_turn; else say who has it. Whoever gets it enters the
+def try_lock(folder: Path, name: str) -> AbstractContextManager[None] | Holder:
+    """Take the lock if it is free, see take_lock; else say who has it. Whoever gets it enters the
     context.
     """
     lock, note = _lock_of(folder, name)
@@ -107,5 +107,5 @@ def _read_holder(note: Path) -> Holder:
         found = json.loads(read_own(note, _MOST_NOTE_BYTES))
         return Holder(int(found["pid"]), float(found["since"]))
     except (OSError, ValueError, KeyError, TypeError):
-        # The holder has just taken its turn and not signed yet.
+        # The holder has just taken its lock and not signed yet.
         return Holder(None, None)

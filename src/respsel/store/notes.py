@@ -171,7 +171,7 @@ def latest_runs(store: Store, entries: Iterable[Entry] | None = None) -> Iterato
 
 
 def begun_key(recipe: str, slot: int) -> str:
-    """The key of the note of one begun run, by which its turn is known, too.
+    """The key of the note of one begun run, by which its lock is known, too.
 
     recipe: the recipe's key. slot: tells runs of one recipe apart.
     """

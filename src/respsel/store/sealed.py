@@ -37,7 +37,7 @@ from respsel.store.folder import (
     is_value,
     make_own,
 )
-from respsel.store.locks import Holder, take_turn, try_turn
+from respsel.store.locks import Holder, take_lock, try_lock
 from respsel.store.read_only import ReadOnlyDatabase
 from respsel.store.write_ahead import find_loss
 from respsel.system.atomic_folder import is_refused
@@ -144,7 +144,7 @@ class SealedRecords:
     gone when it was.
 
     read_only: it cannot be written, or is not there. Then `put` raises, damage stays where it is,
-    and nobody is kept from a turn.
+    and nobody is kept from a lock.
     """
 
     def __init__(self, folder: Path, reading: bool = False) -> None:
@@ -318,19 +318,19 @@ class SealedRecords:
             )
 
     @contextmanager
-    def turn(self, name: str, wait: Callable[[Holder], None]) -> Iterator[None]:
-        """Hold the only turn, among all processes that use this store; see turns.take_turn."""
+    def lock(self, name: str, wait: Callable[[Holder], None]) -> Iterator[None]:
+        """Hold the only lock, among all processes that use this store; see locks.take_lock."""
         with self._guard():
-            turn = nullcontext() if self.read_only else take_turn(self.folder / LOCKS, name, wait)
-        with turn:
+            lock = nullcontext() if self.read_only else take_lock(self.folder / LOCKS, name, wait)
+        with lock:
             yield
 
-    def try_turn(self, name: str) -> AbstractContextManager[None] | Holder:
-        """Take a turn if it is free, else say who has it; see turns.try_turn."""
+    def try_lock(self, name: str) -> AbstractContextManager[None] | Holder:
+        """Take a lock if it is free, else say who has it; see locks.try_lock."""
         if self.read_only:
             return nullcontext()
         with self._guard():
-            return try_turn(self.folder / LOCKS, name)
+            return try_lock(self.folder / LOCKS, name)
 
     @contextmanager
     def together(self) -> Iterator[None]:

@@ -1,6 +1,6 @@
 """Runs that have not finished: noted in the store, so that gc leaves what they need.
 
-A run that goes on holds a turn of its own, which the system gives back when its process dies; so it
+A run that goes on holds a lock of its own, which the system gives back when its process dies; so it
 is known which ones live. What a live run will find in its later stages is known to nobody yet: gc
 frees nothing beside it. One that was stopped keeps what was stored since it began and what it had
 found.
@@ -28,8 +28,8 @@ from respsel.store.notes import (
 )
 from respsel.store.store import Store
 
-# gc and the beginnings of runs take turns.
-GC_TURN = "gc"
+# gc and the beginnings of runs exclude each other.
+GC_LOCK = "gc"
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class RunNote:
         self._key = key
         self._place = place
         self._wait = wait
-        self._turn = ExitStack()
+        self._lock = ExitStack()
         self._begun = False
 
     def __enter__(self) -> RunNote:
@@ -68,27 +68,27 @@ class RunNote:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._turn.close()
+        self._lock.close()
 
     def begin(self) -> None:
         """Note that the run begins, if it has not; a gc that is going on is waited for."""
         if self._begun:
             return
         self._begun = True
-        with self._store.turn(GC_TURN, self._wait):
+        with self._store.lock(GC_LOCK, self._wait):
             key = self._take_slot()
             # The note of one that was stopped stays, with its earlier time.
             if not self._store.has(key):
                 save_begun(self._store, key, BegunNote(self._place, time.time()))
 
     def _take_slot(self) -> str:
-        """Take the turn of the first note that no live run has; returns the note's key."""
+        """Take the lock of the first note that no live run has; returns the note's key."""
         slot = 0
         while True:
             key = begun_key(self._key, slot)
-            turn = self._store.try_turn(key)
-            if not isinstance(turn, Holder):
-                self._turn.enter_context(turn)
+            lock = self._store.try_lock(key)
+            if not isinstance(lock, Holder):
+                self._lock.enter_context(lock)
                 return key
             slot += 1
 
@@ -96,11 +96,11 @@ class RunNote:
         """The run has finished: take away its note, and those of the recipe's runs that were
         stopped.
         """
-        self._turn.close()
+        self._lock.close()
         for key in begun_keys(self._store, self._key):
-            turn = self._store.try_turn(key)
-            if not isinstance(turn, Holder):
-                with turn:
+            lock = self._store.try_lock(key)
+            if not isinstance(lock, Holder):
+                with lock:
                     self._store.forget(key)
 
 
@@ -119,10 +119,10 @@ def _unfinished(store: Store, root: Path) -> Iterator[Unfinished]:
         if note is None:
             continue
         path, shown = note.place.find(store.folder, root)
-        turn = store.try_turn(key)
-        if isinstance(turn, Holder):
-            yield Unfinished(shown, note.began, turn)
+        lock = store.try_lock(key)
+        if isinstance(lock, Holder):
+            yield Unfinished(shown, note.began, lock)
             continue
-        with turn:
+        with lock:
             if path.is_file():
                 yield Unfinished(shown, note.began, None)

@@ -19,7 +19,7 @@ from respsel.store.locks import Wait
 from respsel.store.notes import KINDS, LatestRun, latest_runs
 from respsel.store.sealed import Entry
 from respsel.store.store import Store
-from respsel.store.unfinished_runs import GC_TURN, Unfinished, find_unfinished
+from respsel.store.unfinished_runs import GC_LOCK, Unfinished, find_unfinished
 from respsel.system.parts import PART, is_part, remove
 
 # Kinds of records that gc may free; the others are small notes.
@@ -157,7 +157,7 @@ def verify(store: Store) -> tuple[int, list[Problem]]:
 
 def clean(store: Store, root: Path, free: bool, wait: Wait) -> Garbage:
     """Find what no latest run reaches and free it, if so told; see find_garbage."""
-    with store.turn(GC_TURN, wait):
+    with store.lock(GC_LOCK, wait):
         garbage = find_garbage(store, root)
         if free:
             collect(store, garbage)

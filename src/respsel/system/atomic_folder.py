@@ -2,7 +2,7 @@
 
 All parts are written beside their places first; then the old manifest goes, each part takes its
 place, and the new manifest is last. A process that is killed in between leaves whole files without
-a manifest, and the next one writes them again. Whoever writes into a folder has the turn to do so.
+a manifest, and the next one writes them again. Whoever writes into a folder has the lock to do so.
 
 Invariant: where the manifest has the content's key and every file its size, nothing is written.
 """
@@ -94,7 +94,7 @@ def has_leftovers(folder: Path) -> bool:
 
 def remove_leftovers(folder: Path, names: Sequence[str] | None = None) -> None:
     """Remove what killed processes left of some files, or of all where the folder is respsel's own;
-    whoever calls this has the turn."""
+    whoever calls this has the lock."""
     patterns = (
         [f".*{PART}*"]
         if names is None

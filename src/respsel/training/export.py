@@ -89,7 +89,7 @@ def write_export(applied: Applied, kind: Format, folder: Path, wait: Wait) -> Tr
     # export.
     about = canonical_json([loaded.shown, content_digest(loaded.content), models])
     key = digest("export", str(VERSION), respsel.__version__, kind.name, applied.key, about)
-    with applied.store.turn(f"export/{digest('folder', str(folder.resolve()))}", wait):
+    with applied.store.lock(f"export/{digest('folder', str(folder.resolve()))}", wait):
         old = _manifest(folder / MANIFEST)
         changed = _changed(folder, old)
         if others := [name for name in changed if name != _CARD]:
