@@ -12,15 +12,7 @@ from respsel.backends.contract import GenerateCall, Generation, Model, ScoreCall
 from respsel.backends.fake import FakeModel
 from respsel.calls import caller as calls
 from respsel.calls.caller import Caller
-from respsel.calls.requests import (
-    GenerateRequest,
-    Lazy,
-    Request,
-    Scored,
-    ScoreRequest,
-    joined,
-    part,
-)
+from respsel.calls.requests import GenerateRequest, Request, Scored, ScoreRequest
 from respsel.records import Message, Sampling, TokenScores
 from respsel.store.locks import Holder
 from respsel.store.store import Store
@@ -167,16 +159,3 @@ def test_a_trail_holds_the_keys_of_requests_and_calls(tmp_path: Path) -> None:
         uses = store.load_uses("s")
         assert uses == [trail.request(1), trail.request(2), trail.call(1), trail.call(2)]
         assert all(store.has(key) for key in uses)
-
-
-def test_sequences_that_are_made_when_looked_at() -> None:
-    """Joined and cut sequences have the items of their parts, and end where they end."""
-    made: list[int] = []
-    lazy = Lazy(3, lambda i: made.append(i) or generate(i))  # type: ignore[func-returns-value]
-    both = joined([lazy, [], [generate(7)]])
-    assert (len(both), made) == (4, [])
-    assert [request.example for request in both] == ["0", "1", "2", "7"]
-    assert [request.example for request in part(both, 1, 2)] == ["1", "2"]
-    assert [request.example for request in both[2:]] == ["2", "7"]
-    with pytest.raises(IndexError):
-        both[4]

@@ -19,14 +19,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from respsel.backends.contract import ScoreCall
+from respsel.calls.keys import request_key, score_key
 from respsel.calls.requests import (
     GenerateRequest,
     RepresentCall,
     RepresentRequest,
     Request,
     ScoreRequest,
-    request_key,
-    score_key,
 )
 from respsel.graph import Graph, build_graph
 from respsel.metrics.contract import ChosenMetric, Direction

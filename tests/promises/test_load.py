@@ -13,7 +13,8 @@ import pytest
 
 from respsel.backends.fake import FakeModel
 from respsel.calls.caller import Caller
-from respsel.calls.requests import GenerateRequest, Lazy
+from respsel.calls.lazy import Lazy
+from respsel.calls.requests import GenerateRequest
 from respsel.data.prompts import render
 from respsel.recipe.schema import ModelStrategy
 from respsel.records import Example, Message, Response, Sampling

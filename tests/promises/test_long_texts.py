@@ -12,7 +12,9 @@ import pytest
 from respsel.answers.reasoning import without_reasoning
 from respsel.backends.fake import FakeModel
 from respsel.backends.placement import find_place
-from respsel.calls.requests import Request, Scored, request_key, resolve
+from respsel.calls.keys import request_key
+from respsel.calls.requests import Request, Scored
+from respsel.calls.tokens import resolve
 from respsel.metrics import controls, kernels
 from respsel.metrics import reasoning_steps as steps
 from respsel.metrics.contract import Evidence, Parameters, View

@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 
 from respsel.backends.contract import Placed, ScoreCall
 from respsel.backends.fake import FakeModel
-from respsel.calls.requests import Scored, ScoreRequest, request_key, resolve
+from respsel.calls.keys import request_key
+from respsel.calls.requests import Scored, ScoreRequest
+from respsel.calls.tokens import resolve
 from respsel.metrics.contract import View
 from respsel.records import Example, Message, Response, ScoredResponse
 from respsel.scoring.token_scores import score_responses

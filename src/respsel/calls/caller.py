@@ -18,6 +18,8 @@ from itertools import groupby, islice
 from typing import TYPE_CHECKING, Protocol
 
 from respsel.backends.contract import Failure, GenerateCall, Generation, Model, ScoreCall
+from respsel.calls.keys import call_key, find_call, remembered, request_key
+from respsel.calls.lazy import Lazy
 from respsel.calls.records import Trail, from_record, to_record
 from respsel.calls.requests import (
     FAILED,
@@ -25,19 +27,14 @@ from respsel.calls.requests import (
     OVER_CONTEXT,
     Answer,
     Call,
-    Lazy,
     RepresentCall,
     Request,
     Resolved,
     Scored,
     ScoreRequest,
     Vector,
-    call_key,
-    find_call,
-    remembered,
-    request_key,
-    resolve,
 )
+from respsel.calls.tokens import resolve
 from respsel.errors import InputError, Problem, RunError
 from respsel.records import TokenScores, TokenUsage
 from respsel.store.locks import Holder

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from respsel.backends.registry import KnownModel
-from respsel.calls import requests
+from respsel.calls import keys
 from respsel.data import prompts
 from respsel.hashing import DigestMemo
 from respsel.metrics.contract import ChosenMetric, View
@@ -18,8 +18,8 @@ from respsel.selection.decide import Rule
 from respsel.workspace.loading import LoadedRecipe
 
 # What stands between a recipe and the token ids that a model sees, and those that it is scored on.
-PROMPTS = {"prompts": prompts.VERSION, "rendering": requests.RENDERING_VERSION}
-SCORED = {**PROMPTS, "placing": requests.PLACING_VERSION}
+PROMPTS = {"prompts": prompts.VERSION, "rendering": keys.RENDERING_VERSION}
+SCORED = {**PROMPTS, "placing": keys.PLACING_VERSION}
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 from types import GeneratorType
 from typing import Literal
 
-from respsel.calls.requests import GenerateRequest, Request, ScoreRequest, find_call, request_key
+from respsel.calls.keys import find_call, request_key
+from respsel.calls.requests import GenerateRequest, Request, ScoreRequest
 from respsel.graph import Graph, Rows, Step
 from respsel.graph import names as step_names
 from respsel.graph.ledger import Ledger

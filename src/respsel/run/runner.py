@@ -20,8 +20,9 @@ from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 from respsel.backends.open_models import OpenModels
 from respsel.calls.caller import Caller, CallEvents, took
+from respsel.calls.lazy import Lazy, joined, part
 from respsel.calls.records import Trail
-from respsel.calls.requests import Answer, Lazy, Request, joined, part
+from respsel.calls.requests import Answer, Request
 from respsel.errors import InputError, Problem, RunError, StoreError, suggest
 from respsel.graph import STAGES, Graph, Rows, Step
 from respsel.graph.ledger import Ledger

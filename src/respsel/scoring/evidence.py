@@ -15,7 +15,8 @@ from typing import Any
 
 from respsel.answers import PatternTimeoutError
 from respsel.backends.contract import Generation
-from respsel.calls.requests import GenerateRequest, Lazy
+from respsel.calls.lazy import Lazy
+from respsel.calls.requests import GenerateRequest
 from respsel.data.prompts import render
 from respsel.data.rows import find_value
 from respsel.metrics.contract import ChosenMetric, Evidence, RewardSource

@@ -9,7 +9,8 @@ from dataclasses import replace
 from functools import lru_cache
 from itertools import accumulate, pairwise
 
-from respsel.calls.requests import Lazy, Part, RepresentRequest, Scored, ScoreRequest, Vector
+from respsel.calls.lazy import Lazy
+from respsel.calls.requests import Part, RepresentRequest, Scored, ScoreRequest, Vector
 from respsel.data.prompts import plain_messages, self_aligned_messages
 from respsel.metrics.contract import View
 from respsel.metrics.reasoning_steps import split_steps, word_places

@@ -7,7 +7,8 @@ from dataclasses import replace
 from functools import partial
 
 from respsel.backends.contract import Generation
-from respsel.calls.requests import GenerateRequest, Lazy
+from respsel.calls.lazy import Lazy
+from respsel.calls.requests import GenerateRequest
 from respsel.data.prompts import render
 from respsel.recipe.schema import AnswerEntry, ModelStrategy
 from respsel.records import Example, Message, Response, Sampling

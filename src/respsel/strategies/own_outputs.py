@@ -13,7 +13,8 @@ from itertools import chain, islice
 from pathlib import Path
 
 from respsel.backends.contract import Generation
-from respsel.calls.requests import GenerateRequest, Lazy
+from respsel.calls.lazy import Lazy
+from respsel.calls.requests import GenerateRequest
 from respsel.data.prompts import plain_messages
 from respsel.data.response_files import SHOWN_IDS, Found, note_missing, read_texts
 from respsel.errors import InputError, Problem, raise_problems

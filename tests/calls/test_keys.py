@@ -9,15 +9,8 @@ from dataclasses import replace
 import pytest
 
 from respsel.backends.contract import ScoreCall
-from respsel.calls.requests import (
-    GenerateRequest,
-    Request,
-    ScoreRequest,
-    draw_seed,
-    generate_key,
-    request_key,
-    score_key,
-)
+from respsel.calls.keys import draw_seed, generate_key, request_key, score_key
+from respsel.calls.requests import GenerateRequest, Request, ScoreRequest
 from respsel.graph import build_graph
 from respsel.records import Message, Sampling
 from respsel.store.store import Store
