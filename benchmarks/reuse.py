@@ -201,7 +201,7 @@ def through_the_store(calls: int = 10_000) -> None:
         for what, asked in (("written", "at least 2,000"), ("found", "at least 10,000")):
             with Store(Path(name) / "cache") as store:
                 begun = time.perf_counter()
-                answers, _ = Caller(store, OneModel(), Silent()).answer(requests)
+                answers = Caller(store, OneModel(), Silent()).look_up(requests).answers()
                 assert all(answer.text for answer in answers)
                 row(f"(c) calls {what}", f"{calls / (time.perf_counter() - begun):,.0f} /s", asked)
 

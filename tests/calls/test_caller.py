@@ -10,7 +10,6 @@ import pytest
 
 from respsel.backends.contract import GenerateCall, Generation, Model, ScoreCall
 from respsel.backends.fake import FakeModel
-from respsel.calls import caller as calls
 from respsel.calls.caller import Caller
 from respsel.calls.requests import GenerateRequest, Request, Scored, ScoreRequest
 from respsel.records import Message, Sampling, TokenScores
@@ -72,7 +71,7 @@ def score(i: int, response: str = "it is") -> ScoreRequest:
 def ask(store: Store, requests: Sequence[Request]) -> tuple[list[object], Caller, Watched]:
     watched = Watched()
     caller = Caller(store, watched, watched)
-    answers, _ = caller.answer(requests)
+    answers = caller.look_up(requests).answers()
     return [_plain(answer) for answer in answers], caller, watched
 
 
@@ -92,8 +91,8 @@ def test_answers_do_not_depend_on_what_is_at_hand(
         whole, caller, watched = ask(store, requests)
         assert (caller.made, caller.reused, watched.model.given) == (20, 0, [20])
         tokens = watched.tokens
-    monkeypatch.setattr(calls, "_CALLS_AT_ONCE", 7)
-    monkeypatch.setattr(calls, "_TOKENS_AT_HAND", 0)
+    monkeypatch.setattr("respsel.calls.caller._CALLS_AT_ONCE", 7)
+    monkeypatch.setattr("respsel.calls.batch._TOKENS_AT_HAND", 0)
     with Store(tmp_path / "two") as store:
         found, caller, watched = ask(store, requests)
         assert found == whole
@@ -110,7 +109,7 @@ def test_requests_with_one_prompt_follow_each_other(
     """However the steps' requests stand, those that share a prompt are asked together, so that it
     is evaluated once.
     """
-    monkeypatch.setattr(calls, "_CALLS_AT_ONCE", 4)
+    monkeypatch.setattr("respsel.calls.caller._CALLS_AT_ONCE", 4)
     requests = [score(i) for i in range(20)]
     with Store(tmp_path) as store:
         _, _, watched = ask(store, requests)
@@ -125,8 +124,8 @@ def test_equal_requests_are_one_call(tmp_path: Path, monkeypatch: pytest.MonkeyP
     """Requests that become one call are answered by it, also where calls are made a few
     at a time.
     """
-    monkeypatch.setattr(calls, "_CALLS_AT_ONCE", 2)
-    monkeypatch.setattr(calls, "_TOKENS_AT_HAND", 0)
+    monkeypatch.setattr("respsel.calls.caller._CALLS_AT_ONCE", 2)
+    monkeypatch.setattr("respsel.calls.batch._TOKENS_AT_HAND", 0)
     with Store(tmp_path) as store:
         found, caller, _ = ask(store, [generate(i % 3) for i in range(9)])
     assert (caller.made, caller.reused) == (3, 6)
@@ -137,15 +136,29 @@ def test_an_answer_that_is_damaged_before_it_is_taken_is_asked_for_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What befell a stored answer between the call and its use is mended by one call more."""
-    monkeypatch.setattr(calls, "_TOKENS_AT_HAND", 0)
+    monkeypatch.setattr("respsel.calls.batch._TOKENS_AT_HAND", 0)
     watched = Watched()
     with Store(tmp_path) as store:
         caller = Caller(store, watched, watched)
-        answers, trail = caller.answer([generate(i) for i in range(5)])
-        store.forget(trail.call(2))
+        pending = caller.look_up([generate(i) for i in range(5)])
+        answers = pending.answers()
+        store.forget(pending.trail.call(2))
         texts = [answer.text for answer in answers if isinstance(answer, Generation)]
         assert caller.made == 6
         assert texts == [answer.text for answer in ask(store, [generate(i) for i in range(5)])[0]]  # type: ignore[attr-defined]
+
+
+def test_a_trail_has_the_stored_calls_before_any_is_made(tmp_path: Path) -> None:
+    """What a look-up found can be noted for gc before a model is asked for the rest."""
+    with Store(tmp_path) as store:
+        ask(store, [generate(0)])
+        watched = Watched()
+        pending = Caller(store, watched, watched).look_up([generate(0), generate(1)])
+        assert store.has(pending.trail.call(0))
+        assert pending.trail.call(1) == f"call/{'0' * 64}"
+        assert watched.model.given == []
+        pending.answers()
+        assert store.has(pending.trail.call(1))
 
 
 def test_a_trail_holds_the_keys_of_requests_and_calls(tmp_path: Path) -> None:
@@ -154,7 +167,9 @@ def test_a_trail_holds_the_keys_of_requests_and_calls(tmp_path: Path) -> None:
     """
     with Store(tmp_path) as store:
         watched = Watched()
-        _, trail = Caller(store, watched, watched).answer([generate(0), generate(1), generate(2)])
+        pending = Caller(store, watched, watched).look_up([generate(i) for i in range(3)])
+        pending.answers()
+        trail = pending.trail
         store.save_uses("s", trail.part(1, 2))
         uses = store.load_uses("s")
         assert uses == [trail.request(1), trail.request(2), trail.call(1), trail.call(2)]

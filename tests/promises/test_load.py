@@ -138,7 +138,7 @@ def test_requests_that_are_open_take_a_few_bytes_each(tmp_path: Path) -> None:
     tracemalloc.start()
     try:
         with Store(tmp_path / "cache") as store, pytest.raises(InterruptedError):
-            Caller(store, models, models).answer(Lazy(4000, request))
+            Caller(store, models, models).look_up(Lazy(4000, request)).answers()
     finally:
         tracemalloc.stop()
     assert seen[0] / 4000 < 400

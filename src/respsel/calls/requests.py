@@ -140,3 +140,13 @@ class Scored:
 Request = GenerateRequest | ScoreRequest | RepresentRequest
 Answer = Generation | Scored | Vector
 Call = GenerateCall | ScoreCall
+
+
+def most_tokens(call: Call) -> int:
+    """How many tokens a call's response has, or may have."""
+    return len(call.response_ids) if isinstance(call, ScoreCall) else call.sampling.max_tokens
+
+
+def answer_tokens(answer: Answer) -> int:
+    """How many tokens an answer's response has."""
+    return answer.n_tokens if isinstance(answer, Generation) else answer.response_tokens

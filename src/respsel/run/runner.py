@@ -19,8 +19,9 @@ from types import GeneratorType, MappingProxyType
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 from respsel.backends.open_models import OpenModels
-from respsel.calls.caller import Caller, CallEvents, took
+from respsel.calls.caller import Caller, CallEvents
 from respsel.calls.lazy import Lazy, joined, part
+from respsel.calls.model_answers import usage_of
 from respsel.calls.records import Trail
 from respsel.calls.requests import Answer, Request
 from respsel.errors import InputError, Problem, RunError, StoreError, suggest
@@ -408,14 +409,18 @@ class Runner:
         places = list(zip(steps, accumulate(counts, initial=0), counts, strict=False))
         before = {step.name: self._uses.get(step.name, b"") for step in steps}
 
-        def note(trail: Trail) -> None:
+        pending = self._caller.look_up(joined(list(asked.values())))
+        trail = pending.trail
+
+        def note() -> None:
             for step, start, count in places:
                 self._uses[step.name] = before[step.name] + trail.part(start, count)
                 self.store.save_uses(self.key(step), self._uses[step.name])
 
         # Noted before any call is made: gc then keeps what this run has found, too.
-        answers, trail = self._caller.answer(joined(list(asked.values())), note)
-        note(trail)
+        note()
+        answers = pending.answers()
+        note()
         for step, start, count in places:
             given: Sequence[Answer] = part(answers, start, count)
             if step.asks and count:
@@ -438,7 +443,7 @@ class Runner:
             call = hash(call_at(index))
             if not answer.problem and call not in seen:
                 seen.add(call)
-                counts[model] = counts.get(model, TokenUsage()) + took(answer)
+                counts[model] = counts.get(model, TokenUsage()) + usage_of(answer)
             return answer
 
         return Lazy(len(answers), take)
