@@ -28,7 +28,7 @@ def tokens_per_second(model: Any, together: bool) -> float:
 
     sampling = Sampling(0.8, 0.95, 0, 0.0, TOKENS)
     asked = [
-        model.prompt_ids([Message("user", f"Tell me a long story about {what}.")])
+        model.text.prompt_ids([Message("user", f"Tell me a long story about {what}.")])
         for what in ("a king", "the sea")
     ]
     calls = [

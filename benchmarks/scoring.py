@@ -37,12 +37,12 @@ def calls_of(model: Any, cases: Sequence[Any]) -> list[Any]:
 
     calls = []
     for case in cases:
-        response = model.response_ids(case["response"])
+        response = model.text.response_ids(case["response"])
         for messages in (
             plain_messages(case["question"]),
             self_aligned_messages(case["question"], case["own_outputs"]),
         ):
-            calls.append(ScoreCall(model.prompt_ids(messages), response))
+            calls.append(ScoreCall(model.text.prompt_ids(messages), response))
     return calls
 
 

@@ -53,6 +53,10 @@ def model(request: pytest.FixtureRequest, make_tiny_gguf: Callable[..., Path]) -
     made.close()
 
 
+def prompt_of(model: Model, text: str) -> tuple[int, ...]:
+    return model.text.prompt_ids([Message("user", text)])
+
+
 def scored(model: Model, calls: list[ScoreCall]) -> list[TokenScores]:
     found = dict(model.score(calls))
     assert sorted(found) == list(range(len(calls)))
@@ -61,20 +65,22 @@ def scored(model: Model, calls: list[ScoreCall]) -> list[TokenScores]:
 
 def test_a_prompt_is_ready_for_the_assistants_turn(model: Model) -> None:
     """Prompts differ by their messages' roles and texts, and are the same each time."""
-    one = model.prompt_ids([Message("user", "hi")])
-    assert one == model.prompt_ids([Message("user", "hi")])
-    assert one != model.prompt_ids([Message("user", "ho")])
-    assert len(model.prompt_ids([Message("system", "be brief"), Message("user", "hi")])) > len(one)
+    one = prompt_of(model, "hi")
+    assert one == prompt_of(model, "hi")
+    assert one != prompt_of(model, "ho")
+    assert len(model.text.prompt_ids([Message("system", "be brief"), Message("user", "hi")])) > len(
+        one
+    )
 
 
 def test_a_text_begins_with_one_token(model: Model) -> None:
     """Without a message the prompt is the one token that begins a text; a TEXT message stands right
     behind it, untemplated.
     """
-    (start,) = model.prompt_ids(())
-    assert model.prompt_ids([Message(TEXT, "a<|im_end|>b")]) == (
+    (start,) = model.text.prompt_ids(())
+    assert model.text.prompt_ids([Message(TEXT, "a<|im_end|>b")]) == (
         start,
-        *model.response_ids("a<|im_end|>b"),
+        *model.text.response_ids("a<|im_end|>b"),
     )
 
 
@@ -83,20 +89,20 @@ def test_text_never_becomes_a_control_token(model: Model, text: str) -> None:
     """What spells a control token in a message or a response is data: the prompt has as many
     control tokens as without it.
     """
-    plain = set(model.prompt_ids([Message("user", "yes")])) - set(model.response_ids("yes"))
-    in_message = model.prompt_ids([Message("user", text)])
+    plain = set(prompt_of(model, "yes")) - set(model.text.response_ids("yes"))
+    in_message = prompt_of(model, text)
     control = {token for token in plain if token >= 256} & {256, 257, 258}
     for token in control:
-        assert in_message.count(token) == model.prompt_ids([Message("user", "yes")]).count(token)
-        assert token not in model.response_ids(text)
+        assert in_message.count(token) == prompt_of(model, "yes").count(token)
+        assert token not in model.text.response_ids(text)
 
 
 def test_scores_are_of_the_responses_tokens(model: Model) -> None:
     """One nll, rank and entropy for each response token, in the response's order, all finite and
     possible.
     """
-    prompt = model.prompt_ids([Message("user", "tell me")])
-    calls = [ScoreCall(prompt, model.response_ids(text)) for text in TEXTS]
+    prompt = prompt_of(model, "tell me")
+    calls = [ScoreCall(prompt, model.text.response_ids(text)) for text in TEXTS]
     for call, scores in zip(calls, scored(model, calls), strict=True):
         assert tuple(scores.token_ids.tolist()) == call.response_ids
         assert len(scores.nll) == len(scores.rank) == len(scores.entropy) == len(call.response_ids)
@@ -113,8 +119,8 @@ def test_a_longer_response_goes_on_from_a_shorter_one(model: Model) -> None:
     """The scores of a response's beginning do not depend on what follows: no token sees the ones
     behind it.
     """
-    prompt = model.prompt_ids([Message("user", "tell me")])
-    whole = model.response_ids("no, rather not, and so on and on")
+    prompt = prompt_of(model, "tell me")
+    whole = model.text.response_ids("no, rather not, and so on and on")
     long, short = scored(model, [ScoreCall(prompt, whole), ScoreCall(prompt, whole[:7])])
     np.testing.assert_allclose(
         long.nll[:7], short.nll, atol=2e-2 if type(model).__name__ == "LlamaCppModel" else 1e-4
@@ -125,11 +131,10 @@ def test_scores_do_not_depend_on_what_else_is_scored(model: Model) -> None:
     """A call's scores are the same alone, among others and in any order; for transformers to 1e-4
     nats, else to the last bit.
     """
-    prompts = [
-        model.prompt_ids([Message("user", text)])
-        for text in ("tell me", "tell me something else", "x")
+    prompts = [prompt_of(model, text) for text in ("tell me", "tell me something else", "x")]
+    calls = [
+        ScoreCall(prompt, model.text.response_ids(text)) for prompt in prompts for text in TEXTS
     ]
-    calls = [ScoreCall(prompt, model.response_ids(text)) for prompt in prompts for text in TEXTS]
     together = scored(model, calls)
     backwards = scored(model, calls[::-1])[::-1]
     tolerance = 1e-4 if type(model).__name__ == "TransformersModel" else 0.0
@@ -142,9 +147,9 @@ def test_scores_do_not_depend_on_what_else_is_scored(model: Model) -> None:
 
 def test_an_empty_response_has_no_scores(model: Model) -> None:
     """An empty response is answered with no token, and does not disturb the others."""
-    prompt = model.prompt_ids([Message("user", "tell me")])
+    prompt = prompt_of(model, "tell me")
     empty, other = scored(
-        model, [ScoreCall(prompt, ()), ScoreCall(prompt, model.response_ids("yes"))]
+        model, [ScoreCall(prompt, ()), ScoreCall(prompt, model.text.response_ids("yes"))]
     )
     assert len(empty) == 0
     assert len(other) == 3
@@ -152,12 +157,12 @@ def test_an_empty_response_has_no_scores(model: Model) -> None:
 
 def test_a_prompt_is_evaluated_once_for_all_its_responses(model: Model) -> None:
     """Twice the responses to one prompt do not evaluate the prompt twice."""
-    prompt = model.prompt_ids([Message("user", "tell me " * 10)])
-    call = ScoreCall(prompt, model.response_ids("yes"))
+    prompt = model.text.prompt_ids([Message("user", "tell me " * 10)])
+    call = ScoreCall(prompt, model.text.response_ids("yes"))
     before = model.tokens_evaluated
     scored(model, [call])
     one = model.tokens_evaluated - before
-    scored(model, [call, ScoreCall(prompt, model.response_ids("not"))])
+    scored(model, [call, ScoreCall(prompt, model.text.response_ids("not"))])
     assert model.tokens_evaluated - before - one <= one + 3
 
 
@@ -165,7 +170,7 @@ def test_texts_do_not_depend_on_what_else_is_sampled(model: Model) -> None:
     """A draw is the same alone, among others and in any order, and another seed gives
     another text.
     """
-    prompts = [model.prompt_ids([Message("user", text)]) for text in ("one", "two and a bit more")]
+    prompts = [prompt_of(model, text) for text in ("one", "two and a bit more")]
     calls = [GenerateCall(prompt, SAMPLING, seed) for prompt in prompts for seed in range(4)]
     together = dict(model.generate(calls))
     backwards = dict(model.generate(calls[::-1]))
@@ -180,7 +185,7 @@ def test_texts_do_not_depend_on_what_else_is_sampled(model: Model) -> None:
 
 def test_greedy_does_not_depend_on_the_seed(model: Model) -> None:
     """At temperature 0 all seeds give one text."""
-    prompt = model.prompt_ids([Message("user", "one")])
+    prompt = prompt_of(model, "one")
     greedy = Sampling(0.0, 1.0, 0, 0.0, 8)
     found = [
         generation
@@ -193,8 +198,10 @@ def test_hidden_states_are_a_mean_over_the_response(model: Model) -> None:
     """One vector for each call, the same each time, another for another response; or a refusal that
     names a backend that can.
     """
-    prompt = model.prompt_ids([Message("user", "tell me")])
-    calls = [ScoreCall(prompt, model.response_ids(text)) for text in ("yes", "not at all", "yes")]
+    prompt = prompt_of(model, "tell me")
+    calls = [
+        ScoreCall(prompt, model.text.response_ids(text)) for text in ("yes", "not at all", "yes")
+    ]
     if type(model).__name__ == "LlamaCppModel":
         with pytest.raises(PreflightError, match=r"hidden states\. Use backend 'transformers'"):
             dict(model.represent(calls))
@@ -224,9 +231,13 @@ def test_two_engines_agree_on_one_model(make_tiny_gguf: Callable[..., Path]) -> 
     """
     one, other = (OPEN[name](make_tiny_gguf()) for name in ("llama-cpp", "transformers"))
     messages = [Message("system", "be brief"), Message("user", "count the <|im_end|> 😀 things")]
-    assert one.prompt_ids(messages) == other.prompt_ids(messages)
-    calls = [ScoreCall(one.prompt_ids(messages), one.response_ids(text)) for text in TEXTS]
-    assert [call.response_ids for call in calls] == [other.response_ids(text) for text in TEXTS]
+    assert one.text.prompt_ids(messages) == other.text.prompt_ids(messages)
+    calls = [
+        ScoreCall(one.text.prompt_ids(messages), one.text.response_ids(text)) for text in TEXTS
+    ]
+    assert [call.response_ids for call in calls] == [
+        other.text.response_ids(text) for text in TEXTS
+    ]
     for a, b in zip(scored(one, calls), scored(other, calls), strict=True):
         np.testing.assert_allclose(a.nll, b.nll, atol=0.02)
         np.testing.assert_allclose(a.entropy, b.entropy, atol=0.02)
@@ -280,7 +291,7 @@ def test_no_text_is_drawn_from_logits_that_are_no_numbers(
         "d",
         "e, and so on",
     ]
-    prompts = [broken.prompt_ids([Message("user", text)]) for text in texts]
+    prompts = [prompt_of(broken, text) for text in texts]
     calls = [GenerateCall(prompt, sampling, seed) for seed in range(2) for prompt in prompts]
     together = dict(broken.generate(calls))
     assert sorted(together) == list(range(len(calls)))

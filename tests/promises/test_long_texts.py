@@ -14,7 +14,7 @@ from respsel.backends.fake import FakeModel
 from respsel.backends.placement import find_place
 from respsel.calls.keys import request_key
 from respsel.calls.requests import Request, Scored
-from respsel.calls.tokens import resolve
+from respsel.calls.tokens import Resolver
 from respsel.metrics import controls, kernels
 from respsel.metrics import reasoning_steps as steps
 from respsel.metrics.contract import Evidence, Parameters, View
@@ -121,11 +121,11 @@ def test_a_text_of_many_steps_is_gone_through_once() -> None:
     whole text again.
     """
     before = time.process_time()
-    model = FakeModel("", 4096)
+    resolver = Resolver(FakeModel("", 4096).text)
     asked = scored("So it is. " * MOST_STEPS)
     assert len(asked) == MOST_STEPS
     assert len({request_key("m", request) for request in asked}) == MOST_STEPS
-    assert len({resolve(model, request).call.prompt_ids for request in asked}) == 5
+    assert len({resolver.resolve(request).call.prompt_ids for request in asked}) == 5
     assert time.process_time() - before < LIMIT_S
 
 

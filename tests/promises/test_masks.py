@@ -62,11 +62,11 @@ def scored(
     plain = []
     aligned = []
     for case in oracle[0]:
-        response = model.response_ids(case["response"])
-        plain.append(ScoreCall(model.prompt_ids(plain_messages(case["question"])), response))
+        response = model.text.response_ids(case["response"])
+        plain.append(ScoreCall(model.text.prompt_ids(plain_messages(case["question"])), response))
         aligned.append(
             ScoreCall(
-                model.prompt_ids(self_aligned_messages(case["question"], case["own_outputs"])),
+                model.text.prompt_ids(self_aligned_messages(case["question"], case["own_outputs"])),
                 response,
             )
         )
@@ -136,14 +136,14 @@ def test_float32_scores_are_the_oracles(exact: Any, oracle: Any) -> None:
     every metric.
     """
     cases, golden = oracle
-    responses = [exact.response_ids(case["response"]) for case in cases]
+    responses = [exact.text.response_ids(case["response"]) for case in cases]
     views = {
-        "plain": [exact.prompt_ids(plain_messages(case["question"])) for case in cases],
+        "plain": [exact.text.prompt_ids(plain_messages(case["question"])) for case in cases],
         "aligned": [
-            exact.prompt_ids(self_aligned_messages(case["question"], case["own_outputs"]))
+            exact.text.prompt_ids(self_aligned_messages(case["question"], case["own_outputs"]))
             for case in cases
         ],
-        "free": [exact.prompt_ids(()) for _ in cases],
+        "free": [exact.text.prompt_ids(()) for _ in cases],
     }
     calls = [
         ScoreCall(prompt, response)
@@ -179,10 +179,10 @@ def test_float32_scores_are_the_oracles(exact: Any, oracle: Any) -> None:
 def test_float32_hidden_states_are_the_oracles(exact: Any, oracle: Any) -> None:
     """The cosine between a response's hidden states and those of an own output, 1e-3 relative."""
     cases, golden = oracle
-    prompts = [exact.prompt_ids(plain_messages(case["question"])) for case in cases]
+    prompts = [exact.text.prompt_ids(plain_messages(case["question"])) for case in cases]
     texts = [*(case["response"] for case in cases), *(case["own_outputs"][0] for case in cases)]
     calls = [
-        ScoreCall(prompt, exact.response_ids(text))
+        ScoreCall(prompt, exact.text.response_ids(text))
         for prompt, text in zip(prompts * 2, texts, strict=True)
     ]
     found = dict(exact.represent(calls))

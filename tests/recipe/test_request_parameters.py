@@ -209,8 +209,9 @@ def test_of_scores_it_goes_without_what_is_for_writing(
     gguf = make_tiny_gguf()
     with serving(Scorer(gguf, ids)) as endpoint:
         model = model_of(endpoint, gguf, retries=0, request=more)
+        text = model.text
         ((_, found),) = model.score(
-            [ScoreCall(model.prompt_ids([Message("user", "Why?")]), model.response_ids("so"))]
+            [ScoreCall(text.prompt_ids([Message("user", "Why?")]), text.response_ids("so"))]
         )
         model.close()
     assert len(found.nll)

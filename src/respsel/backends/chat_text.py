@@ -38,18 +38,22 @@ class ChatText(ABC):
         """
 
     @abstractmethod
+    def spell(self, tokens: Sequence[int]) -> str:
+        """The text that tokens spell, control tokens included."""
+
+    @abstractmethod
     def control_texts(self) -> Iterable[str]:
         """The spelling of every token that must not come from a user's text."""
 
     def prompt_ids(self, messages: Sequence[Message]) -> tuple[int, ...]:
-        """See Model.prompt_ids. The template writes BOS itself where the model wants one."""
+        """See ModelText.prompt_ids. The template writes BOS itself where the model wants one."""
         if not messages or messages[0].role == TEXT:
             texts = [(message.content, False) for message in messages]
             return (self._start, *self._encode_all(texts))
         return tuple(self._encode_all(self._template.split_text(messages, self.control_texts())))
 
     def response_ids(self, text: str) -> tuple[int, ...]:
-        """See Model.response_ids."""
+        """See ModelText.response_ids."""
         return tuple(self.encode(text, control=False))
 
     def lengths(self, text: str) -> tuple[int, ...] | None:
@@ -60,7 +64,7 @@ class ChatText(ABC):
         return None if found is None else tuple(found[1])
 
     def placed(self, messages: Sequence[Message], response: str) -> Placed:
-        """See Model.placed."""
+        """See ModelText.placed."""
         if not messages or messages[0].role == TEXT or not response:
             # No template writes these, so the prompt and the response are split apart.
             return Placed(
@@ -86,7 +90,7 @@ class ChatText(ABC):
         return Placed(tuple(ids[:first]), tuple(ids[first:last]), given, found.told)
 
     def training_text(self, messages: Sequence[Message], response: str) -> TextPlace:
-        """See ShowsTraining.training_text."""
+        """See ModelText.training_text."""
         found = self._template.place(messages, response, self.control_texts())
         before, own, after = (
             "".join(text for text, _ in some)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol
 
 from respsel.records import TEXT, Message, Sampling, TokenScores
 
@@ -25,9 +25,9 @@ __all__ = [
     "GenerateCall",
     "Generation",
     "Model",
+    "ModelText",
     "Placed",
     "ScoreCall",
-    "ShowsTraining",
 ]
 
 
@@ -90,34 +90,54 @@ class Failure:
     problem: str
 
 
+class ModelText(Protocol):
+    """How a model reads text: chats and responses to token ids.
+
+    Text in a message or a response is data: it never becomes a control token.
+    """
+
+    def prompt_ids(self, messages: Sequence[Message]) -> tuple[int, ...]:
+        """Token ids of the chat, ready for the assistant's turn.
+
+        Without messages: the token that begins a text (BOS, or end of text where there is none).
+        For one message of role TEXT: that token and the text. Raises PreflightError where the
+        template refuses the messages.
+        """
+
+    def response_ids(self, text: str) -> tuple[int, ...]:
+        """Token ids of the text alone: no BOS, no end of turn, no control token."""
+
+    def placed(self, messages: Sequence[Message], response: str) -> Placed:
+        """The response where it is in training: in the chat as the template writes both.
+
+        That is not always how the template writes the prompt that asks for a response. Without
+        messages, or behind one of role TEXT: `prompt_ids` and `response_ids`. Raises
+        PreflightError where the template writes no assistant's turn.
+        """
+
+    def training_text(self, messages: Sequence[Message], response: str) -> TextPlace | None:
+        """The text that a trainer makes of the chat and its response.
+
+        None where the model has no chat template, or it is not known here. Raises PreflightError
+        where the template refuses the chat.
+        """
+
+
 class Model(Protocol):
     """A loaded model."""
 
     context_tokens: int
 
     @property
+    def text(self) -> ModelText:
+        """How the model reads text."""
+
+    @property
     def tokens_evaluated(self) -> int:
         """How many tokens were run through the weights since the model was opened."""
 
     def about(self) -> Mapping[str, str]:
-        """What a user may want to check: `template`, `special tokens`, `weights`, `device` and the
-        like.
-        """
-
-    def prompt_ids(self, messages: Sequence[Message]) -> tuple[int, ...]:
-        """Token ids of the chat, ready for the assistant's turn; of the token that begins a text
-        (BOS, or end of text where there is none) if there is no message; of that token and the text
-        for one message of role TEXT. Text in a message is data: it never becomes a control token.
-        Raises PreflightError where the template refuses the messages."""
-
-    def response_ids(self, text: str) -> tuple[int, ...]:
-        """Token ids of the text alone: no BOS, no end of turn, no control token."""
-
-    def placed(self, messages: Sequence[Message], response: str) -> Placed:
-        """Where the response stands in training: behind the chat as the template writes it with the
-        response, which is not always how it writes the prompt that asks for one. Without messages,
-        or behind one of role TEXT, `prompt_ids` and `response_ids`. Raises PreflightError where the
-        template writes no assistant's turn."""
+        """What a user may want to check: `template`, `special tokens`, `weights`, `device`, ..."""
 
     def score(self, calls: Sequence[ScoreCall]) -> Iterator[tuple[int, TokenScores | Failure]]:
         """Yield (index in calls, scores), in any order, each as soon as it is known. Calls that
@@ -134,13 +154,3 @@ class Model(Protocol):
 
     def close(self) -> None:
         """Free the weights. The model is not used again."""
-
-
-@runtime_checkable
-class ShowsTraining(Protocol):
-    """What a model with a chat template can do besides."""
-
-    def training_text(self, messages: Sequence[Message], response: str) -> TextPlace | None:
-        """The text that a trainer makes of the chat and its response; None where the template is
-        not known here.
-        """

@@ -207,7 +207,7 @@ def _examine_endpoint(
         reasons = ""
         try:
             ((_, answer),) = model.generate(
-                [GenerateCall(model.prompt_ids(asked), _SHORT, 0, asked)]
+                [GenerateCall(model.text.prompt_ids(asked), _SHORT, 0, asked)]
             )
             if isinstance(answer, Failure) and answer.problem in (STILL_REASONING, NOTHING_YET):
                 reasons = (
@@ -254,7 +254,8 @@ def _hint(known: KnownModel, load_s: float, alternatives: Sequence[Alternative])
 def _known_nll(model: Model, text: str) -> FloatArray:
     import numpy as np
 
-    ((_, scores),) = model.score([ScoreCall(model.prompt_ids(()), model.response_ids(text))])
+    call = ScoreCall(model.text.prompt_ids(()), model.text.response_ids(text))
+    ((_, scores),) = model.score([call])
     if isinstance(scores, Failure):
         raise _UnwellError(scores.problem)
     if not np.isfinite(scores.nll).all():
@@ -271,7 +272,7 @@ def _perplexity(nll: FloatArray) -> float:
 def _read(model: Model) -> float:
     """Tokens a second of one long prompt."""
     count = min(_READ_TOKENS, model.context_tokens - 1)
-    prompt = tuple(islice(cycle(model.prompt_ids([Message(TEXT, _KNOWN_TEXT)])), count))
+    prompt = tuple(islice(cycle(model.text.prompt_ids([Message(TEXT, _KNOWN_TEXT)])), count))
     begun = time.perf_counter()
     dict(model.score([ScoreCall(prompt, prompt[:1])]))
     return count / (time.perf_counter() - begun)
@@ -279,7 +280,7 @@ def _read(model: Model) -> float:
 
 def _write(model: Model) -> float:
     """Tokens a second of sixteen samples."""
-    prompt = model.prompt_ids([Message("user", "Tell me a story about a king.")])
+    prompt = model.text.prompt_ids([Message("user", "Tell me a story about a king.")])
     begun = time.perf_counter()
     tokens = 0
     for _, made in model.generate([GenerateCall(prompt, _WRITE, seed) for seed in range(16)]):

@@ -46,10 +46,39 @@ _WORDS = (
 )
 
 
+class FakeText:
+    """See ModelText: a token is a byte. Control tokens lie above, so no text can spell one."""
+
+    def prompt_ids(self, messages: Sequence[Message]) -> tuple[int, ...]:
+        """See ModelText.prompt_ids."""
+        if not messages or messages[0].role == TEXT:
+            return (
+                _END,
+                *(byte for message in messages for byte in message.content.encode("utf-8")),
+            )
+        ids: list[int] = []
+        for message in messages:
+            ids += [_USER, *message.content.encode("utf-8"), _END]
+        return (*ids, _ASSISTANT)
+
+    def response_ids(self, text: str) -> tuple[int, ...]:
+        """See ModelText.response_ids."""
+        return tuple(text.encode("utf-8"))
+
+    def placed(self, messages: Sequence[Message], response: str) -> Placed:
+        """See ModelText.placed: every response follows its prompt."""
+        ids = self.response_ids(response)
+        return Placed(self.prompt_ids(messages), ids, (1,) * len(ids))
+
+    def training_text(self, messages: Sequence[Message], response: str) -> None:
+        """See ModelText.training_text: there is no chat template."""
+
+
 class FakeModel:
-    """See Model. Control tokens lie above the bytes, so no text can spell one."""
+    """See Model."""
 
     def __init__(self, variant: str, context_tokens: int) -> None:
+        self.text = FakeText()
         self.context_tokens = context_tokens
         self.tokens_evaluated = 0
         self._seed = int(digest("fake", str(VERSION), variant)[:16], 16)
@@ -63,27 +92,6 @@ class FakeModel:
             "weights": "none: a random bigram model over bytes",
             "special tokens": "none that a text could spell",
         }
-
-    def prompt_ids(self, messages: Sequence[Message]) -> tuple[int, ...]:
-        """See Model.prompt_ids."""
-        if not messages or messages[0].role == TEXT:
-            return (
-                _END,
-                *(byte for message in messages for byte in message.content.encode("utf-8")),
-            )
-        ids: list[int] = []
-        for message in messages:
-            ids += [_USER, *message.content.encode("utf-8"), _END]
-        return (*ids, _ASSISTANT)
-
-    def response_ids(self, text: str) -> tuple[int, ...]:
-        """See Model.response_ids."""
-        return tuple(text.encode("utf-8"))
-
-    def placed(self, messages: Sequence[Message], response: str) -> Placed:
-        """See Model.placed: a token is a byte, and every response follows its prompt."""
-        ids = self.response_ids(response)
-        return Placed(self.prompt_ids(messages), ids, (1,) * len(ids))
 
     def score(self, calls: Sequence[ScoreCall]) -> Iterator[tuple[int, TokenScores]]:
         """See Model.score."""

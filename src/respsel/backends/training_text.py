@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from respsel.backends.contract import Model, ShowsTraining
+from respsel.backends.contract import Model
 from respsel.data.examples import load_examples
 from respsel.data.prompts import plain_messages
 from respsel.data.rows import find_value
@@ -47,11 +47,9 @@ def show_training(loaded: LoadedRecipe, model: Model) -> TrainingText | None:
     """One example of a recipe as the model's template writes it; None for a model without a
     template.
     """
-    if not isinstance(model, ShowsTraining):
-        return None
     which, question, response = _example(loaded)
     try:
-        found = model.training_text(plain_messages(question), response)
+        found = model.text.training_text(plain_messages(question), response)
     except PreflightError as error:
         return TrainingText(which, "", "", "", "", error.problems[0].what)
     if found is None:

@@ -24,8 +24,8 @@ from respsel.calls.keys import call_key, find_call, remembered, request_key
 from respsel.calls.lazy import Lazy
 from respsel.calls.model_answers import answers_of, is_usable, unanswered, usage_of
 from respsel.calls.records import Trail, from_record, to_record
-from respsel.calls.requests import OVER_CONTEXT, Answer, Request, Scored, answer_tokens
-from respsel.calls.tokens import resolve
+from respsel.calls.requests import OVER_CONTEXT, Answer, Request, Resolved, Scored, answer_tokens
+from respsel.calls.tokens import Resolver
 from respsel.records import TokenUsage
 from respsel.store.locks import Holder
 from respsel.store.store import Store
@@ -96,10 +96,14 @@ class Caller:
     def check(self, requests: Iterable[Request]) -> None:
         """Raise InputError for requests, not answered yet, that exceed their model's context."""
         check = ContextCheck()
+        resolvers: dict[str, Resolver] = {}
         for request in requests:
             if find_call(self._store, self._models.identity(request.model), request) is None:
                 model = self._models.open(request.model)
-                check.fits(model.context_tokens, request, resolve(model, request).call)
+                if request.model not in resolvers:
+                    resolvers[request.model] = Resolver(model.text)
+                resolved = resolvers[request.model].resolve(request)
+                check.fits(model.context_tokens, request, resolved.call)
         check.raise_errors()
 
     def _answers(self, batch: Batch, missing: Mapping[str, Sequence[int]]) -> Sequence[Answer]:
@@ -145,11 +149,12 @@ class Caller:
         by_model: dict[str, ModelRequests] = {}
         for name, indices in missing.items():
             model = self._models.open(name)
+            resolver = Resolver(model.text)
             identity = self._models.identity(name)
             asked = by_model[name] = ModelRequests()
             for index in indices:
                 request = batch.requests[index]
-                resolved = resolve(model, request)
+                resolved = resolver.resolve(request)
                 call = resolved.call
                 if resolved.problem or not check.fits(model.context_tokens, request, call):
                     problem = resolved.problem or OVER_CONTEXT
@@ -176,9 +181,11 @@ class Caller:
             tokens += needed
         self._events.calls_wanted(name, len(wanted), reused, tokens)
         model = self._models.open(name)
+        resolver = Resolver(model.text)
         rest = iter(wanted)
         while some := [shared.get(index, [index]) for index in islice(rest, _CALLS_AT_ONCE)]:
-            self._make_some(name, model, some, batch)
+            resolved = [resolver.resolve(batch.requests[indices[0]]) for indices in some]
+            self._make_some(name, model, resolved, some, batch)
 
     def _sort_out(self, prompt: PromptRequests, batch: Batch) -> tuple[int, list[list[int]], int]:
         """Sort a prompt's requests by whether they are answered by now.
@@ -206,10 +213,14 @@ class Caller:
         return stored, missing, tokens + (prompt.tokens if missing else 0)
 
     def _make_some(
-        self, name: str, model: Model, wanted: Sequence[Sequence[int]], batch: Batch
+        self,
+        name: str,
+        model: Model,
+        resolved: Sequence[Resolved],
+        wanted: Sequence[Sequence[int]],
+        batch: Batch,
     ) -> None:
         """Make a few calls, each for the requests of some indices; store and hold the answers."""
-        resolved = [resolve(model, batch.requests[indices[0]]) for indices in wanted]
         evaluated: set[tuple[int, ...]] = set()
         for place, answer in answers_of(model, resolved):
             indices = wanted[place]

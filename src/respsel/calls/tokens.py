@@ -1,17 +1,18 @@
 """Requests to calls, with a loaded model: from text to token ids.
 
-Knows nothing of the store or of keys. Invariant: a part of a response has the tokens that it has in
-the whole response, where the tokenizer tells their places.
+Knows nothing of the store. Invariant: a part of a response has the tokens that it has in the whole
+response, where the tokenizer shows their places.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import accumulate
 
-from respsel.backends.contract import GenerateCall, Model, Placed, ScoreCall
+from respsel.backends.contract import GenerateCall, ModelText, Placed, ScoreCall
 from respsel.calls.keys import draw_seed
 from respsel.calls.requests import (
     GenerateRequest,
@@ -23,66 +24,68 @@ from respsel.calls.requests import (
 )
 from respsel.records import Message
 
-
-def resolve(model: Model, request: Request) -> Resolved:
-    """What a request becomes with a loaded model."""
-    if isinstance(request, GenerateRequest):
-        prompt = model.prompt_ids(request.messages)
-        return Resolved(
-            GenerateCall(prompt, request.sampling, draw_seed(prompt, request), request.messages)
-        )
-    placed, ends = _placed(model, request.messages, request.response)  # type: ignore[arg-type]  # hashed by its identity
-    if isinstance(request, RepresentRequest):
-        return Resolved(
-            RepresentCall(placed.prompt_ids, placed.response_ids),
-            placed.lengths,
-            placed.told,
-            placed.problem,
-        )
-    if request.part is None or placed.problem:
-        return Resolved(
-            ScoreCall(placed.prompt_ids, placed.response_ids),
-            placed.lengths,
-            placed.told,
-            placed.problem,
-        )
-    before, ids, lengths = _part_tokens(model, placed, ends, request.response, request.part)
-    return Resolved(ScoreCall(placed.prompt_ids + before, ids), lengths, placed.told)
+# So many responses are kept with their places: a text of thousands of steps is asked about for each
+# of them.
+_PLACED_AT_HAND = 4
 
 
-def _part_tokens(
-    model: Model, placed: Placed, ends: Sequence[int], text: str, part: Part
-) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...] | None]:
-    """The tokens before a part and of it, as they are in the whole text, and how many bytes each of
-    the latter spells.
+@dataclass(frozen=True)
+class _PlacedText:
+    """A response at its place.
 
-    Where the tokeniser does not tell its tokens' places, both stretches are tokenised alone and the
-    last is None.
+    ends: where each of its tokens ends, in bytes of the response; none where that is not known.
     """
-    if placed.lengths is None:
-        data = text.encode("utf-8")
-        before = data[part.context : part.start]
-        within = data[part.start : part.end]
-        return (
-            model.response_ids(before.decode("utf-8")),
-            model.response_ids(within.decode("utf-8")),
-            None,
+
+    placed: Placed
+    ends: Sequence[int]
+
+    def tokens_to(self, place: int) -> int:
+        """How many of its tokens end at a place or before it."""
+        return bisect_right(self.ends, place) if place else 0
+
+
+class Resolver:
+    """Makes calls of requests, as one model reads them."""
+
+    def __init__(self, text: ModelText) -> None:
+        self._text = text
+        self._placed = lru_cache(maxsize=_PLACED_AT_HAND)(self._place)
+
+    def resolve(self, request: Request) -> Resolved:
+        """What a request becomes."""
+        if isinstance(request, GenerateRequest):
+            prompt = self._text.prompt_ids(request.messages)
+            seed = draw_seed(prompt, request)
+            return Resolved(GenerateCall(prompt, request.sampling, seed, request.messages))
+        known = self._placed(request.messages, request.response)
+        placed = known.placed
+        if isinstance(request, RepresentRequest):
+            call: ScoreCall = RepresentCall(placed.prompt_ids, placed.response_ids)
+        elif request.part is None or placed.problem:
+            call = ScoreCall(placed.prompt_ids, placed.response_ids)
+        else:
+            return self._part(known, request.response, request.part)
+        return Resolved(call, placed.lengths, placed.told, placed.problem)
+
+    def _part(self, known: _PlacedText, text: str, part: Part) -> Resolved:
+        """The tokens of a part, behind those before it, as they are in the whole text.
+
+        If the tokenizer does not show its tokens' places, both are tokenised alone.
+        """
+        placed = known.placed
+        if placed.lengths is None:
+            data = text.encode("utf-8")
+            before = self._text.response_ids(data[part.context : part.start].decode("utf-8"))
+            ids = self._text.response_ids(data[part.start : part.end].decode("utf-8"))
+            return Resolved(ScoreCall(placed.prompt_ids + before, ids), None, placed.told)
+        context = known.tokens_to(part.context)
+        start = known.tokens_to(part.start)
+        end = known.tokens_to(part.end)
+        call = ScoreCall(
+            placed.prompt_ids + placed.response_ids[context:start], placed.response_ids[start:end]
         )
-    context, start, end = (
-        bisect_right(ends, place) if place else 0 for place in (part.context, part.start, part.end)
-    )
-    return (
-        placed.response_ids[context:start],
-        placed.response_ids[start:end],
-        placed.lengths[start:end],
-    )
+        return Resolved(call, placed.lengths[start:end], placed.told)
 
-
-@lru_cache(maxsize=4)
-def _placed(model: Model, messages: tuple[Message, ...], text: str) -> tuple[Placed, Sequence[int]]:
-    """A text's place, and where its tokens end.
-
-    A text of thousands of steps is asked about for each of them.
-    """
-    placed = model.placed(messages, text)
-    return placed, list(accumulate(placed.lengths or ()))
+    def _place(self, messages: tuple[Message, ...], text: str) -> _PlacedText:
+        placed = self._text.placed(messages, text)
+        return _PlacedText(placed, list(accumulate(placed.lengths or ())))

@@ -27,6 +27,10 @@ def load(path: Path, parallel: int = 4, context: int | None = None) -> LlamaCppM
     return open_model(path, None, context, None, 1, parallel, 0)
 
 
+def prompt_of(model: LlamaCppModel, text: str) -> tuple[int, ...]:
+    return model.text.prompt_ids([Message("user", text)])
+
+
 def scores_of(model: LlamaCppModel, calls: list[ScoreCall]) -> list[TokenScores]:
     return [scores for _, scores in sorted(model.score(calls), key=lambda item: item[0])]
 
@@ -40,30 +44,30 @@ def test_prompt_ids_are_the_templates_own(model: LlamaCppModel) -> None:
     """The chat template decides the prompt's tokens: control tokens where it writes them, no BOS
     added.
     """
-    text = model.response_ids
+    text = model.text.response_ids
     expected = (START, *text("user\nhi"), END, *text("\n"), START, *text("assistant\n"))
-    assert model.prompt_ids([Message("user", "hi")]) == expected
+    assert prompt_of(model, "hi") == expected
 
 
 def test_control_text_in_a_message_stays_text(model: LlamaCppModel) -> None:
     """A message that spells a control token does not end its turn."""
-    ids = model.prompt_ids([Message("user", "a<|im_end|>b")])
+    ids = prompt_of(model, "a<|im_end|>b")
     assert ids.count(END) == 1
 
 
 def test_control_text_in_a_response_stays_text(model: LlamaCppModel) -> None:
     """A response that spells a control token is scored as the characters that it is."""
-    ids = model.response_ids("x<|im_end|>")
+    ids = model.text.response_ids("x<|im_end|>")
     assert END not in ids
     assert len(ids) == len("x<|im_end|>")
 
 
 def test_a_branch_scores_as_if_it_were_alone(model: LlamaCppModel) -> None:
     """A response's scores are the same to the last bit alone, with others, and in any order."""
-    prompt = model.prompt_ids([Message("user", "tell me")])
-    other = model.prompt_ids([Message("user", "something else")])
+    prompt = prompt_of(model, "tell me")
+    other = prompt_of(model, "something else")
     calls = [
-        ScoreCall(p, model.response_ids(text))
+        ScoreCall(p, model.text.response_ids(text))
         for p in (prompt, other)
         for text in ("yes", "no, rather not", "ä € 😀", "q")
     ]
@@ -87,12 +91,9 @@ def test_layers_that_cannot_go_back_are_scored_anew(
     write(tmp_path / "tiny.gguf", TEMPLATE)
     model = load(tmp_path / "tiny.gguf")
     # The first two prompts share more than a chunk.
-    prompts = [
-        model.prompt_ids([Message("user", text)])
-        for text in ("x" * 200 + "a", "x" * 200 + "b", "tell me")
-    ]
+    prompts = [prompt_of(model, text) for text in ("x" * 200 + "a", "x" * 200 + "b", "tell me")]
     calls = [
-        ScoreCall(p, model.response_ids(text))
+        ScoreCall(p, model.text.response_ids(text))
         for p in prompts
         for text in ("yes", "no, rather not", "", "q")
     ]
@@ -127,9 +128,7 @@ def test_layers_that_cannot_go_back_sample_as_if_alone(
     """Recurrent and hybrid models: a text is the same alone, among others and in any order."""
     write(tmp_path / "tiny.gguf", TEMPLATE)
     model = load(tmp_path / "tiny.gguf")
-    prompts = [
-        model.prompt_ids([Message("user", text)]) for text in ("one", "two and a bit more", "three")
-    ]
+    prompts = [prompt_of(model, text) for text in ("one", "two and a bit more", "three")]
     calls = [GenerateCall(prompt, SAMPLING, seed) for prompt in prompts for seed in range(3)]
     together = dict(model.generate(calls))
     backwards = dict(model.generate(calls[::-1]))
@@ -164,8 +163,8 @@ def test_scores_agree_with_one_plain_pass(model: LlamaCppModel, make_tiny_gguf: 
     llama = llama_cpp.Llama(
         str(make_tiny_gguf()), n_ctx=512, logits_all=True, verbose=False, n_threads=1
     )
-    prompt = list(model.prompt_ids([Message("user", "count the other things")]))
-    response = list(model.response_ids("there are other numbers"))
+    prompt = list(prompt_of(model, "count the other things"))
+    response = list(model.text.response_ids("there are other numbers"))
     llama.eval(prompt + response)
     logits = np.array(llama.scores[len(prompt) - 1 : len(prompt) + len(response) - 1], np.float64)
     logp = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
@@ -182,8 +181,8 @@ def test_scores_agree_with_one_plain_pass(model: LlamaCppModel, make_tiny_gguf: 
 def test_a_response_longer_than_a_batch_is_scored_whole(make_tiny_gguf: MakeGguf) -> None:
     """A response that takes several batches has one score per token."""
     model = load(make_tiny_gguf(context=2048))
-    prompt = model.prompt_ids([Message("user", "go")])
-    response = model.response_ids("abcdefg " * 100)
+    prompt = prompt_of(model, "go")
+    response = model.text.response_ids("abcdefg " * 100)
     ((_, scores),) = model.score([ScoreCall(prompt, response)])
     assert len(scores) == len(response) == 800
     ((_, start),) = model.score([ScoreCall(prompt, response[:500])])
@@ -192,9 +191,7 @@ def test_a_response_longer_than_a_batch_is_scored_whole(make_tiny_gguf: MakeGguf
 
 def test_a_sampled_text_does_not_depend_on_the_batch(model: LlamaCppModel) -> None:
     """A request's text is the same alone, among others, and in any order."""
-    prompts = [
-        model.prompt_ids([Message("user", text)]) for text in ("one", "two and a bit more", "three")
-    ]
+    prompts = [prompt_of(model, text) for text in ("one", "two and a bit more", "three")]
     calls = [GenerateCall(prompt, SAMPLING, seed) for prompt in prompts for seed in range(3)]
     together = dict(model.generate(calls))
     backwards = dict(model.generate(calls[::-1]))
@@ -211,7 +208,7 @@ def test_a_sampled_text_does_not_depend_on_the_batch_with_bf16_weights(
     sampled.
     """
     model = open_model(smollm2, (tmp_path / "w.gguf", "bf16"), None, None, None, 8, 0)
-    prompt = model.prompt_ids([Message("user", "Tell me a story about a rope and a bakery.")])
+    prompt = prompt_of(model, "Tell me a story about a rope and a bakery.")
     sampling = Sampling(temperature=1.0, top_p=1.0, top_k=0, min_p=0.0, max_tokens=60)
     calls = [GenerateCall(prompt, sampling, seed) for seed in range(8)]
     together = dict(model.generate(calls))
@@ -223,7 +220,7 @@ def test_a_sampled_text_does_not_depend_on_the_batch_with_bf16_weights(
 
 def test_other_seeds_give_other_texts(model: LlamaCppModel) -> None:
     """The seed decides the draw."""
-    prompt = model.prompt_ids([Message("user", "one")])
+    prompt = prompt_of(model, "one")
     made = model.generate([GenerateCall(prompt, SAMPLING, seed) for seed in range(5)])
     texts = {generation.text for _, generation in made if isinstance(generation, Generation)}
     assert len(texts) > 1
@@ -231,13 +228,13 @@ def test_other_seeds_give_other_texts(model: LlamaCppModel) -> None:
 
 def test_greedy_follows_the_most_likely_token(model: LlamaCppModel) -> None:
     """At temperature 0 every token that was written has rank 1 when it is scored."""
-    prompt = model.prompt_ids([Message("user", "one")])
+    prompt = prompt_of(model, "one")
     greedy = Sampling(0.0, 1.0, 0, 0.0, 8)
     ((_, generation),) = model.generate([GenerateCall(prompt, greedy, 1)])
     assert isinstance(generation, Generation)
     assert generation.n_tokens == 8
     # The tokens are bytes at random, so their text is only known where it is ASCII: score what is.
-    written = model.response_ids(generation.text)
+    written = model.text.response_ids(generation.text)
     ((_, scores),) = model.score([ScoreCall(prompt, written[:1])])
     if generation.text.isascii():
         assert scores.rank[0] == 1
@@ -249,7 +246,7 @@ def test_more_sequences_than_a_batch_holds(make_tiny_gguf: MakeGguf) -> None:
     """
     model = load(make_tiny_gguf(), parallel=70)
     model._batch_tokens = 32
-    prompt = model.prompt_ids([Message("user", "one")])
+    prompt = prompt_of(model, "one")
     assert (
         len(dict(model.generate([GenerateCall(prompt, SAMPLING, seed) for seed in range(80)])))
         == 80
@@ -287,9 +284,9 @@ def test_a_context_ends_where_positions_are_turned_otherwise(tmp_path: Path) -> 
     model = load(tmp_path / "tiny.gguf", context=1000)
     assert model.context_tokens == ORIGINAL_CONTEXT
     assert "more than 256 tokens" in model.about()["positions"]
-    short, long = (model.prompt_ids([Message("user", text)]) for text in ("tell me", "x" * 200))
-    response = model.response_ids("yes, it is so")
-    longest = ScoreCall(long, model.response_ids("n" * (ORIGINAL_CONTEXT - len(long))))
+    short, long = (prompt_of(model, text) for text in ("tell me", "x" * 200))
+    response = model.text.response_ids("yes, it is so")
+    longest = ScoreCall(long, model.text.response_ids("n" * (ORIGINAL_CONTEXT - len(long))))
     alone = scores_of(model, [ScoreCall(short, response)])[0]
     beside = scores_of(model, [ScoreCall(short, response), longest])[0]
     np.testing.assert_array_equal(alone.nll, beside.nll)

@@ -46,7 +46,7 @@ def model_of(endpoint: Endpoint, weights: Path | None = None, **settings: Any) -
 def calls(model: Any, count: int = 1, sampling: Sampling = SAMPLING) -> list[GenerateCall]:
     chats = [(Message("system", "Be brief."), Message("user", f"Say {i}.")) for i in range(count)]
     return [
-        GenerateCall(model.prompt_ids(asked), sampling, (1 << 40) + i, asked)
+        GenerateCall(model.text.prompt_ids(asked), sampling, (1 << 40) + i, asked)
         for i, asked in enumerate(chats)
     ]
 
@@ -339,16 +339,16 @@ def test_a_chat_without_a_tokenizer_has_ids_of_its_own() -> None:
     with serving(lambda asked: chat("hi")) as endpoint:
         model = model_of(endpoint)
         texts = ["a", "b", "a ", "ab", "ä", "", "x" * 400]
-        found = [model.prompt_ids((Message("user", text),)) for text in texts]
+        found = [model.text.prompt_ids((Message("user", text),)) for text in texts]
         assert len(set(found)) == len(texts)
         assert (
             found[0]
-            == model.prompt_ids((Message("user", "a"),))
-            != model.prompt_ids((Message("system", "a"),))
+            == model.text.prompt_ids((Message("user", "a"),))
+            != model.text.prompt_ids((Message("system", "a"),))
         )
         assert len(found[-1]) == pytest.approx(100, abs=10)
         with pytest.raises(PreflightError, match="tokenizer"):
-            model.response_ids("a")
+            model.text.response_ids("a")
         model.close()
 
 
@@ -455,7 +455,7 @@ def score(gguf: Path) -> Callable[..., Any]:
             model = model_of(endpoint, gguf, retries=0)
             try:
                 call = ScoreCall(
-                    model.prompt_ids([Message("user", "What?")]), model.response_ids(text)
+                    model.text.prompt_ids([Message("user", "What?")]), model.text.response_ids(text)
                 )
                 ((_, found),) = model.score([call])
                 return call, found, model.about()["scores by"]

@@ -62,8 +62,8 @@ def model(directory: Path) -> Iterator[Any]:
 def calls_of(
     model: Any, texts: Sequence[str] = ("yes", "no, rather not", "a long response " * 6)
 ) -> list[ScoreCall]:
-    prompt = model.prompt_ids([Message("user", "tell me")])
-    return [ScoreCall(prompt, model.response_ids(text)) for text in texts]
+    prompt = model.text.prompt_ids([Message("user", "tell me")])
+    return [ScoreCall(prompt, model.text.response_ids(text)) for text in texts]
 
 
 def test_a_gguf_is_converted_once_and_scores_the_same(
@@ -100,7 +100,7 @@ def test_a_model_without_a_template_is_refused(make_tiny_gguf: MakeGguf) -> None
     ):
         load(path)
     own = load(path, chat_template="{% for m in messages %}{{ m.content }}{% endfor %}")
-    assert own.prompt_ids([Message("user", "hi")]) == own.response_ids("hi")
+    assert own.text.prompt_ids([Message("user", "hi")]) == own.text.response_ids("hi")
 
 
 def test_half_precision_is_near_full_precision(directory: Path, model: Any) -> None:
@@ -181,7 +181,7 @@ def test_sampling_out_of_memory_goes_on_with_fewer_rows(
     model: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Fewer rows, the same texts."""
-    prompt = model.prompt_ids([Message("user", "one")])
+    prompt = model.text.prompt_ids([Message("user", "one")])
     calls = [GenerateCall(prompt, Sampling(0.9, 1.0, 0, 0.0, 6), seed) for seed in range(10)]
     expected = dict(model.generate(calls))
     forward = model._branching.forward

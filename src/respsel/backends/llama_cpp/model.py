@@ -22,20 +22,19 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from respsel.backends.contract import Failure, GenerateCall, Generation, Placed, ScoreCall
+from respsel.backends.contract import Failure, GenerateCall, Generation, ScoreCall
 from respsel.backends.llama_cpp.context import CACHE_PADDING, LlamaContext
 from respsel.backends.llama_cpp.logits import reduce_logits
 from respsel.backends.llama_cpp.text import LlamaText
 from respsel.backends.rope import steady_tokens_of_gguf, told
 from respsel.backends.sampling import Drawn
 from respsel.errors import PreflightError, Problem
-from respsel.records import Message, TokenScores
+from respsel.records import TokenScores
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from respsel.backends.placement import TextPlace
     from respsel.records import FloatArray
 
 # With two busy processes OpenMP's spinning threads slow both tenfold. Read when the library is
@@ -117,7 +116,7 @@ class LlamaCppModel:
                     "Is it a whole GGUF file?",
                 )
             )
-        self._text = LlamaText(api, self._model, weights, chat_template, template_options)
+        self.text = LlamaText(api, self._model, weights, chat_template, template_options)
         self._weights = weights
         self._goes_back = not (
             api.llama_model_is_recurrent(self._model) or api.llama_model_is_hybrid(self._model)
@@ -128,29 +127,13 @@ class LlamaCppModel:
         self.context_tokens = min(context_tokens or trained, steady or trained, trained)
         # Logits are n_tokens x n_vocab floats: a large vocabulary gets smaller batches, not more
         # memory.
-        fit = _LOGITS_BYTES // (4 * self._text.size)
+        fit = _LOGITS_BYTES // (4 * self.text.size)
         self._batch_tokens = max(32, min(_MAX_BATCH_TOKENS, 1 << (fit.bit_length() - 1)))
 
     def about(self) -> Mapping[str, str]:
         """See Model.about."""
         where = f"{self._weights}, {self._threads} threads"
-        return {"weights": where, "special tokens": self._text.special_tokens, **self._told_of_rope}
-
-    def prompt_ids(self, messages: Sequence[Message]) -> tuple[int, ...]:
-        """See Model.prompt_ids. The template writes BOS itself where the model wants one."""
-        return self._text.prompt_ids(messages)
-
-    def response_ids(self, text: str) -> tuple[int, ...]:
-        """See Model.response_ids."""
-        return self._text.response_ids(text)
-
-    def placed(self, messages: Sequence[Message], response: str) -> Placed:
-        """See Model.placed."""
-        return self._text.placed(messages, response)
-
-    def training_text(self, messages: Sequence[Message], response: str) -> TextPlace:
-        """See ShowsTraining.training_text."""
-        return self._text.training_text(messages, response)
+        return {"weights": where, "special tokens": self.text.special_tokens, **self._told_of_rope}
 
     def score(self, calls: Sequence[ScoreCall]) -> Iterator[tuple[int, TokenScores]]:
         """See Model.score. Prompts are taken in order, so that each keeps what it shares with the
@@ -230,7 +213,7 @@ class LlamaCppModel:
                 for sequence in range(self._parallel):
                     if sequence not in running and waiting and not unclean:
                         index = waiting.pop()
-                        sampled = Drawn(index, calls[index], self._text.ends)
+                        sampled = Drawn(index, calls[index], self.text.ends)
                         sampled.take(prompt.branch(calls[index].prompt_ids, sequence))
                         running[sequence] = sampled
                         unclean = bool(sampled.problem)
@@ -267,7 +250,7 @@ class LlamaCppModel:
         """The text without leading and trailing blanks; a character cut in half is left out."""
         if drawn.problem:
             return Failure(drawn.problem)
-        data = b"".join(map(self._text.piece, drawn.tokens))
+        data = b"".join(map(self.text.piece, drawn.tokens))
         text = data.decode("utf-8", errors="ignore" if drawn.truncated else "replace").strip()
         return Generation(text, len(drawn.tokens), drawn.truncated)
 
@@ -276,7 +259,7 @@ class LlamaCppModel:
         context = LlamaContext(
             self._api,
             self._model,
-            self._text.size,
+            self.text.size,
             tokens,
             sequences,
             flash,

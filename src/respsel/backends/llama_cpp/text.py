@@ -111,7 +111,7 @@ class LlamaText(ChatText):
         return self._pieces[token]
 
     def spell(self, tokens: Sequence[int]) -> str:
-        """The text that tokens spell, control tokens included."""
+        """See ChatText.spell."""
         return b"".join(self.piece(token, control=True) for token in tokens).decode(
             "utf-8", "replace"
         )

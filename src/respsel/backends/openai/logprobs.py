@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
+from respsel.backends.chat_text import ChatText
 from respsel.backends.contract import Failure, ScoreCall
 from respsel.backends.openai.client import EndpointClient
-from respsel.backends.openai.tokenizer import Text
 from respsel.errors import PreflightError, Problem
 from respsel.recipe.request_parameters import is_for_scores
 from respsel.records import Message, TokenScores
@@ -63,7 +63,7 @@ WAYS = (Way(ids=True), Way(ids=False), Way(ids=False, without_start=True))
 class EndpointScores:
     """Scores by one server, in one way."""
 
-    def __init__(self, client: EndpointClient, text: Text, way: Way) -> None:
+    def __init__(self, client: EndpointClient, text: ChatText, way: Way) -> None:
         self._client = client
         self._text = text
         self.way = way
@@ -172,7 +172,7 @@ class EndpointScores:
         )
 
 
-def find_way(client: EndpointClient, text: Text, scores_by: str | None) -> EndpointScores:
+def find_way(client: EndpointClient, text: ChatText, scores_by: str | None) -> EndpointScores:
     """The way in which a server gives scores that are what they should be; scores_by: try no other
     than this.
 
@@ -197,7 +197,7 @@ def find_way(client: EndpointClient, text: Text, scores_by: str | None) -> Endpo
     raise PreflightError(Problem(client.settings.shown, client.settings.where, what, remedy))
 
 
-async def _fault(scores: EndpointScores, text: Text) -> str:
+async def _fault(scores: EndpointScores, text: ChatText) -> str:
     """What is wrong with the scores of a way; nothing if they agree with those of writing."""
     prompt = text.prompt_ids([Message("user", _QUESTION)])
     written, tokens, values = await scores.write(prompt, _PROBE_TOKENS)
@@ -231,7 +231,7 @@ async def _fault(scores: EndpointScores, text: Text) -> str:
     return ""
 
 
-def _pieces(written: str, text: Text) -> list[str]:
+def _pieces(written: str, text: ChatText) -> list[str]:
     """The text as the target's own tokenizer splits it."""
     lengths = text.lengths(written)
     if lengths is None:

@@ -1,15 +1,13 @@
 """A model behind an OpenAI-compatible endpoint: it writes by chat completions, and scores where the
 server lets it.
 
-Without a tokenizer of its own a prompt's ids are the chat itself, four bytes of its JSON to an id,
-about as many as it has tokens; it can then be asked to write and not to score. Not one word of a
-server's is trusted: see endpoint_client for failures and endpoint_scores for log-probabilities.
+Invariant: no word of a server is trusted. `client` checks what can fail in a call, and `logprobs`
+checks log-probabilities.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -17,21 +15,21 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from respsel.backends.contract import Failure, GenerateCall, Generation, Placed, ScoreCall
+from respsel.backends.chat_text import ChatText
+from respsel.backends.contract import Failure, GenerateCall, Generation, ScoreCall
 from respsel.backends.openai.client import EndpointClient, EndpointSettings
 from respsel.backends.openai.errors import EndpointError, Kind
 from respsel.backends.openai.logprobs import EndpointScores, find_way
 from respsel.backends.openai.tally import CallFailure
-from respsel.backends.openai.tokenizer import Text, open_text
+from respsel.backends.openai.text import EndpointText
+from respsel.backends.openai.tokenizer import open_text
 from respsel.errors import PreflightError, Problem
 from respsel.records import Message, Sampling, TokenScores
 from respsel.replies.completions import EMPTY_TEXT, written_in
 
 if TYPE_CHECKING:
-    from respsel.backends.placement import TextPlace
     from respsel.records import FloatArray
 
-_BYTES_AN_ID = 4
 _CHARS_PER_TOKEN = 4
 # The longest tokens of vocabularies are runs of a few hundred blanks.
 _MOST_CHARS_PER_TOKEN = 1_000
@@ -66,9 +64,10 @@ class EndpointModel:
         """
         self._client = EndpointClient(settings)
         self._settings = settings
-        self._text: Text | None = (
+        self._tokens: ChatText | None = (
             open_text(weights, repo, chat_template, template_options) if weights or repo else None
         )
+        self.text = EndpointText(self._tokens, self._tested)
         self._template_options = dict(template_options)
         self._scores: EndpointScores | None = None
         self._scores_by = scores_by
@@ -78,45 +77,14 @@ class EndpointModel:
         self._passes: dict[Sampling, bool] = {}
         self._trying = asyncio.Lock()
         # Without a tokenizer nothing can be said of lengths.
-        self.context_tokens = context_tokens if context_tokens and self._text else _UNKNOWN_CONTEXT
+        known = context_tokens if self._tokens else None
+        self.context_tokens = known or _UNKNOWN_CONTEXT
         self.tokens_evaluated = 0
 
     def about(self) -> Mapping[str, str]:
         """See Model.about."""
         known = {"endpoint": self._settings.base_url, "model": self._settings.model}
         return known if self._scores is None else {**known, "scores by": str(self._scores.way)}
-
-    def prompt_ids(self, messages: Sequence[Message]) -> tuple[int, ...]:
-        """See Model.prompt_ids, and above."""
-        if self._text is not None:
-            return self._text.prompt_ids(messages)
-        data = json.dumps([[m.role, m.content] for m in messages], ensure_ascii=False).encode(
-            "utf-8"
-        )
-        # JSON holds no zero byte, so the padding takes nothing away.
-        return tuple(
-            int.from_bytes(data[i : i + _BYTES_AN_ID], "little")
-            for i in range(0, len(data), _BYTES_AN_ID)
-        )
-
-    def response_ids(self, text: str) -> tuple[int, ...]:
-        """See Model.response_ids. Raises PreflightError without a tokenizer, or if the server does
-        not score.
-
-        A text that is to be scored is asked about before any call is made, so the server is put to
-        the test here: not after teachers were paid.
-        """
-        self.probe()
-        return self._tokenizer().response_ids(text)
-
-    def placed(self, messages: Sequence[Message], response: str) -> Placed:
-        """See Model.placed, and response_ids."""
-        self.probe()
-        return self._tokenizer().placed(messages, response)
-
-    def training_text(self, messages: Sequence[Message], response: str) -> TextPlace | None:
-        """See ShowsTraining.training_text."""
-        return self._text.training_text(messages, response) if self._text is not None else None
 
     def score(self, calls: Sequence[ScoreCall]) -> Iterator[tuple[int, TokenScores | Failure]]:
         """See Model.score. Raises PreflightError if the server gives no scores that can
@@ -267,15 +235,19 @@ class EndpointModel:
         )
         return Generation(text, n_tokens, written[0].truncated, prompt_tokens=prompt)
 
-    def _tokenizer(self) -> Text:
-        if self._text is None:
+    def _tested(self) -> ChatText:
+        self.probe()
+        return self._tokenizer()
+
+    def _tokenizer(self) -> ChatText:
+        if self._tokens is None:
             what = (
                 "scoring through an endpoint needs the model's own tokenizer, to know what the "
                 "scores are of"
             )
             remedy = "Add where it is: 'package' and 'file', 'path', or 'repo' and 'revision'"
             raise PreflightError(Problem(self._settings.shown, self._settings.where, what, remedy))
-        return self._text
+        return self._tokens
 
 
 def _changes_nothing(name: str, sampling: Sampling) -> bool:

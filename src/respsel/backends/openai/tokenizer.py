@@ -4,32 +4,13 @@ not loaded.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Protocol
+from typing import Any
 
-from respsel.backends.contract import Placed
-from respsel.backends.placement import TextPlace
+from respsel.backends.chat_text import ChatText
 from respsel.errors import PreflightError, Problem
-from respsel.records import Message
-
-
-class Text(Protocol):
-    """See Model; and back from ids to text."""
-
-    def prompt_ids(self, messages: Sequence[Message]) -> tuple[int, ...]: ...
-
-    def response_ids(self, text: str) -> tuple[int, ...]: ...
-
-    def lengths(self, text: str) -> tuple[int, ...] | None: ...
-
-    def placed(self, messages: Sequence[Message], response: str) -> Placed: ...
-
-    def training_text(self, messages: Sequence[Message], response: str) -> TextPlace: ...
-
-    def spell(self, tokens: Sequence[int]) -> str:
-        """The text that tokens spell, control tokens included."""
 
 
 def open_text(
@@ -37,7 +18,7 @@ def open_text(
     repo: tuple[str, str] | None,
     chat_template: str | None,
     template_options: Mapping[str, Any] = MappingProxyType({}),
-) -> Text:
+) -> ChatText:
     """The text side of a GGUF file, a directory, or a hub repository at a commit.
 
     Raises PreflightError where it cannot be loaded.
@@ -53,7 +34,7 @@ def open_text(
 
 def _gguf_text(
     weights: Path, chat_template: str | None, template_options: Mapping[str, Any]
-) -> Text:
+) -> ChatText:
     try:
         import llama_cpp
     except ImportError as error:

@@ -13,14 +13,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from respsel.backends.contract import Failure, GenerateCall, Generation, Placed, ScoreCall
+from respsel.backends.contract import Failure, GenerateCall, Generation, ScoreCall
 from respsel.backends.rope import steady_tokens_of_config, told
 from respsel.backends.transformers.text import HfText
 from respsel.errors import PreflightError, Problem
-from respsel.records import Message, TokenScores
+from respsel.records import TokenScores
 
 if TYPE_CHECKING:
-    from respsel.backends.placement import TextPlace
     from respsel.backends.transformers.branching import Branching
     from respsel.backends.transformers.files import Source
     from respsel.records import FloatArray
@@ -79,7 +78,7 @@ class TransformersModel:
     ) -> None:
         self._model = model
         self._branching = branching
-        self._text = text
+        self.text = text
         self._settings = settings
         self._shown = shown
         config = model.config.get_text_config()
@@ -89,7 +88,7 @@ class TransformersModel:
         self.context_tokens = min(settings.context_tokens or trained, steady or trained, trained)
         self._n_vocab = int(config.vocab_size)
         generation = getattr(model.generation_config, "eos_token_id", None) or []
-        self._ends = self._text.ends | set(
+        self._ends = self.text.ends | set(
             [generation] if isinstance(generation, int) else generation
         )
         self._batch_tokens = settings.batch_tokens
@@ -103,23 +102,7 @@ class TransformersModel:
     def about(self) -> Mapping[str, str]:
         """See Model.about."""
         where = f"{self._shown}, as {self._settings.dtype} on {self._settings.device}"
-        return {"weights": where, **self._text.about(), **self._told_of_rope}
-
-    def prompt_ids(self, messages: Sequence[Message]) -> tuple[int, ...]:
-        """See Model.prompt_ids."""
-        return self._text.prompt_ids(messages)
-
-    def response_ids(self, text: str) -> tuple[int, ...]:
-        """See Model.response_ids."""
-        return self._text.response_ids(text)
-
-    def placed(self, messages: Sequence[Message], response: str) -> Placed:
-        """See Model.placed."""
-        return self._text.placed(messages, response)
-
-    def training_text(self, messages: Sequence[Message], response: str) -> TextPlace:
-        """See ShowsTraining.training_text."""
-        return self._text.training_text(messages, response)
+        return {"weights": where, **self.text.about(), **self._told_of_rope}
 
     def score(self, calls: Sequence[ScoreCall]) -> Iterator[tuple[int, TokenScores | Failure]]:
         """See Model.score."""
@@ -196,7 +179,7 @@ class TransformersModel:
             if drawn.problem:
                 yield drawn.index, Failure(drawn.problem)
                 continue
-            text = self._text.text(drawn.tokens, drawn.truncated)
+            text = self.text.text(drawn.tokens, drawn.truncated)
             yield drawn.index, Generation(text, len(drawn.tokens), drawn.truncated)
 
 

@@ -88,7 +88,7 @@ class HfText(ChatText):
         return (found["input_ids"], lengths) if at == len(text) else None
 
     def spell(self, tokens: Sequence[int]) -> str:
-        """The text that tokens spell, control tokens included."""
+        """See ChatText.spell."""
         text: str = self._tokenizer.decode(
             list(tokens), skip_special_tokens=False, clean_up_tokenization_spaces=False
         )
