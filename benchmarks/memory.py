@@ -28,9 +28,10 @@ RESPONSE_TOKENS = 100
 def open_kind(kind: str, weights: Path) -> Any:
     """A backend's model; the template does not matter, since token ids are given."""
     if kind == "llama.cpp":
+        from respsel.backends.llama_cpp.model import LlamaSettings
         from respsel.backends.llama_cpp.model import open_model as open_gguf
 
-        return open_gguf(weights, None, 4096, TEMPLATE, None, 4, 0)
+        return open_gguf(weights, None, LlamaSettings(4, 4096, TEMPLATE))
     from respsel.backends.transformers.files import Source
     from respsel.backends.transformers.model import Settings, open_model
 

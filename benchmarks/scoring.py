@@ -58,10 +58,11 @@ def fewest_tokens(calls: Sequence[Any]) -> int:
 def open_kind(kind: str, weights: Path, folder: Path) -> Any:
     """A backend's model."""
     if kind.startswith("llama.cpp"):
+        from respsel.backends.llama_cpp.model import LlamaSettings
         from respsel.backends.llama_cpp.model import open_model as open_gguf
 
         prepared = (folder / "bf16.gguf", "bf16") if kind.endswith("bf16") else None
-        return open_gguf(weights, prepared, 4096, None, None, 16, 0)
+        return open_gguf(weights, prepared, LlamaSettings(parallel=16, context_tokens=4096))
     from respsel.backends.transformers.files import Source
     from respsel.backends.transformers.model import Settings, open_model
 

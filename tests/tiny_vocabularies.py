@@ -228,7 +228,7 @@ class LlamaTokens:
     def __init__(self, path: Path) -> None:
         import llama_cpp
 
-        from respsel.backends.llama_cpp.model import capture_log
+        from respsel.backends.llama_cpp.library import capture_log
 
         self._api: Any = llama_cpp
         log = capture_log(llama_cpp)

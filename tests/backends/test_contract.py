@@ -22,9 +22,9 @@ TEXTS = ("yes", "no, rather not", "ä € 😀 \u2028 x", "a<|im_end|>b", "q")
 
 
 def open_llama_cpp(weights: Path) -> Model:
-    from respsel.backends.llama_cpp.model import open_model
+    from respsel.backends.llama_cpp.model import LlamaSettings, open_model
 
-    return open_model(weights, None, None, None, 1, 4, 0)
+    return open_model(weights, None, LlamaSettings(parallel=4, threads=1))
 
 
 def open_transformers(weights: Path) -> Model:

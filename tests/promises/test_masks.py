@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from respsel.backends.contract import ScoreCall
-from respsel.backends.llama_cpp.model import open_model
+from respsel.backends.llama_cpp.model import LlamaSettings, open_model
 from respsel.data.prompts import plain_messages, self_aligned_messages
 from respsel.metrics.contract import Evidence
 from respsel.records import TokenScores
@@ -58,7 +58,7 @@ def scored(
         if request.param == "q4_1"
         else (tmp_path_factory.mktemp("weights") / "w.gguf", request.param)
     )
-    model = open_model(smollm2, prepared, None, None, None, 1, 0)
+    model = open_model(smollm2, prepared, LlamaSettings(parallel=1))
     plain = []
     aligned = []
     for case in oracle[0]:

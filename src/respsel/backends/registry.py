@@ -117,20 +117,19 @@ def open_gguf(known: KnownModel, prepared: tuple[Path, str] | None) -> Model:
     """Load a model with llama.cpp; prepared = (file, type) is made of its weights first if it is
     not there.
     """
-    from respsel.backends.llama_cpp.model import open_model as open_weights
+    from respsel.backends.llama_cpp.model import LlamaSettings, open_model
 
     entry = known.named.entry
     assert known.weights is not None
-    return open_weights(
-        known.weights,
-        prepared,
-        entry.context_tokens,
-        known.chat_template,
-        entry.threads,
-        entry.parallel,
-        entry.gpu_layers,
-        entry.template_options,
+    settings = LlamaSettings(
+        parallel=entry.parallel,
+        context_tokens=entry.context_tokens,
+        chat_template=known.chat_template,
+        threads=entry.threads,
+        gpu_layers=entry.gpu_layers,
+        template_options=entry.template_options,
     )
+    return open_model(known.weights, prepared, settings)
 
 
 def _plugin(named: NamedModel) -> BackendPlugin:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pytest
 
 from respsel.backends.contract import GenerateCall, Generation, ScoreCall
-from respsel.backends.llama_cpp.model import LlamaCppModel, open_model
+from respsel.backends.llama_cpp.model import LlamaCppModel, LlamaSettings, open_model
 from respsel.errors import PreflightError, RunError
 from respsel.records import Message, Sampling, TokenScores
 from tests.conftest import TEMPLATE, needs
@@ -24,7 +24,7 @@ END = 257
 
 
 def load(path: Path, parallel: int = 4, context: int | None = None) -> LlamaCppModel:
-    return open_model(path, None, context, None, 1, parallel, 0)
+    return open_model(path, None, LlamaSettings(parallel, context, threads=1))
 
 
 def prompt_of(model: LlamaCppModel, text: str) -> tuple[int, ...]:
@@ -207,7 +207,7 @@ def test_a_sampled_text_does_not_depend_on_the_batch_with_bf16_weights(
     """BF16 sums depend on how many rows are computed at once; texts must not depend on what else is
     sampled.
     """
-    model = open_model(smollm2, (tmp_path / "w.gguf", "bf16"), None, None, None, 8, 0)
+    model = open_model(smollm2, (tmp_path / "w.gguf", "bf16"), LlamaSettings(parallel=8))
     prompt = prompt_of(model, "Tell me a story about a rope and a bakery.")
     sampling = Sampling(temperature=1.0, top_p=1.0, top_k=0, min_p=0.0, max_tokens=60)
     calls = [GenerateCall(prompt, sampling, seed) for seed in range(8)]
@@ -311,8 +311,8 @@ def test_prepared_weights_are_made_once_and_appear_whole(
     """`prepare` converts the weights once; the second load uses the same file."""
     prepared = tmp_path / "weights" / "x.bf16.gguf"
     source = make_tiny_gguf()
-    open_model(source, (prepared, "bf16"), None, None, 1, 4, 0).close()
+    open_model(source, (prepared, "bf16"), LlamaSettings(parallel=4, threads=1)).close()
     stamp = prepared.stat().st_mtime_ns
-    open_model(source, (prepared, "bf16"), None, None, 1, 4, 0).close()
+    open_model(source, (prepared, "bf16"), LlamaSettings(parallel=4, threads=1)).close()
     assert prepared.stat().st_mtime_ns == stamp
     assert [path.name for path in prepared.parent.iterdir()] == ["x.bf16.gguf"]

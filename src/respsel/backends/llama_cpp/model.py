@@ -14,16 +14,16 @@ weights), and do not make scoring faster on a CPU; both are avoided here.
 
 from __future__ import annotations
 
-import ctypes
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from respsel.backends.contract import Failure, GenerateCall, Generation, ScoreCall
 from respsel.backends.llama_cpp.context import CACHE_PADDING, LlamaContext
+from respsel.backends.llama_cpp.library import capture_log, load_file
 from respsel.backends.llama_cpp.logits import reduce_logits
 from respsel.backends.llama_cpp.text import LlamaText
 from respsel.backends.rope import steady_tokens_of_gguf, told
@@ -48,75 +48,64 @@ _MAX_BATCH_TOKENS = 512
 _PROMPT_CHUNK = 128
 
 
+@dataclass(frozen=True)
+class LlamaSettings:
+    """How a model is run.
+
+    parallel: responses sampled at once.
+    context_tokens: the longest text; None for what the model was trained for.
+    chat_template: used in place of the file's own.
+    threads: None for as many as there are processors.
+    gpu_layers: how many layers run on a GPU.
+    template_options: variables of the chat template.
+    """
+
+    parallel: int
+    context_tokens: int | None = None
+    chat_template: str | None = None
+    threads: int | None = None
+    gpu_layers: int = 0
+    template_options: Mapping[str, Any] = field(default_factory=dict)
+
+
 def open_model(
-    weights: Path,
-    prepared: tuple[Path, str] | None,
-    context_tokens: int | None,
-    chat_template: str | None,
-    threads: int | None,
-    parallel: int,
-    gpu_layers: int,
-    template_options: Mapping[str, Any] = MappingProxyType({}),
+    weights: Path, prepared: tuple[Path, str] | None, settings: LlamaSettings
 ) -> LlamaCppModel:
     """Load a GGUF file; prepared = (file, type) is made from it first if it is not there.
 
-    Raises PreflightError if llama-cpp-python is not installed, or the file or its template is no
-    good.
+    Raises PreflightError if llama-cpp-python is not installed, or if the file or its template
+    cannot be used.
     """
     try:
         import llama_cpp
     except ImportError as error:
-        problem = Problem(
-            "",
-            "backend 'llama-cpp'",
-            "llama-cpp-python is not installed",
-            "Run: pip install 'respsel[llama]'",
-        )
-        raise PreflightError(problem) from error
+        what = "llama-cpp-python is not installed"
+        remedy = "Run: pip install 'respsel[llama]'"
+        raise PreflightError(Problem("", "backend 'llama-cpp'", what, remedy)) from error
     log = capture_log(llama_cpp)
     if prepared:
         from respsel.backends.llama_cpp.prepare import prepare_weights
 
         prepare_weights(weights, *prepared)
         weights = prepared[0]
-    given = (context_tokens, chat_template, threads, parallel, gpu_layers, template_options)
-    return LlamaCppModel(llama_cpp, log, weights, *given)
+    return LlamaCppModel(llama_cpp, log, weights, settings)
 
 
 class LlamaCppModel:
     """A GGUF model. Contexts are made for the work at hand and freed after it."""
 
-    def __init__(
-        self,
-        api: Any,
-        log: list[str],
-        weights: Path,
-        context_tokens: int | None,
-        chat_template: str | None,
-        threads: int | None,
-        parallel: int,
-        gpu_layers: int,
-        template_options: Mapping[str, Any] = MappingProxyType({}),
-    ) -> None:
+    def __init__(self, api: Any, log: list[str], weights: Path, settings: LlamaSettings) -> None:
         self._api = api
         self._log = log
         self.tokens_evaluated = 0
-        self._threads = threads or _cpu_count()
-        self._parallel = parallel
+        self._threads = settings.threads or _cpu_count()
+        self._parallel = settings.parallel
         params = api.llama_model_default_params()
-        params.n_gpu_layers = gpu_layers
-        self._model = api.llama_model_load_from_file(str(weights).encode(), params)
-        if not self._model:
-            why = self._log[-1] if self._log else "unknown reason"
-            raise PreflightError(
-                Problem(
-                    str(weights),
-                    "",
-                    f"llama.cpp cannot load this file: {why}",
-                    "Is it a whole GGUF file?",
-                )
-            )
-        self.text = LlamaText(api, self._model, weights, chat_template, template_options)
+        params.n_gpu_layers = settings.gpu_layers
+        self._model = load_file(api, log, weights, params, "load this file")
+        self.text = LlamaText(
+            api, self._model, weights, settings.chat_template, settings.template_options
+        )
         self._weights = weights
         self._goes_back = not (
             api.llama_model_is_recurrent(self._model) or api.llama_model_is_hybrid(self._model)
@@ -124,7 +113,7 @@ class LlamaCppModel:
         trained = int(api.llama_model_n_ctx_train(self._model))
         steady = steady_tokens_of_gguf(api, self._model, weights, CACHE_PADDING)
         self._told_of_rope = told(steady, trained)
-        self.context_tokens = min(context_tokens or trained, steady or trained, trained)
+        self.context_tokens = min(settings.context_tokens or trained, steady or trained, trained)
         # Logits are n_tokens x n_vocab floats: a large vocabulary gets smaller batches, not more
         # memory.
         fit = _LOGITS_BYTES // (4 * self.text.size)
@@ -317,22 +306,3 @@ def _cpu_count() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
-
-
-def capture_log(api: Any) -> list[str]:
-    """Keep llama.cpp's errors for our messages, and everything else off the user's terminal."""
-    lines: list[str] = []
-
-    def keep(level: int, text: bytes, _data: Any) -> None:
-        if level >= 4 and level != 5 and text.strip():
-            lines.append(text.decode("utf-8", "replace").strip())
-            del lines[:-20]
-
-    callback = api.llama_log_callback(keep)
-    api.llama_log_set(callback, ctypes.c_void_p(0))
-    _KEEP_ALIVE.append(callback)
-    return lines
-
-
-# llama.cpp calls the log callback until the process ends: a collected one would crash it.
-_KEEP_ALIVE: list[Any] = []

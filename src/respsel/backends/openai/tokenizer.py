@@ -42,23 +42,12 @@ def _gguf_text(
         raise PreflightError(
             Problem(str(weights), "", what, "Run: pip install 'respsel[llama]'")
         ) from error
-    from respsel.backends.llama_cpp.model import capture_log
+    from respsel.backends.llama_cpp.library import capture_log, load_file
     from respsel.backends.llama_cpp.text import LlamaText
 
     api: Any = llama_cpp
-    log = capture_log(api)
     params = api.llama_model_default_params()
     params.vocab_only = True
     # It stays for as long as the process: it is small, and the text side reads from it.
-    model = api.llama_model_load_from_file(str(weights).encode(), params)
-    if not model:
-        why = log[-1] if log else "unknown reason"
-        raise PreflightError(
-            Problem(
-                str(weights),
-                "",
-                f"llama.cpp cannot read its vocabulary: {why}",
-                "Is it a whole GGUF file?",
-            )
-        )
+    model = load_file(api, capture_log(api), weights, params, "read its vocabulary")
     return LlamaText(api, model, weights, chat_template, template_options)
