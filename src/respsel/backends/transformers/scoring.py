@@ -1,10 +1,13 @@
-"""Score calls and representations over a tree of segments, each yielded as soon as its last token
-is there.
+"""Token scores and mean hidden states, over a tree of segments.
+
+Knows nothing of text or of the model's layers. Each call is yielded as soon as its last token is
+evaluated. Invariant: no more than _SLICE_BYTES of logits exist at once, however large the
+vocabulary and the batch.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,12 +17,16 @@ import torch
 from respsel.backends.contract import ScoreCall
 from respsel.backends.transformers.branching import Branching
 from respsel.backends.transformers.prefix_tree import Batch, Tree, grow
-from respsel.backends.transformers.scores import score_hidden
 from respsel.records import TokenScores
 
 if TYPE_CHECKING:
-    from respsel.backends.transformers.scores import Columns
+    import numpy.typing as npt
+
     from respsel.records import FloatArray
+
+    Columns = tuple[npt.NDArray[np.float32], npt.NDArray[np.int32], npt.NDArray[np.float32]]
+
+_SLICE_BYTES = 32 << 20
 
 
 @dataclass(frozen=True)
@@ -88,6 +95,31 @@ def represent(
                 yield segment.call, (sums.pop(segment.call) / len(segment.tokens)).cpu().numpy()
 
 
+def score_hidden(
+    hidden: torch.Tensor,
+    token_ids: Sequence[int],
+    head: Callable[[torch.Tensor], torch.Tensor],
+    n_vocab: int,
+) -> Columns:
+    """Reduce hidden states (n, width) to the nll, rank and entropy of n tokens; natural logarithms.
+
+    head: to logits (m, n_vocab) in float32. rank = 1 + number of vocabulary entries with a strictly
+    larger logit.
+    """
+    ids = torch.tensor(token_ids, device=hidden.device)[:, None]
+    size = max(1, _SLICE_BYTES // (4 * n_vocab))
+    parts = [
+        _reduce(head(hidden[at : at + size]), ids[at : at + size])
+        for at in range(0, len(token_ids), size)
+    ]
+    nll, rank, entropy = (
+        (torch.cat(column).cpu() for column in zip(*parts, strict=True))
+        if parts
+        else (torch.empty(0),) * 3
+    )
+    return nll.numpy(), rank.to(torch.int32).numpy(), entropy.numpy()
+
+
 def _stretches(
     tree: Tree, batch: Batch, calls: Sequence[ScoreCall], beginning: dict[int, list[int]]
 ) -> Iterator[_Stretch]:
@@ -108,3 +140,20 @@ def _stretches(
 def _joined(call: ScoreCall, parts: Sequence[Columns]) -> TokenScores:
     nll, rank, entropy = (np.concatenate(column) for column in zip(*parts, strict=True))
     return TokenScores(np.array(call.response_ids, np.int32), nll, rank, entropy)
+
+
+@torch.inference_mode()
+def _reduce(
+    logits: torch.Tensor, ids: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    chosen = logits.gather(1, ids)
+    work = torch.empty_like(logits)
+    # Hazard: counted as floats, which is exact below 2**24; torch sums booleans fifteen times
+    # slower.
+    rank = torch.gt(logits, chosen, out=work).sum(1) + 1
+    top = logits.amax(1, keepdim=True)
+    shifted = logits.sub_(top)
+    torch.exp(shifted, out=work)
+    total = work.sum(1)
+    entropy = total.log() - torch.linalg.vecdot(work, shifted) / total
+    return total.log() - (chosen - top)[:, 0], rank, entropy
