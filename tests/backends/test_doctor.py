@@ -10,8 +10,7 @@ import pytest
 
 from respsel.backends.registry import KnownModel
 from respsel.backends.tokenizer_check import check_tokenizers
-from respsel.recipe.model import ModelEntry
-from respsel.workspace.workspace import NamedModel
+from respsel.recipe.model import ModelEntry, NamedModel
 from tests.backends.test_placement import EMPTY_THINK
 from tests.conftest import Bench, needs
 from tests.tiny_vocabularies import crossing_merges, write_vocabulary

@@ -353,8 +353,7 @@ def test_a_prepared_folder_holds_the_same_tokenizer(
 @pytest.fixture
 def known(make_tiny_gguf: Callable[..., Path], tmp_path: Path) -> Callable[..., Any]:
     from respsel.backends.registry import identify
-    from respsel.recipe.model import ModelEntry
-    from respsel.workspace.workspace import NamedModel
+    from respsel.recipe.model import ModelEntry, NamedModel
 
     def find(backend: str, path: Path | None = None, **more: Any) -> Any:
         where = {} if "repo" in more else {"path": str(path or make_tiny_gguf())}

@@ -14,10 +14,9 @@ from respsel.backends.contract import ScoreCall
 from respsel.backends.registry import identify
 from respsel.errors import PreflightError
 from respsel.hashing import canonical_json, digest
-from respsel.recipe.model import ModelEntry
+from respsel.recipe.model import ModelEntry, NamedModel
 from respsel.recipe.request_parameters import check_request, identity_of
 from respsel.records import Message
-from respsel.workspace.workspace import NamedModel
 from tests.backends.openai.test_model import KEY, Scorer, model_of, remote, written
 from tests.conftest import Bench, needs
 from tests.endpoints import chat, serving

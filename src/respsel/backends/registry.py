@@ -18,9 +18,9 @@ from respsel.backends.transformers.device import choose_device, choose_dtype
 from respsel.errors import InputError, PreflightError, Problem
 from respsel.hashing import DigestMemo, canonical_json, digest, file_digest
 from respsel.plugins import find_plugin
+from respsel.recipe.model import NamedModel
 from respsel.recipe.request_parameters import identity_of
 from respsel.system.disk import UnreadableError, read_small
-from respsel.workspace.workspace import NamedModel
 
 # In a model's identity: the version of the code that makes a tokenizer of a GGUF's fields, where
 # transformers runs it.

@@ -8,9 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from respsel.recipe.model import PriceEntry
+from respsel.recipe.model import NamedModel, PriceEntry
 from respsel.records import TokenUsage
-from respsel.workspace.workspace import NamedModel
 
 
 @dataclass(frozen=True)

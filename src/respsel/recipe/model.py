@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
@@ -274,6 +276,20 @@ class ModelEntry(Entry):
         if len(tokenizers) > 1:
             raise ValueError(f"takes its tokenizer from one place, has {', '.join(tokenizers)}")
         return [way for way in ways if way not in (*tokenizers, "variant")]
+
+
+@dataclass(frozen=True)
+class NamedModel:
+    """A model entry with its name and origin.
+
+    folder: what its paths are relative to.
+    declared_in: the file that declares it, as it is shown.
+    """
+
+    name: str
+    entry: ModelEntry
+    folder: Path
+    declared_in: str
 
 
 def merge_sampling(*entries: SamplingEntry) -> tuple[Sampling, int]:

@@ -20,10 +20,11 @@ from respsel.errors import InputError, Problem, suggest
 from respsel.hashing import digest
 from respsel.metrics.contract import ChosenMetric, RewardSource
 from respsel.metrics.registry import choose
+from respsel.recipe.model import NamedModel
 from respsel.recipe.schema import OVERALL, FileStrategy, MetricEntry, ModelStrategy, Recipe
 from respsel.recipe.validation import check_shape, parse_toml, read_file, text_of
 from respsel.store.notes import RecipePlace
-from respsel.workspace.workspace import NamedModel, Workspace, find_workspace
+from respsel.workspace.workspace import Workspace, find_workspace
 
 # What a run writes in its recipe's folder under runs/. A recipe or folder of such a name has one of
 # its own, as a recipe `report.html.toml` in a folder `a` beside the recipe `a`.

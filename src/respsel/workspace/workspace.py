@@ -15,7 +15,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field
 
 from respsel.errors import InputError, Problem
-from respsel.recipe.model import ModelEntry, Name
+from respsel.recipe.model import ModelEntry, Name, NamedModel
 from respsel.recipe.validation import check_shape, read_toml
 
 FILE_NAME = "respsel.toml"
@@ -28,16 +28,6 @@ class WorkspaceEntry(BaseModel):
     store: str = Field("cache", description="Folder of the store, relative to this file.")
     runs: str = Field("runs", description="Folder of the reports, relative to this file.")
     models: Mapping[Name, ModelEntry] = Field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class NamedModel:
-    """A model entry, the file that declares it and the folder its paths are relative to."""
-
-    name: str
-    entry: ModelEntry
-    folder: Path
-    declared_in: str
 
 
 @dataclass(frozen=True)
