@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING
 from respsel.text.numbers import number
 
 if TYPE_CHECKING:
-    from respsel.backends.doctor import Checkup, EndpointCheckup
+    from respsel.backends.checkup import Checkup
+    from respsel.backends.endpoint_checkup import EndpointCheckup
     from respsel.metrics.contract import Metric
 
 
 def checkup_lines(found: Checkup | EndpointCheckup) -> Iterator[str]:
     """What the doctor found of one model, and what other weights would gain."""
-    from respsel.backends.doctor import EndpointCheckup
+    from respsel.backends.endpoint_checkup import EndpointCheckup
     from respsel.backends.training_text import training_lines
 
     if isinstance(found, EndpointCheckup):
