@@ -27,7 +27,7 @@ Folder = Annotated[
 def size(folder: Folder = Path()) -> None:
     """Show how many records of each kind there are and what they take."""
     from respsel.cli.render.runs import usage_lines
-    from respsel.store.upkeep import measure
+    from respsel.store.usage import measure
 
     with store_of(folder) as (store, _):
         say("\n".join(usage_lines(measure(store))))
@@ -40,7 +40,7 @@ def ls(folder: Folder = Path()) -> None:
     run needs it.
     """
     from respsel.cli.render.runs import step_lines
-    from respsel.store.upkeep import list_steps
+    from respsel.store.usage import list_steps
 
     with store_of(folder) as (store, root):
         say("\n".join(step_lines(list_steps(store, root))))
@@ -53,7 +53,7 @@ def verify(folder: Folder = Path()) -> None:
     any.
     """
     from respsel.errors import StoreError
-    from respsel.store.upkeep import verify as verify_store
+    from respsel.store.usage import verify as verify_store
 
     with store_of(folder) as (store, _):
         count, problems = verify_store(store)
@@ -72,7 +72,7 @@ def gc(
 ) -> None:
     """Free what no recipe's latest run needs. Says what it would free, unless --yes is given."""
     from respsel.cli.render.runs import garbage_lines
-    from respsel.store.upkeep import clean
+    from respsel.store.gc import clean
 
     with store_of(folder, reading=not yes) as (store, root):
         garbage = clean(store, root, yes, waits_for("freeing space in the store"))

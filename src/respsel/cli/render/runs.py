@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from respsel.history.diff import RunDiff
     from respsel.plan.explain import Explanation, InputChange
     from respsel.plan.plan import Plan
-    from respsel.store.upkeep import Garbage, ListedStep, Usage
+    from respsel.store.gc import Garbage
+    from respsel.store.usage import ListedStep, Usage
     from respsel.training.examples import Counts
 
 

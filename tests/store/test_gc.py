@@ -1,44 +1,23 @@
-"""Size, list, verify and gc of the store."""
+"""gc of the store: what it frees, and what it keeps."""
 
 from __future__ import annotations
 
 import os
 import shutil
 import sqlite3
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from respsel.hashing import digest
+from respsel.store.gc import clean
 from respsel.store.store import Store
-from respsel.store.upkeep import clean
 from respsel.workspace.loading import load_recipe
 from tests.conftest import RECIPE, Bench, jsonl, rows
 from tests.promises.test_interruption import start
 
 # Prepared weights are named by the digest of what they were made of.
 A, B, C, D = (letter * 64 for letter in "abcd")
-
-
-def test_verify_finds_every_bad_record_and_exits_4(bench: Bench) -> None:
-    """A whole store passes; each damaged record is listed, set aside, and gone the next time."""
-    bench.run()
-    assert bench.respsel("cache", "verify").code == 0
-    with sqlite3.connect(bench.folder / "cache/cache.db") as db:
-        bad = [
-            key for (key,) in db.execute("SELECT key FROM Cache WHERE key LIKE 'call/%' LIMIT 3")
-        ]
-        db.execute("UPDATE Cache SET value = zeroblob(99) WHERE key IN (?, ?, ?)", bad)
-    db.close()
-    done = bench.respsel("cache", "verify")
-    assert done.code == 4
-    assert "3 bad" in done.out
-    for key in bad:
-        assert f"{key}: a damaged record" in done.err
-    assert len(list((bench.folder / "cache/quarantine").iterdir())) == 3
-    assert bench.respsel("cache", "verify").code == 0
-    assert bench.run()["steps_run"] == 0
 
 
 def test_gc_says_what_it_would_free_and_frees_it_when_told(bench: Bench) -> None:
@@ -133,24 +112,6 @@ def test_gc_refuses_after_damage(bench: Bench) -> None:
     assert bench.run()["calls_made"] == 0
 
 
-def test_verify_finds_what_diskcache_hides(bench: Bench) -> None:
-    """A record that holds no bytes is bad; one that claims to have expired is whole: nothing here
-    expires.
-    """
-    bench.run()
-    with sqlite3.connect(bench.folder / "cache/cache.db") as db:
-        first, second = (
-            key for (key,) in db.execute("SELECT key FROM Cache WHERE key LIKE 'call/%' LIMIT 2")
-        )
-        db.execute("UPDATE Cache SET expire_time = 1 WHERE key = ?", (first,))
-        db.execute("UPDATE Cache SET value = 'text' WHERE key = ?", (second,))
-    db.close()
-    done = bench.respsel("cache", "verify")
-    assert done.code == 4
-    assert "1 bad" in done.out
-    assert second in done.err
-
-
 def test_weights_that_are_folders_are_counted_and_freed_like_files(bench: Bench) -> None:
     """Of prepared weights, files and folders, those go that no latest run uses and that are older
     than it.
@@ -214,25 +175,6 @@ def test_a_folder_of_weights_that_is_being_freed_is_no_weights(
     assert not list((bench.folder / "cache/weights").iterdir())
 
 
-def test_commands_without_a_store_say_so(bench: Bench) -> None:
-    """Where there is no store, none is made."""
-    for command in ("size", "ls", "verify", "gc"):
-        done = bench.respsel("cache", command)
-        assert done.code == 2
-        assert "there is no store" in done.err
-    assert not (bench.folder / "cache").exists()
-
-
-def test_size_and_ls(bench: Bench) -> None:
-    """size counts records by kind; ls lists the steps with the recipe that needs them."""
-    bench.run()
-    size = bench.respsel("cache", "size").out
-    assert "answers of models" in size
-    listed = bench.respsel("cache", "ls").out
-    assert "a.toml: verdict:sums" in listed
-    assert listed.splitlines()[-1] == "15 steps"
-
-
 def two_workspaces(folder: Path) -> tuple[Bench, Bench]:
     """Workspaces with one store beside them, each with a recipe of the same name."""
     found = []
@@ -269,15 +211,6 @@ def test_gc_in_one_workspace_keeps_what_another_with_the_same_store_needs(tmp_pa
     assert "Would free 0 B" not in done
 
 
-def test_recipes_at_one_place_in_two_workspaces_are_two(tmp_path: Path) -> None:
-    """Neither takes the other's last run for its own."""
-    one, _ = two_workspaces(tmp_path)
-    one.edit("Solve:", "Please solve:")
-    assert "prompt changed" in one.respsel("plan", "a.toml").out
-    explained = one.respsel("explain", "a.toml", "responses:sums/teacher", "--json").json
-    assert "'Solve: {{ input }}'" in str(explained)
-
-
 def test_a_store_behind_a_link_is_the_workspaces_own(tmp_path: Path) -> None:
     """Its recipes are known by their places, and the workspace may be moved away from the store, as
     without the link.
@@ -309,31 +242,3 @@ def test_earlier_notes_are_of_the_workspace_that_asks(bench: Bench) -> None:
     assert bench.run()["steps_run"] == 0
     with Store(bench.folder / "cache") as store:
         assert store.load_json(key)["roots"] == [".."]
-
-
-@pytest.mark.parametrize(
-    ("store", "marked", "owns"),
-    [
-        ("cache", "", True),
-        ("data/cache", "", True),
-        ("data/cache", "data", False),
-        ("../cache", "", False),
-    ],
-)
-def test_a_recipe_of_the_stores_own_workspace_is_known_by_its_place(
-    tmp_path: Path, store: str, marked: str, owns: bool
-) -> None:
-    """Its key tells its place alone, so that it is as it was; of another workspace's recipe it
-    tells the workspace, too.
-    """
-    bench = Bench(tmp_path / "one")
-    bench.write("a.toml", RECIPE)
-    bench.write("sums.jsonl", jsonl(rows(12)))
-    bench.write("respsel.toml", f'store = "{store}"\n')
-    if marked:
-        bench.write(f"{marked}/respsel.toml", "")
-    loaded = load_recipe(bench.recipe)
-    applied = replace(loaded, purpose="apply strategy")
-    assert (loaded.key == digest("recipe", "a.toml")) is owns
-    assert (applied.key == digest("recipe", "a.toml", "apply strategy")) is owns
-    assert loaded.key != applied.key
