@@ -18,7 +18,7 @@ from respsel.errors import InputError
 from respsel.recipe.schema import ColumnStrategy, DatasetEntry
 from respsel.records import Example
 from respsel.strategies.column import column_responses
-from respsel.tables.table import EXAMPLES
+from respsel.tables.kinds import EXAMPLES
 
 ROWS = [{"id": f"e{i}", "input": f"question {i}", "label": i} for i in range(8)]
 LINES = "".join(json.dumps(row) + "\n" for row in ROWS)
@@ -357,9 +357,9 @@ def test_tables_of_earlier_versions_are_read() -> None:
         EXAMPLES, column_types={k: v for k, v in EXAMPLES.column_types.items() if k != "copies"}
     )
     rows = [Example("a", "q", columns={"x": 1})]
-    assert list(EXAMPLES.decode(old.encode(rows))) == rows
+    assert list(EXAMPLES.decode(old.pack(rows).data)) == rows
     assert EXAMPLES.digest(rows) != EXAMPLES.digest([replace(rows[0], copies=2)])
-    assert EXAMPLES.decode(EXAMPLES.encode([replace(rows[0], copies=2)]))[0].copies == 2
+    assert EXAMPLES.decode(EXAMPLES.pack([replace(rows[0], copies=2)]).data)[0].copies == 2
 
 
 def test_a_turn_of_another_role_is_told(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from respsel.selection.statistics import estimate
 from respsel.store.store import Store
 from respsel.strategies.base import Place
 from respsel.strategies.model import model_responses
-from respsel.tables.table import RESPONSES
+from respsel.tables.kinds import RESPONSES
 from tests.conftest import RECIPE, Bench, jsonl, rows
 
 SAMPLING = Sampling(0.0, 1.0, 0, 0.0, 50)
@@ -149,7 +149,7 @@ def test_a_table_is_read_by_columns(tmp_path: Path) -> None:
     left out.
     """
     made = [Response(f"e{i}", f"text {i}") for i in range(5000)]
-    data = RESPONSES.encode(made)
+    data = RESPONSES.pack(made).data
     assert RESPONSES.read(data, ["text", "id", "later"]).columns == ["id", "text"]
     assert RESPONSES.read(data).columns == list(RESPONSES.column_types)
     assert list(RESPONSES.decode(data)) == made

@@ -129,7 +129,7 @@ def test_a_kill_while_tables_are_written(before: Bench) -> None:
     is replaced next.
     """
     old = contents(before.folder / "runs/a")
-    code = "import respsel.tables.table as t, polars as pl, os, signal, threading\n"
+    code = "import respsel.tables.parquet as t, polars as pl, os, signal, threading\n"
     code += "write = pl.DataFrame.write_parquet\n"
     code += "def hooked(self, place, *a, **k):\n"
     code += "    if 'scores.parquet' in getattr(place, 'name', str(place)):\n"

@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from respsel.records import OwnOutput, Response
-from respsel.tables.table import RESPONSES
+from respsel.tables.kinds import RESPONSES
 from respsel.text.whitespace import BLANKS, normalised
 from tests.conftest import Bench, jsonl, rows
 
@@ -298,7 +298,7 @@ def test_tables_of_earlier_versions_are_read_and_keep_their_digest() -> None:
     as it was.
     """
     row = Response("e", "text", correct=True)
-    old = RESPONSES.read(RESPONSES.encode([row])).drop("changed")
+    old = RESPONSES.read(RESPONSES.pack([row]).data).drop("changed")
     assert RESPONSES.rows_of(old) == [row]
     assert (
         RESPONSES.digest([row])

@@ -21,7 +21,7 @@ from respsel.scoring.token_scores import score_responses
 from respsel.selection.race_rule import LAPS, reach_of
 from respsel.strategies.base import Operation, Place
 from respsel.strategies.own_outputs import kept_by_example, neighbours
-from respsel.tables.table import REPRESENTATIONS, SCORES, TOKEN_SCORES
+from respsel.tables.kinds import REPRESENTATIONS, SCORES, TOKEN_SCORES
 
 
 class ModelSteps:

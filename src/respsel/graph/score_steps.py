@@ -22,7 +22,7 @@ from respsel.selection import decide as selection
 from respsel.selection.per_example import CHOICES, choose_responses
 from respsel.selection.race_rule import dropped_in
 from respsel.selection.verdict import VERDICTS
-from respsel.tables.table import SCORES
+from respsel.tables.kinds import SCORES
 
 
 class ScoreSteps:

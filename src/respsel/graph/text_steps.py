@@ -37,7 +37,7 @@ from respsel.strategies.file import file_responses
 from respsel.strategies.model import EMPTY, model_responses
 from respsel.strategies.own_outputs import read_own_outputs, sample_own_outputs
 from respsel.strategies.plugin import find_strategy, plugin_responses
-from respsel.tables.table import EXAMPLES, OWN_OUTPUTS, RESPONSES
+from respsel.tables.kinds import EXAMPLES, OWN_OUTPUTS, RESPONSES
 
 
 class TextSteps:

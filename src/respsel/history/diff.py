@@ -23,7 +23,8 @@ from respsel.plan.changes import Change, changes_between
 from respsel.plan.explain import InputChange, compare_rows
 from respsel.selection.decide import Comparison, Rule, compare, is_weighed
 from respsel.store.store import StepRecord, Store
-from respsel.tables.table import RESPONSES, SCORES, Table
+from respsel.tables.kinds import RESPONSES, SCORES
+from respsel.tables.table import Table
 
 _MOST_TEXTS = 3
 

@@ -27,7 +27,7 @@ from respsel.system.atomic_folder import (
     remove_leftovers,
 )
 from respsel.system.disk import remedy_of
-from respsel.tables.table import stack
+from respsel.tables.parquet import stack
 from respsel.text.characters import told, visible, visible_json
 from respsel.workspace.loading import LoadedRecipe
 

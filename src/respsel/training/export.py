@@ -26,7 +26,7 @@ from respsel.system.atomic_folder import (
     remove_leftovers,
 )
 from respsel.system.disk import remedy_of
-from respsel.tables.table import stack
+from respsel.tables.parquet import stack
 from respsel.training.apply import Applied, Mode
 from respsel.training.card import card_of, set_name
 from respsel.training.examples import Counts, Tally, cautions_of, training_examples, training_pairs

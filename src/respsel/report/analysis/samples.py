@@ -15,7 +15,8 @@ from respsel.metrics.registry import components
 from respsel.records import Response, Score, ScoredResponse
 from respsel.report.analysis.shading import Piece, pieces
 from respsel.run.runner import RunResult
-from respsel.tables.table import EXAMPLES, RESPONSES, SCORES, TOKEN_SCORES, Row, Table
+from respsel.tables.kinds import EXAMPLES, RESPONSES, SCORES, TOKEN_SCORES
+from respsel.tables.table import Row, Table
 
 if TYPE_CHECKING:
     import numpy as np

@@ -1,0 +1,192 @@
+"""The kinds of tables: examples, responses, own outputs, scores, token scores, representations.
+
+Knows nothing of how tables are stored. Invariant: columns that a later version adds are in no
+digest where they are empty, so nothing that follows from an earlier table is made again.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from respsel.hashing import canonical_json
+from respsel.records import (
+    Example,
+    OwnOutput,
+    Represented,
+    Response,
+    Score,
+    ScoredResponse,
+    TokenScores,
+)
+from respsel.tables.parquet import Columns
+from respsel.tables.table import Table, plain_table
+
+
+def _example_digest(row: Example) -> bytes:
+    fields = {"id": row.id, "input": row.input, "reference": row.reference, "label": row.label}
+    # What is as it was in earlier versions is in no digest.
+    copies = {} if row.copies == 1 else {"copies": row.copies}
+    return canonical_json({**fields, "columns": dict(row.columns), **copies})
+
+
+def _examples_to_columns(rows: Sequence[Example]) -> Columns:
+    return {
+        "id": [row.id for row in rows],
+        "input": [row.input for row in rows],
+        "reference": [row.reference for row in rows],
+        "label": [row.label for row in rows],
+        "columns": [canonical_json(dict(row.columns)).decode() for row in rows],
+        "copies": [row.copies for row in rows],
+    }
+
+
+def _examples_from_columns(columns: Columns) -> list[Example]:
+    names = ("id", "input", "reference", "label", "columns")
+    copies = columns.get("copies") or [1] * len(columns["id"])
+    values = zip(*(columns[name] for name in names), copies, strict=True)
+    return [
+        Example(i, text, reference, label, json.loads(more), n)
+        for i, text, reference, label, more, n in values
+    ]
+
+
+def _scored_digest(row: ScoredResponse) -> bytes:
+    head = canonical_json([row.id, row.prompt_tokens, row.response_tokens, row.problem, row.place])
+    if row.scores is None:
+        return head
+    scores = row.scores
+    arrays = (
+        scores.token_ids.astype("<i4"),
+        scores.nll.astype("<f4"),
+        scores.rank.astype("<i4"),
+        scores.entropy.astype("<f4"),
+    )
+    lengths = b"" if scores.lengths is None else scores.lengths.astype("<i4").tobytes()
+    return head + b"\0" + b"".join(array.tobytes() for array in arrays) + lengths
+
+
+_SCORED_ARRAYS = ("token_ids", "nll", "rank", "entropy", "lengths")
+
+
+def _scored_to_columns(rows: Sequence[ScoredResponse]) -> Columns:
+    return {
+        "id": [row.id for row in rows],
+        "prompt_tokens": [row.prompt_tokens for row in rows],
+        "response_tokens": [row.response_tokens for row in rows],
+        "problem": [row.problem for row in rows],
+        "place": [row.place for row in rows],
+        **{
+            name: [None if row.scores is None else getattr(row.scores, name) for row in rows]
+            for name in _SCORED_ARRAYS
+        },
+    }
+
+
+def _scored_from_columns(columns: Columns) -> list[ScoredResponse]:
+    def scores(ids: Any, nll: Any, rank: Any, entropy: Any, lengths: Any) -> TokenScores:
+        return TokenScores(ids, nll, rank, entropy, lengths if len(lengths) == len(ids) else None)
+
+    names = ("id", "prompt_tokens", "response_tokens", "problem")
+    arrays = (columns[name] for name in _SCORED_ARRAYS)
+    places = columns.get("place") or [""] * len(columns["id"])
+    return [
+        ScoredResponse(
+            i, prompt_tokens, response_tokens, None if problem else scores(*some), problem, place
+        )
+        for i, prompt_tokens, response_tokens, problem, place, *some in zip(
+            *(columns[name] for name in names), places, *arrays, strict=True
+        )
+    ]
+
+
+def _represented_digest(row: Represented) -> bytes:
+    vector = b"" if row.vector is None else row.vector.astype("<f4").tobytes()
+    return canonical_json([row.id, row.sample, row.problem]) + b"\0" + vector
+
+
+def _represented_to_columns(rows: Sequence[Represented]) -> Columns:
+    return {
+        name: [getattr(row, name) for row in rows] for name in ("id", "sample", "problem", "vector")
+    }
+
+
+def _represented_from_columns(columns: Columns) -> list[Represented]:
+    values = zip(*columns.values(), strict=True)
+    return [
+        Represented(i, sample, None if problem else vector, problem)
+        for i, sample, problem, vector in values
+    ]
+
+
+EXAMPLES = Table(
+    "examples",
+    _example_digest,
+    _examples_to_columns,
+    _examples_from_columns,
+    {
+        "id": "str",
+        "input": "str",
+        "reference": "str",
+        "label": "str",
+        "columns": "str",
+        "copies": "int",
+    },
+)
+RESPONSES = plain_table(
+    "responses",
+    Response,
+    {
+        "id": "str",
+        "text": "str",
+        "problem": "str",
+        "correct": "bool",
+        "truncated": "bool",
+        "attempts": "int",
+        "changed": "str",
+    },
+    newer=["changed"],
+)
+OWN_OUTPUTS = plain_table(
+    "own-outputs",
+    OwnOutput,
+    {
+        "id": "str",
+        "sample": "int",
+        "text": "str",
+        "problem": "str",
+        "correct": "bool",
+        "truncated": "bool",
+        "changed": "str",
+    },
+    newer=["changed"],
+)
+SCORES = plain_table(
+    "scores", Score, {"id": "str", "value": "float", "problem": "str", "weight": "float"}
+)
+REPRESENTATIONS = Table(
+    "representations",
+    _represented_digest,
+    _represented_to_columns,
+    _represented_from_columns,
+    {"id": "str", "sample": "int", "problem": "str", "vector": "floats"},
+)
+TOKEN_SCORES = Table(
+    "token-scores",
+    _scored_digest,
+    _scored_to_columns,
+    _scored_from_columns,
+    {
+        "id": "str",
+        "prompt_tokens": "int",
+        "response_tokens": "int",
+        "problem": "str",
+        "place": "str",
+        "token_ids": "ints",
+        "nll": "floats",
+        "rank": "ints",
+        "entropy": "floats",
+        "lengths": "ints",
+    },
+)
