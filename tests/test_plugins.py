@@ -179,7 +179,8 @@ def test_a_metrics_parameters_may_be_of_any_type_that_a_key_can_hold(bench: Benc
     done = bench.respsel("plan", "a.toml", env=env)
     assert done.code == 2
     assert (
-        "a.toml: metrics[2]: no JSON value: most[0] = inf. Write it as text, in quotes." in done.err
+        "a.toml: metrics[2]: not a JSON value: most[0] = inf. Write it as text, in quotes."
+        in done.err
     )
 
 

@@ -22,7 +22,8 @@ from respsel.graph.ledger import Ledger, load_unrecorded
 from respsel.run.runner import RunEvents, Runner, RunResult, refuse_closed, refuse_unscored
 from respsel.store.locks import Holder
 from respsel.store.store import Store
-from respsel.workspace.loading import LoadedRecipe, load_recipe
+from respsel.workspace.loaded_recipe import LoadedRecipe
+from respsel.workspace.loading import load_recipe
 
 if TYPE_CHECKING:
     from respsel.backends.registry import KnownModel

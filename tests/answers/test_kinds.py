@@ -118,7 +118,9 @@ def test_a_recipe_names_its_own_tags() -> None:
     text = "<scratch>\nthe answer is 5\n</scratch>\nso 6"
     assert is_correct(check("number", reasoning=["<scratch>", "</scratch>"]), text, "6")
     assert is_correct(check("number"), text, "5")
-    with pytest.raises(ValueError, match="'reasoning' is an opening and another, closing tag"):
+    with pytest.raises(
+        ValueError, match="'reasoning' is an opening tag and a different, closing tag"
+    ):
         check("number", reasoning=["<a>", "<A>"])
 
 

@@ -124,7 +124,7 @@ def test_a_line_separator_inside_a_string_is_no_line_end(tmp_path: Path) -> None
         ),
         (
             '{"id": 1, "input": NaN}\n',
-            "a.jsonl: line 1: is not JSON: NaN is no JSON value. Write null in its place.",
+            "a.jsonl: line 1: is not JSON: NaN is not a JSON value. Write null in its place.",
         ),
         (
             '{"id": 1, "input": "\\ud800"}\n',

@@ -132,7 +132,7 @@ def test_toml_that_cannot_be_read_is_told(tmp_path: Path, name: str, kind: str) 
     """However deeply it nests and however long its numbers are, TOML gives an error that names the
     file.
     """
-    from respsel.recipe.validation import read_toml
+    from respsel.recipe.toml import read_toml
 
     (tmp_path / name).write_bytes(BAD_TOML[kind] + b"\n")
     with pytest.raises(InputError) as caught:

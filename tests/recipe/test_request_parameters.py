@@ -95,7 +95,7 @@ def test_what_changes_no_answer_is_not_in_the_identity() -> None:
         ({"password": KEY}, "'password' looks like a secret"),
         ({"note": KEY}, "'note' looks like a secret"),
         ({"note": f"Bearer {KEY}"}, "'note' looks like a secret"),
-        ({"a": float("inf")}, "no JSON value: a = inf"),
+        ({"a": float("inf")}, "not a JSON value: a = inf"),
     ],
 )
 def test_what_is_not_for_it_is_refused(values: dict[str, Any], told: str) -> None:

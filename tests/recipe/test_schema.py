@@ -10,7 +10,8 @@ import pytest
 from respsel.errors import InputError
 from respsel.recipe.model import SamplingEntry, merge_sampling
 from respsel.recipe.schema import ModelStrategy, Recipe
-from respsel.workspace.loading import LoadedRecipe, load_recipe
+from respsel.workspace.loaded_recipe import LoadedRecipe
+from respsel.workspace.loading import load_recipe
 from tests.conftest import Bench, jsonl, rows
 
 ROOT = Path(__file__).parents[2]
@@ -62,7 +63,7 @@ def test_a_good_recipe_loads(bench: Bench) -> None:
         (
             'model = "teacher"',
             'model = "teach"',
-            "strategies[1].model: 'teach' is no model of this recipe or of respsel.toml. ",
+            "strategies[1].model: 'teach' is not a model of this recipe or of respsel.toml. ",
         ),
         ('path = "sums.jsonl"', 'path = "sum.jsonl"', "datasets[0].path: there is no file "),
         (
@@ -80,14 +81,14 @@ def test_a_good_recipe_loads(bench: Bench) -> None:
         (
             'answer = "number"',
             'answer = "nummer"',
-            "datasets[0].answer: 'nummer' is none of number, choice, math, exact, regex. Did you "
-            "mean 'number'?",
+            "datasets[0].answer: 'nummer' is not one of number, choice, math, exact, regex. Did "
+            "you mean 'number'?",
         ),
         ('answer = "number"', 'answer = "regex"', "datasets[0]: answer 'regex' needs a pattern"),
         (
             "resamples = 500",
             'metric = "perplexty"',
-            "selection.metric: 'perplexty' is no metric of this recipe. Did you mean",
+            "selection.metric: 'perplexty' is not a metric of this recipe. Did you mean",
         ),
         (
             'name = "sums"',
@@ -103,7 +104,7 @@ def test_a_good_recipe_loads(bench: Bench) -> None:
         (
             'variant = "teacher"',
             'variant = "teacher"\ntimeout_s = inf',
-            "models.teacher.timeout_s: inf is no finite number. ",
+            "models.teacher.timeout_s: inf is not a finite number. ",
         ),
         (
             'variant = "teacher"',
@@ -113,12 +114,12 @@ def test_a_good_recipe_loads(bench: Bench) -> None:
         (
             'variant = "teacher"',
             'variant = "teacher"\nprice = { input = nan, output = 1 }',
-            "models.teacher.price.input: nan is no finite number. Give one that is.",
+            "models.teacher.price.input: nan is not a finite number. Give one that is.",
         ),
         (
             "samples = 2",
             "sampling = { temperature = nan }",
-            "own_outputs.sampling.temperature: nan is no finite number. ",
+            "own_outputs.sampling.temperature: nan is not a finite number. ",
         ),
         (
             "resamples = 500",
@@ -128,19 +129,19 @@ def test_a_good_recipe_loads(bench: Bench) -> None:
         (
             'name = "alignment"',
             'name = "car"\ncolumn = "x"\nbeta = inf',
-            "metrics[2].beta: inf is no finite number. ",
+            "metrics[2].beta: inf is not a finite number. ",
         ),
         (
             'from = "column"\ncolumn = "rationale"',
             'from = "plugin"\nplugin = "p"\noptions = { since = 2024-01-01, more = [1, { most = '
             'inf }], fine = [0.5, "x"] }',
-            "strategies[0].options: no JSON value: since = 2024-01-01, more[1].most = inf. Write "
-            "it as text, in quotes.",
+            "strategies[0].options: not a JSON value: since = 2024-01-01, more[1].most = inf. "
+            "Write it as text, in quotes.",
         ),
         (
             'backend = "fake"\nvariant = "teacher"',
             'backend = "plugin"\nplugin = "p"\noptions = { at = 12:00:00 }',
-            "models.teacher.options: no JSON value: at = 12:00:00. Write it as text, in quotes.",
+            "models.teacher.options: not a JSON value: at = 12:00:00. Write it as text, in quotes.",
         ),
         (
             'backend = "fake"\n\n[models.teacher]',

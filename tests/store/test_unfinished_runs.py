@@ -11,7 +11,8 @@ import pytest
 from respsel.store.locks import Holder
 from respsel.store.store import Store
 from respsel.store.unfinished_runs import RunNote, find_unfinished
-from respsel.workspace.loading import LoadedRecipe, load_recipe
+from respsel.workspace.loaded_recipe import LoadedRecipe
+from respsel.workspace.loading import load_recipe
 from tests.conftest import RECIPE, jsonl, rows
 
 

@@ -23,7 +23,7 @@ from respsel.backends.sampling import NOT_FINITE
 from respsel.backends.tokenizer_check import TokenizerCheck
 from respsel.backends.training_text import TrainingText, show_training
 from respsel.records import Message, Sampling
-from respsel.workspace.loading import LoadedRecipe
+from respsel.workspace.loaded_recipe import LoadedRecipe
 
 if TYPE_CHECKING:
     from respsel.records import FloatArray

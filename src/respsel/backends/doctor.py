@@ -20,7 +20,7 @@ from respsel.hashing import DigestMemo
 from respsel.recipe.model import NamedModel
 from respsel.recipe.schema import ModelStrategy
 from respsel.system.atomic_folder import is_refused
-from respsel.workspace.loading import LoadedRecipe
+from respsel.workspace.loaded_recipe import LoadedRecipe
 
 
 def examine(

@@ -19,7 +19,7 @@ from respsel.errors import RespselError
 from respsel.recipe.model import ModelEntry
 from respsel.records import Message, Sampling
 from respsel.replies.completions import NOTHING_YET, STILL_REASONING
-from respsel.workspace.loading import LoadedRecipe
+from respsel.workspace.loaded_recipe import LoadedRecipe
 
 _HELLO = (Message("user", "Say hello."),)
 _SHORT = Sampling(temperature=1.0, top_p=1.0, top_k=0, min_p=0.0, max_tokens=16)

@@ -18,7 +18,7 @@ from respsel.errors import InputError, PreflightError
 from respsel.recipe.schema import ColumnStrategy
 from respsel.records import Response
 from respsel.text.whitespace import normalised
-from respsel.workspace.loading import LoadedRecipe
+from respsel.workspace.loaded_recipe import LoadedRecipe
 
 _MADE_UP = ("How many legs have three cats?", "Three cats have twelve legs.")
 # What is shown of a long text: its beginning and its end.

@@ -23,7 +23,7 @@ _COLON = re.compile(r"\s*:")
 _BLANKS = re.compile(r"[ \t\n\r]*")
 _ONE_COMMA_MORE = re.compile(r",\s*\Z")
 _FIX = "Fix it"
-_CONSTANT = "no JSON value"
+_CONSTANT = "not a JSON value"
 _JOINED = "A byte order mark inside the file: was it joined from two files?"
 # More than the longest word of JSON, and than two halves of a character in escapes.
 _LONGEST_TOKEN = 16

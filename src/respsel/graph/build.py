@@ -16,7 +16,7 @@ from respsel.hashing import DigestMemo
 from respsel.metrics.contract import EXTRAS
 from respsel.metrics.registry import components
 from respsel.recipe.schema import OVERALL, DatasetEntry, ModelStrategy, StrategyEntry
-from respsel.workspace.loading import LoadedRecipe
+from respsel.workspace.loaded_recipe import LoadedRecipe
 
 
 def build_graph(loaded: LoadedRecipe, memo: DigestMemo) -> Graph:

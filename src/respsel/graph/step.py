@@ -18,7 +18,7 @@ from respsel.selection import race_rule as racing
 from respsel.strategies import own_outputs
 from respsel.strategies.base import Operation
 from respsel.tables.table import Document, Table
-from respsel.workspace.loading import LoadedRecipe
+from respsel.workspace.loaded_recipe import LoadedRecipe
 
 # In this order: each stage needs only what the stages before it made.
 STAGES = (

@@ -17,7 +17,7 @@ from respsel.graph.names import StepName
 from respsel.plan.changes import flatten
 from respsel.store.notes import latest_runs
 from respsel.store.store import StepRecord, Store
-from respsel.workspace.loading import LoadedRecipe
+from respsel.workspace.loaded_recipe import LoadedRecipe
 
 
 @dataclass(frozen=True)

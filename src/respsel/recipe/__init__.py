@@ -1,1 +1,1 @@
-"""What a recipe may say, and how what is wrong with it is told."""
+"""What a recipe may say, and what is wrong with one, in a user's words."""

@@ -1,5 +1,4 @@
-"""A model as a recipe or respsel.toml declares it: its engine, where it is, how it samples and what
-it costs.
+"""A model as a recipe or respsel.toml declares it: its engine, place, sampling and price.
 
 Knows nothing of files or servers. Invariant: an entry that exists says in one way only where its
 model is, and holds no secret.
@@ -20,17 +19,17 @@ from respsel.recipe.validation import json_only
 from respsel.records import Sampling
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=80)]
-# What a plug-in is given; it is in keys.
+# What a plug-in gets; it is in keys.
 Options = Annotated[Mapping[str, Any], AfterValidator(json_only)]
 Request = Annotated[Mapping[str, Any], AfterValidator(check_request)]
-# Model files that respsel can have llama.cpp convert to, once, for this machine's speed.
+# The types that respsel can convert a model file to, once, so that this machine is faster.
 PreparedType = Literal["bf16", "f16", "f32", "q8_0", "q4_0", "safetensors"]
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]
-# No user or password, which would be kept and shown with everything else that a recipe says.
+# Hazard: a user or password would be kept and shown with the rest of the recipe.
 _BASE_URL = re.compile(r"https?://[^\s/?#@]+(/[^\s?#]*)?")
 
 
-# What a chat template is given in any case.
+# What respsel itself gives every chat template.
 _TEMPLATE_VARIABLES = frozenset(
     (
         "messages",
@@ -44,9 +43,7 @@ _TEMPLATE_VARIABLES = frozenset(
 
 
 class Entry(BaseModel):
-    """What all tables of a recipe share: an unknown key is an error, and nothing changes once it is
-    read.
-    """
+    """What all tables of a recipe share: an unknown key is an error, and nothing changes later."""
 
     model_config = ConfigDict(
         extra="forbid", frozen=True, populate_by_name=True, allow_inf_nan=False, defer_build=True
@@ -54,8 +51,9 @@ class Entry(BaseModel):
 
 
 class SamplingEntry(Entry):
-    """How responses are sampled; what is left out comes from the model entry, then from the
-    defaults.
+    """How responses are sampled.
+
+    What is left out comes from the model entry, then from the defaults.
     """
 
     temperature: float | None = Field(None, ge=0, le=5, description="0 is greedy. Default 0.7.")
@@ -74,12 +72,12 @@ DEFAULT_SAMPLING = SamplingEntry(
 
 
 class PriceEntry(Entry):
-    """What an endpoint takes, for a million tokens."""
+    """What an endpoint costs, per million tokens."""
 
-    input: float = Field(ge=0, le=1e9, description="For a million prompt tokens.")
-    output: float = Field(ge=0, le=1e9, description="For a million output tokens.")
+    input: float = Field(ge=0, le=1e9, description="Per million prompt tokens.")
+    output: float = Field(ge=0, le=1e9, description="Per million output tokens.")
     currency: str = Field(
-        "USD", pattern=r"^[A-Z]{3}$", description="Three letters, as of ISO 4217."
+        "USD", pattern=r"^[A-Z]{3}$", description="Three letters, as in ISO 4217."
     )
 
 
@@ -92,13 +90,12 @@ class ModelEntry(Entry):
     plugin: str | None = Field(
         None, description="plugin: its name among the installed packages' (respsel.backends)."
     )
-    options: Options = Field(default_factory=dict, description="plugin: what it is given.")
+    options: Options = Field(default_factory=dict, description="plugin: the settings that it gets.")
     path: str | None = Field(
         None,
         description="Weights: a GGUF file; for transformers also a directory with safetensors. "
-        "For openai only the tokenizer "
-        "and template in it are read, and only scoring needs them; so it is with 'package' and "
-        "'repo'.",
+        "For openai it gives only the tokenizer and the chat template, which scoring needs. "
+        "The same holds for 'package' and 'repo'.",
     )
     package: str | None = Field(
         None, description="An installed Python package that carries the weights, with 'file'."
@@ -119,15 +116,14 @@ class ModelEntry(Entry):
     )
     scores_by: Literal["prompt_logprobs", "echo"] | None = Field(
         None,
-        description="openai: the way in which it is asked for log-probabilities. Default: the "
-        "first that passes the test.",
+        description="openai: how respsel asks it for log-probabilities. Default: the first way "
+        "that passes the test.",
     )
     request: Request = Field(
         default_factory=dict,
         description='openai: further parameters of each request, e.g. { reasoning_effort = "low" '
-        "}; another value is another "
-        "model, but for a few that change no answer (user, store, metadata, service_tier and the "
-        "like).",
+        "}. Another value is another model, except for a few parameters that change no answer "
+        "(user, store, metadata, service_tier and the like).",
     )
     timeout_s: float = Field(
         600, gt=0, le=1e6, description="openai: how long a whole answer may take, in seconds."
@@ -136,13 +132,13 @@ class ModelEntry(Entry):
         6,
         ge=0,
         le=100,
-        description="openai: tries more after a failure; what the server asks to wait is waited.",
+        description="openai: further tries after a failure, each after the wait that the server "
+        "asks for.",
     )
     variant: str | None = Field(
         None,
-        description="fake: another variant is another model. openai: stands for base_url in keys, "
-        "so that what was answered "
-        "is found when the endpoint moves.",
+        description="fake: another variant is another model. openai: replaces base_url in keys, so "
+        "that stored answers are still found when the endpoint moves.",
     )
     context_tokens: int | None = Field(
         None, ge=16, description="Context length; at most what the model was trained for."
@@ -170,7 +166,7 @@ class ModelEntry(Entry):
     batch_tokens: int | None = Field(
         None,
         ge=64,
-        description="transformers: tokens evaluated at once. Default 1024; on a GPU 8192.",
+        description="transformers: tokens evaluated at once. Default 1024, on a GPU 8192.",
     )
     parallel: int = Field(
         16, ge=1, le=255, description="Responses sampled at once; openai: requests at once."
@@ -244,8 +240,8 @@ class ModelEntry(Entry):
                 "itself"
             )
         if self.request.get("chat_template_kwargs") and (self.path or self.package or self.repo):
-            # The server's template would get what this one does not, and prompts would be others
-            # than are scored.
+            # Hazard: only the server's template would get them, so the prompts that it writes
+            # would differ from those that are scored.
             raise ValueError(
                 "'chat_template_kwargs' in 'request' is for endpoints without a tokenizer. Use "
                 "'template_options'"
@@ -263,14 +259,13 @@ class ModelEntry(Entry):
             )
 
     def _check_endpoint(self, ways: Sequence[str]) -> list[str]:
-        """Return the ways without those that are for the tokenizer."""
+        """Return the ways without those that only give the tokenizer."""
         if self.model is None:
             raise ValueError("backend 'openai' needs 'model', what the endpoint calls it")
         if self.base_url is not None and not _BASE_URL.fullmatch(self.base_url):
             raise ValueError(
                 "'base_url' is http:// or https://, a host and a path, without user, password or "
-                "query. "
-                "Name the environment variable of a key in 'api_key_env'"
+                "query. Name the environment variable of a key in 'api_key_env'"
             )
         tokenizers = [way for way in ways if way in ("path", "package", "repo")]
         if len(tokenizers) > 1:

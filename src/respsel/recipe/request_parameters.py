@@ -1,8 +1,8 @@
 """`request = { ... }` of a model entry: further parameters of each request to an endpoint.
 
-Knows nothing of servers. Invariants: it sets nothing that respsel sets itself, and holds no secret,
-as a recipe is kept and shown; a parameter is in a model's identity unless it is known to change no
-answer.
+Knows nothing of servers. Invariants: it sets nothing that respsel sets itself. It holds no secret,
+since a recipe is kept and shown. A parameter is in a model's identity unless it is known to change
+no answer.
 """
 
 from __future__ import annotations
@@ -43,22 +43,19 @@ _OURS = {
     "timeout": "Set 'timeout_s' of the entry",
     "extra_headers": "The key is sent from api_key_env; no other header can be set",
 }
-# Who pays, who is billed, what is logged and how soon an answer comes; not what it says.
+# They decide who pays, what is logged and how soon an answer comes, but not what it says.
 _NO_CHANGE = names(
     "user store metadata service_tier safety_identifier prompt_cache_key prompt_cache_retention "
     "priority request_id"
 )
-# How a text is written: scoring writes none, and sends ids or plain text instead of a chat.
+# How a text is written. Scoring writes none, and sends ids or plain text instead of a chat.
 _WRITING = names(
     "chat_template chat_template_kwargs add_generation_prompt continue_final_message documents "
-    "enable_thinking "
-    "thinking thinking_budget reasoning reasoning_effort reasoning_format include_reasoning "
-    "verbosity response_format tools "
-    "tool_choice parallel_tool_calls functions function_call modalities audio prediction "
-    "web_search_options stop "
-    "stop_token_ids frequency_penalty presence_penalty repetition_penalty repeat_penalty "
-    "logit_bias bad_words min_tokens "
-    "ignore_eos structured_outputs length_penalty"
+    "enable_thinking thinking thinking_budget reasoning reasoning_effort reasoning_format "
+    "include_reasoning verbosity response_format tools tool_choice parallel_tool_calls functions "
+    "function_call modalities audio prediction web_search_options stop stop_token_ids "
+    "frequency_penalty presence_penalty repetition_penalty repeat_penalty logit_bias bad_words "
+    "min_tokens ignore_eos structured_outputs length_penalty"
 )
 _SECRET_WORDS = names(
     "secret password passwd authorization credential credentials bearer apikey cookie"
@@ -71,8 +68,10 @@ _KEY_VALUE = re.compile(r"(?:sk-|gsk_|hf_|xai-|AIza|ghp_|Bearer\s)[\w.\-]{8,}")
 
 
 def check_request(values: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the values. Raises ValueError naming what is no JSON, what respsel sets, and what
-    looks like a secret.
+    """Return the values.
+
+    Raises ValueError naming what is not JSON, what respsel sets itself, and what looks like a
+    secret.
     """
     json_only(values)
     faults = [f"'{name}' is not for 'request'. {_OURS[name]}" for name in values if name in _OURS]
@@ -87,12 +86,12 @@ def check_request(values: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def identity_of(request: Mapping[str, Any]) -> Mapping[str, Any]:
-    """What of a request changes answers."""
+    """The parameters of a request that change answers."""
     return {name: value for name, value in request.items() if name not in _NO_CHANGE}
 
 
 def is_for_scores(name: str) -> bool:
-    """Whether a parameter is sent with requests for scores, too."""
+    """Whether a parameter is also sent with requests for scores."""
     return name not in _WRITING and not name.startswith("guided_")
 
 

@@ -1,8 +1,8 @@
 """The recipe, format 1: what a user declares in TOML, checked and frozen.
 
-Knows the shape of a recipe and nothing of what its words do: whether a metric exists or a file is
-there is asked elsewhere (`loading`). Invariant: a Recipe that exists is well formed; every problem
-of a bad one is reported at once, each with its place and a remedy.
+Knows the shape of a recipe, but not what its words mean: `workspace.checks` looks whether a model
+or a file is there. Invariant: a Recipe that exists is well formed. Every problem of a bad one is
+reported at once, each with its place and a remedy.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from respsel.text.whitespace import WhiteSpace
 # The verdict over all datasets; no dataset has this name.
 OVERALL = "overall"
 AnswerKind = Literal["number", "choice", "math", "exact", "regex"]
-# A longer one takes seconds to be read each time that the recipe is.
+# Reading a longer one takes seconds, each time that the recipe is read.
 LONGEST_PATTERN = 10_000
 FileFormat = Literal["rows", "batch"]
 _FORMAT_HELP = (
@@ -52,8 +52,8 @@ class AnswerEntry(Entry):
     )
     reasoning: tuple[str, str] | None = Field(
         None,
-        description='A further pair of tags, e.g. ["<scratch>", "</scratch>"]: what stands '
-        "between them is no answer.",
+        description='A further pair of tags, e.g. ["<scratch>", "</scratch>"]: what is '
+        "between them is not the answer.",
     )
 
     @model_validator(mode="after")
@@ -70,7 +70,7 @@ class AnswerEntry(Entry):
         if self.reasoning is not None:
             opening, closing = (tag.strip() for tag in self.reasoning)
             if not opening or not closing or opening.casefold() == closing.casefold():
-                raise ValueError("'reasoning' is an opening and another, closing tag")
+                raise ValueError("'reasoning' is an opening tag and a different, closing tag")
         return self
 
     @model_validator(mode="after")
@@ -86,7 +86,7 @@ class AnswerEntry(Entry):
             try:
                 re.compile(self.pattern)
             except (re.error, OverflowError) as error:
-                raise ValueError(f"'pattern' is no regular expression: {error}") from error
+                raise ValueError(f"'pattern' is not a regular expression: {error}") from error
             except (RecursionError, MemoryError):
                 raise ValueError("'pattern' is nested too deeply") from None
         return self
@@ -155,25 +155,25 @@ class _Strategy(Entry):
     datasets: tuple[str, ...] | None = Field(None, description="Only these datasets. Default: all.")
     if_wrong: Literal["keep", "drop", "fail"] = Field(
         "keep",
-        description="What becomes of a response that the answer check finds wrong (after all "
-        "attempts).",
+        description="What happens to a response that the answer check finds wrong, after all "
+        "attempts.",
     )
 
 
 class ColumnStrategy(_Strategy):
-    """Responses that stand in a column of the dataset."""
+    """Responses from a column of the dataset."""
 
     from_: Literal["column"] = Field("column", alias="from")
     column: str = Field(
         description="A column, or a path to a part of one, such as `generations.0`."
     )
     if_missing: Literal["fail", "drop"] = Field(
-        "fail", description="What becomes of an example whose column is empty."
+        "fail", description="What happens to an example whose column is empty."
     )
 
 
 class FileStrategy(_Strategy):
-    """Responses that stand in a file of their own, matched by id."""
+    """Responses from a file of their own, matched by id."""
 
     from_: Literal["file"] = Field("file", alias="from")
     path: str = Field(
@@ -185,7 +185,7 @@ class FileStrategy(_Strategy):
         "response", description="rows: column of the text, or a path such as `generations.0`."
     )
     if_missing: Literal["fail", "drop"] = Field(
-        "fail", description="What becomes of an example that the file has no text for."
+        "fail", description="What happens to an example that the file has no text for."
     )
 
 
@@ -207,7 +207,7 @@ class PluginStrategy(_Strategy):
 
     from_: Literal["plugin"] = Field("plugin", alias="from")
     plugin: str = Field(description="Its name among the installed packages'.")
-    options: Options = Field(default_factory=dict, description="What it is given.")
+    options: Options = Field(default_factory=dict, description="The settings that it gets.")
 
 
 StrategyEntry = Annotated[
@@ -241,7 +241,7 @@ class OwnOutputsEntry(Entry):
         "response", description="rows: column of the text, or of a list of texts; or a path."
     )
     if_missing: Literal["fail", "drop"] = Field(
-        "fail", description="What becomes of an example that the file has no text for."
+        "fail", description="What happens to an example that the file has no text for."
     )
 
 
@@ -271,10 +271,12 @@ class SelectionEntry(Entry):
     metric: str | None = Field(
         None, description="Name or label of the metric. Default: the first one."
     )
-    confidence: float = Field(0.95, gt=0.5, le=0.9999, description="What 'decided' takes.")
+    confidence: float = Field(
+        0.95, gt=0.5, le=0.9999, description="How sure a verdict must be to be decided."
+    )
     if_unscored: Literal["report", "fail"] = Field(
         "report",
-        description="What becomes of a run in which a response has no value of some metric.",
+        description="What happens to a run in which a response has no value of some metric.",
     )
     resamples: int = Field(
         10_000, ge=100, le=1_000_000, description="Draws of the examples, for P(best)."
@@ -295,17 +297,17 @@ class TargetEntry(Entry):
     model: str
     if_too_long: Literal["fail", "drop"] = Field(
         "fail",
-        description="What becomes of a response that does not fit the context: an error before "
-        "any call, or unscored.",
+        description="What happens to a response that does not fit the context: an error before "
+        "any call, or it stays unscored.",
     )
 
 
 class TrainingEntry(Entry):
-    """What of the selected responses goes into the training set."""
+    """Which of the selected responses go into the training set."""
 
     if_truncated: Literal["drop", "keep"] = Field(
         "drop",
-        description="What becomes of a response that was cut short at max_tokens: it would teach "
+        description="What happens to a response that was cut short at max_tokens. It would teach "
         "the target to break off.",
     )
 

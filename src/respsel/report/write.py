@@ -29,7 +29,7 @@ from respsel.system.atomic_folder import (
 from respsel.system.disk import remedy_of
 from respsel.tables.parquet import stack
 from respsel.text.characters import told, visible, visible_json
-from respsel.workspace.loading import LoadedRecipe
+from respsel.workspace.loaded_recipe import LoadedRecipe
 
 if TYPE_CHECKING:
     import polars

@@ -35,7 +35,7 @@ from respsel.store.notes import LatestRun, Unrecorded, load_latest
 from respsel.store.store import Store
 from respsel.strategies.base import Operation
 from respsel.tables.table import Table
-from respsel.workspace.loading import LoadedRecipe
+from respsel.workspace.loaded_recipe import LoadedRecipe
 
 if TYPE_CHECKING:
     import polars

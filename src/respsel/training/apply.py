@@ -22,7 +22,7 @@ from respsel.run.runner import RunResult
 from respsel.selection.verdict import Verdict
 from respsel.store.notes import AppliedNote, AppliedStep, load_applied, save_applied
 from respsel.store.store import Store
-from respsel.workspace.loading import LoadedRecipe
+from respsel.workspace.loaded_recipe import LoadedRecipe
 
 Mode = Literal["strategy", "per-example"]
 

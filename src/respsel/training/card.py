@@ -20,7 +20,7 @@ from respsel.text.characters import told
 from respsel.training.apply import Applied, Selected
 from respsel.training.examples import Counts
 from respsel.training.formats import Format
-from respsel.workspace.loading import LoadedRecipe
+from respsel.workspace.loaded_recipe import LoadedRecipe
 
 # Enough of a digest to tell models apart by eye.
 _SHOWN = 16

@@ -17,7 +17,7 @@ from respsel.graph import names as step_names
 from respsel.recipe.schema import ModelStrategy
 from respsel.records import Example, Response, Score
 from respsel.training.apply import Applied
-from respsel.workspace.loading import LoadedRecipe
+from respsel.workspace.loaded_recipe import LoadedRecipe
 
 CUT_SHORT = "cut short at max_tokens"
 NO_SCORE = "no strategy has a score"

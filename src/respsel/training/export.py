@@ -31,7 +31,7 @@ from respsel.training.apply import Applied, Mode
 from respsel.training.card import card_of, set_name
 from respsel.training.examples import Counts, Tally, cautions_of, training_examples, training_pairs
 from respsel.training.formats import FORMATS, Format
-from respsel.workspace.loading import LoadedRecipe
+from respsel.workspace.loaded_recipe import LoadedRecipe
 
 if TYPE_CHECKING:
     import polars

@@ -1,6 +1,6 @@
 """The workspace: respsel.toml says where the store and the runs are, and which models have names.
 
-Knows nothing of recipes. Invariant: there is always a workspace; without a respsel.toml the
+Knows nothing of recipes. Invariant: there is always a workspace. Without a respsel.toml the
 recipe's own folder is one, with the defaults.
 """
 
@@ -16,13 +16,14 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from respsel.errors import InputError, Problem
 from respsel.recipe.model import ModelEntry, Name, NamedModel
-from respsel.recipe.validation import check_shape, read_toml
+from respsel.recipe.toml import read_toml
+from respsel.recipe.validation import check_shape
 
 FILE_NAME = "respsel.toml"
 
 
 class WorkspaceEntry(BaseModel):
-    """What may stand in respsel.toml."""
+    """What respsel.toml may say."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
     store: str = Field("cache", description="Folder of the store, relative to this file.")
@@ -32,7 +33,13 @@ class WorkspaceEntry(BaseModel):
 
 @dataclass(frozen=True)
 class Workspace:
-    """Where things are kept; all paths are absolute."""
+    """Where things are kept; all paths are absolute.
+
+    root: the folder of respsel.toml.
+    store: the folder of the store.
+    runs: the folder of the reports.
+    models: by name, the models that respsel.toml declares.
+    """
 
     root: Path
     store: Path
@@ -41,16 +48,19 @@ class Workspace:
 
     @cached_property
     def owns_store(self) -> bool:
-        """Whether the store is in it (or a link to it is), and in no workspace within it; others
-        may use the store too.
+        """Whether the store, or a link to it, is in this workspace and not in one within it.
+
+        Others may use the store too.
         """
         store = Path(os.path.normpath(self.store))
         return store.is_relative_to(self.root) and _marked_folder(store) in (self.root, None)
 
     @cached_property
     def roots(self) -> tuple[str, ...]:
-        """The root's paths from the store, with forward slashes, which stay when both are moved
-        together: from where the store is, and from the link to it in the workspace, if it is one.
+        """The root's paths from the store, with forward slashes.
+
+        The first is from where the store is. A second is from the link to the store, if the
+        workspace has one. They stay when both are moved together.
         """
         stores = (self.store.resolve(), Path(os.path.normpath(self.store)))
         return tuple(
@@ -72,7 +82,8 @@ def find_workspace(start: Path) -> Workspace:
     if problems:
         raise InputError(problems)
     workspace = _workspace(root, entry)
-    store, runs = (Path(os.path.realpath(folder)) for folder in (workspace.store, workspace.runs))
+    store = Path(os.path.realpath(workspace.store))
+    runs = Path(os.path.realpath(workspace.runs))
     # A store around the workspace is refused when it is opened, for what it holds.
     if runs.is_relative_to(store) and not root.is_relative_to(store):
         what = "is the store's folder, or in it, and the store wants that for itself"
@@ -81,7 +92,7 @@ def find_workspace(start: Path) -> Workspace:
 
 
 def _marked_folder(start: Path) -> Path | None:
-    # Of what is there but is no file, a link to itself or a folder, is told when it is read.
+    # What is there but is not a file, such as a folder or a link to itself, is an error on reading.
     return next(
         (folder for folder in (start, *start.parents) if os.path.lexists(folder / FILE_NAME)), None
     )

@@ -13,7 +13,7 @@ from respsel.recipe.schema import ColumnStrategy, FileStrategy, PluginStrategy
 from respsel.records import OwnOutput, Response, Score
 from respsel.run.runner import RunResult
 from respsel.text.whitespace import LINE_ENDS, OUTER_BLANKS
-from respsel.workspace.loading import LoadedRecipe
+from respsel.workspace.loaded_recipe import LoadedRecipe
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,198 @@
+"""What is checked of a recipe besides its shape: names, models, templates, files.
+
+Knows nothing of TOML. Invariant: nothing here reads data or weights, and every check reports all
+that it finds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from respsel.data.files import path_fault
+from respsel.data.prompts import check_doubled, check_template, is_template
+from respsel.errors import Problem, suggest
+from respsel.metrics.contract import RewardSource
+from respsel.recipe.schema import OVERALL, FileStrategy, ModelStrategy
+from respsel.workspace.loaded_recipe import LoadedRecipe
+
+
+def check_recipe(loaded: LoadedRecipe, deeply: bool) -> list[Problem]:
+    """Everything that is wrong with what a recipe says.
+
+    deeply: also look into its templates, if nothing else is wrong.
+    """
+    problems = [
+        *_check_names(loaded),
+        *_check_selection(loaded),
+        *_check_own_outputs(loaded),
+        *_check_models(loaded),
+        *_check_templates(loaded),
+        *_check_files(loaded),
+        *_check_endpoint(loaded),
+    ]
+    if problems or not deeply:
+        return problems
+    return check_doubled(loaded.recipe, loaded.shown)
+
+
+def _check_names(loaded: LoadedRecipe) -> list[Problem]:
+    recipe = loaded.recipe
+    shown = loaded.shown
+    datasets = [entry.name for entry in recipe.datasets]
+    strategies = [entry.name for entry in recipe.strategies]
+    metrics = [entry.known_as for entry in recipe.metrics]
+    problems = [
+        *_used_twice(shown, "datasets", datasets, "Give each its own name"),
+        *_used_twice(shown, "strategies", strategies, "Give each its own name"),
+        *_used_twice(shown, "metrics", metrics, "Give one of them a 'label'"),
+        *_check_limits(loaded, datasets),
+    ]
+    if OVERALL in datasets:
+        where = f"datasets[{datasets.index(OVERALL)}].name"
+        what = f"'{OVERALL}' is the name of the verdict over all datasets"
+        problems.append(Problem(shown, where, what, "Choose another name"))
+    return problems
+
+
+def _check_selection(loaded: LoadedRecipe) -> list[Problem]:
+    recipe = loaded.recipe
+    name = recipe.selection_metric
+    metrics = [entry.known_as for entry in recipe.metrics]
+    problems = []
+    if name not in metrics:
+        what = f"'{name}' is not a metric of this recipe"
+        problems.append(Problem(loaded.shown, "selection.metric", what, suggest(name, metrics)))
+    cannot_race = [m for m in loaded.metrics if m.label == name and not m.can_race]
+    if recipe.selection.budget == "race" and cannot_race:
+        what = f"'{name}' is not from token scores, so scoring less of it saves no call"
+        remedy = 'Select by a perplexity, or set budget = "all"'
+        problems.append(Problem(loaded.shown, "selection.budget", what, remedy))
+    return problems
+
+
+def _check_own_outputs(loaded: LoadedRecipe) -> list[Problem]:
+    if loaded.recipe.own_outputs.keep != "correct":
+        return []
+    what = 'own_outputs.keep = "correct" needs an answer check'
+    remedy = "Set 'answer' and 'label', or keep = \"all\""
+    return [
+        Problem(loaded.shown, f"datasets[{i}]", what, remedy)
+        for i, entry in enumerate(loaded.recipe.datasets)
+        if entry.check is None
+    ]
+
+
+def _used_twice(shown: str, kind: str, names: Sequence[str], remedy: str) -> list[Problem]:
+    return [
+        Problem(shown, f"{kind}[{i}].name", f"'{name}' is used twice", remedy)
+        for i, name in enumerate(names)
+        if name in names[:i]
+    ]
+
+
+def _check_limits(loaded: LoadedRecipe, datasets: Sequence[str]) -> list[Problem]:
+    """Strategies limited to datasets: the names exist, and every dataset has a strategy."""
+    problems = [
+        Problem(
+            loaded.shown,
+            f"strategies[{i}].datasets",
+            f"'{name}' is not a dataset of this recipe",
+            suggest(name, datasets),
+        )
+        for i, strategy in enumerate(loaded.recipe.strategies)
+        for name in strategy.datasets or ()
+        if name not in datasets
+    ]
+    for name in datasets:
+        if not loaded.recipe.strategies_for(name):
+            what = f"none is for dataset '{name}'"
+            remedy = "Add one, or take the dataset out"
+            problems.append(Problem(loaded.shown, "strategies", what, remedy))
+    return problems
+
+
+def _check_models(loaded: LoadedRecipe) -> list[Problem]:
+    wanted = [("target.model", loaded.recipe.target.model)]
+    wanted += [
+        (f"strategies[{i}].model", strategy.model)
+        for i, strategy in enumerate(loaded.recipe.strategies)
+        if isinstance(strategy, ModelStrategy)
+    ]
+    wanted += [
+        (f"metrics[{i}].model", source.model) for i, source in _rewards(loaded) if source.model
+    ]
+    return [
+        Problem(
+            loaded.shown,
+            where,
+            f"'{name}' is not a model of this recipe or of respsel.toml",
+            suggest(name, loaded.models),
+        )
+        for where, name in wanted
+        if name not in loaded.models
+    ]
+
+
+def _check_endpoint(loaded: LoadedRecipe) -> list[Problem]:
+    """A target behind an endpoint is scored there, and respsel needs its tokenizer for that."""
+    named = loaded.models.get(loaded.recipe.target.model)
+    if named is None or named.entry.backend != "openai":
+        return []
+    entry = named.entry
+    problems = []
+    has_tokenizer = bool(entry.path or entry.package or entry.repo)
+    if any(metric.needs.views for metric in loaded.metrics) and not has_tokenizer:
+        what = (
+            "is the target, and scoring through an endpoint needs its own tokenizer, to know "
+            "what the scores are of"
+        )
+        remedy = "Add where it is: 'package' and 'file', 'path', or 'repo' and 'revision'"
+        problems.append(Problem(named.declared_in, f"models.{named.name}", what, remedy))
+    for i, metric in enumerate(loaded.metrics):
+        if metric.needs.hidden:
+            what = f"'{metric.label}' needs hidden states, which an endpoint does not hand out"
+            remedy = "Take it out, or use backend 'transformers'"
+            problems.append(Problem(loaded.shown, f"metrics[{i}]", what, remedy))
+    return problems
+
+
+def _check_templates(loaded: LoadedRecipe) -> list[Problem]:
+    problems = []
+    for i, strategy in enumerate(loaded.recipe.strategies):
+        if isinstance(strategy, ModelStrategy):
+            problems += check_template(strategy.prompt, loaded.shown, f"strategies[{i}].prompt")
+            if strategy.system is not None:
+                problems += check_template(strategy.system, loaded.shown, f"strategies[{i}].system")
+    for i, entry in enumerate(loaded.recipe.datasets):
+        for name, text in (("input", entry.input), ("reference", entry.reference)):
+            if text is not None and is_template(text):
+                problems += check_template(text, loaded.shown, f"datasets[{i}].{name}")
+    for i, source in _rewards(loaded):
+        problems += check_template(source.prompt or "", loaded.shown, f"metrics[{i}].prompt")
+    return problems
+
+
+def _rewards(loaded: LoadedRecipe) -> list[tuple[int, RewardSource]]:
+    """The sources of rewards, by the metric's place in the recipe."""
+    return [
+        (i, source) for i, metric in enumerate(loaded.metrics) if (source := metric.needs.reward)
+    ]
+
+
+def _check_files(loaded: LoadedRecipe) -> list[Problem]:
+    recipe = loaded.recipe
+    wanted = [(f"datasets[{i}].path", entry.path, "") for i, entry in enumerate(recipe.datasets)]
+    for i, strategy in enumerate(recipe.strategies):
+        if isinstance(strategy, FileStrategy):
+            names = strategy.datasets or [entry.name for entry in recipe.datasets]
+            wanted += [(f"strategies[{i}].path", strategy.path, name) for name in names]
+    if recipe.own_outputs.path is not None:
+        wanted += [
+            ("own_outputs.path", recipe.own_outputs.path, entry.name) for entry in recipe.datasets
+        ]
+    faults = {}
+    for where, path, dataset in wanted:
+        shown = loaded.show(path, dataset)
+        if fault := path_fault(path, loaded.resolve(path, dataset), shown):
+            faults[where, shown] = Problem(loaded.shown, where, *fault)
+    return list(faults.values())

@@ -1,0 +1,115 @@
+"""A recipe that was read and checked: its entries by name, its files, and its key in the store.
+
+Knows nothing of how it was read. Invariant: nothing here reads the recipe's file again.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from respsel.hashing import digest
+from respsel.metrics.contract import ChosenMetric
+from respsel.recipe.model import NamedModel
+from respsel.recipe.schema import DatasetEntry, Recipe, StrategyEntry
+from respsel.recipe.toml import text_of
+from respsel.store.notes import RecipePlace
+from respsel.workspace.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class LoadedRecipe:
+    """A recipe, where it is, and what its names stand for.
+
+    recipe: what the file says.
+    path: the file, absolute.
+    shown: its path as the user gave it.
+    name: the folder under `runs` that its runs are kept in.
+    content: the file's bytes as they were read; it may be edited or moved while a run goes on.
+    workspace: where its store and runs are.
+    models: by name, the models of the recipe and of the workspace.
+    metrics: the metrics in the recipe's order.
+    purpose: what the recipe was changed for, if it is not as the file has it.
+    """
+
+    recipe: Recipe
+    path: Path
+    shown: str
+    name: str
+    content: bytes
+    workspace: Workspace
+    models: Mapping[str, NamedModel]
+    metrics: Sequence[ChosenMetric]
+    purpose: str = ""
+
+    def dataset(self, name: str) -> DatasetEntry:
+        """The dataset with a name."""
+        return next(entry for entry in self.recipe.datasets if entry.name == name)
+
+    def strategy(self, name: str) -> StrategyEntry:
+        """The strategy with a name."""
+        return next(entry for entry in self.recipe.strategies if entry.name == name)
+
+    @property
+    def selected_metric(self) -> ChosenMetric:
+        """The metric that decides."""
+        label = self.recipe.selection_metric
+        return next(metric for metric in self.metrics if metric.label == label)
+
+    @property
+    def typed(self) -> str:
+        """Its path as a shell takes it, for commands in messages."""
+        return shlex.quote(self.shown)
+
+    @property
+    def text(self) -> str:
+        """The file's text."""
+        return text_of(self.content)
+
+    @property
+    def place(self) -> str:
+        """The recipe's path within the workspace; it stays when the workspace is moved."""
+        return place_in(self.workspace, self.path)
+
+    @property
+    def key(self) -> str:
+        """What tells this recipe from others in the store's notes."""
+        # Two workspaces with one store may both have a recipe at this place.
+        root = [] if self.workspace.owns_store else [self.workspace.roots[0]]
+        details = [self.purpose, *root] if self.purpose or root else []
+        return digest("recipe", self.place, *details)
+
+    @property
+    def recipe_place(self) -> RecipePlace:
+        """Where it is, as notes in the store say it."""
+        return RecipePlace(self.place, self.workspace.roots)
+
+    def resolve(self, path: str, dataset: str = "") -> Path:
+        """A path in the recipe, relative to the recipe's folder.
+
+        dataset: what {dataset} in the path stands for, if anything.
+        """
+        return self.path.parent / (path.replace("{dataset}", dataset) if dataset else path)
+
+    def show(self, path: str, dataset: str = "") -> str:
+        """A path in the recipe as messages show it."""
+        try:
+            target = self.resolve(path, dataset).resolve()
+        except (OSError, ValueError, RuntimeError):
+            # A NUL, or links in a circle.
+            return path
+        here = Path.cwd()
+        return readable(target.relative_to(here) if target.is_relative_to(here) else target)
+
+
+def readable(path: Path | str) -> str:
+    """A path as text for any file and any message: bytes that are not UTF-8 are escaped."""
+    return str(path).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def place_in(workspace: Workspace, path: Path) -> str:
+    """A file's path relative to the workspace's root, with forward slashes."""
+    return Path(os.path.relpath(path.resolve(), workspace.root)).as_posix()
