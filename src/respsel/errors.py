@@ -8,8 +8,8 @@
 
 Exit 0 is success, 70 a bug in respsel (any other exception), 130 Ctrl-C.
 
-An error holds one or more problems, each in the shape `file: where: what is wrong. what to do`, so
-that a user sees everything that is wrong at once. This module knows nothing of how they are shown.
+An error holds one or more problems, each in the shape `file: where: what is wrong. what to do`.
+Knows nothing of how they are shown. Invariant: a user sees everything that is wrong at once.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from itertools import islice
 EXIT_BUG = 70
 EXIT_INTERRUPTED = 130
 MOST_PROBLEMS = 20
-# A file with more is not read on: it is of another kind than the recipe takes it for.
+# Reading stops at this many: the file is of another kind than the recipe takes it for.
 _ENOUGH_PROBLEMS = 1000
 # What a message shows of a name or text from a file, and of names that it lists.
 _LONGEST_PART = 1000
@@ -33,7 +33,13 @@ _MOST_WORDS = 2000
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing that is wrong: the file, the place in it, the fault, and the remedy."""
+    """One thing that is wrong.
+
+    file: the file, or what else is wrong.
+    where: the place in it, if there is one.
+    what: the fault.
+    remedy: what to do about it, if anything.
+    """
 
     file: str
     where: str
@@ -51,7 +57,7 @@ class Problem:
 
 
 def first_line(error: BaseException) -> str:
-    """What an error of a library says first; the name of its type where it says nothing."""
+    """The first line of a library's error; the name of its type where it has no words."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
@@ -90,26 +96,31 @@ class RunError(RespselError):
 
 
 def raise_problems(problems: Iterable[Problem], at_least: str = "") -> None:
-    """Raise InputError if there are any problems: each fault once with its first place, the first
-    20.
+    """Raise InputError if there are any problems: the first 20, each fault with its first place.
 
-    at_least: said before numbers of problems, where not all were looked for.
+    at_least: comes before the numbers of problems, where the caller did not look for all.
     """
     alike: dict[tuple[str, str], list[Problem]] = {}
     for problem in problems:
         alike.setdefault((problem.file, problem.what), []).append(problem)
-    shown = []
+    merged = []
     for first, *others in alike.values():
         where = f"{first.where} and {at_least}{len(others)} more" if others else first.where
-        shown.append(Problem(first.file, where, first.what, first.remedy))
-    if len(shown) > MOST_PROBLEMS:
-        rest = len(shown) - MOST_PROBLEMS
-        shown = [
-            *shown[:MOST_PROBLEMS],
-            Problem(shown[0].file, "", f"and {at_least}{rest} more problems like these", ""),
-        ]
-    if shown:
-        raise InputError(shown)
+        merged.append(Problem(first.file, where, first.what, first.remedy))
+    if merged:
+        raise InputError(first_problems(merged, "problems like these", at_least))
+
+
+def first_problems(problems: Sequence[Problem], kind: str, at_least: str = "") -> list[Problem]:
+    """The first 20 problems, and one that counts the rest.
+
+    kind: what the rest are, after "and 7 more". at_least: see `raise_problems`.
+    """
+    rest = len(problems) - MOST_PROBLEMS
+    if rest <= 0:
+        return list(problems)
+    counted = Problem(problems[0].file, "", f"and {at_least}{rest} more {kind}", "")
+    return [*problems[:MOST_PROBLEMS], counted]
 
 
 def stop_at_many(problems: Sequence[Problem]) -> None:
@@ -124,18 +135,19 @@ def suggest(word: str, known: Iterable[str]) -> str:
     return close_match(word, names) or (f"Known here: {name_list(names)}" if names else "")
 
 
-def name_list(names: Sequence[str]) -> str:
-    """Names in a sentence, of many the first."""
-    rest = len(names) - _MOST_NAMES
-    return ", ".join(names[:_MOST_NAMES]) + (f" and {rest:,} more" if rest > 0 else "")
+def name_list(names: Sequence[str], most: int = _MOST_NAMES) -> str:
+    """Names in a sentence: the first of them, and how many more there are."""
+    rest = len(names) - most
+    return ", ".join(names[:most]) + (f" and {rest:,} more" if rest > 0 else "")
 
 
 def close_match(word: str, known: Iterable[str]) -> str:
     """Return "Did you mean 'x'?" for the nearest known word, or nothing."""
-    # To compare long texts, or a word with a million others, takes minutes; none of them is a slip
-    # of the keyboard.
-    able = list(islice((name for name in known if len(name) <= _LONGEST_WORD), _MOST_WORDS))
-    close = get_close_matches(word, able, n=1, cutoff=0.6) if len(word) <= _LONGEST_WORD else []
+    # Comparing long texts, or a word with a million others, takes minutes. Nobody mistypes those.
+    if len(word) > _LONGEST_WORD:
+        return ""
+    short = (name for name in known if len(name) <= _LONGEST_WORD)
+    close = get_close_matches(word, list(islice(short, _MOST_WORDS)), n=1, cutoff=0.6)
     return f"Did you mean '{close[0]}'?" if close else ""
 
 

@@ -11,10 +11,10 @@ import os
 import re
 import stat
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from respsel.errors import Problem, StoreError
+from respsel.errors import Problem, StoreError, name_list
 from respsel.system.parts import is_dead, is_part
 
 # A file beside the database of every store that was ever opened.
@@ -163,22 +163,15 @@ def _may_be_there(name: str, is_store: bool) -> bool:
     return own or folded.startswith((".", *_OF_KEEPERS)) or folded in _OF_SYSTEMS
 
 
-def _holds(folder: Path, others: Iterable[str], is_store: bool) -> Problem:
-    first, *more = others
-    shown = ", ".join([first, *more[: _SHOWN - 1]])
-    rest = f" and {len(more) - _SHOWN + 1} more" if len(more) >= _SHOWN else ""
+def _holds(folder: Path, others: Sequence[str], is_store: bool) -> Problem:
     remedy = "Move that away, or set 'store' in respsel.toml to a folder of its own"
     if is_store:
         remedy += (
             f". To keep what is stored, move {DATABASE}, {MARK} and the store's folders "
             "there, and run each recipe once"
         )
-    return Problem(
-        str(folder),
-        "",
-        f"the store's folder holds what respsel did not write: {shown}{rest}",
-        remedy,
-    )
+    what = f"the store's folder holds what respsel did not write: {name_list(others, _SHOWN)}"
+    return Problem(str(folder), "", what, remedy)
 
 
 def _moved_away(folder: Path) -> str:
