@@ -6,6 +6,6 @@ that leaves an output the same stops there. Builds steps, does not run them; ope
 """
 
 from respsel.graph.build import build_graph
-from respsel.graph.step import STAGES, Graph, Rows, Step
+from respsel.graph.step import STAGES, Graph, Inputs, LazyInputs, Rows, Step
 
-__all__ = ["STAGES", "Graph", "Rows", "Step", "build_graph"]
+__all__ = ["STAGES", "Graph", "Inputs", "LazyInputs", "Rows", "Step", "build_graph"]

@@ -5,7 +5,7 @@ Invariant: a step's key is known only when the content of all its inputs is.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import astuple
 from types import MappingProxyType
 
@@ -42,11 +42,11 @@ class Ledger:
 
     def key(self, step: Step) -> str | None:
         """The step's key, or None while an input is unknown."""
-        digests = [self._outputs.get(name) for name in step.inputs]
+        digests = [self._outputs.get(name) for name in step.inputs.values()]
         known = [value for value in digests if value is not None]
         return step.key(known) if len(known) == len(digests) else None
 
-    def knows(self, names: Sequence[str]) -> bool:
+    def knows(self, names: Iterable[str]) -> bool:
         """Whether the outputs of all these steps are known."""
         return all(name in self._outputs for name in names)
 
@@ -132,8 +132,8 @@ class Ledger:
 
     def inputs(self, step: Step) -> Mapping[str, str]:
         """The digests of a step's inputs, by the inputs' names."""
-        return {name: self._outputs[name] for name in step.inputs}
+        return {name: self._outputs[name] for name in step.inputs.values()}
 
     def known_inputs(self, step: Step) -> Mapping[str, str | None]:
         """The same, with None for those that are not known yet."""
-        return {name: self._outputs.get(name) for name in step.inputs}
+        return {name: self._outputs.get(name) for name in step.inputs.values()}

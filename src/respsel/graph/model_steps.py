@@ -8,17 +8,17 @@ from typing import Any
 
 from respsel.calls.requests import FAILED, NOT_FINITE
 from respsel.graph import names as step_names
+from respsel.graph import roles
 from respsel.graph.context import PROMPTS, SCORED, GraphContext
-from respsel.graph.step import Rows, Step
-from respsel.metrics import reasoning_steps as steps
+from respsel.graph.step import Inputs, Rows, Step
+from respsel.metrics import reasoning_steps
 from respsel.metrics.contract import ChosenMetric, RewardSource, View
 from respsel.recipe.schema import DatasetEntry, StrategyEntry
 from respsel.records import Response, Score, ScoredResponse
 from respsel.scoring import evidence as measuring
 from respsel.scoring import token_scores
 from respsel.scoring.race import run_race
-from respsel.scoring.token_scores import score_responses
-from respsel.selection.race_rule import LAPS, reach_of
+from respsel.selection import race_rule
 from respsel.strategies.base import Operation, Place
 from respsel.strategies.own_outputs import kept_by_example, neighbours
 from respsel.tables.kinds import REPRESENTATIONS, SCORES, TOKEN_SCORES
@@ -31,43 +31,50 @@ class ModelSteps:
         self._of = of
 
     def token_scores(self, dataset: DatasetEntry, strategy: StrategyEntry, view: View) -> Step:
-        inputs = [
-            step_names.examples(dataset.name),
-            step_names.responses(dataset.name, strategy.name),
-        ]
-        if view.k:
-            inputs.append(step_names.own_outputs(dataset.name))
-
-        known = len(inputs)
-
-        def make(rows: Sequence[Rows]) -> Operation:
-            shown_with = (
-                neighbours(rows[0], kept_by_example(rows[2]), view.k, self._of.loaded.shown)
-                if view.k
-                else {}
-            )
-            # Without the race's laps (before it is run) it is about all responses.
-            reached = reach_of(rows[known], strategy.name) if len(rows) > known else None
-            return self._score(view, shown_with, strategy.name, rows[0], rows[1], reached)
-
+        inputs = {
+            roles.EXAMPLES: step_names.examples(dataset.name),
+            roles.RESPONSES: step_names.responses(dataset.name, strategy.name),
+            **self._own_outputs_for(dataset, view),
+        }
         fields = self._view_fields(view)
         calls = (1, 1)
         if self._of.races:
-            inputs.append(step_names.race(dataset.name))
+            inputs[roles.RACE] = step_names.race(dataset.name)
             fields["raced_as"] = strategy.name
             # The race has asked for all that this needs.
             calls = (0, 0) if view == self._of.raced_view else calls
-        name = step_names.token_scores(dataset.name, strategy.name, view.name)
+
+        def make(tables: Inputs) -> Operation:
+            examples = tables[roles.EXAMPLES]
+            shown_with = self._shown_with(view, examples, tables)
+            # Without the race's laps (before it is run) it is about all responses.
+            laps = tables.get(roles.RACE)
+            reached = None if laps is None else race_rule.reach_of(laps, strategy.name)
+            responses = tables[roles.RESPONSES]
+            return self._score(view, shown_with, strategy.name, examples, responses, reached)
+
         return Step(
-            name,
-            "token-scores",
-            fields,
-            tuple(inputs),
-            TOKEN_SCORES,
-            make,
-            calls,
-            (NOT_FINITE, FAILED),
+            name=step_names.token_scores(dataset.name, strategy.name, view.name),
+            op="token-scores",
+            version=token_scores.VERSION,
+            fields=fields,
+            inputs=inputs,
+            table=TOKEN_SCORES,
+            make=make,
+            calls_per_example=calls,
+            failed=(NOT_FINITE, FAILED),
         )
+
+    def _own_outputs_for(self, dataset: DatasetEntry, view: View) -> Mapping[str, str]:
+        """The input of a view that shows own outputs; none for another."""
+        return {roles.OWN_OUTPUTS: step_names.own_outputs(dataset.name)} if view.k else {}
+
+    def _shown_with(self, view: View, examples: Rows, tables: Inputs) -> Mapping[str, list[str]]:
+        """By example, the own outputs that a view shows it with."""
+        if not view.k:
+            return {}
+        kept = kept_by_example(tables[roles.OWN_OUTPUTS])
+        return neighbours(examples, kept, view.k, self._of.loaded.shown)
 
     def _score(
         self,
@@ -78,16 +85,21 @@ class ModelSteps:
         responses: Rows,
         reached: int | None = None,
     ) -> Operation:
-        about = f"{strategy}, {view.name}"
-        too_long = self._of.recipe.target.if_too_long
-        return score_responses(
-            self._of.target, view, examples, responses, shown_with, about, too_long, reached
+        return token_scores.score_responses(
+            self._of.target,
+            view,
+            examples,
+            responses,
+            shown_with,
+            about=f"{strategy}, {view.name}",
+            if_too_long=self._of.recipe.target.if_too_long,
+            reached=reached,
         )
 
     def _view_fields(self, view: View) -> dict[str, Any]:
         fields = {"model": self._of.target_fields, "view": view.fields, **SCORED}
         if view.kind == "local":
-            fields["steps"] = steps.VERSION
+            fields["steps"] = reasoning_steps.VERSION
         if self._of.recipe.target.if_too_long == "drop":
             # The context is in this key alone: elsewhere it changes no answer, only whether there
             # is one.
@@ -96,82 +108,85 @@ class ModelSteps:
 
     def race(self, dataset: DatasetEntry, strategies: Sequence[StrategyEntry]) -> Step:
         names = [strategy.name for strategy in strategies]
-        metric = self._of.selected
         view = self._of.raced_view
-        inputs = [
-            step_names.examples(dataset.name),
-            *(step_names.responses(dataset.name, name) for name in names),
-        ]
-        if view.k:
-            inputs.append(step_names.own_outputs(dataset.name))
+        responses_by_role = {
+            roles.responses_of(name): step_names.responses(dataset.name, name) for name in names
+        }
 
-        def weigh(some: Sequence[Response], scored: Sequence[ScoredResponse]) -> list[Score]:
-            return list(
-                measuring.measure(
-                    metric, measuring.Sources(some, views={view.kind: scored}), None, ""
-                )
-            )
+        def make(tables: Inputs) -> Operation:
+            examples = tables[roles.EXAMPLES]
+            score = partial(self._score, view, self._shown_with(view, examples, tables))
+            responses = {name: tables[roles.responses_of(name)] for name in names}
+            return run_race(examples, responses, self._of.rule, score, self._raced_scores)
 
-        def make(rows: Sequence[Rows]) -> Operation:
-            shown_with = (
-                neighbours(
-                    rows[0], kept_by_example(rows[len(names) + 1]), view.k, self._of.loaded.shown
-                )
-                if view.k
-                else {}
-            )
-            responses = dict(zip(names, rows[1:], strict=False))
-            return run_race(
-                rows[0], responses, self._of.rule, partial(self._score, view, shown_with), weigh
-            )
-
-        fields = {**self._view_fields(view), **metric.fields, "strategies": names}
-        if metric.direction != metric.metric.direction:
-            # It changes no score, so it is in no field of the metric's; but who is dropped goes by
-            # it.
-            fields["direction"] = metric.direction
-        # How many calls it makes is known when it is over; at most one for each response.
-        calls = (0, len(names))
         return Step(
-            step_names.race(dataset.name),
-            "race",
-            fields,
-            tuple(inputs),
-            LAPS,
-            make,
-            calls,
-            (NOT_FINITE, FAILED),
+            name=step_names.race(dataset.name),
+            op="race",
+            version=race_rule.VERSION,
+            fields=self._race_fields(names),
+            inputs={
+                roles.EXAMPLES: step_names.examples(dataset.name),
+                **responses_by_role,
+                **self._own_outputs_for(dataset, view),
+            },
+            table=race_rule.LAPS,
+            make=make,
+            # How many calls it makes is known when it is over; at most one for each response.
+            calls_per_example=(0, len(names)),
+            failed=(NOT_FINITE, FAILED),
         )
+
+    def _race_fields(self, names: Sequence[str]) -> Mapping[str, Any]:
+        metric = self._of.selected
+        fields = {
+            **self._view_fields(self._of.raced_view),
+            **metric.fields,
+            "strategies": list(names),
+        }
+        if metric.direction != metric.metric.direction:
+            # The direction changes no score, so it is in no field of the metric. But it decides
+            # who is dropped.
+            fields["direction"] = metric.direction
+        return fields
+
+    def _raced_scores(
+        self, responses: Sequence[Response], scored: Sequence[ScoredResponse]
+    ) -> list[Score]:
+        """The selection metric's scores of some responses; it reads the raced view alone."""
+        sources = measuring.Sources(responses, views={self._of.raced_view.kind: scored})
+        return list(measuring.measure(self._of.selected, sources, check=None, strategy=""))
 
     def representations(self, dataset: DatasetEntry, strategy: StrategyEntry | None) -> Step:
         """Hidden states of a strategy's responses, or of the own outputs."""
-        texts = (
-            step_names.responses(dataset.name, strategy.name)
-            if strategy
-            else step_names.own_outputs(dataset.name)
-        )
-        name = step_names.representations(dataset.name, strategy.name if strategy else "")
-        about = f"{strategy.name if strategy else 'own_outputs'}, hidden states"
-        fields = {"model": self._of.target_fields, **SCORED}
-        calls = (
-            1
-            if strategy or self._of.recipe.own_outputs.path
-            else self._of.recipe.own_outputs.samples
-        )
+        own = self._of.recipe.own_outputs
+        if strategy is None:
+            role = roles.OWN_OUTPUTS
+            texts = step_names.own_outputs(dataset.name)
+            name = step_names.representations(dataset.name)
+            about = "own_outputs, hidden states"
+            calls = 1 if own.path else own.samples
+        else:
+            role = roles.RESPONSES
+            texts = step_names.responses(dataset.name, strategy.name)
+            name = step_names.representations(dataset.name, strategy.name)
+            about = f"{strategy.name}, hidden states"
+            calls = 1
 
-        def make(rows: Sequence[Rows]) -> Operation:
-            return token_scores.represent_texts(self._of.target, rows[0], rows[1], about)
+        def make(tables: Inputs) -> Operation:
+            return token_scores.represent_texts(
+                self._of.target, tables[roles.EXAMPLES], tables[role], about
+            )
 
-        inputs = (step_names.examples(dataset.name), texts)
         return Step(
-            name,
-            "representations",
-            fields,
-            inputs,
-            REPRESENTATIONS,
-            make,
-            (calls, calls),
-            (NOT_FINITE, FAILED),
+            name=name,
+            op="representations",
+            version=token_scores.VERSION,
+            fields={"model": self._of.target_fields, **SCORED},
+            inputs={roles.EXAMPLES: step_names.examples(dataset.name), role: texts},
+            table=REPRESENTATIONS,
+            make=make,
+            calls_per_example=(calls, calls),
+            failed=(NOT_FINITE, FAILED),
         )
 
     def rewards(
@@ -182,19 +197,28 @@ class ModelSteps:
         source: RewardSource,
     ) -> Step:
         place = Place(self._of.loaded.shown, f"metrics ({metric.label}).prompt")
-        judged_by = self._of.models[str(source.model)].fields
         fields = {
-            "model": judged_by,
+            "model": self._of.models[str(source.model)].fields,
             "prompt": source.prompt,
             "max_tokens": source.max_tokens,
             **PROMPTS,
         }
-        name = step_names.rewards(dataset.name, strategy.name, metric.label)
-        inputs = (
-            step_names.examples(dataset.name),
-            step_names.responses(dataset.name, strategy.name),
-        )
-        make = lambda rows: measuring.judge(source, rows[0], rows[1], place)
+
+        def make(tables: Inputs) -> Operation:
+            examples = tables[roles.EXAMPLES]
+            return measuring.judge(source, examples, tables[roles.RESPONSES], place)
+
         return Step(
-            name, "rewards", fields, inputs, SCORES, make, (1, 1), (measuring.SILENT, FAILED)
+            name=step_names.rewards(dataset.name, strategy.name, metric.label),
+            op="rewards",
+            version=measuring.JUDGE_VERSION,
+            fields=fields,
+            inputs={
+                roles.EXAMPLES: step_names.examples(dataset.name),
+                roles.RESPONSES: step_names.responses(dataset.name, strategy.name),
+            },
+            table=SCORES,
+            make=make,
+            calls_per_example=(1, 1),
+            failed=(measuring.SILENT, FAILED),
         )

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
+from respsel import metrics
 from respsel.answers import check_fields
 from respsel.data.rows import FileRow, has_column
 from respsel.errors import InputError, Problem, suggest
 from respsel.graph import names as step_names
+from respsel.graph import roles
 from respsel.graph.context import GraphContext
-from respsel.graph.step import Rows, Step
-from respsel.metrics import reasoning_steps as steps
+from respsel.graph.step import Inputs, Rows, Step
+from respsel.metrics import reasoning_steps
 from respsel.metrics.contract import ChosenMetric
 from respsel.metrics.registry import components
 from respsel.recipe.schema import DatasetEntry, StrategyEntry
@@ -19,7 +21,7 @@ from respsel.records import Example
 from respsel.scoring import evidence as measuring
 from respsel.scoring.token_scores import NOT_REACHED
 from respsel.selection import decide as selection
-from respsel.selection.per_example import CHOICES, choose_responses
+from respsel.selection import per_example
 from respsel.selection.race_rule import dropped_in
 from respsel.selection.verdict import VERDICTS
 from respsel.tables.kinds import SCORES
@@ -32,127 +34,167 @@ class ScoreSteps:
         self._of = of
 
     def scores(self, dataset: DatasetEntry, strategy: StrategyEntry, metric: ChosenMetric) -> Step:
-        needs = metric.needs
-        of = (dataset.name, strategy.name)
-        check = dataset.check if needs.answer else None
-        column, judge = (needs.reward.column, needs.reward.model) if needs.reward else (None, None)
-        # By their places in measuring.Sources.
-        inputs = {"responses": step_names.responses(*of)}
-        if column:
-            inputs["examples"] = step_names.examples(dataset.name)
-        inputs |= {view.kind: step_names.token_scores(*of, view.name) for view in needs.views}
-        if needs.own_outputs:
-            inputs["own_outputs"] = step_names.own_outputs(dataset.name)
-        if needs.hidden:
-            inputs |= {
-                "vectors": step_names.representations(*of),
-                "own_vectors": step_names.representations(dataset.name),
-            }
-        if judge:
-            inputs["rewards"] = step_names.rewards(*of, metric.label)
+        check = dataset.check if metric.needs.answer else None
+        column = metric.needs.reward.column if metric.needs.reward else None
         fields = {**metric.fields, **({"answer": check_fields(check)} if check else {})}
-        if needs.steps:
-            fields["steps"] = steps.VERSION
+        if metric.needs.steps:
+            fields["steps"] = reasoning_steps.VERSION
         if column and "{strategy}" in column:
             fields["strategy"] = strategy.name
-
         shown = self._of.loaded.show(dataset.path)
 
-        def make(rows: Sequence[Rows]) -> Rows:
-            given = dict(zip(inputs, rows, strict=True))
+        def make(tables: Inputs) -> Rows:
+            sources = _sources(metric, tables)
             if column:
-                _check_column(
-                    column.replace("{strategy}", strategy.name),
-                    given["examples"],
-                    shown,
-                    metric.label,
-                )
-            views = {str(view.kind): given.pop(view.kind) for view in needs.views}
-            return list(
-                measuring.measure(
-                    metric, measuring.Sources(views=views, **given), check, strategy.name
-                )
-            )
+                name = column.replace("{strategy}", strategy.name)
+                _check_column(name, sources.examples, shown, metric.label)
+            return list(measuring.measure(metric, sources, check, strategy.name))
 
         return Step(
-            step_names.scores(*of, metric.label),
-            "scores",
-            fields,
-            tuple(inputs.values()),
-            SCORES,
-            make,
+            name=step_names.scores(dataset.name, strategy.name, metric.label),
+            op="scores",
+            version=metrics.VERSION,
+            fields=fields,
+            inputs=_evidence_for(metric, dataset.name, strategy.name),
+            table=SCORES,
+            make=make,
         )
 
     def mixes(self, dataset: DatasetEntry, strategy: StrategyEntry, metric: ChosenMetric) -> Step:
         """Scores that weigh two metrics by their spreads, so they need those of all strategies."""
-        strategies = self._of.recipe.strategies_for(dataset.name)
-        parts = [part.label for part in components(metric)]
-        inputs = tuple(
-            step_names.scores(dataset.name, other.name, label)
-            for label in parts
-            for other in strategies
-        )
-        which = strategies.index(strategy)
-        count = len(strategies)
+        names = [other.name for other in self._of.recipe.strategies_for(dataset.name)]
+        which = names.index(strategy.name)
+        alignment, perplexity = (part.label for part in components(metric))
         weight = float(getattr(metric.parameters, "weight", 0.5))
-        fields = {**metric.fields, "which": which}
-        make = lambda rows: measuring.mix(weight, rows[:count], rows[count:], which)
+
+        def make(tables: Inputs) -> Rows:
+            alignments = [tables[roles.scores_of(name, alignment)] for name in names]
+            perplexities = [tables[roles.scores_of(name, perplexity)] for name in names]
+            return measuring.mix(weight, alignments, perplexities, which)
+
         return Step(
-            step_names.scores(dataset.name, strategy.name, metric.label),
-            "mixes",
-            fields,
-            inputs,
-            SCORES,
-            make,
+            name=step_names.scores(dataset.name, strategy.name, metric.label),
+            op="mixes",
+            version=metrics.VERSION,
+            fields={**metric.fields, "which": which},
+            inputs={
+                roles.scores_of(name, label): step_names.scores(dataset.name, name, label)
+                for label in (alignment, perplexity)
+                for name in names
+            },
+            table=SCORES,
+            make=make,
         )
 
     def verdict(self, name: str, over: Sequence[str]) -> Step:
-        by_dataset = [
-            (dataset, [strategy.name for strategy in self._of.recipe.strategies_for(dataset)])
+        by_dataset = {
+            dataset: [strategy.name for strategy in self._of.recipe.strategies_for(dataset)]
             for dataset in over
-        ]
-        rule = self._of.rule
-        pairs = [
-            (dataset, strategy) for dataset, strategies in by_dataset for strategy in strategies
-        ]
-
-        def make(rows: Sequence[Rows]) -> Rows:
-            strata: dict[str, dict[str, dict[str, float | None]]] = {
-                dataset: {} for dataset, _ in by_dataset
-            }
-            weights: dict[str, dict[str, dict[str, float | None]]] = {
-                dataset: {} for dataset, _ in by_dataset
-            }
-            for (dataset, strategy), scores in zip(pairs, rows, strict=False):
-                reached = [score for score in scores if score.problem != NOT_REACHED]
-                strata[dataset][strategy] = {score.id: score.value for score in reached}
-                weights[dataset][strategy] = {score.id: score.weight for score in reached}
-            weighted = list(weights.values()) if selection.is_weighed(weights.values()) else None
-            dropped = [dropped_in(laps) for laps in rows[len(pairs) :]]
-            return [selection.decide(name, list(strata.values()), rule, weighted, dropped)]
-
-        fields = {
-            "rule": asdict(rule),
-            "dataset": name,
-            "strategies": [[d, list(s)] for d, s in by_dataset],
         }
-        inputs = [step_names.scores(dataset, strategy, rule.metric) for dataset, strategy in pairs]
-        inputs += [step_names.race(dataset) for dataset, _ in by_dataset if self._of.races]
-        return Step(step_names.verdict(name), "verdict", fields, tuple(inputs), VERDICTS, make)
+        rule = self._of.rule
+        inputs = {
+            roles.scores_of(strategy, dataset): step_names.scores(dataset, strategy, rule.metric)
+            for dataset, strategies in by_dataset.items()
+            for strategy in strategies
+        }
+        if self._of.races:
+            inputs |= {roles.race_of(dataset): step_names.race(dataset) for dataset in over}
+
+        def make(tables: Inputs) -> Rows:
+            strata: list[selection.Scores] = []
+            weights: list[selection.Scores] = []
+            for dataset, strategies in by_dataset.items():
+                reached = {
+                    strategy: _reached(tables[roles.scores_of(strategy, dataset)])
+                    for strategy in strategies
+                }
+                strata.append(_values(reached))
+                weights.append(_weights(reached))
+            laps = [tables[role] for role in map(roles.race_of, over) if role in tables]
+            weighed = weights if selection.is_weighed(weights) else None
+            return [selection.decide(name, strata, rule, weighed, list(map(dropped_in, laps)))]
+
+        return Step(
+            name=step_names.verdict(name),
+            op="verdict",
+            version=selection.VERSION,
+            fields={
+                "rule": asdict(rule),
+                "dataset": name,
+                "strategies": [[dataset, names] for dataset, names in by_dataset.items()],
+            },
+            inputs=inputs,
+            table=VERDICTS,
+            make=make,
+        )
 
     def choices(self, dataset: DatasetEntry, names: Sequence[str]) -> Step:
         rule = self._of.rule
 
-        def make(rows: Sequence[Rows]) -> Rows:
+        def make(tables: Inputs) -> Rows:
             values = {
-                name: {s.id: s.value for s in scores}
-                for name, scores in zip(names, rows, strict=True)
+                name: {score.id: score.value for score in tables[roles.scores_of(name)]}
+                for name in names
             }
-            return choose_responses(values, rule)
+            return per_example.choose_responses(values, rule)
 
-        fields = {"direction": rule.direction, "strategies": list(names)}
-        inputs = tuple(step_names.scores(dataset.name, name, rule.metric) for name in names)
-        return Step(step_names.choices(dataset.name), "choices", fields, inputs, CHOICES, make)
+        return Step(
+            name=step_names.choices(dataset.name),
+            op="choices",
+            version=per_example.VERSION,
+            fields={"direction": rule.direction, "strategies": list(names)},
+            inputs={
+                roles.scores_of(name): step_names.scores(dataset.name, name, rule.metric)
+                for name in names
+            },
+            table=per_example.CHOICES,
+            make=make,
+        )
+
+
+def _evidence_for(metric: ChosenMetric, dataset: str, strategy: str) -> Mapping[str, str]:
+    """By role, the steps whose outputs a metric reads about one strategy."""
+    needs = metric.needs
+    inputs = {roles.RESPONSES: step_names.responses(dataset, strategy)}
+    if needs.reward and needs.reward.column:
+        inputs[roles.EXAMPLES] = step_names.examples(dataset)
+    for view in needs.views:
+        name = step_names.token_scores(dataset, strategy, view.name)
+        inputs[roles.token_scores_in(view.kind)] = name
+    if needs.own_outputs:
+        inputs[roles.OWN_OUTPUTS] = step_names.own_outputs(dataset)
+    if needs.hidden:
+        inputs[roles.VECTORS] = step_names.representations(dataset, strategy)
+        inputs[roles.OWN_VECTORS] = step_names.representations(dataset)
+    if needs.reward and needs.reward.model:
+        inputs[roles.REWARDS] = step_names.rewards(dataset, strategy, metric.label)
+    return inputs
+
+
+def _sources(metric: ChosenMetric, tables: Inputs) -> measuring.Sources:
+    """The tables of `_evidence_for`."""
+    return measuring.Sources(
+        responses=tables[roles.RESPONSES],
+        examples=tables.get(roles.EXAMPLES, ()),
+        views={view.kind: tables[roles.token_scores_in(view.kind)] for view in metric.needs.views},
+        own_outputs=tables.get(roles.OWN_OUTPUTS, ()),
+        vectors=tables.get(roles.VECTORS, ()),
+        own_vectors=tables.get(roles.OWN_VECTORS, ()),
+        rewards=tables.get(roles.REWARDS, ()),
+    )
+
+
+def _reached(scores: Rows) -> Rows:
+    """Without the scores that a race did not come to."""
+    return [score for score in scores if score.problem != NOT_REACHED]
+
+
+def _values(tables: Mapping[str, Rows]) -> selection.Scores:
+    return {name: {score.id: score.value for score in rows} for name, rows in tables.items()}
+
+
+def _weights(tables: Mapping[str, Rows]) -> selection.Scores:
+    return {name: {score.id: score.weight for score in rows} for name, rows in tables.items()}
 
 
 def _check_column(name: str, examples: Sequence[Example], shown: str, label: str) -> None:

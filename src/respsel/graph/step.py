@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from respsel import metrics, strategies
 from respsel.backends.registry import KnownModel
-from respsel.data import examples as datasets
 from respsel.hashing import canonical_json, digest
-from respsel.scoring import evidence as measuring
-from respsel.scoring import token_scores
-from respsel.selection import decide as selection
-from respsel.selection import per_example as choices
-from respsel.selection import race_rule as racing
-from respsel.strategies import own_outputs
 from respsel.strategies.base import Operation
 from respsel.tables.table import Document, Table
 from respsel.workspace.loaded_recipe import LoadedRecipe
@@ -30,45 +22,62 @@ STAGES = (
     ("mixes",),
     ("choices", "verdict"),
 )
-_VERSIONS = {
-    "examples": datasets.VERSION,
-    "responses": strategies.VERSION,
-    "own-outputs": own_outputs.VERSION,
-    "race": racing.VERSION,
-    "token-scores": token_scores.VERSION,
-    "representations": token_scores.VERSION,
-    "rewards": measuring.JUDGE_VERSION,
-    "scores": metrics.VERSION,
-    "mixes": metrics.VERSION,
-    "choices": choices.VERSION,
-    "verdict": selection.VERSION,
-}
 
 Rows = Sequence[Any]
+# A step's input tables by role; see roles.
+Inputs = Mapping[str, Rows]
+
+
+class LazyInputs(Inputs):
+    """A step's input tables, each loaded when it is looked at and not kept.
+
+    Hazard: each look may read the table from the store, so a step takes a table once.
+    """
+
+    def __init__(self, names: Mapping[str, str], load: Callable[[str], Rows]) -> None:
+        """names: by role, the step whose output it is. load: gives the output of a step's name."""
+        self._names = names
+        self._load = load
+
+    def __getitem__(self, role: str) -> Rows:
+        return self._load(self._names[role])
+
+    def __contains__(self, role: object) -> bool:
+        return role in self._names
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
 
 
 @dataclass(frozen=True)
 class Step:
     """One operation with one output table.
 
-    fields: the parameters in its key. inputs: names of the steps whose outputs it takes, in order.
+    version: raised when the operation would give another table of the same inputs and fields.
+    fields: the parameters in its key.
+    inputs: by role, the names of the steps whose outputs it takes; their order is that in the key.
     make: from the inputs' rows to its own, or to a generator that asks models on the way.
-    calls_per_example: (fewest, most) model calls that it takes for an example; (0, 0): it asks no
-    model, or only for what an input of it has asked for. failed: how the `problem` of a row begins
-    whose own call failed; with such a row the step is not recorded as done.
+    calls_per_example: (fewest, most) model calls that it takes for an example. (0, 0): it asks no
+        model, or only for what an input of it has asked for.
+    failed: how the `problem` of a row begins whose own call failed. With such a row the step is
+        not recorded as done.
     """
 
     name: str
     op: str
+    version: int
     fields: Mapping[str, Any]
-    inputs: tuple[str, ...]
+    inputs: Mapping[str, str]
     table: Table[Any] | Document[Any]
-    make: Callable[[Sequence[Rows]], Rows | Operation]
+    make: Callable[[Inputs], Rows | Operation]
     calls_per_example: tuple[int, int] = (0, 0)
     failed: tuple[str, ...] = ()
 
     def key(self, input_digests: Sequence[str]) -> str:
-        """The step's key, given the digests of its inputs' content."""
+        """The step's key, given the digests of its inputs' content in the order of `inputs`."""
         parts = {
             "op": self.op,
             "version": self.version,
@@ -76,11 +85,6 @@ class Step:
             "inputs": list(input_digests),
         }
         return digest("step", canonical_json(parts))
-
-    @property
-    def version(self) -> int:
-        """The version of its operation."""
-        return _VERSIONS[self.op]
 
     @property
     def asks(self) -> bool:
@@ -108,7 +112,7 @@ class Graph:
         while left:
             if (name := left.pop()) not in wanted:
                 wanted.add(name)
-                left += self.steps[name].inputs
+                left += self.steps[name].inputs.values()
         return Graph(
             self.loaded,
             self.models,

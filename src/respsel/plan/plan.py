@@ -16,7 +16,7 @@ from typing import Literal
 
 from respsel.calls.keys import find_call, request_key
 from respsel.calls.requests import GenerateRequest, Request, ScoreRequest
-from respsel.graph import Graph, Rows, Step
+from respsel.graph import Graph, Inputs, Rows, Step
 from respsel.graph import names as step_names
 from respsel.graph.ledger import Ledger
 from respsel.graph.names import StepName
@@ -121,12 +121,12 @@ def walk(graph: Graph, store: Store) -> Iterator[Walked]:
     ledger = Ledger(graph, store)
     stored = StoredSteps(store, graph.loaded)
     asked = set[str]()
-    uses_left = Counter(name for step in graph.steps.values() for name in step.inputs)
+    uses_left = Counter(name for step in graph.steps.values() for name in step.inputs.values())
     for step in graph.steps.values():
         nearest = None if ledger.recall(step) else _find_nearest(graph, step, ledger, store, stored)
         yield Walked(step, _plan_step(graph, step, ledger, store, nearest, asked), nearest, ledger)
-        uses_left.subtract(step.inputs)
-        for name in step.inputs:
+        uses_left.subtract(step.inputs.values())
+        for name in step.inputs.values():
             if not uses_left[name]:
                 ledger.drop(name)
 
@@ -199,7 +199,7 @@ def _plan_step(
         return PlannedStep(step.name, step.op, "cached", "unchanged", rows=ledger.counts[step.name])
     if ledger.key(step) is None:
         kinds = dict.fromkeys(
-            StepName.parse(name).op for name in step.inputs if name not in ledger.counts
+            StepName.parse(name).op for name in step.inputs.values() if name not in ledger.counts
         )
         at_most = _most_calls(step, ledger)
         return PlannedStep(
@@ -211,10 +211,10 @@ def _plan_step(
             tokens=None,
         )
     reason = _why_run(graph, step, ledger, store, nearest)
-    inputs = [ledger.rows(name) for name in step.inputs]
-    if step.op in ("scores", "mixes", "choices", "verdict") or None in inputs:
+    inputs = _known_rows(step, ledger)
+    if inputs is None:
         return PlannedStep(step.name, step.op, "run", reason)
-    made = step.make([rows for rows in inputs if rows is not None])
+    made = step.make(inputs)
     if not isinstance(made, GeneratorType):
         rows: Rows = made  # type: ignore[assignment]
         ledger.learn(step, step.table.digest(rows), len(rows))
@@ -246,6 +246,18 @@ def _plan_step(
         model=model,
         takes=takes,
     )
+
+
+def _known_rows(step: Step, ledger: Ledger) -> Inputs | None:
+    """The inputs of a step that a plan makes, to count the calls of what follows.
+
+    None if an input is not known, or if no call follows.
+    """
+    if step.op in ("scores", "mixes", "choices", "verdict"):
+        return None
+    tables = {role: ledger.rows(name) for role, name in step.inputs.items()}
+    known = {role: rows for role, rows in tables.items() if rows is not None}
+    return known if len(known) == len(tables) else None
 
 
 def _most_calls(step: Step, ledger: Ledger) -> int:

@@ -25,7 +25,7 @@ from respsel.calls.model_answers import usage_of
 from respsel.calls.records import Trail
 from respsel.calls.requests import Answer, Request
 from respsel.errors import InputError, Problem, RunError, StoreError, suggest
-from respsel.graph import STAGES, Graph, Rows, Step
+from respsel.graph import STAGES, Graph, LazyInputs, Rows, Step, roles
 from respsel.graph.ledger import Ledger
 from respsel.graph.names import StepName
 from respsel.records import Response, TokenUsage
@@ -377,26 +377,25 @@ class Runner:
         self._events.stage_begins(steps)
         # Steps that take the same tables follow each other, and a table is let go after the last of
         # them.
-        steps = sorted(steps, key=lambda step: step.inputs)
-        uses_left = Counter(name for step in steps for name in step.inputs)
+        steps = sorted(steps, key=lambda step: tuple(step.inputs.values()))
+        uses_left = Counter(name for step in steps for name in step.inputs.values())
         waiting: dict[str, Operation] = {}
         asked: dict[str, Sequence[Request]] = {}
         for step in steps:
             self._ledger.took.pop(step.name, None)
-            made = step.make(Lazy(len(step.inputs), partial(self._input, step, uses_left)))
+            made = step.make(LazyInputs(step.inputs, partial(self._input, uses_left)))
             if isinstance(made, GeneratorType):
                 waiting[step.name] = made
                 self._advance(step, made, None, waiting, asked)
             else:
                 self._finish(step, made)
             del made
-            uses_left.subtract(step.inputs)
+            uses_left.subtract(step.inputs.values())
         while asked:
             self._answer(waiting, asked)
 
-    def _input(self, step: Step, uses_left: Mapping[str, int], place: int) -> Rows:
+    def _input(self, uses_left: Mapping[str, int], name: str) -> Rows:
         """An input of a step; let go of if no further step of the stage takes it."""
-        name = step.inputs[place]
         rows = self.rows(name)
         if uses_left[name] == 1:
             self._ledger.drop(name)
@@ -501,18 +500,19 @@ class Runner:
             if step.op != "token-scores" or step.stage <= stage or self._ledger.recall(step):
                 continue
             # A race is no input here: before it, all that it might come to must fit.
-            names = [name for name in step.inputs if StepName.parse(name).op != "race"]
-            if self._ledger.knows(names):
-                inputs = [self.rows(name) for name in names]
-            elif len(names) == 2:
+            names = {role: name for role, name in step.inputs.items() if role != roles.RACE}
+            if self._ledger.knows(names.values()):
+                inputs = {role: self.rows(name) for role, name in names.items()}
+            elif roles.OWN_OUTPUTS not in names:
                 # The responses are not there yet, but their prompts are.
-                examples = self.rows(names[0])
-                inputs = [examples, [Response(example.id, "") for example in examples]]
+                examples = self.rows(names[roles.EXAMPLES])
+                empty = [Response(example.id, "") for example in examples]
+                inputs = {roles.EXAMPLES: examples, roles.RESPONSES: empty}
             else:
                 continue
             made: Any = step.make(inputs)
             self._caller.check(next(made))
-            for name in step.inputs:
+            for name in step.inputs.values():
                 self._ledger.drop(name)
 
 

@@ -201,7 +201,7 @@ def find_applied(graph: Graph, store: Store, mode: Mode) -> Applied:
     outputs: dict[str, str] = {}
     for step in whole.steps.values():
         noted = note.steps.get(step.name)
-        if noted is None or step.key([outputs[name] for name in step.inputs]) != noted.key:
+        if noted is None or step.key([outputs[name] for name in step.inputs.values()]) != noted.key:
             raise _again(
                 loaded,
                 mode,
