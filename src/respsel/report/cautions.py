@@ -1,0 +1,208 @@
+"""What can make a clear ranking a bad choice: one small check a caution, in a fixed order.
+
+A check reads the facts of one verdict and yields its sentences; most yield one or none. Knows
+nothing of the answers next to the cautions. Invariant: a check judges no strategy again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from respsel.backends.placement import LEFT_OUT
+from respsel.data.prompts import shows_label
+from respsel.graph import names as step_names
+from respsel.recipe.schema import DatasetEntry, ModelStrategy
+from respsel.report.analysis.unmatched import explain_unmatched
+from respsel.report.response_counts import MANY_CUT_SHORT, label_caution
+from respsel.report.verdict_facts import VerdictFacts
+from respsel.selection.verdict import listed
+
+# Below these shares the first screen says so.
+_FEWEST_RIGHT = 0.9
+_FEWEST_PAIRED = 0.8
+
+
+def cautions_of(facts: VerdictFacts) -> tuple[str, ...]:
+    """What a user should mind about a verdict that has a leader."""
+    return tuple(caution for check in _CHECKS for caution in check(facts))
+
+
+def unmatched(facts: VerdictFacts) -> Iterator[str]:
+    """For datasets of which no response at all has the right answer: why that may be."""
+    for dataset in facts.datasets:
+        yield from _unmatched_in(facts, dataset)
+
+
+def _fake_target(facts: VerdictFacts) -> Iterator[str]:
+    models = facts.result.graph.loaded.models
+    if models[facts.recipe.target.model].entry.backend == "fake":
+        yield "The fake backend stands in for a model: these numbers mean nothing."
+
+
+def _equal_rows(facts: VerdictFacts) -> Iterator[str]:
+    """Rows that are equal to others, which there are only where respsel makes the ids."""
+    for dataset in facts.datasets:
+        frame = facts.result.frame(step_names.examples(dataset.name), "copies")
+        # A table that an earlier version has stored has no such column, and no equal rows.
+        more = int((frame["copies"] - 1).sum()) if "copies" in frame.columns else 0
+        which = "row is equal to another" if more == 1 else "rows are equal to others"
+        if more:
+            yield f"{more} {which} in {dataset.name}: without ids, equal rows are one example."
+
+
+def _datasets_disagree(facts: VerdictFacts) -> Iterator[str]:
+    if facts.verdict.datasets_disagree:
+        yield (
+            f"The datasets disagree: by the mean of ranks {facts.verdict.first_by_rank} comes "
+            f"first, by the mean of standardised scores {facts.winner}. Look at the verdicts of "
+            "the single datasets."
+        )
+
+
+def _other_winners(facts: VerdictFacts) -> Iterator[str]:
+    others = [
+        f"{own.dataset} decides for {own.winner}"
+        for own in facts.own_verdicts
+        if own.decided and own.winner != facts.winner
+    ]
+    if others:
+        yield (
+            f"On its own, {listed(others)}. If you train on the datasets separately, give each a "
+            "recipe."
+        )
+
+
+def _wrong_answers(facts: VerdictFacts) -> Iterator[str]:
+    if not _often_wrong(facts):
+        return
+    counts = facts.responses
+    remedy = (
+        "raise 'attempts' and set if_wrong = \"drop\""
+        if isinstance(facts.leader, ModelStrategy)
+        else "fix or drop those"
+    )
+    yield (
+        f"{counts.right} of {counts.judged} checked responses of {facts.winner} have the right "
+        "answer. The metric does not see that, and fine-tuning teaches wrong answers too: "
+        f"{remedy}, or choose another strategy."
+    )
+    yield from unmatched(facts)
+
+
+def _label_in_prompt(facts: VerdictFacts) -> Iterator[str]:
+    leader = facts.leader
+    if not isinstance(leader, ModelStrategy) or not facts.responses.judged or _often_wrong(facts):
+        return
+    if any(shows_label(leader, dataset) for dataset in facts.datasets):
+        yield label_caution([facts.winner], "some of its responses")
+
+
+def _few_scored(facts: VerdictFacts) -> Iterator[str]:
+    paired = facts.verdict.examples
+    available = facts.available
+    if paired < _FEWEST_PAIRED * available:
+        yield (
+            f"Only {paired} of {available} examples have a score for every strategy. "
+            f"{facts.unscored()}"
+        )
+
+
+def _cut_short(facts: VerdictFacts) -> Iterator[str]:
+    counts = facts.responses
+    if counts.truncated > MANY_CUT_SHORT * counts.total:
+        dropped = facts.recipe.training.if_truncated == "drop"
+        rest = " and `respsel apply` leaves those out" if dropped else ""
+        yield (
+            f"{counts.truncated} of {counts.total} responses of {facts.winner} were cut short at "
+            f"max_tokens{rest}: raise max_tokens."
+        )
+
+
+def _own_outputs_cut_short(facts: VerdictFacts) -> Iterator[str]:
+    outputs, cut = facts.own_outputs
+    if cut > MANY_CUT_SHORT * outputs:
+        yield (
+            f"{cut} of {outputs} own outputs of the target were cut short: raise "
+            "own_outputs.sampling.max_tokens."
+        )
+
+
+def _partly_trained(facts: VerdictFacts) -> Iterator[str]:
+    """The chat template leaves out a part of the leader's responses."""
+    cut = 0
+    total = 0
+    for dataset in facts.datasets:
+        rows = [row for row in facts.audits[dataset.name] if row.strategy == facts.winner]
+        counts = [
+            sum(n for place, n in row.places.items() if place.startswith(LEFT_OUT)) for row in rows
+        ]
+        cut += max(counts, default=0)
+        total += max((row.responses for row in rows), default=0)
+    if cut:
+        yield (
+            f"The target's chat template leaves out a part of {cut} of {total} responses of "
+            f"{facts.winner} (their thinking, mostly). Only the rest is trained, so only the rest "
+            "was scored: look at the doctor's training text."
+        )
+
+
+def _extreme_length(facts: VerdictFacts) -> Iterator[str]:
+    """The leader is simply the shortest or the longest of all strategies, in every dataset."""
+    kinds = {facts.confounds[dataset.name].extreme_of(facts.winner) for dataset in facts.datasets}
+    strategies = len(facts.verdict.ranking)
+    if len(kinds) > 1 or "" in kinds or strategies < 2:
+        return
+    of = "of both" if strategies == 2 else "of all strategies"
+    yield (
+        f"{facts.winner} is also the {kinds.pop()} {of}: is it more than a matter of length? "
+        f"{_at_equal_length(facts)}"
+    )
+
+
+def _at_equal_length(facts: VerdictFacts) -> str:
+    """What is left of the lead with length controlled."""
+    about = [facts.confounds[dataset.name] for dataset in facts.datasets]
+    if any(not confounds.controlled for confounds in about):
+        return "There is too little to tell what is left of its lead at equal length."
+    first = {confounds.controlled[0].strategy for confounds in about}
+    if first == {facts.winner}:
+        return "With length controlled it still comes first."
+    where = " in a dataset" if len(first) > 1 else ""
+    return f"With length controlled {listed(sorted(first))} would come first{where}."
+
+
+def _often_wrong(facts: VerdictFacts) -> bool:
+    return facts.responses.right < _FEWEST_RIGHT * facts.responses.judged
+
+
+def _unmatched_in(facts: VerdictFacts, dataset: DatasetEntry) -> Iterator[str]:
+    responses = [
+        response
+        for entry in facts.recipe.strategies_for(dataset.name)
+        for response in facts.result.rows(step_names.responses(dataset.name, entry.name))
+        if response.text
+    ]
+    if dataset.check is None or any(response.correct for response in responses):
+        return
+    if all(response.correct is None for response in responses):
+        return
+    examples = facts.result.rows(step_names.examples(dataset.name))
+    labels = [example.label for example in examples if example.label]
+    why = explain_unmatched(dataset.check, labels, [response.text for response in responses])
+    yield f"No response of {dataset.name} has the right answer by its answer check. {why}".strip()
+
+
+# The order in which the first screen shows them.
+_CHECKS: tuple[Callable[[VerdictFacts], Iterator[str]], ...] = (
+    _fake_target,
+    _equal_rows,
+    _datasets_disagree,
+    _other_winners,
+    _wrong_answers,
+    _label_in_prompt,
+    _few_scored,
+    _cut_short,
+    _own_outputs_cut_short,
+    _partly_trained,
+    _extreme_length,
+)
