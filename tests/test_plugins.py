@@ -207,7 +207,7 @@ class Model:
         self._of = of
     def __getattr__(self, name):
         if name == "text":
-            return self
+            return Model(self._of.text)
         return end if name == "prompt_ids" else getattr(self._of, name)
 ASKED = example.BackendPlugin(example.identify, lambda *given: Model(example.open_model(*given)))
 NAMED = example.BackendPlugin(end, example.open_model)
