@@ -43,7 +43,7 @@ class Models(Protocol):
 
 
 class CallEvents(Protocol):
-    """Who is told about calls as they are answered (the progress display)."""
+    """Watches calls as they are answered (the progress display)."""
 
     def calls_wanted(self, model: str, missing: int, reused: int, tokens: int) -> None: ...
 

@@ -14,7 +14,10 @@ from respsel.records import TokenUsage
 
 @dataclass(frozen=True)
 class Cost:
-    """What calls to one model take. money: None where the recipe gives no price."""
+    """What calls to one model cost.
+
+    money: None where the recipe gives no price.
+    """
 
     model: str
     calls: int
@@ -35,11 +38,11 @@ def costs_of(took: Mapping[str, TokenUsage], models: Mapping[str, NamedModel]) -
 
 def total(costs: Iterable[Cost]) -> Mapping[str, float]:
     """Money by currency, of those that have a price."""
-    found: dict[str, float] = {}
+    money: dict[str, float] = {}
     for cost in costs:
         if cost.money is not None:
-            found[cost.currency] = found.get(cost.currency, 0.0) + cost.money
-    return found
+            money[cost.currency] = money.get(cost.currency, 0.0) + cost.money
+    return money
 
 
 def _cost(name: str, took: TokenUsage, price: PriceEntry | None) -> Cost:

@@ -59,13 +59,8 @@ def _part_key(identity: str, request: ScoreRequest, part: Part) -> str:
 
 @lru_cache(maxsize=8)
 def _beginning(identity: str, messages: tuple[Message, ...], response: str, rest: int) -> Beginning:
-    said = [
-        "score",
-        [[message.role, message.content] for message in messages],
-        response,
-        PLACING_VERSION,
-    ]
-    begun = canonical_json(said)[:-1]
+    chat = [[message.role, message.content] for message in messages]
+    begun = canonical_json(["score", chat, response, PLACING_VERSION])[:-1]
     return Beginning(
         "request", str(RENDERING_VERSION), identity, begun=begun, size=len(begun) + rest
     )
@@ -85,12 +80,9 @@ def generate_key(identity: str, prompt_ids: Sequence[int], request: GenerateRequ
 
 def draw_seed(prompt_ids: Sequence[int], request: GenerateRequest) -> int:
     """The 64-bit seed of one draw; other prompts, streams and samples get other noise."""
-    return int(
-        digest("draw", _ids(prompt_ids), request.stream, str(request.seed), str(request.sample))[
-            :16
-        ],
-        16,
-    )
+    seed = str(request.seed)
+    sample = str(request.sample)
+    return int(digest("draw", _ids(prompt_ids), request.stream, seed, sample)[:16], 16)
 
 
 def find_call(store: Store, identity: str, request: Request) -> str | None:
@@ -100,8 +92,9 @@ def find_call(store: Store, identity: str, request: Request) -> str | None:
 
 
 def remembered(record: bytes | None) -> tuple[str, str]:
-    """What the store keeps of a request: its call's key, and how its place differs (see Resolved);
-    both may be empty.
+    """What the store keeps of a request: its call's key, and how its place differs (see Resolved).
+
+    Both may be empty.
     """
     key, _, told = (record or b"").decode().partition(" ")
     return key, told

@@ -14,8 +14,9 @@ Item = TypeVar("Item")
 
 
 class Lazy(Sequence[Item]):
-    """Items that are made when they are looked at and not kept: prompts and answers take more room
-    than rows.
+    """Items that are made when they are looked at, and not kept.
+
+    Prompts and answers take more memory than rows.
     """
 
     def __init__(self, count: int, make: Callable[[int], Item]) -> None:

@@ -21,8 +21,9 @@ _DIGEST_BYTES = 32
 
 
 class Trail:
-    """The keys of requests and of the calls that they became, in 64 bytes each; the store's `uses`
-    as they are.
+    """The keys of requests and of the calls that they became, in 64 bytes each.
+
+    The store keeps these bytes as the `uses` of a step.
     """
 
     def __init__(self, count: int) -> None:
@@ -31,10 +32,9 @@ class Trail:
     def note(self, index: int, request: str, call: str = "") -> None:
         """Note a request's key, and its call's where that is known."""
         start = 2 * _DIGEST_BYTES * index
-        found = bytes.fromhex(request.removeprefix("request/")) + bytes.fromhex(
-            call.removeprefix("call/")
-        )
-        self._digests[start : start + len(found)] = found
+        digests = bytes.fromhex(request.removeprefix("request/"))
+        digests += bytes.fromhex(call.removeprefix("call/"))
+        self._digests[start : start + len(digests)] = digests
 
     def request(self, index: int) -> str:
         """The key of a request."""
@@ -47,21 +47,26 @@ class Trail:
         return f"call/{self._digests[start : start + _DIGEST_BYTES].hex()}"
 
     def part(self, start: int, count: int) -> bytes:
-        """The digests of some requests and their calls; zeros stand for a call that is not known
-        yet.
-        """
+        """The digests of some requests and their calls; zeros for a call that is not known yet."""
         return bytes(self._digests[2 * _DIGEST_BYTES * start : 2 * _DIGEST_BYTES * (start + count)])
 
 
 def to_record(answer: Answer) -> Mapping[str, Any]:
     """What the store keeps of an answer that has a text or scores."""
     if isinstance(answer, Generation):
-        said = {"text": answer.text, "n_tokens": answer.n_tokens, "truncated": answer.truncated}
-        return {**said, "prompt_tokens": answer.prompt_tokens}
+        return {
+            "text": answer.text,
+            "n_tokens": answer.n_tokens,
+            "truncated": answer.truncated,
+            "prompt_tokens": answer.prompt_tokens,
+        }
     if isinstance(answer, Vector):
         assert answer.values is not None
-        said = {"response_tokens": answer.response_tokens, "prompt_tokens": answer.prompt_tokens}
-        return {**said, "vector": _pack(answer.values, "<f4")}
+        return {
+            "response_tokens": answer.response_tokens,
+            "prompt_tokens": answer.prompt_tokens,
+            "vector": _pack(answer.values, "<f4"),
+        }
     assert answer.scores is not None
     scores = answer.scores
     return {
@@ -76,11 +81,9 @@ def to_record(answer: Answer) -> Mapping[str, Any]:
 
 
 def from_record(record: Mapping[str, Any]) -> Answer | None:
-    """The answer that a record was made of; None if it is of an earlier form, which did not hold
-    all of it.
-    """
+    """The answer that a record was made of; None for an earlier form, which lacks a part of it."""
     if "text" in record:
-        # Earlier records do not tell how long the prompt was.
+        # Earlier records do not say how long the prompt was.
         return Generation(
             record["text"],
             record["n_tokens"],

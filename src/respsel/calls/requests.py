@@ -29,9 +29,9 @@ OVER_CONTEXT = "longer than the context"
 class GenerateRequest:
     """Sample the `sample`-th response to the messages.
 
-    stream: what it is for; a strategy's response and an own output to one prompt are separate
-    draws, or alignment would compare a text with itself. `about` and `example` name it in errors
-    and are in no key.
+    stream: what it is for. A strategy's response and an own output to one prompt are separate
+        draws, or alignment would compare a text with itself.
+    about, example: name it in errors, and are in no key.
     """
 
     model: str
@@ -46,8 +46,12 @@ class GenerateRequest:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A stretch of a response, from the token that spells the byte at place `start` to before that
-    at `end`, behind those from `context` on: places in its UTF-8 bytes."""
+    """A stretch of a response, by places in its UTF-8 bytes.
+
+    context: from here on, what is before the stretch is part of the prompt.
+    start: the stretch begins with the token that spells this byte.
+    end: the stretch ends before the token that spells this byte.
+    """
 
     context: int
     start: int
@@ -56,11 +60,11 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class ScoreRequest:
-    """Score a response, given the messages; or a part of it, given the messages and what stands
-    before it.
+    """Score a response, given the messages.
 
-    `about` and `example` name it in errors; if_too_long: "fail", or "drop" for a Scored with the
-    problem OVER_CONTEXT. These are in no key.
+    if_too_long: "fail", or "drop" for a Scored with the problem OVER_CONTEXT; in no key.
+    about, example: name it in errors, and are in no key.
+    part: score this part only, given the messages and what is before it.
     """
 
     model: str
@@ -73,7 +77,7 @@ class ScoreRequest:
 
     @property
     def characters(self) -> int:
-        """About how long the text is that is evaluated behind the messages."""
+        """About how long the text is that is evaluated after the messages."""
         return len(self.response) if self.part is None else self.part.end - self.part.context
 
 
@@ -81,7 +85,7 @@ class ScoreRequest:
 class RepresentRequest:
     """The mean hidden state of a response, given the messages.
 
-    `about` and `example` name it and are in no key.
+    about, example: name it in errors, and are in no key.
     """
 
     model: str
@@ -100,10 +104,9 @@ class RepresentCall(ScoreCall):
 class Resolved:
     """The call that a request became.
 
-    lengths: how many bytes of a response each of its tokens spells; None where that is not known.
-    told: how the response's place differs from the end of the prompt, in words (see
-    backends.base.Placed). problem: why there is nothing to call for; the call then only counts
-    tokens.
+    lengths: how many bytes of the response each of its tokens spells; None where that is not known.
+    told: how the response's place differs from the end of the prompt, in words (see Placed).
+    problem: why there is nothing to call for; the call then only counts tokens.
     """
 
     call: Call
@@ -114,7 +117,10 @@ class Resolved:
 
 @dataclass(frozen=True, slots=True)
 class Vector:
-    """The answer to a RepresentRequest: hidden states (width,), None where `problem` says why."""
+    """The answer to a RepresentRequest.
+
+    values: hidden states (width,); None where `problem` says why.
+    """
 
     response_tokens: int
     values: FloatArray | None
@@ -124,9 +130,10 @@ class Vector:
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """The answer to a ScoreRequest; scores is None where `problem` says why. Tokens as they were
-    asked for.
+    """The answer to a ScoreRequest.
 
+    prompt_tokens, response_tokens: as they were asked for.
+    scores: None where `problem` says why.
     told: see Resolved.
     """
 
