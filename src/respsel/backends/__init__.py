@@ -1,1 +1,1 @@
-"""What runs a model. One file per engine; each imports its engine only when a model is opened."""
+"""What runs a model: one folder per engine, which is imported when a model is opened."""

@@ -1,8 +1,8 @@
-"""Chat templates: messages to the text that a model was trained to read. Knows no tokeniser.
+"""Chat templates: messages to the text that a model was trained to read.
 
-Invariant: text inside a message is data. Where it spells a control token (`<|im_end|>`),
-`split_text` and `place` hand that stretch back marked as plain, so that no user text can end a
-turn.
+Knows no tokenizer. Invariant: text in a message is data. If it spells a control token
+(`<|im_end|>`), `split_text` and `place` return that stretch marked as plain, so that no user text
+can end a turn.
 """
 
 from __future__ import annotations
@@ -34,9 +34,7 @@ Stretch = tuple[str, bool]
 
 
 class _Generation(Extension):
-    """`{% generation %}` marks what an assistant wrote, for those who train on it; in a prompt it
-    is nothing.
-    """
+    """`{% generation %}` marks what an assistant wrote, for trainers; a prompt ignores it."""
 
     tags: set[str] = {"generation"}  # noqa: RUF012  # an instance variable, says jinja2
 
@@ -48,8 +46,9 @@ class _Generation(Extension):
 
 @dataclass(frozen=True)
 class PlacedStretches:
-    """A trained text in three pieces, each as stretches; told, verbatim, problem: see
-    placement.TextPlace.
+    """A trained text in three pieces, each as stretches.
+
+    told, verbatim, problem: see placement.TextPlace.
     """
 
     before: Sequence[Stretch]
@@ -97,7 +96,10 @@ class ChatTemplate:
             )
 
     def render(self, messages: Sequence[Message], ask: bool = True) -> str:
-        """Return the text of the chat; ask: ending where the assistant's turn begins."""
+        """Return the text of the chat.
+
+        ask: whether it ends where the assistant's turn begins.
+        """
         turns = [{"role": message.role, "content": message.content} for message in messages]
         try:
             return self._template.fill(
@@ -113,8 +115,8 @@ class ChatTemplate:
     ) -> list[Stretch]:
         """Return the prompt as stretches, in order.
 
-        One stretch, but where a message spells a control token: that spelling is a stretch of its
-        own.
+        That is one stretch, unless a message spells a control token: each spelling is a stretch
+        of its own.
         """
         marked, marks = _Marks.of(messages, control_texts)
         return marks.stretches(self.render(marked))

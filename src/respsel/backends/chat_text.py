@@ -1,8 +1,8 @@
-"""Chats and responses to token ids, with a tokenizer and a chat template. What both engines share.
+"""Chats and responses to token ids, with a tokenizer and a chat template. What engines share.
 
-Knows no engine: a subclass tells how its tokenizer splits one stretch. Invariant: text that a user
+Knows no engine: a subclass says how its tokenizer splits one stretch. Invariant: text that a user
 or a model wrote never becomes a control token, and a placed response has the tokens of the trained
-text, no others.
+text and no others.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from respsel.records import Message
 
 
 class ChatText(ABC):
-    """A tokenizer with its chat template."""
+    """A tokenizer with its chat template; see ModelText."""
 
     def __init__(self, template: ChatTemplate, start: int) -> None:
         """start: the token that begins a text."""
@@ -27,14 +27,16 @@ class ChatText(ABC):
 
     @abstractmethod
     def encode(self, text: str, control: bool) -> list[int]:
-        """Token ids of a stretch; control: whether it may hold control tokens."""
+        """Token ids of a stretch.
+
+        control: whether it may hold control tokens.
+        """
 
     @abstractmethod
     def measure(self, text: str, control: bool) -> tuple[list[int], list[int]] | None:
-        """The same ids, and how many UTF-8 bytes of the stretch each spells; None where that is not
-        known.
+        """The same ids, and how many UTF-8 bytes of the stretch each spells.
 
-        Of tokens that share a character the first has all its bytes.
+        None where that is not known. Of tokens that share a character the first has all its bytes.
         """
 
     @abstractmethod
@@ -57,9 +59,7 @@ class ChatText(ABC):
         return tuple(self.encode(text, control=False))
 
     def lengths(self, text: str) -> tuple[int, ...] | None:
-        """How many UTF-8 bytes of the text each of its `response_ids` spells; None where that is
-        not known.
-        """
+        """How many UTF-8 bytes of the text each of its `response_ids` spells; None if not known."""
         found = self.measure(text, control=False)
         return None if found is None else tuple(found[1])
 
@@ -99,8 +99,9 @@ class ChatText(ABC):
         return TextPlace(before, own, after, found.told, found.verbatim, found.problem)
 
     def _by_prefix(self, before: Sequence[Stretch], own: Sequence[Stretch], told: str) -> Placed:
-        """For a tokenizer that does not tell its tokens' places: what it adds to the text before
-        the response.
+        """A response's place as what it adds to the tokens of the text before it.
+
+        For a tokenizer that does not show its tokens' places.
         """
         prompt, both = (self._encode_all(_merged(some)) for some in (before, [*before, *own]))
         if both[: len(prompt)] != prompt:
@@ -117,9 +118,7 @@ def _n_bytes(stretches: Iterable[Stretch]) -> int:
 
 
 def _merged(stretches: Iterable[Stretch]) -> list[Stretch]:
-    """Stretches with neighbours that may hold control tokens as one, since tokens do not end where
-    pieces do.
-    """
+    """Join neighbours that may hold control tokens, since tokens do not end where pieces do."""
     merged: list[Stretch] = []
     for text, control in stretches:
         if control and merged and merged[-1][1]:
@@ -130,8 +129,10 @@ def _merged(stretches: Iterable[Stretch]) -> list[Stretch]:
 
 
 def _overlap(lengths: Sequence[int], begin: int, end: int) -> tuple[int, int, list[int]]:
-    """The first token that spells some of the bytes from begin to end, the one behind the last, and
-    how many of these bytes each of them spells."""
+    """The tokens that spell the bytes from begin to end.
+
+    Returns the first of them, the one after the last, and how many of these bytes each spells.
+    """
     ends = list(accumulate(lengths))
     first = next((i for i, at in enumerate(ends) if at > begin), len(ends))
     last = next((i for i in range(first, len(ends)) if ends[i] >= end), len(ends) - 1) + 1

@@ -1,10 +1,11 @@
 """The contract between respsel and an engine that runs a model.
 
 A backend is one function, `open_model(settings) -> Model`. A Model turns text into token ids,
-scores responses and samples new ones; it knows nothing of strategies, metrics or the store.
+scores responses and samples new ones. It knows nothing of strategies, metrics or the store.
+
 Invariant: what a call returns depends on that call and the model, not on what else was asked with
 it. Where an engine's arithmetic depends on the batch, docs/backends.md says by how much, and the
-stored answer stands.
+first answer is stored and stays.
 """
 
 from __future__ import annotations
@@ -59,8 +60,10 @@ class ScoreCall:
 
 @dataclass(frozen=True, slots=True)
 class GenerateCall:
-    """Sample one response; `seed` alone decides the draw. messages: the chat that the prompt's ids
-    are of, for engines that are asked in text."""
+    """Sample one response; `seed` alone decides the draw.
+
+    messages: the chat that the prompt's ids are of, for engines that are asked in text.
+    """
 
     prompt_ids: tuple[int, ...]
     sampling: Sampling
@@ -70,9 +73,12 @@ class GenerateCall:
 
 @dataclass(frozen=True, slots=True)
 class Generation:
-    """A sampled response. truncated: it reached max_tokens before the model ended its turn;
-    problem: why there is no text, where the call failed; prompt_tokens: how many the prompt has,
-    where those are not its ids."""
+    """A sampled response.
+
+    truncated: whether it reached max_tokens before the model ended its turn.
+    problem: why there is no text, where the call failed.
+    prompt_tokens: how many tokens the prompt has, where they are not the call's ids.
+    """
 
     text: str
     n_tokens: int
@@ -83,9 +89,7 @@ class Generation:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why one call got no answer (out of memory, say); the calls beside it are answered all the
-    same.
-    """
+    """Why one call got no answer (out of memory, say). The other calls are still answered."""
 
     problem: str
 
@@ -140,14 +144,19 @@ class Model(Protocol):
         """What a user may want to check: `template`, `special tokens`, `weights`, `device`, ..."""
 
     def score(self, calls: Sequence[ScoreCall]) -> Iterator[tuple[int, TokenScores | Failure]]:
-        """Yield (index in calls, scores), in any order, each as soon as it is known. Calls that
-        share a prompt share its computation. The caller has checked that every call fits the
-        context. An engine that gives no ranks sets them to 0, and one that gives no entropies sets
-        all of them to NaN."""
+        """Yield (index in calls, scores), in any order, each as soon as it is known.
+
+        Calls that share a prompt share its computation. The caller has checked that every call fits
+        the context. An engine that gives no ranks sets them to 0. One that gives no entropies sets
+        all of them to NaN.
+        """
 
     def represent(self, calls: Sequence[ScoreCall]) -> Iterator[tuple[int, FloatArray | Failure]]:
-        """Yield (index in calls, mean of the last layer's hidden states over the response's tokens,
-        after the final norm, shape (width,)). Raises PreflightError where the engine gives none."""
+        """Yield (index in calls, hidden state), in any order.
+
+        The hidden state is the mean of the last layer's over the response's tokens, after the final
+        norm, shape (width,). Raises PreflightError where the engine gives none.
+        """
 
     def generate(self, calls: Sequence[GenerateCall]) -> Iterator[tuple[int, Generation | Failure]]:
         """Yield (index in calls, generation), in any order, each as soon as it is known."""

@@ -1,8 +1,8 @@
 """A model that costs nothing: a random bigram model over UTF-8 bytes, the same on every machine.
 
 It ships for tests, examples and benchmarks. Token scores come from real (if meaningless)
-probability distributions, so nll, rank and entropy agree with each other; generation samples from
-word lists. VERSION is part of its identity and is raised when any of its numbers change.
+probability distributions, so nll, rank and entropy agree with each other. Generation samples from
+word lists. Invariant: VERSION is in its identity, and is raised when any of its numbers change.
 """
 
 from __future__ import annotations
@@ -116,9 +116,7 @@ class FakeModel:
             yield index, shares.astype(np.float32)
 
     def generate(self, calls: Sequence[GenerateCall]) -> Iterator[tuple[int, Generation]]:
-        """See Model.generate: some words and a final answer from 0 to 9; a word counts
-        as a token.
-        """
+        """See Model.generate: some words and an answer from 0 to 9; a word counts as a token."""
         for index, call in enumerate(calls):
             noise = call.seed if call.sampling.temperature else 0
             source = f"{self._seed}/{noise}/{digest('prompt', str(call.prompt_ids))}"

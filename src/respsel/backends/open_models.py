@@ -1,4 +1,7 @@
-"""The models of a run: opened when first needed, closed at the end."""
+"""The models of a run: opened when first needed, closed at the end.
+
+Knows nothing of what they are asked. Invariant: no closed model is asked again.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from respsel.backends.registry import KnownModel, open_model
 
 
 class OpenModels:
-    """See calls.Models. `opened` lists the names that were opened."""
+    """See caller.Models."""
 
     def __init__(self, known: Mapping[str, KnownModel], store_folder: Path) -> None:
         self._known = known
@@ -38,7 +41,7 @@ class OpenModels:
             self._models.popitem()[1].close()
 
     def identity(self, name: str) -> str:
-        """The digest that stands for the model in keys."""
+        """The digest that names the model in keys."""
         return self._known[name].identity
 
     def open(self, name: str) -> Model:

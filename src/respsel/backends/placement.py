@@ -1,10 +1,12 @@
-"""Where a response stands in the text that a trainer makes of the chat.
+"""Where a response is in the text that a trainer makes of the chat.
 
-A template may put other text before a response in training than it puts before one that is asked
-for: Qwen3 writes an empty think block, R1 opens `<think>` in the prompt alone, old templates have
-no generation prompt. Knows strings only, no tokens. Invariant: `before + response + after` is the
-trained text, and `response` is the given text, up to white space or a part that the template leaves
-out; nothing else is taken for it.
+In training a template may put other text before a response than before one that is asked for. Qwen3
+writes an empty think block, R1 opens `<think>` in the prompt alone, and old templates have no
+generation prompt.
+
+Knows strings only, no tokens. Invariant: `before + response + after` is the trained text, and
+`response` is the given text, up to white space or a part that the template leaves out. Nothing else
+is taken for it.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from respsel.records import Message
 Render = Callable[[Sequence[Message], bool], str]
 # Why a response has no place begins so.
 NO_PLACE = "not in the training text: "
-# How it is told that the template writes only a part of a response.
+# What is said where the template writes only a part of a response.
 LEFT_OUT = "the template leaves out a part of it"
 _SPACED = "the template changes its white space"
 _SHOWN = 40
@@ -33,7 +35,7 @@ class TextPlace:
 
     before, response, after: the trained text in three pieces.
     told: how the place differs from the end of the prompt, in words; empty where it does not.
-    verbatim: whether the response stands there as it was given.
+    verbatim: whether the response is in it as it was given.
     problem: why it has no place; the other fields are empty then.
     """
 
@@ -46,11 +48,10 @@ class TextPlace:
 
 
 def find_place(render: Render, messages: Sequence[Message], text: str) -> TextPlace | None:
-    """Find a response in the trained text of a chat; None if the template writes no assistant's
-    turn at all.
+    """Find a response in the trained text of a chat; None if the template writes no response.
 
-    The template's words around a response are found with a stand-in whose first and last characters
-    no text has.
+    The template's words around a response are found with a stand-in. No text has the stand-in's
+    first and last characters.
     """
     first = _FIRST
     last = _LAST
@@ -83,9 +84,7 @@ def find_place(render: Render, messages: Sequence[Message], text: str) -> TextPl
 
 
 def _between(trained: str, begin: int, end: int, text: str) -> TextPlace | None:
-    """The response between the template's words around the stand-in, if it stands there up to outer
-    blanks.
-    """
+    """What is between the template's words, if it is the response up to outer blanks."""
     response = trained[begin:end]
     if not text.strip() or response.strip() != text.strip():
         return None

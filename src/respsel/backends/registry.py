@@ -1,8 +1,8 @@
 """From a model entry to a model: who it is (without opening it), and how to open it.
 
-Invariant: an identity holds everything that changes a model's answers and nothing else: no path,
-thread count, batch size or context length. Two entries that give the same answers share their
-cached calls.
+Knows nothing of calls or keys. Invariant: an identity holds everything that changes a model's
+answers and nothing else: no path, thread count, batch size or context length. Two entries that give
+the same answers share their cached calls.
 """
 
 from __future__ import annotations
@@ -29,9 +29,13 @@ TOKENIZER_READING = "tokenizer_reading"
 
 @dataclass(frozen=True)
 class BackendPlugin:
-    """A backend of another package (entry points `respsel.backends`). Both are given the entry's
-    options and the folder of the file that declares it. identify: what of the model changes its
-    answers, as JSON, found without loading it; open_model: the loaded model (base.Model)."""
+    """A backend of another package (entry points `respsel.backends`).
+
+    Both functions are given the entry's options and the folder of the file that declares it.
+
+    identify: what of the model changes its answers, as JSON, found without loading it.
+    open_model: returns the loaded model (contract.Model).
+    """
 
     identify: Callable[[Mapping[str, Any], Path], Mapping[str, Any]]
     open_model: Callable[[Mapping[str, Any], Path], Model]
@@ -40,7 +44,13 @@ class BackendPlugin:
 
 @dataclass(frozen=True)
 class KnownModel:
-    """A model whose weights were found; `identity` names it in every key."""
+    """A model whose weights were found.
+
+    identity: names it in every key.
+    fields: what the identity is the digest of.
+    weights: its file or directory; None for a repository, an endpoint without a tokenizer, ...
+    chat_template: the recipe's own, if it gives one.
+    """
 
     named: NamedModel
     fields: Mapping[str, Any]
@@ -114,8 +124,9 @@ def open_model(known: KnownModel, store_folder: Path) -> Model:
 
 
 def open_gguf(known: KnownModel, prepared: tuple[Path, str] | None) -> Model:
-    """Load a model with llama.cpp; prepared = (file, type) is made of its weights first if it is
-    not there.
+    """Load a model with llama.cpp.
+
+    prepared: (file, type), which is made of its weights first if it is not there.
     """
     from respsel.backends.llama_cpp.model import LlamaSettings, open_model
 
@@ -145,8 +156,9 @@ def _plugin(named: NamedModel) -> BackendPlugin:
 def _endpoint_fields(
     named: NamedModel, weights: Path | None, memo: DigestMemo
 ) -> Mapping[str, Any]:
-    """Who answers at an endpoint cannot be known: its address, or what the user says instead,
-    stands for it.
+    """What stands for the model behind an endpoint, since who answers there cannot be known.
+
+    It is the endpoint's address, or what the user gives in its place.
     """
     from respsel.backends.transformers.files import check_commit, digest_tokenizer
 
@@ -157,7 +169,7 @@ def _endpoint_fields(
         "model": entry.model,
     }
     if entry.scores_by is not None:
-        # One way tells what the other does not (ranks), so they are not taken for each other's.
+        # One way gives what the other does not (ranks), so their answers are kept apart.
         fields["scores_by"] = entry.scores_by
     if request := identity_of(entry.request):
         fields["request"] = request
@@ -309,9 +321,7 @@ def _chat_template(named: NamedModel) -> str | None:
 
 
 def _check_own_template(known: KnownModel) -> None:
-    """Raise InputError for a template of the recipe's that is not well formed, before any weights
-    are read.
-    """
+    """Raise InputError if the recipe's chat template is malformed, before weights are read."""
     from respsel.backends.chat_template import ChatTemplate
 
     named = known.named

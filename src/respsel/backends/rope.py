@@ -1,9 +1,9 @@
-"""Models that turn positions otherwise once a text is longer than some length: LongRoPE, dynamic
-NTK.
+"""Position encodings that change with the length of the text (LongRoPE, dynamic NTK).
 
-One long text would then change the scores of the short ones that are evaluated with it, so the
-context of such a model ends at that length. YaRN, linear and Llama 3's scaling turn all texts alike
-and are let be.
+One long text in a batch would change the scores of the short ones. So respsel limits the context of
+such a model to the length up to which nothing changes. YaRN, linear and Llama 3's scaling encode
+all texts alike, and need no limit. Knows no text. Invariant: up to the limit, a token's position is
+encoded the same whatever else is in the batch.
 """
 
 from __future__ import annotations
@@ -18,9 +18,7 @@ _LONG_FACTORS = b"rope_factors_long.weight"
 
 
 def steady_tokens_of_config(config: Any) -> int | None:
-    """Up to how many tokens a transformers model turns positions alike; None where that does not
-    end.
-    """
+    """Up to how many tokens a transformers model encodes positions alike; None for no limit."""
     rope = getattr(config, "rope_parameters", None) or getattr(config, "rope_scaling", None) or {}
     # Layers of several kinds may each have parameters of their own.
     kinds = [kind for kind in rope.values() if isinstance(kind, Mapping)] or [rope]
@@ -39,8 +37,9 @@ def _steady_tokens(rope: Mapping[str, Any], config: Any) -> int | None:
 
 
 def steady_tokens_of_gguf(api: Any, model: Any, weights: Path, padding: int) -> int | None:
-    """The same of a GGUF. llama.cpp goes by the size of the context, a multiple of `padding`, not
-    by the text's length.
+    """The same for a GGUF file.
+
+    llama.cpp decides by the size of the context, a multiple of `padding`, not by the text's length.
     """
     architecture = _field(api, model, "general.architecture")
     original = _field(api, model, f"{architecture}.rope.scaling.original_context_length")

@@ -29,12 +29,14 @@ BROKEN_REMEDY = (
 
 
 class NotFiniteError(Exception):
-    """The most likely token cannot be told: weights are broken, or a sum has run over."""
+    """No token is the most likely one: weights are broken, or a sum has run over."""
 
 
 class Drawn:
-    """A response on its way: its tokens so far, whether it has ended, and why no token could be
-    drawn.
+    """A response that is being sampled.
+
+    done: whether it has ended.
+    problem: why no token could be drawn.
     """
 
     def __init__(self, index: int, call: GenerateCall, is_end: Callable[[int], bool]) -> None:
@@ -49,7 +51,7 @@ class Drawn:
 
     @property
     def position(self) -> int:
-        """Where the newest token stands in its sequence."""
+        """The newest token's position in its sequence."""
         return len(self._call.prompt_ids) + len(self.tokens) - 1
 
     def take(self, logits: npt.NDArray[np.float32]) -> None:
@@ -103,8 +105,9 @@ class Sampler:
 
 
 def _nucleus(weights: npt.NDArray[np.float32], top_k: int, top_p: float) -> npt.NDArray[np.intp]:
-    """Return the most likely tokens, likeliest first: at most top_k, and no more than
-    reach top_p.
+    """Return the most likely tokens, likeliest first.
+
+    At most top_k, and no more than are needed to reach top_p.
     """
     import numpy as np
 

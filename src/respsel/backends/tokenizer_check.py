@@ -1,8 +1,8 @@
-"""Whether two readings of a model's tokenizer give the same tokens, and where they first do not.
+"""Whether two readings of a model's tokenizer give the same tokens, and where they first differ.
 
 The same GGUF file through llama.cpp and through transformers, and a directory with its GGUF file.
-Knows nothing of weights. Invariant: it tells a difference with the text and both readings' tokens,
-and asks no model.
+Knows nothing of weights. Invariant: it reports a difference with the text and the tokens of both
+readings, and asks no model.
 """
 
 from __future__ import annotations
@@ -85,10 +85,9 @@ class _Reading:
 
 
 def check_tokenizers(known: KnownModel, others: Sequence[KnownModel]) -> Iterator[TokenizerCheck]:
-    """Compare what can be: a GGUF in both engines, and a directory with the GGUF files of its
-    model.
+    """Compare what can be compared: a GGUF in both engines, and a directory with its GGUF files.
 
-    others: the recipe's models, of which those count whose tokenizer is as large.
+    others: the recipe's other models. Those count whose tokenizer is as large.
     """
     path = known.weights
     if path is None or find_spec("transformers") is None:
@@ -113,13 +112,13 @@ def check_tokenizers(known: KnownModel, others: Sequence[KnownModel]) -> Iterato
 
 
 def _files_of(folder: Path) -> list[Path]:
-    """The GGUF files in a directory, and those beside it that have its name."""
-    beside = (
+    """The GGUF files in a directory, and those next to it that begin with its name."""
+    siblings = (
         path
         for path in folder.parent.glob("*.gguf")
         if path.name.lower().startswith(folder.name.lower())
     )
-    return [*sorted(folder.glob("*.gguf")), *sorted(beside)]
+    return [*sorted(folder.glob("*.gguf")), *sorted(siblings)]
 
 
 def _check_engines(path: Path) -> Iterator[TokenizerCheck]:

@@ -1,5 +1,4 @@
-"""What a trainer makes of one example: the chat template's text, with the part that is scored told
-apart.
+"""What a trainer makes of one example: the chat template's text, with the scored part marked.
 
 For the doctor. Knows no engine. Invariant: it shows what the model itself says of its template, and
 reads no more of the data than one example.
@@ -44,32 +43,31 @@ class TrainingText:
 
 
 def show_training(loaded: LoadedRecipe, model: Model) -> TrainingText | None:
-    """One example of a recipe as the model's template writes it; None for a model without a
-    template.
-    """
+    """One example of a recipe as the model's template writes it; None without a template."""
     which, question, response = _example(loaded)
     try:
-        found = model.text.training_text(plain_messages(question), response)
+        place = model.text.training_text(plain_messages(question), response)
     except PreflightError as error:
         return TrainingText(which, "", "", "", "", error.problems[0].what)
-    if found is None:
+    if place is None:
         return None
-    return TrainingText(which, found.before, found.response, found.after, found.told, found.problem)
+    return TrainingText(which, place.before, place.response, place.after, place.told, place.problem)
 
 
-def training_lines(found: TrainingText) -> Iterator[str]:
-    """It as lines for a terminal, the scored part in white brackets, which no chat
-    template writes.
+def training_lines(training: TrainingText) -> Iterator[str]:
+    """A training text as lines for a terminal.
+
+    The scored part is in white brackets, which no chat template writes.
     """
-    if found.problem:
-        yield f"  training text   {found.problem}"
+    if training.problem:
+        yield f"  training text   {training.problem}"
         return
-    yield f"  training text   of {found.example}; what is scored stands between \u27e6 and \u27e7"
-    scored = f"\u27e6{_shortened(found.response)}\u27e7"
-    whole = f"{_shortened(found.before)}{scored}{_shortened(found.after)}"
+    yield f"  training text   of {training.example}; what is scored is between \u27e6 and \u27e7"
+    scored = f"\u27e6{_shortened(training.response)}\u27e7"
+    whole = f"{_shortened(training.before)}{scored}{_shortened(training.after)}"
     yield from (f"    | {line}" for line in whole.rstrip("\n").split("\n"))
-    if found.told:
-        yield f"    The response is scored where it stands in training: {found.told}."
+    if training.told:
+        yield f"    The response is scored where it is in training: {training.told}."
         yield (
             "    What the target writes itself begins where its prompt ends; 'template_options' "
             "can make both alike."
@@ -77,9 +75,7 @@ def training_lines(found: TrainingText) -> Iterator[str]:
 
 
 def _example(loaded: LoadedRecipe) -> tuple[str, str, str]:
-    """Which example, its input and a response: the first of the recipe, as far as its files give
-    one.
-    """
+    """Which example, its input and a response: the recipe's first, as far as its files have one."""
     dataset = loaded.recipe.datasets[0]
     try:
         first = load_examples(dataset, loaded.resolve(dataset.path), loaded.show(dataset.path))[0]
