@@ -1,8 +1,8 @@
 """What lies in a store's folder: the names that the store writes, and what else may be there.
 
 A store may come from somebody else, and its folder may be shared. Knows nothing of records.
-Invariant: nothing is written, read or removed through a link within the folder; the folder itself
-may be one.
+Invariant: nothing is written, read or removed through a link within the folder. The folder itself
+may be a link.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ QUARANTINE = "quarantine"
 WEIGHTS = "weights"
 _DATABASE_FILES = (DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm", f"{DATABASE}-journal")
 _VALUE = re.compile(r"[0-9a-f]{2}/[0-9a-f]{2}/[0-9a-f]{28}\.val")
-# Prepared weights: a file, or for transformers a folder.
-# It begins with the digest of the file it was made of, and no file of a user's does.
+# Prepared weights: a file, or for transformers a folder. Its name begins with the digest of the
+# file that it was made of, and no file of a user's does.
 _PREPARED = re.compile(r"[0-9a-f]{64}\.[A-Za-z0-9_.-]+\.(gguf|safetensors)")
-# What earlier versions called weights that were being made; they had no lock, but were written all
-# the time.
+# What earlier versions called weights that were being made. They had no lock, but were written
+# without a pause.
 _EARLIER_PART = re.compile(rf"{_PREPARED.pattern}\.[0-9]+\.part")
 _DAY_S = 86_400
 _VALUE_FOLDER = re.compile(r"[0-9a-f]{2}")
-# What systems and tools put into every folder, beside hidden files.
+# What systems and tools put into every folder, besides hidden files.
 _OF_SYSTEMS = {
     *("thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "lost+found", "cachedir.tag"),
     *("$recycle.bin", "#recycle", "@eadir", "#snapshot", "system volume information"),
@@ -44,24 +44,23 @@ _SHOWN = 3
 
 
 def check_folder(folder: Path) -> None:
-    """Raise StoreError if the folder holds other things than a store, or a database that is not a
-    plain file.
+    """Raise StoreError if the folder holds other things than a store.
 
-    Only the names in it are read. A folder that cannot be written is only read, whatever lies
-    beside.
+    Also raises it for a database that is not a plain file. Only the names in the folder are read. A
+    folder that cannot be written may hold other things too.
     """
     try:
         with os.scandir(folder) as entries:
-            found = {entry.name: entry for entry in entries}
+            present = {entry.name: entry for entry in entries}
     except (FileNotFoundError, PermissionError):
         return
     for name in _DATABASE_FILES:
-        # Hazard: a log goes when another process closes the store, and what is gone is no file
+        # Hazard: a log disappears when another process closes the store. Then it is not a file
         # either.
-        if name in found and not found[name].is_file(follow_symlinks=False):
+        if name in present and not present[name].is_file(follow_symlinks=False):
             _refuse_kind(folder / name, (stat.S_IFREG,), _moved_away(folder))
-    is_store = DATABASE in found or MARK in found
-    others = sorted(name for name in found if not _may_be_there(name, is_store))
+    is_store = DATABASE in present or MARK in present
+    others = sorted(name for name in present if not _may_be_there(name, is_store))
     if others and os.access(folder, os.W_OK):
         raise StoreError(_holds(folder, others, is_store))
 
@@ -69,7 +68,7 @@ def check_folder(folder: Path) -> None:
 def make_own(folder: Path) -> None:
     """Make a folder of the store's.
 
-    Raises StoreError for a link, which leads to where somebody else keeps files.
+    Raises StoreError for a link, since somebody else may keep files where it leads.
     """
     refuse_link(folder, "Replace it by a folder of its own")
     folder.mkdir(parents=True, exist_ok=True)
@@ -85,22 +84,24 @@ def read_own(path: Path, most: int) -> bytes:
 
     Raises OSError for a link; a pipe has nothing to read.
     """
-    # Windows knows neither flag.
+    # Windows has neither flag.
     flags = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
     with open(os.open(path, os.O_RDONLY | flags), "rb", buffering=0) as file:
         return file.read(most) or b""
 
 
 def is_value(name: str) -> bool:
-    """Whether a path within the store is as diskcache names value files: 12/34/ and 28 hexadecimal
-    digits.
+    """Whether a path within the store is one of diskcache's value files.
+
+    They are called 12/34/ and 28 hexadecimal digits.
     """
     return _VALUE.fullmatch(Path(name).as_posix()) is not None
 
 
 def is_linked(folder: Path, name: str) -> bool:
-    """Whether a value file is a link, a pipe or the like, or lies behind one; what is not there is
-    none.
+    """Whether a value file is a link, a pipe or the like, or lies behind one.
+
+    False for what is not there.
     """
     path = folder / name
     for part, is_last in ((path.parent.parent, False), (path.parent, False), (path, True)):
@@ -119,17 +120,17 @@ def is_prepared(name: str) -> bool:
 
 
 def listed(folder: Path) -> list[Path]:
-    """What is in a folder of the store's. Hazard: behind a link lies what the user keeps."""
+    """What is in a folder of the store's; nothing behind a link, where the user keeps files."""
     return [] if folder.is_symlink() or not folder.is_dir() else list(folder.iterdir())
 
 
 def leftovers(folder: Path) -> list[Path]:
-    """What killed processes left that were making a file or a folder of the store's."""
-    found = [
+    """What is left of files and folders that killed processes were making."""
+    paths = [
         *folder.iterdir(),
         *(path for name in (LOCKS, QUARANTINE, WEIGHTS) for path in listed(folder / name)),
     ]
-    dead = [path for path in found if is_part(path.name) and is_dead(path)]
+    dead = [path for path in paths if is_part(path.name) and is_dead(path)]
     old = time.time() - _DAY_S
     earlier = [
         path

@@ -114,8 +114,9 @@ def _reached_by(store: Store, runs: Iterable[FoundRun]) -> set[str]:
 def _reach_unfinished(
     store: Store, entries: Sequence[Entry], since: float, reached: set[str]
 ) -> None:
-    """Add what unfinished runs may have found: every recipe's newest steps, and the calls that
-    steps began with.
+    """Add what unfinished runs may have found.
+
+    That is every recipe's newest steps, and the calls that steps noted since the first run began.
     """
     for entry in entries:
         if entry.key is None:

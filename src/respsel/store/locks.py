@@ -1,6 +1,7 @@
-"""Turns: one process at a time does what a name stands for, and others learn who it is.
+"""Locks: one process at a time does what a name stands for, and others learn who it is.
 
-Invariant: the lock is the operating system's, so a killed process holds nothing.
+Knows nothing of what the names stand for. Invariant: the lock is the operating system's, so a
+killed process holds nothing.
 """
 
 from __future__ import annotations
@@ -26,21 +27,25 @@ _MOST_NOTE_BYTES = 4096
 
 @dataclass(frozen=True)
 class Holder:
-    """Who computes now: a process, and since when (seconds since 1970).
+    """The process that holds a lock.
 
-    Both None where that is not known.
+    pid: its number, or None where that is not known.
+    since: when it took the lock (seconds since 1970), or None where that is not known.
     """
 
     pid: int | None
     since: float | None
 
 
-# Is told who is waited for.
+# Called with the process that this one waits for.
 Wait = Callable[[Holder], None]
 
 
 def wait_line(holder: Holder, doing: str) -> str:
-    """In words, who is waited for; doing: what that process does, as "writing the report"."""
+    """A line that says which process this one waits for.
+
+    doing: what that process does, as "writing the report".
+    """
     who = "another process" if holder.pid is None else f"process {holder.pid}"
     since = (
         ""
@@ -51,11 +56,10 @@ def wait_line(holder: Holder, doing: str) -> str:
 
 
 def take_lock(folder: Path, name: str, wait: Wait) -> AbstractContextManager[None]:
-    """Take the only lock for what `name` stands for; it is given back when the returned context
-    ends.
+    """Take the only lock for what `name` stands for; the end of the returned context frees it.
 
-    A live holder is waited for, after `wait` is told who it is. Raises OSError if the folder cannot
-    be used.
+    Calls `wait` with a live holder, and then waits for it. Raises OSError if the folder cannot be
+    used.
     """
     lock, note = _lock_of(folder, name)
     if (holder := _try(lock, note)) is not None:
@@ -65,9 +69,7 @@ def take_lock(folder: Path, name: str, wait: Wait) -> AbstractContextManager[Non
 
 
 def try_lock(folder: Path, name: str) -> AbstractContextManager[None] | Holder:
-    """Take the lock if it is free, see take_lock; else say who has it. Whoever gets it enters the
-    context.
-    """
+    """Take the lock if it is free, and return its context; else return who holds it."""
     lock, note = _lock_of(folder, name)
     return _try(lock, note) or _held(lock, note)
 
@@ -104,8 +106,8 @@ def _held(lock: FileLock, note: Path) -> Iterator[None]:
 
 def _read_holder(note: Path) -> Holder:
     try:
-        found = json.loads(read_own(note, _MOST_NOTE_BYTES))
-        return Holder(int(found["pid"]), float(found["since"]))
+        signed = json.loads(read_own(note, _MOST_NOTE_BYTES))
+        return Holder(int(signed["pid"]), float(signed["since"]))
     except (OSError, ValueError, KeyError, TypeError):
-        # The holder has just taken its lock and not signed yet.
+        # The holder has just taken its lock, and not signed the note yet.
         return Holder(None, None)

@@ -1,6 +1,6 @@
 """The notes that a store keeps: of a recipe's latest run, of begun runs, of applied selections.
 
-Knows nothing of recipes, graphs or models: a note tells where its recipe is, and keys and digests.
+Knows nothing of recipes, graphs or models: a note has its recipe's place, keys and digests.
 Invariants: no other module knows under which keys or in which shape notes are stored, and a note
 that an earlier version wrote is still read.
 """
@@ -33,7 +33,7 @@ class RecipePlace:
     """Where a recipe is.
 
     place: its path within its workspace, with forward slashes.
-    roots: the workspace's paths from the store, see Workspace; earlier notes have none.
+    roots: the workspace's paths from the store, see Workspace. Earlier notes have none.
     """
 
     place: str
@@ -75,7 +75,7 @@ class LatestRun:
     """The latest finished run of a recipe.
 
     place: where the recipe is.
-    purpose: what the recipe was changed for, if it ran otherwise than its file has it.
+    purpose: what the recipe was changed for, if it ran differently from its file.
     steps: by name, the keys of its steps.
     weights: the names of the prepared weights that it used.
     unrecorded: by name, the steps that have no record.
@@ -122,8 +122,8 @@ class AppliedNote:
     strategy: the strategy that the user named, if any.
     accept_undecided: whether the user took the leader of an undecided verdict.
     strategies: by dataset, the strategy that was applied.
-    basis: by what it was selected.
-    steps: by name, what each step came to.
+    basis: what decided the selection.
+    steps: by name, the key and output of each step.
     """
 
     mode: str
@@ -144,21 +144,21 @@ def save_latest(store: Store, recipe: str, run: LatestRun) -> None:
     """Note a recipe's latest finished run; nothing is written if only the time is new."""
     key = f"{_LATEST}/{recipe}"
     known = store.load_json(key)
-    said = {
+    document = {
         **_place_json(run.place),
         "purpose": run.purpose,
         "steps": dict(run.steps),
         "weights": list(run.weights),
         "unrecorded": {name: _unrecorded_json(left) for name, left in run.unrecorded.items()},
     }
-    if known is None or {name: known.get(name) for name in said} != said:
-        store.save_json(key, {**said, "finished": run.finished})
+    if known is None or {name: known.get(name) for name in document} != document:
+        store.save_json(key, {**document, "finished": run.finished})
 
 
 def latest_runs(store: Store, entries: Iterable[Entry] | None = None) -> Iterator[LatestRun]:
     """The latest finished run of every recipe; a damaged note is left out.
 
-    entries: what the store lists, by whoever has listed it; the runs come in their order.
+    entries: what the store lists, if the caller has it; the runs come in that order.
     """
     if entries is None:
         keys = [key for key, _ in store.keys(_LATEST)]
@@ -171,15 +171,18 @@ def latest_runs(store: Store, entries: Iterable[Entry] | None = None) -> Iterato
 
 
 def begun_key(recipe: str, slot: int) -> str:
-    """The key of the note of one begun run, by which its lock is known, too.
+    """The key of the note of one begun run, which is also the name of its lock.
 
-    recipe: the recipe's key. slot: tells runs of one recipe apart.
+    recipe: the recipe's key. slot: the number of this run among those of the recipe.
     """
     return f"{_BEGUN}/{recipe}/{slot}"
 
 
 def begun_keys(store: Store, recipe: str | None = None) -> list[str]:
-    """The keys of all notes of begun runs; recipe: the key of the only recipe that is meant."""
+    """The keys of all notes of begun runs, or of those of one recipe.
+
+    recipe: that recipe's key.
+    """
     return [key for key, _ in store.keys(_BEGUN if recipe is None else f"{_BEGUN}/{recipe}")]
 
 
@@ -215,18 +218,18 @@ def save_applied(store: Store, recipe: str, note: AppliedNote) -> None:
         "strategy": note.strategy,
         "accept_undecided": note.accept_undecided,
     }
-    said = {
+    document = {
         "wish": wish,
         "strategies": dict(note.strategies),
         "basis": note.basis,
         "steps": {name: asdict(step) for name, step in note.steps.items()},
     }
-    if store.load_json(key) != said:
-        store.save_json(key, said)
+    if store.load_json(key) != document:
+        store.save_json(key, document)
 
 
 def _latest_of(note: Mapping[str, Any]) -> LatestRun:
-    # Earlier notes do not tell purposes and tables without a record.
+    # Earlier notes have neither purposes nor tables without a record.
     left = note.get("unrecorded") or {}
     return LatestRun(
         place=_place_of(note),
@@ -239,7 +242,7 @@ def _latest_of(note: Mapping[str, Any]) -> LatestRun:
 
 
 def _unrecorded_json(left: Unrecorded) -> Mapping[str, Any]:
-    # As lists, since a tuple is never equal to what JSON gives back.
+    # As lists, since JSON has no tuples and notes are compared.
     took = {model: list(counts) for model, counts in left.took.items()}
     return {**asdict(left), "took": took}
 

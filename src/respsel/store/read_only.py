@@ -1,17 +1,18 @@
-"""The database of a store that cannot be written: on a read-only mount, of another user, or not
-there at all.
+"""The database of a store that cannot be written.
+
+It is on a read-only mount, belongs to another user, or is not there at all.
 
 Ways to read it, in this order:
 
 1. Like any reader, while others write. SQLite allows that where the files of its write-ahead log
    (`-wal`, `-shm`) are there or can be made.
-2. Where they are missing in a folder that cannot be written, nobody writes, and the database is all
-   there is. It is read as a file that does not change ("immutable").
-3. A log without its index (a copy, or what a killed process left) may hold commits that the
-   database lacks. Both are copied to a temporary folder and read there.
+2. As a file that does not change ("immutable"), where these files are missing in a folder that
+   cannot be written. Then nobody writes, and the database is all there is.
+3. As a copy in a temporary folder, where there is a log without its index: a killed process or a
+   copy of the folder left it. The log may hold commits that the database lacks.
 
-Knows nothing of records. Invariants: it writes nothing beside the database, and a database that was
-written while it was read as one that does not change is an error when it is closed.
+Knows nothing of records. Invariants: it writes nothing next to the database. If somebody wrote a
+database that was read in the second way, closing it is an error.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from typing import Any
 from respsel.errors import Problem, StoreError
 from respsel.hashing import FileStat
 
-# What diskcache keeps records in, as far as they are read here.
+# The table that diskcache keeps records in, as far as it is read here.
 _NO_RECORDS = (
     "CREATE TABLE Cache (rowid INTEGER PRIMARY KEY, key BLOB, raw INTEGER, store_time REAL, size "
     "INTEGER DEFAULT 0,"
@@ -36,10 +37,10 @@ _UNREADABLE_HERE = ("SQLITE_CANTOPEN", "SQLITE_READONLY")
 
 
 class ReadOnlyDatabase:
-    """An open database; see the ways above."""
+    """An open database; the module says in which ways."""
 
     def __init__(self, database: Path) -> None:
-        """Raises sqlite3.Error or OSError if it cannot be read either."""
+        """Open it. Raises sqlite3.Error or OSError if it cannot be read either."""
         self._database = database.absolute()
         self._opened = ExitStack()
         self._stat: FileStat | None = None
@@ -52,7 +53,7 @@ class ReadOnlyDatabase:
         return self._connection.execute(statement, values)
 
     def close(self) -> None:
-        """Raises StoreError if what was read may not have been whole."""
+        """Close it. Raises StoreError if what was read may not have been whole."""
         self._opened.close()
         if self._stat is not None and (
             self._log_bytes() or FileStat.of(self._database) != self._stat

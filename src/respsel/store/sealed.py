@@ -46,16 +46,25 @@ _OPEN: Counter[str] = Counter()
 
 
 class _Damaged(Exception):
-    """What is found under a key cannot be used."""
+    """What is stored under a key cannot be used.
 
-    def __init__(self, why: str, found: bytes = b"") -> None:
+    sealed: the seal and body that were found, if any.
+    """
+
+    def __init__(self, why: str, sealed: bytes = b"") -> None:
         super().__init__(why)
-        self.found = found
+        self.sealed = sealed
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A stored record as the database lists it; key is None where it is not text."""
+    """A stored record as the database lists it.
+
+    row: its row in the database.
+    key: its key, or None where that is not text.
+    size_bytes: how much disk its value takes.
+    stored_at: when it was stored (seconds since 1970).
+    """
 
     row: int
     key: str | None
@@ -64,16 +73,21 @@ class Entry:
 
 
 class SealedRecords:
-    """An open store. `damage` lists what was found damaged since it was opened, `lost` what was
-    gone when it was.
+    """An open store.
 
+    folder: the store's folder.
     read_only: it cannot be written, or is not there. Then `put` raises, damage stays where it is,
-    and nobody is kept from a lock.
+        and every lock is free.
+    closed: nothing can be read any more.
+    damage: what was found damaged since the store was opened.
+    lost: what was gone when the store was opened.
     """
 
     def __init__(self, folder: Path, reading: bool = False) -> None:
-        """reading: nothing must be written, so a store that cannot be is opened too, and none is
-        made.
+        """Open the store in a folder.
+
+        reading: nothing will be written. So a store that cannot be written is opened too, and
+        where there is none, none is made.
         """
         self.folder = folder
         self.read_only = False
@@ -101,8 +115,7 @@ class SealedRecords:
         folder.mkdir(parents=True, exist_ok=True)
         self._note_lost_commits()
         self._cache = open_cache(folder)
-        # Only now, so that a process beside this one that also makes the store finds it made or not
-        # begun.
+        # Only now: another process that makes the store at this moment finds it made or not begun.
         if not (folder / MARK).exists():
             remove_dead_parts(folder, MARK)
             write_beside(folder / MARK, b"A store of respsel, format 1.\n")
@@ -116,9 +129,7 @@ class SealedRecords:
         _OPEN[self._place] -= 1
 
     def _note_lost_commits(self) -> None:
-        """Notice a log that was damaged after a process was killed; nobody else would say that
-        commits are gone.
-        """
+        """Note the commits that a damaged log lost. SQLite itself would say nothing of them."""
         database = self.folder / DATABASE
         self._place = os.path.realpath(database)
         if _OPEN[self._place] or not database.exists():
@@ -134,8 +145,10 @@ class SealedRecords:
         self._close = database.close
 
     def _refuse_lost_database(self) -> None:
-        """SQLite takes a database of a few bytes for a new one, and what was stored would be made
-        again in silence.
+        """Raise StoreError for a store whose database is empty or gone.
+
+        SQLite takes a database of a few bytes for a new one. Everything would be made again in
+        silence.
         """
         database = self.folder / DATABASE
         if (self.folder / MARK).exists() and not (
@@ -165,8 +178,8 @@ class SealedRecords:
                 return self._read(key)
             except _Damaged:
                 pass
-            # Hazard: by now another process may have stored the key anew, and has been told that
-            # this is kept. What is taken out is what is damaged while nobody else can write.
+            # Hazard: another process may have stored the key again by now, and relies on it. So
+            # look once more while nobody else can write, and take out only what is then damaged.
             with nullcontext() if self.read_only else self._cache.transact(retry=True):
                 try:
                     return self._read(key)
@@ -193,24 +206,25 @@ class SealedRecords:
         return body
 
     def _fetch(self, key: str) -> bytes | None:
-        """What is stored under a key, in one look; diskcache's own `get` takes a file that is gone
-        for no record.
+        """The sealed value under a key, or None. Raises FileNotFoundError where its file is gone.
+
+        diskcache's own `get` would return None for that too.
         """
         before = None
         while True:
-            found = self._sql(
+            columns = self._sql(
                 "SELECT mode, filename, value FROM Cache WHERE key = ? AND raw = 1", (key,)
             ).fetchone()
-            if found is None:
+            if columns is None:
                 return None
             try:
-                value: bytes = self._disk.fetch(*found, False)
+                value: bytes = self._disk.fetch(*columns, False)
                 return value
             except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
-                # Another process may have stored the key anew since, and its old file is gone.
-                if found == before:
+                # Another process may have stored the key again since, which removes the old file.
+                if columns == before:
                     raise FileNotFoundError from None
-                before = found
+                before = columns
 
     def put(self, key: str, body: bytes) -> None:
         """Store a body; when this returns it survives kill -9 of this process."""
@@ -219,12 +233,10 @@ class SealedRecords:
             self._cache.set(key, seal(key, body) + body, retry=True)
 
     def has(self, key: str) -> bool:
-        """Whether something is stored under a key; it is checked only when it is read."""
+        """Whether something is stored under a key. Only reading shows whether it is damaged."""
         with in_words(self.folder):
-            return (
-                self._sql("SELECT 1 FROM Cache WHERE key = ? AND raw = 1", (key,)).fetchone()
-                is not None
-            )
+            row = self._sql("SELECT 1 FROM Cache WHERE key = ? AND raw = 1", (key,)).fetchone()
+            return row is not None
 
     @contextmanager
     def lock(self, name: str, wait: Callable[[Holder], None]) -> Iterator[None]:
@@ -243,15 +255,13 @@ class SealedRecords:
 
     @contextmanager
     def together(self) -> Iterator[None]:
-        """Make the puts inside one transaction: all are acknowledged when it ends, or none."""
+        """Put what is put inside in one transaction: at its end all of it is stored, or nothing."""
         self._refuse_writing()
         with in_words(self.folder), self._cache.transact(retry=True):
             yield
 
     def entries(self) -> Iterator[Entry]:
-        """Yield every record that is stored, damaged ones too; no value is read and nothing
-        unpickled.
-        """
+        """Yield every record that is stored, damaged ones too, without reading a value."""
         last = -1
         while True:
             with in_words(self.folder):
@@ -280,16 +290,14 @@ class SealedRecords:
 
     def strays(self) -> list[Path]:
         """Value files that no record names: what is left of a put that the disk had no room for.
-        Only where and as diskcache writes them, since a store's folder may hold files of others."""
+
+        They have diskcache's names and places. Other files in the folder may be somebody else's.
+        """
         with in_words(self.folder):
-            named = {
-                name
-                for (name,) in self._sql(
-                    "SELECT filename FROM Cache WHERE filename IS NOT NULL"
-                ).fetchall()
-            }
-            found = [str(path.relative_to(self.folder)) for path in self.folder.glob("??/??/*.val")]
-            strays = [name for name in found if is_value(name) and name not in named]
+            rows = self._sql("SELECT filename FROM Cache WHERE filename IS NOT NULL").fetchall()
+            named = {name for (name,) in rows}
+            files = [str(path.relative_to(self.folder)) for path in self.folder.glob("??/??/*.val")]
+            strays = [name for name in files if is_value(name) and name not in named]
             # Hazard: through a link lies what somebody else keeps.
             return [self.folder / name for name in strays if not is_linked(self.folder, name)]
 
@@ -299,12 +307,12 @@ class SealedRecords:
             return str(self._sql("PRAGMA integrity_check").fetchone()[0])
 
     def forget(self, key: str) -> None:
-        """Take the record under a key out for good; what is read-only keeps it."""
+        """Take the record under a key out for good, unless the store is read-only."""
         if not self.read_only:
             self._delete("key = ?", key)
 
     def _delete(self, which: str, value: object) -> None:
-        # diskcache's own `delete` passes over records that claim to have expired.
+        # diskcache's own `delete` skips records that claim to have expired.
         with in_words(self.folder), self._cache._transact(retry=True) as (sql, remove_file_after):
             for (name,) in sql(
                 f"SELECT CAST(filename AS BLOB) FROM Cache WHERE {which}", (value,)
@@ -313,13 +321,11 @@ class SealedRecords:
             sql(f"DELETE FROM Cache WHERE {which}", (value,))
 
     def checkpoint(self) -> None:
-        """Have the database take over what stands in its log, so that damage to the log loses no
-        more than what follows.
-        """
+        """Have SQLite move its log into the database, so that damage to the log loses less."""
         if self.read_only:
             return
         with in_words(self.folder):
-            # Nobody is waited for: what another process still reads stays in the log, whole.
+            # This waits for nobody: what another process still reads stays in the log, whole.
             self._sql("PRAGMA busy_timeout = 0")
             try:
                 with suppress(sqlite3.OperationalError):
@@ -334,7 +340,7 @@ class SealedRecords:
             self._sql("VACUUM")
 
     def keys(self, kind: str) -> list[tuple[str, float]]:
-        """The keys of one kind and since when each is stored."""
+        """The keys of one kind, and when each was stored (seconds since 1970)."""
         with in_words(self.folder):
             rows = self._sql(
                 "SELECT key, store_time FROM Cache WHERE key >= ? AND key < ? AND raw = 1",
@@ -343,35 +349,34 @@ class SealedRecords:
             return [(key, _number(stored_at)) for key, stored_at in rows.fetchall()]
 
     def stored_at(self, key: str) -> float | None:
-        """Since when something is stored under a key (seconds since 1970), or None."""
+        """When the record under a key was stored (seconds since 1970), or None."""
         with in_words(self.folder):
-            found = self._sql(
+            row = self._sql(
                 "SELECT store_time FROM Cache WHERE key = ? AND raw = 1", (key,)
             ).fetchone()
-        return None if found is None else float(_number(found[0]))
+        return None if row is None else float(_number(row[0]))
 
     def _refuse_writing(self) -> None:
         if self.read_only:
             raise StoreError(read_only(self.folder, "it was opened to be read"))
 
-    def _quarantine(self, key: str, what: _Damaged) -> None:
+    def _quarantine(self, key: str, error: _Damaged) -> None:
+        what = f"a damaged record: {error}"
         if self.read_only:
             remedy = (
                 "It stays where it is, since the store is read-only; a run that can write "
                 "makes it again"
             )
-            self.damage.append(Problem(str(self.folder), key, f"a damaged record: {what}", remedy))
+            self.damage.append(Problem(str(self.folder), key, what, remedy))
             return
         folder = self.folder / QUARANTINE
         make_own(folder)
         remove_dead_parts(folder)
-        write_beside(
-            folder / f"{digest('quarantine', key, what.found)[:24]}.bin",
-            key.encode() + b"\n" + what.found,
-        )
+        name = f"{digest('quarantine', key, error.sealed)[:24]}.bin"
+        write_beside(folder / name, key.encode() + b"\n" + error.sealed)
         self.forget(key)
         remedy = "It is moved to quarantine/ and will be made again"
-        self.damage.append(Problem(str(self.folder), key, f"a damaged record: {what}", remedy))
+        self.damage.append(Problem(str(self.folder), key, what, remedy))
 
 
 def _text(data: bytes) -> str | None:
@@ -382,5 +387,5 @@ def _text(data: bytes) -> str | None:
 
 
 def _number(value: Any) -> Any:
-    """What stands in a column of numbers; a poisoned record may hold anything there."""
+    """The value of a column of numbers; a poisoned record may have anything there."""
     return value if isinstance(value, (int, float)) else 0

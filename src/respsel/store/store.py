@@ -1,7 +1,10 @@
 """The store: every result that must not be computed twice, as records of kinds.
 
-On top of sealed records: finished steps, their tables, which calls they used, the last run of each
-step, digests of files. Knows nothing of recipes or models.
+On top of sealed records it keeps finished steps, their tables, which calls they used, the last run
+of each step, and digests of files.
+
+Knows nothing of recipes or models. Invariant: a step's record is stored after its table, so a step
+that has a record is finished.
 """
 
 from __future__ import annotations
@@ -24,9 +27,19 @@ Row = TypeVar("Row")
 
 @dataclass(frozen=True)
 class StepRecord:
-    """What a finished step left: the key's parts, the table and digest under which its output is
-    stored, whether it may have asked a model, and by model what its calls took, whenever they were
-    made: (calls, prompt tokens, output tokens); earlier records do not tell."""
+    """What a finished step left.
+
+    op: its operation.
+    version: the operation's version.
+    fields: the parameters in its key.
+    inputs: by name, the digests of its inputs in its key.
+    table: the kind of its output table.
+    output: the digest of its output table.
+    rows: how many rows that has.
+    asks: whether it may have asked a model.
+    took: by model, the usage of its calls, whenever they were made: (calls, prompt tokens, output
+        tokens). Earlier versions did not record it.
+    """
 
     op: str
     version: int
@@ -40,7 +53,7 @@ class StepRecord:
 
 
 class Store(SealedRecords):
-    """An open store. `damage` lists what was found damaged since it was opened."""
+    """An open store; see SealedRecords for its fields."""
 
     def load_json(self, key: str) -> Any:
         """Return the JSON value under a key, or None."""
@@ -53,15 +66,15 @@ class Store(SealedRecords):
 
     def load_step(self, key: str) -> StepRecord | None:
         """Return the record of a finished step, or None. Its output is not read."""
-        found = self.load_json(f"step/{key}")
-        return None if found is None else StepRecord(**found)
+        record = self.load_json(f"step/{key}")
+        return None if record is None else StepRecord(**record)
 
     def save_step(self, key: str, record: StepRecord) -> None:
-        """Record a finished step; its output must be stored before."""
+        """Record a finished step, after its output was stored."""
         self.save_json(f"step/{key}", asdict(record))
 
     def forget_step(self, key: str) -> None:
-        """Have the next run make a step again; what it asked for is still stored."""
+        """Have the next run make a step again. Its calls stay stored."""
         self.forget(f"step/{key}")
 
     def last_key(self, recipe: str, step: str) -> str | None:
@@ -76,9 +89,7 @@ class Store(SealedRecords):
             self.put(place, key.encode())
 
     def load_uses(self, step: str) -> list[str] | None:
-        """Return the keys of the records that a step's calls left, for `cache gc`; None if not
-        known.
-        """
+        """Return the keys of a step's requests and calls, for `cache gc`; None if not known."""
         body = self.get(f"uses/{step}")
         if body is None:
             return None
@@ -99,28 +110,29 @@ class Store(SealedRecords):
     def load_frame(
         self, table: Table[Any], output: str, columns: Sequence[str] = ()
     ) -> polars.DataFrame | None:
-        """Return a step's output table, or some columns, as a data frame, or None if it is missing
-        or damaged.
+        """Return a step's output table as a data frame, or None if it is missing or damaged.
+
+        columns: the names of those to read; all if there are no names.
         """
         body = self.get(f"rows/{table.name}/{output}")
         return None if body is None else table.read(body, columns)
 
     def holds_rows(self, table: Table[Any] | Document[Any], output: str) -> bool:
-        """Whether an output table is there whole; a damaged one is set aside."""
+        """Whether an output table is there whole; a damaged one moves to quarantine."""
         return self.get(f"rows/{table.name}/{output}") is not None
 
     def save_rows(self, table: Table[Row] | Document[Row], rows: Iterable[Row]) -> Packed:
-        """Store an output table under the digest of its content and return that."""
+        """Store an output table under the digest of its content."""
         packed = table.pack(rows)
         self.put(f"rows/{table.name}/{packed.digest}", packed.data)
         return packed
 
     def load_file_digest(self, path: str, stat: FileStat) -> str | None:
-        """See hashing.DigestMemo."""
+        """Return a file's digest if its stat is as it was; see hashing.DigestMemo."""
         known = self.load_json(f"file/{digest('path', path)}")
         return known["digest"] if known and known["stat"] == asdict(stat) else None
 
     def save_file_digest(self, path: str, stat: FileStat, value: str) -> None:
-        """See hashing.DigestMemo; what is read-only remembers nothing."""
+        """Remember a file's digest, unless the store is read-only; see hashing.DigestMemo."""
         if not self.read_only:
             self.save_json(f"file/{digest('path', path)}", {"stat": asdict(stat), "digest": value})

@@ -1,11 +1,11 @@
 """Runs that have not finished: noted in the store, so that gc leaves what they need.
 
-A run that goes on holds a lock of its own, which the system gives back when its process dies; so it
-is known which ones live. What a live run will find in its later stages is known to nobody yet: gc
-frees nothing beside it. One that was stopped keeps what was stored since it began and what it had
-found.
+A run holds a lock of its own while it goes on. The system frees the lock when the process dies, so
+gc knows which runs live. Nobody knows yet what a live run will find in its later stages, so gc
+frees nothing during one. For a run that was stopped, gc keeps what was stored since it began and
+what it had found.
 
-Invariant: a run is either known to gc, or begins with what gc has left.
+Knows nothing of steps. Invariant: a run is either known to gc, or begins with what gc has left.
 """
 
 from __future__ import annotations
@@ -28,15 +28,17 @@ from respsel.store.notes import (
 )
 from respsel.store.store import Store
 
-# gc and the beginnings of runs exclude each other.
+# gc and the beginning of a run never happen at once.
 GC_LOCK = "gc"
 
 
 @dataclass(frozen=True)
 class Unfinished:
-    """A run that has begun at a time (seconds since 1970) and not finished.
+    """A run that has begun and not finished.
 
-    holder: who it is, if it lives.
+    recipe: its recipe's path from the workspace that asks.
+    began: when it began (seconds since 1970).
+    holder: its process, if that lives.
     """
 
     recipe: str
@@ -45,12 +47,14 @@ class Unfinished:
 
 
 class RunNote:
-    """The note of one run of a recipe; several runs of one recipe at once have a note each."""
+    """The note of one run of a recipe. Runs of one recipe at the same time have a note each."""
 
     def __init__(self, store: Store, key: str, place: RecipePlace, wait: Wait) -> None:
-        """key: the recipe's.
+        """Nothing is noted until `begin`.
+
+        key: the recipe's key.
         place: where the recipe is.
-        wait: told who frees space in the store, where this run must wait for that.
+        wait: called with the process that frees space in the store, if the run must wait for it.
         """
         self._store = store
         self._key = key
@@ -71,18 +75,18 @@ class RunNote:
         self._lock.close()
 
     def begin(self) -> None:
-        """Note that the run begins, if it has not; a gc that is going on is waited for."""
+        """Note that the run begins, if it has not. Waits for a gc that goes on."""
         if self._begun:
             return
         self._begun = True
         with self._store.lock(GC_LOCK, self._wait):
             key = self._take_slot()
-            # The note of one that was stopped stays, with its earlier time.
+            # The note of a run that was stopped stays, with its earlier time.
             if not self._store.has(key):
                 save_begun(self._store, key, BegunNote(self._place, time.time()))
 
     def _take_slot(self) -> str:
-        """Take the lock of the first note that no live run has; returns the note's key."""
+        """Take the lock of the first note that no live run holds; return the note's key."""
         slot = 0
         while True:
             key = begun_key(self._key, slot)
@@ -93,9 +97,7 @@ class RunNote:
             slot += 1
 
     def finish(self) -> None:
-        """The run has finished: take away its note, and those of the recipe's runs that were
-        stopped.
-        """
+        """Remove the note of this run, and those of the recipe's runs that were stopped."""
         self._lock.close()
         for key in begun_keys(self._store, self._key):
             lock = self._store.try_lock(key)
@@ -105,8 +107,9 @@ class RunNote:
 
 
 def find_unfinished(store: Store, root: Path) -> Sequence[Unfinished]:
-    """The runs that have not finished. One that was stopped and whose recipe is gone does not
-    count.
+    """The runs that have not finished.
+
+    A run that was stopped does not count if its recipe is gone.
 
     root: the folder of the workspace that asks.
     """

@@ -1,14 +1,16 @@
-"""The database's write-ahead log as a killed process left it: whether SQLite can read all that was
-committed to it.
+"""Whether SQLite can read every commit in the write-ahead log that a killed process left.
 
 SQLite ends a log at the first frame that does not match its checksum, and says nothing of what
-follows. How many frames were committed stands in the log's index (`-shm`), which outlives a killed
-process. Where there is none, frames behind the end that belong to this log (by its salts) and end a
-commit show that some were lost. What a process was writing when it was killed ends no commit and is
-no loss. See SQLite's documents "WAL-mode File Format" and "Database File Format".
+follows. Two things show that commits were lost:
 
-Invariants: a log that another process is writing is never taken for damaged; nothing here is
-written by our own hand.
+- The log's index (`-shm`) says how many frames were committed. It outlives a killed process.
+- Without an index, frames behind the end do, if they have the log's salts and end a commit. What a
+  process was writing when it was killed ends no commit, and is not a loss.
+
+See SQLite's documents "WAL-mode File Format" and "Database File Format".
+
+Knows nothing of records. Invariants: a log that another process is writing is never taken for
+damaged, and only SQLite itself writes to the files.
 """
 
 from __future__ import annotations
@@ -27,13 +29,18 @@ _HEAD = struct.Struct(">8I")
 _HEAD_BYTES = 32
 _FRAME_HEAD_BYTES = 24
 _INDEX_BYTES = 136
-# Where a frame that ends a commit has the size of the database.
+# A frame that ends a commit has the size of the database here.
 _NO_COMMIT = bytes(4)
 
 
 @dataclass(frozen=True)
 class _Index:
-    """What the index says: how many frames are committed, and how many of them the database has."""
+    """What the log's index says.
+
+    salts: which log it belongs to.
+    committed: how many frames are committed.
+    merged: how many of them are already in the database.
+    """
 
     salts: bytes
     committed: int
@@ -41,10 +48,10 @@ class _Index:
 
 
 def find_loss(database: Path) -> Problem | None:
-    """Have SQLite read the log, and say how many of its commits it cannot find, if there are any.
+    """Have SQLite read the log. Returns the problem of the commits that it cannot find, if any.
 
-    Hazard: no connection to the database may be open in this process, for the system gives up the
-    locks of a file when the process closes it, whoever opened it. Raises sqlite3.Error.
+    Hazard: no connection to the database may be open in this process. When the process closes a
+    file, the system drops all of the process's locks on it. Raises sqlite3.Error.
     """
     log = database.with_name(f"{database.name}-wal")
     if (count := _lost_commits(database, log)) == 0:
@@ -62,7 +69,7 @@ def _lost_commits(database: Path, log: Path) -> int | None:
     size = _size(log)
     if min(size, len(head) + 1) <= _HEAD_BYTES:
         lost = index is not None and index.committed > index.merged
-        # Hazard: one who has just emptied the log may not have noted it yet.
+        # Hazard: a process that has just emptied the log may not have noted it yet.
         return None if lost and (_read_index(shm), _size(log)) == (index, size) else 0
     with closing(sqlite3.connect(database, timeout=60, isolation_level=None)) as connection:
         ((page_bytes,),) = connection.execute("PRAGMA page_size").fetchall()
@@ -70,8 +77,8 @@ def _lost_commits(database: Path, log: Path) -> int | None:
         # Another process is at work there if it is merging the log.
         if busy or found < 0 or _behind(log, head, index, found, page_bytes) == 0:
             return 0
-        # Hazard: what another process wrote since is behind what was found. While we may write,
-        # nobody else does.
+        # Hazard: what another process has written since is behind what was found. While we hold
+        # the write lock, nobody else writes.
         try:
             connection.execute("BEGIN IMMEDIATE")
         except sqlite3.OperationalError:
@@ -83,15 +90,16 @@ def _lost_commits(database: Path, log: Path) -> int | None:
 def _behind(
     log: Path, head: bytes, index: _Index | None, found: int, page_bytes: int
 ) -> int | None:
-    """About how many commits the log has behind the last frame that SQLite found; see
-    _lost_commits.
+    """About how many commits the log has behind the last frame that SQLite found.
+
+    None where their number is not known.
     """
-    # Another process has begun the log anew, or is about to.
+    # Another process has begun a new log, or is about to.
     if _read(log, _HEAD_BYTES) != head or (not found and _begins_whole(log, head, page_bytes)):
         return 0
     whole = _is_whole(head)
     if index is not None and whole and index.salts != head[16:24]:
-        # The log was about to begin anew, so that the database has all of the old one.
+        # A new log was about to begin, so the database has all of the old one.
         index = None
     frames = list(_frames(log, page_bytes, found))
     if index is not None:
@@ -105,16 +113,14 @@ def _behind(
     salts = head[16:24] if whole or not frames else frames[0][1]
     own = [(place, ends) for place, of, ends in frames if of == salts]
     ends_at = [place for place, ends in own if ends]
-    # Hazard: the last of them alone, with older ones behind it, may be what a killed process had
-    # not finished.
+    # Hazard: the last one alone, with older frames behind it, may be what a killed process had not
+    # finished.
     is_damage = ends_at and (not whole or own[-1][0] > ends_at[0] or own[-1] == frames[-1][::2])
     return len(ends_at) if is_damage else 0
 
 
 def _begins_whole(log: Path, head: bytes, page_bytes: int) -> bool:
-    """Whether the header and the first commit match their checksums, so that SQLite would find
-    them.
-    """
+    """Whether the header and the first commit match their checksums, so SQLite would find them."""
     order = _order(head)
     sums = _HEAD.unpack(head)[6:]
     if order is None or not _is_whole(head):
@@ -151,7 +157,7 @@ def _is_whole(head: bytes) -> bool:
 
 
 def _order(head: bytes) -> str | None:
-    """The byte order of a log's checksums, which its first word tells."""
+    """The byte order of a log's checksums, by its first word."""
     return {0x377F0682: "<", 0x377F0683: ">"}.get(_HEAD.unpack(head)[0])
 
 
@@ -161,7 +167,7 @@ def _read_index(shm: Path) -> _Index | None:
     if len(data) < _INDEX_BYTES:
         return None
     for copy in (data[:48], data[48:96]):
-        # It is of this machine's order. Its 13th byte tells that it is in use.
+        # It has this machine's byte order. Its 13th byte says that it is in use.
         if copy[12] == 1 and _checksum(copy[:40], "=") == struct.unpack("=2I", copy[40:]):
             return _Index(
                 copy[32:40],
