@@ -103,7 +103,7 @@ def test_a_line_separator_inside_a_string_is_no_line_end(tmp_path: Path) -> None
         ),
         (
             '{"id": 1, "input": "q"}\n\n{"id": 1, "input": "r"}\n',
-            "a.jsonl: line 3: id '1' stands also in line 1. Make the ids unique.",
+            "a.jsonl: line 3: id '1' is also in line 1. Make the ids unique.",
         ),
         (
             '{"id": 1, "inptu": "q"}\n',
@@ -206,7 +206,7 @@ def test_a_csv_row_of_another_length_is_told(tmp_path: Path) -> None:
 def test_an_unknown_format_is_told(tmp_path: Path) -> None:
     """A file of another kind names the kinds that are read."""
     with pytest.raises(
-        InputError, match=r"a\.txt: is of no format that is read here\. Use JSON lines"
+        InputError, match=r"a\.txt: has a format that is not read here\. Use JSON lines"
     ):
         list(read_rows(write(tmp_path, "a.txt", "x"), "a.txt"))
 

@@ -257,8 +257,8 @@ REFUSED: list[tuple[str, bytes | str, str]] = [
     ),
     ("a.csv", 'id,input\n1,"a" b\n', "line 2: is not CSV: "),
     ("a.csv", "id,input,\n1,a,lost\n", "line 2: has a text in column 3, which has no name"),
-    ("a.csv", "id,input,input\n1,a,b\n", "line 1: the column 'input' stands twice in the header"),
-    ("a.csv", "id;input; input\n1;a;b\n", "line 1: the column 'input' stands twice in the header"),
+    ("a.csv", "id,input,input\n1,a,b\n", "line 1: the column 'input' comes twice in the header"),
+    ("a.csv", "id;input; input\n1;a;b\n", "line 1: the column 'input' comes twice in the header"),
     (
         "a.json",
         "id,input\n1,a\n",
@@ -273,12 +273,12 @@ REFUSED: list[tuple[str, bytes | str, str]] = [
     (
         "a.jsonl",
         '{"id": 1, "m": {"a": 1, "a": 1}}\n',
-        "a.jsonl: line 1, column 25: the name 'a' stands twice in one object",
+        "a.jsonl: line 1, column 25: the name 'a' comes twice in one object",
     ),
     (
         "a.json",
         '[{"id": 1},\n {"id": 2,\n  "q": "\\"id\\":", "id": 3}]',
-        "line 3, column 19: the name 'id' stands twice",
+        "line 3, column 19: the name 'id' comes twice",
     ),
     (
         "a.jsonl",
@@ -310,14 +310,14 @@ REFUSED: list[tuple[str, bytes | str, str]] = [
         '{"id": [1, 2], "input": ["a"]}',
         "is an object of lists that are not of one length",
     ),
-    ("a.json", '{"columns": ["a", "a"], "data": [[1, 2]]}', "columns: the name 'a' stands twice"),
+    ("a.json", '{"columns": ["a", "a"], "data": [[1, 2]]}', "columns: the name 'a' comes twice"),
     (
         "a.json",
         '{"columns": ["a", "b"], "data": [[1]]}',
         "data, row 1: has 1 values, and there are 2 columns",
     ),
     ("a.json", '"text"', "is not a list of objects"),
-    ("a", b"a line of prose\n", "is of no format that is read here"),
+    ("a", b"a line of prose\n", "has a format that is not read here"),
 ]
 
 

@@ -36,7 +36,7 @@ def test_an_unknown_name_is_told() -> None:
     """A misspelt field is an error with a suggestion, not an empty string."""
     with pytest.raises(
         InputError,
-        match=r"a\.toml: p: 'inptu' is no field of example 'e1'\. Did you mean 'input'\?",
+        match=r"a\.toml: p: 'inptu' is not a field of example 'e1'\. Did you mean 'input'\?",
     ):
         render("{{ inptu }}", EXAMPLE, "a.toml", "p")
 

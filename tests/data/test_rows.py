@@ -94,7 +94,7 @@ def text(column: str, required: bool = True) -> str | None:
         ("blanks", "column 'blanks' is empty. Fill it in or take the row out."),
         (
             "turns.content",
-            "has no column 'turns.content'. 'turns' is a list: say which of it, such as "
+            "has no column 'turns.content'. 'turns' is a list: say which part of it, such as "
             "'turns.0.content'.",
         ),
         ("answers.txt", "has no column 'answers.txt'. Did you mean 'text'?"),

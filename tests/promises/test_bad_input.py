@@ -42,9 +42,7 @@ def test_missing_file(bench: Bench) -> None:
 def test_duplicate_id(bench: Bench) -> None:
     """An id that stands twice names both lines."""
     bench.write("sums.jsonl", jsonl([*rows(3), rows(1)[0]]))
-    check(
-        bench, 2, "error: sums.jsonl: line 4: id 'e0' stands also in line 1. Make the ids unique."
-    )
+    check(bench, 2, "error: sums.jsonl: line 4: id 'e0' is also in line 1. Make the ids unique.")
 
 
 def test_a_line_that_is_no_json(bench: Bench) -> None:
@@ -75,7 +73,7 @@ def test_an_unknown_column(bench: Bench) -> None:
 def test_an_unknown_name_in_a_prompt(bench: Bench) -> None:
     """A prompt with a field that the examples lack."""
     bench.edit("{{ input }}", "{{ inputt }}")
-    check(bench, 2, "a.toml: strategies[1] (teacher).prompt: 'inputt' is no field of example")
+    check(bench, 2, "a.toml: strategies[1] (teacher).prompt: 'inputt' is not a field of example")
 
 
 @pytest.mark.parametrize("ending", [b"\n", b"\r\n"])

@@ -424,11 +424,11 @@ def test_ids_that_stand_twice_are_named_by_their_lines_in_a_long_file(tmp_path: 
     (tmp_path / "a.jsonl").write_text(jsonl([*made, made[17]]))
     assert (
         told(tmp_path / "a.jsonl", sample=2)
-        == "a.jsonl: line 5001: id '17' stands also in line 18. Make the ids unique."
+        == "a.jsonl: line 5001: id '17' is also in line 18. Make the ids unique."
     )
     (tmp_path / "b.jsonl").write_text(jsonl([{"id": "e", "question": "q"}] * 9000))
     assert told(tmp_path / "b.jsonl", sample=2).startswith(
-        "b.jsonl: line 2 and at least 999 more: id 'e' stands also in line 1."
+        "b.jsonl: line 2 and at least 999 more: id 'e' is also in line 1."
     )
 
 

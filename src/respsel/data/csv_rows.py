@@ -1,8 +1,8 @@
 """Delimited texts to rows: commas, semicolons, tabs or bars, as the header and the rows say.
 
 Knows nothing of files and columns' meaning. Invariants: a delimiter is never guessed from the texts
-alone. It cuts the header into columns, and of several that could, it is the one by which every row
-has as many fields as the header. One record at a time is in the memory.
+alone. It cuts the header into columns. If several do, it is the one that gives every row as many
+fields as the header. One record at a time is in the memory.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ DELIMITERS = (",", ";", "\t", "|")
 _NAMES = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 # Excel's own way to say it, in the first line.
 _DECLARED = re.compile(r'"?sep=(.)"?[ \t]*(?:\r\n|\n|\r)', re.IGNORECASE)
-# What stands below the header of a Markdown table.
+# What is below the header of a Markdown table.
 _RULE = re.compile(r":?-{3,}:?")
 # A row's first line and its cells.
 Record = tuple[int, list[str]]
@@ -43,8 +43,8 @@ def csv_rows(text: Text, usual: str) -> Iterator[FileRow]:
     except StopIteration:
         return
     except csv.Error as error:
-        where, _, said = str(error).partition(": ")
-        _refuse(shown, int(where), f"is not CSV: {said}", "Double the quotes inside quoted text")
+        where, _, why = str(error).partition(": ")
+        _refuse(shown, int(where), f"is not CSV: {why}", "Double the quotes inside quoted text")
 
 
 def splits_header(text: Text) -> bool:
@@ -53,7 +53,7 @@ def splits_header(text: Text) -> bool:
 
 
 def _declared(text: Text) -> str:
-    """The delimiter that a first line of its own says."""
+    """The delimiter that a first line of its own names, or nothing."""
     _, first = next(text.lines(as_written=True), (1, ""))
     found = _DECLARED.fullmatch(first)
     return found[1] if found else ""
@@ -71,19 +71,14 @@ def _named(
             problems.append(Problem(shown, where, what, remedy))
         # The first column of pandas and R has row numbers and no name.
         elif all(_RULE.fullmatch(cell.strip()) for cell in cells if cell) and delimiter == "|":
-            _refuse(
-                shown,
-                line,
-                "is a line of a Markdown table, not of CSV",
-                "Take it out, and the bars at both ends",
-            )
+            what = "is a line of a Markdown table, not of CSV"
+            _refuse(shown, line, what, "Take it out, and the bars at both ends")
         elif nameless := [i for i, cell in enumerate(cells) if i and cell.strip() and not names[i]]:
             what = f"has a text in column {nameless[0] + 1}, which has no name"
             problems.append(Problem(shown, where, what, "Name the column in the header"))
         else:
-            yield FileRow(
-                where, {name: cell for name, cell in zip(names, cells, strict=True) if name}
-            )
+            fields = {name: cell for name, cell in zip(names, cells, strict=True) if name}
+            yield FileRow(where, fields)
         if len(problems) > MOST_PROBLEMS:
             break
     raise_problems(problems)
@@ -95,7 +90,7 @@ def _names(header: Sequence[str], shown: str, line: int) -> list[str]:
     problems = []
     for name in names:
         if name and name in seen:
-            what = f"the column '{name}' stands twice in the header"
+            what = f"the column '{name}' comes twice in the header"
             problems.append(Problem(shown, f"line {line}", what, "Rename one of them"))
         seen.add(name)
     raise_problems(problems)
@@ -116,7 +111,7 @@ def _find_delimiter(text: Text, usual: str) -> str:
 
 
 def _width(text: Text, delimiter: str) -> int:
-    """How many columns a header has by a delimiter; 0 if it is not well formed."""
+    """How many columns a delimiter gives the header; 0 if that is then not well formed."""
     try:
         return len(next(_Records(text, delimiter).read())[1])
     except (csv.Error, StopIteration):
@@ -133,22 +128,23 @@ def _is_even(text: Text, delimiter: str) -> bool:
 
 
 class _Records:
-    """The records of a text by a delimiter. skipped: how many lines stand before them."""
+    """The records of a text by a delimiter."""
 
     def __init__(self, text: Text, delimiter: str, skipped: int = 0) -> None:
+        """skipped: how many lines come before the records."""
         self.delimiter = delimiter
         self._text = text
         self._skipped = skipped
         self._characters = 0
 
     def read(self) -> Iterator[Record]:
-        """Those that are not blank.
+        """The records that are not blank.
 
         Raises csv.Error that begins with the record's first line, and InputError.
         """
         _, header = next(self._read(False), (1, []))
-        # Blanks behind the delimiters of the header are no part of the names, and so are those of
-        # the rows.
+        # Blanks behind the delimiters of the header are not part of the names. Then those in the
+        # rows are not part of the texts.
         spaced = len(header) > 1 and all(name.startswith(" ") for name in header[1:])
         return ((line, cells) for line, cells in self._read(spaced) if any(cells))
 
@@ -164,36 +160,30 @@ class _Records:
             except StopIteration:
                 return
             except csv.Error as error:
-                raise csv.Error(f"{start}: {_said(error)}") from error
+                raise csv.Error(f"{start}: {_in_words(error)}") from error
             yield start, cells
 
     def _lines(self) -> Iterator[str]:
         before = ""
         for number, line in islice(self._text.lines(as_written=True), self._skipped, None):
             if line.startswith("\ufeff") and before.endswith("\n"):
-                _refuse(
-                    self._text.shown,
-                    number,
-                    "a byte order mark inside the file",
-                    "Was it joined from two files?",
-                )
+                what = "a byte order mark inside the file"
+                _refuse(self._text.shown, number, what, "Was it joined from two files?")
             self._characters += len(line)
             if self._characters > LONGEST:
-                # By the words of the csv module, which counts the characters of a field alone.
+                # In the words of the csv module, which counts only the characters of a field.
                 raise csv.Error("field larger")
             before = line
             yield line
 
 
-def _said(error: csv.Error) -> str:
-    said = str(error)
-    if "end of data" in said:
+def _in_words(error: csv.Error) -> str:
+    why = str(error)
+    if "end of data" in why:
         return "a quote that begins here is never closed"
-    return (
-        f"the row that begins here has more than {LONGEST:,} characters"
-        if said.startswith("field larger")
-        else said
-    )
+    if why.startswith("field larger"):
+        return f"the row that begins here has more than {LONGEST:,} characters"
+    return why
 
 
 def _refuse(shown: str, line: int, what: str, remedy: str) -> NoReturn:

@@ -1,7 +1,7 @@
 """Rows of a dataset's file to examples.
 
 Knows nothing of file formats and models. Invariants: every row is checked, and only the sample is
-kept, so a file may be larger than the memory; the sample is as in `sample`.
+kept, so a file may be larger than the memory. `data.sample` says which rows are the sample.
 """
 
 from __future__ import annotations
@@ -32,18 +32,19 @@ from respsel.recipe.schema import DatasetEntry
 from respsel.records import Example
 
 VERSION = files.VERSION
-# The names that a dataset gives to columns, and that prompts know them by.
+# The names that a dataset's entry gives to columns, and that prompts use for them.
 MAPPED = ("input", "reference", "label", "id")
 
 
 def load_examples(
     entry: DatasetEntry, path: Path, shown: str, used: Collection[str] = ()
 ) -> list[Example]:
-    """Return the sampled examples of a dataset, in hash order. used: the mapped names that prompts
-    say.
+    """Return the sampled examples of a dataset, in hash order.
 
     Where neither recipe nor file has ids, an id is the digest of its row, and equal rows are one
-    example. Raises InputError with every bad row (the first 20): no id, an id used twice, no input.
+    example. Raises InputError with the first 20 bad rows: no id, an id used twice, no input.
+
+    used: the mapped names that prompts use.
     """
     try:
         return _Rows(entry, entry.id, path, shown, used).sampled()
@@ -52,19 +53,16 @@ def load_examples(
 
 
 class _Ids(Exception):
-    """A row has an id though the first has none, so that all must."""
+    """A row has an id though the first row has none, so every row must have one."""
 
 
 class _Rows:
-    """A dataset's rows, read one after another; what is kept is the sample and a few bytes of each
-    row.
-
-    ids: the column of ids; where it is None, `id` if the first row has that, else none.
-    """
+    """A dataset's rows, read one after another; the sample and a few bytes of each row are kept."""
 
     def __init__(
         self, entry: DatasetEntry, ids: str | None, path: Path, shown: str, used: Collection[str]
     ) -> None:
+        """ids: the column of ids; where it is None, `id` if the first row has that, else none."""
         self._entry = entry
         self._ids = ids
         self._path = path
@@ -100,16 +98,17 @@ class _Rows:
         return _example(self._entry, self._ids, row, self._shown, self._used, self._problems)
 
     def _columns(self) -> list[str] | None:
-        """The columns that every row is looked at in; None for all. Without ids all are read, since
-        one is not there.
+        """The columns that are read of every row; None for all.
+
+        A file without an `id` is read whole, since one of these columns is not there.
         """
         if self._entry.sample is None:
             return None
-        found = [self._ids or "id", *([self._entry.label] if self._entry.label else [])]
+        columns = [self._ids or "id", *([self._entry.label] if self._entry.label else [])]
         for source in (self._entry.input, self._entry.reference):
             if source is not None:
-                found += template_names(source) if is_template(source) else [source]
-        return found
+                columns += template_names(source) if is_template(source) else [source]
+        return columns
 
     def _completed(self, sample: Sample) -> list[Example]:
         """The sample with all columns of its rows."""
@@ -123,7 +122,7 @@ class _Rows:
         ]
 
     def _name_repeated(self, suspects: Collection[int]) -> None:
-        """Look at the rows again for ids that stand twice, and note each with its first place."""
+        """Read the rows again for ids that are used twice, and note each with its first place."""
         self._problems.clear()
         first_seen: dict[str, str] = {}
         for row in read_rows(self._path, self._shown, self._columns(), MAPPED):
@@ -131,7 +130,7 @@ class _Rows:
             if example is None or mark_of(self._entry.seed, example.id) not in suspects:
                 continue
             if (first := first_seen.setdefault(example.id, row.where)) != row.where:
-                what = f"id '{example.id}' stands also in {first}"
+                what = f"id '{example.id}' is also in {first}"
                 self._problems.append(Problem(self._shown, row.where, what, "Make the ids unique"))
             stop_at_many(self._problems)
 
@@ -139,15 +138,14 @@ class _Rows:
 def check_labels(entry: DatasetEntry, examples: Sequence[Example], shown: str) -> None:
     """Raise InputError naming the examples whose labels no answer can be checked against.
 
-    For examples that are read from the store: they may be from before the recipe had this answer
-    check.
+    This is for examples from the store, which may be older than the recipe's answer check.
     """
-    found = [
+    problems = [
         _label_problem(entry, example.label, shown, f"id '{example.id}'")
         for example in examples
         if example.label
     ]
-    raise_problems([problem for problem in found if problem])
+    raise_problems([problem for problem in problems if problem])
 
 
 def _has_id(row: FileRow) -> bool:
@@ -172,20 +170,15 @@ def _example(
     if label is not None and (problem := _label_problem(entry, label, shown, row.where)):
         problems.append(problem)
     if len(problems) == before:
-        problems += _hidden(
-            entry,
-            row,
-            shown,
-            used,
-            {"input": text, "reference": reference, "label": label, "id": name},
-        )
+        values = {"input": text, "reference": reference, "label": label, "id": name}
+        problems += _hidden(entry, row, shown, used, values)
     if len(problems) > before:
         return None
     return Example(str(name), str(text), reference, label, row.fields)
 
 
 def _text(source: str, name: str, row: FileRow, shown: str, problems: list[Problem]) -> str | None:
-    """What a column holds or a template gives."""
+    """The text of a column or of a template."""
     if not is_template(source):
         wrong = wrong_turn(row, source, name == "input", shown)
         problems += [wrong] if wrong else []
@@ -205,11 +198,9 @@ def _hidden(
     used: Collection[str],
     values: dict[str, str | None],
 ) -> list[Problem]:
-    """The problems of columns that are out of reach, since the recipe gives their names to other
-    columns.
+    """The problems of columns that prompts cannot reach: the recipe gives their names to others.
 
-    A column `input` is part of what is asked, so leaving it out is a problem even if no prompt says
-    `input`.
+    A column `input` is part of the question, so hiding it is a problem even if no prompt uses it.
     """
     problems = []
     for name in MAPPED:
@@ -238,5 +229,5 @@ def _way_out(name: str, source: str) -> str:
 
 def _label_problem(entry: DatasetEntry, label: str, shown: str, where: str) -> Problem | None:
     """What is wrong with a label: it would make every response wrong, or a wrong one right."""
-    found = None if entry.check is None else label_problem(entry.check, label)
-    return None if found is None else Problem(shown, where, *found)
+    fault = None if entry.check is None else label_problem(entry.check, label)
+    return None if fault is None else Problem(shown, where, *fault)

@@ -1,8 +1,8 @@
 """Users' files opened: what they are by their content, and then read as rows.
 
-The only module that opens data files. A path is a path: never a pattern, never an address.
-Invariants: a file's ending decides only where its content does not; what is in the memory at once
-is limited; every fault is an InputError.
+The only module that opens data files. Knows nothing of what columns mean. Invariants: a path is
+never a pattern or an address. A file's ending decides only where its content does not. What is in
+the memory at once is limited. Every fault is an InputError.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ READ = (
     "JSON lines, JSON, CSV (also with semicolons or tabs) or parquet; .gz, .bz2 and .xz are "
     "unpacked"
 )
-# By the file's ending: its format, which decides only where the content does not.
+# By the file's ending: its format.
 _ENDINGS = {
     ".jsonl": "lines",
     ".ndjson": "lines",
@@ -48,26 +48,25 @@ _HEAD_BYTES = 1 << 16
 
 
 def path_fault(given: str, path: Path, shown: str) -> tuple[str, str] | None:
-    """What is wrong with a path of a recipe, and what to do; None if it is that of a file."""
+    """What is wrong with a path in a recipe, and what to do; None if it is a file's."""
     try:
         kind = path.stat().st_mode
     except (FileNotFoundError, NotADirectoryError):
         if _ADDRESS.match(given):
-            return (
-                f"'{given}' is an address, and only local files are read",
-                "Download it, and give the file's path",
-            )
+            what = f"'{given}' is an address, and only local files are read"
+            return what, "Download it, and give the file's path"
         home = "; ~ does not stand for your home" if given.startswith("~") else ""
         return f"there is no file {shown}", f"Paths are relative to the recipe{home}"
     except (OSError, ValueError) as error:
         return f"{shown} cannot be read: {why_of(error)}", remedy_of(error, "Check the path")
-    found = fault_of_kind(kind)
-    return found and (f"{shown} {found[0]}", found[1])
+    fault = fault_of_kind(kind)
+    return fault and (f"{shown} {fault[0]}", fault[1])
 
 
 def ending_of(path: Path) -> str:
-    """The format that a file's ending stands for, or nothing; the only part of its path that
-    matters to its rows.
+    """The format that a file's ending stands for, or nothing.
+
+    No other part of its path matters to its rows.
     """
     name = path.name.lower()
     for packed in _PACKED_ENDINGS:
@@ -84,14 +83,14 @@ def read_rows(
 ) -> Iterator[FileRow]:
     """Yield a data file's rows. Raises InputError naming file and place.
 
-    columns: the only ones that are looked at, so that others need not be read where the format
-    allows it. more: others that are looked at if the file has them. places: of the only rows that
-    are wanted; others may be yielded, too.
+    columns: the only columns that the caller needs; the format may allow to skip the others.
+    more: further columns that the caller needs if the file has them.
+    places: the places of the only rows that the caller needs; others may come too.
     """
     if fault := path_fault(str(path), path, "it"):
         raise InputError(Problem(shown, "", *fault))
     ending = ending_of(path)
-    # Files that the kernel makes (/proc) have no size, and may have no end.
+    # Hazard: files that the kernel makes (/proc) have no size, and may have no end.
     head, is_packed = _head(path, shown) if path.stat().st_size else (b"", False)
     if not head:
         raise InputError(Problem(shown, "", "is empty", "Give at least one row"))
@@ -125,7 +124,7 @@ def _text_rows(text: Text, ending: str) -> Iterator[FileRow]:
         yield from csv_rows(text, ending or ",")
     else:
         raise InputError(
-            Problem(text.shown, "", "is of no format that is read here", f"Use {READ}")
+            Problem(text.shown, "", "has a format that is not read here", f"Use {READ}")
         )
 
 

@@ -1,6 +1,6 @@
-"""Files that are not read here, told by how they begin, and what to do with each.
+"""Files that are not read here, recognised by how they begin, and what to do with each.
 
-Invariant: no text that could be a row's first bytes is taken for one of them.
+Knows nothing of rows. Invariant: no text that could begin a row is taken for one of them.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ def _has_nul_pairs(head: bytes) -> bool:
 def _zip_kind(handle: BinaryIO) -> tuple[str, str]:
     names: list[str] = []
     try:
-        # The list of contents of a larger one may fill the memory.
+        # Hazard: the list of contents of a larger archive may fill the memory.
         if handle.seek(0, 2) <= _MOST_ZIP_BYTES:
             with zipfile.ZipFile(handle) as archive:
                 names = archive.namelist()
@@ -100,9 +100,6 @@ def _zip_kind(handle: BinaryIO) -> tuple[str, str]:
         return "is an Excel workbook (.xlsx)", _EXPORT
     if "content.xml" in names:
         return "is an OpenDocument file", _EXPORT
-    inside = (
-        f" (it holds {', '.join(names[:3])}{' and more' if len(names) > 3 else ''})"
-        if names
-        else ""
-    )
+    shown = ", ".join(names[:3]) + (" and more" if len(names) > 3 else "")
+    inside = f" (it holds {shown})" if names else ""
     return f"is a zip archive{inside}", "Unpack it, and give the file inside"

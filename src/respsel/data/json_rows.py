@@ -1,8 +1,7 @@
-"""JSON texts to rows: one object a line, a list of objects, or an object of rows as pandas and hubs
-write it.
+"""JSON texts to rows: an object a line, a list of objects, or an object of rows as pandas writes.
 
-Knows nothing of files and columns' meaning. Invariants: every fault has its line; what nests too
-deeply to be written again is a fault; of lines and of a list, one row at a time is in the memory.
+Knows nothing of files and columns' meaning. Invariants: every fault has its line. A row that nests
+too deeply to be written again is a fault. One row of lines or of a list is in the memory at a time.
 """
 
 from __future__ import annotations
@@ -25,7 +24,9 @@ _KINDS: dict[type, str] = {list: "a list", str: "a text", bool: "true or false",
 def json_rows(text: Text, lines: bool) -> Iterator[FileRow]:
     """Yield a JSON text's rows.
 
-    lines: what the file's ending says, for texts that do not tell. Raises InputError.
+    Raises InputError.
+
+    lines: whether the file's ending stands for lines, if the text itself does not show it.
     """
     if _is_lines(text, lines):
         yield from _line_rows(text)
@@ -38,9 +39,7 @@ def json_rows(text: Text, lines: bool) -> Iterator[FileRow]:
 
 
 def looks_like_json(text: Text) -> bool:
-    """Whether a text that may be CSV is JSON: its first line, or all of it, is an
-    object or a list.
-    """
+    """Whether a text that may be CSV is JSON: its first line or all of it is an object or list."""
     beginning = _beginning(text)
     first = next((line for line in beginning.split("\n") if line.strip()), "")
     return first.lstrip()[:1] in ("{", "[") and (
@@ -49,7 +48,7 @@ def looks_like_json(text: Text) -> bool:
 
 
 def _beginning(text: Text) -> str:
-    """What the text begins with; its first line may be cut."""
+    """The beginning of the text, which may end within the first line."""
     return next((chunk for chunk in text.chunks(_HEAD) if chunk.strip()), "")
 
 
@@ -68,7 +67,7 @@ def _is_lines(text: Text, lines: bool) -> bool:
         and "\n" not in beginning.lstrip()
         and len(beginning) == _HEAD
     ):
-        # One line of a list that is read in pieces.
+        # A list in one line, longer than what is looked at here.
         return False
     head = [line for _, line in islice(text.filled(), 2)]
     first = head[0].strip() if head else ""
@@ -80,8 +79,7 @@ def _is_lines(text: Text, lines: bool) -> bool:
         return True
     second = head[1].lstrip()
     if first.startswith("{"):
-        # A first line with a fault in it is told from the first line of an object over several
-        # lines.
+        # This may be a line with a fault in it, or the first line of an object of several lines.
         return second.startswith("{") and (
             first.endswith("}") or (lines and not first.endswith("["))
         )
@@ -104,7 +102,7 @@ def _line_rows(text: Text) -> Iterator[FileRow]:
         where = f"line {number}"
         line = ended.removesuffix("\n")
         try:
-            # Few brackets cannot nest deeply, and to count them takes no time.
+            # Few brackets cannot nest deeply, and counting them takes no time.
             may_be_deep = line.count("[") + line.count("{") > DEEPEST
             yield _as_row(parse(line, text.shown, where), text.shown, where, may_be_deep)
         except InputError as error:
@@ -138,7 +136,7 @@ def _as_row(value: Any, shown: str, where: str, may_be_deep: bool) -> FileRow:
 def _is_deep(value: Any) -> bool:
     level = [value]
     for _ in range(DEEPEST):
-        # As a loop over levels: recursion would be the fault that this looks for.
+        # As a loop over levels: recursion could fail for the very reason that this looks for.
         inner: list[Any] = []
         for item in level:
             inner += item.values() if isinstance(item, Mapping) else item

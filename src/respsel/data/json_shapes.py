@@ -1,5 +1,4 @@
-"""A file that is one JSON object, to rows: what wraps a list of rows, and the shapes that pandas
-and `datasets` write.
+"""A file that is one JSON object, to rows: a wrapped list, and the shapes of pandas and `datasets`.
 
 Knows nothing of JSON's syntax. Invariant: an object that can be read in two ways is an error, never
 a guess.
@@ -45,9 +44,8 @@ def object_rows(value: Any, shown: str) -> Named:
     elif objects:
         names = ", ".join(f"'{name}'" for name in objects)
         what = f"holds several lists of rows: {names}"
-        raise InputError(
-            Problem(shown, "", what, "Save the one that you want as a file of its own")
-        )
+        remedy = "Save the one that you want as a file of its own"
+        raise InputError(Problem(shown, "", what, remedy))
     elif value and all(isinstance(inner, dict) for inner in value.values()):
         yield from _objects_of_objects(value, shown)
     else:
@@ -67,7 +65,7 @@ def _split_rows(value: Mapping[str, Any], shown: str) -> Named:
         raise InputError(Problem(shown, "columns", "is not a list of names", _ADVICE))
     if twice := [name for i, name in enumerate(names) if name in names[:i]]:
         raise InputError(
-            Problem(shown, "columns", f"the name '{twice[0]}' stands twice", "Rename one of them")
+            Problem(shown, "columns", f"the name '{twice[0]}' comes twice", "Rename one of them")
         )
     for number, cells in enumerate(value["data"], 1):
         if len(cells) != len(names):
@@ -86,8 +84,9 @@ def _columns(lists: Mapping[str, list[Any]], shown: str) -> Named:
 
 
 def _objects_of_objects(value: Mapping[str, Mapping[str, Any]], shown: str) -> Named:
-    """pandas orient="columns" (pandas' default) or "index": the labels of rows are numbers, those
-    of columns are not.
+    """pandas orient="columns" (its default) or "index".
+
+    The labels of rows are numbers, and those of columns are not.
     """
     first, *others = value.values()
     outer = all(name.isdecimal() for name in value)

@@ -1,7 +1,7 @@
 """JSON texts parsed, with the place and the remedy of every fault.
 
-Knows nothing of rows. Invariants: a name that stands twice in an object is a fault; of a list one
-item at a time is in the memory, and its faults are those of the whole text.
+Knows nothing of rows. Invariants: a name that an object has twice is a fault. One item of a list is
+in the memory at a time, and its faults are those that the whole text would have.
 """
 
 from __future__ import annotations
@@ -32,20 +32,22 @@ _CONTEXT = 100
 
 
 class _Twice(ValueError):
-    """A name that stands twice in an object."""
+    """A name that an object has twice."""
 
 
 @dataclass(frozen=True)
 class _Origin:
-    """Where a piece of a text begins: its line, and how many characters of that line stand before
-    it.
+    """Where a piece of a text begins.
+
+    line: its line.
+    column: how many characters of that line come before it.
     """
 
     line: int = 1
     column: int = 0
 
     def of(self, piece: str, offset: int) -> tuple[int, int]:
-        """Line and column of a place in the piece."""
+        """The line and column of a place in the piece."""
         breaks = piece.count("\n", 0, offset)
         column = offset - piece.rfind("\n", 0, offset) if breaks else self.column + offset + 1
         return self.line + breaks, column
@@ -57,7 +59,10 @@ class _Origin:
 
 
 def parse(text: str, shown: str, where: str) -> Any:
-    """The value of a JSON text. Raises InputError. where: its line, if it is one."""
+    """The value of a JSON text. Raises InputError.
+
+    where: the line that the text is, if it is one line.
+    """
     try:
         if text.startswith("\ufeff"):
             raise json.JSONDecodeError("Unexpected UTF-8 BOM (decode using utf-8-sig)", text, 0)
@@ -65,7 +70,7 @@ def parse(text: str, shown: str, where: str) -> Any:
         _check_characters(text, value)
         return value
     except (RecursionError, ValueError) as error:
-        raise InputError(_told(error, text, 0, shown, where, _Origin())) from error
+        raise InputError(_problem(error, text, 0, shown, where, _Origin())) from error
 
 
 def too_deep(shown: str, where: str) -> Problem:
@@ -110,7 +115,7 @@ class ListReader:
                 self._at = end
                 return value
             except json.JSONDecodeError as error:
-                # What is cut off is read on; other faults are the same whatever comes behind them.
+                # Reading on may complete what is cut off. No other fault depends on what follows.
                 is_cut = (
                     error.msg.startswith("Unterminated string")
                     or error.pos > len(self._held) - _LONGEST_TOKEN
@@ -138,19 +143,19 @@ class ListReader:
                 return
 
     def _read_on(self, where: str) -> bool:
-        """Move the window to what is not yet parsed, and widen it; whether there was more."""
+        """Move the window to what is not yet parsed, and widen it. False if there is no more."""
         waiting = len(self._held) - self._at
         if waiting > LONGEST:
             what = f"is longer than {LONGEST:,} characters"
             raise InputError(Problem(self._shown, where, what, "Take it out"))
         more = []
         length = 0
-        # As much again as waits, so that a long item is not parsed anew for each piece of it.
+        # As much again as waits, so that a long item is not parsed again for each piece of it.
         while length < max(waiting, self._window) and (chunk := next(self._chunks, "")):
             more.append(chunk)
             length += len(chunk)
         if not more:
-            # What was found so far stays where it is.
+            # The window stays where it is.
             return False
         start = max(0, self._at - _CONTEXT)
         line, column = self._origin.of(self._held, start)
@@ -160,7 +165,7 @@ class ListReader:
         return True
 
     def _fault(self, error: Exception, where: str) -> InputError:
-        return InputError(_told(error, self._held, self._at, self._shown, where, self._origin))
+        return InputError(_problem(error, self._held, self._at, self._shown, where, self._origin))
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -188,35 +193,32 @@ _DECODER = json.JSONDecoder(
 
 def _check_characters(text: str, value: Any) -> None:
     if "\\ud" in text.lower():
-        # Half a surrogate pair is legal in JSON and in Python, and in no UTF-8 text.
+        # Half a surrogate pair is legal in JSON and in Python, but in no UTF-8 text.
         json.dumps(value, ensure_ascii=False).encode("utf-8")
 
 
-def _told(error: Exception, text: str, at: int, shown: str, where: str, origin: _Origin) -> Problem:
+def _problem(
+    error: Exception, text: str, at: int, shown: str, where: str, origin: _Origin
+) -> Problem:
     """The problem of a text that cannot be parsed from some place on.
 
     where: its line, or its row in a list.
     """
     line = where if where.startswith("line ") else ""
     if isinstance(error, RecursionError):
-        return too_deep(
-            shown, line or origin.place(text, _deep_at(text, at, 0 if line or not where else 1))
-        )
+        depth = 0 if line or not where else 1
+        return too_deep(shown, line or origin.place(text, _deep_at(text, at, depth)))
     if isinstance(error, _Twice):
         offset, name = _twice_at(text, at)
         place = f"{line}, column {offset + 1}" if line else origin.place(text, offset)
-        return Problem(
-            shown,
-            place,
-            f"the name '{name}' stands twice in one object",
-            "Keep one of them, or rename one",
-        )
+        what = f"the name '{name}' comes twice in one object"
+        return Problem(shown, place, what, "Keep one of them, or rename one")
     if isinstance(error, UnicodeEncodeError):
         return Problem(shown, where, "holds half a surrogate pair", "Fix the text's encoding")
     if isinstance(error, json.JSONDecodeError):
         place = f"{line}, column {error.colno}" if line else origin.place(text, error.pos)
-        said = error.msg.removesuffix(" starting at")
-        return Problem(shown, place, f"is not JSON: {said}", _advice(text, error))
+        why = error.msg.removesuffix(" starting at")
+        return Problem(shown, place, f"is not JSON: {why}", _advice(text, error))
     remedy = "Write null in its place" if _CONSTANT in str(error) else _FIX
     return Problem(shown, where, f"is not JSON: {str(error).split(';')[0]}", remedy)
 
@@ -238,8 +240,9 @@ def _advice(text: str, error: json.JSONDecodeError) -> str:
 
 
 def _twice_at(text: str, start: int) -> tuple[int, str]:
-    """Where in a JSON text, which is well formed but for that, a name stands in its
-    object again.
+    """Where a name comes again in its object, and the name.
+
+    The JSON text has no other fault.
     """
     seen: list[set[str] | None] = []
     for token in _TOKEN.finditer(text, start):
@@ -257,7 +260,10 @@ def _twice_at(text: str, start: int) -> tuple[int, str]:
 
 
 def _deep_at(text: str, start: int, depth: int) -> int:
-    """Where a JSON text nests too deeply. depth: of what it begins in."""
+    """Where a JSON text nests too deeply.
+
+    depth: how deep the place is where the text begins.
+    """
     for token in _TOKEN.finditer(text, start):
         depth += {"{": 1, "[": 1, "}": -1, "]": -1}.get(token[0], 0)
         if depth > DEEPEST:

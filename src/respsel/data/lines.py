@@ -1,7 +1,7 @@
 """The text of a file, line by line, so that a file may be larger than the memory.
 
-Knows nothing of rows. Invariants: a text is UTF-8, or UTF-16 with its mark, and other encodings are
-never guessed; no more than LONGEST characters of it are in the memory at once; every fault is an
+Knows nothing of rows. Invariants: a text is UTF-8, or UTF-16 with its mark. Other encodings are
+never guessed. No more than LONGEST characters of it are in the memory at once. Every fault is an
 InputError with its line.
 """
 
@@ -15,9 +15,9 @@ from typing import BinaryIO
 
 from respsel.errors import InputError, Problem
 
-# Characters of a line, or of a file that is read whole. Texts to train on are a thousandth of it.
+# Characters of a line, or of a file that is read whole. Texts to train on have a thousandth of it.
 LONGEST = 100_000_000
-# In the last piece of a character that is searched for what a reader would recognise.
+# How many characters around a wrong byte are searched for the word that it is in.
 _CONTEXT = 20
 _CHUNK_BYTES = 1 << 20
 _MARKS = (b"\xff\xfe", b"\xfe\xff")
@@ -33,8 +33,9 @@ class Text:
             self._utf16 = handle.read(2) in _MARKS
 
     def lines(self, as_written: bool = False) -> Iterator[tuple[int, str]]:
-        """The lines with their numbers and ends: each end as it is written, or as LF. Raises
-        InputError.
+        """The lines with their numbers and ends. Raises InputError.
+
+        as_written: each end as in the file; else as LF.
         """
         yield from enumerate(self._pieces(LONGEST, as_written), 1)
 
@@ -55,35 +56,30 @@ class Text:
 
         Raises InputError, also where it is too long for that.
         """
-        found = []
+        chunks = []
         length = 0
         for chunk in self.chunks():
-            found.append(chunk)
+            chunks.append(chunk)
             length += len(chunk)
             if length > LONGEST:
                 what = f"is one JSON value of more than {LONGEST:,} characters"
                 raise InputError(Problem(self.shown, "", what, "Write one object on each line"))
-        return "".join(found)
+        return "".join(chunks)
 
     def _pieces(self, most: int, as_written: bool) -> Iterator[str]:
         with self._reader("" if as_written else None) as reader:
             number = 0
             while line := self._read(reader, most + 1, whole_line=True):
                 number += 1
+                where = f"line {number}"
                 if len(line) > most:
                     what = f"is longer than {most:,} characters"
-                    raise InputError(
-                        Problem(
-                            self.shown,
-                            f"line {number}",
-                            what,
-                            "Is it one file of rows? Break it into lines",
-                        )
-                    )
+                    remedy = "Is it one file of rows? Break it into lines"
+                    raise InputError(Problem(self.shown, where, what, remedy))
                 if "\0" in line:
                     what = "holds a NUL character"
                     raise InputError(
-                        Problem(self.shown, f"line {number}", what, "Save the file as UTF-8 text")
+                        Problem(self.shown, where, what, "Save the file as UTF-8 text")
                     )
                 yield line
 
@@ -106,8 +102,9 @@ class Text:
         )
 
     def _undecodable(self) -> Problem:
-        """What is wrong with the encoding, and where: found by another look, since readers do not
-        count lines.
+        """What is wrong with the encoding, and where.
+
+        This reads the file again, since readers do not count lines.
         """
         decoder = codecs.getincrementaldecoder("utf-16" if self._utf16 else "utf-8")()
         before = ""
@@ -128,8 +125,8 @@ class Text:
                     return _not_utf8(self.shown, line, (before + last)[-_CONTEXT:], error)
                 if not chunk:
                     return Problem(self.shown, "", "changed while it was read", "Run again")
-                breaks = breaks + text.count("\n")
-                returns = returns + text.count("\r")
+                breaks += text.count("\n")
+                returns += text.count("\r")
                 before = text[-_CONTEXT:]
 
 

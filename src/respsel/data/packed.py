@@ -1,7 +1,7 @@
 """The content of a file, unpacked while it is read.
 
-Knows nothing of texts and rows. Invariants: what a packed file may unpack to is limited, and no
-more of it is in the memory than a reader asked for; every fault is an InputError.
+Knows nothing of texts and rows. Invariants: what a packed file may unpack to is limited. No more of
+it is in the memory than a reader asked for. Every fault is an InputError.
 """
 
 from __future__ import annotations
@@ -18,16 +18,17 @@ from typing import IO, Any, BinaryIO, cast
 from respsel.errors import InputError, Problem
 from respsel.system.disk import remedy_of, why_of
 
-# A file of texts is rarely packed to less than a fiftieth. Beyond these it is damaged, or made to
-# fill the memory.
+# A file of texts is rarely packed to less than a fiftieth. A file beyond these limits is damaged,
+# or made to fill the memory.
 MOST_TIMES_PACKED = 100
 FREE_UNPACKED_BYTES = 1 << 26
 _BUFFER_BYTES = 1 << 20
 
 
 def open_content(path: Path, shown: str) -> tuple[BinaryIO, bool]:
-    """A file's content from its beginning, and whether it was packed: then it can only be read on.
-    Raises InputError.
+    """A file's content from its beginning, and whether it is packed. Raises InputError.
+
+    Packed content can only be read forwards.
     """
     try:
         with ExitStack() as opened:
@@ -49,24 +50,24 @@ def open_content(path: Path, shown: str) -> tuple[BinaryIO, bool]:
 
 
 def most_unpacked(size: int) -> int:
-    """To how many bytes a packed file of some size may unpack."""
+    """How many bytes a packed file of some size may unpack to."""
     return max(FREE_UNPACKED_BYTES, MOST_TIMES_PACKED * size)
 
 
 def too_large(shown: str, limit: int, remedy: str) -> InputError:
-    """The error of a file that unpacks to more than that."""
+    """The error of a file that unpacks to more than a limit."""
     return InputError(Problem(shown, "", f"unpacks to more than {limit >> 20} MiB", remedy))
 
 
 def unreadable(shown: str, error: OSError) -> InputError:
-    """The error of a file that the system does not give."""
+    """The error of a file that the system does not let us read."""
     return InputError(
         Problem(shown, "", f"cannot be read: {why_of(error)}", remedy_of(error, "Check the path"))
     )
 
 
 def _unpacker(head: bytes) -> Callable[[BinaryIO], IO[bytes]] | None:
-    # Imported where they are needed: some Pythons are built without one of them.
+    # Imported late: some Pythons are built without one of them.
     if head.startswith(b"\x1f\x8b"):
         import gzip
 
@@ -118,7 +119,6 @@ class _Unpacked(io.RawIOBase):
     def _damaged(self, error: Exception) -> InputError:
         if isinstance(error, OSError) and error.errno == errno.EIO:
             return unreadable(self._shown, error)
-        said = (str(error) or type(error).__name__).rstrip(".")
-        return InputError(
-            Problem(self._shown, "", f"cannot be unpacked: {said}", "Copy or download it again")
-        )
+        why = (str(error) or type(error).__name__).rstrip(".")
+        what = f"cannot be unpacked: {why}"
+        return InputError(Problem(self._shown, "", what, "Copy or download it again"))

@@ -1,8 +1,10 @@
 """The program that tries to read a parquet file, which is its standard input.
 
-Hazard: a damaged file makes polars panic, end the process or ask for all memory; this is the
-process for it. Knows nothing of rows. Invariant: what it says on its standard output is JSON: the
-columns that are needed, or what is wrong.
+Hazard: a damaged file makes polars panic, end the process or ask for all memory. So this process
+reads it first.
+
+Knows nothing of rows. Invariant: its standard output is JSON: the columns that are needed, or what
+is wrong.
 """
 
 from __future__ import annotations
@@ -19,12 +21,12 @@ from respsel.system.child_process import limit_memory
 if TYPE_CHECKING:
     import polars
 
-# Hazard: of a group of rows polars may unpack the whole dictionary for each window, so that small
-# ones take long.
+# Hazard: polars may unpack the whole dictionary of a group of rows for each window, so small
+# windows take long.
 _WINDOW_BYTES = 1 << 26
 _FIRST_ROWS = 1
 _MOST_ROWS = 1 << 16
-# What a text takes where it is read, beside its letters.
+# The memory of a text that was read, besides its letters.
 _CELL_BYTES = 16
 
 
@@ -33,7 +35,7 @@ def windows(
 ) -> Iterator[tuple[int, polars.DataFrame]]:
     """Yield a file's rows in windows that fit the memory, each with the number of rows before it.
 
-    rows: the numbers of the only ones that are wanted, in order; windows without any are left out.
+    rows: the numbers of the only rows that are wanted, in order. Windows without any are left out.
     """
     import polars as pl
 
@@ -45,8 +47,8 @@ def windows(
     while rows is None or (rows and at < rows[-1]):
         if rows is not None:
             at = max(at, rows[bisect_right(rows, at)] - 1)
-        # Of categories polars knows no size, and a text of a hundred megabytes may be the category
-        # of each row.
+        # Hazard: polars knows no size of categories, and each row's category may be a text of a
+        # hundred megabytes.
         window = _spelled(whole.slice(at, count).collect())
         if not window.height:
             return
@@ -63,17 +65,17 @@ def main(
     more: Collection[str],
     rows: Sequence[int] | None,
 ) -> None:
-    """Read all, or the windows with some rows, and say what came of it."""
+    """Read all, or the windows with some rows, and print the outcome."""
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    # What a library prints is no answer.
+    # What a library prints must not be taken for the answer.
     os.dup2(2, 1)
     limit_memory(memory_bytes)
     with os.fdopen(0, "rb") as handle:
-        answers.write(json.dumps(_tried(handle, most_bytes, columns, more, rows)))
+        answers.write(json.dumps(_try_reading(handle, most_bytes, columns, more, rows)))
     answers.flush()
 
 
-def _tried(
+def _try_reading(
     handle: BinaryIO,
     most_bytes: int,
     columns: Collection[str] | None,
@@ -83,16 +85,13 @@ def _tried(
     import polars as pl
 
     try:
-        found = list(pl.read_parquet_schema(handle))
-        names = _wanted(found, columns, more)
+        schema = list(pl.read_parquet_schema(handle))
+        names = _wanted(schema, columns, more)
         handle.seek(0)
-        total = (
-            0
-            if rows
-            else int(pl.scan_parquet(handle).select(pl.len()).collect().item())
-            * len(names)
-            * _CELL_BYTES
-        )
+        total = 0
+        if not rows:
+            height = int(pl.scan_parquet(handle).select(pl.len()).collect().item())
+            total = height * len(names) * _CELL_BYTES
         if total <= most_bytes:
             total = 0
             for _, window in windows(handle, names, rows):
@@ -101,23 +100,20 @@ def _tried(
                     break
         return {
             "columns": names,
-            "is_whole": len(names) == len(found),
+            "is_whole": len(names) == len(schema),
             "too_large": total > most_bytes,
         }
     except MemoryError:
         return {"fault": "to read it takes too much memory"}
-    # A panic is no Exception.
+    # A panic is not an Exception.
     except (Exception, pl.exceptions.PanicException) as error:
         return {"fault": first_line(error)[:200]}
 
 
 def _spelled(window: polars.DataFrame) -> polars.DataFrame:
+    spelled = {name: _spelled_type(kind) for name, kind in window.schema.items()}
     return window.cast(
-        {
-            name: spelled
-            for name, kind in window.schema.items()
-            if (spelled := _spelled_type(kind)) != kind
-        }
+        {name: kind for name, kind in spelled.items() if kind != window.schema[name]}
     )
 
 
@@ -139,7 +135,7 @@ def _spelled_type(kind: Any) -> Any:
 def _wanted(
     names: Sequence[str], columns: Collection[str] | None, more: Collection[str]
 ) -> list[str]:
-    """The columns that are needed for some names or paths; all of them, if one is not there."""
+    """The columns that some names or paths need; all of them, if one is not there."""
     if columns is None:
         return list(names)
     found = {

@@ -1,8 +1,9 @@
 """Parquet files to rows of plain values.
 
-Reads from an open file and never by a path, which polars takes for a pattern or an address.
-Invariants: a file is read only after another process could read it; a window of rows at a time is
-in the memory; every row is JSON: bytes, dates and the like become text, and NaN becomes null.
+Reads from an open file and never by a path, which polars takes for a pattern or an address. Knows
+nothing of what columns mean. Invariants: a file is read only after another process could read it. A
+window of rows at a time is in the memory. Every row is JSON: bytes, dates and the like become text,
+and NaN becomes null.
 """
 
 from __future__ import annotations
@@ -20,10 +21,10 @@ from respsel.data.rows import FileRow
 from respsel.errors import InputError, Problem, first_line
 from respsel.system.child_process import python_command
 
-# For what polars needs besides the file, which is mapped. Windows of rows take far less.
+# What polars needs besides the file, which is mapped. Windows of rows take far less.
 _MEMORY_BYTES = 4 << 30
 _SECONDS = 600
-# Longer words do not fit a command.
+# Longer arguments do not fit a command.
 _MOST_CHARACTERS = 50_000
 
 
@@ -36,8 +37,8 @@ def parquet_rows(
 ) -> Iterator[FileRow]:
     """Yield the rows of an open parquet file; see read_rows. Raises InputError.
 
-    With the columns that some names or paths stand for and more, or with all where one is not
-    there.
+    They have the columns that `columns` names, and those in `more`. Where one of the first is
+    missing, they have all columns.
     """
     import polars as pl
 
@@ -60,8 +61,9 @@ def parquet_rows(
 
 
 def _try_reading(handle: BinaryIO, shown: str, wish: list[Any]) -> tuple[list[str], bool]:
-    """Have another process read it, and return the columns that are needed and whether these are
-    all. Raises InputError.
+    """Have another process read it. Raises InputError.
+
+    Returns the columns that are needed, and whether these are all.
     """
     size = handle.seek(0, os.SEEK_END)
     handle.seek(0)
@@ -81,13 +83,10 @@ def _try_reading(handle: BinaryIO, shown: str, wish: list[Any]) -> tuple[list[st
     except subprocess.TimeoutExpired as error:
         raise _bad(shown, f"to read it takes more than {_SECONDS} seconds") from error
     if done.returncode:
-        # A signal ended it, or what Python says last.
-        said = (
-            done.stderr.decode("utf-8", "replace").strip().splitlines()[-1:]
-            if done.returncode > 0
-            else []
-        )
-        raise _bad(shown, "".join(said) or "to read it takes too much memory, or it is damaged")
+        # If no signal ended it, Python's last line says why.
+        lines = done.stderr.decode("utf-8", "replace").strip().splitlines()
+        why = "".join(lines[-1:]) if done.returncode > 0 else ""
+        raise _bad(shown, why or "to read it takes too much memory, or it is damaged")
     answer = json.loads(done.stdout)
     if fault := answer.get("fault"):
         raise _bad(shown, fault)
@@ -96,10 +95,9 @@ def _try_reading(handle: BinaryIO, shown: str, wish: list[Any]) -> tuple[list[st
     return answer["columns"], answer["is_whole"]
 
 
-def _bad(shown: str, said: str) -> InputError:
-    return InputError(
-        Problem(shown, "", f"is not parquet that can be read: {said}", "Write it again")
-    )
+def _bad(shown: str, why: str) -> InputError:
+    what = f"is not parquet that can be read: {why}"
+    return InputError(Problem(shown, "", what, "Write it again"))
 
 
 def _plain(value: Any) -> Any:
@@ -115,8 +113,9 @@ def _plain(value: Any) -> Any:
 
 
 def _decoded(value: bytes) -> Any:
-    """The text that some programs write as plain bytes; of an image and the like how long it is,
-    which no text column takes.
+    """The text that some programs write as plain bytes.
+
+    Of an image and the like only its length, which no column of text accepts.
     """
     try:
         return value.decode("utf-8")

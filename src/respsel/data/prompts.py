@@ -1,7 +1,7 @@
-"""The words that a model is asked with: users' prompt templates and the views' prompts.
+"""The prompts of users' templates and of the views.
 
-Knows nothing of tokens; chat templates are the backends' matter. Invariant: a template sees the
-example's fields and nothing else, within bounds (`sandbox`), and an unknown name is an error.
+Knows nothing of tokens, or of chat templates, which belong to the backends. Invariant: a template
+sees the example's fields and nothing else, within bounds (`sandbox`). An unknown name is an error.
 """
 
 from __future__ import annotations
@@ -22,8 +22,7 @@ if TYPE_CHECKING:
 # Raised when the same fields and template would give another text, or a view another prompt.
 VERSION = 1
 
-# The published prompt of self-aligned perplexity (arXiv 2502.11779 and its code), spelling as
-# published.
+# The published prompt of self-aligned perplexity (arXiv 2502.11779 and its code), spelled as there.
 _SELF_ALIGNED = (
     "Question: {question}\n\n"
     "We have inference examples below to show you how to solve the problem. "
@@ -34,7 +33,7 @@ _SELF_ALIGNED = (
 _SYSTEM = "<<SYS>>\nYou are a helpful assistant.\n<</SYS>>\n\n"
 # How Jinja2 says that a name is not there.
 _UNDEFINED = re.compile(r"'(\w+)' is undefined$")
-# A template of nothing else needs no Jinja2 to be found well formed, which keeps cached runs quick.
+# A template of nothing else is checked without Jinja2, which keeps cached runs quick.
 _PLAIN_FIELD = re.compile(r"\{\{\s*([A-Za-z_]\w*)\s*\}\}")
 
 
@@ -48,8 +47,8 @@ def self_aligned_messages(
 ) -> tuple[Message, ...]:
     """The `self-aligned` view: the input and own outputs to other inputs, as the user's turn.
 
-    template: "native" is the model's own chat template; the others are the published code's
-    wrapping instead.
+    template: "native" is the model's own chat template. The others wrap the prompt as the published
+        code does.
     """
     examples = "".join(f"inference example: {text}\n\n" for text in own_outputs)
     prompt = _SELF_ALIGNED.format(question=question, examples=examples)
@@ -61,8 +60,9 @@ def self_aligned_messages(
 
 
 def template_fields(example: Example) -> Mapping[str, Any]:
-    """The names that a prompt template can use for an example: the row's columns, and over them the
-    mapped ones.
+    """By name, what a prompt template can use for an example.
+
+    These are the row's columns. A mapped name replaces a column of the same name.
     """
     named = {
         "id": example.id,
@@ -94,11 +94,10 @@ class TemplateFault(Exception):
 
 
 def fill_columns(source: str, columns: Mapping[str, Any]) -> str:
-    """Fill a template with a row's columns alone; outer white space, which empty columns leave
-    behind, is taken off.
+    """Fill a template with a row's columns alone.
 
-    Raises TemplateFault: for a column that is missing, and where a null, a list or an object would
-    be written.
+    Outer white space, which empty columns leave behind, is removed. Raises TemplateFault for a
+    missing column, and where it would write a null, a list or an object.
     """
     from jinja2 import UndefinedError
 
@@ -129,26 +128,14 @@ def check_template(source: str, shown: str, where: str) -> list[Problem]:
     from respsel.sandbox.environment import FAULTS, fault_text
 
     try:
-        # Names are looked for in the same way later, where nothing is caught.
+        # The names are read again later, where no error is caught.
         _ = _template(source).names
     except TemplateSyntaxError as error:
-        return [
-            Problem(
-                shown,
-                where,
-                f"line {error.lineno} of the template: {error.message}",
-                "Fix the template",
-            )
-        ]
+        what = f"line {error.lineno} of the template: {error.message}"
+        return [Problem(shown, where, what, "Fix the template")]
     except FAULTS as error:
-        return [
-            Problem(
-                shown,
-                where,
-                f"the template cannot be used: {fault_text(error)}",
-                "Fix the template",
-            )
-        ]
+        what = f"the template cannot be used: {fault_text(error)}"
+        return [Problem(shown, where, what, "Fix the template")]
     return []
 
 
@@ -161,33 +148,43 @@ def template_names(source: str) -> Set[str]:
 
 
 def check_doubled(recipe: Recipe, shown: str) -> list[Problem]:
-    """Prompts that say `input` and again the columns that it is made of, so that a model is asked
-    them twice.
+    """The problems of prompts that ask a model something twice.
+
+    They use `input`, and also the columns that the recipe makes `input` of.
     """
     problems = []
     for i, strategy in enumerate(recipe.strategies):
         if strategy.from_ != "model":
             continue
-        said = template_names(strategy.prompt) | template_names(strategy.system or "")
+        used = template_names(strategy.prompt) | template_names(strategy.system or "")
         for entry in recipe.datasets:
-            inside = template_names(entry.input) if is_template(entry.input) else {entry.input}
-            again = sorted(inside & said - {"input"})
-            # Where the row's own `input` is a part, the prompt is from before the template. Else
-            # one part may be said again.
-            is_doubled = again and "input" in said and ("input" in inside or inside <= said)
-            if is_doubled and strategy in recipe.strategies_for(entry.name):
+            twice = _asked_twice(entry, used)
+            if twice and strategy in recipe.strategies_for(entry.name):
                 what = (
-                    f"asks '{again[0]}' twice: in prompts, 'input' is what the recipe makes "
+                    f"asks '{twice}' twice: in prompts, 'input' is what the recipe makes "
                     f"the input of '{entry.name}'"
                 )
-                remedy = "Say {{ input }} alone"
-                if not is_template(entry.input):
-                    both = f"{{{{ {entry.input} }}}}\\n\\n{{{{ input }}}}"
-                    remedy += (
-                        f'; if the rows have a column input of their own, set input = "{both}"'
-                    )
-                problems.append(Problem(shown, f"strategies[{i}].prompt", what, remedy))
+                where = f"strategies[{i}].prompt"
+                problems.append(Problem(shown, where, what, _once_remedy(entry)))
     return problems
+
+
+def _asked_twice(entry: DatasetEntry, used: Set[str]) -> str:
+    """A column that a prompt with these names asks twice; empty if there is none."""
+    inside = template_names(entry.input) if is_template(entry.input) else {entry.input}
+    again = sorted(inside & used - {"input"})
+    # If the row's own `input` is a part, the prompt is older than the template. If it is not, a
+    # prompt may well repeat some of the parts, but not all.
+    is_doubled = again and "input" in used and ("input" in inside or inside <= used)
+    return again[0] if is_doubled else ""
+
+
+def _once_remedy(entry: DatasetEntry) -> str:
+    remedy = "Say {{ input }} alone"
+    if is_template(entry.input):
+        return remedy
+    both = f"{{{{ {entry.input} }}}}\\n\\n{{{{ input }}}}"
+    return f'{remedy}; if the rows have a column input of their own, set input = "{both}"'
 
 
 def shows_label(entry: ModelStrategy, dataset: DatasetEntry) -> bool:
@@ -205,7 +202,7 @@ def shows_label(entry: ModelStrategy, dataset: DatasetEntry) -> bool:
 
 
 def _holds(source: str, label: str) -> bool:
-    """Whether a template, or a column or a part of one, has the label in it."""
+    """Whether a template or column, or a part of one, contains the label."""
     if is_template(source):
         return not template_names(source).isdisjoint({label, _root(label)})
     return (
@@ -237,28 +234,16 @@ def render(
     unknown = template_names(source) - set(fields) - set(_environment(False).globals)
     if unknown:
         name = min(unknown)
-        raise InputError(
-            Problem(
-                shown,
-                where,
-                f"'{name}' is no field of example '{example.id}'",
-                suggest(name, fields),
-            )
-        )
+        what = f"'{name}' is not a field of example '{example.id}'"
+        raise InputError(Problem(shown, where, what, suggest(name, fields)))
     try:
         text = _template(source).fill(fields)
     except FAULTS as error:
         what = f"the template failed on example '{example.id}': {fault_text(error)}"
         raise InputError(Problem(shown, where, what, "Fix the template")) from error
     if not text.strip():
-        raise InputError(
-            Problem(
-                shown,
-                where,
-                f"the template gives no text for example '{example.id}'",
-                "Fix the template",
-            )
-        )
+        what = f"the template gives no text for example '{example.id}'"
+        raise InputError(Problem(shown, where, what, "Fix the template"))
     return text
 
 
@@ -284,14 +269,17 @@ def _unwritable(source: str, columns: Mapping[str, Any], error: _Unwritable) -> 
             remedy=f"Fill it in, or leave it out where it is null: {{% if {name or 'name'} %}} "
             f"... {{% endif %}}",
         )
-    said = f"column '{name}' is {kind}" if name else f"a value is {kind}"
+    what = f"column '{name}' is {kind}" if name else f"a value is {kind}"
     return TemplateFault(
-        said, remedy=f"Name a part of it, such as {{{{ {name or 'name'}[0] }}}}, or join it"
+        what, remedy=f"Name a part of it, such as {{{{ {name or 'name'}[0] }}}}, or join it"
     )
 
 
 def _written(value: Any) -> Any:
-    """What a template writes for a value. Python's words for what is no text would go unnoticed."""
+    """What a template writes for a value.
+
+    Raises _Unwritable for what is not text: nobody would notice Python's words for it.
+    """
     if value is None:
         raise _Unwritable("null")
     if isinstance(value, (list, dict)):
@@ -301,7 +289,7 @@ def _written(value: Any) -> Any:
 
 @lru_cache(maxsize=64)
 def _template(source: str, strict: bool = False) -> BoundedTemplate:
-    """A template, compiled once. strict: where it writes a null, a list or an object it fails."""
+    """A template, compiled once. strict: it fails where it writes a null, a list or an object."""
     from respsel.sandbox.environment import BoundedTemplate
 
     return BoundedTemplate(_environment(strict), source)

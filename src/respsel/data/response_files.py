@@ -1,10 +1,11 @@
-"""Texts that were made elsewhere: rows of a file, or the output of a batch run, by the example's
-id.
+"""Texts that another program made: rows of a file, or the output of a batch run, by example id.
 
-Sources: OpenAI's Batch API (an envelope with `custom_id`, `response` and `error` on each line),
-which `vllm run-batch` and Mistral write, too; Anthropic's message batches (`custom_id` and
-`result`). Invariant: a text is taken for an example's only by its id, and every row that cannot be
-used is named.
+Sources: OpenAI's Batch API has an envelope with `custom_id`, `response` and `error` on each line.
+`vllm run-batch` and Mistral write the same. Anthropic's message batches have `custom_id` and
+`result`.
+
+Knows nothing of strategies. Invariant: only its id makes a text an example's, and every row that
+cannot be used is named.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ from respsel.replies.server_words import one_line, words_of
 
 # Raised when the same lines of a batch run would give other texts or problems.
 BATCH_VERSION = 2
-# How the problem begins of a text whose making failed elsewhere.
+# How the problem begins of a text that another program failed to make.
 FAILED_THERE = "it failed where it was made: "
 # How many of a file's ids a message shows.
 SHOWN_IDS = 3
@@ -44,6 +45,10 @@ _LONGEST_MESSAGE = 300
 class Found:
     """A text for an example, or why there is none.
 
+    id: the example's id.
+    where: the row's place in the file.
+    text: the text; empty where there is none.
+    problem: why it cannot be used, if it cannot.
     truncated: it was cut short at a limit of tokens.
     """
 
@@ -61,41 +66,39 @@ def read_texts(
     wanted: Container[str],
     problems: list[Problem],
 ) -> Iterator[Found]:
-    """Yield the file's texts as they come, several of one row with the same id; note what is wrong
-    with rows.
+    """Yield the file's texts as they come, and note what is wrong with rows.
 
-    Of rows with other ids than those wanted only the id is looked at. A row without a text is
-    yielded with none.
+    A row may have several texts, which have its id. A row without a text gives an empty one, and so
+    does a row whose id is not wanted.
     """
-    batch = entry.format == "batch"
-    column = "custom_id" if batch else entry.id
+    is_batch = entry.format == "batch"
+    column = "custom_id" if is_batch else entry.id
+    columns = None if is_batch else (entry.id, entry.response)
     first = None
-    found = batch
-    for row in read_rows(
-        path, shown, None if batch else (entry.id, entry.response), ("custom_id",)
-    ):
+    has_texts = is_batch
+    for row in read_rows(path, shown, columns, ("custom_id",)):
         stop_at_many(problems)
-        if (
-            not batch
-            and "custom_id" in row.fields
-            and isinstance(row.fields.get("response"), Mapping)
-        ):
-            raise InputError(
-                Problem(
-                    shown, row.where, "is a line of a batch run's output", 'Set format = "batch"'
-                )
-            )
+        if not is_batch:
+            _refuse_batch(row, shown)
         if (name := text_field(row, column, shown, problems)) is None:
             continue
         first = first or row
+        has_texts = has_texts or find_value(row.fields, entry.response) is not ABSENT
         blank = Found(name, row.where, "")
-        if batch:
-            yield from _batch_row(row, blank, shown, problems) if name in wanted else [blank]
-            continue
-        found = found or find_value(row.fields, entry.response) is not ABSENT
-        yield from _row_texts(entry, row, blank, shown, problems) if name in wanted else [blank]
-    if first is not None and not found:
+        if name not in wanted:
+            yield blank
+        elif is_batch:
+            yield from _batch_row(row, blank, shown, problems)
+        else:
+            yield from _row_texts(entry, row, blank, shown, problems)
+    if first is not None and not has_texts:
         problems.append(absent(first, entry.response, shown))
+
+
+def _refuse_batch(row: FileRow, shown: str) -> None:
+    if "custom_id" in row.fields and isinstance(row.fields.get("response"), Mapping):
+        what = "is a line of a batch run's output"
+        raise InputError(Problem(shown, row.where, what, 'Set format = "batch"'))
 
 
 def _row_texts(
@@ -105,8 +108,9 @@ def _row_texts(
     shown: str,
     problems: list[Problem],
 ) -> Iterator[Found]:
-    """A row's text, or one without: whether that matters is seen when all rows are. A list is
-    several own outputs.
+    """The texts of a row: several where it has a list of own outputs.
+
+    A missing text is an empty one here; whether that matters is known after the last row.
     """
     value = find_value(row.fields, entry.response)
     if isinstance(entry, OwnOutputsEntry) and isinstance(value, list) and not is_blank(value):
@@ -118,7 +122,7 @@ def _row_texts(
         wrong = wrong_turn(sample, entry.response, False, shown)
         problems += [wrong] if wrong else []
         text = text_field(sample, entry.response, shown, problems, required=False)
-        # A text that cannot be read is told already, and is not missing.
+        # A text that cannot be read is already a problem, and is not missing.
         yield replace(
             blank, text=text or "", problem="" if len(problems) == before else "unreadable"
         )
@@ -135,14 +139,15 @@ def note_missing(
 ) -> None:
     """Note the examples that the file has no text for, unless the recipe leaves them out.
 
-    missing: by id the row that has no text, if there is one. ids: some of the file's.
+    missing: by id, the row that has no text, if there is one. what: what is missing, in a word.
+    ids: some of the file's.
     """
     if entry.if_missing == "drop" or not missing:
         return
     hint = "Add a row with this id"
     if ids:
         hint += (
-            f" (it has ids like {', '.join(repr(name) for name in ids[:SHOWN_IDS])}), or set "
+            f" (it has ids like {', '.join(map(repr, ids[:SHOWN_IDS]))}), or set "
             'if_missing = "drop"'
         )
     if any(example.id == row_id(example.columns) for example in examples[:1]):
@@ -170,7 +175,7 @@ def _batch_row(row: FileRow, blank: Found, shown: str, problems: list[Problem]) 
     if row.fields.get("error") or not isinstance(response, Mapping):
         yield _failed(blank, row.fields.get("error") or "no response")
         return
-    # vllm has written the body in place of the response in some versions.
+    # Some versions of vllm write the body in place of the response.
     body = response.get("body", response)
     if response.get("status_code", 200) != 200 or not isinstance(body, Mapping):
         yield _failed(blank, body or response.get("status_code"))
@@ -181,9 +186,7 @@ def _batch_row(row: FileRow, blank: Found, shown: str, problems: list[Problem]) 
 def _anthropic_row(
     result: Mapping[str, Any], row: FileRow, blank: Found, shown: str, problems: list[Problem]
 ) -> Iterator[Found]:
-    """A line of Anthropic's message batches: a `result` that has a message or says why there is
-    none.
-    """
+    """A line of Anthropic's message batches: its `result` has a message, or says why not."""
     if isinstance(message := result.get("message"), Mapping) and result.get("type") == "succeeded":
         yield from _body(message, row, blank, shown, problems)
     else:
@@ -193,21 +196,15 @@ def _anthropic_row(
 def _body(
     body: Mapping[str, Any], row: FileRow, blank: Found, shown: str, problems: list[Problem]
 ) -> Iterator[Found]:
-    written = written_in(body)
-    if not written and (body.get("error") or body.get("object") == "error"):
+    choices = written_in(body)
+    if not choices and (body.get("error") or body.get("object") == "error"):
         yield _failed(blank, body)
-    elif not written:
-        problems.append(
-            Problem(
-                shown,
-                row.where,
-                "holds no chat completion, completion or response",
-                "Is it a batch's output?",
-            )
-        )
-    for made in written:
-        problem = FAILED_THERE + _short(made.problem) if made.problem else ""
-        yield replace(blank, text=made.text, problem=problem, truncated=made.truncated)
+    elif not choices:
+        what = "holds no chat completion, completion or response"
+        problems.append(Problem(shown, row.where, what, "Is it a batch's output?"))
+    for choice in choices:
+        problem = FAILED_THERE + _short(choice.problem) if choice.problem else ""
+        yield replace(blank, text=choice.text, problem=problem, truncated=choice.truncated)
 
 
 def _failed(blank: Found, error: Any) -> Found:

@@ -1,7 +1,7 @@
-"""A row of a data file, and the text that stands in it under a column's name or a dotted path.
+"""A row of a data file, and the text in it under a column's name or a dotted path.
 
-Knows nothing of file formats. Invariant: a text is taken only where it is the only one that can be
-meant; an object, or several different texts, is a problem with the path that names one of them.
+Knows nothing of file formats. Invariant: a text is used only if the user can mean no other. An
+object, or several different texts, is a problem that names the path of one of them.
 """
 
 from __future__ import annotations
@@ -18,10 +18,9 @@ from respsel.hashing import canonical_json, digest
 _BREAK = re.compile(r"[.\[]")
 _INDEX = re.compile(r"\[(-?\d{1,9})\]|(-?\d{1,9})(?=$|[.\[])")
 _ID_CHARACTERS = 16
-# Each of a path's parts is looked for in several ways, so that a longer one would take minutes.
+# Each part of a path is looked for in several ways, so a longer path would take minutes.
 _LONGEST_PATH = 2000
-# What a turn's role is called by whom: OpenAI's messages, ShareGPT's conversations, Gemini's
-# contents.
+# The roles of turns in OpenAI's messages, ShareGPT's conversations and Gemini's contents.
 _ASKERS = ("user", "human")
 _ANSWERERS = ("assistant", "gpt", "model", "chatgpt", "bot")
 _OTHERS = ("system", "tool", "function", "developer", "observation")
@@ -36,9 +35,11 @@ ABSENT = _Absent()
 
 @dataclass(frozen=True)
 class FileRow:
-    """A row of a data file and where it stands ("line 7" or "row 7").
+    """A row of a data file.
 
-    is_whole: no column of it was left out.
+    where: its place in the file: "line 7" or "row 7".
+    fields: by column, its values.
+    is_whole: whether it has all columns of the file.
     """
 
     where: str
@@ -47,10 +48,10 @@ class FileRow:
 
 
 def find_value(value: Any, path: str) -> Any:
-    """Return what stands at a path such as `answers.text` or `messages[1].content`, or ABSENT.
+    """Return the value at a path such as `answers.text` or `messages[1].content`, or ABSENT.
 
-    A name that has the dots itself comes first. Of a null, and behind a list's end, everything is
-    null.
+    A name that contains the dots itself comes first. Everything in a null, or behind the end of a
+    list, is null.
     """
     if isinstance(value, Mapping):
         if path in value:
@@ -75,9 +76,7 @@ def find_value(value: Any, path: str) -> Any:
 
 
 def row_id(fields: Mapping[str, Any]) -> str:
-    """The id of a row that has none: the digest of its content, whatever the order of
-    its columns.
-    """
+    """The id of a row that has none: the digest of its content, whatever its columns' order."""
     return digest("row", canonical_json(dict(fields)))[:_ID_CHARACTERS]
 
 
@@ -87,8 +86,9 @@ def has_column(rows: Sequence[FileRow], path: str) -> bool:
 
 
 def is_blank(value: Any) -> bool:
-    """Whether a value holds nothing: null, blank text, an empty list or object, a list of nulls and
-    blank texts.
+    """Whether a value says nothing.
+
+    That is null, blank text, an empty list or object, and a list of nulls and blank texts.
     """
     if isinstance(value, str):
         return not value.strip()
@@ -98,9 +98,7 @@ def is_blank(value: Any) -> bool:
 
 
 def text_of(value: Any) -> str | None:
-    """A single value as text: numbers and booleans as JSON writes them; None for a list, an object
-    or a null.
-    """
+    """A single value as text, numbers and booleans as JSON; None for a list, object or null."""
     if isinstance(value, str):
         return value
     return json.dumps(value) if isinstance(value, (int, float)) else None
@@ -116,8 +114,9 @@ def text_field(
 ) -> str | None:
     """Return a column as text, or None after noting the problem.
 
-    A list of one text, or of the same text several times, is this text. required: nothing there is
-    a problem, too, and `remedy` says what to do about it.
+    A list of one text, or of the same text several times, is this text.
+
+    required: a missing or empty column is a problem too. remedy: what to do about an empty one.
     """
     value = find_value(row.fields, column)
     if value is ABSENT:
@@ -138,10 +137,12 @@ def text_field(
 
 
 def wrong_turn(row: FileRow, column: str, asked: bool, shown: str) -> Problem | None:
-    """The problem of a path to a turn that is not the user's (asked) or not the assistant's.
+    """The problem of a path to a turn of the wrong role.
 
-    Hazard: where some conversations begin with a system's turn, one place is the question in some
+    Hazard: some conversations begin with a system's turn. Then one place is the question in some
     rows and the answer in others, and the model would be trained to ask.
+
+    asked: whether it should be the user's turn; else the assistant's.
     """
     stop = next(_stops(column), 0)
     turn = find_value(row.fields, column[:stop]) if stop else None
@@ -150,12 +151,8 @@ def wrong_turn(row: FileRow, column: str, asked: bool, shown: str) -> Problem | 
     if role in expected or role not in (*_ASKERS, *_ANSWERERS, *_OTHERS):
         return None
     what = f"column '{column}' is a turn of role '{role}' here, not the {name}'s"
-    return Problem(
-        shown,
-        row.where,
-        what,
-        "Name a place that is the same turn in every row, or take such rows out",
-    )
+    remedy = "Name a place that is the same turn in every row, or take such rows out"
+    return Problem(shown, row.where, what, remedy)
 
 
 def absent(row: FileRow, column: str, shown: str) -> Problem:
@@ -165,7 +162,7 @@ def absent(row: FileRow, column: str, shown: str) -> Problem:
 
 
 def _only(items: Sequence[Any]) -> Any:
-    """The value that a list has alone, once or several times; else None."""
+    """The only value of a list, however often it has it; None if there are several."""
     distinct = {json.dumps(item, sort_keys=True): item for item in items if item is not None}
     return next(iter(distinct.values())) if len(distinct) == 1 else None
 
@@ -203,13 +200,13 @@ def _object(value: Mapping[str, Any], column: str) -> tuple[str, str]:
 
 
 def _nearest_path(fields: Mapping[str, Any], column: str) -> str:
-    """What a dotted path may have meant, if its beginning is there."""
+    """What a dotted path may mean, if the row has its beginning."""
     for stop in _stops(column):
         outer = column[:stop]
         rest = column[stop:].lstrip(".")
         value = find_value(fields, outer)
         if isinstance(value, list):
-            return f"'{outer}' is a list: say which of it, such as '{outer}.0.{rest}'"
+            return f"'{outer}' is a list: say which part of it, such as '{outer}.0.{rest}'"
         if isinstance(value, Mapping) and value:
             close = close_match(rest, [str(name) for name in value])
             return close or f"Known in '{outer}': {name_list(sorted(map(str, value)))}"

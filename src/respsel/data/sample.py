@@ -1,8 +1,7 @@
-"""The sample of a dataset: of rows that come one after another, those that are first in hash order.
+"""The sample of a dataset: the examples that are first in hash order.
 
-Knows nothing of files. Invariants: examples come in hash order of (seed, id), so a larger sample
-contains the smaller one as its beginning, whatever the file's order; of a row that is not kept
-eight bytes stay.
+Knows nothing of files. Invariants: examples come in hash order of (seed, id). So a larger sample
+begins with the smaller one, whatever the file's order. A row that is not kept takes eight bytes.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from dataclasses import replace
 from respsel.hashing import digest
 from respsel.records import Example
 
-# How many ids there are when it is first asked whether some stand twice; then at each doubling.
+# After how many ids it is first checked whether some are used twice; then at each doubling.
 _FIRST_LOOK = 4096
 
 
@@ -25,11 +24,18 @@ def mark_of(seed: int, name: str) -> int:
 
 
 class Sample:
-    """The first examples in hash order. most: how many, None for all; has_ids: whether an id may
-    stand only once, and otherwise equal rows are copies of one example.
+    """The first examples in hash order.
+
+    places: by id, where the row of a kept example is in the file.
     """
 
     def __init__(self, seed: int, most: int | None, has_ids: bool) -> None:
+        """An empty sample.
+
+        seed: another seed is another sample.
+        most: how many examples; None for all.
+        has_ids: an id may be used once only. Without ids, equal rows are copies of one example.
+        """
         self._seed = seed
         self._most = most
         self._has_ids = has_ids
@@ -44,7 +50,7 @@ class Sample:
         return bool(self._kept)
 
     def add(self, example: Example, place: str) -> bool:
-        """Take a row. Returns False where the rest need not be read, since many ids stand twice."""
+        """Take a row. Returns False if many ids are used twice, so that no more need be read."""
         rank = _rank(self._seed, example.id)
         if self._has_ids:
             self._marks.append(_mark(rank))
@@ -62,14 +68,14 @@ class Sample:
         return True
 
     def repeated(self) -> Collection[int]:
-        """The marks of ids that may stand twice."""
+        """The marks of ids that may be used twice."""
         import numpy as np
 
         values, counts = np.unique(np.frombuffer(self._marks, np.uint64), return_counts=True)
         return self._clashes | set(values[counts > 1].tolist())
 
     def examples(self) -> list[Example]:
-        """What was kept, in hash order."""
+        """The kept examples, in hash order."""
         return [self._kept[name] for _, name in sorted(self._last_first, reverse=True)]
 
     def _keep(self, rank: int, example: Example, place: str) -> None:
