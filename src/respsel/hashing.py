@@ -1,8 +1,10 @@
 """Digests: what makes two things "the same" to respsel. The only module that imports hashlib.
 
-Every digest is SHA-256 over a tag and length-prefixed parts, so that a step key can never equal a
-call key, and ("ab", "c") never equals ("a", "bc"). Invariant: the values below are pinned by golden
-tests; a change of any of them reruns every user's work and needs a changelog entry.
+Every digest is SHA-256 over a tag and length-prefixed parts. So a step key can never equal a call
+key, and ("ab", "c") never equals ("a", "bc").
+
+Knows nothing of what is digested. Invariant: golden tests pin the values below. Changing any of
+them reruns every user's work and needs a changelog entry.
 """
 
 from __future__ import annotations
@@ -42,19 +44,22 @@ def digest(tag: str, *parts: bytes | str) -> str:
 
 
 class Beginning:
-    """The digest of parts that many have in common, but for the end of the last: a long text is
-    gone through once.
+    """The digest of parts that differ only in the end of the last part.
 
-    size: the last part's whole length, of which `begun` is given here and the rest to `digest`.
+    A long beginning is digested once for all of them.
     """
 
     def __init__(self, tag: str, *parts: bytes | str, begun: bytes, size: int) -> None:
+        """Take what the parts have in common.
+
+        begun: the beginning of the last part. size: the whole length of that part.
+        """
         self._state = _fed(hashlib.sha256(), (tag, *parts))
         self._state.update(size.to_bytes(8, "little"))
         self._state.update(begun)
 
     def digest(self, rest: bytes) -> str:
-        """What `digest` gives for the parts, the last of them whole."""
+        """The `digest` of the parts, where the last one ends in `rest`."""
         state = self._state.copy()
         state.update(rest)
         return state.hexdigest()
@@ -83,7 +88,7 @@ class RunningDigest:
 
 @dataclass(frozen=True)
 class FileStat:
-    """What the file system says of a file; equal stats of an old file mean equal content."""
+    """What the file system says of a file. Equal stats of an old file mean equal content."""
 
     size: int
     mtime_ns: int
@@ -92,7 +97,7 @@ class FileStat:
 
     @classmethod
     def of(cls, path: Path) -> FileStat:
-        """Raises OSError if the file is not there."""
+        """The stat of a file. Raises OSError if it is not there."""
         info = os.stat(path)
         return cls(info.st_size, info.st_mtime_ns, info.st_ctime_ns, info.st_ino)
 
@@ -119,8 +124,8 @@ def file_digest(path: Path, memo: DigestMemo | None, now: Callable[[], float] = 
         while chunk := handle.read(_CHUNK_BYTES):
             state.update(chunk)
     value = state.hexdigest()
-    # Hazard: a file written again within the clock's resolution keeps its stat (git's "racy"
-    # problem), so a file that is this young, or changed while it was read, is not remembered.
+    # Hazard: a file that is written again within the clock's resolution keeps its stat (git's
+    # "racy" problem). So a file that is this young, or changed meanwhile, is not remembered.
     settled = (
         FileStat.of(path) == stat
         and now() - max(stat.mtime_ns, stat.ctime_ns) / 1e9 > _RACY_SECONDS
@@ -132,7 +137,7 @@ def file_digest(path: Path, memo: DigestMemo | None, now: Callable[[], float] = 
 
 def _fed(state: hashlib._Hash, parts: Iterable[bytes | str]) -> hashlib._Hash:
     for part in parts:
-        # A path of bytes that are no UTF-8 holds them as surrogates.
+        # A path has surrogates for bytes that are not UTF-8.
         data = part.encode("utf-8", "surrogateescape") if isinstance(part, str) else part
         state.update(len(data).to_bytes(8, "little"))
         state.update(data)

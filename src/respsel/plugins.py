@@ -1,7 +1,7 @@
 """Metrics, backends and strategies of other packages, through entry points.
 
-Knows nothing of what they do. Invariant: a plug-in that cannot be loaded is one error that names
-its distribution; a plug-in's version is in its keys, so that another version computes anew.
+Knows nothing of what they do. Invariants: a plug-in that cannot be loaded is one error that names
+its distribution. A plug-in's version is in its keys, so another version computes again.
 """
 
 from __future__ import annotations
@@ -19,61 +19,58 @@ GROUPS = ("respsel.metrics", "respsel.strategies", "respsel.backends")
 
 
 def load_plugins(group: str, kind: type[Plugin], taken: Iterable[str]) -> dict[str, Plugin]:
-    """Return a group's plug-ins by entry-point name, each an instance of `kind` with a field
-    `origin`.
+    """Return a group's plug-ins by entry-point name.
 
-    taken: names of our own, which no plug-in may have. Raises PreflightError naming the
-    distribution at fault.
+    Each is an instance of `kind`, whose field `origin` names its distribution. Raises
+    PreflightError naming the distribution at fault.
+
+    taken: respsel's own names, which no plug-in may have.
     """
-    found: dict[str, Plugin] = {}
+    plugins: dict[str, Plugin] = {}
     for name, distribution, version, point in _entry_points(group):
         origin = f"{distribution} {version}"
         try:
-            made = point.load()
+            plugin = point.load()
         except KeyboardInterrupt:
             raise
         except BaseException as error:
-            # Hazard: one that calls sys.exit would end the program without a word.
-            raise _refused(
-                group, name, origin, f"cannot be loaded: {type(error).__name__}: {error}"
-            ) from error
-        if not isinstance(made, kind):
-            raise _refused(
-                group, name, origin, f"is a {type(made).__name__}, not a {kind.__name__}"
-            )
-        if name in taken or name in found:
+            # Hazard: a plug-in that calls sys.exit would end the program without a word.
+            what = f"cannot be loaded: {type(error).__name__}: {error}"
+            raise _refused(group, name, origin, what) from error
+        if not isinstance(plugin, kind):
+            what = f"is a {type(plugin).__name__}, not a {kind.__name__}"
+            raise _refused(group, name, origin, what)
+        if name in taken or name in plugins:
             raise _refused(group, name, origin, "has a name that is taken")
-        found[name] = replace(made, origin=origin)  # type: ignore[type-var]
-    return found
+        plugins[name] = replace(plugin, origin=origin)  # type: ignore[type-var]
+    return plugins
 
 
 def find_plugin(group: str, kind: type[Plugin], name: str, shown: str, where: str) -> Plugin:
-    """Return one plug-in. Raises InputError at a place in the recipe if none of that name is
-    installed.
+    """Return one plug-in. Raises InputError if none of that name is installed.
+
+    shown, where: the recipe and the place in it that names the plug-in.
     """
-    found = load_plugins(group, kind, ())
-    if name not in found:
-        remedy = suggest(name, found) or f"Install the package that has it (entry points {group})"
-        raise InputError(
-            Problem(shown, where, f"no installed package gives a plug-in '{name}'", remedy)
-        )
-    return found[name]
+    plugins = load_plugins(group, kind, ())
+    if name not in plugins:
+        what = f"no installed package gives a plug-in '{name}'"
+        remedy = suggest(name, plugins) or f"Install the package that has it (entry points {group})"
+        raise InputError(Problem(shown, where, what, remedy))
+    return plugins[name]
 
 
 def plugin_at_fault(error: BaseException) -> str:
-    """The plug-in in whose code an error arose, as distribution and version; empty if it arose in
-    none.
-    """
+    """The plug-in whose code raised an error, as distribution and version; empty if none did."""
     packages = {
         point.module.partition(".")[0]: f"{distribution} {version}"
         for group in GROUPS
         for _, distribution, version, point in _entry_points(group)
     }
-    found = ""
+    origin = ""
     for frame, _ in walk_tb(error.__traceback__):
         package = str(frame.f_globals.get("__name__", "")).partition(".")[0]
-        found = packages.get(package, found)
-    return found
+        origin = packages.get(package, origin)
+    return origin
 
 
 def _refused(group: str, name: str, origin: str, what: str) -> PreflightError:

@@ -1,4 +1,8 @@
-"""The rows that flow between steps. They know nothing of models, recipes, files or the store."""
+"""The rows that flow between steps.
+
+They know nothing of models, recipes, files or the store. Invariant: a row without a value says why
+in `problem`.
+"""
 
 from __future__ import annotations
 
@@ -14,14 +18,17 @@ if TYPE_CHECKING:
     FloatArray = npt.NDArray[np.float32]
 
 
-# The role of a message that is no chat: its text is the prompt as it stands, without the chat
-# template.
+# The role of a message that is not a chat: its text is the whole prompt, without the chat template.
 TEXT = "text"
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One turn of a chat; or, with the role TEXT, a whole prompt."""
+    """One turn of a chat, or a whole prompt.
+
+    role: whose turn it is; TEXT for a whole prompt.
+    content: the text.
+    """
 
     role: str
     content: str
@@ -29,7 +36,14 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """How a response is sampled. temperature 0 is greedy; top_k 0 and min_p 0 switch those off."""
+    """How a response is sampled.
+
+    temperature: 0 is greedy.
+    top_p: the share of nucleus sampling.
+    top_k: how many of the likeliest tokens; 0 switches it off.
+    min_p: the least share of the likeliest token's probability; 0 switches it off.
+    max_tokens: the longest response.
+    """
 
     temperature: float
     top_p: float
@@ -42,6 +56,10 @@ class Sampling:
 class Example:
     """One input of a dataset.
 
+    id: its id, unique in the dataset.
+    input: what the target is asked.
+    reference: the reference response, if the dataset has one.
+    label: the right answer, if the dataset has one.
     columns: the row's fields under their own names, for prompts.
     copies: how many equal rows of the file it stands for.
     """
@@ -56,12 +74,15 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """The text a strategy gives for an example.
+    """The text that a strategy gives for an example.
 
-    problem is empty, or says why the response is not used ("wrong answer", "empty"). truncated: the
-    model reached its token limit before it ended. attempts: model calls it took (0 for given text).
-    correct: the answer check's result, None where there is no check. changed: what of the given
-    text's white space was changed ("line ends", "outer blanks"); empty if nothing.
+    id: the example's id.
+    text: the text.
+    problem: why the response is not used ("wrong answer", "empty"); empty if it is.
+    correct: the answer check's result; None where there is no check.
+    truncated: whether the model reached its token limit before it ended.
+    attempts: how many calls of a model it took; 0 for text from a file.
+    changed: what white space was changed ("line ends", "outer blanks"); empty if none.
     """
 
     id: str
@@ -75,8 +96,9 @@ class Response:
 
 @dataclass(frozen=True, slots=True)
 class OwnOutput:
-    """A response sampled from the target itself; the `sample`-th one for the example. changed: as
-    of a Response.
+    """A response sampled from the target itself; see Response for its other fields.
+
+    sample: the number of this sample for the example, from 0.
     """
 
     id: str
@@ -92,9 +114,12 @@ class OwnOutput:
 class TokenScores:
     """One response under one view. Arrays have one value per scored token, all of one length.
 
-    nll in nats, rank from 1 (1 = the most likely token), entropy in nats over the full vocabulary.
-    lengths: how many UTF-8 bytes of the response each token spells; None where the tokeniser does
-    not tell. From an endpoint that does not tell them, ranks are 0 and entropies NaN.
+    token_ids: the tokens.
+    nll: negative log-likelihood of each, in nats.
+    rank: its rank, from 1 for the most likely token. 0 if an endpoint does not say.
+    entropy: over the full vocabulary, in nats. NaN if an endpoint does not say.
+    lengths: how many UTF-8 bytes of the response each token spells; None if the tokeniser does not
+        say.
     """
 
     token_ids: IntArray
@@ -109,11 +134,15 @@ class TokenScores:
 
 @dataclass(frozen=True, slots=True)
 class ScoredResponse:
-    """The token scores of one example's response; scores is None exactly where `problem` says why.
+    """The token scores of one example's response.
 
-    response_tokens: how many were to be scored, counted when the response was tokenised. place: how
-    the response's place in training differs from the end of the prompt, in words; empty where it
-    does not.
+    id: the example's id.
+    prompt_tokens: how many tokens the prompt has.
+    response_tokens: how many tokens of the response were to be scored.
+    scores: the scores, or None where `problem` says why there are none.
+    problem: why there are none; empty if there are.
+    place: how the response's place in training differs from the end of the prompt, in words; empty
+        if it does not.
     """
 
     id: str
@@ -126,9 +155,12 @@ class ScoredResponse:
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """A metric's value for one response; value is None where `problem` says why there is none.
+    """A metric's value for one response.
 
-    weight: of a metric whose dataset-level form is a ratio of means, the value's denominator.
+    id: the example's id.
+    value: the value, or None where `problem` says why there is none.
+    problem: why there is none; empty if there is one.
+    weight: the value's denominator, for a metric that is a ratio of means over a dataset.
     """
 
     id: str
@@ -139,8 +171,12 @@ class Score:
 
 @dataclass(frozen=True, slots=True)
 class Represented:
-    """The hidden states of one text, a response (sample 0) or an own output; vector is None where
-    `problem` says why.
+    """The hidden states of one text, as one vector.
+
+    id: the example's id.
+    sample: 0 for a response, or the number of the own output.
+    vector: the vector, or None where `problem` says why there is none.
+    problem: why there is none; empty if there is one.
     """
 
     id: str
@@ -151,9 +187,13 @@ class Represented:
 
 @dataclass(frozen=True, slots=True)
 class TokenUsage:
-    """What calls took. prompt_tokens: all that a model was given to read, a response that is scored
-    included, as an endpoint counts it; an engine that shares prompts reads fewer. output_tokens:
-    what it wrote."""
+    """Tokens used by model calls, counted as an API bills them.
+
+    calls: how many calls.
+    prompt_tokens: every prompt in full, even where the engine shares it; a scored response counts
+        as prompt.
+    output_tokens: what the model wrote.
+    """
 
     calls: int = 0
     prompt_tokens: int = 0

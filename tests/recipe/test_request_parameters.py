@@ -100,7 +100,7 @@ def test_what_changes_no_answer_is_not_in_the_identity() -> None:
 )
 def test_what_is_not_for_it_is_refused(values: dict[str, Any], told: str) -> None:
     """With the right place for it; a secret is not shown."""
-    with pytest.raises(ValueError, match=r"for 'request'|a secret|no JSON") as caught:
+    with pytest.raises(ValueError, match=r"for 'request'|a secret|not a JSON") as caught:
         check_request(values)
     assert told in str(caught.value)
     assert KEY not in str(caught.value)

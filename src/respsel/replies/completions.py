@@ -1,9 +1,10 @@
-"""The texts in the body of an answer: chat completions, completions, the Responses API, Anthropic's
-messages.
+"""The texts in the body of an answer.
 
-Endpoints and batch files are read by the same rules. Knows nothing of requests or files. Invariant:
-what is handed out as a text is all of an answer whose ending is known (see endings), and nothing
-that is not the answer: no reasoning, no call of a tool, no half text beside an error.
+Bodies are chat completions, completions, the Responses API or Anthropic's messages. Endpoints and
+batch files are read by the same rules.
+
+Knows nothing of requests or files. Invariant: a text is a whole answer whose ending is known (see
+endings), and nothing else: no reasoning, no call of a tool, no half text next to an error.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ STILL_REASONING = (
 )
 NOTHING_YET = "it reached its limit of tokens before it wrote any text: raise max_tokens"
 NO_TEXT = "no text"
-# What a model may well answer; it is no fault of the server's.
+# A model may well answer this; it is not the server's fault.
 EMPTY_TEXT = "the text is empty"
 _TEXTS = ("text", "output_text")
 _REASONING = (
@@ -32,7 +33,7 @@ _REASONING = (
     "reasoning_text",
     "summary_text",
 )
-# Tools that the server runs itself leave their traces beside the text.
+# Tools that the server runs itself leave these next to the text.
 _ASIDE = ("reference", "server_tool_use", "web_search_tool_result", "tool_reference", "citations")
 _CALLS = (
     "tool_use",
@@ -48,6 +49,8 @@ _CALLS = (
 class Written:
     """The text of one choice, or the problem with it.
 
+    text: the text; empty where there is a problem.
+    problem: why there is no text to use.
     truncated: it was cut short at a limit of tokens.
     about_input: the problem is what the input or the text says, not the server.
     """
@@ -60,7 +63,7 @@ class Written:
 
 @dataclass
 class _Content:
-    """What a message holds."""
+    """What a message contains."""
 
     text: str = ""
     has_text: bool = False
@@ -71,7 +74,7 @@ class _Content:
 
 
 def written_in(body: Mapping[str, Any]) -> list[Written]:
-    """The text or problem of each choice of a body; none if it is of another kind."""
+    """The text or problem of each choice of a body; empty if it is another kind of body."""
     if isinstance(body.get("output"), list):
         return [_response(body)]
     if isinstance(choices := body.get("choices"), list):
@@ -86,10 +89,10 @@ def written_in(body: Mapping[str, Any]) -> list[Written]:
 
 
 def _choice(choice: Mapping[str, Any], error: Any) -> Written:
-    said = choice.get("message")
-    message: Mapping[str, Any] = said if isinstance(said, Mapping) else {}
-    if found := choice.get("error") or message.get("error") or error:
-        return Written("", f"the answer broke off: {words_of(found)}")
+    given = choice.get("message")
+    message: Mapping[str, Any] = given if isinstance(given, Mapping) else {}
+    if fault := choice.get("error") or message.get("error") or error:
+        return Written("", f"the answer broke off: {words_of(fault)}")
     content = _read(message.get("content", choice.get("text")))
     content.refusal = content.refusal or (
         words_of(message["refusal"]) if message.get("refusal") else ""
@@ -125,9 +128,7 @@ def _response(body: Mapping[str, Any]) -> Written:
 
 
 def _read(content: Any) -> _Content:
-    """A message's content: a text, or parts of which the texts are joined and the reasoning is left
-    out.
-    """
+    """A message's content: a text, or parts whose texts are joined without the reasoning."""
     if isinstance(content, str):
         return _Content(_or_nothing(content), has_text=True)
     found = _Content()
@@ -149,7 +150,7 @@ def _read(content: Any) -> _Content:
 
 
 def _or_nothing(text: str) -> str:
-    """A text as it stands, unless it is blank: its white space is the recipe's matter."""
+    """A text as it is, unless it is blank. The recipe decides about its white space."""
     return text if text.strip() else ""
 
 

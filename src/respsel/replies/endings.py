@@ -1,10 +1,10 @@
-"""How a model's answer ended: the finish reasons of servers, in one place for everything that reads
-answers.
+"""How a model's answer ended: the finish reasons of servers.
 
 Sources: the API references of OpenAI (chat, completions, responses), Anthropic, Mistral, DeepSeek,
 Gemini, Cohere, Bedrock, AI21, watsonx, xAI, Zhipu, OpenRouter, and the code of vLLM, SGLang, TGI,
-llama.cpp, Ollama and LM Studio. Knows nothing of bodies. Invariant: only an ending that is known to
-be good makes a whole text.
+llama.cpp, Ollama and LM Studio.
+
+Knows nothing of bodies. Invariant: only an ending that is known to be good makes a whole text.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ _PREFIXES = ("finishreason", "stopreason", "reason")
 
 @dataclass(frozen=True)
 class Ending:
-    """How an answer ended; whole is all False and no problem.
+    """How an answer ended. Without a problem and not truncated, it is whole.
 
     truncated: it reached a limit of tokens.
     problem: why there is no text to use.
@@ -71,8 +71,9 @@ class Ending:
 
 
 def ending_of(reason: object, native: object = None) -> Ending:
-    """What a finish reason means; native: the word of the server behind a router, which may tell of
-    worse.
+    """What a finish reason means.
+
+    native: the word of the server behind a router, which may mean something worse.
     """
     ending = _ending(reason)
     if ending != Ending() or native is None:
@@ -105,8 +106,9 @@ def _ending(reason: object) -> Ending:
 
 
 def _plain_name(reason: object) -> str:
-    """A reason's name as in the sets above: SGLang has sent {"type": name}, Python clients print
-    FinishReason.NAME.
+    """A reason's name as in the sets above.
+
+    SGLang has sent {"type": name}, and Python clients print FinishReason.NAME.
     """
     if isinstance(reason, Mapping):
         reason = reason.get("type")

@@ -1,7 +1,7 @@
 """What a server says in an error, in its own words: JSON of many shapes, web pages, plain text.
 
 Knows nothing of what the words mean. Invariants: the result is one line without control characters
-and without markup; a secret is hidden before anything is cut.
+and without markup. A secret is hidden before anything is cut.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from contextlib import suppress
 from html import unescape
 from typing import Any
 
-# A page's words stand at its beginning; the rest is not looked at.
+# A page's words are at its beginning; the rest is not read.
 _PAGE_CHARS = 8_000
 _PAGE_WORDS = 160
 _DEEPEST = 6

@@ -1,10 +1,15 @@
 """Files of a folder that appear whole or not at all.
 
-All parts are written beside their places first; then the old manifest goes, each part takes its
-place, and the new manifest is last. A process that is killed in between leaves whole files without
-a manifest, and the next one writes them again. Whoever writes into a folder has the lock to do so.
+1. Each part is written next to its place.
+2. The old manifest is removed.
+3. Each part takes its place.
+4. The new manifest is written.
 
-Invariant: where the manifest has the content's key and every file its size, nothing is written.
+A process that is killed between these leaves whole files without a manifest, and the next process
+writes them again. Whoever writes into a folder holds its lock.
+
+Knows nothing of what the files are. Invariant: nothing is written where the manifest has the
+content's key, and every file has the size that the manifest says.
 """
 
 from __future__ import annotations
@@ -38,8 +43,9 @@ def part_of(folder: Path, name: str) -> Path:
 def put_in_place(
     folder: Path, key: str, names: Sequence[str], more: Mapping[str, Any] = MappingProxyType({})
 ) -> None:
-    """Have the parts of some files take their places, and then the manifest, which says
-    some more.
+    """Have the parts of some files take their places, and then the manifest.
+
+    more: what else the manifest says.
     """
     manifest = {
         "key": key,
@@ -47,10 +53,9 @@ def put_in_place(
         "files": {name: part_of(folder, name).stat().st_size for name in names},
     }
     remove_dead_parts(folder, part_of(folder, MANIFEST).name)
-    # What is left of an earlier one may be a link in a folder that came from others.
+    # Hazard: in a folder that came from others, what is left of an earlier part may be a link.
     write_beside(part_of(folder, MANIFEST), json.dumps(manifest, indent=1).encode())
-    # Without this, one that is killed below could leave new files that fit the old manifest by
-    # their sizes.
+    # Hazard: a process that is killed below could leave new files whose sizes fit the old manifest.
     (folder / MANIFEST).unlink(missing_ok=True)
     for name in (*names, MANIFEST):
         os.replace(part_of(folder, name), folder / name)
@@ -70,7 +75,7 @@ def is_written(folder: Path, key: str) -> bool:
 def refuse_links(folder: Path, base: Path) -> None:
     """Raise RunError for a link between a folder that the user names and one of respsel's below it.
 
-    The first may be one.
+    The user's folder itself may be a link.
     """
     parts = (folder, *folder.parents)
     for part in parts[: parts.index(base)] if base in parts else ():
@@ -78,9 +83,8 @@ def refuse_links(folder: Path, base: Path) -> None:
             is_link = part.is_symlink()
         except OSError as error:
             what = f"cannot be used: {why_of(error)}"
-            raise RunError(
-                Problem(str(part), "", what, remedy_of(error, "Give another path"))
-            ) from error
+            remedy = remedy_of(error, "Give another path")
+            raise RunError(Problem(str(part), "", what, remedy)) from error
         if is_link:
             what = "is a link, and respsel writes and removes files there"
             raise RunError(Problem(str(part), "", what, "Replace it by a folder of its own"))
@@ -93,8 +97,10 @@ def has_leftovers(folder: Path) -> bool:
 
 
 def remove_leftovers(folder: Path, names: Sequence[str] | None = None) -> None:
-    """Remove what killed processes left of some files, or of all where the folder is respsel's own;
-    whoever calls this has the lock."""
+    """Remove what killed processes left of some files. The caller holds the folder's lock.
+
+    names: these files, or None for all, where the folder is respsel's own.
+    """
     patterns = (
         [f".*{PART}*"]
         if names is None

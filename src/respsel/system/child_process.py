@@ -1,8 +1,8 @@
-"""Processes of our own, for work that may never end or take all memory: how Python is started, and
-a limit of memory.
+"""Processes of our own, for work that may never end or take all memory.
 
-Knows nothing of the work, and imports little, so that such a process starts at once. Invariant: no
-file of the folder where the user is, or where the program lies, is taken for a module.
+Says how to start Python and how to limit its memory. Knows nothing of the work, and imports little,
+so that such a process starts at once. Invariant: Python takes no file of the user's folder, or of
+the program's, for a module.
 """
 
 from __future__ import annotations
@@ -26,17 +26,15 @@ def python_command(*arguments: str) -> list[str]:
 
 
 def limit_memory(most_bytes: int) -> None:
-    """Limit this process's memory, where the system has such limits, to that or to the system's own
-    lower limit.
-    """
+    """Limit this process's memory, where the system has such limits. A lower limit stays."""
     try:
         import resource
     except ImportError:
         return
     highest = resource.getrlimit(resource.RLIMIT_AS)[1]
     limit = most_bytes if highest == resource.RLIM_INFINITY else min(most_bytes, highest)
-    # Some systems have the limit and do not let it be set.
+    # Some systems have the limit, but let nobody set it.
     with suppress(ValueError, OSError):
-        # An end by force leaves no file behind.
+        # A process that the limit ends leaves no core file.
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         resource.setrlimit(resource.RLIMIT_AS, (limit, highest))

@@ -1,8 +1,7 @@
-"""Files as the operating system has them: what it says where it refuses one, and small ones read
-whole.
+"""Files as the operating system has them: why it refuses one, and small ones read whole.
 
-Knows nothing of what files are for. Invariants: nothing but a regular file is opened, so that no
-pipe is waited for and no device read for ever; a file is read only up to a limit.
+Knows nothing of what files are for. Invariants: only regular files are read, so nothing waits for a
+pipe or reads a device for ever. A file is read only up to a limit.
 """
 
 from __future__ import annotations
@@ -36,7 +35,7 @@ _REMEDIES = {
 
 
 class UnreadableError(Exception):
-    """A file that is not read: why not, and what to do."""
+    """A file that cannot be read. Its text says why, and `remedy` what to do."""
 
     def __init__(self, why: str, remedy: str) -> None:
         super().__init__(why)
@@ -49,12 +48,12 @@ def why_of(error: Exception) -> str:
 
 
 def remedy_of(error: Exception, otherwise: str) -> str:
-    """What to do about it; `otherwise` where the cause has no remedy of its own."""
+    """What to do about an error; `otherwise` where its cause has no remedy of its own."""
     return _REMEDIES.get(getattr(error, "errno", None) or 0, otherwise)
 
 
 def fault_of_kind(mode: int) -> tuple[str, str] | None:
-    """What is wrong with a file of this mode, and what to do; None of a regular file."""
+    """What is wrong with a file of this mode, and what to do; None for a regular file."""
     if stat.S_ISDIR(mode):
         return "is a folder, not a file", "Name one file in it"
     if not stat.S_ISREG(mode):
@@ -65,7 +64,7 @@ def fault_of_kind(mode: int) -> tuple[str, str] | None:
 def read_small(path: Path, otherwise: str, most_bytes: int = MOST_BYTES) -> bytes:
     """The content of a file that people write. Raises UnreadableError."""
     try:
-        # Without O_NONBLOCK a pipe that nobody writes to would be waited for.
+        # Hazard: without O_NONBLOCK this would wait for a pipe that nobody writes to.
         handle = os.open(
             path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
         )
@@ -77,7 +76,7 @@ def read_small(path: Path, otherwise: str, most_bytes: int = MOST_BYTES) -> byte
                 raise UnreadableError(
                     f"is larger than {most_bytes >> 20} MiB", "Give the right file"
                 )
-            # Files that the kernel makes (/proc) have no size and may have no end.
+            # Hazard: files that the kernel makes (/proc) have no size and may have no end.
             return file.read(info.st_size)
     except UnreadableError:
         raise

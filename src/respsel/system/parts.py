@@ -1,10 +1,11 @@
-"""Files and folders that are being made, beside the places that they take when they are whole.
+"""Parts: files and folders that are being made, next to the places that they take when whole.
 
-Each has a name of its own and is locked by the process that makes it. The system gives the lock
-back when that process dies, so what a killed process left is known, and whoever passes by removes
-it. Where the system has no such locks nothing is removed.
+Each part has a name of its own, and the process that makes it has it locked. The system frees the
+lock when the process dies. So others recognise what a killed process left, and remove it. Where the
+system has no such locks, nothing is removed.
 
-Invariants: nothing is written through a link, and no part of a live process is removed.
+Knows nothing of what the files are. Invariants: nothing is written through a link, and no part of a
+live process is removed.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ _LOCKED = re.compile(r"\..+\.[0-9]+-[0-9a-f]{8}\.part")
 
 @contextmanager
 def part_for(path: Path, folder: bool = False) -> Iterator[Path]:
-    """Make an empty file, or a folder, beside a place; what is left of it at the end is removed.
+    """Make an empty file, or a folder, next to a place. What is left of it at the end is removed.
 
     Raises OSError if it cannot be made.
     """
@@ -43,8 +44,10 @@ def part_for(path: Path, folder: bool = False) -> Iterator[Path]:
 
 
 def write_beside(path: Path, data: bytes) -> None:
-    """Write a file whole, in a folder that others may have filled: what lies at its place, a link
-    too, is replaced and never written through."""
+    """Write a file whole, also in a folder that somebody else filled.
+
+    What lies at its place is replaced. If that is a link, nothing is written where it leads.
+    """
     with part_for(path) as part:
         part.write_bytes(data)
         os.replace(part, path)
@@ -56,22 +59,25 @@ def is_part(name: str) -> bool:
 
 
 def remove_dead_parts(folder: Path, of: str = "") -> None:
-    """Remove the parts that killed processes left in a folder; of: only those of this name."""
+    """Remove the parts that killed processes left in a folder.
+
+    of: the name of the only file whose parts are removed; all if it is empty.
+    """
     if folder.is_symlink() or not folder.is_dir():
         return
     with os.scandir(folder) as entries:
-        found = [
+        parts = [
             entry.name
             for entry in entries
             if is_part(entry.name) and entry.name.startswith(f".{of}")
         ]
-    for name in found:
+    for name in parts:
         if is_dead(folder / name):
             remove(folder / name)
 
 
 def is_dead(part: Path) -> bool:
-    """Whether nobody has a part locked. A link is nobody's."""
+    """Whether no process has a part locked. That is so for a link, since no process makes one."""
     if part.is_symlink():
         return True
     if fcntl is None:
@@ -86,7 +92,7 @@ def is_dead(part: Path) -> bool:
 
 
 def remove(path: Path) -> None:
-    """Remove a file, a link or a folder, if it is there; nothing behind a link."""
+    """Remove a file, a link or a folder, if it is there, but nothing behind a link."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path, ignore_errors=True)
     else:
@@ -99,11 +105,11 @@ def _make(path: Path, folder: bool) -> tuple[Path, int | None]:
         if folder:
             part.mkdir()
         else:
-            # Hazard: without O_EXCL a link that was laid at the part's name would be followed.
+            # Hazard: without O_EXCL this would follow a link that has the part's name.
             os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
         if fcntl is None:
             return part, None
-        # Hazard: one who removes dead parts may come before the lock is taken.
+        # Hazard: a process that removes dead parts may come before the lock is taken.
         with suppress(FileNotFoundError):
             lock = os.open(part, os.O_RDONLY | os.O_NOFOLLOW)
             if _is_free(lock) is not False and os.path.lexists(part):
@@ -112,7 +118,7 @@ def _make(path: Path, folder: bool) -> tuple[Path, int | None]:
 
 
 def _is_free(lock: int) -> bool | None:
-    """Lock an open file or folder if nobody else has; None where the file system knows no locks."""
+    """Lock an open file or folder if it is free; None where the file system has no locks."""
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:

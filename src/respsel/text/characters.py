@@ -1,8 +1,7 @@
-"""Text of others as it may be shown: without the characters that a terminal, a page or a document
-would obey.
+"""Text of others made safe to show, without the characters that a terminal or page would obey.
 
-Knows nothing of where it is shown. The one place that says which characters those are. Invariant:
-what is plain stays as it is, and nothing of what is not is left.
+This is the one place that says which characters those are. Knows nothing of where the text is
+shown. Invariant: plain characters stay as they are, and none of the others is left.
 """
 
 from __future__ import annotations
@@ -10,36 +9,33 @@ from __future__ import annotations
 import json
 import re
 
-# C0 but tab and line end, DEL, C1, the marks that turn text around or break its lines, and tags,
-# which nobody sees.
+# C0 except tab and line end, DEL, C1, marks that turn text around or break lines, and tags, which
+# nobody sees.
 _CONTROLS = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\U000e0000-\U000e007f]"
 )
 
 
 def visible(text: str) -> str:
-    """Text without what a terminal would obey: control characters and those that turn the direction
-    of text are shown as escapes; line ends and tabs stay."""
+    """Text with escapes for control characters and for marks that turn its direction.
+
+    Line ends and tabs stay.
+    """
     return _CONTROLS.sub(lambda found: _control_escape(found[0]), text)
 
 
 def one_line(text: object) -> str:
-    """The same in one line: a line break in a name could forge a message of ours."""
+    """Visible text in one line: a line break in a name could forge a message of ours."""
     return visible(str(text)).replace("\n", "\\n")
 
 
 def visible_json(text: str) -> str:
-    """The same JSON, with those characters as JSON's own escapes.
-
-    They stand within strings, where these are legal.
-    """
+    """JSON with JSON's own escapes for these characters. They can only be in strings."""
     return _CONTROLS.sub(lambda found: _json_escape(found[0]), text)
 
 
 def told(text: object) -> str:
-    """Text within a sentence or a cell of Markdown: it begins no line, no markup of HTML and no
-    link.
-    """
+    """Text for a sentence or cell of Markdown: it begins no line, no HTML markup and no link."""
     return one_line(text).replace("<", "&lt;").replace("](", "]\\(").replace("|", "\\|")
 
 

@@ -1,4 +1,7 @@
-"""Numbers as people read them. Knows nothing of what they are numbers of."""
+"""Numbers as people read them.
+
+Knows nothing of what they are numbers of. Invariant: rounding never makes a share look certain.
+"""
 
 from __future__ import annotations
 
