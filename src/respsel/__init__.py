@@ -16,7 +16,7 @@ if _typing.TYPE_CHECKING:
         StoreError,
     )
     from respsel.plan.plan import Plan
-    from respsel.run.runner import RunResult
+    from respsel.run.result import RunResult
     from respsel.selection.given_scores import decide
     from respsel.selection.verdict import Ranked, Verdict
     from respsel.study import ApplyResult, Study, open_study
@@ -50,7 +50,7 @@ _HOMES = {
     "Ranked": "selection.verdict",
     "RespselError": "errors",
     "RunError": "errors",
-    "RunResult": "run.runner",
+    "RunResult": "run.result",
     "StoreError": "errors",
     "Study": "study",
     "TrainingSet": "training.export",

@@ -19,7 +19,9 @@ from respsel.backends.open_models import OpenModels
 from respsel.errors import InputError, Problem, RunError, name_list, suggest
 from respsel.graph import Graph, Step, build_graph
 from respsel.graph.ledger import Ledger, load_unrecorded
-from respsel.run.runner import RunEvents, Runner, RunResult, refuse_closed, refuse_unscored
+from respsel.run.events import RunEvents
+from respsel.run.result import RunResult, refuse_closed, refuse_unscored
+from respsel.run.runner import Runner
 from respsel.store.locks import Holder
 from respsel.store.store import Store
 from respsel.workspace.loaded_recipe import LoadedRecipe

@@ -261,13 +261,13 @@ def test_a_checkpoint_leaves_nothing_in_the_log(tmp_path: Path) -> None:
 # them.
 STOP = """
 import os, sys
-from respsel.run.runner import Runner
-finish = Runner._finish
+from respsel.run.stage import Stage
+finish = Stage._finish
 def stop(self, step, rows):
     finish(self, step, rows)
     if step.op == "token-scores":
         os._exit(9)
-Runner._finish = stop
+Stage._finish = stop
 sys.argv = ["respsel", "run", "a.toml"]
 from respsel.cli import app
 app()

@@ -24,7 +24,7 @@ from respsel.text.characters import visible
 
 if TYPE_CHECKING:
     from respsel.plan.plan import Plan
-    from respsel.run.runner import RunResult
+    from respsel.run.result import RunResult
     from respsel.workspace.loaded_recipe import LoadedRecipe
 
 

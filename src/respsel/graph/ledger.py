@@ -40,6 +40,13 @@ class Ledger:
         # By step and model, what its calls took, whenever they were made.
         self.took: dict[str, dict[str, TokenUsage]] = {}
 
+    def clear(self) -> None:
+        """Know nothing any more."""
+        self._outputs.clear()
+        self._rows.clear()
+        self.counts.clear()
+        self.took.clear()
+
     def key(self, step: Step) -> str | None:
         """The step's key, or None while an input is unknown."""
         digests = [self._outputs.get(name) for name in step.inputs.values()]

@@ -18,7 +18,7 @@ from typing import Any
 from respsel.errors import InputError, Problem, RunError
 from respsel.hashing import canonical_json, digest
 from respsel.report.write import report_lock
-from respsel.run.runner import RunResult
+from respsel.run.result import RunResult
 from respsel.selection.verdict import Verdict, verdict_from_json
 from respsel.store.locks import Wait
 from respsel.system.atomic_folder import remove_leftovers

@@ -31,7 +31,7 @@ from respsel.report.analysis.summaries import (
 )
 from respsel.report.headline import Headline, headline
 from respsel.report.provenance import provenance
-from respsel.run.runner import RunResult
+from respsel.run.result import RunResult
 from respsel.selection.per_example import Choice, Mixture, mix
 from respsel.selection.race_rule import Lap, reach_of
 from respsel.selection.verdict import Verdict

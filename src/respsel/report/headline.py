@@ -15,7 +15,7 @@ from respsel.report.analysis.confounds import Confounds
 from respsel.report.analysis.summaries import AuditRow
 from respsel.report.cautions import cautions_of, unmatched
 from respsel.report.verdict_facts import VerdictFacts
-from respsel.run.runner import RunResult
+from respsel.run.result import RunResult
 from respsel.selection.race_rule import dropped_in
 from respsel.selection.verdict import FEWEST_EXAMPLES, listed
 

@@ -8,7 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import respsel
-from respsel.run.runner import RunResult
+from respsel.run.result import RunResult
 
 _ENGINES = ("llama-cpp-python", "torch", "transformers")
 

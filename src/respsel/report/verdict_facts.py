@@ -16,7 +16,7 @@ from respsel.recipe.schema import OVERALL, DatasetEntry, Recipe, StrategyEntry
 from respsel.report.analysis.confounds import Confounds
 from respsel.report.analysis.summaries import AuditRow
 from respsel.report.response_counts import ResponseCounts, count_responses
-from respsel.run.runner import RunResult
+from respsel.run.result import RunResult
 from respsel.selection.race_rule import Lap
 from respsel.selection.verdict import Verdict, listed
 

@@ -15,7 +15,7 @@ import respsel
 from respsel.errors import Problem, RunError
 from respsel.graph import names as step_names
 from respsel.hashing import canonical_json, digest
-from respsel.run.runner import RunResult
+from respsel.run.result import RunResult
 from respsel.store.locks import Holder, Wait
 from respsel.system.atomic_folder import (
     has_leftovers,

@@ -1,1 +1,1 @@
-"""Running a graph."""
+"""Running a graph: stage by stage, and the result that reads its tables."""

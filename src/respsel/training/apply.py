@@ -18,7 +18,7 @@ from respsel.graph.ledger import Ledger, load_unrecorded
 from respsel.hashing import DigestMemo, canonical_json, digest
 from respsel.recipe.schema import OVERALL
 from respsel.records import Response
-from respsel.run.runner import RunResult
+from respsel.run.result import RunResult
 from respsel.selection.verdict import Verdict
 from respsel.store.notes import AppliedNote, AppliedStep, load_applied, save_applied
 from respsel.store.store import Store

@@ -14,7 +14,7 @@ from respsel.graph import names as step_names
 from respsel.metrics.registry import components
 from respsel.records import Response, Score, ScoredResponse
 from respsel.report.analysis.shading import Piece, pieces
-from respsel.run.runner import RunResult
+from respsel.run.result import RunResult
 from respsel.tables.kinds import EXAMPLES, RESPONSES, SCORES, TOKEN_SCORES
 from respsel.tables.table import Row, Table
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from respsel.graph import names as step_names
 from respsel.metrics.reasoning_steps import split_steps
-from respsel.run.runner import RunResult
+from respsel.run.result import RunResult
 
 if TYPE_CHECKING:
     import numpy as np

@@ -11,7 +11,7 @@ from respsel.calls.requests import OVER_CONTEXT
 from respsel.graph import names as step_names
 from respsel.recipe.schema import ColumnStrategy, FileStrategy, PluginStrategy
 from respsel.records import OwnOutput, Response, Score
-from respsel.run.runner import RunResult
+from respsel.run.result import RunResult
 from respsel.text.whitespace import LINE_ENDS, OUTER_BLANKS
 from respsel.workspace.loaded_recipe import LoadedRecipe
 
