@@ -24,11 +24,12 @@ from respsel.calls.keys import call_key, find_call, remembered, request_key
 from respsel.calls.lazy import Lazy
 from respsel.calls.model_answers import answers_of, is_usable, unanswered, usage_of
 from respsel.calls.records import Trail, from_record, to_record
-from respsel.calls.requests import OVER_CONTEXT, Answer, Request, Resolved, Scored, answer_tokens
+from respsel.calls.requests import Answer, Request, Resolved, Scored, answer_tokens
 from respsel.calls.tokens import Resolver
 from respsel.records import TokenUsage
 from respsel.store.locks import Holder
 from respsel.store.store import Store
+from respsel.tables.problems import OVER_CONTEXT
 
 # So many calls are given to a model at once.
 _CALLS_AT_ONCE = 2048

@@ -12,8 +12,6 @@ from typing import TYPE_CHECKING
 
 from respsel.backends.contract import Failure, GenerateCall, Generation, Model, ScoreCall
 from respsel.calls.requests import (
-    FAILED,
-    NOT_FINITE,
     Answer,
     Call,
     RepresentCall,
@@ -24,6 +22,7 @@ from respsel.calls.requests import (
 )
 from respsel.errors import Problem, RunError
 from respsel.records import TokenScores, TokenUsage
+from respsel.tables.problems import FAILED, NOT_FINITE
 
 if TYPE_CHECKING:
     from respsel.records import FloatArray

@@ -15,15 +15,6 @@ from respsel.records import Message, Sampling, TokenScores
 if TYPE_CHECKING:
     from respsel.records import FloatArray
 
-# The problem of a response whose scores hold NaN or infinity.
-NOT_FINITE = "a score is not a finite number"
-# How the problem of a call begins that the backend could not answer; like NOT_FINITE it is asked
-# again next time.
-FAILED = "the call failed: "
-# The problem of a response that does not fit the target's context, where the recipe says to leave
-# it out.
-OVER_CONTEXT = "longer than the context"
-
 
 @dataclass(frozen=True, slots=True)
 class GenerateRequest:

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from respsel.calls.requests import FAILED, NOT_FINITE
 from respsel.graph import names as step_names
 from respsel.graph import roles
 from respsel.graph.context import PROMPTS, SCORED, GraphContext
@@ -22,6 +21,7 @@ from respsel.selection import race_rule
 from respsel.strategies.base import Operation, Place
 from respsel.strategies.own_outputs import kept_by_example, neighbours
 from respsel.tables.kinds import REPRESENTATIONS, SCORES, TOKEN_SCORES
+from respsel.tables.problems import JUDGING_FAILURES, SCORING_FAILURES
 
 
 class ModelSteps:
@@ -62,7 +62,7 @@ class ModelSteps:
             table=TOKEN_SCORES,
             make=make,
             calls_per_example=calls,
-            failed=(NOT_FINITE, FAILED),
+            failures=SCORING_FAILURES,
         )
 
     def _own_outputs_for(self, dataset: DatasetEntry, view: View) -> Mapping[str, str]:
@@ -133,7 +133,7 @@ class ModelSteps:
             make=make,
             # How many calls it makes is known when it is over; at most one for each response.
             calls_per_example=(0, len(names)),
-            failed=(NOT_FINITE, FAILED),
+            failures=SCORING_FAILURES,
         )
 
     def _race_fields(self, names: Sequence[str]) -> Mapping[str, Any]:
@@ -186,7 +186,7 @@ class ModelSteps:
             table=REPRESENTATIONS,
             make=make,
             calls_per_example=(calls, calls),
-            failed=(NOT_FINITE, FAILED),
+            failures=SCORING_FAILURES,
         )
 
     def rewards(
@@ -220,5 +220,5 @@ class ModelSteps:
             table=SCORES,
             make=make,
             calls_per_example=(1, 1),
-            failed=(measuring.SILENT, FAILED),
+            failures=JUDGING_FAILURES,
         )

@@ -19,12 +19,12 @@ from respsel.metrics.registry import components
 from respsel.recipe.schema import DatasetEntry, StrategyEntry
 from respsel.records import Example
 from respsel.scoring import evidence as measuring
-from respsel.scoring.token_scores import NOT_REACHED
 from respsel.selection import decide as selection
 from respsel.selection import per_example
 from respsel.selection.race_rule import dropped_in
 from respsel.selection.verdict import VERDICTS
 from respsel.tables.kinds import SCORES
+from respsel.tables.problems import is_reached
 
 
 class ScoreSteps:
@@ -186,7 +186,7 @@ def _sources(metric: ChosenMetric, tables: Inputs) -> measuring.Sources:
 
 def _reached(scores: Rows) -> Rows:
     """Without the scores that a race did not come to."""
-    return [score for score in scores if score.problem != NOT_REACHED]
+    return [score for score in scores if is_reached(score.problem)]
 
 
 def _values(tables: Mapping[str, Rows]) -> selection.Scores:

@@ -9,6 +9,7 @@ from typing import Any
 from respsel.backends.registry import KnownModel
 from respsel.hashing import canonical_json, digest
 from respsel.strategies.base import Operation
+from respsel.tables.problems import NO_FAILURES, Failures
 from respsel.tables.table import Document, Table
 from respsel.workspace.loaded_recipe import LoadedRecipe
 
@@ -62,8 +63,8 @@ class Step:
     make: from the inputs' rows to its own, or to a generator that asks models on the way.
     calls_per_example: (fewest, most) model calls that it takes for an example. (0, 0): it asks no
         model, or only for what an input of it has asked for.
-    failed: how the `problem` of a row begins whose own call failed. With such a row the step is
-        not recorded as done.
+    failures: the problems of rows whose own call failed. With such a row the step is not recorded
+        as done.
     """
 
     name: str
@@ -74,7 +75,7 @@ class Step:
     table: Table[Any] | Document[Any]
     make: Callable[[Inputs], Rows | Operation]
     calls_per_example: tuple[int, int] = (0, 0)
-    failed: tuple[str, ...] = ()
+    failures: Failures = NO_FAILURES
 
     def key(self, input_digests: Sequence[str]) -> str:
         """The step's key, given the digests of its inputs' content in the order of `inputs`."""

@@ -9,7 +9,6 @@ from typing import Any
 
 from respsel import strategies
 from respsel.answers import check_fields
-from respsel.calls.requests import FAILED
 from respsel.data import examples as datasets
 from respsel.data.files import ending_of
 from respsel.data.prompts import template_names
@@ -33,9 +32,10 @@ from respsel.strategies import own_outputs
 from respsel.strategies.base import Operation, Place, settled
 from respsel.strategies.column import column_responses
 from respsel.strategies.file import file_responses
-from respsel.strategies.model import EMPTY, model_responses
+from respsel.strategies.model import model_responses
 from respsel.strategies.plugin import find_strategy, plugin_responses
 from respsel.tables.kinds import EXAMPLES, OWN_OUTPUTS, RESPONSES
+from respsel.tables.problems import NO_FAILURES, WRITING_FAILURES
 
 
 class TextSteps:
@@ -120,7 +120,7 @@ class TextSteps:
             table=RESPONSES,
             make=after_label_check(self._of, dataset, source.texts, f"strategy '{strategy.name}'"),
             calls_per_example=(min(1, attempts), attempts),
-            failed=(EMPTY, FAILED) if attempts else (),
+            failures=WRITING_FAILURES if attempts else NO_FAILURES,
         )
 
     def _given(
@@ -220,7 +220,7 @@ class TextSteps:
             table=OWN_OUTPUTS,
             make=after_label_check(self._of, dataset, source.texts, "own outputs"),
             calls_per_example=(samples, samples),
-            failed=(EMPTY, FAILED) if samples else (),
+            failures=WRITING_FAILURES if samples else NO_FAILURES,
         )
 
     def _sampled(self, dataset: DatasetEntry) -> Source:

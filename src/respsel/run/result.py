@@ -18,10 +18,10 @@ from respsel.graph.names import StepName
 from respsel.records import TokenUsage
 from respsel.run.counts import RunCounts
 from respsel.run.tables import Tables
-from respsel.scoring.token_scores import NOT_REACHED
 from respsel.selection.verdict import Verdict, html_text
 from respsel.store.notes import LatestRun, Unrecorded
 from respsel.store.store import Store
+from respsel.tables.problems import NOT_REACHED
 from respsel.workspace.loaded_recipe import LoadedRecipe
 
 if TYPE_CHECKING:

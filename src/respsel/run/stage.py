@@ -168,7 +168,7 @@ class Stage:
         of.ledger.learn(step, packed.digest, packed.count)
         with of.store.together():
             # A step with a failed call is not done: the next run asks for that call once more.
-            if not any(problem.startswith(step.failed) for problem in packed.problems):
+            if not any(map(step.failures.include, packed.problems)):
                 record = of.ledger.record(step, packed.count)
                 of.store.save_step(of.tables.key(step.name), record)
             of.note_last(step)

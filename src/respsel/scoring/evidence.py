@@ -33,11 +33,10 @@ from respsel.records import (
 )
 from respsel.strategies.base import Operation, Place
 from respsel.strategies.own_outputs import kept_by_example
+from respsel.tables.problems import SILENT
 
 # Raised when a judge's answer would be read otherwise.
 JUDGE_VERSION = 3
-# The problem of a response that the judge had no word for; it is asked again next time.
-SILENT = "the judge wrote nothing"
 # Both limits keep the time linear: no finite number has more groups, and nobody explains a scale at
 # such length.
 _A_NUMBER = (

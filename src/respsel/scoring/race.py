@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from respsel.calls.requests import FAILED, NOT_FINITE, Answer
+from respsel.calls.requests import Answer
 from respsel.records import Example, Response, Score, ScoredResponse
 from respsel.selection.decide import Rule
 from respsel.selection.race_rule import Found, Lap, race
 from respsel.strategies.base import Operation
+from respsel.tables.problems import SCORING_FAILURES
 
 # From a strategy's name, examples and responses to the operation that scores these.
 ScoreBatch = Callable[[str, Sequence[Example], Sequence[Response]], Operation]
@@ -46,7 +47,7 @@ def run_race(
             scored = _finished(part, mine)
             found[name] = measure(responses[name][these], scored)
             for row in scored:
-                if row.problem.startswith((FAILED, NOT_FINITE)):
+                if SCORING_FAILURES.include(row.problem):
                     problems.setdefault(batch.stop, row.problem)
         try:
             batch = running.send(_found(found))

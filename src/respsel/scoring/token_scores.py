@@ -24,9 +24,8 @@ from respsel.records import (
     TokenScores,
 )
 from respsel.strategies.base import Operation
+from respsel.tables.problems import NOT_REACHED
 
-# The problem of a response that a race did not come to: its strategy was dropped, or the race over.
-NOT_REACHED = "not scored: the race was over for it"
 # Each step is a call in the local view. A looping text has millions, which no model is to be asked
 # about.
 MOST_STEPS = 10_000

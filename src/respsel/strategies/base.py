@@ -11,15 +11,13 @@ from respsel.calls.requests import Answer, Request
 from respsel.errors import Problem, RunError
 from respsel.recipe.schema import AnswerEntry, StrategyEntry
 from respsel.records import Example, Response
+from respsel.tables.problems import NO_TEXT, WRONG
 from respsel.text.whitespace import WhiteSpace, normalised
 
 Responses = Generator[Sequence[Request], Sequence[Answer], list[Response]]
 # Any operation that may ask models: a strategy, own outputs, token scores. Its rows are taken once,
 # in order.
 Operation = Generator[Sequence[Request], Sequence[Answer], Iterable[Any]]
-
-WRONG = "wrong answer"
-NO_TEXT = "empty"
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,8 @@ from respsel.data.prompts import render
 from respsel.recipe.schema import AnswerEntry, ModelStrategy
 from respsel.records import Example, Message, Response, Sampling
 from respsel.strategies.base import Place, Responses, checked, settled
+from respsel.tables.problems import EMPTY
 from respsel.text.whitespace import WhiteSpace
-
-EMPTY = "the model wrote nothing"
 
 
 def model_responses(

@@ -20,8 +20,8 @@ from respsel.data.response_files import SHOWN_IDS, Found, note_missing, read_tex
 from respsel.errors import InputError, Problem, raise_problems
 from respsel.recipe.schema import AnswerEntry, OwnOutputsEntry
 from respsel.records import Example, OwnOutput, Sampling
-from respsel.strategies.base import WRONG, Operation, judged
-from respsel.strategies.model import EMPTY
+from respsel.strategies.base import Operation, judged
+from respsel.tables.problems import EMPTY, WRONG
 from respsel.text.whitespace import WhiteSpace, normalised
 
 # Raised when the same parameters would give another table, or an example other neighbours.

@@ -16,6 +16,7 @@ from respsel.data.prompts import shows_label
 from respsel.graph import names as step_names
 from respsel.recipe.schema import ModelStrategy
 from respsel.records import Example, Response, Score
+from respsel.tables.problems import is_failed_call
 from respsel.training.apply import Applied
 from respsel.workspace.loaded_recipe import LoadedRecipe
 
@@ -291,10 +292,6 @@ def _fault(applied: Applied, response: Response) -> str:
     """Why a response is left out; nothing if it is kept."""
     if response.problem:
         # The rest tells which call failed how; as a reason to count by it is one.
-        return (
-            "the call failed"
-            if response.problem.startswith("the call failed")
-            else response.problem
-        )
+        return "the call failed" if is_failed_call(response.problem) else response.problem
     cut = response.truncated and applied.graph.loaded.recipe.training.if_truncated == "drop"
     return CUT_SHORT if cut else ""

@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from respsel.backends.placement import NO_PLACE
-from respsel.calls.requests import OVER_CONTEXT
 from respsel.graph import names as step_names
 from respsel.recipe.schema import ColumnStrategy, FileStrategy, PluginStrategy
 from respsel.records import OwnOutput, Response, Score
 from respsel.run.result import RunResult
+from respsel.tables.problems import OVER_CONTEXT
 from respsel.text.whitespace import LINE_ENDS, OUTER_BLANKS
 from respsel.workspace.loaded_recipe import LoadedRecipe
 
