@@ -18,7 +18,8 @@ from respsel.metrics.contract import ChosenMetric, Evidence, View
 from respsel.metrics.registry import all_metrics, choose
 from respsel.recipe.schema import AnswerEntry, MetricEntry
 from respsel.records import Example, Represented, Response, Score, ScoredResponse, TokenScores
-from respsel.scoring.evidence import Sources, judge, measure, mix, read_number
+from respsel.scoring.evidence import Sources, measure, mix
+from respsel.scoring.judge import judge, read_number
 from tests.conftest import Bench, needs, needs_shared
 from tests.golden import chosen, measured, read_golden
 

@@ -21,7 +21,7 @@ from respsel.metrics.contract import Evidence, Parameters, View
 from respsel.records import Example, Message, Response
 from respsel.replies import endings, server_words
 from respsel.report.analysis.shading import pieces
-from respsel.scoring import evidence as measuring
+from respsel.scoring.judge import read_number
 from respsel.scoring.token_scores import MOST_STEPS, TOO_MANY_STEPS, score_responses
 from respsel.text import characters, whitespace
 
@@ -83,7 +83,7 @@ READERS: list[Callable[[str], object]] = [
     lambda text: steps.word_places(steps.split_steps(text)),
     lambda text: whitespace.normalised(Response("a", text), "normalise"),
     lambda text: without_reasoning(text, ("<scratch>", "</scratch>")),
-    measuring.read_number,
+    read_number,
     characters.one_line,
     server_words.words_of,
     endings.ending_of,

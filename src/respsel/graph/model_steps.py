@@ -14,8 +14,8 @@ from respsel.metrics import reasoning_steps
 from respsel.metrics.contract import ChosenMetric, RewardSource, View
 from respsel.recipe.schema import DatasetEntry, StrategyEntry
 from respsel.records import Response, Score, ScoredResponse
-from respsel.scoring import evidence as measuring
-from respsel.scoring import token_scores
+from respsel.scoring import judge, token_scores
+from respsel.scoring.evidence import Sources, measure
 from respsel.scoring.race import run_race
 from respsel.selection import race_rule
 from respsel.strategies.base import Operation, Place
@@ -153,8 +153,8 @@ class ModelSteps:
         self, responses: Sequence[Response], scored: Sequence[ScoredResponse]
     ) -> list[Score]:
         """The selection metric's scores of some responses; it reads the raced view alone."""
-        sources = measuring.Sources(responses, views={self._of.raced_view.kind: scored})
-        return list(measuring.measure(self._of.selected, sources, check=None, strategy=""))
+        sources = Sources(responses, views={self._of.raced_view.kind: scored})
+        return list(measure(self._of.selected, sources, check=None, strategy=""))
 
     def representations(self, dataset: DatasetEntry, strategy: StrategyEntry | None) -> Step:
         """Hidden states of a strategy's responses, or of the own outputs."""
@@ -206,12 +206,12 @@ class ModelSteps:
 
         def make(tables: Inputs) -> Operation:
             examples = tables[roles.EXAMPLES]
-            return measuring.judge(source, examples, tables[roles.RESPONSES], place)
+            return judge.judge(source, examples, tables[roles.RESPONSES], place)
 
         return Step(
             name=step_names.rewards(dataset.name, strategy.name, metric.label),
             op="rewards",
-            version=measuring.JUDGE_VERSION,
+            version=judge.VERSION,
             fields=fields,
             inputs={
                 roles.EXAMPLES: step_names.examples(dataset.name),

@@ -18,7 +18,7 @@ from respsel.metrics.contract import ChosenMetric
 from respsel.metrics.registry import components
 from respsel.recipe.schema import DatasetEntry, StrategyEntry
 from respsel.records import Example
-from respsel.scoring import evidence as measuring
+from respsel.scoring.evidence import Sources, measure, mix
 from respsel.selection import decide as selection
 from respsel.selection import per_example
 from respsel.selection.race_rule import dropped_in
@@ -48,7 +48,7 @@ class ScoreSteps:
             if column:
                 name = column.replace("{strategy}", strategy.name)
                 _check_column(name, sources.examples, shown, metric.label)
-            return list(measuring.measure(metric, sources, check, strategy.name))
+            return list(measure(metric, sources, check, strategy.name))
 
         return Step(
             name=step_names.scores(dataset.name, strategy.name, metric.label),
@@ -70,7 +70,7 @@ class ScoreSteps:
         def make(tables: Inputs) -> Rows:
             alignments = [tables[roles.scores_of(name, alignment)] for name in names]
             perplexities = [tables[roles.scores_of(name, perplexity)] for name in names]
-            return measuring.mix(weight, alignments, perplexities, which)
+            return mix(weight, alignments, perplexities, which)
 
         return Step(
             name=step_names.scores(dataset.name, strategy.name, metric.label),
@@ -171,9 +171,9 @@ def _evidence_for(metric: ChosenMetric, dataset: str, strategy: str) -> Mapping[
     return inputs
 
 
-def _sources(metric: ChosenMetric, tables: Inputs) -> measuring.Sources:
+def _sources(metric: ChosenMetric, tables: Inputs) -> Sources:
     """The tables of `_evidence_for`."""
-    return measuring.Sources(
+    return Sources(
         responses=tables[roles.RESPONSES],
         examples=tables.get(roles.EXAMPLES, ()),
         views={view.kind: tables[roles.token_scores_in(view.kind)] for view in metric.needs.views},

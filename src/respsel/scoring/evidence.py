@@ -7,51 +7,20 @@ reward has a problem gets that problem and no value.
 
 from __future__ import annotations
 
-import math
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 from respsel.answers import PatternTimeoutError
-from respsel.backends.contract import Generation
-from respsel.calls.lazy import Lazy
-from respsel.calls.requests import GenerateRequest
-from respsel.data.prompts import render
 from respsel.data.rows import find_value
-from respsel.metrics.contract import ChosenMetric, Evidence, RewardSource
+from respsel.metrics.contract import ChosenMetric, Evidence
 from respsel.recipe.schema import AnswerEntry
-from respsel.records import (
-    Example,
-    Message,
-    OwnOutput,
-    Represented,
-    Response,
-    Sampling,
-    Score,
-    ScoredResponse,
-)
-from respsel.strategies.base import Operation, Place
+from respsel.records import Example, OwnOutput, Represented, Response, Score, ScoredResponse
+from respsel.scoring.judge import finite_number
 from respsel.strategies.own_outputs import kept_by_example
-from respsel.tables.problems import SILENT
 
-# Raised when a judge's answer would be read otherwise.
-JUDGE_VERSION = 3
-# Both limits keep the time linear: no finite number has more groups, and nobody explains a scale at
-# such length.
-_A_NUMBER = (
-    r"[-+]?(?:(?:\d{1,3}(?:,\d{3}){1,103}(?!,?\d)|\d+)(?:\.\d+)?|\.\d+)(?:[eE][-+]?\d{1,3}(?!\d))?"
-)
-_NUMBER = re.compile(_A_NUMBER)
-# "The maximum score is 10" gives none; after "Rating (1-10): 3-4" or "7,5" nobody can say which
-# number is meant.
-_MARKED = re.compile(
-    r"(?<!maximum )(?<!max )(?<!highest )(?<!possible )(?:score|reward|rating)[*_]*\s*"
-    rf"(?:\([^)\n]{{0,400}}\)[*_]*\s*)?(?:is|=|:)[\s*_]*(?P<number>{_A_NUMBER})(?P<more>\s?[,–-]\s?\d)?",
-    re.IGNORECASE,
-)
-# What a number is out of, in "8/10" and "8 out of 10".
-_OUT_OF = re.compile(rf"(?<=\d)\s*(?:/|out of)\s*{_A_NUMBER}")
+if TYPE_CHECKING:
+    from respsel.records import FloatArray
 
 
 @dataclass(frozen=True)
@@ -70,55 +39,53 @@ class Sources:
     rewards: Sequence[Score] = ()
 
 
+class _ById:
+    """The tables of a Sources by example, but for the token scores: those are gone through once."""
+
+    def __init__(self, sources: Sources) -> None:
+        self.examples = {example.id: example for example in sources.examples}
+        self.own_outputs = kept_by_example(sources.own_outputs)
+        self.vectors = {row.id: row for row in sources.vectors}
+        self.rewards = {score.id: score for score in sources.rewards}
+        self.own_vectors: dict[str, list[FloatArray]] = {}
+        for row in sources.own_vectors:
+            if row.vector is not None:
+                self.own_vectors.setdefault(row.id, []).append(row.vector)
+
+
 def measure(
     metric: ChosenMetric, sources: Sources, check: AnswerEntry | None, strategy: str
 ) -> Iterator[Score]:
     """Yield one score per response, in order; large tables are gone through once."""
     views = {kind: iter(rows) for kind, rows in (sources.views or {}).items()}
-    examples = {example.id: example for example in sources.examples}
-    own = kept_by_example(sources.own_outputs)
-    own_vectors: dict[str, list[Any]] = {}
-    for row in sources.own_vectors:
-        if row.vector is not None:
-            own_vectors.setdefault(row.id, []).append(row.vector)
-    vectors = {row.id: row for row in sources.vectors}
-    rewards = {score.id: score for score in sources.rewards}
+    by_id = _ById(sources)
     for response in sources.responses:
-        rows: list[Any] = [next(view) for view in views.values()]
-        scores = {
-            kind: row.scores
-            for kind, row in zip(views, rows, strict=True)
-            if row.scores is not None
-        }
-        example = examples.get(response.id)
-        given = rewards.get(response.id) or _column_reward(metric, example, strategy)
-        vector = vectors.get(response.id)
-        problem = next(
-            (
-                item.problem
-                for item in (response, *rows, vector, given)
-                if item is not None and item.problem
-            ),
-            "",
-        )
-        if problem:
+        scored = {kind: next(rows) for kind, rows in views.items()}
+        example = by_id.examples.get(response.id)
+        reward = by_id.rewards.get(response.id) or _column_reward(metric, example, strategy)
+        vector = by_id.vectors.get(response.id)
+        if problem := _first_problem(response, *scored.values(), vector, reward):
             yield Score(response.id, None, problem)
             continue
         evidence = Evidence(
-            response.text,
-            scores,
-            own.get(response.id, []),
-            None if vector is None else vector.vector,
-            own_vectors.get(response.id, []),
-            check,
-            None if example is None else example.label,
-            None if given is None else given.value,
+            text=response.text,
+            scores={kind: row.scores for kind, row in scored.items() if row.scores is not None},
+            own_outputs=by_id.own_outputs.get(response.id, []),
+            vector=None if vector is None else vector.vector,
+            own_vectors=by_id.own_vectors.get(response.id, []),
+            check=check,
+            label=None if example is None else example.label,
+            reward=None if reward is None else reward.value,
         )
         try:
-            found = metric.measure(evidence)
+            value, problem, weight = metric.measure(evidence)
         except PatternTimeoutError:
             raise PatternTimeoutError(response.id, f"strategy '{strategy}'") from None
-        yield Score(response.id, *found)
+        yield Score(response.id, value, problem, weight)
+
+
+def _first_problem(*rows: Response | ScoredResponse | Represented | Score | None) -> str:
+    return next((row.problem for row in rows if row is not None and row.problem), "")
 
 
 def mix(
@@ -156,68 +123,10 @@ def mix(
     return scores
 
 
-def judge(
-    source: RewardSource, examples: Sequence[Example], responses: Sequence[Response], place: Place
-) -> Operation:
-    """Ask the judging model for a number for every usable response; returns one Score per response,
-    in order.
-    """
-    by_id = {example.id: example for example in examples}
-    usable = [response for response in responses if not response.problem]
-    sampling = Sampling(0.0, 1.0, 0, 0.0, source.max_tokens)
-
-    def request(index: int) -> GenerateRequest:
-        response = usable[index]
-        prompt = render(
-            str(source.prompt),
-            by_id[response.id],
-            place.file,
-            place.where,
-            {"response": response.text},
-        )
-        messages = (Message("user", prompt),)
-        return GenerateRequest(
-            str(source.model), messages, sampling, "judge", 0, 0, place.where, response.id
-        )
-
-    answers = iter((yield Lazy(len(usable), request)))
-    scores = []
-    for response in responses:
-        if response.problem:
-            scores.append(Score(response.id, None, response.problem))
-            continue
-        answer = next(answers)
-        assert isinstance(answer, Generation)
-        value = read_number(answer.text)
-        silent = "the judge gave no number" if answer.text else SILENT
-        problem = answer.problem or ("" if value is not None else silent)
-        scores.append(Score(response.id, None if problem else value, problem))
-    return scores
-
-
-def read_number(text: str) -> float | None:
-    """The number behind the last "Score:", "Reward:" or "Rating:", else the text's only number;
-    None if there is neither: of "8 of the 10 steps hold" nobody can say which number is meant."""
-    text = text.replace("\N{MINUS SIGN}", "-")
-    if marked := list(_MARKED.finditer(text)):
-        found = [] if marked[-1]["more"] else [marked[-1]["number"]]
-    else:
-        found = _NUMBER.findall(_OUT_OF.sub("", text))
-    return _finite(found[0].replace(",", "")) if len(found) == 1 else None
-
-
 def _column_reward(metric: ChosenMetric, example: Example | None, strategy: str) -> Score | None:
     source = metric.needs.reward
     if source is None or source.column is None or example is None:
         return None
     name = source.column.replace("{strategy}", strategy)
-    value = _finite(str(find_value(example.columns, name)))
+    value = finite_number(str(find_value(example.columns, name)))
     return Score(example.id, value, "" if value is not None else f"column '{name}' holds no number")
-
-
-def _finite(text: str) -> float | None:
-    try:
-        value = float(text)
-    except ValueError:
-        return None
-    return value if math.isfinite(value) else None

@@ -1,0 +1,104 @@
+"""Rewards from a judging model: what it is asked about each response, and the number in its answer.
+
+Knows nothing of metrics. Invariant: no number is guessed. An answer with none, or with several that
+could be meant, is a problem.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+
+from respsel.backends.contract import Generation
+from respsel.calls.lazy import Lazy
+from respsel.calls.requests import Answer, GenerateRequest
+from respsel.data.prompts import render
+from respsel.metrics.contract import RewardSource
+from respsel.records import Example, Message, Response, Sampling, Score
+from respsel.strategies.base import Operation, Place
+from respsel.tables.problems import SILENT
+
+# Raised when a judge's answer would be read differently.
+VERSION = 3
+# Both limits keep the time linear: no finite number has more groups, and nobody explains a scale at
+# such length.
+_A_NUMBER = (
+    r"[-+]?(?:(?:\d{1,3}(?:,\d{3}){1,103}(?!,?\d)|\d+)(?:\.\d+)?|\.\d+)(?:[eE][-+]?\d{1,3}(?!\d))?"
+)
+_NUMBER = re.compile(_A_NUMBER)
+# "The maximum score is 10" gives none; after "Rating (1-10): 3-4" or "7,5" nobody can say which
+# number is meant.
+_MARKED = re.compile(
+    r"(?<!maximum )(?<!max )(?<!highest )(?<!possible )(?:score|reward|rating)[*_]*\s*"
+    r"(?:\([^)\n]{0,400}\)[*_]*\s*)?(?:is|=|:)[\s*_]*"
+    rf"(?P<number>{_A_NUMBER})(?P<more>\s?[,–-]\s?\d)?",
+    re.IGNORECASE,
+)
+# What a number is out of, in "8/10" and "8 out of 10".
+_OUT_OF = re.compile(rf"(?<=\d)\s*(?:/|out of)\s*{_A_NUMBER}")
+
+
+def judge(
+    source: RewardSource, examples: Sequence[Example], responses: Sequence[Response], place: Place
+) -> Operation:
+    """Ask the judging model for a number for every usable response.
+
+    Returns one Score per response, in order.
+    """
+    by_id = {example.id: example for example in examples}
+    usable = [response for response in responses if not response.problem]
+    sampling = Sampling(0.0, 1.0, 0, 0.0, source.max_tokens)
+
+    def request(index: int) -> GenerateRequest:
+        response = usable[index]
+        more = {"response": response.text}
+        prompt = render(str(source.prompt), by_id[response.id], place.file, place.where, more)
+        return GenerateRequest(
+            model=str(source.model),
+            messages=(Message("user", prompt),),
+            sampling=sampling,
+            stream="judge",
+            seed=0,
+            sample=0,
+            about=place.where,
+            example=response.id,
+        )
+
+    answers = iter((yield Lazy(len(usable), request)))
+    return [
+        Score(response.id, None, response.problem)
+        if response.problem
+        else _score(response.id, next(answers))
+        for response in responses
+    ]
+
+
+def _score(example: str, answer: Answer) -> Score:
+    assert isinstance(answer, Generation)
+    value = read_number(answer.text)
+    no_number = "the judge gave no number" if answer.text else SILENT
+    problem = answer.problem or ("" if value is not None else no_number)
+    return Score(example, None if problem else value, problem)
+
+
+def read_number(text: str) -> float | None:
+    """The number behind the last "Score:", "Reward:" or "Rating:", else the text's only number.
+
+    None if there is neither: of "8 of the 10 steps hold" nobody can say which number is meant.
+    """
+    text = text.replace("\N{MINUS SIGN}", "-")
+    if marked := list(_MARKED.finditer(text)):
+        numbers = [] if marked[-1]["more"] else [marked[-1]["number"]]
+    else:
+        numbers = _NUMBER.findall(_OUT_OF.sub("", text))
+    return finite_number(numbers[0].replace(",", "")) if len(numbers) == 1 else None
+
+
+def finite_number(text: str) -> float | None:
+    """A text as a finite number; None if it is not one."""
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None
