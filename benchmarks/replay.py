@@ -24,8 +24,9 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from respsel.selection.decide import Rule, decide
+from respsel.selection.decide import decide
 from respsel.selection.race_rule import Found, race
+from respsel.selection.rule import Rule
 from respsel.selection.statistics import Values
 
 N_ALL = 300

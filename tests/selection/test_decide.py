@@ -12,7 +12,9 @@ import numpy as np
 import pytest
 
 from respsel.report.figures import difference_plot, ranking_plot
-from respsel.selection.decide import Rule, compare, decide
+from respsel.selection.comparison import compare
+from respsel.selection.decide import decide
+from respsel.selection.rule import Rule
 from respsel.selection.verdict import VERDICTS
 
 LOG = Rule("perplexity", "lower", "log", 0.95, 2000, 0)

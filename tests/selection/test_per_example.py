@@ -7,8 +7,8 @@ import json
 import polars as pl
 import pytest
 
-from respsel.selection.decide import Rule
 from respsel.selection.per_example import Choice, choose_responses, mix
+from respsel.selection.rule import Rule
 from tests.conftest import Bench
 
 LOWER = Rule("perplexity", "lower", "log", 0.95, 1, 0)

@@ -7,8 +7,9 @@ import math
 import numpy as np
 import pytest
 
-from respsel.selection.decide import Rule, decide
+from respsel.selection.decide import decide
 from respsel.selection.race_rule import FIRST, STEP, Batch, Found, Lap, dropped_in, race, reach_of
+from respsel.selection.rule import Rule
 from respsel.selection.statistics import Values
 
 RULE = Rule("perplexity", "lower", "log", 0.95, 1, 0)

@@ -14,7 +14,7 @@ from respsel.data import prompts
 from respsel.hashing import DigestMemo
 from respsel.metrics.contract import ChosenMetric, View
 from respsel.recipe.schema import Recipe
-from respsel.selection.decide import Rule
+from respsel.selection.rule import Rule
 from respsel.workspace.loaded_recipe import LoadedRecipe
 
 # What stands between a recipe and the token ids that a model sees, and those that it is scored on.

@@ -21,7 +21,9 @@ from respsel.history.recorded_runs import RunRecord
 from respsel.metrics.registry import find_metric
 from respsel.plan.changes import Change, changes_between
 from respsel.plan.explain import InputChange, compare_rows
-from respsel.selection.decide import Comparison, Rule, compare, is_weighed
+from respsel.selection.comparison import Comparison, compare
+from respsel.selection.decide import is_weighed
+from respsel.selection.rule import Rule
 from respsel.store.store import StepRecord, Store
 from respsel.tables.kinds import RESPONSES, SCORES
 from respsel.tables.table import Table

@@ -12,8 +12,8 @@ from dataclasses import replace
 
 from respsel.calls.requests import Answer
 from respsel.records import Example, Response, Score, ScoredResponse
-from respsel.selection.decide import Rule
 from respsel.selection.race_rule import Found, Lap, race
+from respsel.selection.rule import Rule
 from respsel.strategies.base import Operation
 from respsel.tables.problems import SCORING_FAILURES
 

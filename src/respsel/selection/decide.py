@@ -17,25 +17,14 @@ worse.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from respsel.selection.gap import Gap, effect, error_of, gap_between, needed
-from respsel.selection.statistics import (
-    TOLERANCE,
-    Estimates,
-    Values,
-    estimate,
-    limits,
-    noise,
-    pair,
-    reach,
-    responses,
-    share_of_wins,
-)
-from respsel.selection.verdict import FEWEST_EXAMPLES, Ranked, Verdict
+from respsel.selection.ranking import rank
+from respsel.selection.rule import Rule
+from respsel.selection.statistics import Estimates, Values, estimate, noise, pair, responses
+from respsel.selection.verdict import Verdict
 
 if TYPE_CHECKING:
     import numpy as np
@@ -43,29 +32,10 @@ if TYPE_CHECKING:
 
     Matrix = npt.NDArray[np.float64]
 
+# Raised when the same scores would give another verdict.
 VERSION = 4
-# e to this is as far as an interval is followed: with two examples and many strategies its ends are
-# beyond any float.
-_FARTHEST = 230.0
 
-
-@dataclass(frozen=True)
-class Rule:
-    """How a verdict is reached."""
-
-    metric: str
-    direction: str
-    scale: str
-    confidence: float
-    resamples: int
-    seed: int
-
-    @property
-    def sign(self) -> float:
-        """What turns a difference into "so much worse"."""
-        return 1.0 if self.direction == "lower" else -1.0
-
-
+# By strategy.
 Scores = Mapping[str, Values]
 
 
@@ -88,135 +58,76 @@ def decide(
 ) -> Verdict:
     """Return the verdict over one or more datasets, each a table strategy -> example id -> value.
 
-    A value may also be the values of an example's several responses. weights: of the same shape;
-    where a metric over a dataset is a ratio of means, such as all nats by all tokens. dropped: by
-    dataset, the strategies that were left out on the way (a race): they need not have every example
-    and cannot lead. Over several datasets the scores are standardised: a strategy's is the mean,
-    over datasets of equal weight, of its distance from the strategies' mean in the dataset's paired
-    standard deviations (taken as known). Strategies that are not in every dataset are left out.
+    A value may also be the values of an example's several responses. Over several datasets see
+    `_over_all`; strategies that are not in every dataset are left out.
+
+    weights: of the same shape, where a metric over a dataset is a ratio of means.
+    dropped: by dataset, the strategies that were left out on the way (a race). They need not have
+        every example and cannot lead.
     """
     names = [name for name in strata[0] if all(name in stratum for stratum in strata)]
-    out = [set(item) for item in dropped] or [set()] * len(strata)
+    out = [set(some) for some in dropped] or [set()] * len(strata)
     paired = [
-        pair(stratum, names, rule.scale == "log", weights[i] if weights else None, out[i])
+        pair(stratum, names, rule.is_log, weights[i] if weights else None, out[i])
         for i, stratum in enumerate(strata)
     ]
-    unscored = {
-        name: sum(1 for s in strata for value in s[name].values() if not responses(value))
-        for name in names
-    }
-    count = sum(len(totals) for totals, _ in paired)
-    head = (dataset, rule.metric, rule.direction, rule.scale, rule.confidence, count)
-    if not names or min(len(totals) for totals, _ in paired) == 0:
-        return Verdict(*head, None, False, (), None, (), unscored)
+    counts = [len(totals) for totals, _ in paired]
+    unranked = _unranked(dataset, rule, sum(counts), _unscored(strata, names))
+    if not names or min(counts) == 0:
+        return unranked
     parts = []
     for i, (totals, sums) in enumerate(paired):
-        parts.append(
-            estimate(
-                totals,
-                sums,
-                _first(totals, sums, names, out[i], rule),
-                rule.resamples,
-                _stream(rule, i),
-            )
-        )
+        best = _first(totals, sums, names, out[i], rule)
+        parts.append(estimate(totals, sums, best, rule.resamples, rule.stream(i)))
     if len(strata) == 1:
-        return _weigh(head, names, parts, out[0], rule, unscored)
-    rule = replace(rule, scale="standardised")
-    parts = [part.scaled(float(part.scores.mean()), noise(part.errors)) for part in parts]
-    return _weigh(
-        (*head[:3], "standardised", *head[4:]), names, parts, set.intersection(*out), rule, unscored
-    )
+        return rank(unranked, names, parts, out[0], rule)
+    return _over_all(unranked, names, parts, set.intersection(*out), rule)
 
 
-def _weigh(
-    head: tuple[str, str, str, str, float, int],
+def _over_all(
+    unranked: Verdict,
     names: Sequence[str],
     parts: Sequence[Estimates],
     dropped: Collection[str],
     rule: Rule,
-    unscored: Mapping[str, int],
 ) -> Verdict:
-    """Rank the strategies by the mean over the parts, and test the leader against each
-    other one.
-    """
-    import numpy as np
+    """The verdict over several datasets, whose scores are standardised.
 
-    scores = np.mean([part.scores for part in parts], axis=0)
-    draws = np.mean([part.draws for part in parts], axis=0)
-    order = sorted(
-        range(len(names)), key=lambda i: (names[i] in dropped, rule.sign * scores[i], names[i])
-    )
-    leader = order[0]
-    p_best = share_of_wins(rule.sign * draws)
-    places = np.mean([_places(rule.sign * part.scores) for part in parts], axis=0)
-    gaps = [gap_between(parts, i, leader, rule.sign) for i in order]
-    allowed = limits([gap.chance for gap in gaps[1:]], 1 - rule.confidence, all_pairs=True)
-    tied = [
-        (gap, limit) for gap, limit in zip(gaps[1:], allowed, strict=True) if gap.chance > limit
-    ]
-    most = max((needed(gap, 1 - limit) for gap, limit in tied), default=math.inf)
-    ranking = []
-    for gap, limit in zip(gaps, [None, *allowed], strict=True):
-        i = gap.column
-        shown = (
-            names[i],
-            *_interval(scores[i], error_of(parts, i, None), gap, rule),
-            float(p_best[i]),
+    A strategy's score is the mean, over datasets of equal weight, of its distance from the
+    strategies' mean, in the dataset's paired standard deviations (taken as known).
+    """
+    scaled = [part.scaled(float(part.scores.mean()), noise(part.errors)) for part in parts]
+    standardised = replace(rule, scale="standardised")
+    unranked = replace(unranked, scale=standardised.scale)
+    return rank(unranked, names, scaled, dropped, standardised)
+
+
+def _unscored(strata: Sequence[Scores], names: Sequence[str]) -> Mapping[str, int]:
+    """By strategy, how many examples have no score."""
+    return {
+        name: sum(
+            1 for stratum in strata for value in stratum[name].values() if not responses(value)
         )
-        apart: tuple[float | None, float | None, float | None] = (None, None, None)
-        level = None if limit is None else 1 - limit
-        if level is not None:
-            apart = _interval(rule.sign * gap.size, gap.error, gap, rule, level)
-        size = None if level is None else effect(parts, gap, rule.sign)
-        ranking.append(Ranked(*shown, *apart, size, float(places[i]), gap.examples, level))
-    decided = not tied and min(gap.fewest for gap in gaps) >= FEWEST_EXAMPLES
-    enough = max(FEWEST_EXAMPLES, math.ceil(most)) if math.isfinite(most) else None
-    by_rank = min(range(len(names)), key=lambda i: (round(places[i], 9), i != leader, names[i]))
-    first = names[by_rank] if len(parts) > 1 else None
-    tied_names = tuple(names[gap.column] for gap, _ in tied)
+        for name in names
+    }
+
+
+def _unranked(dataset: str, rule: Rule, examples: int, unscored: Mapping[str, int]) -> Verdict:
+    """The verdict that ranks nothing."""
     return Verdict(
-        *head, names[leader], decided, tied_names, enough, tuple(ranking), unscored, first
+        dataset=dataset,
+        metric=rule.metric,
+        direction=rule.direction,
+        scale=rule.scale,
+        confidence=rule.confidence,
+        examples=examples,
+        winner=None,
+        decided=False,
+        tied=(),
+        examples_needed=None,
+        ranking=(),
+        unscored=unscored,
     )
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """Scores before and after, over the examples that have both; the difference is after - before,
-    or after / before on a log scale, with its paired interval (None over a single example)."""
-
-    examples: int
-    before: float
-    after: float
-    difference: float
-    low: float | None
-    high: float | None
-
-
-def compare(
-    before: Values, after: Values, rule: Rule, weights: tuple[Values, Values] | None = None
-) -> Comparison | None:
-    """Compare two runs' scores of one strategy; None if no example has both. weights:
-    see decide.
-    """
-    names = ("before", "after")
-    by_name = dict(zip(names, weights, strict=True)) if weights else None
-    totals, sums = pair(
-        dict(zip(names, (before, after), strict=True)), names, rule.scale == "log", by_name, ()
-    )
-    if not len(totals):
-        return None
-    found = estimate(totals, sums, 0, 0, _stream(rule, 0))
-    old, new = found.scores
-    gap = gap_between([found], 1, 0, rule.sign)
-    shown = _interval(float(new - old), gap.error, gap, rule)
-    return Comparison(len(totals), _shown(old, rule), _shown(new, rule), *shown)
-
-
-def _stream(rule: Rule, stratum: int) -> np.random.Generator:
-    import numpy as np
-
-    return np.random.Generator(np.random.Philox(key=[rule.seed, stratum]))
 
 
 def _first(
@@ -228,25 +139,3 @@ def _first(
         (i for i in range(len(names)) if names[i] not in dropped),
         key=lambda i: (rule.sign * means[i], names[i]),
     )
-
-
-def _places(worse: Matrix) -> Matrix:
-    """Ranks from 1, ties sharing theirs."""
-    less = (worse[None] < worse[:, None] - TOLERANCE).sum(axis=1)
-    equal = (abs(worse[None] - worse[:, None]) <= TOLERANCE).sum(axis=1)
-    places: Matrix = less + (equal + 1) / 2
-    return places
-
-
-def _interval(
-    value: float, error: float, gap: Gap, rule: Rule, confidence: float | None = None
-) -> tuple[float, float | None, float | None]:
-    """The value with its interval's ends, as they are shown. confidence: by default the rule's."""
-    if gap.fewest < 2:
-        return _shown(value, rule), None, None
-    margin = reach(confidence or rule.confidence, gap.fewest) * error
-    return _shown(value, rule), _shown(value - margin, rule), _shown(value + margin, rule)
-
-
-def _shown(value: float, rule: Rule) -> float:
-    return math.exp(min(max(value, -_FARTHEST), _FARTHEST)) if rule.scale == "log" else float(value)

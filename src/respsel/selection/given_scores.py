@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from respsel.errors import InputError, Problem, raise_problems, suggest
 from respsel.recipe.schema import SelectionEntry
 from respsel.recipe.validation import check_shape
-from respsel.selection.decide import Rule
 from respsel.selection.decide import decide as decide_by_rule
+from respsel.selection.rule import Rule
 
 if TYPE_CHECKING:
     import polars

@@ -11,7 +11,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from respsel.selection.decide import Rule
+from respsel.selection.rule import Rule
 from respsel.tables.table import plain_table
 
 # Raised when the same scores would give other choices.

@@ -21,7 +21,8 @@ from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from respsel.selection.decide import Rule, is_weighed
+from respsel.selection.decide import is_weighed
+from respsel.selection.rule import Rule
 from respsel.selection.statistics import Value, Values, chance, estimate, limits, pair
 from respsel.tables.table import Document
 
@@ -123,7 +124,7 @@ def judge(
     import numpy as np
 
     names = list(scores)
-    totals, sums = pair(scores, names, rule.scale == "log", weights, ())
+    totals, sums = pair(scores, names, rule.is_log, weights, ())
     if not len(totals):
         return None, ()
     found = estimate(totals, sums, 0, 0, np.random.default_rng(0))
