@@ -466,6 +466,14 @@ def test_a_value_does_not_depend_on_the_other_examples(seed: int, shuffler: Any)
         assert all(whole[name] == score for name, score in part.items())
 
 
+def test_needs_are_given_or_a_function_of_parameters() -> None:
+    """A metric whose needs depend on its parameters gives a function; another gives them as is."""
+    ratio = all_metrics()["ifd-loss-ratio"]
+    aligned = all_metrics()["self-aligned-perplexity"]
+    assert ratio.needs == ratio.needs_with(ratio.parameters())
+    assert [view.k for view in aligned.needs_with(aligned.parameters(k=3)).views] == [3]
+
+
 def test_every_metric_states_its_contract() -> None:
     """Each has a source, a unit, a formula and a summary, and is known under its own name."""
     for name, metric in all_metrics().items():

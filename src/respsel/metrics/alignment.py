@@ -85,7 +85,7 @@ METRICS = (
         "strategies are compared",
         cost="perplexity's and alignment's",
         parameters=MixParameters,
-        needs=lambda _parameters: Needs(),
+        needs=Needs(),
         combine=("alignment", "perplexity"),
     ),
 )

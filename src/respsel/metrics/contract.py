@@ -160,13 +160,27 @@ class Needs:
 class Metric:
     """A metric's contract.
 
-    scale "log": compared by ratios, and averaged over examples by the geometric mean (perplexities
-    are heavy-tailed: one odd response must not decide); "linear": by differences and the arithmetic
-    mean. mask: which tokens count. cost: model work for a response relative to perplexity, in
-    words. reported: what its source says of it. control: it is there to see what a ranking may
-    really be about, not to select by. combine: it is not measured but weighs the scores of these
-    two metrics of a recipe. Where publications disagree on the direction, a parameter of that name
-    takes its place.
+    name: what recipes call it.
+    version: raised when the same evidence would give another value; it is in keys.
+    direction: which values are better. Where publications disagree, a parameter of that name takes
+        its place.
+    scale: "log" is compared by ratios, and averaged over examples by the geometric mean
+        (perplexities are heavy-tailed: one odd response must not decide). "linear" is compared by
+        differences, and averaged by the arithmetic mean.
+    unit: that of a value.
+    summary: what it measures, in a line.
+    formula: how it is computed.
+    source: where it was published.
+    reported: what its source says of it.
+    mask: which tokens count.
+    cost: model work for a response relative to perplexity, in words.
+    variant: where it differs from other publications of the name.
+    parameters: what a recipe may set.
+    needs: what it asks of a response; or a function from its parameters to that.
+    measure: from its parameters and the evidence to a value; None if it combines.
+    control: it is there to see what a ranking may really be about, not to select by.
+    combine: it is not measured but weighs the scores of these two metrics of a recipe.
+    origin: of a plug-in, its distribution and that one's version, which is in keys.
     """
 
     name: str
@@ -182,13 +196,15 @@ class Metric:
     cost: str = "0 where perplexity is scored, else 1"
     variant: str = ""
     parameters: type[Parameters] = Parameters
-    needs: Callable[[Any], Needs] = lambda _parameters: Needs((PLAIN,))
+    needs: Needs | Callable[[Any], Needs] = Needs((PLAIN,))
     measure: Callable[[Any, Evidence], float | Ratio] | None = None
     control: bool = False
     combine: tuple[str, str] | None = None
-    # Of a plug-in: the distribution that it comes from, and that one's version, which is in its
-    # keys.
     origin: str = ""
+
+    def needs_with(self, parameters: Parameters) -> Needs:
+        """What it needs if it is used with these parameters."""
+        return self.needs if isinstance(self.needs, Needs) else self.needs(parameters)
 
 
 @dataclass(frozen=True)
@@ -202,7 +218,7 @@ class ChosenMetric:
     @property
     def needs(self) -> Needs:
         """What it is to be given."""
-        return self.metric.needs(self.parameters)
+        return self.metric.needs_with(self.parameters)
 
     @property
     def can_race(self) -> bool:

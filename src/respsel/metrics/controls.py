@@ -47,7 +47,7 @@ METRICS = (
         source="respsel",
         mask="the text",
         cost="0",
-        needs=lambda _parameters: Needs(),
+        needs=Needs(),
         measure=compression_ratio,
         control=True,
     ),

@@ -20,6 +20,7 @@ from respsel.records import TokenScores
 
 _RANK_CLIP = 100
 _CAPTION = "arXiv 2502.11779"
+_BOTH_VIEWS = Needs((PLAIN, UNCONDITIONAL))
 
 
 class SelfAlignedParameters(Parameters):
@@ -105,10 +106,6 @@ def ifd_perplexity_ratio(_parameters: IfdParameters, evidence: Evidence) -> floa
     import math
 
     return math.exp(mean_nll(evidence.tokens()) - mean_nll(evidence.tokens("unconditional")))
-
-
-def _both_views(_parameters: Parameters) -> Needs:
-    return Needs((PLAIN, UNCONDITIONAL))
 
 
 METRICS = (
@@ -205,7 +202,7 @@ METRICS = (
         "worse, 62.91 over 51 cells",
         cost="1.8: perplexity's and 0.8",
         parameters=IfdParameters,
-        needs=_both_views,
+        needs=_BOTH_VIEWS,
         measure=ifd_loss_ratio,
     ),
     Metric(
@@ -221,7 +218,7 @@ METRICS = (
         reported="as ifd-loss-ratio; publications differ in which of the two they compute",
         cost="1.8: perplexity's and 0.8",
         parameters=IfdParameters,
-        needs=_both_views,
+        needs=_BOTH_VIEWS,
         measure=ifd_perplexity_ratio,
     ),
 )

@@ -82,7 +82,7 @@ METRICS = (
         "(four models, five benchmarks)",
         mask="every response token but each step's first",
         parameters=DropParameters,
-        needs=lambda _parameters: Needs((PLAIN,), steps=True),
+        needs=Needs((PLAIN,), steps=True),
         measure=aslec_drop,
     ),
     Metric(
@@ -115,7 +115,7 @@ METRICS = (
         summary="a control: mean log-likelihood prefers long steps",
         formula="tokens / steps",
         source="arXiv 2604.06834",
-        needs=lambda _parameters: Needs((PLAIN,), steps=True),
+        needs=Needs((PLAIN,), steps=True),
         measure=mean_step_length,
         control=True,
     ),

@@ -157,4 +157,4 @@ def _needs(metric: Metric) -> str:
     """With the default parameters; those without defaults do not change it."""
     if metric.combine:
         return f"the scores of {' and '.join(metric.combine)}"
-    return str(metric.needs(metric.parameters.model_construct()))
+    return str(metric.needs_with(metric.parameters.model_construct()))
