@@ -471,7 +471,9 @@ def test_needs_are_given_or_a_function_of_parameters() -> None:
     ratio = all_metrics()["ifd-loss-ratio"]
     aligned = all_metrics()["self-aligned-perplexity"]
     assert ratio.needs == ratio.needs_with(ratio.parameters())
-    assert [view.k for view in aligned.needs_with(aligned.parameters(k=3)).views] == [3]
+    assert [
+        view.k for view in aligned.needs_with(aligned.parameters.model_validate({"k": 3})).views
+    ] == [3]
 
 
 def test_every_metric_states_its_contract() -> None:

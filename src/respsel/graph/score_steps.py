@@ -33,6 +33,9 @@ class ScoreSteps:
     def __init__(self, of: GraphContext) -> None:
         self._of = of
 
+    def _strategies(self, dataset: str) -> list[str]:
+        return [strategy.name for strategy in self._of.recipe.strategies_for(dataset)]
+
     def scores(self, dataset: DatasetEntry, strategy: StrategyEntry, metric: ChosenMetric) -> Step:
         check = dataset.check if metric.needs.answer else None
         column = metric.needs.reward.column if metric.needs.reward else None
@@ -62,7 +65,7 @@ class ScoreSteps:
 
     def mixes(self, dataset: DatasetEntry, strategy: StrategyEntry, metric: ChosenMetric) -> Step:
         """Scores that weigh two metrics by their spreads, so they need those of all strategies."""
-        names = [other.name for other in self._of.recipe.strategies_for(dataset.name)]
+        names = self._strategies(dataset.name)
         which = names.index(strategy.name)
         alignment, perplexity = (part.label for part in components(metric))
         weight = float(getattr(metric.parameters, "weight", 0.5))
@@ -87,10 +90,7 @@ class ScoreSteps:
         )
 
     def verdict(self, name: str, over: Sequence[str]) -> Step:
-        by_dataset = {
-            dataset: [strategy.name for strategy in self._of.recipe.strategies_for(dataset)]
-            for dataset in over
-        }
+        by_dataset = {dataset: self._strategies(dataset) for dataset in over}
         rule = self._of.rule
         inputs = {
             roles.scores_of(strategy, dataset): step_names.scores(dataset, strategy, rule.metric)

@@ -29,7 +29,8 @@ _TAIL = 20
 # With the blanks behind it. Full-width marks end a sentence without a blank behind them.
 _SENTENCE_END = re.compile(r"(?:[.!?][\"')\]*]*(?=\s+\S)|[。！？]+[”’」』）]*(?=\s*\S))[ \t]*")
 _NO_END = re.compile(
-    r"(?:^|[\s(])(?:[A-Z]|e\.g|i\.e|etc|vs|cf|approx|resp|[Ff]ig|[Ee]q|[Nn]o|Mr|Mrs|Ms|Dr|St|Prof)\.$"
+    r"(?:^|[\s(])"
+    r"(?:[A-Z]|e\.g|i\.e|etc|vs|cf|approx|resp|[Ff]ig|[Ee]q|[Nn]o|Mr|Mrs|Ms|Dr|St|Prof)\.$"
     r"|^\(?(?:[Ss]tep )?\d{1,3}\)?\.$"
 )
 # What stands before the point of an abbreviation or a single capital.

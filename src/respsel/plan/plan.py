@@ -15,29 +15,37 @@ from types import GeneratorType
 from typing import Literal
 
 from respsel.calls.keys import find_call, request_key
-from respsel.calls.requests import GenerateRequest, Request, ScoreRequest
+from respsel.calls.requests import Request
 from respsel.graph import Graph, Inputs, Rows, Step
 from respsel.graph import names as step_names
 from respsel.graph.ledger import Ledger
 from respsel.graph.names import StepName
 from respsel.plan.changes import changes_between, reading_of_tokenizer
+from respsel.plan.estimate import about_tokens, about_usage
 from respsel.plan.nearest import Nearest, StoredSteps, input_slot
-from respsel.records import Message, TokenUsage
-from respsel.store.store import Store
+from respsel.records import TokenUsage
+from respsel.store.store import StepRecord, Store
 
-# English text has about four characters to a token; good enough for "about how many tokens".
-_CHARS_PER_TOKEN = 4
 # With more changes than these, another step is not what a step "was".
 _FEW_CHANGES = 2
 
 
 @dataclass(frozen=True)
 class PlannedStep:
-    """What a run would do with a step. calls: the model calls that it makes for certain, without
-    those that a step before it makes too; calls_at_most: with all attempts, or if nothing that it
-    waits for is known; tokens: about how many the calls take (None where that cannot be told yet),
-    a shared prompt once; examples: how many examples they are for. model: whom it asks; takes:
-    about what its certain calls take, with every prompt and at most so much output."""
+    """What a run would do with a step.
+
+    name: the step's name.
+    op: its operation.
+    state: whether it is stored, would run, or waits for steps that run before it.
+    reason: why, in words.
+    calls: the model calls that it makes for certain, without those that a step before it makes too.
+    calls_at_most: with all attempts, or if nothing that it waits for is known.
+    tokens: about how many the calls take, a shared prompt once; None where that is not known yet.
+    examples: how many examples the calls are for.
+    rows: how many rows its table has; None where that is not known yet.
+    model: the model that it asks.
+    takes: about what its certain calls take, with every prompt and at most so much output.
+    """
 
     name: str
     op: str
@@ -102,8 +110,13 @@ class Plan:
 
 @dataclass(frozen=True)
 class Walked:
-    """A step, what a run would do with it, the stored step that is nearest to it, unless it is
-    cached, and what is known of the steps so far."""
+    """A step, and what a run would do with it.
+
+    step: the step.
+    planned: what a run would do.
+    nearest: the stored step that is nearest to it, unless it is cached.
+    ledger: what is known of the steps so far.
+    """
 
     step: Step
     planned: PlannedStep
@@ -118,134 +131,153 @@ def make_plan(graph: Graph, store: Store) -> Plan:
 
 def walk(graph: Graph, store: Store) -> Iterator[Walked]:
     """Yield each step with what a run would do with it."""
-    ledger = Ledger(graph, store)
-    stored = StoredSteps(store, graph.loaded)
-    asked = set[str]()
-    uses_left = Counter(name for step in graph.steps.values() for name in step.inputs.values())
-    for step in graph.steps.values():
-        nearest = None if ledger.recall(step) else _find_nearest(graph, step, ledger, store, stored)
-        yield Walked(step, _plan_step(graph, step, ledger, store, nearest, asked), nearest, ledger)
-        uses_left.subtract(step.inputs.values())
-        for name in step.inputs.values():
-            if not uses_left[name]:
-                ledger.drop(name)
+    return _Planner(graph, store).walk()
 
 
-def _find_nearest(
-    graph: Graph, step: Step, ledger: Ledger, store: Store, stored: StoredSteps
-) -> Nearest | None:
-    """What to compare a step with; nothing where its last run had this very key."""
-    key = ledger.key(step)
-    if key is not None and store.last_key(graph.loaded.key, step.name) == key:
-        return None
-    return stored.nearest(step, ledger.known_inputs(step))
+class _Planner:
+    """Plans the steps of a graph in their order, once."""
 
+    def __init__(self, graph: Graph, store: Store) -> None:
+        self._graph = graph
+        self._store = store
+        self._ledger = Ledger(graph, store)
+        self._stored = StoredSteps(store, graph.loaded)
+        # The keys of what the steps so far ask for.
+        self._asked = set[str]()
 
-def _why_run(
-    graph: Graph, step: Step, ledger: Ledger, store: Store, nearest: Nearest | None
-) -> str:
-    """In words, why a step with a known key is not in the store."""
-    key = ledger.key(step)
-    if key is not None and store.last_key(graph.loaded.key, step.name) == key:
-        failed = step.asks and store.has(f"uses/{key}")
-        return (
-            "a call failed in its last run, or its record was damaged"
-            if failed
-            else "its stored result is damaged or gone"
+    def walk(self) -> Iterator[Walked]:
+        """Yield each step with what a run would do with it."""
+        ledger = self._ledger
+        steps = self._graph.steps.values()
+        uses_left = Counter(name for step in steps for name in step.inputs.values())
+        for step in steps:
+            nearest = None if ledger.recall(step) else self._nearest(step)
+            yield Walked(step, self._plan(step, nearest), nearest, ledger)
+            uses_left.subtract(step.inputs.values())
+            for name in step.inputs.values():
+                if not uses_left[name]:
+                    ledger.drop(name)
+
+    def _nearest(self, step: Step) -> Nearest | None:
+        """What to compare a step with; nothing where its last run had this very key."""
+        if self._ran_last(step):
+            return None
+        return self._stored.nearest(step, self._ledger.known_inputs(step))
+
+    def _ran_last(self, step: Step) -> bool:
+        """Whether the step's last run in this recipe had this very key."""
+        key = self._ledger.key(step)
+        return key is not None and self._store.last_key(self._graph.loaded.key, step.name) == key
+
+    def _plan(self, step: Step, nearest: Nearest | None) -> PlannedStep:
+        counts = self._ledger.counts
+        if step.name in counts:
+            return PlannedStep(step.name, step.op, "cached", "unchanged", rows=counts[step.name])
+        if self._ledger.key(step) is None:
+            return self._waiting(step)
+        reason = self._why_run(step, nearest)
+        inputs = _known_rows(step, self._ledger)
+        if inputs is None:
+            return PlannedStep(step.name, step.op, "run", reason)
+        made = step.make(inputs)
+        if isinstance(made, GeneratorType):
+            return self._asking(step, reason, next(made))
+        rows: Rows = made  # type: ignore[assignment]
+        self._ledger.learn(step, step.table.digest(rows), len(rows))
+        self._ledger.keep(step.name, rows)
+        return PlannedStep(step.name, step.op, "run", reason, rows=len(rows))
+
+    def _waiting(self, step: Step) -> PlannedStep:
+        """A step with inputs that are not known yet."""
+        unknown = [name for name in step.inputs.values() if name not in self._ledger.counts]
+        kinds = dict.fromkeys(StepName.parse(name).op for name in unknown)
+        return PlannedStep(
+            step.name,
+            step.op,
+            "waits",
+            f"for {', '.join(kinds)}",
+            calls_at_most=self._most_calls(step),
+            tokens=None,
         )
-    if nearest is None:
-        return "not run before"
-    if graph.loaded.purpose and step.op == "examples":
-        return "the whole dataset"
-    record = nearest.record
-    new = ledger.inputs(step)
-    changed = [
-        name
-        for name in sorted({*record.fields, *step.fields})
-        if record.fields.get(name) != step.fields.get(name)
-    ]
-    read_differently = reading_of_tokenizer(changes_between(record.fields, step.fields)) is not None
-    words = {"file": "the file"} | (
-        {"model": "reading of its tokenizer"} if read_differently else {}
-    )
-    changed = [words.get(name, name) for name in changed]
-    if record.version != step.version:
-        changed.append("operation")
+
+    def _asking(self, step: Step, reason: str, requests: Sequence[Request]) -> PlannedStep:
+        """A step that asks models, given its first requests."""
+        wanted = _missing(self._graph, self._store, requests)
+        missing = [request for key, request in wanted.items() if key not in self._asked]
+        self._asked.update(wanted)
+        fewest, most = step.calls_per_example
+        # Of what a step before it asks for too, further attempts may be its own. A race is certain
+        # of its first batch only.
+        at_most = (
+            len(wanted) * most // fewest - len(wanted) + len(missing)
+            if fewest
+            else self._most_calls(step)
+        )
+        return PlannedStep(
+            step.name,
+            step.op,
+            "run",
+            reason,
+            calls=len(missing),
+            calls_at_most=at_most,
+            tokens=about_tokens(missing),
+            examples=len({request.example for request in missing}),
+            model=missing[0].model if missing else "",
+            takes=about_usage(missing),
+        )
+
+    def _most_calls(self, step: Step) -> int:
+        examples = step_names.examples(StepName.parse(step.name).dataset)
+        return step.calls_per_example[1] * self._ledger.counts.get(examples, 0)
+
+    def _why_run(self, step: Step, nearest: Nearest | None) -> str:
+        """In words, why a step with a known key is not in the store."""
+        if self._ran_last(step):
+            failed = step.asks and self._store.has(f"uses/{self._ledger.key(step)}")
+            return (
+                "a call failed in its last run, or its record was damaged"
+                if failed
+                else "its stored result is damaged or gone"
+            )
+        if nearest is None:
+            return "not run before"
+        if self._graph.loaded.purpose and step.op == "examples":
+            return "the whole dataset"
+        changed = [
+            *_changed_fields(step, nearest.record),
+            *(["operation"] if nearest.record.version != step.version else []),
+            *_changed_inputs(step, self._ledger.inputs(step), nearest.record),
+        ]
+        if not nearest.own and len(set(changed)) > _FEW_CHANGES:
+            # Nothing that a user would call the same step.
+            return "not run before"
+        against = "" if nearest.own else f" (against {described(nearest)})"
+        return f"{', '.join(dict.fromkeys(changed))} changed{against}"
+
+
+def _changed_fields(step: Step, record: StepRecord) -> list[str]:
+    """In words, the fields in which a step differs from a stored one."""
+    old = record.fields
+    new = step.fields
+    words = {"file": "the file"}
+    if reading_of_tokenizer(changes_between(old, new)) is not None:
+        words["model"] = "reading of its tokenizer"
+    names = sorted({*old, *new})
+    return [words.get(name, name) for name in names if old.get(name) != new.get(name)]
+
+
+def _changed_inputs(step: Step, inputs: Mapping[str, str], record: StepRecord) -> list[str]:
+    """The kinds of inputs whose content differs from that of a stored step."""
     before = {input_slot(name, step.op): value for name, value in record.inputs.items()}
-    after = {input_slot(name, step.op): value for name, value in new.items()}
-    changed += [
-        StepName.parse(slot).op
-        for slot in {**before, **after}
-        if before.get(slot) != after.get(slot)
-    ]
-    if not nearest.own and len(set(changed)) > _FEW_CHANGES:
-        # Nothing that a user would call the same step.
-        return "not run before"
-    against = "" if nearest.own else f" (against {described(nearest)})"
-    return f"{', '.join(dict.fromkeys(changed))} changed{against}"
+    after = {input_slot(name, step.op): value for name, value in inputs.items()}
+    slots = {**before, **after}
+    return [StepName.parse(slot).op for slot in slots if before.get(slot) != after.get(slot)]
 
 
 def described(nearest: Nearest) -> str:
     """In words, which stored step another is compared with."""
     when = time.strftime("%Y-%m-%d %H:%M", time.localtime(nearest.stored.stored_at))
     return nearest.stored.called or f"a step stored {when} that no latest run has"
-
-
-def _plan_step(
-    graph: Graph, step: Step, ledger: Ledger, store: Store, nearest: Nearest | None, asked: set[str]
-) -> PlannedStep:
-    """asked: the keys of what the steps before it ask for, to which this one's are added."""
-    if step.name in ledger.counts:
-        return PlannedStep(step.name, step.op, "cached", "unchanged", rows=ledger.counts[step.name])
-    if ledger.key(step) is None:
-        kinds = dict.fromkeys(
-            StepName.parse(name).op for name in step.inputs.values() if name not in ledger.counts
-        )
-        at_most = _most_calls(step, ledger)
-        return PlannedStep(
-            step.name,
-            step.op,
-            "waits",
-            f"for {', '.join(kinds)}",
-            calls_at_most=at_most,
-            tokens=None,
-        )
-    reason = _why_run(graph, step, ledger, store, nearest)
-    inputs = _known_rows(step, ledger)
-    if inputs is None:
-        return PlannedStep(step.name, step.op, "run", reason)
-    made = step.make(inputs)
-    if not isinstance(made, GeneratorType):
-        rows: Rows = made  # type: ignore[assignment]
-        ledger.learn(step, step.table.digest(rows), len(rows))
-        ledger.keep(step.name, rows)
-        return PlannedStep(step.name, step.op, "run", reason, rows=ledger.counts[step.name])
-    wanted = _missing(graph, store, next(made))
-    missing = [request for key, request in wanted.items() if key not in asked]
-    asked.update(wanted)
-    fewest, most = step.calls_per_example
-    # Of what a step before it asks for too, further attempts may be its own. A race is certain of
-    # its first batch only.
-    at_most = (
-        len(wanted) * most // fewest - len(wanted) + len(missing)
-        if fewest
-        else _most_calls(step, ledger)
-    )
-    examples = len({request.example for request in missing})
-    takes = _about_taken(missing)
-    model = missing[0].model if missing else ""
-    return PlannedStep(
-        step.name,
-        step.op,
-        "run",
-        reason,
-        len(missing),
-        at_most,
-        _about_tokens(missing),
-        examples,
-        model=model,
-        takes=takes,
-    )
 
 
 def _known_rows(step: Step, ledger: Ledger) -> Inputs | None:
@@ -260,11 +292,6 @@ def _known_rows(step: Step, ledger: Ledger) -> Inputs | None:
     return known if len(known) == len(tables) else None
 
 
-def _most_calls(step: Step, ledger: Ledger) -> int:
-    examples = step_names.examples(StepName.parse(step.name).dataset)
-    return step.calls_per_example[1] * ledger.counts.get(examples, 0)
-
-
 def _missing(graph: Graph, store: Store, requests: Sequence[Request]) -> Mapping[str, Request]:
     """By key, what the store has no answer to."""
     missing: dict[str, Request] = {}
@@ -273,39 +300,3 @@ def _missing(graph: Graph, store: Store, requests: Sequence[Request]) -> Mapping
         if find_call(store, identity, request) is None:
             missing[request_key(identity, request)] = request
     return missing
-
-
-def _about_tokens(requests: Sequence[Request]) -> int:
-    """What there is to evaluate: each prompt once."""
-    prompts = {request.messages for request in requests}
-    return sum(_prompt_tokens(messages) for messages in prompts) + sum(
-        map(_response_tokens, requests)
-    )
-
-
-def _about_taken(requests: Sequence[Request]) -> TokenUsage:
-    """The same as an endpoint counts it: every prompt, and what is scored like it."""
-    output = sum(
-        _response_tokens(request) for request in requests if isinstance(request, GenerateRequest)
-    )
-    read = sum(
-        _response_tokens(request)
-        for request in requests
-        if not isinstance(request, GenerateRequest)
-    )
-    return TokenUsage(
-        len(requests), read + sum(_prompt_tokens(request.messages) for request in requests), output
-    )
-
-
-def _prompt_tokens(messages: Sequence[Message]) -> int:
-    return sum(len(message.content) for message in messages) // _CHARS_PER_TOKEN
-
-
-def _response_tokens(request: Request) -> int:
-    """Of a response that is still to be written, at most."""
-    if isinstance(request, GenerateRequest):
-        return request.sampling.max_tokens
-    return (
-        request.characters if isinstance(request, ScoreRequest) else len(request.response)
-    ) // _CHARS_PER_TOKEN

@@ -1,5 +1,7 @@
-"""Responses to token scores under a view, or to hidden states: the requests that it takes, and the
-table it gives.
+"""Responses to token scores in a view, or to hidden states: the requests and the resulting table.
+
+Knows nothing of models and metrics. Invariant: a response has one row, in the order of the
+responses.
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ from functools import lru_cache
 from itertools import accumulate, pairwise
 
 from respsel.calls.lazy import Lazy
-from respsel.calls.requests import Part, RepresentRequest, Scored, ScoreRequest, Vector
+from respsel.calls.requests import Answer, Part, RepresentRequest, Scored, ScoreRequest, Vector
 from respsel.data.prompts import plain_messages, self_aligned_messages
 from respsel.metrics.contract import View
 from respsel.metrics.reasoning_steps import split_steps, word_places
@@ -34,6 +36,32 @@ TOO_MANY_STEPS = f"more than {MOST_STEPS:,} steps"
 VERSION = 3
 
 
+class _Calls:
+    """The calls that the responses to score take: one each, or one for each of their steps.
+
+    counts: by the place of a response, how many calls; without those that are not scored.
+    places: by call, the place of its response.
+    """
+
+    def __init__(self, view: View, responses: Sequence[Response]) -> None:
+        # Hazard: a text is split once for all its steps, or the time grows with the square of its
+        # length.
+        self._parts_of = lru_cache(maxsize=1)(
+            lambda place: _parts(view, _scored_text(view, responses[place]))
+        )
+        usable = [place for place, response in enumerate(responses) if not response.problem]
+        sizes = {place: len(self._parts_of(place)) for place in usable}
+        self.counts = {place: count for place, count in sizes.items() if count <= MOST_STEPS}
+        self.places = [place for place, count in self.counts.items() for _ in range(count)]
+        starts = accumulate(self.counts.values(), initial=0)
+        self._starts = dict(zip(self.counts, starts, strict=False))
+
+    def part(self, index: int) -> Part | None:
+        """What of its response a call is about; None if it is about all."""
+        place = self.places[index]
+        return self._parts_of(place)[index - self._starts[place]]
+
+
 def score_responses(
     target: str,
     view: View,
@@ -44,58 +72,47 @@ def score_responses(
     if_too_long: str,
     reached: int | None = None,
 ) -> Operation:
-    """Score every usable response; `shown_with` holds each example's own outputs to other inputs.
+    """Score every usable response. In the local view a response takes a call for each step.
 
-    reached: only those to so many of the first examples, after a race. Returns an iterator of one
-    ScoredResponse per response, in order, without scores where the response has a problem; a table
-    of them is never in memory. In the local view a response takes a request for each step, of which
-    it may have MOST_STEPS.
+    Returns an iterator of one ScoredResponse per response, in order, without scores where the
+    response has a problem. A table of them is never in memory.
+
+    shown_with: by example, own outputs to other inputs.
+    reached: only the responses to so many of the first examples are scored, after a race.
     """
     if reached is not None:
         responses = [
-            r if i < reached or r.problem else replace(r, problem=NOT_REACHED)
-            for i, r in enumerate(responses)
+            response if i < reached or response.problem else replace(response, problem=NOT_REACHED)
+            for i, response in enumerate(responses)
         ]
-    # Hazard: a text is split once for all its steps, or the time grows with the square of its
-    # length.
-    parts_of = lru_cache(maxsize=1)(
-        lambda place: _parts(view, _scored_text(view, responses[place]))
-    )
-    sizes = {
-        place: len(parts_of(place))
-        for place, response in enumerate(responses)
-        if not response.problem
-    }
-    counts = {place: count for place, count in sizes.items() if count <= MOST_STEPS}
-    owner = [place for place, count in counts.items() for _ in range(count)]
-    starts = dict(zip(counts, accumulate([0, *counts.values()]), strict=False))
+    calls = _Calls(view, responses)
 
     def request(index: int) -> ScoreRequest:
-        place = owner[index]
-        example = examples[place]
-        text = _scored_text(view, responses[place])
-        part = parts_of(place)[index - starts[place]]
+        place = calls.places[index]
         return ScoreRequest(
-            target,
-            view_messages(view, example, shown_with),
-            text,
-            about,
-            example.id,
-            if_too_long,
-            part,
+            model=target,
+            messages=view_messages(view, examples[place], shown_with),
+            response=_scored_text(view, responses[place]),
+            about=about,
+            example=examples[place].id,
+            if_too_long=if_too_long,
+            part=calls.part(index),
         )
 
-    answers = yield Lazy(len(owner), request)
+    answers = yield Lazy(len(calls.places), request)
+    return _scored_rows(responses, calls.counts, answers)
 
-    def rows() -> Iterator[ScoredResponse]:
-        left = iter(answers)
-        for place, response in enumerate(responses):
-            if place in counts:
-                yield _joined(response.id, [next(left) for _ in range(counts[place])])
-            else:
-                yield ScoredResponse(response.id, 0, 0, None, response.problem or TOO_MANY_STEPS)
 
-    return rows()
+def _scored_rows(
+    responses: Sequence[Response], counts: Mapping[int, int], answers: Sequence[Answer]
+) -> Iterator[ScoredResponse]:
+    """counts: by the place of a response, how many of the answers are its own."""
+    left = iter(answers)
+    for place, response in enumerate(responses):
+        if place in counts:
+            yield _joined(response.id, [next(left) for _ in range(counts[place])])
+        else:
+            yield ScoredResponse(response.id, 0, 0, None, response.problem or TOO_MANY_STEPS)
 
 
 def represent_texts(
@@ -104,8 +121,9 @@ def represent_texts(
     texts: Sequence[Response] | Sequence[OwnOutput],
     about: str,
 ) -> Operation:
-    """Hidden states of every usable response or own output in the plain view, as Represented rows
-    in order.
+    """Hidden states of every usable response or own output in the plain view.
+
+    Returns Represented rows in order.
     """
     inputs = {example.id: example.input for example in examples}
     usable = [text for text in texts if not text.problem]
@@ -148,8 +166,9 @@ def _scored_text(view: View, response: Response) -> str:
 
 
 def _parts(view: View, text: str) -> list[Part | None]:
-    """What of a response is scored by a call each: its steps behind the last few in the local view,
-    else all of it.
+    """What of a response each call scores.
+
+    In the local view its steps, each behind the last few; else all of it.
     """
     if view.kind != "local":
         return [None]
@@ -167,22 +186,26 @@ def _joined(name: str, answers: Sequence[object]) -> ScoredResponse:
 
     parts = [answer for answer in answers if isinstance(answer, Scored)]
     assert len(parts) == len(answers)
-    prompt, response = (
-        sum(getattr(part, n) for part in parts) for n in ("prompt_tokens", "response_tokens")
-    )
     problem = next((part.problem for part in parts if part.problem), "")
-    place = next((part.told for part in parts if part.told), "")
     found = [part.scores for part in parts if part.scores is not None]
+    row = ScoredResponse(
+        id=name,
+        prompt_tokens=sum(part.prompt_tokens for part in parts),
+        response_tokens=sum(part.response_tokens for part in parts),
+        scores=None,
+        problem=problem,
+        place=next((part.told for part in parts if part.told), ""),
+    )
     if problem:
-        return ScoredResponse(name, prompt, response, None, problem, place)
+        return row
     if len(found) == 1:
-        return ScoredResponse(name, prompt, response, found[0], "", place)
+        return replace(row, scores=found[0])
     lengths = [scores.lengths for scores in found if scores.lengths is not None]
-    ids, nll, rank, entropy = (
-        np.concatenate([getattr(scores, n) for scores in found])
-        for n in ("token_ids", "nll", "rank", "entropy")
+    whole = TokenScores(
+        token_ids=np.concatenate([scores.token_ids for scores in found]),
+        nll=np.concatenate([scores.nll for scores in found]),
+        rank=np.concatenate([scores.rank for scores in found]),
+        entropy=np.concatenate([scores.entropy for scores in found]),
+        lengths=np.concatenate(lengths) if len(lengths) == len(found) else None,
     )
-    whole = np.concatenate(lengths) if len(lengths) == len(found) else None
-    return ScoredResponse(
-        name, prompt, response, TokenScores(ids, nll, rank, entropy, whole), "", place
-    )
+    return replace(row, scores=whole)

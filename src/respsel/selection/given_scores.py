@@ -52,23 +52,37 @@ def decide(
     Raises InputError for scores that cannot be compared.
     """
     chosen = _checked({"confidence": confidence, "resamples": resamples, "seed": seed})
+    rule = Rule(
+        metric=metric,
+        direction="lower" if lower_is_better else "higher",
+        scale=_checked_scale(scale),
+        confidence=chosen.confidence,
+        resamples=chosen.resamples,
+        seed=chosen.seed,
+    )
+    return decide_by_rule(dataset, [_stratum(scores, scale)], rule)
+
+
+def _checked_scale(scale: str) -> str:
     if scale not in _SCALES:
         raise InputError(
             Problem(_WHERE, "scale", f"'{scale}' is no scale", suggest(str(scale), _SCALES))
         )
+    return scale
+
+
+def _stratum(scores: Mapping[str, Given], scale: str) -> dict[str, dict[Any, Any]]:
+    """By strategy, the score of each example; None where there is none, as in a recipe."""
     table = _table(scores)
     raise_problems(_problems(table, scale))
     ids = dict.fromkeys(key for values in table.values() for key in values)
-    # As in a recipe, where every strategy has all examples: what one lacks is unscored.
     stratum = {name: {key: values.get(key) for key in ids} for name, values in table.items()}
     if not any(all(values[key] is not None for values in stratum.values()) for key in ids):
         what = "no example has a score of every strategy, so none can be compared"
         raise InputError(
             Problem(_WHERE, "scores", what, "Give every strategy's scores under the same ids")
         )
-    direction = "lower" if lower_is_better else "higher"
-    rule = Rule(metric, direction, scale, chosen.confidence, chosen.resamples, chosen.seed)
-    return decide_by_rule(dataset, [stratum], rule)
+    return stratum
 
 
 def _checked(given: Mapping[str, Any]) -> SelectionEntry:

@@ -1,4 +1,7 @@
-"""Responses that a model writes from a prompt, tried again while the answer check fails."""
+"""Responses that a model writes from a prompt, tried again while the answer check fails.
+
+Knows nothing of stores. Invariant: each attempt is another draw, so a repeated run asks the same.
+"""
 
 from __future__ import annotations
 
@@ -33,9 +36,15 @@ def model_responses(
 
     def request(attempt: int, places: Sequence[int], index: int) -> GenerateRequest:
         example = examples[places[index]]
-        messages = _messages(entry, example, place)
         return GenerateRequest(
-            entry.model, messages, sampling, "response", seed, attempt, place.where, example.id
+            model=entry.model,
+            messages=_messages(entry, example, place),
+            sampling=sampling,
+            stream="response",
+            seed=seed,
+            sample=attempt,
+            about=place.where,
+            example=example.id,
         )
 
     best: dict[int, Response] = {}
@@ -44,20 +53,23 @@ def model_responses(
         answers = yield Lazy(len(left), partial(request, attempt, left))
         for index, answer in zip(left, answers, strict=True):
             assert isinstance(answer, Generation)
-            example = examples[index]
-            response = Response(
-                example.id,
-                answer.text,
-                answer.problem,
-                truncated=answer.truncated,
-                attempts=attempt + 1,
-            )
-            best[index] = checked(response, example, check, white_space)
+            response = _response(examples[index].id, answer, attempt + 1)
+            best[index] = checked(response, examples[index], check, white_space)
         left = [index for index in left if _is_open(best[index])]
         if not left:
             break
     tried = [_named(best[index]) for index in range(len(examples))]
     return settled(tried, entry, place, "Raise 'attempts', or set if_wrong to 'keep' or 'drop'")
+
+
+def _response(example: str, answer: Generation, attempts: int) -> Response:
+    return Response(
+        id=example,
+        text=answer.text,
+        problem=answer.problem,
+        truncated=answer.truncated,
+        attempts=attempts,
+    )
 
 
 def _is_open(response: Response) -> bool:

@@ -1,0 +1,50 @@
+"""About how many tokens requests take, by their characters.
+
+Knows nothing of tokenizers and stores. Invariant: an estimate takes no model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from respsel.calls.requests import GenerateRequest, Request, ScoreRequest
+from respsel.records import Message, TokenUsage
+
+# English text has about four characters to a token; good enough for "about how many tokens".
+_CHARS_PER_TOKEN = 4
+
+
+def about_tokens(requests: Sequence[Request]) -> int:
+    """About how many tokens are evaluated: each prompt once."""
+    prompts = {request.messages for request in requests}
+    return sum(_prompt_tokens(messages) for messages in prompts) + sum(
+        map(_response_tokens, requests)
+    )
+
+
+def about_usage(requests: Sequence[Request]) -> TokenUsage:
+    """About what an endpoint counts: every prompt in full, and a scored response like a prompt."""
+    output = sum(
+        _response_tokens(request) for request in requests if isinstance(request, GenerateRequest)
+    )
+    read = sum(
+        _response_tokens(request)
+        for request in requests
+        if not isinstance(request, GenerateRequest)
+    )
+    return TokenUsage(
+        len(requests), read + sum(_prompt_tokens(request.messages) for request in requests), output
+    )
+
+
+def _prompt_tokens(messages: Sequence[Message]) -> int:
+    return sum(len(message.content) for message in messages) // _CHARS_PER_TOKEN
+
+
+def _response_tokens(request: Request) -> int:
+    """Those of a response; the most that it may have, if it is still to be written."""
+    if isinstance(request, GenerateRequest):
+        return request.sampling.max_tokens
+    return (
+        request.characters if isinstance(request, ScoreRequest) else len(request.response)
+    ) // _CHARS_PER_TOKEN
