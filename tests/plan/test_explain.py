@@ -290,7 +290,7 @@ def test_an_unknown_step_is_told(bench: Bench) -> None:
     done = bench.respsel("explain", "a.toml", "response:sums/teacher")
     assert done.code == 2
     assert (
-        "a.toml: response:sums/teacher: is no step of this recipe. Did you mean "
+        "a.toml: response:sums/teacher: is not a step of this recipe. Did you mean "
         "'responses:sums/teacher'?" in done.err
     )
     assert set(explained(bench, "responses:")) == {"responses:sums/human", "responses:sums/teacher"}

@@ -1,4 +1,7 @@
-"""All steps of a recipe, inputs before their users."""
+"""All steps of a recipe, inputs before their users.
+
+Knows nothing of how a step is made. Invariant: building opens no model.
+"""
 
 from __future__ import annotations
 
@@ -103,8 +106,9 @@ class _Builder:
 
 
 def _check_extras(loaded: LoadedRecipe) -> None:
-    """Raise PreflightError for metrics and answer checks whose packages are missing, before any
-    model is asked.
+    """Raise PreflightError for metrics and answer checks whose packages are missing.
+
+    That is before any model is asked.
     """
     problems = []
     for i, dataset in enumerate(loaded.recipe.datasets):

@@ -1,5 +1,6 @@
-"""What all steps of a recipe are made from: the loaded recipe, its models, and the rule of its
-verdict.
+"""What all steps of a recipe are made from: the loaded recipe, its models, its verdict's rule.
+
+Knows nothing of steps. Invariant: it is the same for all steps of a graph.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from respsel.recipe.schema import Recipe
 from respsel.selection.rule import Rule
 from respsel.workspace.loaded_recipe import LoadedRecipe
 
-# What stands between a recipe and the token ids that a model sees, and those that it is scored on.
+# Versions of what turns a recipe into the token ids that a model sees, or is scored on.
 PROMPTS = {"prompts": prompts.VERSION, "rendering": keys.RENDERING_VERSION}
 SCORED = {**PROMPTS, "placing": keys.PLACING_VERSION}
 
@@ -52,14 +53,14 @@ class GraphContext:
 
     @property
     def selected(self) -> ChosenMetric:
-        """The metric that the selection goes by."""
+        """The metric that decides the selection."""
         return next(
             metric for metric in self.loaded.metrics if metric.label == self.recipe.selection_metric
         )
 
     @property
     def raced_view(self) -> View:
-        """The view that a race scores in; loading asks for a metric that has just one."""
+        """The view that a race scores in; loading allows only a metric that has just one."""
         return self.selected.needs.views[0]
 
     @property
@@ -68,10 +69,10 @@ class GraphContext:
         metric = self.selected
         chosen = self.recipe.selection
         return Rule(
-            metric.label,
-            metric.direction,
-            metric.metric.scale,
-            chosen.confidence,
-            chosen.resamples,
-            chosen.seed,
+            metric=metric.label,
+            direction=metric.direction,
+            scale=metric.metric.scale,
+            confidence=chosen.confidence,
+            resamples=chosen.resamples,
+            seed=chosen.seed,
         )

@@ -30,14 +30,14 @@ class Ledger:
         store: Store,
         unrecorded: Mapping[str, Unrecorded] = MappingProxyType({}),
     ) -> None:
-        """unrecorded: tables to take as they are, where what made them is not to be asked again."""
+        """unrecorded: tables to take as they are, so that nothing is asked again for them."""
         self._graph = graph
         self._store = store
         self._unrecorded = unrecorded
         self._outputs: dict[str, str] = {}
         self._rows: dict[str, Rows] = {}
         self.counts: dict[str, int] = {}
-        # By step and model, what its calls took, whenever they were made.
+        # By step and model, the tokens of its calls, whenever they were made.
         self.took: dict[str, dict[str, TokenUsage]] = {}
 
     def clear(self) -> None:
@@ -66,15 +66,15 @@ class Ledger:
             if noted is None or noted.key != key:
                 return False
             record = StepRecord(
-                step.op,
-                step.version,
-                {},
-                {},
-                noted.table,
-                noted.output,
-                noted.rows,
-                step.asks,
-                noted.took,
+                op=step.op,
+                version=step.version,
+                fields={},
+                inputs={},
+                table=noted.table,
+                output=noted.output,
+                rows=noted.rows,
+                asks=step.asks,
+                took=noted.took,
             )
         self._outputs[step.name] = record.output
         self.counts[step.name] = record.rows
@@ -95,8 +95,9 @@ class Ledger:
         self._rows.pop(name, None)
 
     def rows(self, name: str) -> Rows | None:
-        """A known step's output rows, kept until they are dropped; None if the store's copy is
-        damaged or gone.
+        """A known step's output rows, kept until they are dropped.
+
+        None if the store's copy is damaged or gone.
         """
         if name not in self._rows:
             found = self._store.load_rows(self._graph.steps[name].table, self._outputs[name])
@@ -110,8 +111,9 @@ class Ledger:
         return self._outputs[name]
 
     def forget_damaged(self) -> None:
-        """Have the next run make every known step anew whose table is damaged or gone: one run then
-        mends them all.
+        """Have the next run make every known step again whose table is damaged or gone.
+
+        One run then repairs them all.
         """
         for name, output in self._outputs.items():
             step = self._graph.steps[name]
@@ -120,21 +122,17 @@ class Ledger:
 
     def record(self, step: Step, count: int) -> StepRecord:
         """The record to store for a step whose inputs and output are known."""
-        table = step.table.name
-        output = self._outputs[step.name]
-        took = {
-            model: list(astuple(found)) for model, found in self.took.get(step.name, {}).items()
-        }
+        usage_by_model = self.took.get(step.name, {})
         return StepRecord(
-            step.op,
-            step.version,
-            step.fields,
-            self.inputs(step),
-            table,
-            output,
-            count,
-            step.asks,
-            took,
+            op=step.op,
+            version=step.version,
+            fields=step.fields,
+            inputs=self.inputs(step),
+            table=step.table.name,
+            output=self._outputs[step.name],
+            rows=count,
+            asks=step.asks,
+            took={model: list(astuple(usage)) for model, usage in usage_by_model.items()},
         )
 
     def inputs(self, step: Step) -> Mapping[str, str]:

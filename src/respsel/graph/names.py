@@ -65,9 +65,7 @@ def token_scores(dataset: str, strategy: str, view: str) -> str:
 
 
 def representations(dataset: str, strategy: str = "") -> str:
-    """The step of hidden states of a strategy's responses; without a strategy, of the
-    own outputs.
-    """
+    """The step of hidden states of a strategy's responses; without a strategy, of own outputs."""
     return str(StepName("representations", dataset, strategy))
 
 

@@ -1,6 +1,6 @@
 """What differs between two nested values, place by place, old and new as text.
 
-Knows nothing of steps or recipes, but for one field. Invariant: a place is told once, and both
+Knows nothing of steps or recipes, but for one field. Invariant: a place is reported once, and both
 texts are cut to where they differ.
 """
 
@@ -12,7 +12,7 @@ from typing import Any
 
 # The text of a place that is not there.
 NOTHING = "nothing"
-# In a step's fields, what of its model's identity stands for no key of the model's entry.
+# The field of a model's identity that no key of the model's entry sets.
 TOKENIZER_READING = "model.tokenizer_reading"
 _MOST_SHOWN = 70
 
@@ -27,7 +27,7 @@ class Change:
 
 
 def flatten(value: Any, path: str = "") -> dict[str, str]:
-    """A nested value as {dotted path: text}; named items of lists go by their names."""
+    """A nested value as {dotted path: text}; named items of lists have their names in it."""
     if isinstance(value, Mapping):
         items = [(str(key), item) for key, item in value.items()]
     elif (
@@ -35,7 +35,8 @@ def flatten(value: Any, path: str = "") -> dict[str, str]:
         and value
         and all(isinstance(item, Mapping) for item in value)
     ):
-        # A metric that is used twice goes by its label; a dataset's "label" is one of its columns.
+        # A metric that is used twice is known by its label. A dataset's "label" is one of its
+        # columns.
         names = ("label", "name") if path.endswith("metrics") else ("name",)
         items = [
             (next((str(item[n]) for n in names if n in item), str(i)), item)
@@ -77,10 +78,10 @@ def _window(text: str, start: int) -> str:
 
 
 def reading_of_tokenizer(changes: Collection[Change]) -> Change | None:
-    """That respsel reads a GGUF's tokenizer differently now, if nothing else of the model changed
-    with it.
+    """The change that respsel reads a GGUF's tokenizer differently now.
 
-    Steps from before there was a version have no such field: theirs was the first.
+    None if something else of the model changed with it. Steps from before there was a version have
+    no such field: theirs was the first.
     """
     fields = [change for change in changes if change.where.startswith("model.")]
     if [change.where for change in fields] != [TOKENIZER_READING] or fields[0].new == NOTHING:

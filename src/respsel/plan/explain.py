@@ -21,8 +21,17 @@ from respsel.tables.table import Table
 
 @dataclass(frozen=True)
 class InputChange:
-    """An input whose content changed; rows by id. None where the old rows are no longer stored, or
-    `words` say what changed of an input that has no rows."""
+    """An input whose content changed, counted in rows by id.
+
+    The counts are None where the old rows are no longer stored, or the input has no rows.
+
+    name: the step that gives the input.
+    added: how many rows are new.
+    gone: how many are gone.
+    changed: how many have other content.
+    same: how many are the same.
+    words: what changed of an input that has no rows.
+    """
 
     name: str
     added: int | None
@@ -48,10 +57,9 @@ class Explanation:
 
 
 def explain(graph: Graph, store: Store, name: str | None) -> list[Explanation]:
-    """Explain all steps, or those whose name is or begins with `name` or has it as a part (a
-    strategy, a dataset).
+    """Explain all steps, or some of them. Raises InputError if there is no such step.
 
-    Raises InputError if there is none.
+    name: a step's name, how names begin, or a part of them (a strategy, a dataset).
     """
     found = [_explain(graph, walked, store) for walked in walk(graph, store)]
     if name is None:
@@ -63,7 +71,7 @@ def explain(graph: Graph, store: Store, name: str | None) -> list[Explanation]:
     if not chosen:
         known = {part for item in found for part in (item.step.name, *_parts(item.step.name))}
         hint = close_match(name, known) or "respsel plan lists them"
-        raise InputError(Problem(graph.loaded.shown, name, "is no step of this recipe", hint))
+        raise InputError(Problem(graph.loaded.shown, name, "is not a step of this recipe", hint))
     return chosen
 
 
@@ -143,7 +151,7 @@ def compare_rows(name: str, table: Table[Any], old: Rows | None, new: Rows | Non
 
 
 def _place(step: Step, field: str) -> str:
-    """Where a key's field stands in the recipe."""
+    """The place in the recipe of a key's field."""
     name = StepName.parse(step.name)
     head, _, tail = field.partition(".")
     if head == "answer":

@@ -1,4 +1,4 @@
-"""The stored step that is most like one which would run: what "changed" is told against.
+"""The stored step that is most like one which would run: "changed" is meant against this one.
 
 Nearest is the record of the same operation with the fewest differing fields, inputs and version; of
 several, the recipe's own last run of the step, then the newest. Inputs are matched by what they
@@ -22,8 +22,13 @@ from respsel.workspace.loaded_recipe import LoadedRecipe
 
 @dataclass(frozen=True)
 class StoredStep:
-    """A finished step in the store; called: what the latest run that has it calls it,
-    if one has.
+    """A finished step in the store.
+
+    key: its key.
+    record: its record.
+    stored_at: when it was stored, in seconds since 1970.
+    called: what the latest run that has it calls it; None if no latest run has it.
+    flat: its fields, flattened.
     """
 
     key: str
@@ -47,8 +52,9 @@ class Nearest:
 
 
 def input_slot(step_name: str, op: str) -> str:
-    """What an input is to a step: its kind, since a step has one of each; a verdict has many of one
-    kind.
+    """What an input is to a step, to match it with a record's input.
+
+    It is the kind, since a step has one of each; but a verdict has many of one kind.
     """
     return step_name if op == "verdict" else StepName.parse(step_name).op
 
@@ -62,9 +68,7 @@ class StoredSteps:
         self._root = loaded.workspace.root
 
     def nearest(self, step: Step, inputs: Mapping[str, str | None]) -> Nearest | None:
-        """The record to compare a step with, given the digests of its inputs as far as they are
-        known.
-        """
+        """The record to compare a step with; inputs: the known digests of its inputs."""
         alike = self._by_op.get(step.op)
         if not alike:
             return None

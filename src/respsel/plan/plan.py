@@ -77,9 +77,7 @@ class Plan:
 
     @property
     def calls_later(self) -> int:
-        """How many calls more there may be at most, whose tokens are not known yet and in no
-        `takes`.
-        """
+        """How many more calls there may be at most; their tokens are in no `takes`."""
         return sum(
             step.calls_at_most - (step.calls if step.state == "run" else 0) for step in self.steps
         )

@@ -145,9 +145,7 @@ class Stage:
     def _counting(
         self, waiting: _Waiting, answers: Sequence[Answer], trail: Trail, start: int
     ) -> Lazy[Answer]:
-        """The same answers. The tokens of a call are counted for the step when its answer is first
-        looked at.
-        """
+        """The same answers; a call's tokens are counted when its answer is first looked at."""
         model = waiting.requests[0].model
         usage = self._of.ledger.took.setdefault(waiting.step.name, {})
 
