@@ -1,5 +1,4 @@
-"""Evidence to scores: what each metric is given of the tables before it, and how two metrics are
-mixed.
+"""Evidence to scores: what each metric is given of the tables, and how two metrics are mixed.
 
 Knows nothing of models. Invariant: a response whose own problem, token scores, hidden states or
 reward has a problem gets that problem and no value.
@@ -27,7 +26,13 @@ if TYPE_CHECKING:
 class Sources:
     """The tables that a metric's evidence about one strategy comes from; empty where it needs none.
 
+    responses: the strategy's.
+    examples: the dataset's.
     views: token scores by the view's kind, each in the order of the responses.
+    own_outputs: the target's.
+    vectors: hidden states of the responses.
+    own_vectors: hidden states of the own outputs.
+    rewards: a judge's.
     """
 
     responses: Sequence[Response]
@@ -94,8 +99,10 @@ def mix(
     perplexities: Sequence[Sequence[Score]],
     which: int,
 ) -> list[Score]:
-    """The mixed scores of the strategy at place `which`, given both metrics' scores of all
-    strategies.
+    """The mixed scores of one strategy.
+
+    alignments, perplexities: by strategy, each metric's scores.
+    which: the strategy's place in them.
     """
     import numpy as np
 

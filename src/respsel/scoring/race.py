@@ -1,8 +1,8 @@
 """A race as an operation: token scores are asked for batch by batch, for the strategies still in.
 
-Knows neither the rule (`racing`) nor what is asked and measured: it is given functions for both.
-Invariant: it asks for a strategy's responses what `score` asks for them, so that with the same
-`score` what follows finds every answer in the store, and a larger sample asks for no call twice.
+Knows neither the rule (`selection.race_rule`) nor what is asked and measured: it is given functions
+for both. Invariant: it asks for a response what `score` asks for it. So a step after the race that
+uses the same `score` finds every answer in the store, and a larger sample asks for no call twice.
 """
 
 from __future__ import annotations

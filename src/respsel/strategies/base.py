@@ -1,4 +1,7 @@
-"""What all strategies share: the shape of their generators, and the answer check on a response."""
+"""What all strategies share: the shape of their generators, and the answer check on a response.
+
+Knows nothing of where responses come from. Invariant: every response is checked in one place.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,7 @@ Operation = Generator[Sequence[Request], Sequence[Answer], Iterable[Any]]
 
 @dataclass(frozen=True)
 class Place:
-    """Where a strategy stands, for errors: the file that declares it and the place in it."""
+    """Where a strategy is declared, for errors: the file, and the place in it."""
 
     file: str
     where: str
@@ -31,9 +34,11 @@ class Place:
 def checked(
     response: Response, example: Example, check: AnswerEntry | None, white_space: WhiteSpace
 ) -> Response:
-    """Return the response as it is scored and written: its white space by the recipe's rule, and
-    then the answer check's result, if the example can be checked. Every response of every strategy
-    comes through here."""
+    """Return the response as it is scored and written.
+
+    Its white space is by the recipe's rule. It has the answer check's result, if the example can be
+    checked. Every response of every strategy comes through here.
+    """
     response = normalised(response, white_space)
     if check is None or example.label is None or not response.text:
         return response
@@ -55,8 +60,11 @@ def judged(check: AnswerEntry, text: str, example: Example) -> bool:
 def settled(
     responses: Sequence[Response], entry: StrategyEntry, place: Place, remedy: str
 ) -> list[Response]:
-    """Keep or drop the wrong ones, as the entry says. Raises RunError naming them if it says
-    "fail", and with them what a model was asked for in vain."""
+    """Keep or drop the wrong responses, as the entry says.
+
+    Raises RunError naming them if it says "fail". Those for which a model wrote nothing are among
+    them.
+    """
     wrong = [
         response.id
         for response in responses

@@ -1,4 +1,4 @@
-"""Responses that stand in a column of the dataset."""
+"""Responses that are in a column of the dataset."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Responses that stand in a file of their own, matched to the examples by id."""
+"""Responses that are in a file of their own, matched to the examples by id."""
 
 from __future__ import annotations
 

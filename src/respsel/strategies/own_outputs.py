@@ -1,5 +1,4 @@
-"""The target's own outputs: sampled from it, or made elsewhere; and which ones a response is shown
-with.
+"""The target's own outputs, sampled or made elsewhere, and which ones a response is shown with.
 
 Invariant: which own outputs an example is shown does not change when the sample grows, as long as
 it had k of them; only new examples are then scored.
@@ -24,7 +23,7 @@ from respsel.strategies.base import Operation, judged
 from respsel.tables.problems import EMPTY, WRONG
 from respsel.text.whitespace import WhiteSpace, normalised
 
-# Raised when the same parameters would give another table, or an example other neighbours.
+# Raised when the same parameters would give another table, or another neighbour to an example.
 VERSION = 2
 
 
@@ -77,10 +76,10 @@ def read_own_outputs(
     check: AnswerEntry | None,
     white_space: WhiteSpace = "normalise",
 ) -> list[OwnOutput]:
-    """Read own outputs made elsewhere; several rows may have one id, rows with other ids are left
-    out.
+    """Read own outputs that were made elsewhere.
 
-    Raises InputError naming every bad row and every example without a row.
+    Several rows may have one id; rows with other ids are left out. Raises InputError naming every
+    bad row and every example without a row.
     """
     problems: list[Problem] = []
     texts: dict[str, list[Found]] = {example.id: [] for example in examples}

@@ -18,8 +18,12 @@ GROUP = "respsel.strategies"
 
 @dataclass(frozen=True)
 class StrategyPlugin:
-    """A strategy of another package. respond: from the recipe's options and the examples to one
-    text for each, in order; version: raised when the same options would give other texts."""
+    """A strategy of another package.
+
+    version: raised when the same options would give other texts.
+    respond: from the recipe's options and the examples to one text for each, in order.
+    origin: the distribution that it comes from, and that one's version; respsel sets it.
+    """
 
     version: int
     respond: Callable[[Mapping[str, Any], Sequence[Example]], Sequence[str]]
@@ -53,7 +57,7 @@ def plugin_responses(
         raise _fault(
             plugin,
             place,
-            f"gave {len(texts)} answers for {len(examples)} examples, or some that are no text",
+            f"gave {len(texts)} answers for {len(examples)} examples, or some that are not text",
         )
     pairs = zip(examples, texts, strict=True)
     return [
