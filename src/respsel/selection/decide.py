@@ -3,16 +3,18 @@
 Scores are compared on the metric's scale (logarithms for perplexities), paired over examples. Knows
 nothing of files or models. Invariant: the same scores and parameters give the same verdict.
 
-Decided: the leader beats each other strategy by a paired t-test at the asked confidence, corrected
-for all pairs of strategies, stepping down (statistics.limits), and each over FEWEST_EXAMPLES. Equal
-strategies must be called decided in at most 5 % of cases at 95 %, and one of them worse in at most
-5 %. Simulated with 12 to 100 examples, uncorrected tests call 2 equal strategies decided in 5.0 %:
-just the bound, with nothing left for the leader being chosen from the same scores. Holm's
-correction over the strategies keeps "decided" (2.8 %), but calls one of 8 equal strategies worse in
-11.7 %. Over all pairs it is 4.1 % at most, and on published outcomes (benchmarks/ replay.py) as
-many verdicts are decided. A score's interval is at the asked confidence; a difference's at the
-level that it was tested at, so that it excludes no difference just where the strategy is called
-worse.
+A verdict is decided if the leader beats each other strategy by a paired t-test at the asked
+confidence, each over FEWEST_EXAMPLES or more. The tests are corrected for all pairs of strategies,
+stepping down (statistics.limits).
+
+Why this correction: at 95 %, equal strategies must be called decided in at most 5 % of cases, and
+one of them worse in at most 5 %. Simulated with 12 to 100 examples:
+- Without a correction, 2 equal strategies are called decided in 5.0 %. That is just the bound, and
+  leaves nothing for the leader being chosen from the same scores.
+- Holm's correction over the strategies keeps "decided" (2.8 %), but calls one of 8 equal strategies
+  worse in 11.7 %.
+- Holm's correction over all pairs does so in 4.1 % at most. On published outcomes
+  (benchmarks/replay.py) as many verdicts are decided.
 """
 
 from __future__ import annotations
@@ -40,7 +42,7 @@ Scores = Mapping[str, Values]
 
 
 def is_weighed(weights: Iterable[Scores]) -> bool:
-    """Whether scores have weights. A metric is a ratio of means, or it is not: one weight tells."""
+    """Whether scores have weights. All scores of a ratio of means have one, others have none."""
     return any(
         weight is not None
         for table in weights

@@ -1,5 +1,4 @@
-"""How far each strategy is behind the leader, over one dataset or several, and what that takes to
-decide.
+"""How far each strategy is behind the leader, and how many examples it takes to decide that.
 
 Sizes are on the scale of the estimates they come from, positive where a strategy is worse. Knows
 nothing of verdicts. Invariant: over several datasets sizes are means and errors those of means, of
@@ -21,8 +20,13 @@ _POWER = 0.8
 
 @dataclass(frozen=True)
 class Gap:
-    """How much worse than the leader a strategy is; fewest: over how many examples of a dataset, at
-    the least.
+    """How much worse than the leader a strategy is.
+
+    column: the strategy's place in the estimates.
+    size: the distance, positive where the strategy is worse.
+    error: its standard error.
+    examples: over how many examples it is known.
+    fewest: over how many of a dataset, at the least.
     """
 
     column: int
@@ -33,7 +37,7 @@ class Gap:
 
     @property
     def chance(self) -> float:
-        """The p-value of that."""
+        """The p-value of the distance."""
         return chance(self.size, self.error, self.fewest)
 
 
@@ -45,24 +49,21 @@ def gap_between(parts: Sequence[Estimates], i: int, leader: int, sign: float) ->
 
 
 def error_of(parts: Sequence[Estimates], i: int, other: int | None) -> float:
-    """The standard error of a strategy's score, or of its difference to another's, over
-    all parts.
-    """
+    """The standard error of a strategy's score, or of its difference to another's, over all."""
     return math.sqrt(sum(part.error(i, other) ** 2 for part in parts)) / len(parts)
 
 
 def effect(parts: Sequence[Estimates], gap: Gap, sign: float) -> float | None:
-    """The paired difference in standard deviations; standardised scores are in such
-    units already.
-    """
+    """The paired difference in standard deviations; standardised scores are in those already."""
     if len(parts) > 1:
         return sign * gap.size
     return sign * gap.size / (gap.error * math.sqrt(gap.fewest)) if gap.error else None
 
 
 def needed(gap: Gap, confidence: float) -> float:
-    """How many examples would decide a gap that is as large as it looks, with _POWER; infinite
-    where that cannot be told.
+    """How many examples would decide a gap that is as large as it looks, with _POWER.
+
+    Infinite where that is not known.
     """
     from scipy.special import ndtri
 

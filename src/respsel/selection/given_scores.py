@@ -66,7 +66,7 @@ def decide(
 def _checked_scale(scale: str) -> str:
     if scale not in _SCALES:
         raise InputError(
-            Problem(_WHERE, "scale", f"'{scale}' is no scale", suggest(str(scale), _SCALES))
+            Problem(_WHERE, "scale", f"'{scale}' is not a scale", suggest(str(scale), _SCALES))
         )
     return scale
 
@@ -107,11 +107,11 @@ def _table(scores: Mapping[str, Given]) -> dict[str, dict[Any, Any]]:
             )
         )
     table = {str(name): _values(str(name), given) for name, given in scores.items()}
-    # Places are no ids: the first of a list need not be the first of a shorter one.
+    # Places are not ids: the first of a list need not be the first of a shorter one.
     lengths = {name: len(given) for name, given in scores.items() if not _has_ids(given)}
     if len(set(lengths.values())) > 1:
-        told = ", ".join(f"{name} {length}" for name, length in lengths.items())
-        what = f"sequences pair by their places and differ in length: {told}"
+        shown = ", ".join(f"{name} {length}" for name, length in lengths.items())
+        what = f"sequences pair by their places and differ in length: {shown}"
         raise InputError(
             Problem(
                 _WHERE, "scores", what, "Give None where there is no score, or mappings from ids"
@@ -150,7 +150,7 @@ def _values(name: str, given: Any) -> dict[Any, Any]:
         and not isinstance(given, str | bytes)
     ):
         return dict(enumerate(given))
-    what = f"a {type(given).__name__} is no table of scores"
+    what = f"a {type(given).__name__} is not a table of scores"
     raise InputError(
         Problem(_WHERE, name, what, "Give a mapping from ids to numbers, a sequence, or a frame")
     )
@@ -166,7 +166,7 @@ def _problems(table: Mapping[str, Mapping[Any, Any]], scale: str) -> Iterable[Pr
                 yield Problem(
                     _WHERE,
                     where,
-                    f"a {type(value).__name__} is no number",
+                    f"a {type(value).__name__} is not a number",
                     "Give a number, or None for no score",
                 )
             elif not math.isfinite(value):

@@ -1,8 +1,8 @@
 """The best response for each example, and the mixture of strategies that this gives.
 
-It stands beside the verdict and judges nothing: picking the best of several noisy scores flatters
-the mixture, so its mean is not to be compared with a strategy's as if it were one. Knows nothing of
-files or models. Invariant: an example has one choice, or none where no strategy has a score for it.
+It judges nothing: picking the best of several noisy scores flatters the mixture, so its mean is not
+to be compared with a strategy's. Knows nothing of files or models. Invariant: an example has one
+choice, or none where no strategy has a score for it.
 """
 
 from __future__ import annotations
@@ -29,8 +29,12 @@ class Choice:
 
 @dataclass(frozen=True)
 class Mixture:
-    """counts: by strategy, for how many examples its response is the best. score: the mean of the
-    best scores (geometric on a log scale). without: how many examples have no score at all."""
+    """What taking each example's best response gives.
+
+    counts: by strategy, for how many examples its response is the best.
+    score: the mean of the best scores, geometric on a log scale.
+    without: how many examples have no score at all.
+    """
 
     counts: Mapping[str, int]
     score: float | None
@@ -41,7 +45,7 @@ CHOICES = plain_table("choices", Choice, {"id": "str", "strategy": "str", "score
 
 
 def choose_responses(scores: Mapping[str, Mapping[str, float | None]], rule: Rule) -> list[Choice]:
-    """For each example the best response; of equal ones that of the strategy that comes first."""
+    """For each example the best response; of equal ones, the first strategy's."""
     best: dict[str, Choice] = {}
     for strategy, values in scores.items():
         for name, value in values.items():

@@ -1,18 +1,18 @@
 """The rule of a race: which strategies are dropped, when, and when it is over.
 
-All strategies begin with the first FIRST examples in sample order. After every batch those that are
-worse than the leader by a paired t-test on the metric's scale (logarithms for perplexities),
-corrected by Holm over the strategies still in, are dropped; the others go on, until one is left or
-the sample is used up. It asks for scores and is sent them, so it knows nothing of models or files.
-Invariant: the same scores give the same race, and a larger sample begins with the same laps but for
-the last, which it may lengthen.
+All strategies begin with the first FIRST examples in sample order. After every batch some are
+dropped: those that are worse than the leader by a paired t-test on the metric's scale (logarithms
+for perplexities), corrected by Holm over the strategies still in. The others go on, until one is
+left or the sample is used up. It asks for scores and is sent them, so it knows nothing of models or
+files. Invariant: the same scores give the same race. A larger sample begins with the same laps; it
+may lengthen the last of them.
 
-The constants are tuned on half of the published outcomes (benchmarks/replay.py): at DROP_ERROR =
-0.2 a race over 50 examples picks what all 50 would in 99 % of shuffles for 42 % of the scoring.
-With 0.05 the pick is the same in 99.8 % for 51 %. Because it looks often and drops early, a race
-seldom decides on its own: whether the leader beats the dropped ones at the asked confidence is the
-verdict's to say. Two equal strategies that race over 100 examples are called decided at 95 % in 3 %
-of simulated cases.
+The constants are tuned on half of the published outcomes (benchmarks/replay.py). At DROP_ERROR =
+0.2 a race over 50 examples picks what all 50 would in 99 % of shuffles, for 42 % of the scoring.
+With 0.05 the pick is the same in 99.8 %, for 51 %. A race looks often and drops early, so it seldom
+decides on its own: the verdict says whether the leader beats the dropped ones at the asked
+confidence. Two equal strategies that race over 100 examples are called decided at 95 % in 3 % of
+simulated cases.
 """
 
 from __future__ import annotations
@@ -35,8 +35,11 @@ DROP_ERROR = 0.2
 
 @dataclass(frozen=True)
 class Batch:
-    """The examples, by place in sample order from start to before stop, that some strategies are to
-    be scored on.
+    """Examples that some strategies are to be scored on.
+
+    strategies: their names.
+    start: the place of the first example in sample order.
+    stop: the place behind the last.
     """
 
     strategies: tuple[str, ...]
@@ -46,8 +49,10 @@ class Batch:
 
 @dataclass(frozen=True)
 class Found:
-    """A batch's scores by strategy and example id, and their weights where the metric over examples
-    is a ratio of means.
+    """What a batch was scored.
+
+    values: the scores by strategy and example id.
+    weights: theirs, where the metric over examples is a ratio of means.
     """
 
     values: Mapping[str, Values]
@@ -56,8 +61,14 @@ class Found:
 
 @dataclass(frozen=True)
 class Lap:
-    """A batch that was scored, who led after it, and who was dropped. examples: how many came so
-    far. problem: why a call failed in it, so that it is not the last word."""
+    """A batch that was scored, and what followed from it.
+
+    examples: how many were scored so far.
+    strategies: those that were in it.
+    leader: the one that led after it; None if nothing could be compared.
+    dropped: those that were dropped after it.
+    problem: why a call failed in it, so that it is made again; empty if none failed.
+    """
 
     examples: int
     strategies: tuple[str, ...]

@@ -1,5 +1,4 @@
-"""Paired statistics of scores: means over examples, their errors, and how often each strategy is
-best.
+"""Paired statistics of scores: means over examples, their errors, and how often each is the best.
 
 An example counts once, however many responses it has: their values are summed before anything is
 compared. A strategy's score is sum(weight x value) / sum(weight); with equal weights, the mean. Its
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
 
     Matrix = npt.NDArray[np.float64]
 
-# Examples are drawn anew for so many values at once: what fits a processor's cache is also counted
+# Examples are drawn again for so many values at once: what fits a processor's cache is also counted
 # faster.
 VALUES_AT_ONCE = 1 << 18
 # Means that differ by less than this are equal; sums of the same values in another order may differ
@@ -37,9 +36,11 @@ Values = Mapping[str, Value]
 class Estimates:
     """Scores of several strategies over the same examples.
 
-    errors: (examples, strategies), how far each example moves each score; the squares of a column,
-    or of the difference of two, sum to its variance. counts: over how many examples each strategy
-    is compared. draws: (resamples, strategies), the scores over examples drawn anew.
+    scores: (strategies,).
+    errors: (examples, strategies), how far each example moves each score. The squares of a column,
+        or of the difference of two, sum to its variance.
+    counts: over how many examples each strategy is compared.
+    draws: (resamples, strategies), the scores over examples that are drawn again.
     """
 
     scores: Matrix
@@ -70,11 +71,10 @@ def pair(
     weights: Mapping[str, Values] | None,
     dropped: Collection[str],
 ) -> tuple[Matrix, Matrix]:
-    """Return (examples, strategies): sums of weight x value, and of weights, over each example's
-    responses.
+    """Return sums of weight x value, and of weights, both (examples, strategies).
 
-    Only examples that all strategies but the dropped ones have a value for; what a dropped one
-    lacks is 0.
+    They are over each example's responses. Only examples count that all strategies but the dropped
+    ones have a value for; what a dropped one lacks is 0.
     """
     import numpy as np
 
@@ -115,10 +115,10 @@ def _weight(value: Value, place: int) -> float:
 def estimate(
     totals: Matrix, sums: Matrix, best: int, draws: int, stream: np.random.Generator
 ) -> Estimates:
-    """Scores, errors and resamples. A strategy that lacks examples is set against `best` where it
-    has some.
+    """Return scores, errors and resamples.
 
-    Its score is best's over all examples plus what the two differ by over its own.
+    A strategy that lacks examples is compared with `best` over those that it has. Its score is
+    best's over all examples, plus the difference of the two over its own.
     """
     import numpy as np
 
@@ -141,9 +141,7 @@ def estimate(
 
 
 def _combined(values: Matrix, best: int, partial: Sequence[int]) -> Matrix:
-    """Fold the columns of `best` over the partial strategies' examples into those strategies'
-    columns.
-    """
+    """Fold the columns of `best` over partial strategies' examples into these strategies' own."""
     columns = values.shape[1] - len(partial)
     made = values[:, :columns].copy()
     for place, column in enumerate(partial):
@@ -182,18 +180,14 @@ def share_of_wins(draws: Matrix) -> Matrix:
 
 
 def reach(confidence: float, examples: int) -> float:
-    """Half an interval's width in standard errors; infinite where one example says nothing of the
-    error.
-    """
+    """Half an interval's width in standard errors; infinite over one example, without an error."""
     from scipy.special import stdtrit
 
     return float(stdtrit(examples - 1, (1 + confidence) / 2)) if examples > 1 else math.inf
 
 
 def chance(gap: float, error: float, examples: int) -> float:
-    """The two-sided p-value of a gap by Student's t; 1 for one that is none or goes the
-    other way.
-    """
+    """The two-sided p-value of a gap by Student's t; 1 for a gap that is 0 or less."""
     from scipy.special import stdtr
 
     if gap <= TOLERANCE or examples < 2:
@@ -202,14 +196,17 @@ def chance(gap: float, error: float, examples: int) -> float:
 
 
 def limits(chances: Sequence[float], error: float, all_pairs: bool) -> list[float]:
-    """For each other strategy's p-value, the most it may be for the leader to beat it, stepping
-    down as Holm does.
+    """For each other strategy's p-value, the most that it may be for the leader to beat it.
 
-    With `left` strategies not yet beaten, the leader among them, it may be error / left: the
-    leader's own share is kept because it was chosen from the same scores. all_pairs: error / (left
-    (left - 1) / 2) where that is less, since the leader of equal strategies may beat any of them by
-    chance. From the first that is more than it may be on, the limit stays as it is, so no larger
-    one is within it.
+    The p-values are gone through from the smallest on, as Holm does. With `left` strategies not yet
+    beaten, the leader among them, the limit is
+
+        error / left                        or, with all_pairs and where that is less,
+        error / (left (left - 1) / 2).
+
+    The leader counts because it was chosen from the same scores. All pairs count because the leader
+    of equal strategies may beat any of them by chance. From the first p-value above its limit on,
+    the limit stays, so no larger p-value is within it.
     """
     found = [0.0] * len(chances)
     left = len(chances) + 1
@@ -221,8 +218,9 @@ def limits(chances: Sequence[float], error: float, all_pairs: bool) -> list[floa
 
 
 def noise(errors: Matrix) -> float:
-    """The standard deviation over examples of a difference between two strategies, pooled over all
-    of them; 1 if none varies.
+    """The standard deviation over examples of a difference between two strategies.
+
+    It is pooled over all strategies; 1 if none varies.
     """
     import numpy as np
 

@@ -1,6 +1,6 @@
 """A verdict: what it says, and how people read it, in text and in a notebook.
 
-Knows nothing of how it is reached; see selection. Invariants: an undecided verdict reads as
+Knows nothing of how it is reached; see decide. Invariants: an undecided verdict reads as
 undecided; every name is escaped in HTML, since names come from recipes.
 """
 
