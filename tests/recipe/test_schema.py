@@ -58,7 +58,7 @@ def test_a_good_recipe_loads(bench: Bench) -> None:
         (
             'name = "alignment"',
             'name = "alignement"',
-            "metrics[2].name: 'alignement' is no metric. Did you mean 'alignment'?",
+            "metrics[2].name: 'alignement' is not a metric. Did you mean 'alignment'?",
         ),
         (
             'model = "teacher"',

@@ -13,13 +13,20 @@ _COST = "0 besides own outputs; hidden: 1, and 1 for each own output"
 
 
 class AlignmentParameters(Parameters):
-    """kernel: the similarity S (kernels.py)."""
+    """The parameters of alignment.
+
+    kernel: the similarity S (kernels.py).
+    """
 
     kernel: Literal["chrf", "rouge-l", "exact", "embedding", "hidden"] = "chrf"
 
 
 class MixParameters(Parameters):
-    """weight: of the alignment, between 0 and 1; the rest is the perplexity's."""
+    """The parameters of the mix.
+
+    kernel: the alignment's.
+    weight: of the alignment, between 0 and 1; the rest is the perplexity's.
+    """
 
     kernel: Literal["chrf", "rouge-l", "exact", "embedding", "hidden"] = "chrf"
     weight: float = Field(0.5, ge=0, le=1)

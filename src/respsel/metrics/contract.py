@@ -42,10 +42,15 @@ class Parameters(BaseModel):
 
 @dataclass(frozen=True)
 class View:
-    """The conditioning under which a response is scored: `plain`, `unconditional` (nothing),
-    `self-aligned` with k own outputs in the native chat template or as the published code wraps
-    prompts, or `local` (step by step, each behind the last `window` steps, and these behind the
-    input unless with_input is false)."""
+    """The text behind which a response is scored.
+
+    kind: `plain` is the input; `unconditional` is nothing; `self-aligned` has own outputs before
+        the input; `local` scores each reasoning step behind the last few.
+    k: how many own outputs to other inputs a self-aligned view has.
+    template: the model's own chat template, or how the published code wraps prompts.
+    window: how many steps a local view has before each step.
+    with_input: whether a local view has the input before these.
+    """
 
     kind: Literal["plain", "unconditional", "self-aligned", "local"]
     k: int = 0
@@ -84,9 +89,14 @@ UNCONDITIONAL = View("unconditional")
 class Evidence:
     """What a metric is given about one response: only what it said that it needs.
 
-    scores: token scores by the view's kind. own_outputs: the target's own texts for the same input;
-    own_vectors, vector: hidden states (width,) of these and of the response. check, label: of the
-    example.
+    text: the response.
+    scores: token scores by the view's kind.
+    own_outputs: the target's own texts for the same input.
+    vector: hidden states (width,) of the response.
+    own_vectors: those of the own outputs.
+    check: the dataset's answer check.
+    label: the example's right answer.
+    reward: the response's.
     """
 
     text: str
@@ -110,9 +120,7 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Ratio:
-    """A value whose dataset-level form is a ratio of means over its responses: mean(above) /
-    mean(below).
-    """
+    """A value that is mean(above) / mean(below) over a dataset's responses."""
 
     above: float
     below: float
@@ -120,8 +128,12 @@ class Ratio:
 
 @dataclass(frozen=True)
 class RewardSource:
-    """Where a reward comes from: a column of the data, or the judgement of a model that is asked
-    with a prompt.
+    """Where a reward comes from: a column of the data, or a model's judgement.
+
+    column: the column's name, with {strategy} for the strategy's.
+    model: the model that is asked.
+    prompt: what it is asked.
+    max_tokens: how long its answer may be.
     """
 
     column: str | None = None
@@ -134,8 +146,13 @@ class RewardSource:
 class Needs:
     """What a metric asks of a response besides its text; at most one view of a kind.
 
-    steps: it splits the text by steps.py. answer: it looks for the answer, by the dataset's answer
-    check. extra: one of respsel's, without which it cannot be computed.
+    views: the views that token scores are read in.
+    own_outputs: the target's own texts.
+    hidden: hidden states of the response and of the own outputs.
+    reward: where its reward comes from.
+    steps: it splits the text into reasoning steps.
+    answer: it looks for the answer, by the dataset's answer check.
+    extra: the extra of respsel without which it cannot be computed.
     """
 
     views: tuple[View, ...] = ()
@@ -209,7 +226,7 @@ class Metric:
 
 @dataclass(frozen=True)
 class ChosenMetric:
-    """A metric with its parameters, as a recipe asks for it."""
+    """A metric with its parameters, as a recipe asks for it; label: what the recipe calls it."""
 
     label: str
     metric: Metric
@@ -222,8 +239,9 @@ class ChosenMetric:
 
     @property
     def can_race(self) -> bool:
-        """Whether scoring fewer responses saves calls: its values come from token scores in one
-        view, and only there.
+        """Whether scoring fewer responses saves calls.
+
+        It does if the values come from token scores in one view alone.
         """
         needs = self.needs
         return len(needs.views) == 1 and not (needs.own_outputs or needs.hidden or needs.reward)
@@ -246,17 +264,15 @@ class ChosenMetric:
         return fields | ({"origin": self.metric.origin} if self.metric.origin else {})
 
     def measure(self, evidence: Evidence) -> tuple[float | None, str, float | None]:
-        """Return (value, "", weight) or (None, why there is none, None); weight is of a ratio of
-        means.
+        """Return (value, "", weight) or (None, why there is none, None).
+
+        weight: the denominator of a ratio of means; None for another metric.
         """
         assert self.metric.measure is not None
         try:
-            found = self.metric.measure(self.parameters, evidence)
-            value, weight = (
-                (found.above / found.below, found.below)
-                if isinstance(found, Ratio)
-                else (found, None)
-            )
+            measured = self.metric.measure(self.parameters, evidence)
+            value = measured.above / measured.below if isinstance(measured, Ratio) else measured
+            weight = measured.below if isinstance(measured, Ratio) else None
         except (ValueError, ArithmeticError) as error:
             return None, str(error) or type(error).__name__, None
         if not math.isfinite(value) or (self.metric.scale == "log" and value <= 0):

@@ -1,5 +1,6 @@
-"""Similarity kernels S(y, y') of expected alignment: two texts, or two vectors, to a number; 1 is
-the same.
+"""Similarity kernels S(y, y') of expected alignment: two texts, or two vectors, to a number.
+
+Knows nothing of metrics. Invariant: 1 is the same.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     from respsel.records import FloatArray
 
-# ROUGE-L compares each word of a text with each of the other: more pairs than this take longer than
+# ROUGE-L compares each word of a text with each of the other. More pairs than this take longer than
 # seconds.
 MOST_WORD_PAIRS = 10**11
 _WORD = re.compile(r"[a-z0-9]+")
@@ -29,10 +30,10 @@ _PIECE_TOKENS = 256
 
 
 def exact(check: AnswerEntry | None, one: str, other: str) -> float:
-    """1 if both texts have the same answer by the dataset's answer check (else as texts, blanks
-    aside).
+    """1 if both texts have the same answer by the dataset's answer check.
 
-    Raises ValueError if the first has no answer.
+    Without a check they are compared as texts, blanks aside. Raises ValueError if the first has no
+    answer.
     """
     if check is None:
         return float(one.split() == other.split())
@@ -48,10 +49,10 @@ def chrf(one: str, other: str) -> float:
 
 
 def rouge_l(one: str, other: str) -> float:
-    """ROUGE-L F1 (Lin 2004) over lower-case runs of letters and digits, as the rouge-score package
-    splits them.
-
-    Raises ValueError for more than MOST_WORD_PAIRS.
+    """ROUGE-L F1 (Lin 2004) over lower-case runs of letters and digits.
+    Words are split as the rouge-score package does. Raises ValueError for more than
+    MOST_WORD_PAIRS.
+    Words are split as the rouge-score package does. Raises ValueError for more than MOST_WORD_PAIRS.
     """
     from rapidfuzz.distance import LCSseq
 
@@ -74,8 +75,9 @@ def cosine(one: FloatArray, other: FloatArray) -> float:
 
 
 def embedding(one: str, other: str) -> float:
-    """Cosine of the texts' MiniLM embeddings (all-MiniLM-L6-v2: mean over tokens, longer texts in
-    pieces of 256).
+    """Cosine of the texts' embeddings by all-MiniLM-L6-v2.
+
+    Each is a mean over tokens; longer texts are read in pieces of 256.
     """
     return cosine(_embed(one), _embed(other))
 
@@ -115,7 +117,7 @@ def _embedder() -> tuple[Any, Any]:
     spec = find_spec(_EMBEDDER)
     assert spec is not None
     assert spec.submodule_search_locations, (
-        "that it is installed is checked before a run (base.EXTRAS)"
+        "that it is installed is checked before a run (contract.EXTRAS)"
     )
     from transformers import AutoModel, AutoTokenizer
 

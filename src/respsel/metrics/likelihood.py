@@ -24,24 +24,31 @@ _BOTH_VIEWS = Needs((PLAIN, UNCONDITIONAL))
 
 
 class SelfAlignedParameters(Parameters):
-    """k: own outputs to other inputs in the prompt. template: the model's own chat template, or the
-    published code's "[INST] ... [/INST]": "paper" as for Mistral, "paper-system" with the system
-    text that it gives the others."""
+    """The parameters of self-aligned perplexity.
+
+    k: how many own outputs to other inputs are in the prompt.
+    template: the model's own chat template, or the published code's "[INST] ... [/INST]". "paper"
+        is as for Mistral; "paper-system" has the system text that the code gives the others.
+    """
 
     k: int = Field(2, ge=1, le=16)
     template: Template = "native"
 
 
 class IfdParameters(Parameters):
-    """direction: publications select both ways; "lower" (easier by the instruction) is
-    the default.
+    """The parameters of IFD.
+
+    direction: publications select both ways; "lower" (easier by the instruction) is the default.
     """
 
     direction: Direction = "lower"
 
 
 class RankParameters(Parameters):
-    """clip: larger ranks count as this."""
+    """The parameters of the rank-surprisal ratio.
+
+    clip: larger ranks count as this.
+    """
 
     clip: int = Field(_RANK_CLIP, ge=1)
 
@@ -73,8 +80,9 @@ def mean_log_likelihood(_parameters: Parameters, evidence: Evidence) -> float:
 
 
 def rank_surprisal_ratio(parameters: RankParameters, evidence: Evidence) -> Ratio:
-    """Mean of clipped ranks over mean nll: means and not sums, so that in a dataset each response
-    counts alike.
+    """Mean of clipped ranks over mean nll.
+
+    They are means and not sums, so that in a dataset each response counts alike.
     """
     import numpy as np
 

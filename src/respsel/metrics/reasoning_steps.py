@@ -1,11 +1,14 @@
 """A response to its reasoning steps. One splitter for every metric that speaks of steps.
 
-A step is a line; in a line of prose, a sentence. Kept whole: a fenced code block, a display formula
-($$...$$, \\[...\\], \\begin{...}...\\end{...}), and what stands in inline mathematics (not sums of
-money: "$5 and $7") or inline code. No sentence ends behind the number at a line's beginning ("2.",
-"Step 2."), a single capital ("J."), a common abbreviation, or inside a number. Blanks and line ends
-belong to the step before them. Invariant: the steps joined are the text, and each holds something
-other than white space (unless the text does not).
+A step is a line; in a line of prose, a sentence. Kept whole are:
+- a fenced code block, and inline code;
+- a display formula ($$...$$, \\[...\\], \\begin{...}...\\end{...});
+- inline mathematics, but not sums of money ("$5 and $7").
+No sentence ends behind the number at a line's beginning ("2.", "Step 2."), a single capital ("J.")
+or a common abbreviation, or inside a number. Blanks and line ends belong to the step before them.
+
+Knows nothing of tokens' scores. Invariant: the steps joined are the text, and each has something
+other than white space (unless the text has not).
 """
 
 from __future__ import annotations
@@ -33,13 +36,14 @@ _NO_END = re.compile(
     r"(?:[A-Z]|e\.g|i\.e|etc|vs|cf|approx|resp|[Ff]ig|[Ee]q|[Nn]o|Mr|Mrs|Ms|Dr|St|Prof)\.$"
     r"|^\(?(?:[Ss]tep )?\d{1,3}\)?\.$"
 )
-# What stands before the point of an abbreviation or a single capital.
+# The last character before the point of an abbreviation or a single capital.
 _LAST_OF_NO_END = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZgecsfxpqort")
 
 
 def split_steps(text: str) -> list[str]:
-    """Return a text's steps; a text of nothing but white space is one step. Takes time linear in
-    the text's length.
+    """Return a text's steps; a text of nothing but white space is one step.
+
+    Takes time linear in the text's length.
     """
     whole = _spans(text)
     ends = sorted([*_line_ends(text, whole), *_sentence_ends(text, whole)])
@@ -61,9 +65,7 @@ def split_steps(text: str) -> list[str]:
 
 
 def _line_ends(text: str, whole: _Spans) -> Iterator[int]:
-    """Positions behind line ends, with the white space after them up to the next line's
-    first word.
-    """
+    """Positions behind line ends and the white space up to the next line's first word."""
     at = text.find("\n")
     while at >= 0:
         begin = at
@@ -125,8 +127,9 @@ class _Spans:
 
 
 def _spans(text: str) -> _Spans:
-    """What is kept whole. A closer that is not found once is never looked for again, so that this
-    takes linear time.
+    """What is kept whole.
+
+    A closer that is not found once is never looked for again, so that this takes linear time.
     """
     found: list[tuple[int, int]] = []
     lacking: set[str] = set()
@@ -169,13 +172,14 @@ def _close(
 
 
 def first_tokens(steps: list[str], lengths: list[int]) -> list[int]:
-    """Return, for each step, the index of its first token, given how many UTF-8 bytes each token
-    spells.
+    """Return, for each step, the index of its first token.
 
-    That is the first token which spells something of the step's words: in most vocabularies a
+    That is the first token which spells something of the step's words. In most vocabularies a
     word's token begins with the blank before the word, which split_steps gives to the step before.
-    Steps that begin inside one token share it, and it is returned once. Raises ValueError where the
-    tokens do not spell the steps.
+    Steps that begin inside one token share it, and it is returned once.
+
+    lengths: how many UTF-8 bytes each token spells.
+    Raises ValueError where the tokens do not spell the steps.
     """
     ends = list(accumulate(lengths))
     places = word_places(steps)
@@ -189,9 +193,7 @@ def first_tokens(steps: list[str], lengths: list[int]) -> list[int]:
 
 
 def word_places(steps: list[str]) -> list[int]:
-    """The place in the text, in UTF-8 bytes, of each step's first word; and behind them the text's
-    length.
-    """
+    """The place of each step's first word in the text, then the text's length, in UTF-8 bytes."""
     places = []
     start = 0
     for step in steps:

@@ -33,9 +33,7 @@ def components(metric: ChosenMetric) -> list[ChosenMetric]:
 
 
 def all_metrics() -> Mapping[str, Metric]:
-    """Every metric by name: our own, and those of installed plug-ins (entry points
-    `respsel.metrics`).
-    """
+    """Every metric by name: our own, and those of plug-ins (entry points `respsel.metrics`)."""
     from respsel.plugins import load_plugins
 
     return _OWN | load_plugins("respsel.metrics", Metric, _OWN)
@@ -44,7 +42,7 @@ def all_metrics() -> Mapping[str, Metric]:
 def find_metric(name: str) -> Metric | None:
     """The metric of a name.
 
-    Plug-ins are looked for only if it is none of ours: that takes longer than a cached run.
+    Plug-ins are looked for only if it is not ours: that takes longer than a cached run.
     """
     return _OWN.get(name) or all_metrics().get(name)
 
@@ -57,7 +55,7 @@ def choose(entry: MetricEntry, shown: str, where: str) -> tuple[ChosenMetric | N
             Problem(
                 shown,
                 f"{where}.name",
-                f"'{entry.name}' is no metric",
+                f"'{entry.name}' is not a metric",
                 suggest(entry.name, all_metrics()),
             )
         ]

@@ -9,10 +9,14 @@ from respsel.metrics.likelihood import mean_nll
 
 
 class RewardParameters(Parameters):
-    """column: of the dataset, with {strategy} for the strategy's name; or model and prompt: a model
-    that is asked, once and greedily, for a number. The prompt is Jinja2 and knows `response`
-    besides the example's fields; the number is the one behind the last "Score:", "Reward:" or
-    "Rating:" in the answer, or its only one."""
+    """The parameters of a reward: a column, or a model and a prompt.
+
+    column: of the dataset, with {strategy} for the strategy's name.
+    model: a model that is asked, once and greedily, for a number. That is the one behind the last
+        "Score:", "Reward:" or "Rating:" in its answer, or its only one.
+    prompt: what it is asked. It is Jinja2, and knows `response` and the example's fields.
+    max_tokens: how long its answer may be.
+    """
 
     column: str | None = None
     model: str | None = None
@@ -36,7 +40,10 @@ class RewardParameters(Parameters):
 
 
 class CarParameters(RewardParameters):
-    """beta: how much likelihood counts."""
+    """The parameters of car: those of a reward, and one more.
+
+    beta: how much likelihood counts.
+    """
 
     beta: float = Field(3.0, ge=0)
 

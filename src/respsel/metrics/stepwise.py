@@ -1,4 +1,4 @@
-"""Metrics that look at a response's steps (steps.py)."""
+"""Metrics that look at a response's reasoning steps (reasoning_steps.py)."""
 
 from __future__ import annotations
 
@@ -10,18 +10,22 @@ from respsel.records import TokenScores
 
 
 class DropParameters(Parameters):
-    """skip: how many tokens of each step do not count.
+    """The parameters of aslec-drop.
 
-    The paper speaks of the first; its released driver skips 2.
+    skip: how many tokens of each step do not count. The paper says the first; its released driver
+        skips 2.
     """
 
     skip: int = Field(1, ge=1, le=16)
 
 
 class LocalParameters(Parameters):
-    """window: how many steps stand before each step. with_input: whether the input, as the user's
-    turn, stands before those, as in the paper; false leaves the steps alone, behind the token that
-    begins a text."""
+    """The parameters of local naturalness.
+
+    window: how many steps are before each step.
+    with_input: whether the input, as the user's turn, is before those, as in the paper. If not, the
+        steps are alone behind the token that begins a text.
+    """
 
     window: int = Field(4, ge=1, le=64)
     with_input: bool = True
