@@ -116,15 +116,15 @@ def test_tables_are_frames(study: respsel.Study) -> None:
     [
         (
             ("sms", "human", "perplexity"),
-            "'sms' is no dataset of this recipe. Did you mean 'sums'?",
+            "'sms' is not a dataset of this recipe. Did you mean 'sums'?",
         ),
         (
             ("sums", "humans", "perplexity"),
-            "'humans' is no strategy of this recipe. Did you mean 'human'?",
+            "'humans' is not a strategy of this recipe. Did you mean 'human'?",
         ),
         (
             ("sums", "human", "bleu"),
-            "'bleu' is no metric of this recipe. Known here: alignment, perplexity",
+            "'bleu' is not a metric of this recipe. Known here: alignment, perplexity",
         ),
     ],
 )

@@ -100,10 +100,10 @@ class Ledger:
         None if the store's copy is damaged or gone.
         """
         if name not in self._rows:
-            found = self._store.load_rows(self._graph.steps[name].table, self._outputs[name])
-            if found is None:
+            rows = self._store.load_rows(self._graph.steps[name].table, self._outputs[name])
+            if rows is None:
                 return None
-            self._rows[name] = found
+            self._rows[name] = rows
         return self._rows[name]
 
     def output(self, name: str) -> str:

@@ -249,8 +249,8 @@ class ChosenMetric:
     @property
     def direction(self) -> Direction:
         """The metric's; or the recipe's, where publications disagree and it is a parameter."""
-        found: Direction = getattr(self.parameters, "direction", self.metric.direction)
-        return found
+        direction: Direction = getattr(self.parameters, "direction", self.metric.direction)
+        return direction
 
     @property
     def fields(self) -> Mapping[str, Any]:

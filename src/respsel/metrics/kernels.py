@@ -50,9 +50,9 @@ def chrf(one: str, other: str) -> float:
 
 def rouge_l(one: str, other: str) -> float:
     """ROUGE-L F1 (Lin 2004) over lower-case runs of letters and digits.
+
     Words are split as the rouge-score package does. Raises ValueError for more than
     MOST_WORD_PAIRS.
-    Words are split as the rouge-score package does. Raises ValueError for more than MOST_WORD_PAIRS.
     """
     from rapidfuzz.distance import LCSseq
 

@@ -61,15 +61,16 @@ def explain(graph: Graph, store: Store, name: str | None) -> list[Explanation]:
 
     name: a step's name, how names begin, or a part of them (a strategy, a dataset).
     """
-    found = [_explain(graph, walked, store) for walked in walk(graph, store)]
+    explanations = [_explain(graph, walked, store) for walked in walk(graph, store)]
     if name is None:
-        return found
-    chosen = [item for item in found if item.step.name == name] or [
-        item for item in found if item.step.name.startswith(name)
+        return explanations
+    chosen = [item for item in explanations if item.step.name == name] or [
+        item for item in explanations if item.step.name.startswith(name)
     ]
-    chosen = chosen or [item for item in found if name in _parts(item.step.name)]
+    chosen = chosen or [item for item in explanations if name in _parts(item.step.name)]
     if not chosen:
-        known = {part for item in found for part in (item.step.name, *_parts(item.step.name))}
+        names = [item.step.name for item in explanations]
+        known = {part for step in names for part in (step, *_parts(step))}
         hint = close_match(name, known) or "respsel plan lists them"
         raise InputError(Problem(graph.loaded.shown, name, "is not a step of this recipe", hint))
     return chosen
@@ -91,11 +92,13 @@ def _explain(graph: Graph, walked: Walked, store: Store) -> Explanation:
     if nearest is None:
         return Explanation(planned, (), ())
     record = nearest.record
-    found = changes_between(record.fields, step.fields)
-    reading = reading_of_tokenizer(found)
+    differences = changes_between(record.fields, step.fields)
+    reading = reading_of_tokenizer(differences)
     changes = [reading] if reading else []
     changes += [
-        Change(_place(step, c.where), c.old, c.new) for c in found if c.where != TOKENIZER_READING
+        Change(_place(step, c.where), c.old, c.new)
+        for c in differences
+        if c.where != TOKENIZER_READING
     ]
     if record.version != step.version:
         changes.append(

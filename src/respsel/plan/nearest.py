@@ -79,19 +79,19 @@ class StoredSteps:
         def rank(stored: StoredStep) -> tuple[int, bool, float]:
             return _differences(step, flat, slots, stored), stored.key != own, -stored.stored_at
 
-        found = min(alike, key=rank)
-        return Nearest(found, found.key == own)
+        closest = min(alike, key=rank)
+        return Nearest(closest, closest.key == own)
 
     @cached_property
     def _by_op(self) -> Mapping[str, list[StoredStep]]:
         called = dict(self._names())
-        found: dict[str, list[StoredStep]] = {}
+        by_op: dict[str, list[StoredStep]] = {}
         for name, stored_at in self._store.keys("step"):
             key = name.partition("/")[2]
             if record := self._store.load_step(key):
                 stored = StoredStep(key, record, stored_at, called.get(key), flatten(record.fields))
-                found.setdefault(record.op, []).append(stored)
-        return found
+                by_op.setdefault(record.op, []).append(stored)
+        return by_op
 
     def _names(self) -> Iterator[tuple[str, str]]:
         for run in latest_runs(self._store):

@@ -69,11 +69,11 @@ class Plan:
     @property
     def takes(self) -> Mapping[str, TokenUsage]:
         """By model, about what the calls take that are certain."""
-        found: dict[str, TokenUsage] = {}
+        usage: dict[str, TokenUsage] = {}
         for step in self.steps:
             if step.model:
-                found[step.model] = found.get(step.model, TokenUsage()) + step.takes
-        return found
+                usage[step.model] = usage.get(step.model, TokenUsage()) + step.takes
+        return usage
 
     @property
     def calls_later(self) -> int:

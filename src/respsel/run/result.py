@@ -120,7 +120,7 @@ class RunResult:
         raise InputError(Problem(self.graph.loaded.shown, name, "is not part of this run", remedy))
 
     def _refuse(self, kind: str, name: str, known: Iterable[str]) -> NoReturn:
-        what = f"'{name}' is no {kind} of this recipe"
+        what = f"'{name}' is not a {kind} of this recipe"
         raise InputError(Problem(self.graph.loaded.shown, kind, what, suggest(name, known)))
 
     def count(self, name: str) -> int:

@@ -40,17 +40,17 @@ def run_race(
         }
         asked = {name: next(part) for name, part in parts.items()}
         answers = yield [request for requests in asked.values() for request in requests]
-        found: dict[str, Sequence[Score]] = {}
+        scores: dict[str, Sequence[Score]] = {}
         for name, part in parts.items():
             mine = answers[: len(asked[name])]
             answers = answers[len(asked[name]) :]
             scored = _finished(part, mine)
-            found[name] = measure(responses[name][these], scored)
+            scores[name] = measure(responses[name][these], scored)
             for row in scored:
                 if SCORING_FAILURES.include(row.problem):
                     problems.setdefault(batch.stop, row.problem)
         try:
-            batch = running.send(_found(found))
+            batch = running.send(_found(scores))
         except StopIteration as done:
             laps: list[Lap] = done.value
             return [replace(lap, problem=problems.get(lap.examples, "")) for lap in laps]

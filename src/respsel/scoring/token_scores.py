@@ -187,7 +187,7 @@ def _joined(name: str, answers: Sequence[object]) -> ScoredResponse:
     parts = [answer for answer in answers if isinstance(answer, Scored)]
     assert len(parts) == len(answers)
     problem = next((part.problem for part in parts if part.problem), "")
-    found = [part.scores for part in parts if part.scores is not None]
+    scored = [part.scores for part in parts if part.scores is not None]
     row = ScoredResponse(
         id=name,
         prompt_tokens=sum(part.prompt_tokens for part in parts),
@@ -198,14 +198,14 @@ def _joined(name: str, answers: Sequence[object]) -> ScoredResponse:
     )
     if problem:
         return row
-    if len(found) == 1:
-        return replace(row, scores=found[0])
-    lengths = [scores.lengths for scores in found if scores.lengths is not None]
+    if len(scored) == 1:
+        return replace(row, scores=scored[0])
+    lengths = [scores.lengths for scores in scored if scores.lengths is not None]
     whole = TokenScores(
-        token_ids=np.concatenate([scores.token_ids for scores in found]),
-        nll=np.concatenate([scores.nll for scores in found]),
-        rank=np.concatenate([scores.rank for scores in found]),
-        entropy=np.concatenate([scores.entropy for scores in found]),
-        lengths=np.concatenate(lengths) if len(lengths) == len(found) else None,
+        token_ids=np.concatenate([scores.token_ids for scores in scored]),
+        nll=np.concatenate([scores.nll for scores in scored]),
+        rank=np.concatenate([scores.rank for scores in scored]),
+        entropy=np.concatenate([scores.entropy for scores in scored]),
+        lengths=np.concatenate(lengths) if len(lengths) == len(scored) else None,
     )
     return replace(row, scores=whole)

@@ -110,11 +110,11 @@ def race(strategies: Sequence[str], sample: int, rule: Rule) -> Race:
     while stop < sample and (len(within) > 1 or not laps):
         start = stop
         stop = min(sample, stop + STEP if stop else FIRST)
-        found = yield Batch(within, start, stop)
+        scored = yield Batch(within, start, stop)
         for name in within:
-            scores[name].update(found.values[name])
-            if found.weights is not None:
-                weights[name].update(found.weights[name])
+            scores[name].update(scored.values[name])
+            if scored.weights is not None:
+                weights[name].update(scored.weights[name])
         leader, dropped = judge(
             {name: scores[name] for name in within},
             rule,
@@ -138,14 +138,14 @@ def judge(
     totals, sums = pair(scores, names, rule.is_log, weights, ())
     if not len(totals):
         return None, ()
-    found = estimate(totals, sums, 0, 0, np.random.default_rng(0))
-    leader = min(range(len(names)), key=lambda i: (rule.sign * found.scores[i], names[i]))
+    estimates = estimate(totals, sums, 0, 0, np.random.default_rng(0))
+    leader = min(range(len(names)), key=lambda i: (rule.sign * estimates.scores[i], names[i]))
     if len(totals) < FIRST:
         return names[leader], ()
     others = [i for i in range(len(names)) if i != leader]
-    gaps = [rule.sign * float(found.scores[i] - found.scores[leader]) for i in others]
+    gaps = [rule.sign * float(estimates.scores[i] - estimates.scores[leader]) for i in others]
     chances = [
-        chance(gap, found.error(i, leader), len(totals))
+        chance(gap, estimates.error(i, leader), len(totals))
         for gap, i in zip(gaps, others, strict=True)
     ]
     allowed = limits(chances, DROP_ERROR, all_pairs=False)

@@ -92,9 +92,9 @@ def pair(
     for column, name in enumerate(names):
         mine = None if weights is None else weights[name]
         for row, key in enumerate(keys):
-            found = usable[name].get(key, [])
-            for place, value in found:
-                weight = 1 / len(found) if mine is None else _weight(mine[key], place)
+            values = usable[name].get(key, [])
+            for place, value in values:
+                weight = 1 / len(values) if mine is None else _weight(mine[key], place)
                 totals[row, column] += weight * (math.log(value) if log else value)
                 sums[row, column] += weight
     return totals, sums
@@ -143,10 +143,10 @@ def estimate(
 def _combined(values: Matrix, best: int, partial: Sequence[int]) -> Matrix:
     """Fold the columns of `best` over partial strategies' examples into these strategies' own."""
     columns = values.shape[1] - len(partial)
-    made = values[:, :columns].copy()
+    folded = values[:, :columns].copy()
     for place, column in enumerate(partial):
-        made[:, column] += values[:, best] - values[:, columns + place]
-    return made
+        folded[:, column] += values[:, best] - values[:, columns + place]
+    return folded
 
 
 def _resampled(
@@ -208,13 +208,13 @@ def limits(chances: Sequence[float], error: float, all_pairs: bool) -> list[floa
     of equal strategies may beat any of them by chance. From the first p-value above its limit on,
     the limit stays, so no larger p-value is within it.
     """
-    found = [0.0] * len(chances)
+    allowed = [0.0] * len(chances)
     left = len(chances) + 1
     for place in sorted(range(len(chances)), key=lambda i: chances[i]):
-        found[place] = error / (max(left, left * (left - 1) / 2) if all_pairs else left)
-        if chances[place] <= found[place]:
+        allowed[place] = error / (max(left, left * (left - 1) / 2) if all_pairs else left)
+        if chances[place] <= allowed[place]:
             left -= 1
-    return found
+    return allowed
 
 
 def noise(errors: Matrix) -> float:
@@ -226,5 +226,5 @@ def noise(errors: Matrix) -> float:
 
     n, columns = errors.shape
     own = errors - errors.mean(axis=1, keepdims=True)
-    found = float(np.sqrt(2 * n * (own**2).sum() / max(1, columns - 1)))
-    return found if found > TOLERANCE else 1.0
+    deviation = float(np.sqrt(2 * n * (own**2).sum() / max(1, columns - 1)))
+    return deviation if deviation > TOLERANCE else 1.0

@@ -129,10 +129,10 @@ def neighbours(
     """
     chosen = {}
     for place, example in enumerate(examples):
-        found = list(
+        shown_outputs = list(
             islice((kept[name][0] for name in _walk(examples, place) if kept.get(name)), k)
         )
-        if len(found) < k:
+        if len(shown_outputs) < k:
             have = len([name for name in kept if kept[name]])
             what = (
                 f"example '{example.id}' needs own outputs to {k} other inputs, but only "
@@ -146,7 +146,7 @@ def neighbours(
                     "Raise 'samples' or the dataset's 'sample', lower k, or set keep = \"all\"",
                 )
             )
-        chosen[example.id] = found
+        chosen[example.id] = shown_outputs
     return chosen
 
 
