@@ -15,8 +15,8 @@ from respsel.data.prompts import template_names
 from respsel.graph import names as step_names
 from respsel.graph import roles
 from respsel.graph.context import PROMPTS, GraphContext
-from respsel.graph.files import Source, file_source, read_unchanged
 from respsel.graph.label_checks import after_label_check
+from respsel.graph.sources import Source, file_source, read_unchanged
 from respsel.graph.step import Inputs, Rows, Step
 from respsel.hashing import file_digest
 from respsel.recipe.model import merge_sampling

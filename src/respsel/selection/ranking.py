@@ -45,6 +45,23 @@ class _Tested:
         return self.limit is not None and self.gap.chance > self.limit
 
 
+@dataclass(frozen=True)
+class _Figures:
+    """The strategies' figures over all parts, by their places in `names`.
+
+    scores: the means over the parts.
+    p_best: the share of resamples in which each is the best.
+    places: the means of their ranks.
+    parts: the estimates that these come from.
+    """
+
+    names: Sequence[str]
+    scores: Matrix
+    p_best: Matrix
+    places: Matrix
+    parts: Sequence[Estimates]
+
+
 def rank(
     unranked: Verdict,
     names: Sequence[str],
@@ -57,20 +74,16 @@ def rank(
     parts: by dataset, the estimates of the strategies in the order of `names`.
     dropped: the strategies that cannot lead.
     """
-    import numpy as np
-
-    scores = np.mean([part.scores for part in parts], axis=0)
+    figures = _figures(names, parts, rule)
     order = sorted(
-        range(len(names)), key=lambda i: (names[i] in dropped, rule.sign * scores[i], names[i])
+        range(len(names)),
+        key=lambda i: (names[i] in dropped, rule.sign * figures.scores[i], names[i]),
     )
     leader = order[0]
     tested = _test(parts, order, rule)
     tied = [one for one in tested if one.is_tied]
     most = max((needed(one.gap, one.level) for one in tied if one.level), default=math.inf)
-    draws = np.mean([part.draws for part in parts], axis=0)
-    p_best = share_of_wins(rule.sign * draws)
-    places = np.mean([_places(rule.sign * part.scores) for part in parts], axis=0)
-    by_rank = min(order, key=lambda i: (round(places[i], 9), i != leader, names[i]))
+    by_rank = min(order, key=lambda i: (round(float(figures.places[i]), 9), i != leader, names[i]))
     fewest = min(one.gap.fewest for one in tested)
     return replace(
         unranked,
@@ -78,8 +91,21 @@ def rank(
         decided=not tied and fewest >= FEWEST_EXAMPLES,
         tied=tuple(names[one.gap.column] for one in tied),
         examples_needed=max(FEWEST_EXAMPLES, math.ceil(most)) if math.isfinite(most) else None,
-        ranking=tuple(_ranked(names, scores, p_best, places, parts, one, rule) for one in tested),
+        ranking=tuple(_ranked(figures, one, rule) for one in tested),
         first_by_rank=names[by_rank] if len(parts) > 1 else None,
+    )
+
+
+def _figures(names: Sequence[str], parts: Sequence[Estimates], rule: Rule) -> _Figures:
+    import numpy as np
+
+    draws = np.mean([part.draws for part in parts], axis=0)
+    return _Figures(
+        names=names,
+        scores=np.mean([part.scores for part in parts], axis=0),
+        p_best=share_of_wins(rule.sign * draws),
+        places=np.mean([_places(rule.sign * part.scores) for part in parts], axis=0),
+        parts=parts,
     )
 
 
@@ -90,30 +116,22 @@ def _test(parts: Sequence[Estimates], order: Sequence[int], rule: Rule) -> list[
     return [_Tested(gap, limit) for gap, limit in zip(gaps, [None, *allowed], strict=True)]
 
 
-def _ranked(
-    names: Sequence[str],
-    scores: Matrix,
-    p_best: Matrix,
-    places: Matrix,
-    parts: Sequence[Estimates],
-    tested: _Tested,
-    rule: Rule,
-) -> Ranked:
+def _ranked(figures: _Figures, tested: _Tested, rule: Rule) -> Ranked:
     gap = tested.gap
     i = gap.column
-    score = rule.interval(scores[i], error_of(parts, i, None), gap.fewest)
+    score = rule.interval(figures.scores[i], error_of(figures.parts, i, None), gap.fewest)
     difference = _difference(tested, rule)
     return Ranked(
-        strategy=names[i],
+        strategy=figures.names[i],
         score=score.value,
         low=score.low,
         high=score.high,
-        p_best=float(p_best[i]),
+        p_best=float(figures.p_best[i]),
         difference=None if difference is None else difference.value,
         difference_low=None if difference is None else difference.low,
         difference_high=None if difference is None else difference.high,
-        effect=None if difference is None else effect(parts, gap, rule.sign),
-        place=float(places[i]),
+        effect=None if difference is None else effect(figures.parts, gap, rule.sign),
+        place=float(figures.places[i]),
         examples=gap.examples,
         level=tested.level,
     )
