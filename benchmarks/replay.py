@@ -25,7 +25,7 @@ import numpy as np
 import polars as pl
 
 from respsel.selection.decide import decide
-from respsel.selection.race_rule import Found, race
+from respsel.selection.race_rule import BatchScores, race
 from respsel.selection.rule import Rule
 from respsel.selection.statistics import Values
 
@@ -153,7 +153,7 @@ def raced(scores: Scores, keys: Sequence[str]) -> tuple[Scores, set[str], float]
         for name, values in part.items():
             found[name].update(values)
         try:
-            batch = running.send(Found(part))
+            batch = running.send(BatchScores(part))
         except StopIteration as done:
             dropped = {name for lap in done.value for name in lap.dropped}
             asked = sum(len(values) for values in found.values())

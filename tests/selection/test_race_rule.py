@@ -8,7 +8,16 @@ import numpy as np
 import pytest
 
 from respsel.selection.decide import decide
-from respsel.selection.race_rule import FIRST, STEP, Batch, Found, Lap, dropped_in, race, reach_of
+from respsel.selection.race_rule import (
+    FIRST,
+    STEP,
+    Batch,
+    BatchScores,
+    Lap,
+    dropped_in,
+    race,
+    reach_of,
+)
 from respsel.selection.rule import Rule
 from respsel.selection.statistics import Values
 
@@ -29,7 +38,7 @@ def run(
     scores: Columns, sample: int, rule: Rule = RULE, weights: Columns | None = None
 ) -> list[Lap]:
     going = race(tuple(scores), sample, rule)
-    found: Found | None = None
+    found: BatchScores | None = None
 
     def part(of: Columns, batch: Batch) -> dict[str, dict[str, float | None]]:
         return {
@@ -43,7 +52,7 @@ def run(
         except StopIteration as done:
             laps: list[Lap] = done.value
             return laps
-        found = Found(part(scores, batch), None if weights is None else part(weights, batch))
+        found = BatchScores(part(scores, batch), None if weights is None else part(weights, batch))
 
 
 def scored(laps: list[Lap]) -> int:
@@ -100,10 +109,10 @@ def test_a_batch_without_scores_does_not_make_a_ratio_of_means_another_metric() 
         "a": {name: 3.9 + i % 2 / 2 for i, name in enumerate(names)},
         "b": {name: 12.0 if i % 3 == 0 else 3.9 + i % 5 / 10 for i, name in enumerate(names)},
     }
-    batch = going.send(Found(ratios, weights))
+    batch = going.send(BatchScores(ratios, weights))
     none = {name: {f"e{i}": None for i in range(batch.start, batch.stop)} for name in ("a", "b")}
     with pytest.raises(StopIteration) as done:
-        going.send(Found(none, None))
+        going.send(BatchScores(none, None))
     assert [lap.dropped for lap in done.value.value] == [(), ()]
 
 

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from respsel.calls.requests import Answer
 from respsel.records import Example, Response, Score, ScoredResponse
-from respsel.selection.race_rule import Found, Lap, race
+from respsel.selection.race_rule import BatchScores, Lap, race
 from respsel.selection.rule import Rule
 from respsel.strategies.base import Operation
 from respsel.tables.problems import SCORING_FAILURES
@@ -50,16 +50,16 @@ def run_race(
                 if SCORING_FAILURES.include(row.problem):
                     problems.setdefault(batch.stop, row.problem)
         try:
-            batch = running.send(_found(scores))
+            batch = running.send(_batch_scores(scores))
         except StopIteration as done:
             laps: list[Lap] = done.value
             return [replace(lap, problem=problems.get(lap.examples, "")) for lap in laps]
 
 
-def _found(scores: Mapping[str, Sequence[Score]]) -> Found:
+def _batch_scores(scores: Mapping[str, Sequence[Score]]) -> BatchScores:
     values = {name: {score.id: score.value for score in mine} for name, mine in scores.items()}
     weights = {name: {score.id: score.weight for score in mine} for name, mine in scores.items()}
-    return Found(values, weights)
+    return BatchScores(values, weights)
 
 
 def _finished(part: Operation, answers: Sequence[Answer]) -> list[ScoredResponse]:

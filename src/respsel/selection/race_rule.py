@@ -48,7 +48,7 @@ class Batch:
 
 
 @dataclass(frozen=True)
-class Found:
+class BatchScores:
     """What a batch was scored.
 
     values: the scores by strategy and example id.
@@ -97,7 +97,7 @@ def dropped_in(laps: Sequence[Lap]) -> set[str]:
     return {name for lap in laps for name in lap.dropped}
 
 
-Race = Generator[Batch, Found, list[Lap]]
+Race = Generator[Batch, BatchScores, list[Lap]]
 
 
 def race(strategies: Sequence[str], sample: int, rule: Rule) -> Race:
@@ -115,7 +115,7 @@ def race(strategies: Sequence[str], sample: int, rule: Rule) -> Race:
             scores[name].update(scored.values[name])
             if scored.weights is not None:
                 weights[name].update(scored.weights[name])
-        leader, dropped = judge(
+        leader, dropped = _look(
             {name: scores[name] for name in within},
             rule,
             weights if is_weighed([weights]) else None,
@@ -125,12 +125,12 @@ def race(strategies: Sequence[str], sample: int, rule: Rule) -> Race:
     return laps
 
 
-def judge(
+def _look(
     scores: Mapping[str, Values], rule: Rule, weights: Mapping[str, Values] | None = None
 ) -> tuple[str | None, tuple[str, ...]]:
     """Who leads, if anything can be compared, and who is so far behind that they are dropped.
 
-    weights: see selection.decide.
+    weights: see decide.
     """
     import numpy as np
 
