@@ -1,8 +1,8 @@
-"""The fields of a GGUF file: what stands before its tensors.
+"""The fields of a GGUF file: what comes before its tensors.
 
 Knows nothing of what fields mean. Invariants: it reads no tensor, and an array is read only if it
-was asked for. What a file says of its own sizes is believed only within the file and within a limit
-far above what a vocabulary takes.
+was asked for. What a file says of its own sizes is believed only within the file, and within a
+limit far above what a vocabulary takes.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _FORMATS = {
 def read_fields(path: Path, arrays: Collection[str]) -> dict[str, Any]:
     """All single values of a GGUF file, and those arrays that are named.
 
-    Raises ValueError where the file is no GGUF, or is cut short.
+    Raises ValueError where the file is not a GGUF file, or is cut short.
     """
     with path.open("rb") as file:
         if not os.fstat(file.fileno()).st_size:
@@ -117,8 +117,9 @@ class _Reader:
         return found
 
     def _check_room(self, count: int, size: int) -> None:
-        """Raises IndexError if so many things of some size cannot be in the rest of the file, or of
-        what is read of it.
+        """Raise IndexError if so many things of some size cannot be in the rest of the file.
+
+        Nor in the rest of what is read of it.
         """
         if count * size > self._end - self._at:
             limit = "the file holds" if self._end == len(self._data) else f"{_MOST_BYTES >> 20} MiB"

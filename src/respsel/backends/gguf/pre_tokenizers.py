@@ -1,8 +1,8 @@
 """How each type of `tokenizer.ggml.pre` splits text before byte-pair merges.
 
 A split is what the original tokenizer.json says, as llama.cpp's source quotes it, or llama.cpp's
-own where it quotes none. Knows nothing of files. Invariant: a type stands here only if a test has
-compared it with llama.cpp.
+own where it quotes none. Knows nothing of files. Invariant: a type is in the list only if a test
+has compared it with llama.cpp.
 """
 
 from __future__ import annotations

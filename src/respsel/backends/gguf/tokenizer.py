@@ -1,8 +1,8 @@
 """The tokenizer of a GGUF file for transformers: the one that the model was trained with.
 
-transformers rebuilds one itself, but takes GPT-2's splits for most types of `tokenizer.ggml.pre`,
-and says nothing. Knows no weights. Invariant: what it cannot read as the original does is refused
-by name, never read by another rule.
+transformers builds one itself, but silently takes GPT-2's splits for most types of
+`tokenizer.ggml.pre`. Knows no weights. Invariant: what it cannot read as the original does is
+refused by name, and never read by another rule.
 """
 
 from __future__ import annotations
@@ -69,8 +69,8 @@ class UnverifiedTokenizerError(Exception):
 def load_gguf_tokenizer(path: Path) -> Any:
     """The tokenizer of a GGUF file, as a transformers tokenizer with its chat template.
 
-    Raises ValueError where the file cannot be read, UnverifiedTokenizerError where its type is none
-    of those known.
+    Raises ValueError where the file cannot be read, UnverifiedTokenizerError where its type is
+    not a known one.
     """
     import transformers
 
@@ -214,8 +214,9 @@ def _pairs(vocabulary: dict[str, int], merges: list[tuple[str, str]], **how: Any
 
 
 def _merges_of(vocabulary: Mapping[str, int], scores: Sequence[float]) -> Iterator[tuple[str, str]]:
-    """All pairs of tokens that make a token, best score first: SentencePiece keeps no list of
-    merges.
+    """All pairs of tokens that make a token, best score first.
+
+    SentencePiece keeps no list of merges.
     """
     for token, _ in sorted(vocabulary.items(), key=lambda item: (-scores[item[1]], item[1])):
         for at in range(1, len(token)):
@@ -224,8 +225,9 @@ def _merges_of(vocabulary: Mapping[str, int], scores: Sequence[float]) -> Iterat
 
 
 def _check_ranks(scores: Sequence[float]) -> None:
-    """The scores of tokens that merges make are the merges' ranks; a unigram model has
-    probabilities instead.
+    """Raise an error unless the scores of merged tokens are ranks of merges.
+
+    A unigram model has probabilities instead.
     """
     if not all(float(score).is_integer() for score in scores):
         raise UnverifiedTokenizerError(
@@ -276,8 +278,9 @@ def _strips_after(fields: Mapping[str, Any]) -> list[str]:
 
 
 def _named_tokens(fields: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """What transformers calls by name, which makes it a control token: a file may pad with an
-    ordinary one ('!').
+    """What transformers calls by name, which makes it a control token.
+
+    A file may pad with an ordinary one ('!').
     """
     tokens = fields[f"{_KEY}tokens"]
     kinds = _kinds(fields)

@@ -1,4 +1,7 @@
-"""A llama.cpp context: a key-value cache and a batch, behind five verbs. Knows tokens, not text."""
+"""A llama.cpp context: a key-value cache and a batch, behind five verbs.
+
+Knows tokens, not text. Invariant: no more tokens are evaluated at once than the batch holds.
+"""
 
 from __future__ import annotations
 
@@ -65,11 +68,10 @@ class LlamaContext:
         logits_from: int,
         chunk_tokens: int | None = None,
     ) -> list[npt.NDArray[np.float32]]:
-        """Evaluate tokens of one sequence from position `start`; return the logits of
-        tokens[logits_from:].
+        """Evaluate tokens of one sequence from position `start`; return their logits.
 
-        One array (n, n_vocab) per chunk that has any; a chunk is a batch, or `chunk_tokens` if that
-        is less.
+        Those of tokens[logits_from:], one array (n, n_vocab) per chunk that has any. A chunk is
+        a batch, or `chunk_tokens` if that is less.
         """
         found = []
         size = min(chunk_tokens or self._batch_tokens, self._batch_tokens)
@@ -87,10 +89,10 @@ class LlamaContext:
     def decode(
         self, rows: Sequence[tuple[int, int, int]], wanted: Sequence[bool]
     ) -> npt.NDArray[np.float32]:
-        """Run one batch of (token, position, sequence); return a view (n wanted, n_vocab) of its
-        logits.
+        """Run one batch of (token, position, sequence).
 
-        Raises RunError if llama.cpp refuses the batch.
+        Returns a view (n wanted, n_vocab) of its logits. Raises RunError if llama.cpp refuses the
+        batch.
         """
         import numpy as np
 
@@ -126,8 +128,10 @@ class LlamaContext:
         self._api.llama_memory_seq_cp(self._memory, source, sequence, -1, -1)
 
     def drop(self, sequence: int, position: int) -> None:
-        """Forget a sequence's tokens from `position` on. Raises RunError where the model's memory
-        cannot (recurrent layers only forget everything)."""
+        """Forget a sequence's tokens from `position` on.
+
+        Raises RunError where the model's memory cannot (recurrent layers only forget everything).
+        """
         if not self._api.llama_memory_seq_rm(self._memory, sequence, position, -1):
             what = "this model's memory cannot forget the end of a text"
             raise RunError(

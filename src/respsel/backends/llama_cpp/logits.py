@@ -1,5 +1,6 @@
-"""Logits to token scores: what a metric needs of a position, so that no table of logits is ever
-kept.
+"""Logits to token scores: what a metric needs of a position, so that no logits are kept.
+
+Knows no engine. Invariant: the numbers do not depend on how many positions are reduced at once.
 """
 
 from __future__ import annotations

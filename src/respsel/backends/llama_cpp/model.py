@@ -1,15 +1,15 @@
-"""llama.cpp through its low-level batch API: GGUF weights on a CPU, or a GPU if it was built for
-one.
+"""llama.cpp through its low-level batch API: GGUF weights on a CPU, or on a GPU.
 
-Scoring: the prompt is evaluated once, each response is evaluated behind it and then dropped from
-the key-value cache (`llama_memory_seq_rm`), so the next response branches from the same prompt, and
-so do prompts that begin alike. Recurrent layers cannot go back to a prompt: there each response is
-evaluated with its prompt anew. The context holds one sequence. Sampling: many sequences in one
-batch, one cache each (`kv_unified=False`).
+Scoring. The prompt is evaluated once. Each response is evaluated behind it and then dropped from
+the key-value cache (`llama_memory_seq_rm`), so the next response branches from the same prompt.
+Prompts that begin alike share their beginning in the same way. Recurrent layers cannot go back to a
+prompt: there each response is evaluated with its prompt again. The context holds one sequence.
 
-Invariant: an answer does not depend on what else was asked. Several sequences in one scoring batch,
-or a cache shared by the sampled sequences, shift log-probabilities by up to 0.3 nats (BF16
-weights), and do not make scoring faster on a CPU; both are avoided here.
+Sampling. Many sequences are in one batch, one cache each (`kv_unified=False`).
+
+Knows nothing of the store. Invariant: an answer does not depend on what else was asked. Several
+sequences in one scoring batch, or a cache shared by the sampled sequences, shift log-probabilities
+by up to 0.3 nats (BF16 weights). They do not make scoring faster on a CPU, so both are avoided.
 """
 
 from __future__ import annotations
@@ -125,8 +125,9 @@ class LlamaCppModel:
         return {"weights": where, "special tokens": self.text.special_tokens, **self._told_of_rope}
 
     def score(self, calls: Sequence[ScoreCall]) -> Iterator[tuple[int, TokenScores]]:
-        """See Model.score. Prompts are taken in order, so that each keeps what it shares with the
-        one before.
+        """See Model.score.
+
+        Prompts are taken in order, so that each keeps what it shares with the one before.
         """
         if not calls:
             return
@@ -292,10 +293,10 @@ class _Prompt:
 
 
 def _whole_chunks_shared(before: Sequence[int], prompt: Sequence[int]) -> int:
-    """How many tokens of the prompt before can stay: whole chunks, and not the prompt's last token.
+    """How many tokens of the prompt before can stay: whole chunks, without the last token.
 
-    Hazard: the sums over a token depend on the chunk that it is evaluated in, so chunks begin at
-    the same positions whatever is shared; else a score would depend on what was scored before it.
+    Hazard: the sums over a token depend on the chunk that it is evaluated in. So chunks begin at
+    the same positions whatever is shared, or a score would depend on what was scored before it.
     """
     most = min(len(before), len(prompt) - 1)
     shared = next((i for i in range(most) if before[i] != prompt[i]), most)

@@ -1,8 +1,9 @@
-"""Weights made over for this machine's speed, by llama.cpp's own converter, once.
+"""Weights converted once to the type that this machine reads fastest, by llama.cpp's converter.
 
 How weights are stored decides llama.cpp's speed: on an AVX512-BF16 processor a Q4_1 file reads 2.4
-times faster as BF16. Invariant: the prepared file's name holds the source's digest and the type, it
-appears whole or not at all, and both are part of the model's identity.
+times faster as BF16. Knows nothing of models that are open. Invariant: the prepared file's name
+holds the source's digest and the type, it appears whole or not at all, and both are part of the
+model's identity.
 """
 
 from __future__ import annotations

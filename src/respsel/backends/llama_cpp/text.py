@@ -1,4 +1,4 @@
-"""What a GGUF file says of text: its chat template, its vocabulary, and how the two make token ids.
+"""What a GGUF file says of text: its chat template and its vocabulary, and token ids from both.
 
 Knows nothing of weights or contexts. Invariant: text in a message or a response is data and never
 becomes a control token.
@@ -27,8 +27,11 @@ _BLANK_SIGN = "▁".encode()
 
 @dataclass(frozen=True)
 class _Piece:
-    """What a token spells; is_whole: it is no part of a word; strips_after: it swallows the white
-    space behind it.
+    """What a token spells.
+
+    spelled: its bytes.
+    is_whole: whether it is never a part of a word.
+    strips_after: whether it swallows the white space behind it.
     """
 
     spelled: bytes
@@ -37,7 +40,10 @@ class _Piece:
 
 
 class LlamaText(ChatText):
-    """The template and vocabulary of a loaded model. size: how many tokens it has."""
+    """The template and vocabulary of a loaded model.
+
+    size: how many tokens it has.
+    """
 
     def __init__(
         self,
@@ -150,10 +156,11 @@ class LlamaText(ChatText):
 def _aligned(pieces: Sequence[_Piece], data: bytes, adds_blank: bool) -> list[int] | None:
     """How many bytes of a text each piece spells; None where they do not spell it.
 
-    adds_blank: whether a blank, which the text does not have, is put before its first word and
-    behind a token that stands whole, as SentencePiece does. Where that is a token of its own it has
-    the first character behind it, as in transformers: it is of the response that it begins, and
-    prompts stay alike.
+    adds_blank: whether the tokenizer puts a blank before the first word and after a whole token, as
+        SentencePiece does. The text does not have that blank.
+
+    Where that blank is a token of its own, it gets the first character behind it, as in
+    transformers. It then belongs to the response that it begins, and prompts stay alike.
     """
     lengths: list[int] = []
     at = taken = 0
@@ -178,7 +185,7 @@ def _aligned(pieces: Sequence[_Piece], data: bytes, adds_blank: bool) -> list[in
 
 
 def _match(piece: bytes, data: bytes, at: int) -> int | None:
-    """Where what a piece spells ends, if it stands there.
+    """Where what a piece spells ends, if it is there.
 
     Hazard: SentencePiece has one sign for blanks and for that sign.
     """

@@ -1,12 +1,11 @@
-"""Asking an OpenAI-compatible server: many requests at once, tried again where that may help,
-failures told apart.
+"""Asking an OpenAI-compatible server many requests at once.
 
 The openai SDK waits and tries again (connection errors, 408, 409, 429, 5xx; it honours Retry-After
-up to two minutes), but not what would fail again in the same way (see endpoint_errors). What is
-left is either one call's failure, or the end of the run (see endpoint_tally).
+up to two minutes), but not what would fail again in the same way (see `errors`). What is left is
+either one call's failure, or the end of the run (see `tally`).
 
-Invariants: the API key is in no message of any error, whatever the server says; an answer that came
-is handed on, whatever befell the calls beside it.
+Knows nothing of what is asked. Invariants: the API key is in no message of any error, whatever the
+server says. An answer that came is handed on, whatever happened to the other calls.
 """
 
 from __future__ import annotations
@@ -43,8 +42,12 @@ _PREFIXES = {
 
 @dataclass(frozen=True)
 class EndpointSettings:
-    """shown, where: the file that declares the model and the place in it, for errors.
+    """Which server and model, and how it is asked.
 
+    api_key_env: the environment variable that holds the key, if there is one.
+    timeout_s: for a whole answer, for each try.
+    parallel: requests at once.
+    shown, where: the file that declares the model and the place in it, for errors.
     request: further parameters of each request.
     """
 
@@ -110,7 +113,7 @@ class EndpointClient:
     ) -> Iterator[tuple[int, Answer | Failure]]:
         """Yield (index, answer) for `count` requests, as they come.
 
-        Raises RunError where no more is to be hoped for.
+        Raises RunError where no further request can be answered.
         """
         pending: dict[Future[Answer | Failure], int] = {}
         left = iter(range(count))
@@ -139,8 +142,7 @@ class EndpointClient:
             raise self._error(end)
 
     def one(self, ask: Awaitable[Answer]) -> Answer | Failure:
-        """The answer to one request; a Failure as well where the server does not serve such
-        requests.
+        """The answer to one request; a Failure too where the server does not serve such requests.
 
         Raises RunError where the server is out of order or refuses.
         """
@@ -156,8 +158,9 @@ class EndpointClient:
         return holds_key(text, self._key)
 
     def clean(self, text: str) -> str:
-        """A text of the server's in one line, as it may be kept and shown: without the key, and
-        valid Unicode.
+        """A text of the server's in one line, as it may be kept and shown.
+
+        Without the key, and valid Unicode.
         """
         line = without_key(one_line(text), self._key)
         return line if len(line) <= _LONGEST_MESSAGE else f"{line[:_LONGEST_MESSAGE]}…"
@@ -238,7 +241,9 @@ class EndpointClient:
 
 @contextmanager
 def _hidden_environment() -> Iterator[None]:
-    """Hazard: the SDK sends what it finds in OPENAI_API_KEY, OPENAI_CUSTOM_HEADERS and the like to
+    """Hide the environment variables that the SDK reads.
+
+    Hazard: it sends what it finds in OPENAI_API_KEY, OPENAI_CUSTOM_HEADERS and the like to
     whatever server this is.
     """
     hidden = {

@@ -1,8 +1,7 @@
-"""What a server's refusal is about: one input, the account, the model, the request, or its own
-state.
+"""What a server's refusal concerns: an input, the account, the model, the request or its state.
 
-The two that matter most are told apart by codes first, then by words; where neither decides, the
-error is SUSPECT, and the caller finds out with a question that nobody refuses (see openai). Knows
+The first two matter most. Codes tell them apart first, then words. Where neither decides, the error
+is SUSPECT, and the caller finds out with a question that nobody refuses (see `model`). Knows
 nothing of how requests are made. Invariant: an error whose kind is INPUT, ACCOUNT, MODEL or SUSPECT
 is the same when it is asked again.
 """
@@ -142,8 +141,9 @@ class EndpointError(Exception):
 
 
 def find_error(status: int, content: bytes, headers: Mapping[str, str]) -> ServerError | None:
-    """The error in a response, if it is one: by its status, or by what it reports though its status
-    says that all is well.
+    """The error in a response, if it is one.
+
+    By its status, or by what it reports under a status that says all is well.
     """
     if status >= 400:
         return read_error(status, content, headers)
@@ -187,8 +187,9 @@ def read_error(status: int, content: bytes, headers: Mapping[str, str]) -> Serve
 
 
 def read_answer(content: bytes, hide: Callable[[bytes], bytes]) -> Mapping[str, Any]:
-    """The JSON object that an answer is; hide: takes out of a body what may not be shown. Raises
-    EndpointError.
+    """The JSON object that an answer is. Raises EndpointError.
+
+    hide: takes out of a body what may not be shown.
     """
     document = _read(content)
     if isinstance(document, Mapping):

@@ -1,13 +1,11 @@
-"""One HTTP request to an endpoint, bounded: in time, in the size of its answer, and to the server
-that was named.
+"""One HTTP request to an endpoint, bounded in time, in size, and to the server that was named.
 
 The SDK's own limits are for each read: a server that sends a byte a second, or without an end,
-would hold a run for ever or fill the memory. It follows redirects too, and the prompts would go
-along.
+would hold a run for ever or fill the memory. The SDK follows redirects too, and the prompts would
+go along.
 
-Knows of statuses what the SDK must see in order to try again or not (see endpoint_errors).
-Invariant: no more than `most_bytes` of an answer are kept, whatever its headers say or its
-compression makes of it.
+Knows only which statuses the SDK must see in order to try again or not (see `errors`). Invariant:
+no more than `most_bytes` of an answer are kept, whatever its headers or its compression say.
 """
 
 from __future__ import annotations
@@ -45,8 +43,10 @@ class BoundedClient(httpx2.AsyncClient):
     """An HTTP client for the SDK: see above."""
 
     def __init__(self, timeout_s: float, **options: Any) -> None:
-        """timeout_s: for a whole answer, from the request to its last byte; options: of
-        httpx2.AsyncClient.
+        """Bound each request.
+
+        timeout_s: for a whole answer, from the request to its last byte.
+        options: of httpx2.AsyncClient.
         """
         headers = {"Accept-Encoding": "gzip, deflate"}
         # The deadline here covers each of httpx's own timeouts.
@@ -56,8 +56,8 @@ class BoundedClient(httpx2.AsyncClient):
     async def send(self, request: httpx2.Request, **options: Any) -> httpx2.Response:
         """Send a request and read its whole answer.
 
-        Raises httpx2.ReadTimeout after the deadline; RefusedAnswer for an answer that is too large,
-        or packed in an unknown way, and for a redirect to another server.
+        Raises httpx2.ReadTimeout after the deadline. Raises RefusedAnswer for an answer that is too
+        large or packed in an unknown way, and for a redirect to another server.
         """
         options |= {"stream": True, "follow_redirects": False}
         most_bytes = _MOST_BYTES + _MOST_BYTES_A_BYTE_SENT * len(request.content)
@@ -75,7 +75,7 @@ class BoundedClient(httpx2.AsyncClient):
         return _as_the_sdk_sees_it(response, content)
 
     async def _follow(self, request: httpx2.Request, options: dict[str, Any]) -> httpx2.Response:
-        """The first response that is no redirect."""
+        """The first response that is not a redirect."""
         for _ in range(_MOST_REDIRECTS):
             response = await super().send(request, **options)
             if (following := response.next_request) is None:
@@ -110,9 +110,7 @@ async def _read(response: httpx2.Response, most_bytes: int) -> bytes:
 
 
 def _as_the_sdk_sees_it(response: httpx2.Response, content: bytes) -> httpx2.Response:
-    """The answer with the status of an error that came as an answer, and with what not to try
-    again.
-    """
+    """The answer with its error's own status, and with a header for what not to try again."""
     status = response.status_code
     headers = response.headers.copy()
     for name in _FRAMING:
@@ -125,8 +123,9 @@ def _as_the_sdk_sees_it(response: httpx2.Response, content: bytes) -> httpx2.Res
 
 
 def _is_same_server(sent: httpx2.URL, to: httpx2.URL) -> bool:
-    """Whether a redirect stays: the same scheme, host and port, or from http to https at the usual
-    ports.
+    """Whether a redirect stays on the server.
+
+    The same scheme, host and port, or from http to https at the usual ports.
     """
     places = [(url.scheme, url.host, _port(url)) for url in (sent, to)]
     return places[0] == places[1] or places == [("http", sent.host, 80), ("https", sent.host, 443)]

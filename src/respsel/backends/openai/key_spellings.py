@@ -35,8 +35,9 @@ def _pattern(key: str) -> re.Pattern[str]:
 
 
 def _in_base64(key: str, place: int) -> tuple[str, str]:
-    """What base64 makes of the key behind so many other bytes, without the letters that those or
-    later ones share.
+    """What base64 makes of the key behind so many other bytes.
+
+    Without the letters that those or later bytes share.
     """
     spelled = b64encode(bytes(place) + key.encode()).decode()
     core = spelled[-(-place * 8 // 6) : (place + len(key)) * 8 // 6]

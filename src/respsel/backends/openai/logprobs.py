@@ -1,12 +1,13 @@
 """Log-probabilities of a response's tokens from a server, and finding out whether it gives them.
 
 Two ways are known. ids: the prompt goes as token ids, and the answer has each position's id,
-log-probability and rank (vLLM's `prompt_logprobs`). echo: it goes as text, and comes back with its
-tokens and their log-probabilities (OpenAI's completions with `echo`). A server may lack both, or be
-off by one: so what it says of a text that it has just written itself must be what it said while
-writing it.
+log-probability and rank (vLLM's `prompt_logprobs`). echo: the prompt goes as text, and comes back
+with its tokens and their log-probabilities (OpenAI's completions with `echo`). A server may lack
+both, or be off by one. So it is asked about a text that it has just written itself, and must say
+what it said while writing it.
 
-Invariant: a number is taken for a token only where the answer shows that it is of that token.
+Knows no chats. Invariant: a number is taken for a token only where the answer shows that it is of
+that token.
 """
 
 from __future__ import annotations
@@ -42,8 +43,12 @@ _LAST_RANK = (1 << 31) - 1
 
 @dataclass(frozen=True)
 class Way:
-    """How a server is asked for scores. ids: see above; without_start: in the way echo, the
-    prompt's text is sent without the text's beginning (BOS), which this server adds itself."""
+    """How a server is asked for scores.
+
+    ids: by token ids, else by echo; see above.
+    without_start: for echo, the prompt's text is sent without the beginning of the text (BOS),
+        which this server adds itself.
+    """
 
     ids: bool
     without_start: bool = False
@@ -78,8 +83,9 @@ class EndpointScores:
     async def write(
         self, prompt: Sequence[int], max_tokens: int
     ) -> tuple[str, list[str], list[float]]:
-        """Have the server write on greedily: the text, and its tokens with their
-        log-probabilities.
+        """Have the server write on greedily.
+
+        Returns the text, and its tokens with their log-probabilities.
         """
         given: Any = list(prompt) if self.way.ids else self._as_text(prompt)
         made = await self._complete(given, max_tokens=max_tokens, logprobs=1)
@@ -173,11 +179,10 @@ class EndpointScores:
 
 
 def find_way(client: EndpointClient, text: ChatText, scores_by: str | None) -> EndpointScores:
-    """The way in which a server gives scores that are what they should be; scores_by: try no other
-    than this.
+    """The way in which a server gives scores that can be trusted.
 
-    Raises PreflightError saying what is wrong with each way, if none does; RunError for a server
-    that is out of order.
+    scores_by: try no other. Raises PreflightError saying what is wrong with each way, if none does.
+    Raises RunError for a server that is out of order.
     """
     problems: dict[str, str] = {}
     for way in (way for way in WAYS if scores_by in (None, way.name)):
@@ -282,8 +287,11 @@ def _rank(value: Any) -> int:
 
 
 def _is_spelled(found: str, expected: str) -> bool:
-    """Whether a server's token is the expected one. A part of a character may be spelled in any
-    way, and some tokenizers put a blank before a first word."""
+    """Whether a server's token is the expected one.
+
+    A part of a character may be spelled in any way, and some tokenizers put a blank before a first
+    word.
+    """
     if "\ufffd" not in expected:
         return found.strip() == expected.strip()
     plain = ["".join(filter(str.isascii, text)).strip() for text in (found, expected)]

@@ -1,7 +1,9 @@
 """An asyncio event loop in a thread of its own, for code that is not asynchronous.
 
 Ctrl-C reaches Python's main thread alone. So it is raised where that thread waits for an answer,
-and never inside a library's coroutines; requests go on while the main thread stores what has come.
+and never inside a library's coroutines. Requests go on while the main thread stores what has come.
+
+Knows nothing of requests. Invariant: a coroutine that nobody waits for any more is cancelled.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ _LONGEST_NAP_S = 0.1
 
 
 class LoopThread:
-    """The loop; its thread starts with the first coroutine."""
+    """The loop. Its thread starts with the first coroutine."""
 
     def __init__(self) -> None:
         self._thread: threading.Thread | None = None
@@ -33,7 +35,7 @@ class LoopThread:
         return self._thread is not None
 
     def start(self, coroutine: Coroutine[Any, Any, Result]) -> Future[Result]:
-        """Start a coroutine, and hand out the future of its result.
+        """Start a coroutine, and return the future of its result.
 
         Cancelling that cancels the coroutine.
         """
@@ -78,8 +80,9 @@ class LoopThread:
 def first_done(
     futures: Collection[Future[Result]], most_s: float | None = None
 ) -> list[Future[Result]]:
-    """Wait until one of some futures is done, for `most_s` seconds at most; all that are, in the
-    given order.
+    """Wait until one of some futures is done, for `most_s` seconds at most.
+
+    Returns all that are done, in the given order.
     """
     deadline = None if most_s is None else time.monotonic() + most_s
     while True:

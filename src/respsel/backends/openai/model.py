@@ -1,8 +1,8 @@
-"""A model behind an OpenAI-compatible endpoint: it writes by chat completions, and scores where the
-server lets it.
+"""A model behind an OpenAI-compatible endpoint.
 
-Invariant: no word of a server is trusted. `client` checks what can fail in a call, and `logprobs`
-checks log-probabilities.
+It writes by chat completions, and scores where the server lets it. Knows nothing of connections
+(see `client`). Invariant: no word of a server is trusted. `client` checks what can fail in a call,
+and `logprobs` checks log-probabilities.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _CHARS_PER_TOKEN = 4
 _MOST_CHARS_PER_TOKEN = 1_000
 # No request takes more.
 _MOST_TOKENS = 1_000_000_000
-# How long a context is that nobody told us.
+# The length of a context that is not known.
 _UNKNOWN_CONTEXT = 1 << 30
 # What some servers do not take and may be left out where it changes nothing, in the order in which
 # that is tried.
@@ -57,10 +57,11 @@ class EndpointModel:
         scores_by: str | None = None,
         template_options: Mapping[str, Any] = MappingProxyType({}),
     ) -> None:
-        """weights, repo: where the tokenizer is, if there is one; scores_by: the only way to try;
-        template_options: for the chat template, here and at the server.
+        """Raises PreflightError for a missing key or package.
 
-        Raises PreflightError for a missing key or package.
+        weights, repo: where the tokenizer is, if there is one.
+        scores_by: the only way of scoring to try.
+        template_options: for the chat template, here and at the server.
         """
         self._client = EndpointClient(settings)
         self._settings = settings
@@ -87,9 +88,7 @@ class EndpointModel:
         return known if self._scores is None else {**known, "scores by": str(self._scores.way)}
 
     def score(self, calls: Sequence[ScoreCall]) -> Iterator[tuple[int, TokenScores | Failure]]:
-        """See Model.score. Raises PreflightError if the server gives no scores that can
-        be trusted.
-        """
+        """See Model.score. Raises PreflightError if the server gives no scores to be trusted."""
         if not calls:
             return
         scores = self.probe()
@@ -98,7 +97,7 @@ class EndpointModel:
             yield index, answer
 
     def probe(self) -> EndpointScores:
-        """Find out how the server scores; see endpoint_scores.find_way."""
+        """Find out how the server scores; see logprobs.find_way."""
         if self._scores is None:
             self._scores = find_way(self._client, self._tokenizer(), self._scores_by)
         return self._scores
@@ -150,8 +149,9 @@ class EndpointModel:
                     raise
 
     async def _passes_with(self, sampling: Sampling) -> bool:
-        """Whether a request with such sampling passes, whatever its input: found out once, by one
-        short question.
+        """Whether a request with such sampling passes, whatever its input.
+
+        One short question finds it out, once.
         """
         async with self._trying:
             if sampling not in self._passes:
@@ -195,9 +195,7 @@ class EndpointModel:
         return name in self._left_out and _changes_nothing(name, sampling)
 
     def _leave_out(self, said: str, body: Mapping[str, Any], sampling: Sampling) -> bool:
-        """After a server refused a request: whether there was something in it that it may do
-        without.
-        """
+        """After a refusal, leave out what the request may do without; whether there was any."""
         if "max_completion_tokens" in said and "max_tokens" in body:
             self._max_tokens = "max_completion_tokens"
             return True
@@ -251,8 +249,9 @@ class EndpointModel:
 
 
 def _changes_nothing(name: str, sampling: Sampling) -> bool:
-    """Whether an answer is the same without a parameter: a filter that is off; a seed, as servers
-    take it for a wish.
+    """Whether an answer is the same without a parameter.
+
+    So it is for a filter that is off, and for a seed, which servers take as a wish.
     """
     if name == "temperature":
         return sampling.temperature == 1

@@ -1,8 +1,8 @@
-"""When a run over an endpoint must end, and what to do then: after what no call can pass, or one
-failure upon another.
+"""When a run over an endpoint must end, and what to do then.
 
-Knows nothing of how requests are made. Invariant: a refusal of one input never ends a run in which
-the server has answered another.
+It ends after a failure that no call can pass, or after one failure upon another. Knows nothing of
+how requests are made. Invariant: a refusal of one input never ends a run in which the server has
+answered another.
 """
 
 from __future__ import annotations
@@ -30,7 +30,10 @@ _ENDS = (Kind.ACCOUNT, Kind.MODEL, Kind.SHAPE, Kind.RATE)
 
 @dataclass(frozen=True)
 class CallFailure(Failure):
-    """Why one call got no answer; remedy: what to do where it ends the run."""
+    """Why one call got no answer.
+
+    remedy: what to do where it ends the run.
+    """
 
     kind: Kind = Kind.SERVER
     remedy: str = ""
@@ -53,16 +56,19 @@ class Tally:
     """The answers and failures of one server so far."""
 
     def __init__(self, parallel: int) -> None:
-        """parallel: how many calls are made at once; so many may fail of one cause."""
+        """parallel: how many calls are made at once; so many may fail from one cause."""
         self._most = max(_FAILURES_IN_A_ROW, parallel)
-        self._in_a_row = self._refused = 0
-        self._is_there = self._has_answered = False
+        self._in_a_row = 0
+        self._refused = 0
+        self._is_there = False
+        self._has_answered = False
         self._outage: Failure | None = None
 
     def note(self, answer: object) -> End | None:
-        """Count an answer or failure; the end of the run, if it is that."""
+        """Count an answer or a failure; return the error that ends the run, if it does."""
         if not isinstance(answer, Failure):
-            self._is_there = self._has_answered = True
+            self._is_there = True
+            self._has_answered = True
             self._in_a_row = 0
             return None
         kind = answer.kind if isinstance(answer, CallFailure) else Kind.SERVER
@@ -104,7 +110,10 @@ def no_answer(outage: Failure) -> End:
 def remedy_of(
     error: ServerError, key_name: str | None, where: str, request: Mapping[str, Any]
 ) -> str:
-    """What to do about an error that ends a run; key_name: the variable that holds the key."""
+    """What to do about an error that ends a run.
+
+    key_name: the variable that holds the key.
+    """
     check_key = (
         f"Check the key in {key_name}"
         if key_name

@@ -1,5 +1,6 @@
-"""The tokenizer and chat template of a model that is scored through an endpoint; its weights are
-not loaded.
+"""The tokenizer and chat template of a model that is scored through an endpoint.
+
+Knows no server. Invariant: no weights are loaded.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ def open_text(
 ) -> ChatText:
     """The text side of a GGUF file, a directory, or a hub repository at a commit.
 
-    Raises PreflightError where it cannot be loaded.
+    repo: its name and the commit. Raises PreflightError where it cannot be loaded.
     """
     if weights is not None and weights.is_file():
         return _gguf_text(weights, chat_template, template_options)

@@ -1,11 +1,11 @@
-"""A transformers model evaluated over a tree of segments: each token once, behind the tokens of its
-path.
+"""A transformers model evaluated over a tree of segments: each token once, behind its path.
 
-The tokens of a batch lie behind one another in a single row, without padding. Only attention must
-know which belong together: it is replaced, through transformers' own interface for that, by one
-that lets each piece see its own path alone. Keys and values that a later batch needs are kept,
-layer by layer. Knows tokens, not text. Invariant: what a token sees does not depend on what else is
-in the batch.
+The tokens of a batch follow one another in a single row, without padding. Only attention must know
+which belong together. It is replaced, through transformers' own interface for that, by one that
+lets each piece see its own path alone. Keys and values that a later batch needs are kept, layer by
+layer.
+
+Knows tokens, not text. Invariant: what a token sees does not depend on what else is in the batch.
 """
 
 from __future__ import annotations
@@ -49,14 +49,13 @@ class Branching:
         model.set_attn_implementation(self._name)
 
     def close(self) -> None:
-        """Let go of the model; transformers' registry would keep it."""
+        """Let go of the model, which transformers' registry would keep."""
         AttentionInterface._global_mapping.pop(self._name, None)
 
     def check(self) -> None:
-        """Raises PreflightError unless branching gives what the model's own forward pass gives.
+        """Raise PreflightError unless branching gives what the model's own forward pass gives.
 
-        A model whose layers are not plain attention would otherwise be scored wrongly without a
-        word.
+        A model whose layers are not plain attention would silently get wrong scores.
         """
         n_vocab = int(self._model.config.get_text_config().vocab_size)
         ids = [
@@ -106,8 +105,7 @@ class Branching:
     def hidden(
         self, segments: Sequence[Segment], budget: int, keep_all: bool = False
     ) -> Iterator[tuple[Batch, torch.Tensor, OverPaths]]:
-        """Yield each batch with the last layer's hidden states (tokens, width), after the final
-        norm.
+        """Yield each batch with hidden states (tokens, width): the last layer's, after the norm.
 
         keep_all: keep the keys and values of every piece, for `OverPaths.path`.
         """
@@ -167,8 +165,9 @@ class Branching:
         s_aux: torch.Tensor | None = None,
         **more: Any,
     ) -> tuple[torch.Tensor, None]:
-        """Transformers' attention interface: query (1, heads, tokens, dim) -> (1, tokens, heads,
-        dim).
+        """Transformers' attention interface.
+
+        query (1, heads, tokens, dim) -> (1, tokens, heads, dim).
         """
         unknown = [name for name in ("position_bias", "head_mask") if more.get(name) is not None]
         if unknown:
@@ -188,8 +187,11 @@ class Branching:
 
 @dataclass(frozen=True)
 class Kind:
-    """What a layer's attention is like. groups: query heads to a key head; sinks (query heads,): a
-    weight that each head gives to nothing (gpt-oss)."""
+    """What a layer's attention is like.
+
+    groups: query heads to a key head.
+    sinks: (query heads,), a weight that each head gives to nothing (gpt-oss).
+    """
 
     scaling: float | None
     window: int | None
@@ -207,8 +209,8 @@ class Kind:
     ) -> torch.Tensor:
         """Attention of query (b, heads, n, dim) over key and value (b, key heads, m, dim).
 
-        mask: is added to the weights (n, m); without one, n = m and it is causal. grouped: query is
-        (b, key heads, groups, dim), one token each.
+        mask: added to the weights (n, m); without one, n = m and the attention is causal.
+        grouped: query is (b, key heads, groups, dim), one token each.
         """
         if self.groups > 1 and not grouped:
             key = key.repeat_interleave(self.groups, 1)
@@ -240,8 +242,9 @@ class Kind:
 
 
 class OverPaths:
-    """Attention of each piece of a batch over its path: kept pieces, pieces of the batch, and
-    itself.
+    """Attention of each piece of a batch over its path.
+
+    The path is kept pieces, pieces of the batch, and the piece itself.
     """
 
     def __init__(self, segments: Sequence[Segment], keep_all: bool = False) -> None:
@@ -263,9 +266,7 @@ class OverPaths:
         self._masks.clear()
 
     def path(self, piece: Piece) -> list[Pair]:
-        """By layer, the keys and values (1, key heads, tokens, dim) of a kept piece's
-        whole path.
-        """
+        """By layer, the keys and values (1, key heads, tokens, dim) of a kept piece's path."""
         layers = zip(*(self._kept[index] for index in (*piece.behind, piece.index)), strict=True)
         return [
             (torch.cat([k for k, _ in pairs], 2), torch.cat([v for _, v in pairs], 2))
@@ -321,8 +322,9 @@ class OverPaths:
 
 
 def causal_mask(start: int, n: int, window: int | None, like: torch.Tensor) -> torch.Tensor:
-    """What is added to the attention of tokens at positions start..start+n over those from 0 on:
-    (n, start + n).
+    """What is added to the attention of tokens at positions start..start+n.
+
+    Over those from 0 on: (n, start + n).
     """
     query = torch.arange(start, start + n, device=like.device)[:, None]
     return additive_mask(query, start + n, window, like)
@@ -331,9 +333,7 @@ def causal_mask(start: int, n: int, window: int | None, like: torch.Tensor) -> t
 def additive_mask(
     query: torch.Tensor, keys: int, window: int | None, like: torch.Tensor
 ) -> torch.Tensor:
-    """0 where a token at position `query` (n, 1) sees the key at position 0..keys, else minus
-    infinity.
-    """
+    """0 where a token at position `query` (n, 1) sees the key at 0..keys, else minus infinity."""
     key = torch.arange(keys, device=like.device)[None, :]
     hidden = key > query
     if window is not None:

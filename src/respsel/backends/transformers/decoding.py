@@ -1,8 +1,8 @@
 """Sampling many responses at once: a fixed number of rows, each with keys and values of its own.
 
 A row that ends takes up the next call. Rows are at their own positions, so nothing is padded on the
-left. Invariant: a step always computes all rows, idle ones too, since matrix kernels differ by the
-number of rows: with fewer, a text would depend on what has ended beside it.
+left. Knows tokens, not text. Invariant: a step always computes all rows, idle ones too. Matrix
+kernels differ by the number of rows: with fewer, a text would depend on what ended during it.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class Decoding:
                 self._step(running)
 
     def _prompts(self, prompts: Sequence[tuple[int, ...]]) -> dict[tuple[int, ...], _Prompt]:
-        """Evaluate prompts, those that begin alike together; the newest one is remembered."""
+        """Evaluate prompts, those that begin alike together. The newest one is remembered."""
         found = {}
         if self._newest is not None and self._newest[0] in prompts:
             found[self._newest[0]] = self._newest[1]
@@ -95,8 +95,9 @@ class Decoding:
             values[row, :, :length] = value[0]
 
     def _wipe(self, row: int) -> None:
-        """Hazard: NaN that is masked is NaN all the same (0 * NaN), and would reach the row's next
-        call.
+        """Forget a row's keys and values.
+
+        Hazard: NaN that is masked is NaN all the same (0 * NaN), and would reach the next call.
         """
         for keys, values in self._layers:
             keys[row] = 0
@@ -130,9 +131,7 @@ class Decoding:
 
 
 class _OverRows:
-    """Attention of each row's newest token over that row's keys and values, which it is
-    added to.
-    """
+    """Attention of each row's newest token over that row's keys and values, its own included."""
 
     def __init__(self, layers: Sequence[Pair], positions: Sequence[int]) -> None:
         self._layers = layers

@@ -1,5 +1,8 @@
-"""Where a transformers model runs, found out without importing PyTorch, which takes seconds: keys
-hold the dtype, and "auto" is another one on CUDA."""
+"""Where a transformers model runs, found out without importing PyTorch, which takes seconds.
+
+Keys hold the dtype, and "auto" is another one on CUDA. Knows nothing of models. Invariant: it
+chooses what PyTorch would find.
+"""
 
 from __future__ import annotations
 
@@ -15,9 +18,7 @@ _DRIVER = Path("/proc/driver/nvidia/version")
 
 @cache
 def choose_device(wanted: str) -> str:
-    """The device that is wanted; for "auto" cuda, mps or cpu, whichever this machine and its
-    PyTorch have.
-    """
+    """The device that is wanted; "auto" is cuda, mps or cpu, whichever this machine has."""
     if wanted != "auto":
         return wanted
     if platform.system() == "Darwin" and platform.machine() == "arm64":

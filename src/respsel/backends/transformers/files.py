@@ -24,8 +24,9 @@ from respsel.system.parts import part_for, remove_dead_parts
 
 # The files of a model's directory that change its answers.
 _MEANINGFUL = re.compile(
-    r".*\.safetensors|.*\.safetensors\.index\.json|config\.json|generation_config\.json|added_tokens\.json|"
-    r"special_tokens_map\.json|tokenizer.*\.json|tokenizer.*\.model|spiece\.model|vocab\..*|merges\.txt|chat_template\..*"
+    r".*\.safetensors|.*\.safetensors\.index\.json|config\.json|generation_config\.json"
+    r"|added_tokens\.json|special_tokens_map\.json|tokenizer.*\.json|tokenizer.*\.model"
+    r"|spiece\.model|vocab\..*|merges\.txt|chat_template\..*"
 )
 _GGUF_HEAD_BYTES = 64 << 20
 # What configs call the number of layers. The largest models have a few hundred.
@@ -43,8 +44,9 @@ _COMMIT = re.compile(r"[0-9a-f]{40}")
 
 @dataclass(frozen=True)
 class Source:
-    """What from_pretrained is given: a directory or repository, and a commit or a GGUF
-    file in it.
+    """What from_pretrained is given.
+
+    A directory or a repository, and a commit or a GGUF file in it.
     """
 
     name: str
@@ -94,9 +96,7 @@ def digest_directory(folder: Path, memo: DigestMemo, shown: str, where: str) -> 
 
 
 def digest_tokenizer(folder: Path, memo: DigestMemo) -> str:
-    """The digest of the files of a model's directory without its weights, for one that is only
-    tokenised with.
-    """
+    """The digest of a model's directory without its weights, where only the tokenizer is used."""
     files = sorted(
         path for path in folder.iterdir() if path.is_file() and _MEANINGFUL.fullmatch(path.name)
     )
@@ -108,9 +108,7 @@ def digest_tokenizer(folder: Path, memo: DigestMemo) -> str:
 
 
 def check_commit(revision: str, shown: str, where: str) -> None:
-    """Raises InputError unless a revision is a commit: a branch or tag is another model
-    tomorrow.
-    """
+    """Raise InputError unless a revision is a commit: a branch or tag may change."""
     if not _COMMIT.fullmatch(revision):
         what = f"revision '{revision}' is no commit, and a branch or tag may change"
         raise InputError(
@@ -119,11 +117,11 @@ def check_commit(revision: str, shown: str, where: str) -> None:
 
 
 def load(source: Source, dtype: str, prepared: Path | None) -> tuple[Any, Any]:
-    """Return (model, tokenizer), on the CPU; a GGUF is converted to `prepared` first, if that is
-    given and not there.
+    """Return (model, tokenizer), on the CPU.
 
-    Raises PreflightError where transformers cannot load it, or not with the tokenizer it was
-    trained with.
+    A GGUF is converted to `prepared` first, if that is given and does not exist. Raises
+    PreflightError where transformers cannot load it, or not with the tokenizer it was trained
+    with.
     """
     remedy = "Are the files whole, and is the architecture one that transformers knows?"
     if source.revision:
@@ -201,7 +199,9 @@ def _load_weights(source: Source, dtype: str, **how: Any) -> Any:
 
 
 def _check_layers(folder: Path) -> None:
-    """Hazard: transformers makes as many layers as a config.json says, and takes hours before it
+    """Raise an error for more layers than weights can be there for.
+
+    Hazard: transformers makes as many layers as a config.json says, and takes hours before it
     looks at the weights.
     """
     try:
@@ -221,9 +221,10 @@ def _where(source: Source) -> dict[str, Any]:
 
 
 def _check_gguf(path: Path) -> None:
-    """Hazard: without this field transformers 5.24 leaves the rows of Llama's queries and keys in
-    llama.cpp's order and says nothing, and every score is wrong by nats. Fields come before the
-    tensors.
+    """Raise an error for a GGUF whose weights transformers would read in a wrong order.
+
+    Hazard: without this field transformers 5.24 silently leaves the rows of Llama's queries and
+    keys in llama.cpp's order, and every score is wrong by nats. Fields come before the tensors.
     """
     with path.open("rb") as file:
         head = file.read(_GGUF_HEAD_BYTES)
@@ -234,9 +235,7 @@ def _check_gguf(path: Path) -> None:
 
 
 def _convert(source: Source, dtype: str, target: Path) -> None:
-    """Dequantise a GGUF once: reading one takes transformers many seconds, reading what is written
-    here none.
-    """
+    """Dequantise a GGUF once: reading one takes transformers many seconds."""
     model, tokenizer = _load(source, dtype)
     make_own(target.parent)
     remove_dead_parts(target.parent)
@@ -250,8 +249,6 @@ def _convert(source: Source, dtype: str, target: Path) -> None:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep transformers' progress bars and advice off the user's terminal; what fails is raised all
-    the same.
-    """
+    """Keep transformers' progress bars and advice off the user's terminal; errors are raised."""
     with redirect_stderr(io.StringIO()):
         yield

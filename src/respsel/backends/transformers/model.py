@@ -1,9 +1,10 @@
 """transformers: PyTorch weights on CUDA, MPS or a CPU; from a hub, a directory or a GGUF file.
 
 Scoring evaluates each distinct prompt once and its responses behind it (`branching`), and the
-output head at scored positions only (`torch_scores`). Out of memory halves the batch and goes on.
-Invariant: in float32 a token score moves by less than 1e-4 nats with what else is scored; see
-docs/backends.md.
+output head at scored positions only (`scoring`). Out of memory halves the batch and goes on.
+
+Knows nothing of files (see `files`). Invariant: in float32 a token score moves by less than 1e-4
+nats with what else is scored; see docs/backends.md.
 """
 
 from __future__ import annotations
@@ -31,8 +32,14 @@ Call = TypeVar("Call")
 
 @dataclass(frozen=True)
 class Settings:
-    """How a model is run. batch_tokens: most tokens evaluated at once; rows: responses sampled at
-    once.
+    """How a model is run.
+
+    context_tokens: the longest text; None for what the model was trained for.
+    chat_template: used in place of the model's own.
+    threads: None for PyTorch's choice.
+    batch_tokens: most tokens evaluated at once.
+    rows: responses sampled at once.
+    template_options: variables of the chat template.
     """
 
     dtype: str
@@ -46,8 +53,9 @@ class Settings:
 
 
 def open_model(source: Source, prepared: Path | None, settings: Settings) -> TransformersModel:
-    """Load a model. Raises PreflightError if a package, a device, a file or a chat template is
-    missing.
+    """Load a model.
+
+    Raises PreflightError if a package, a device, a file or a chat template is missing.
     """
     try:
         import torch
@@ -129,7 +137,7 @@ class TransformersModel:
         answer: Callable[[Sequence[Call]], Iterator[tuple[int, Answer]]],
         size: Callable[[Call], int],
     ) -> Iterator[tuple[int, Answer | Failure]]:
-        """Answer calls; out of memory, go on with half the batch, and at last one by one."""
+        """Answer calls. Out of memory, go on with half the batch, and at last one by one."""
         import torch
 
         left = list(range(len(calls)))
@@ -188,7 +196,7 @@ def _span(call: ScoreCall) -> int:
 
 
 def _is_out_of_memory(error: Exception) -> bool:
-    """CUDA has an error of its own for it; a CPU's allocator says it in words."""
+    """Whether an error says so: CUDA by its type, a CPU's allocator in words."""
     words = ("out of memory", "not enough memory", "can't allocate memory")
     return isinstance(error, MemoryError) or any(text in str(error).lower() for text in words)
 

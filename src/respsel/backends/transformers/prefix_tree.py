@@ -1,6 +1,6 @@
-"""Token sequences that begin alike to a tree of segments, and the tree to batches filled by tokens.
+"""Token sequences that begin alike to a tree of segments, and the tree to batches.
 
-Each prompt is one path of the tree and each response a leaf behind it; prompts that share a long
+Each prompt is one path of the tree, and each response a leaf behind it. Prompts that share a long
 beginning (system text, fixed examples) share that segment too. Knows no engine. Invariant: every
 token of a distinct prompt is in the batches once, every response's once, and always after the
 tokens before it.
@@ -17,8 +17,12 @@ FEWEST_SHARED = 32
 
 @dataclass(frozen=True)
 class Segment:
-    """Tokens that stand behind another segment. parent: its index, or -1; start: the position of
-    the first token; call: the index of the call whose response this is, or -1."""
+    """Tokens that follow another segment.
+
+    parent: that segment's index, or -1.
+    start: the position of the first token.
+    call: the index of the call whose response this is, or -1.
+    """
 
     tokens: tuple[int, ...]
     parent: int
@@ -28,8 +32,10 @@ class Segment:
 
 @dataclass(frozen=True)
 class Tree:
-    """Segments, parents before children; ends: for each call, the segment that its prompt ends
-    with.
+    """All segments.
+
+    segments: parents before children.
+    ends: for each call, the segment that its prompt ends with.
     """
 
     segments: tuple[Segment, ...]
@@ -38,9 +44,13 @@ class Tree:
 
 @dataclass(frozen=True)
 class Piece:
-    """A stretch of a segment in one batch: its tokens [begin, end), at `row` of the batch. behind:
-    the pieces before it on its path, nearest last; kept: whether a later batch needs its keys and
-    values."""
+    """A stretch of a segment in one batch.
+
+    begin, end: the segment's tokens [begin, end).
+    row: where they begin in the batch.
+    behind: the pieces before it on its path, nearest last.
+    kept: whether a later batch needs its keys and values.
+    """
 
     index: int
     segment: int
@@ -53,7 +63,11 @@ class Piece:
 
 @dataclass(frozen=True)
 class Batch:
-    """Pieces to evaluate together; dropped: kept pieces that no batch after this one needs."""
+    """Pieces to evaluate together.
+
+    tokens: how many they have.
+    dropped: kept pieces that no later batch needs.
+    """
 
     pieces: tuple[Piece, ...]
     tokens: int
@@ -61,9 +75,9 @@ class Batch:
 
 
 def grow(prompts: Sequence[tuple[int, ...]], responses: Sequence[tuple[int, ...]]) -> Tree:
-    """Return the tree of some calls, given what is to be evaluated of each; prompts are not empty.
+    """Return the tree of some calls, given what is to be evaluated of each.
 
-    An empty response makes no segment.
+    Prompts are not empty. An empty response makes no segment.
     """
     by_prompt: dict[tuple[int, ...], list[int]] = {}
     for call, prompt in enumerate(prompts):
@@ -99,9 +113,7 @@ def _shared(one: Sequence[int], other: Sequence[int]) -> int:
 
 
 def fill(segments: Sequence[Segment], budget: int) -> Iterator[Batch]:
-    """Yield the batches of at most `budget` tokens each, in an order in which they can be
-    evaluated.
-    """
+    """Yield batches of at most `budget` tokens, in an order in which they can be evaluated."""
     batches = _cut(segments, budget)
     born: dict[int, int] = {}
     last_use: dict[int, int] = {}

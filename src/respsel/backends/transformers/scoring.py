@@ -123,8 +123,9 @@ def score_hidden(
 def _stretches(
     tree: Tree, batch: Batch, calls: Sequence[ScoreCall], beginning: dict[int, list[int]]
 ) -> Iterator[_Stretch]:
-    """What a batch predicts: a prompt's last row the first token of its responses, a response's
-    rows the next ones.
+    """What a batch predicts.
+
+    A prompt's last row predicts the first token of its responses, a response's rows the next ones.
     """
     for piece in batch.pieces:
         segment = tree.segments[piece.segment]

@@ -95,9 +95,7 @@ class HfText(ChatText):
         return text
 
     def text(self, tokens: Sequence[int], truncated: bool) -> str:
-        """A response's text without leading and trailing blanks; a character cut in half is left
-        out.
-        """
+        """A response's text without outer blanks; a character cut in half is left out."""
         text: str = self._tokenizer.decode(
             list(tokens), skip_special_tokens=True, clean_up_tokenization_spaces=False
         )
