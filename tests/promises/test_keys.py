@@ -211,10 +211,10 @@ def test_the_hash_seed_is_in_no_key(bench: Bench, seed: str) -> None:
 
 NO_MODEL = """
 import sys
-import respsel.backends.registry as registry
+import respsel.backends.opening as opening
 def refuse(*args):
     raise AssertionError("a model was opened")
-registry.open_model = refuse
+opening.open_model = refuse
 import respsel.backends.open_models
 respsel.backends.open_models.open_model = refuse
 from respsel.cli import app

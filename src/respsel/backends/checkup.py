@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from respsel.backends.contract import TEXT, Failure, GenerateCall, Model, ScoreCall
-from respsel.backends.registry import KnownModel, open_gguf, open_model
+from respsel.backends.opening import open_gguf, open_model
+from respsel.backends.registry import KnownModel
 from respsel.backends.sampling import NOT_FINITE
 from respsel.backends.tokenizer_check import TokenizerCheck
 from respsel.backends.training_text import TrainingText, show_training

@@ -13,7 +13,8 @@ from pathlib import Path
 
 from respsel.backends.contract import Failure, GenerateCall
 from respsel.backends.openai.model import EndpointModel
-from respsel.backends.registry import KnownModel, open_model
+from respsel.backends.opening import open_model
+from respsel.backends.registry import KnownModel
 from respsel.backends.training_text import TrainingText, show_training
 from respsel.errors import RespselError
 from respsel.recipe.model import ModelEntry

@@ -10,7 +10,8 @@ from pathlib import Path
 from types import TracebackType
 
 from respsel.backends.contract import Model
-from respsel.backends.registry import KnownModel, open_model
+from respsel.backends.opening import open_model
+from respsel.backends.registry import KnownModel
 
 
 class OpenModels:

@@ -1,4 +1,4 @@
-"""From a model entry to a model: who it is (without opening it), and how to open it.
+"""From a model entry to the identity of its model, without opening it.
 
 Knows nothing of calls or keys. Invariant: an identity holds everything that changes a model's
 answers and nothing else: no path, thread count, batch size or context length. Two entries that give
@@ -93,7 +93,7 @@ def identify(named: NamedModel, memo: DigestMemo) -> KnownModel:
         weights = None if entry.repo is not None else _weights(named)
         fields |= _transformers_fields(named, weights, memo)
     elif entry.backend == "plugin":
-        plugin = _plugin(named)
+        plugin = plugin_of(named)
         found = plugin.identify(dict(entry.options), named.folder)
         fields |= {"plugin": entry.plugin, "origin": plugin.origin, "identity": dict(found)}
     else:
@@ -105,51 +105,14 @@ def identify(named: NamedModel, memo: DigestMemo) -> KnownModel:
     return KnownModel(named, fields, digest("model", canonical_json(fields)), weights, template)
 
 
-def open_model(known: KnownModel, store_folder: Path) -> Model:
-    """Load a model. Raises PreflightError where the machine lacks what it takes."""
-    entry = known.named.entry
-    if entry.backend == "fake":
-        from respsel.backends.fake import FakeModel
-
-        return FakeModel(entry.variant or "", entry.context_tokens or 4096)
-    if entry.backend == "plugin":
-        return _plugin(known.named).open_model(dict(entry.options), known.named.folder)
-    _check_own_template(known)
-    if entry.backend == "openai":
-        return _open_endpoint(known)
-    prepared = store_folder / known.prepared if known.prepared else None
-    if entry.backend == "transformers":
-        return _open_transformers(known, prepared)
-    return open_gguf(known, (prepared, entry.prepare) if prepared and entry.prepare else None)
-
-
-def open_gguf(known: KnownModel, prepared: tuple[Path, str] | None) -> Model:
-    """Load a model with llama.cpp.
-
-    prepared: (file, type), which is made of its weights first if it is not there.
-    """
-    from respsel.backends.llama_cpp.model import LlamaSettings, open_model
-
-    entry = known.named.entry
-    assert known.weights is not None
-    settings = LlamaSettings(
-        parallel=entry.parallel,
-        context_tokens=entry.context_tokens,
-        chat_template=known.chat_template,
-        threads=entry.threads,
-        gpu_layers=entry.gpu_layers,
-        template_options=entry.template_options,
-    )
-    return open_model(known.weights, prepared, settings)
-
-
-def _plugin(named: NamedModel) -> BackendPlugin:
+def plugin_of(named: NamedModel) -> BackendPlugin:
+    """The plug-in that a model entry names."""
     return find_plugin(
         "respsel.backends",
         BackendPlugin,
         str(named.entry.plugin),
         named.declared_in,
-        f"{_where(named)}.plugin",
+        f"{place_of(named)}.plugin",
     )
 
 
@@ -163,7 +126,7 @@ def _endpoint_fields(
     from respsel.backends.transformers.files import check_commit, digest_tokenizer
 
     entry = named.entry
-    where = _where(named)
+    where = place_of(named)
     fields: dict[str, Any] = {
         "endpoint": entry.variant or str(entry.base_url).rstrip("/"),
         "model": entry.model,
@@ -186,35 +149,6 @@ def _endpoint_fields(
     }
 
 
-def _open_endpoint(known: KnownModel) -> Model:
-    from respsel.backends.openai.client import EndpointSettings
-    from respsel.backends.openai.model import EndpointModel
-
-    entry = known.named.entry
-    named = known.named
-    settings = EndpointSettings(
-        base_url=str(entry.base_url),
-        model=str(entry.model),
-        api_key_env=entry.api_key_env,
-        timeout_s=entry.timeout_s,
-        retries=entry.retries,
-        parallel=entry.parallel,
-        shown=named.declared_in,
-        where=_where(named),
-        request=entry.request,
-    )
-    repo = (entry.repo, str(entry.revision)) if entry.repo else None
-    return EndpointModel(
-        settings,
-        entry.context_tokens,
-        known.weights,
-        repo,
-        known.chat_template,
-        entry.scores_by,
-        entry.template_options,
-    )
-
-
 def _transformers_fields(
     named: NamedModel, weights: Path | None, memo: DigestMemo
 ) -> Mapping[str, Any]:
@@ -222,7 +156,7 @@ def _transformers_fields(
 
     entry = named.entry
     shown = named.declared_in
-    where = _where(named)
+    where = place_of(named)
     dtype = choose_dtype(entry.dtype, choose_device(entry.device))
     if weights is None:
         check_commit(str(entry.revision), shown, where)
@@ -246,34 +180,6 @@ def _transformers_fields(
     return {**fields, TOKENIZER_READING: VERSION}
 
 
-def _open_transformers(known: KnownModel, prepared: Path | None) -> Model:
-    from respsel.backends.transformers.files import Source
-    from respsel.backends.transformers.model import Settings, open_model
-
-    entry = known.named.entry
-    weights = known.weights
-    device = choose_device(entry.device)
-    if weights is None:
-        source = Source(str(entry.repo), entry.revision)
-    else:
-        source = (
-            Source(str(weights))
-            if weights.is_dir()
-            else Source(str(weights.parent), None, weights.name)
-        )
-    settings = Settings(
-        dtype=known.fields["dtype"],
-        device=device,
-        context_tokens=entry.context_tokens,
-        chat_template=known.chat_template,
-        threads=entry.threads,
-        batch_tokens=entry.batch_tokens or (8192 if device.startswith("cuda") else 1024),
-        rows=entry.parallel,
-        template_options=entry.template_options,
-    )
-    return open_model(source, prepared, settings)
-
-
 def _weights(named: NamedModel) -> Path:
     entry = named.entry
     if entry.package is not None:
@@ -283,7 +189,7 @@ def _weights(named: NamedModel) -> Path:
             raise PreflightError(
                 Problem(
                     named.declared_in,
-                    _where(named),
+                    place_of(named),
                     f"package '{entry.package}' is not installed",
                     hint,
                 )
@@ -295,7 +201,7 @@ def _weights(named: NamedModel) -> Path:
         raise InputError(
             Problem(
                 named.declared_in,
-                _where(named),
+                place_of(named),
                 f"no file at {path}",
                 "Check where the weights are",
             )
@@ -307,7 +213,7 @@ def _chat_template(named: NamedModel) -> str | None:
     if named.entry.chat_template is None:
         return None
     path = named.folder / named.entry.chat_template
-    where = f"{_where(named)}.chat_template"
+    where = f"{place_of(named)}.chat_template"
     try:
         return read_small(path, "Check the path").decode("utf-8-sig")
     except UnreadableError as error:
@@ -320,23 +226,6 @@ def _chat_template(named: NamedModel) -> str | None:
         ) from error
 
 
-def _check_own_template(known: KnownModel) -> None:
-    """Raise InputError if the recipe's chat template is malformed, before weights are read."""
-    from respsel.backends.chat_template import ChatTemplate
-
-    named = known.named
-    if known.chat_template is None:
-        return
-    path = named.folder / str(named.entry.chat_template)
-    try:
-        ChatTemplate(known.chat_template, "", "", str(path))
-    except PreflightError as error:
-        what = f"{path}: {error.problems[0].what}"
-        remedy = "Fix the template, or take 'chat_template' out to use the model's own"
-        raise InputError(
-            Problem(named.declared_in, f"{_where(named)}.chat_template", what, remedy)
-        ) from error
-
-
-def _where(named: NamedModel) -> str:
+def place_of(named: NamedModel) -> str:
+    """Where a model is declared, for errors."""
     return f"models.{named.name}"
