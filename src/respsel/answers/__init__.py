@@ -1,8 +1,9 @@
-"""Answers: found in responses, and compared with labels. `checking` does it, with one module for
-each kind.
+"""Answers: found in responses, and compared with labels.
 
-It is loaded when the first text is looked at: its grammar takes longer to compile than a cached run
-takes.
+`checking` does it, with one module for each kind. It is loaded with the first text, since compiling
+its grammar takes longer than a cached run.
+
+Knows nothing of datasets. Invariant: importing this package loads no grammar.
 """
 
 from __future__ import annotations
@@ -49,8 +50,9 @@ def find_answer(check: AnswerEntry, text: str) -> str | None:
 
 
 def label_problem(check: AnswerEntry, label: str) -> tuple[str, str] | None:
-    """What is wrong with a label, and what to do: it would make every response wrong, or a wrong
-    one right.
+    """What is wrong with a label, and what to do; None if nothing.
+
+    A wrong label would make every response wrong, or a wrong one right.
     """
     from respsel.answers import checking
 
@@ -58,7 +60,7 @@ def label_problem(check: AnswerEntry, label: str) -> tuple[str, str] | None:
 
 
 def check_fields(check: AnswerEntry | None) -> Mapping[str, Any] | None:
-    """What of an answer check is in keys: what changes its results."""
+    """The part of an answer check that is in keys: everything that changes its results."""
     if check is None:
         return None
     package: Mapping[str, str] = {}

@@ -1,8 +1,8 @@
-"""A text as a sequence of atoms: numbers with their fractions, powers and percents, words, and
-signs between them.
+"""A text as a sequence of atoms: numbers, words, and the signs between them.
 
-Knows how one number is written, LaTeX included, and not which number answers a question. Invariant:
-reading goes once through the text, whatever it holds.
+A number has its fractions, powers and percents. Knows how one number is written, LaTeX included,
+but not which number answers a question. Invariant: a text is read once from its beginning to its
+end, whatever it contains.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from typing import Literal
 
 from respsel.answers.digits import Number, over, parse_digits, raised, repeating, times_power
 
-# bad: digits that are no single number (a date, several numbers, an expression); math: a root, a
-# variable, a function.
+# bad: digits that are not a single number (a date, several numbers, an expression).
+# math: a root, a variable, a function.
 Kind = Literal[
     "number",
     "bad",
@@ -36,7 +36,14 @@ Kind = Literal[
 
 @dataclass(frozen=True)
 class Atom:
-    """A piece of a text: where it begins and ends, and a number's value."""
+    """A piece of a text.
+
+    kind: what it is.
+    text: how it is written.
+    start: where it begins in the text.
+    end: where it ends.
+    number: its value, if it is a number.
+    """
 
     kind: Kind
     text: str
@@ -86,7 +93,7 @@ _SCALES = {
     **dict.fromkeys(("万", "萬", "만"), 4),
     **dict.fromkeys(("亿", "億", "억"), 8),
 }
-# Behind an amount of money these are no units: $5k, $2M, $3B.
+# Behind an amount of money these are not units: $5k, $2M, $3B.
 _MONEY_SCALES = {"k": 3, "K": 3, "m": 6, "M": 6, "b": 9, "B": 9}
 VARIABLES = frozenset("abijnpqruvwxyzXYZe") | {"xy", "yz", "xyz", "ab", "abc"}
 # 0x10, 8x5, 2h30, 5 R2: no unit has such a name, except m2 and m3.
@@ -103,7 +110,7 @@ _SIGNS: dict[str, Kind] = {
     **dict.fromkeys("%°‰℃℉", "unit"),
 }
 _IGNORED = set("\\\"'`#&~_@|…“”„«»◦•")
-# What a star multiplies stands before it; other stars make a text bold.
+# A star behind one of these multiplies; other stars make a text bold.
 _LEFT = ("number", "close", "math")
 _DEEPEST = 12
 
@@ -192,9 +199,7 @@ class Reader:
             found.append(Atom("word", text, start, stop))
 
     def _raised(self, stop: int) -> int:
-        """Step over exponents and indexes that stand at the end of a word, and over a unit behind a
-        slash.
-        """
+        """Step over exponents and indexes at the end of a word, and over a unit behind a slash."""
         while self._at < len(self._tokens) and self._tokens[self._at][2] == stop:
             text = self._tokens[self._at][1]
             if text in ("^", "_") and self._at + 1 < len(self._tokens):
@@ -391,9 +396,7 @@ class Reader:
         return self._tokens[self._at + offset][0] if self._at + offset < len(self._tokens) else ""
 
     def _peek_fraction(self) -> bool:
-        """Whether a fraction follows that makes a whole number a mixed one: 2 1/2, 2½,
-        1\\frac{1}{2}.
-        """
+        r"""Whether a fraction follows that makes a mixed number: 2 1/2, 2½, 1\frac{1}{2}."""
         if self._at >= len(self._tokens):
             return False
         kind, text, start, _ = self._tokens[self._at]

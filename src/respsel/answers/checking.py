@@ -1,8 +1,8 @@
 """Finding the answer in a response and comparing it with the label.
 
-Knows nothing of datasets or models. Invariants: a label given back as the answer is right, for
-every label that `label_problem` finds nothing wrong with; `is_correct` is a pure function of its
-arguments (of math-verify's version too, for kind math).
+Knows nothing of datasets or models. Invariants: a label given back as the answer is right, unless
+`label_problem` finds something wrong with it. `is_correct` is a pure function of its arguments, and
+for kind math of math-verify's version.
 """
 
 from __future__ import annotations
@@ -67,8 +67,9 @@ def find_answer(check: AnswerEntry, text: str) -> str | None:
 
 
 def label_problem(check: AnswerEntry, label: str) -> tuple[str, str] | None:
-    """What is wrong with a label, and what to do: it would make every response wrong, or a wrong
-    one right.
+    """What is wrong with a label, and what to do; None if nothing.
+
+    A wrong label would make every response wrong, or a wrong one right.
     """
     remedy = "Fix the label, or choose another 'answer'"
     if check.kind == "number":

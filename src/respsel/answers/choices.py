@@ -1,7 +1,7 @@
-"""The kind `choice`: the letter or number of the option that a response states; and yes and no.
+"""The kind `choice`: the option that a response states, by letter or number, or yes and no.
 
-Knows nothing of the options' texts. Invariants: a stated option counts, not one that an explanation
-mentions; letters that are words ("a", "I") are no options.
+Knows nothing of the options' texts. Invariants: a stated option counts, and one that an explanation
+mentions does not. Letters that are words ("a", "I") are not options.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ _OPTION = re.compile(
     rf"(?:{_WRAPS}|{_TEXT}|(?i:{_WORD})){{0,10}}?(?P<open>[(\[]|\*{{1,2}}|[\"'`“])?(?P<option>[A-Za-z]|\d{{1,2}})"
     r"(?P<behind>(?:\}|\\right|[*_`'\"”$]|\s?[)\]]){0,8})(?![A-Za-z0-9_À-ÿЀ-ӿ]|['’][A-Za-z])(?![.,]\d)(?!\s?[%+=×])(?!/\d)"
 )
-# What may follow a bare "A" that is an option and no article.
+# What may follow a bare "A" that is an option, not an article.
 _CONNECTS = (
     r"because|since|as|for|which|while|with|due|is|not|but|if|so|given|and|or|by|from|based|where|it|in|on|weil|da|denn|"
     r"car|parce|puisque|porque|pois|ya|perché|poiché|omdat|want|потому|так|ist|est|es"
 )
 _FOLLOWS = re.compile(rf"\s{{0,3}}(?:$|[.,;:!?)\]|*\n—–-]|(?:{_CONNECTS})\b|[^\x00-\x7f])")
 _ENDS = re.compile(r"\s{0,3}(?:$|[.,;:!?)\]|*\n—–$}]|[^\x00-\x7f])")
-# Another option beside the first: "A or B", "A, B and C".
+# Another option next to the first: "A or B", "A, B and C".
 _BESIDE = re.compile(
     r"\s{0,3}(?:,|/|&|and|or|und|oder|et|ou|y|e|и|或|和)\s{0,3}(?:and |or )?[(\[]?"
     r"(?P<other>[A-Z])[)\]]?\s{0,3}(?=$|[.,;?!\n/&]|(?:and|or)\b)"
@@ -96,9 +96,7 @@ _NOT = {"not", "isn't", "never"}
 
 
 def read_choice_label(text: str) -> str | None:
-    """The option of a label: B, (b), B., Option B, B. iron, 2, 2.0; true and false as they are.
-    None if it is none.
-    """
+    """The option of a label, or None: B, (b), B., Option B, B. iron, 2, 2.0, true, false."""
     text = text.strip()
     if re.fullmatch(r"\d{1,2}\.0", text):
         text = text[:-2]
@@ -111,8 +109,9 @@ def read_choice_label(text: str) -> str | None:
 
 
 def read_choice(text: str, label: str = "") -> str | None:
-    """The option that a response states, else the last one in it; label: an option that tells their
-    kind.
+    """The option that a response states, else the last one in it.
+
+    label: an option of the kind that is expected: a letter, a number, or true and false.
     """
     if label in ("true", "false"):
         truth = read_truth(text)
@@ -139,9 +138,7 @@ def _own_line(line: str) -> str | None:
 
 
 def _listed(text: str) -> str | None:
-    """The option of "B. iron" and "B) iron, because ...", if that is not one line of a list of
-    options.
-    """
+    """The option of "B. iron" and "B) iron, because ...", unless a list of options begins here."""
     found = _LISTED.match(text)
     if found is None:
         return None
@@ -175,9 +172,7 @@ def _without_list(text: str) -> str:
 
 
 def _stated(text: str) -> Iterator[str]:
-    """What statements give, the last one first; an empty text for one that names
-    several options.
-    """
+    """The options that statements give, the last one first; empty where one names several."""
     places: list[tuple[int, str]] = []
     for statement in statements(text):
         found = (
@@ -202,9 +197,7 @@ def _stated(text: str) -> Iterator[str]:
 
 
 def _option(content: str) -> str | None:
-    """The option that a statement's words give; None if they give none, empty if they
-    give several.
-    """
+    """The option that a statement's words give; None for no option, empty for several."""
     found = _OPTION.match(content)
     if found is None:
         return None
@@ -222,9 +215,7 @@ def _option(content: str) -> str | None:
 
 
 def _last(text: str, label: str) -> str | None:
-    """The last option in a text that states none: letters for a label that is a letter, digits for
-    a number.
-    """
+    """The last option in a text that states none: a letter if the label is one, else a number."""
     found = None
     end = -1
     for match in _LAST.finditer(text):
@@ -254,8 +245,9 @@ def label_truth(label: str) -> bool | None:
 
 
 def read_truth(text: str) -> bool | None:
-    """Whether a response says yes or no: in its last statement, in its first word, or with the last
-    such word.
+    """Whether a response says yes or no.
+
+    It says so in its last statement, in its first word, or with the last such word.
     """
     for statement in statements(text):
         for word in [

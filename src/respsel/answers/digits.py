@@ -1,9 +1,7 @@
-"""What people write as one number, from digits and separators to a value: 1,200.50, 1.200,50,
-12,34,567, 1'200, 1 200.
+"""Digits and separators to a value: 1,200.50, 1.200,50, 12,34,567, 1'200, 1 200.
 
-Knows nothing of texts around a number. Invariant: what can be meant in two ways has one documented
-reading (docs/answers.md), and what fits no reading is no number: nothing is guessed from a part of
-it.
+Knows nothing of texts around a number. Invariant: what can be read in two ways has one documented
+reading (docs/answers.md). What fits no reading is not a number, and no part of it is guessed.
 """
 
 from __future__ import annotations
@@ -20,8 +18,10 @@ _SEPARATORS = re.compile(r"[.,'_ ]")
 
 @dataclass(frozen=True)
 class Number:
-    """A value, and how many digits stood behind the point; None for what was written as
-    a fraction.
+    """A value as it was written.
+
+    value: the value.
+    places: how many digits were behind the point; None for a fraction.
     """
 
     value: Fraction
@@ -37,9 +37,7 @@ class Number:
 
 
 def parse_digits(written: str) -> Number | None:
-    """The number that digits and separators stand for, an exponent (1e3) included; None where they
-    are several.
-    """
+    """The number of digits, separators and an exponent (1e3); None where they are several."""
     mantissa, _, exponent = written.replace("E", "e").partition("e")
     plain = _without_separators(mantissa)
     if plain is None or len(plain) > _MOST_DIGITS or len(exponent) > 5:
@@ -81,9 +79,7 @@ def repeating(before: str, cycle: str) -> Number | None:
 
 
 def _without_separators(written: str) -> str | None:
-    """Digits with at most a point, or None where the separators fit no way of writing
-    one number.
-    """
+    """Digits with at most a point; None where the separators fit no way to write one number."""
     kinds = _SEPARATORS.findall(written)
     groups = _SEPARATORS.split(written)
     if not kinds or written[0] == ".":

@@ -1,7 +1,8 @@
 """The kind `exact`: the text of an answer, as it is.
 
-Knows no numbers and no options. Invariant: marks that only make a text bold, quotes or a box around
-it and a full stop behind it change nothing; any other character does.
+Knows no numbers and no options. Invariant: three things change nothing: marks that make a whole
+text bold, quotes or a box around it, and a full stop behind it. Any other
+character does.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from respsel.answers.statements import Statement, statements
 # What is opened before a statement, and how far before its end.
 _OPENED = re.compile(r"(?:^|\s)(\*\*|__|\*|_)\w[\w ]*[:\s]*$")
 _NEAR = 80
-# What is put around a whole answer, and is no part of it.
+# What people put around a whole answer, and is not part of it.
 _MARKS = (
     ("```\n", "\n```"),
     *((mark, mark) for mark in ("**", "*", "`", '"', "'")),
@@ -25,9 +26,7 @@ _COMMAND = re.compile(r"\\(?:text|mathrm|textbf|mathbf)\s?\{([^{}]*)\}")
 
 
 def is_exact(text: str, label: str) -> bool:
-    """Whether a response gives the label's text, or says yes or no as a label that is a boolean
-    does.
-    """
+    """Whether a response gives the label's text, or says yes or no like a boolean label."""
     text = text.strip()
     label = label.strip()
     if text == label:
@@ -54,8 +53,9 @@ def is_same_text(one: str, other: str) -> bool:
 
 
 def _forms(text: str) -> list[str]:
-    """The text without marks around it, and as it is before a full stop; a whole number without its
-    ".0".
+    """The forms of a text that count as the same.
+
+    They have no marks around them and no full stop; a whole number has no ".0".
     """
     bare = _unwrapped(text)
     forms = [
@@ -76,8 +76,9 @@ def _forms(text: str) -> list[str]:
 
 
 def _closes_with(text: str, label: str) -> bool:
-    """Whether a text ends with a statement of just this label, which may have lines, or words of a
-    statement, itself.
+    """Whether a text ends with a statement of just this label.
+
+    The label itself may have lines, or words of a statement.
     """
     text = text.removesuffix(".") if not text.endswith(label) else text
     if not label or not text.endswith(label):
@@ -88,9 +89,7 @@ def _closes_with(text: str, label: str) -> bool:
 
 
 def _closed(line: str, before: str) -> str:
-    """What follows a marker, without the mark that closes what was opened before it: "**Final
-    Answer: yes**".
-    """
+    """What follows a marker, without a mark that was opened before it: "**Final Answer: yes**"."""
     opened = _OPENED.search(before.rpartition("\n")[2][-_NEAR:])
     return line.removesuffix(opened[1]).rstrip() if opened and line != opened[1] else line
 

@@ -1,4 +1,4 @@
-"""Atoms to items: what stands together as one number, or as something that is not one number.
+"""Atoms to items: what belongs together as one number, or as something that is not one number.
 
 An item is a number, or compound: an expression, a tuple, a range, several numbers. Knows nothing of
 answers or labels. Invariant: a number that is part of something larger is never an item of its own.
@@ -63,7 +63,12 @@ _LONGEST_BRACKET = 40
 
 @dataclass(frozen=True)
 class Item:
-    """One number, or why it is not one; money: whether a currency's sign stands before it."""
+    """One number, or why it is not one.
+
+    number: the number, or None.
+    why: why it is not one number.
+    money: whether a currency's sign comes before it.
+    """
 
     number: Number | None
     why: str = ""
@@ -262,9 +267,7 @@ class _Grouping:
         return item, after, reason if item is not None and item.number is not None else EXPRESSION
 
     def _by_words(self, at: int) -> tuple[Item | None, int, str]:
-        """2 hours and 30 minutes, 3 to 5, 5 feet 11 inches; not "12 of the 30" or "45
-        in 3 days".
-        """
+        """2 hours and 30 minutes, 3 to 5, 5 feet 11 inches; not "12 of the 30", "45 in 3 days"."""
         for place in range(at, min(at + 3, len(self._atoms))):
             atom = self._atoms[place]
             if atom.kind != "word" or (place > at and self._get(place - 1) is None):

@@ -1,4 +1,7 @@
-"""How long a recipe's own pattern may take, and what is said where it takes longer."""
+"""How long a recipe's own pattern may take, and the error where it takes longer.
+
+Knows nothing of patterns. Invariant: the error names the pattern's place and the example.
+"""
 
 from __future__ import annotations
 

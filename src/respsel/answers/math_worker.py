@@ -1,6 +1,6 @@
 """The process that compares mathematics with math-verify: pairs of texts in, one a line, as JSON.
 
-Knows nothing of responses. Invariant: each pair has a limit of processor time and memory; a pair
+Knows nothing of responses. Invariant: each pair has a limit of processor time and memory. A pair
 that runs into the limit of time ends the process, which is how its owner learns of it.
 """
 
@@ -22,7 +22,7 @@ _PLACES = 12
 def main() -> None:
     """Answer pairs until there are no more."""
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    # What a library prints is no answer.
+    # What a library prints must not be taken for an answer.
     os.dup2(2, 1)
     limit_memory(_BYTES)
     with open(0, encoding="utf-8") as pairs:

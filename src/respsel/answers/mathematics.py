@@ -1,9 +1,10 @@
-"""The kind `math`: expressions, sets, intervals, tuples and matrices, compared by value with
-math-verify.
+"""The kind `math`: expressions, sets, intervals, tuples and matrices, compared by value.
 
-Takes the stated answer out of a response itself, and hands only that short piece to a process of
-its own (math_worker). Invariant: no response takes longer than the worker's limit, however it is
-written.
+It takes the stated answer out of a response itself. It gives only that short piece to a process of
+its own, which uses math-verify (math_worker).
+
+Knows nothing of datasets. Invariant: no response takes longer than the worker's limit, however it
+is written.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from respsel.answers.statements import statements
 from respsel.answers.worker import Worker
 
 PACKAGE = "math-verify"
-# A longer piece is no answer but a derivation.
+# A longer piece is not an answer but a derivation.
 LONGEST = 500
 _DISPLAYED = re.compile(
     r"\$\$((?:[^$\\]|\\.){1,500})\$\$|\$((?:[^$\\]|\\.){1,500})\$|\\\(([^\n]{1,500}?)\\\)|\\\[(.{1,500}?)\\\]",
@@ -38,7 +39,7 @@ _KNOWN_WORDS = (
 )
 _KNOWN = frozenset(_KNOWN_WORDS.split())
 _CONNECTED = re.compile(r"[\s.,;]*(?:and|or|,|;)?[\s.,;]*")
-# sympy has inputs that it never finishes, so it runs where it can be ended.
+# sympy never finishes some inputs, so it runs where it can be ended.
 _WORKER = Worker("-m", "respsel.answers.math_worker")
 _EXPLAINED = re.compile(r",? (?:because|since|which|where|as|so|for)\b")
 
@@ -110,9 +111,7 @@ def _inner(formula: re.Match[str]) -> str:
 
 
 def _piece(text: str) -> str | None:
-    """A piece as math-verify takes it: without words' commands, a unit, marks around it and a full
-    stop.
-    """
+    """A piece for math-verify: without words' commands, a unit, marks around it, a full stop."""
     text = " ".join(text.split()).strip("*` ").removesuffix(".").strip("$ ")
     text = _UNIT.sub("", text) or text
     text = _TEXT.sub(lambda found: f" {found[1].strip()} ", text)

@@ -1,9 +1,8 @@
-"""The kind `number`: the one number that a label or a response gives, and whether two numbers are
-the same.
+"""The kind `number`: the one number of a label or a response, and whether two are the same.
 
-Knows nothing of files or recipes. Invariants: labels and responses are read by the same grammar
-(atoms, items), so that a label given back as the answer is right; what is not one number is never
-read as a part of it.
+Knows nothing of files or recipes. Invariants: one grammar (atoms, items) reads labels and
+responses, so a label given back as the answer is right. What is not one number is never read as a
+part of it.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from respsel.answers.items import EXPRESSION, FORMULA, SEVERAL, Entry, Item, rea
 from respsel.answers.plain import last_part
 from respsel.answers.statements import Statement, statements
 
-# As long as this a whole text is read as one statement first.
+# A text of at most this length is first read whole, as one statement.
 _SHORT = 2_000
 _FILLERS_WORDS = (
     "about approximately around roughly exactly only just simply therefore thus hence still now "
@@ -61,9 +60,7 @@ def read_label(text: str) -> Number | str:
 
 
 def read_one(text: str) -> Number | str:
-    """The number of a text that holds just one, of an equation the result; or what it
-    is instead.
-    """
+    """The only number of a text, or the result of an equation; or what the text is instead."""
     entries = read_items(text)
     items = [entry for entry in entries if isinstance(entry, Item)]
     if not items:
@@ -138,8 +135,9 @@ def _alone(line: str) -> Number | None:
 
 
 def _without_aside(text: str) -> str:
-    """A text without what its last line ends with in brackets, if there is a number before it: "$18
-    (9 at $2 each)".
+    """A text without the brackets that end its last line, as in "$18 (9 at $2 each)".
+
+    Only if there is a number before them.
     """
     line = text.rstrip().rpartition("\n")[2].rstrip(" .!*")
     before, opened, _ = line.rpartition(" (")
@@ -156,8 +154,9 @@ def _without_aside(text: str) -> str:
 
 
 def _read_statement(statement: Statement) -> Number | str | None:
-    """The number of a statement; None if what it gives is not one number, a text if it gives
-    nothing of the kind.
+    """The number of a statement.
+
+    None if what it gives is not one number. A text says that it gives nothing of the kind.
     """
     line = statement.content.strip().partition("\n")[0]
     for part in (line, statement.content):
@@ -234,8 +233,9 @@ def _concluded(entries: Sequence[Entry], main: Item) -> Number | None:
 
 
 def _concludes(rest: Sequence[Entry], main: Item, which: bool) -> bool:
-    """Whether the number before `rest` is what a sentence comes to; one that has its answer already
-    ends with it.
+    """Whether the number before `rest` is the conclusion of a sentence.
+
+    A sentence that has its answer already ends with it.
     """
     if main.number is None:
         return which or main.why == EXPRESSION
@@ -270,9 +270,7 @@ def _explains(entries: Sequence[Entry], at: int) -> bool:
 
 
 def _result(sentence: Sequence[Entry], equals: Sequence[int]) -> Number | None:
-    """What an equation in a sentence gives; None for several equations of variables (x = 2 or x =
-    -3).
-    """
+    """The result of an equation in a sentence; None for several of variables (x = 2 or x = -3)."""
     concluding = [
         i
         for i, entry in enumerate(sentence)
@@ -288,9 +286,7 @@ def _result(sentence: Sequence[Entry], equals: Sequence[int]) -> Number | None:
 def _read_equation(
     entries: Sequence[Entry], equals: Sequence[int], strict: bool = True
 ) -> Number | str:
-    """The result of a calculation: of 5 + 7 = 12, x = 7 and 12 = 5 + 7 the number that stands
-    alone.
-    """
+    """The result of a calculation: the number alone on a side of 5 + 7 = 12, x = 7, 12 = 5 + 7."""
     sides = [
         entries[start + 1 : end]
         for start, end in zip((-1, *equals), (*equals, len(entries)), strict=True)
@@ -374,8 +370,9 @@ def is_same_number(found: Number, right: Number, tolerance: float = 0, relative:
 
 
 def _is_rounded(fraction: Number, decimal: Number) -> bool:
-    """Whether a decimal with at least 6 digits is a fraction without end, rounded or cut: 0.666667
-    is 2/3.
+    """Whether a decimal is an endless fraction, rounded or cut at 6 digits or more.
+
+    0.666667 is 2/3.
     """
     if fraction.places is not None or decimal.places is None or not _is_endless(fraction.value):
         return False
@@ -400,9 +397,7 @@ def _is_endless(value: Fraction) -> bool:
 
 
 def _as_float32(number: Number) -> float | None:
-    """A label's value if it can only come from a float32: 0.1 is stored there as
-    0.10000000149011612.
-    """
+    """The value of a label that can only come from a float32: 0.10000000149011612 is 0.1."""
     if not number.places or len(str(number.value.numerator)) < _FEWEST_DIGITS:
         return None
     digits = len(str(abs(number.value.numerator * 10**number.places // number.value.denominator)))

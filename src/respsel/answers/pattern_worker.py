@@ -1,8 +1,7 @@
-"""The process that looks for a recipe's own pattern in texts: pairs of pattern and text in, one a
-line, as JSON.
+"""The process that looks for a recipe's own pattern: pattern and text in, one pair a line, as JSON.
 
-Knows nothing of responses, and imports little, so that it starts at once. Invariant: each
-pair has a limit of processor time and memory; one that runs into a limit ends the process.
+Knows nothing of responses, and imports little, so that it starts at once. Invariant: each pair has
+a limit of processor time and memory. A pair that runs into a limit ends the process.
 """
 
 from __future__ import annotations

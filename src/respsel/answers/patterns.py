@@ -1,8 +1,9 @@
 """The kind `regex`: a recipe's own pattern, looked for in a process that can be ended.
 
 A pattern may take longer than anyone waits, on one response among thousands. Python's own `re`
-stays, so that a pattern finds what it always found. Invariant: no text takes longer than the limit,
-however the pattern is written.
+stays, so that a pattern finds what it always found.
+
+Knows nothing of recipes. Invariant: no text takes longer than the limit, whatever the pattern is.
 """
 
 from __future__ import annotations
@@ -17,8 +18,9 @@ _WORKER = Worker(str(Path(__file__).with_name("pattern_worker.py")))
 
 
 def last_match(pattern: str, text: str, limit_s: float = LIMIT_S) -> str | None:
-    """The last match's first group, or the match; None if there is none. Raises
-    PatternTimeoutError.
+    """The last match's first group, or the match; None if there is none.
+
+    Raises PatternTimeoutError.
     """
     answer = _WORKER.ask([pattern, text, limit_s])
     if answer is None:

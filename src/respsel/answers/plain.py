@@ -1,8 +1,8 @@
-"""One spelling for what Unicode and LaTeX write in many ways: minus signs, digits, blanks,
-superscripts, commands.
+"""One spelling for what Unicode and LaTeX write in many ways.
 
-Knows characters only, not what they mean together. Invariant: it takes time linear in the text's
-length, and the text keeps its order.
+These are minus signs, digits, blanks, superscripts and commands. Knows characters only, not what
+they mean together. Invariant: it takes time linear in the text's length, and the text keeps its
+order.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _TABLE = str.maketrans(
     | {chr(0xFF21 + i + shift): chr(0x41 + i + shift) for i in range(26) for shift in (0, 32)}
     | {chr(0x2080 + digit): f"_{digit}" for digit in range(10)}
 )
-# Commands that only space or size: they are no part of what is written.
+# Commands that only space or size. They are not part of what is written.
 _SPACING = (
     (",\\!", ","),
     ("{,}", ","),
@@ -79,7 +79,7 @@ _DRAWN_ARROW = re.compile(r"[-=]{1,2}>")
 _SUM = re.compile(r"<<[^<>\n]{0,200}>>(?=\s?[-$]?\d)")
 _TAG = re.compile(r"</?[A-Za-z][A-Za-z0-9]{0,15}/?>")
 _MOST = 20_000
-# Of a longer text its beginning and its end are looked at.
+# Only the beginning and the end of a longer text are read.
 _EACH_END = 100_000
 
 

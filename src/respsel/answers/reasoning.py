@@ -1,7 +1,7 @@
 """A response without the reasoning that a model wrote before its answer.
 
-Knows the tags that models use, and a further pair from the recipe. Invariant: what stands in a pair
-of tags is never part of an answer, and a text whose reasoning has no end has no answer.
+Knows the tags that models use, and a further pair from the recipe. Invariant: what is in a pair of
+tags is never part of an answer. A text whose reasoning has no end has no answer.
 """
 
 from __future__ import annotations
@@ -41,8 +41,9 @@ _ENDS = (
 
 
 def without_reasoning(text: str, further: Sequence[str] | None) -> str | None:
-    """What a response says after and between its reasoning; None if the reasoning has no end, or
-    nothing follows.
+    """What a response says after and between its reasoning.
+
+    None if the reasoning has no end, or nothing follows it.
     """
     if _CHANNEL in text:
         _, found, text = text.rpartition(_FINAL)

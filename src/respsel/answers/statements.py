@@ -1,8 +1,8 @@
-"""Where a response states its answer: \\boxed{}, "Final Answer:", "the answer is", "####", in
-several languages.
+r"""Where a response states its answer: \boxed{}, "Final Answer:", "the answer is", "####".
 
-Knows no kinds of answers. Invariants: statements come from the last to the first, since a later one
-corrects an earlier one; finding them takes time linear in the text's length.
+It knows the words in several languages, but no kinds of answers. Invariants: statements come from
+the last to the first, since a later one corrects an earlier one. Finding them takes time linear in
+the text's length.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-# So much of a text belongs to a statement, and so many statements are looked at.
+# How much of a text belongs to a statement, and how many statements are read.
 _LONGEST = 2_000
 _MOST = 40
 _LONGEST_BOX = 20_000
@@ -76,9 +76,14 @@ _BETWEEN = re.compile(
 
 @dataclass(frozen=True)
 class Statement:
-    """What is said at a place of a text. begins: where its content does; content: what stands in
-    the box, or what follows the words; boxed: it has an end of its own; several: it is one of
-    several boxes side by side."""
+    """What is said at a place of a text.
+
+    start: where the statement begins.
+    begins: where its content begins.
+    content: what is in the box, or what follows the words.
+    boxed: whether it has an end of its own.
+    several: whether it is one of several boxes next to each other.
+    """
 
     start: int
     begins: int
@@ -149,9 +154,7 @@ def _box_before(text: str, start: int) -> bool:
 
 
 def _box_end(text: str, start: int) -> int | None:
-    """Where the box ends whose content begins at a place: the brace that closes it, or a bare
-    character.
-    """
+    """Where a box ends: at the brace that closes it, or behind a bare character."""
     if start >= len(text):
         return None
     if text[start] != "{":

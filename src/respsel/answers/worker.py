@@ -1,9 +1,8 @@
-"""A process of its own for work that may never end: a question in, an answer out, one a line, as
-JSON.
+"""A process of its own for work that may never end: questions in, answers out, one a line, as JSON.
 
 Knows nothing of what is asked. The process limits itself, and ends where it runs into a limit.
-Invariant: a question has its answer, or None where the process ended over it; the next question has
-a new process.
+Invariant: a question has its answer, or None where the process ended over it. The next question
+then has a new process.
 """
 
 from __future__ import annotations
@@ -40,8 +39,8 @@ class Worker:
                 pipes.stdin.flush()
                 answer = pipes.stdout.readline()
             except BaseException:
-                # Hazard: after Ctrl-C the answer that is still to come would be taken for the next
-                # question's.
+                # Hazard: the answer that is still to come after Ctrl-C would be taken for the
+                # next question's.
                 self.close()
                 raise
             if not answer:

@@ -1,8 +1,7 @@
-"""The Python that Jinja2 makes of a template, with a payment in each block and around each costly
-expression.
+"""The Python that Jinja2 makes of a template, with a payment before whatever costs time.
 
 Knows no prices. Invariant: no code that runs more than once in a rendering runs unpaid, and nothing
-of a template is worked out while it is compiled.
+of a template is computed while it is compiled.
 """
 
 from __future__ import annotations
@@ -45,7 +44,7 @@ class BoundedCode(CodeGenerator):
         self._n_looked_through = 0
 
     def visit_Template(self, node: nodes.Template, frame: Frame | None = None) -> None:
-        """Refuse what is too long or does not stand alone, and have each loop count its items."""
+        """Refuse what is too long or needs other templates, and have each loop count its items."""
         n_copies = 0
         names = set[str]()
         for inner in node.find_all(nodes.Node):
@@ -71,8 +70,9 @@ class BoundedCode(CodeGenerator):
         super().visit_Template(node, frame)
 
     def _prepare(self, node: nodes.Node) -> tuple[int, int]:
-        """Mark what loops go through and what calls spread, and weigh what may run often; return a
-        node's own weight.
+        """Mark what loops go through and what calls spread, and weigh what may run often.
+
+        Returns a node's own weight.
         """
         n_nodes = 1
         n_bytes = _n_bytes(node)
@@ -107,8 +107,9 @@ class BoundedCode(CodeGenerator):
         self._write_call("_spread", node.expr, frame)
 
     def blockvisit(self, statements: Iterable[nodes.Node], frame: Frame) -> None:
-        """Write the statements of a block; where it may run often, behind the payment for all that
-        is in it.
+        """Write the statements of a block.
+
+        Where it may run often, the payment for all that is in it comes first.
         """
         if id(statements) in self._often:
             n_nodes, n_bytes = self._often[id(statements)]

@@ -1,9 +1,9 @@
-"""Jinja2 within bounds: what prompts and chat templates are compiled and filled with.
+"""Jinja2 within bounds: it compiles and fills prompts and chat templates.
 
-Knows neither recipes nor models. Invariant: a template reaches only the values that it is given
-(Jinja2's immutable sandbox), gives the same text each time, and ends within the meter's limits in a
-text or in one of FAULTS. No limit rests on the clock of another process, a signal or a child: it
-holds in any thread and on any system.
+Knows neither recipes nor models. Invariants: a template reaches only the values that it is given
+(Jinja2's immutable sandbox). It gives the same text each time. It ends within the meter's limits,
+in a text or in one of FAULTS. No limit rests on another process's clock, a signal or a child, so
+the limits hold in any thread and on any system.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from respsel.sandbox.functions import Function, bounded_range, call_method, filt
 from respsel.sandbox.meter import Meter, TemplateLimitError
 from respsel.sandbox.operators import MarkupFormatter, Operators, PlainFormatter
 
-# What a template raises that is wrong, or would use more than it may.
+# What a template raises that is wrong, or that would use more than it may.
 FAULTS = (
     *(TemplateError, TypeError, ValueError, ArithmeticError, LookupError, AttributeError),
     *(RuntimeError, MemoryError, SyntaxError, NameError, AssertionError),
@@ -41,7 +41,7 @@ _FUNCTIONS = (FunctionType, MethodType, BuiltinMethodType)
 # Functions are the globals and `format`; methods are those of `loop` and `cycler`.
 _CALLABLE = (FunctionType, MethodType, BlockReference, Joiner)
 _CLASSES = (dict, Cycler, Joiner, Namespace)
-# What Jinja2 gives a call in a loop or a block beside the template's own values.
+# What Jinja2 gives a call in a loop or a block besides the template's own values.
 _OF_JINJA = ("_loop_vars", "_block_vars")
 # What a call of these makes: a dict of its own, at the least.
 _OBJECT_BYTES = 512
@@ -60,7 +60,7 @@ class BoundedEnvironment(ImmutableSandboxedEnvironment):
         own_filters: Mapping[str, Function] | None = None,
         **options: Any,
     ) -> None:
-        """written: what is written for a value, if that is not the value."""
+        """written: gives what is written for a value, if that is not the value."""
         super().__init__(optimized=False, **options)
         self.meter = Meter()
         self._written = written

@@ -1,8 +1,8 @@
 """The filters, tests, methods and functions that a template may use, each with its price.
 
-Knows no syntax. Invariant: what is not listed here cannot be called. Left out are `random` and
-`lipsum`, which give another text each time, and what no prompt needs and would take a price of its
-own: `urlize`, `encode`, `translate`.
+Knows no syntax. Invariant: what is not listed here cannot be called. `random` and `lipsum` are not
+listed, since they give another text each time. `urlize`, `encode` and `translate` are not, since no
+prompt needs them and each would need a price of its own.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from respsel.sandbox.operators import Operators
 Function = Callable[..., Any]
 Price = Callable[..., None]
 
-# Larger whole numbers can be made to share their hashes; a set of such takes a time without end.
+# Larger whole numbers can be made to share their hashes; a set of them would take for ever.
 _MAX_RANGE_END = 2**53
 _FILTERS_OF_JINJA: Mapping[str, Any] = FILTERS
 _TESTS_OF_JINJA: Mapping[str, Any] = TESTS
@@ -121,7 +121,7 @@ def call_method(meter: Meter, method: Any, args: tuple[Any, ...], named: Mapping
 
 
 def _with_price(meter: Meter, function: Function, price: Price) -> Function:
-    """A filter or test that is paid for. What it would give bit by bit, it gives at once."""
+    """A filter or test that is paid for. It gives a list where it would give a generator."""
     if price is prices.free:
         return function
     # Jinja2 gives some filters its own state first, and marks these.
@@ -237,7 +237,7 @@ def bounded_range(*args: int) -> range:
 
 
 def refused(name: str) -> Function:
-    """What stands in the place of a function that gives another text each time."""
+    """What replaces a function that gives another text each time."""
 
     def refuse(*_: Any, **__: Any) -> None:
         raise TemplateLimitError(

@@ -1,7 +1,7 @@
-"""What one rendering of a template may use, and how the size of a value is told.
+"""What one rendering of a template may use, and how the size of a value is estimated.
 
-Knows no Jinja2 syntax. Invariant: whatever a template does is paid for before it is done, or, where
-the price is small, just behind. So a rendering ends, within the limits below, in one clear error.
+Knows no Jinja2 syntax. Invariant: a template pays for everything before it is done, or just after
+it where the price is small. So a rendering ends, within the limits below, in one clear error.
 
 Why these limits: they leave room for a prompt that loops over a text of 1 MB, character by
 character.
@@ -158,8 +158,9 @@ class Meter:
         self.pay(sum(count * count for count in Counter(hashes.values()).values()) >> 2)
 
     def measure(self, value: Any, indent: int = 0, depth: int = 1) -> int:
-        """About how many characters a value takes when it is written; what it holds twice counts
-        twice.
+        """About how many characters a value takes when it is written.
+
+        What it contains twice counts twice.
 
         indent: the white space that is written before an item, for each level.
         """

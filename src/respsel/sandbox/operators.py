@@ -1,6 +1,6 @@
 """The operators of templates within bounds: + - * / // % and **, ~, and the formatting of text.
 
-Knows no syntax. Invariant: how large a result can be is known before Python works it out.
+Knows no syntax. Invariant: how large a result can be is known before Python computes it.
 """
 
 from __future__ import annotations

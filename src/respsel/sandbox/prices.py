@@ -1,10 +1,8 @@
-"""What the functions of templates cost: paid, or refused, before each is called.
+"""The price of each function of templates: paid, or refused, before the function is called.
 
-Knows the arguments of Jinja2's filters and of Python's methods, and no syntax. Invariant: a price
-is an upper bound of the time that a function takes, and refuses what would be longer than a text
-may be.
-
-Each price takes the meter and what its function takes.
+Each price takes the meter and the function's own arguments. Knows the arguments of Jinja2's filters
+and of Python's methods, and no syntax. Invariant: a price is an upper bound of the time that a
+function takes, and refuses what would be longer than a text may be.
 """
 
 from __future__ import annotations
