@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from respsel.backends.registry import KnownModel
     from respsel.plan.explain import Explanation
     from respsel.plan.plan import Plan
+    from respsel.report.summary import Summary
     from respsel.store.unfinished_runs import RunNote
     from respsel.training.apply import Applied, Mode, Selected, Wish
     from respsel.training.export import TrainingSet
@@ -115,6 +116,7 @@ class Study:
         self._graph = graph
         self._store = store
         self._opened = opened
+        self._summary: Summary | None = None
 
     def __enter__(self) -> Study:
         return self
@@ -184,12 +186,20 @@ class Study:
         ):
             result = Runner(self._graph, store, models, events, register=note.begin).run()
             finished_at = _now()
-            page = write_report(result, finished_at, events.waits_for_report)
-            record_run(result, page, finished_at, events.waits_for_report)
+            report = write_report(result, finished_at, events.waits_for_report)
+            record_run(result, report.page, finished_at, events.waits_for_report)
             save_latest(store, result.graph.loaded.key, result.latest_run())
             note.finish()
+        self._summary = report.summary
         refuse_unscored(result)
         return result
+
+    @property
+    def summary(self) -> Summary:
+        """What the report of the last run says in short. Raises RunError before a run."""
+        if self._summary is None:
+            _refuse_unrun(self.loaded, "it was not run since the study was opened")
+        return self._summary
 
     def stored_result(self, progress: Progress | None = None) -> RunResult:
         """The result of the recipe's run, from the store alone.
@@ -221,9 +231,8 @@ class Study:
         from respsel.report.write import write_report
 
         events = progress or Silent()
-        return write_report(
-            result or self.stored_result(events), _now(), events.waits_for_report, anew=True
-        )
+        known = result or self.stored_result(events)
+        return write_report(known, _now(), events.waits_for_report, again=True).page
 
     def report_text(
         self, kind: str, progress: Progress | None = None, result: RunResult | None = None
@@ -376,5 +385,5 @@ def _refuse_unrun(loaded: LoadedRecipe, what: str) -> NoReturn:
     raise RunError(Problem(loaded.shown, "", what, f"Run: respsel run {loaded.typed}"))
 
 
-def _now() -> str:
-    return datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+def _now() -> datetime:
+    return datetime.now(UTC)

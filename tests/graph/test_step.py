@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from respsel.graph import LazyInputs, Rows, Step, roles
+from respsel.tables.kinds import EXAMPLES
 from respsel.tables.problems import (
     EMPTY,
     FAILED,
@@ -16,7 +17,6 @@ from respsel.tables.problems import (
     is_failed_call,
     is_reached,
 )
-from respsel.tables.table import EXAMPLES
 
 
 def step(inputs: dict[str, str]) -> Step:

@@ -20,7 +20,14 @@ import typer
 from typer.core import TyperGroup
 
 from respsel import __version__
-from respsel.cli.terminal import end_streams, prepare_streams, restart_in_utf8, say, tell
+from respsel.cli.terminal import (
+    end_streams,
+    prepare_streams,
+    print_json,
+    restart_in_utf8,
+    say,
+    tell,
+)
 from respsel.errors import EXIT_BUG, EXIT_INTERRUPTED, Problem, RespselError, RunError
 from respsel.text.characters import one_line
 
@@ -28,9 +35,11 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from respsel.cli.progress import RunDisplay
+    from respsel.plan.plan import Plan
     from respsel.store.locks import Holder, Wait
     from respsel.store.store import Store
     from respsel.study import Study
+    from respsel.workspace.loaded_recipe import LoadedRecipe
 
 
 class _Commands(TyperGroup):
@@ -72,15 +81,14 @@ AsJson = Annotated[
 ]
 
 
-# pydantic would look through every installed package for plugins, and respsel has no use for any.
-os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
-# Imports and tables make many objects that stay; looking through them for cycles takes an eighth of
-# a cached run.
-garbage.set_threshold(100_000, 50, 50)
-
-
 def main() -> None:
     """The console script."""
+    # pydantic would look through every installed package for plugins, and respsel uses none. It is
+    # imported by the commands, so this comes first.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
+    # Imports and tables make many objects that stay; looking through them for cycles takes an
+    # eighth of a cached run.
+    garbage.set_threshold(100_000, 50, 50)
     restart_in_utf8()
     prepare_streams()
     try:
@@ -204,6 +212,20 @@ def console_of(stderr: bool = False) -> Console:
     console = Console(stderr=stderr, highlight=False)
     # A file or a pipe has no width: lines are not broken for it.
     return console if console.is_terminal else Console(stderr=stderr, highlight=False, width=200)
+
+
+def show_plan(plan: Plan, loaded: LoadedRecipe, as_json: bool) -> None:
+    """Print a plan with what its calls would cost."""
+    from respsel.cli.render.runs import plan_json, plan_table, planned_cost_lines
+
+    if as_json:
+        print_json(plan_json(plan, loaded))
+        return
+    console = console_of()
+    console.print(plan_table(plan))
+    console.print(f"\n{plan.summary}")
+    for line in planned_cost_lines(plan, loaded):
+        console.print(line)
 
 
 def shown_path(path: Path) -> str:

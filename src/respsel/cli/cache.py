@@ -26,7 +26,7 @@ Folder = Annotated[
 @reported
 def size(folder: Folder = Path()) -> None:
     """Show how many records of each kind there are and what they take."""
-    from respsel.cli.render.runs import usage_lines
+    from respsel.cli.render.store import usage_lines
     from respsel.store.usage import measure
 
     with store_of(folder) as (store, _):
@@ -39,7 +39,7 @@ def ls(folder: Folder = Path()) -> None:
     """List the stored steps, newest last: key, operation, rows, and whether a latest
     run needs it.
     """
-    from respsel.cli.render.runs import step_lines
+    from respsel.cli.render.store import step_lines
     from respsel.store.usage import list_steps
 
     with store_of(folder) as (store, root):
@@ -71,7 +71,7 @@ def gc(
     ] = False,
 ) -> None:
     """Free what no recipe's latest run needs. Says what it would free, unless --yes is given."""
-    from respsel.cli.render.runs import garbage_lines
+    from respsel.cli.render.store import garbage_lines
     from respsel.store.gc import clean
 
     with store_of(folder, reading=not yes) as (store, root):

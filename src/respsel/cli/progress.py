@@ -25,7 +25,10 @@ _STAGES = {
     "own-outputs": "Making responses",
     "race": "Racing strategies",
     "token-scores": "Scoring responses",
+    "representations": "Reading representations",
+    "rewards": "Judging responses",
     "scores": "Computing metrics",
+    "mixes": "Combining metrics",
     "choices": "Choosing responses",
     "verdict": "Weighing strategies",
 }

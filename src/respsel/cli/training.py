@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from respsel.cli.app import AsJson, RecipePath, app, reported, run_display, shown_path, study_of
+from respsel.cli.app import (
+    AsJson,
+    RecipePath,
+    app,
+    reported,
+    run_display,
+    show_plan,
+    shown_path,
+    study_of,
+)
 from respsel.cli.terminal import print_json, say, tell
 from respsel.training.formats import FORMATS
 
@@ -59,8 +68,6 @@ def apply(
     wish = Wish(mode.value, strategy, accept_undecided)
     with study_of(recipe, reading=dry_run) as study:
         if dry_run:
-            from respsel.cli.run import show_plan
-
             selected = study.select(wish)
             if not as_json:
                 say(_selected_line(selected))
@@ -135,8 +142,7 @@ def _stale_line(made: TrainingSet) -> list[str]:
 
 
 def _show_applied(applied: ApplyResult) -> None:
-    from respsel.calls.costs import costs_of
-    from respsel.cli.render.runs import cost_lines, counts_lines
+    from respsel.cli.render.runs import counts_lines, work_lines
 
     selected = applied.selected
     result = applied.run
@@ -145,11 +151,7 @@ def _show_applied(applied: ApplyResult) -> None:
     say(_selected_line(selected))
     say("\n".join(counts_lines(made.counts)))
     say("".join([*(f"Caution: {line}\n" for line in made.cautions), *_stale_line(made)]), end="")
-    say(
-        f"{result.steps_run} of {result.steps_total} steps run, {result.calls_made} calls made, "
-        f"{result.calls_reused} reused."
-    )
-    for line in cost_lines(costs_of(result.took_now, loaded.models), planned=False):
+    for line in work_lines(result):
         say(line)
     say(f"Training set: {shown_path(made.data)}")
     mode = " --mode per-example" if selected.mode == "per-example" else ""
@@ -175,25 +177,15 @@ def _show_exported(made: Sequence[TrainingSet]) -> None:
 
 
 def _applied_json(applied: ApplyResult) -> dict[str, Any]:
-    from dataclasses import asdict
-
-    from respsel.calls.costs import costs_of
+    from respsel.cli.render.runs import work_json
 
     selected = applied.selected
-    result = applied.run
     return {
-        "recipe": result.graph.loaded.shown,
+        "recipe": applied.run.graph.loaded.shown,
         "mode": selected.mode,
         "strategies": dict(selected.strategies),
         "basis": selected.basis,
-        "steps_total": result.steps_total,
-        "steps_run": result.steps_run,
-        "calls_made": result.calls_made,
-        "calls_reused": result.calls_reused,
-        "models_opened": list(result.models_opened),
-        "costs_now": [
-            asdict(cost) for cost in costs_of(result.took_now, result.graph.loaded.models)
-        ],
+        **work_json(applied.run),
         **_exported_json(applied.training_set),
     }
 

@@ -12,11 +12,13 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from respsel.errors import InputError, Problem, RunError
 from respsel.hashing import canonical_json, digest
+from respsel.report.format import utc_text
 from respsel.report.write import report_lock
 from respsel.run.result import RunResult
 from respsel.selection.verdict import Verdict, verdict_from_json
@@ -56,7 +58,7 @@ class RunRecord:
     store: Path
 
 
-def record_run(result: RunResult, report: Path, finished_at: str, wait: Wait) -> Path:
+def record_run(result: RunResult, report: Path, finished_at: datetime, wait: Wait) -> Path:
     """Record a run and return its folder; one that found all as the newest recorded run did is that
     run.
 
@@ -69,8 +71,7 @@ def record_run(result: RunResult, report: Path, finished_at: str, wait: Wait) ->
     with result.store.lock(report_lock(loaded), wait):
         if known := _newest(report.parent, mark):
             return known
-        stamp = finished_at.replace("-", "").replace(":", "").replace(" ", "-").removesuffix("-UTC")
-        folder = report.parent / f"{stamp}-{mark}"
+        folder = report.parent / f"{finished_at:%Y%m%d-%H%M%S}-{mark}"
         try:
             _write_folder(folder, report.parent, _record(result, finished_at, folder))
         except OSError as error:
@@ -86,7 +87,7 @@ def _newest(folder: Path, mark: str) -> Path | None:
     return runs[-1] if runs and runs[-1].name.endswith(f"-{mark}") else None
 
 
-def _record(result: RunResult, finished_at: str, folder: Path) -> Mapping[str, Any]:
+def _record(result: RunResult, finished_at: datetime, folder: Path) -> Mapping[str, Any]:
     loaded = result.graph.loaded
     outputs = {
         name: {"key": result.key(name), "output": o, "rows": result.count(name)}
@@ -96,7 +97,7 @@ def _record(result: RunResult, finished_at: str, folder: Path) -> Mapping[str, A
         "format": 1,
         "recipe": loaded.shown,
         "text": loaded.text,
-        "finished_at": finished_at,
+        "finished_at": utc_text(finished_at),
         # Relative, so that the workspace may be moved.
         "store": os.path.relpath(loaded.workspace.store, folder),
         "steps": outputs,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from respsel.calls.costs import Cost, costs_of
@@ -29,8 +30,9 @@ from respsel.report.analysis.summaries import (
     summarise_own_outputs,
     views,
 )
-from respsel.report.headline import Headline, headline
+from respsel.report.headline import headline
 from respsel.report.provenance import provenance
+from respsel.report.summary import Headline
 from respsel.run.result import RunResult
 from respsel.selection.per_example import Choice, Mixture, mix
 from respsel.selection.race_rule import Lap, reach_of
@@ -106,8 +108,8 @@ class Report:
     provenance: Mapping[str, Any]
 
 
-def build_report(result: RunResult, finished_at: str) -> Report:
-    """Gather a run's tables into a report; finished_at is shown as given."""
+def build_report(result: RunResult, finished_at: datetime) -> Report:
+    """Gather a run's tables into a report."""
     loaded = result.graph.loaded
     verdicts = {verdict.dataset: verdict for verdict in result.verdicts}
     datasets = tuple(

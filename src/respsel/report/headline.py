@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from respsel.recipe.schema import OVERALL
 from respsel.report.analysis.confounds import Confounds
 from respsel.report.analysis.summaries import AuditRow
 from respsel.report.cautions import cautions_of, unmatched
+from respsel.report.summary import Headline
 from respsel.report.verdict_facts import VerdictFacts
 from respsel.run.result import RunResult
 from respsel.selection.race_rule import dropped_in
@@ -21,28 +22,6 @@ from respsel.selection.verdict import FEWEST_EXAMPLES, listed
 
 # Deciding with more than this many times the examples is not worth their cost.
 _TOO_MANY_MORE = 10
-
-
-@dataclass(frozen=True)
-class Headline:
-    """The answers of the first screen, and what a user should mind about them.
-
-    which: the strategy to fine-tune on.
-    how_sure: over how many examples, and how sure that is.
-    cautions: what to mind, in sentences.
-    next_step: what to do next.
-    command: what to type for it, a line each; may be empty.
-    decided: whether the verdict is decided.
-    ready: whether the verdict can be applied as it is; that needs more than a decision.
-    """
-
-    which: str
-    how_sure: str
-    cautions: tuple[str, ...]
-    next_step: str
-    command: str
-    decided: bool
-    ready: bool
 
 
 def headline(

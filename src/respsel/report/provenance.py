@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Mapping
+from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import respsel
+from respsel.report.format import utc_text
 from respsel.run.result import RunResult
 
 _ENGINES = ("llama-cpp-python", "torch", "transformers")
 
 
-def provenance(result: RunResult, finished_at: str) -> Mapping[str, Any]:
-    """finished_at is shown as given."""
+def provenance(result: RunResult, finished_at: datetime) -> Mapping[str, Any]:
+    """Everything that tells where a report's numbers come from."""
     engines = {}
     for name in _ENGINES:
         try:
@@ -32,7 +34,7 @@ def provenance(result: RunResult, finished_at: str) -> Mapping[str, Any]:
         "python": platform.python_version(),
         "machine": f"{platform.system()} {platform.machine()}",
         "packages": engines,
-        "finished_at": finished_at,
+        "finished_at": utc_text(finished_at),
         "target": loaded.recipe.target.model,
         "models": {
             name: {"identity": known.identity, **known.fields}

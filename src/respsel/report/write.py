@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,9 +16,11 @@ import respsel
 from respsel.errors import Problem, RunError
 from respsel.graph import names as step_names
 from respsel.hashing import canonical_json, digest
+from respsel.report.summary import Summary, summary_from_json, summary_of
 from respsel.run.result import RunResult
 from respsel.store.locks import Holder, Wait
 from respsel.system.atomic_folder import (
+    MANIFEST,
     has_leftovers,
     is_refused,
     is_written,
@@ -28,38 +31,47 @@ from respsel.system.atomic_folder import (
 )
 from respsel.system.disk import remedy_of
 from respsel.tables.parquet import stack
-from respsel.text.characters import told, visible, visible_json
 from respsel.workspace.loaded_recipe import LoadedRecipe
 
 if TYPE_CHECKING:
     import polars
-    from jinja2 import Environment
-
-    from respsel.report.content import Report
 
 # Raised when the same results would give another report.
 VERSION = 6
 FORMATS = ("json", "md", "html")
+PAGE = "report.html"
 
 
-def write_report(result: RunResult, finished_at: str, wait: Wait, anew: bool = False) -> Path:
-    """Write the report of a run unless it is there, or all the same; return the path of
-    report.html.
+@dataclass(frozen=True)
+class WrittenReport:
+    """A report in its folder: its page, and what it says in short."""
 
-    wait: is told who is waited for, if another process writes it now. Of a read-only store a report
-    that is there is not written again: its folder is probably read-only too. Raises RunError naming
-    the folder if it cannot be written.
+    page: Path
+    summary: Summary
+
+
+def write_report(
+    result: RunResult, finished_at: datetime, wait: Wait, again: bool = False
+) -> WrittenReport:
+    """Write the report of a run unless it is there.
+
+    wait: is given the process that writes it now, if another one does.
+    again: write it even if it is there. In a read-only store this is ignored: the report's folder
+    is probably read-only too.
+    Raises RunError naming the folder if it cannot be written.
     """
     loaded = result.graph.loaded
     folder = loaded.workspace.runs / loaded.name
     refuse_links(folder, loaded.workspace.runs)
     key = _key(result)
-    anew = anew and not result.store.read_only
-    if anew or not is_written(folder, key):
+    again = again and not result.store.read_only
+    summary = None if again else _written(folder, key)
+    if summary is None:
         with result.store.lock(report_lock(loaded), wait):
             # Another process may have written it meanwhile.
-            if anew or not is_written(folder, key):
-                _write(result, folder, key, finished_at)
+            summary = None if again else _written(folder, key)
+            if summary is None:
+                summary = _write(result, folder, key, finished_at)
     elif not result.store.read_only and has_leftovers(folder):
         # Of one that was killed when it wrote the same report again. Who has the lock may be
         # writing now.
@@ -67,31 +79,44 @@ def write_report(result: RunResult, finished_at: str, wait: Wait, anew: bool = F
         if not isinstance(lock, Holder):
             with lock:
                 remove_leftovers(folder)
-    return folder / "report.html"
+    return WrittenReport(folder / PAGE, summary)
 
 
-def render_report(result: RunResult, finished_at: str, formats: Sequence[str]) -> Mapping[str, str]:
+def render_report(
+    result: RunResult, finished_at: datetime, formats: Sequence[str]
+) -> Mapping[str, str]:
     """The report of a run as text, in some of FORMATS."""
     from respsel.report.content import build_report
+    from respsel.report.render import render
 
-    report = build_report(result, finished_at)
-    make = {"json": _json, "md": _markdown, "html": _html}
-    return {kind: make[kind](report) for kind in formats}
+    return render(build_report(result, finished_at), formats)
 
 
 def report_lock(loaded: LoadedRecipe) -> str:
-    """The name of the lock to write a recipe's reports; who has it is the only one who writes
-    there.
-    """
+    """The name of the lock to write a recipe's reports."""
     return f"report/{loaded.place}"
 
 
-def _write(result: RunResult, folder: Path, key: str, finished_at: str) -> None:
+def _written(folder: Path, key: str) -> Summary | None:
+    """The summary of the report with this key, if the whole report is there."""
+    if not is_written(folder, key):
+        return None
+    try:
+        return summary_from_json(json.loads((folder / MANIFEST).read_bytes())["summary"])
+    except (OSError, ValueError, KeyError, TypeError):
+        # An earlier version wrote no summary.
+        return None
+
+
+def _write(result: RunResult, folder: Path, key: str, finished_at: datetime) -> Summary:
     from polars.exceptions import PolarsError
 
-    pages = {
-        f"report.{kind}": text for kind, text in render_report(result, finished_at, FORMATS).items()
-    }
+    from respsel.report.content import build_report
+    from respsel.report.render import render
+
+    report = build_report(result, finished_at)
+    pages = {f"report.{kind}": text for kind, text in render(report, FORMATS).items()}
+    summary = summary_of(report)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         remove_leftovers(folder)
@@ -101,16 +126,19 @@ def _write(result: RunResult, folder: Path, key: str, finished_at: str) -> None:
             tables = _tables(result)
             for name, parts in tables.items():
                 stack(part_of(folder, name), parts)
-            put_in_place(folder, key, [*pages, *tables])
+            put_in_place(folder, key, [*pages, *tables], {"summary": asdict(summary)})
         finally:
             remove_leftovers(folder)
     except (OSError, PolarsError) as error:
-        what = f"the report cannot be written: {error}"
-        printed = (
-            f"To read it without writing: respsel report {result.graph.loaded.typed} --format md"
-        )
-        remedy = printed if is_refused(error) else remedy_of(error, "Free the place and run again")
-        raise RunError(Problem(str(folder), "", what, remedy)) from error
+        raise _unwritten(result, folder, error) from error
+    return summary
+
+
+def _unwritten(result: RunResult, folder: Path, error: Exception) -> RunError:
+    what = f"the report cannot be written: {error}"
+    printed = f"To read it without writing: respsel report {result.graph.loaded.typed} --format md"
+    remedy = printed if is_refused(error) else remedy_of(error, "Free the place and run again")
+    return RunError(Problem(str(folder), "", what, remedy))
 
 
 def _key(result: RunResult) -> str:
@@ -126,57 +154,6 @@ def _key(result: RunResult) -> str:
     ]
     says = [*shown, dict(result.outputs), fields, models]
     return digest("report", str(VERSION), respsel.__version__, canonical_json(says))
-
-
-def _environment(autoescape: bool) -> Environment:
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    from respsel.report import figures
-    from respsel.report.format import signed
-    from respsel.text.numbers import interval, number, percent, share
-
-    env = Environment(
-        loader=PackageLoader("respsel.report"),
-        autoescape=autoescape,
-        undefined=StrictUndefined,
-        finalize=_shown,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    env.filters["number"] = number
-    env.filters["interval"] = interval
-    env.filters["percent"] = percent
-    env.filters["share"] = share
-    env.filters["signed"] = signed
-    env.filters["told"] = told
-    for plot in (
-        figures.ranking_plot,
-        figures.difference_plot,
-        figures.distribution_plot,
-        figures.race_plot,
-    ):
-        env.globals[plot.__name__] = plot
-    return env
-
-
-def _shown(value: object) -> object:
-    """What a template writes, without characters that would turn the text around it or
-    be obeyed.
-    """
-    # Text that is marked as HTML stays so.
-    return type(value)(visible(value)) if isinstance(value, str) else value
-
-
-def _json(report: Report) -> str:
-    return visible_json(json.dumps(asdict(report), indent=1, ensure_ascii=False))
-
-
-def _markdown(report: Report) -> str:
-    return _environment(autoescape=False).get_template("report.md.jinja").render(report=report)
-
-
-def _html(report: Report) -> str:
-    return _environment(autoescape=True).get_template("report.html.jinja").render(report=report)
 
 
 def _tables(

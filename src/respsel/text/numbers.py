@@ -33,3 +33,8 @@ def share(value: float) -> str:
     if 0 < value < 0.005:
         return "<1%"
     return ">99%" if 0.995 <= value < 1 else f"{value:.0%}"
+
+
+def counted(count: int, what: str) -> str:
+    """A number of things: 1 call, 2 calls."""
+    return f"{count:,} {what}{'' if count == 1 else 's'}"

@@ -15,10 +15,10 @@ from respsel.backends.registry import KnownModel
 from respsel.data.prompts import is_template
 from respsel.hashing import canonical_json
 from respsel.recipe.schema import OVERALL, ModelStrategy, StrategyEntry
+from respsel.report.templating import template_environment
 from respsel.selection.verdict import Verdict
-from respsel.text.characters import told
 from respsel.training.apply import Applied, Selected
-from respsel.training.examples import Counts
+from respsel.training.counts import Counts
 from respsel.training.formats import Format
 from respsel.workspace.loaded_recipe import LoadedRecipe
 
@@ -210,21 +210,8 @@ def _what(known: KnownModel) -> str:
 
 
 def _render(card: Card) -> str:
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    from respsel.text.numbers import interval, number, percent, share
-
-    loader = PackageLoader("respsel.training")
-    env = Environment(
-        loader=loader,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    env.filters |= {"number": number, "interval": interval, "percent": percent, "share": share}
-    env.filters["told"] = told
-    env.globals["listed"] = lambda counts: (
+    environment = template_environment("respsel.training")
+    environment.globals["listed"] = lambda counts: (
         ", ".join(f"{name} {count}" for name, count in counts.items()) or "none"
     )
-    return env.get_template("card.md.jinja").render(card=card)
+    return environment.get_template("card.md.jinja").render(card=card)

@@ -1,7 +1,7 @@
-"""A training set to a folder of files, which appear whole or not at all; the manifest is last. See
-publish.
+"""A training set to a folder of files, which appear whole or not at all; see atomic_folder.
 
-Hazard: a folder may be the user's. Files that respsel did not write are never replaced.
+Knows nothing of how a set was selected. Invariant: the folder may be the user's, so files that
+respsel did not write are never replaced.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ from respsel.system.disk import remedy_of
 from respsel.tables.parquet import stack
 from respsel.training.apply import Applied, Mode
 from respsel.training.card import card_of, set_name
-from respsel.training.examples import Counts, Tally, cautions_of, training_examples, training_pairs
+from respsel.training.counts import Counts, Tally, cautions_of
+from respsel.training.examples import training_examples, training_pairs
 from respsel.training.formats import FORMATS, Format
 from respsel.workspace.loaded_recipe import LoadedRecipe
 
@@ -43,7 +44,7 @@ _RECIPE = "recipe.toml"
 # Where a card goes that was filled in, when the set becomes another one.
 _FORMER_CARD = "README.former.md"
 # What an export's manifest says, and no other tool's.
-_TOLD = {"key", "format", "recipe", "applied", "cautions", "counts", "sha256"}
+_FIELDS = {"key", "format", "recipe", "applied", "cautions", "counts", "sha256"}
 _ROWS_AT_ONCE = 1024
 _LINE_ENDS = {code: f"\\u{code:04x}" for code in (0x85, 0x2028, 0x2029)}
 
@@ -80,51 +81,52 @@ def write_export(applied: Applied, kind: Format, folder: Path, wait: Wait) -> Tr
     """Write an applied set in a format unless it is there.
 
     Raises InputError if the folder holds files of these names that respsel did not write, or
-    nothing is left to train on; RunError if a table is gone or the folder cannot be written.
+    nothing is left to train on.
+    Raises RunError if a table is gone or the folder cannot be written.
     """
+    refuse_links(folder, applied.graph.loaded.workspace.runs)
+    key = _key(applied, kind)
+    with applied.store.lock(f"export/{digest('folder', str(folder.resolve()))}", wait):
+        old = _manifest(folder / MANIFEST)
+        changed = _changed(folder, old)
+        _refuse_changed(folder, [name for name in changed if name != _CARD])
+        # A card that was filled in stays, while the set is the same.
+        if old is None or old["key"] != key or not _is_whole(folder, old):
+            _write(applied, kind, folder, key, keep_card=_CARD in changed)
+    manifest = json.loads((folder / MANIFEST).read_bytes())
+    return TrainingSet(
+        format=kind.name,
+        mode=applied.selected.mode,
+        folder=folder,
+        data=folder / kind.data,
+        counts=tuple(Counts(**item) for item in manifest["counts"]),
+        cautions=tuple(manifest["cautions"]),
+    )
+
+
+def _key(applied: Applied, kind: Format) -> str:
+    """The digest of everything that decides the files of an export."""
     loaded = applied.graph.loaded
-    refuse_links(folder, loaded.workspace.runs)
     models = {name: dict(known.fields) for name, known in applied.graph.models.items()}
     # The recipe is copied and its settings say what is left out, so any edit of it is another
     # export.
     about = canonical_json([loaded.shown, content_digest(loaded.content), models])
-    key = digest("export", str(VERSION), respsel.__version__, kind.name, applied.key, about)
-    with applied.store.lock(f"export/{digest('folder', str(folder.resolve()))}", wait):
-        old = _manifest(folder / MANIFEST)
-        changed = _changed(folder, old)
-        if others := [name for name in changed if name != _CARD]:
-            what = f"{', '.join(others)} was changed since it was exported"
-            raise InputError(
-                Problem(
-                    str(folder),
-                    "",
-                    what,
-                    "Move it out of the way, or give another folder with --out",
-                )
-            )
-        # A card that was filled in stays, while the set is the same.
-        if (
-            old is None
-            or old["key"] != key
-            or not all((folder / name).is_file() for name in old["sha256"])
-        ):
-            _write(applied, kind, folder, key, keep_card=_CARD in changed)
-    manifest = json.loads((folder / MANIFEST).read_bytes())
-    counts = tuple(Counts(**item) for item in manifest["counts"])
-    return TrainingSet(
-        kind.name,
-        applied.selected.mode,
-        folder,
-        folder / kind.data,
-        counts,
-        tuple(manifest["cautions"]),
-    )
+    return digest("export", str(VERSION), respsel.__version__, kind.name, applied.key, about)
+
+
+def _refuse_changed(folder: Path, names: Sequence[str]) -> None:
+    if names:
+        what = f"{', '.join(names)} was changed since it was exported"
+        remedy = "Move it out of the way, or give another folder with --out"
+        raise InputError(Problem(str(folder), "", what, remedy))
+
+
+def _is_whole(folder: Path, manifest: Mapping[str, Any]) -> bool:
+    return all((folder / name).is_file() for name in manifest["sha256"])
 
 
 def find_stale(applied: Applied, folder: Path) -> list[str]:
-    """The formats below a folder of training sets whose sets are of another selection of the recipe
-    than this.
-    """
+    """The formats in a folder of training sets that hold another selection of the recipe."""
     found = []
     for name in FORMATS:
         manifest = _manifest(folder / name / MANIFEST)
@@ -141,8 +143,7 @@ def _write(applied: Applied, kind: Format, folder: Path, key: str, keep_card: bo
     from polars.exceptions import PolarsError
 
     loaded = applied.graph.loaded
-    more = kind.more(set_name(loaded))
-    names = [kind.data, *more, _RECIPE, _CARD]
+    names = [kind.data, *kind.more(set_name(loaded)), _RECIPE, _CARD]
     try:
         _refuse_others(folder, loaded.place, [*names, MANIFEST])
         folder.mkdir(parents=True, exist_ok=True)
@@ -150,39 +151,46 @@ def _write(applied: Applied, kind: Format, folder: Path, key: str, keep_card: bo
         # export's.
         remove_leftovers(folder, names)
         try:
-            part_of(folder, _RECIPE).write_bytes(loaded.content)
-            counts = _write_data(applied, kind, part_of(folder, kind.data))
-            if not any(count.kept for count in counts):
-                raise _nothing_kept(loaded, counts)
-            for name, text in more.items():
-                part_of(folder, name).write_text(text, "utf-8")
-            recipe_digest = file_digest(part_of(folder, _RECIPE), None)
-            cautions = cautions_of(applied, counts) + _too_few(kind, counts)
-            part_of(folder, _CARD).write_text(
-                card_of(applied, kind, counts, cautions, recipe_digest), "utf-8"
-            )
-            digests = {name: file_digest(part_of(folder, name), None) for name in names}
+            manifest = _write_parts(applied, kind, folder, names)
         except BaseException:
             remove_leftovers(folder, names)
             raise
         if keep_card:
             (folder / _CARD).replace(folder / _FORMER_CARD)
-        told: dict[str, Any] = {
-            "format": kind.name,
-            "recipe": loaded.place,
-            "applied": applied.key,
-            "cautions": cautions,
-        }
-        told |= {"counts": [asdict(count) for count in counts], "sha256": digests}
-        if options := loaded.models[loaded.recipe.target.model].entry.template_options:
-            told["template_options"] = dict(options)
         # What is left if this fails shows the next export that the folder is its own.
-        put_in_place(folder, key, names, told)
+        put_in_place(folder, key, names, manifest)
     except (OSError, PolarsError) as error:
         what = f"the training set cannot be written: {error}"
-        raise RunError(
-            Problem(str(folder), "", what, remedy_of(error, "Free the place and run again"))
-        ) from error
+        remedy = remedy_of(error, "Free the place and run again")
+        raise RunError(Problem(str(folder), "", what, remedy)) from error
+
+
+def _write_parts(
+    applied: Applied, kind: Format, folder: Path, names: Sequence[str]
+) -> Mapping[str, Any]:
+    """Write the files next to their places; return what the manifest says of them."""
+    loaded = applied.graph.loaded
+    part_of(folder, _RECIPE).write_bytes(loaded.content)
+    counts = _write_data(applied, kind, part_of(folder, kind.data))
+    if not any(count.kept for count in counts):
+        raise _nothing_kept(loaded, counts)
+    for name, text in kind.more(set_name(loaded)).items():
+        part_of(folder, name).write_text(text, "utf-8")
+    recipe_digest = file_digest(part_of(folder, _RECIPE), None)
+    cautions = cautions_of(loaded, counts) + _too_few(kind, counts)
+    card = card_of(applied, kind, counts, cautions, recipe_digest)
+    part_of(folder, _CARD).write_text(card, "utf-8")
+    manifest: dict[str, Any] = {
+        "format": kind.name,
+        "recipe": loaded.place,
+        "applied": applied.key,
+        "cautions": cautions,
+        "counts": [asdict(count) for count in counts],
+        "sha256": {name: file_digest(part_of(folder, name), None) for name in names},
+    }
+    if options := loaded.models[loaded.recipe.target.model].entry.template_options:
+        manifest["template_options"] = dict(options)
+    return manifest
 
 
 def _write_data(applied: Applied, kind: Format, path: Path) -> tuple[Counts, ...]:
@@ -220,9 +228,7 @@ def _frames(records: Iterator[Mapping[str, Any]]) -> Iterator[polars.DataFrame]:
 
 
 def _refuse_others(folder: Path, recipe: str, names: Sequence[str]) -> None:
-    """Raise InputError for files that would be replaced and are not of an earlier export of the
-    recipe.
-    """
+    """Raise InputError for files that an earlier export of the recipe did not write."""
     for manifest in (folder / MANIFEST, part_of(folder, MANIFEST)):
         if (known := _manifest(manifest)) is None:
             continue
@@ -248,13 +254,13 @@ def _manifest(path: Path) -> dict[str, Any] | None:
     """An export's manifest; None if there is none, or it is of something else."""
     try:
         found: dict[str, Any] = json.loads(path.read_bytes())
-        return found if set(found) >= _TOLD and found["format"] in FORMATS else None
+        return found if set(found) >= _FIELDS and found["format"] in FORMATS else None
     except (OSError, ValueError, TypeError):
         return None
 
 
 def _changed(folder: Path, manifest: dict[str, Any] | None) -> list[str]:
-    """The files of an export that are there and not as they were written."""
+    """The files of an export that have changed since it wrote them."""
     known = manifest["sha256"].items() if manifest else ()
     return [
         name

@@ -1,7 +1,7 @@
-"""The formats of training sets, as trainers document them. Knows how a row becomes a record, and
-writes nothing.
+"""The formats of training sets, as trainers document them.
 
-Imports nothing heavy, since `respsel --help` names the formats. Sources: TRL's dataset formats
+Knows how a row becomes a record, and writes nothing. Invariant: it imports nothing heavy, since
+`respsel --help` names the formats. Sources: TRL's dataset formats
 (conversational language modeling, prompt-completion, preference), axolotl's chat_template datasets,
 LLaMA-Factory's data/README.md (sharegpt with OpenAI roles), OpenAI's fine-tuning guide.
 """
@@ -36,12 +36,18 @@ def _no_more(_name: str) -> Mapping[str, str]:
 
 @dataclass(frozen=True)
 class Format:
-    """One format. data: the name of its data file; record: a row of it from an example or a pair;
-    more: the texts of further files, by name, for a set of some name; use: how a trainer takes it,
-    in Markdown; least: how many examples the trainer takes at least."""
+    """One format.
+
+    data: the name of its data file.
+    record: makes a row of it from an example or a pair.
+    use: how a trainer takes it, in Markdown.
+    more: the texts of further files, by name, for a set of some name.
+    pairs: whether its rows are preference pairs.
+    trainer: who takes it, where that has a limit.
+    least: how many examples the trainer takes at least.
+    """
 
     name: str
-    summary: str
     data: str
     record: Callable[[Any], Mapping[str, Any]]
     use: str
@@ -92,7 +98,6 @@ def _dataset_info(name: str) -> Mapping[str, str]:
 _FORMATS = (
     Format(
         "messages",
-        "TRL: chats, one a line",
         "train.jsonl",
         _messages,
         "TRL: `SFTTrainer(train_dataset=load_dataset('json', data_files='train.jsonl', "
@@ -102,7 +107,6 @@ _FORMATS = (
     ),
     Format(
         "prompt-completion",
-        "TRL: prompt and completion, so that only responses are trained on",
         "train.jsonl",
         _prompt_completion,
         "TRL: `SFTTrainer(train_dataset=load_dataset('json', data_files='train.jsonl', "
@@ -111,7 +115,6 @@ _FORMATS = (
     ),
     Format(
         "axolotl",
-        "axolotl: chats, and the datasets part of its config",
         "train.jsonl",
         _messages,
         "axolotl: take the `datasets:` of `axolotl.yaml` into your config.",
@@ -119,7 +122,6 @@ _FORMATS = (
     ),
     Format(
         "llama-factory",
-        "LLaMA-Factory: chats, and dataset_info.json",
         "train.json",
         _messages,
         "LLaMA-Factory: set `dataset_dir` to this folder and `dataset` to the name in "
@@ -128,7 +130,6 @@ _FORMATS = (
     ),
     Format(
         "openai",
-        "OpenAI's fine-tuning: chats, one a line",
         "train.jsonl",
         _messages,
         "Upload `train.jsonl` with purpose `fine-tune`.",
@@ -137,7 +138,6 @@ _FORMATS = (
     ),
     Format(
         "parquet",
-        "a table: dataset, id, input, response, strategy, correct",
         "train.parquet",
         asdict,
         "A table with the columns dataset, id, input, response, strategy and correct (the answer "
@@ -145,8 +145,6 @@ _FORMATS = (
     ),
     Format(
         "dpo",
-        "TRL: preference pairs, the best response of each example against the worst (after --mode "
-        "per-example)",
         "train.jsonl",
         _preference,
         "TRL: `DPOTrainer(train_dataset=load_dataset('json', data_files='train.jsonl', "
@@ -154,4 +152,4 @@ _FORMATS = (
         pairs=True,
     ),
 )
-FORMATS: Mapping[str, Format] = {made.name: made for made in _FORMATS}
+FORMATS: Mapping[str, Format] = {entry.name: entry for entry in _FORMATS}

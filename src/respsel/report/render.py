@@ -1,0 +1,49 @@
+"""A report as text: JSON, Markdown or HTML.
+
+Knows nothing of files. Invariant: all formats say the same, for they are made of one Report.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from respsel.report import figures
+from respsel.report.content import Report
+from respsel.report.templating import template_environment
+from respsel.text.characters import visible_json
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+
+def render(report: Report, formats: Sequence[str]) -> Mapping[str, str]:
+    """A report in some of FORMATS, by format."""
+    make = {"json": _json, "md": _markdown, "html": _html}
+    return {kind: make[kind](report) for kind in formats}
+
+
+def _json(report: Report) -> str:
+    return visible_json(json.dumps(asdict(report), indent=1, ensure_ascii=False))
+
+
+def _markdown(report: Report) -> str:
+    return _environment(autoescape=False).get_template("report.md.jinja").render(report=report)
+
+
+def _html(report: Report) -> str:
+    return _environment(autoescape=True).get_template("report.html.jinja").render(report=report)
+
+
+def _environment(autoescape: bool) -> Environment:
+    environment = template_environment("respsel.report", autoescape)
+    for plot in (
+        figures.ranking_plot,
+        figures.difference_plot,
+        figures.distribution_plot,
+        figures.race_plot,
+    ):
+        environment.globals[plot.__name__] = plot
+    return environment

@@ -1,0 +1,116 @@
+"""Counts of a training set: what is kept, what is left out and why, and what to mind about it.
+
+Invariant: every example is counted once, as kept or under one reason.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from respsel.data.prompts import shows_label
+from respsel.recipe.schema import ModelStrategy
+from respsel.report.response_counts import MANY_CUT_SHORT, label_caution
+from respsel.training.apply import Applied
+from respsel.training.examples import CUT_SHORT, Dropped, Pair, TrainingExample, datasets_of
+from respsel.workspace.loaded_recipe import LoadedRecipe
+
+Row = TypeVar("Row", TrainingExample, Pair)
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Counts of one dataset's examples.
+
+    dataset: its name.
+    examples: all of them.
+    kept: those in the set.
+    by_strategy: those in the set, by the strategy that their response is of.
+    dropped: those left out, by reason.
+    judged: those in the set that the answer check has judged.
+    wrong: those of the judged that have a wrong answer.
+    """
+
+    dataset: str
+    examples: int
+    kept: int
+    by_strategy: Mapping[str, int]
+    dropped: Mapping[str, int]
+    judged: int = 0
+    wrong: int = 0
+
+
+class Tally:
+    """Counts what is kept and what is left out as it goes by."""
+
+    def __init__(self, applied: Applied) -> None:
+        self._kept: dict[str, Counter[str]] = {name: Counter() for name in datasets_of(applied)}
+        self._dropped: dict[str, Counter[str]] = {name: Counter() for name in self._kept}
+        self._correct: dict[str, Counter[bool]] = {name: Counter() for name in self._kept}
+
+    def kept(self, rows: Iterable[Row | Dropped]) -> Iterator[Row]:
+        """Pass on what is kept."""
+        for row in rows:
+            if isinstance(row, Dropped):
+                self._dropped[row.dataset][row.reason] += 1
+            else:
+                self._kept[row.dataset][row.strategy] += 1
+                if row.correct is not None:
+                    self._correct[row.dataset][row.correct] += 1
+                yield row
+
+    @property
+    def counts(self) -> tuple[Counts, ...]:
+        """What has gone by, by dataset, the commonest strategy and reason first."""
+        return tuple(
+            Counts(
+                dataset=name,
+                examples=kept.total() + self._dropped[name].total(),
+                kept=kept.total(),
+                by_strategy=dict(kept.most_common()),
+                dropped=dict(self._dropped[name].most_common()),
+                judged=self._correct[name].total(),
+                wrong=self._correct[name][False],
+            )
+            for name, kept in self._kept.items()
+        )
+
+
+def cautions_of(loaded: LoadedRecipe, counts: Sequence[Counts]) -> list[str]:
+    """What a user should mind before training on a set."""
+    cautions = list[str]()
+    wrong = sum(count.wrong for count in counts)
+    judged = sum(count.judged for count in counts)
+    if wrong:
+        cautions.append(
+            f"{wrong} of {judged} checked responses in the set have a wrong answer. if_wrong = "
+            '"drop" leaves them out.'
+        )
+    cut = sum(count.dropped.get(CUT_SHORT, 0) for count in counts)
+    examples = sum(count.examples for count in counts)
+    if cut > MANY_CUT_SHORT * examples:
+        cautions.append(
+            f"{cut} of {examples} examples were left out since their responses were cut short: "
+            "raise max_tokens."
+        )
+    if shown := _shown_the_label(loaded, counts):
+        cautions.append(label_caution(shown, "some of the responses"))
+    return cautions
+
+
+def _shown_the_label(loaded: LoadedRecipe, counts: Sequence[Counts]) -> list[str]:
+    """The strategies in a set whose prompts show the label of a dataset that they are in it for."""
+    datasets = {entry.name: entry for entry in loaded.recipe.datasets}
+    models = {
+        entry.name: entry for entry in loaded.recipe.strategies if isinstance(entry, ModelStrategy)
+    }
+    used = [
+        (models[name], datasets[count.dataset])
+        for count in counts
+        if count.judged
+        for name in count.by_strategy
+        if name in models
+    ]
+    return sorted({entry.name for entry, dataset in used if shows_label(entry, dataset)})
