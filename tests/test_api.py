@@ -193,7 +193,10 @@ def test_apply_export_and_report(bench: Bench, unchecked: respsel.Study) -> None
 @pytest.mark.parametrize(
     ("use", "message"),
     [
-        (lambda study: study.export("mesages"), "'mesages' is no format. Did you mean 'messages'?"),
+        (
+            lambda study: study.export("mesages"),
+            "'mesages' is not a format. Did you mean 'messages'?",
+        ),
         (lambda study: study.export(), "no format is given. Known here: axolotl"),
         (
             lambda study: study.export("dpo", mode="strategy"),
@@ -201,10 +204,10 @@ def test_apply_export_and_report(bench: Bench, unchecked: respsel.Study) -> None
         ),
         (
             lambda study: study.apply(mode="each"),
-            "'each' is no mode. Known here: per-example, strategy",
+            "'each' is not a mode. Known here: per-example, strategy",
         ),
         (lambda study: study.apply("human", mode="per-example"), "goes with one strategy"),
-        (lambda study: study.report_text("pdf"), "'pdf' is no format of a report"),
+        (lambda study: study.report_text("pdf"), "'pdf' is not a format of a report"),
     ],
 )
 def test_bad_arguments_are_input_errors(study: respsel.Study, use: Any, message: str) -> None:

@@ -242,7 +242,7 @@ class Study:
 
         if kind not in FORMATS:
             raise InputError(
-                Problem("", "kind", f"'{kind}' is no format of a report", suggest(kind, FORMATS))
+                Problem("", "kind", f"'{kind}' is not a format of a report", suggest(kind, FORMATS))
             )
         return render_report(result or self.stored_result(progress), _now(), [kind])[kind]
 
@@ -348,7 +348,7 @@ def formats_by_mode(formats: Sequence[str], mode: Mode | None) -> Mapping[Mode, 
     unknown = [name for name in names if name not in FORMATS]
     if unknown:
         raise InputError(
-            Problem("", "format", f"'{name}' is no format", suggest(name, FORMATS))
+            Problem("", "format", f"'{name}' is not a format", suggest(name, FORMATS))
             for name in unknown
         )
     if mode == "strategy" and any(FORMATS[name].pairs for name in names):

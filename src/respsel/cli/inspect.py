@@ -64,7 +64,7 @@ def list_metrics(
 
     known = all_metrics()
     if name is not None and name not in known:
-        raise InputError(Problem("", name, "is no metric", suggest(name, known)))
+        raise InputError(Problem("", name, "is not a metric", suggest(name, known)))
     if as_json:
         found = [metric_json(metric) for metric in known.values()]
         print_json(found if name is None else metric_json(known[name]))

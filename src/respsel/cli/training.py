@@ -23,9 +23,9 @@ from respsel.cli.terminal import print_json, say, tell
 from respsel.training.formats import FORMATS
 
 if TYPE_CHECKING:
-    from respsel.study import ApplyResult
+    from respsel.study import ApplyResult, Study
     from respsel.training.apply import Mode as Wanted
-    from respsel.training.apply import Selected
+    from respsel.training.apply import Selected, Wish
     from respsel.training.export import TrainingSet
 
 
@@ -36,7 +36,6 @@ class Mode(StrEnum):
     PER_EXAMPLE = "per-example"
 
 
-# See export.formats.FORMATS.
 ExportFormat = StrEnum("ExportFormat", {name: name for name in FORMATS})  # type: ignore[misc]
 
 
@@ -68,10 +67,7 @@ def apply(
     wish = Wish(mode.value, strategy, accept_undecided)
     with study_of(recipe, reading=dry_run) as study:
         if dry_run:
-            selected = study.select(wish)
-            if not as_json:
-                say(_selected_line(selected))
-            show_plan(study.plan(selected), study.loaded, as_json)
+            _show_dry_run(study, wish, as_json)
             return
         with run_display() as progress:
             applied = study.apply(
@@ -116,6 +112,13 @@ def export(
         print_json([_exported_json(item) for item in made])
     else:
         _show_exported(made)
+
+
+def _show_dry_run(study: Study, wish: Wish, as_json: bool) -> None:
+    selected = study.select(wish)
+    if not as_json:
+        say(_selected_line(selected))
+    show_plan(study.plan(selected), study.loaded, as_json)
 
 
 def _selected_line(selected: Selected) -> str:

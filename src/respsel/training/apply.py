@@ -1,8 +1,7 @@
-"""From a verdict to the whole dataset: what is applied, the steps that it takes, and the note of
-what came of it.
+"""From a verdict to the whole dataset: what is applied, by which steps, and the note of it.
 
-Invariants: nothing is applied by an undecided verdict unless the user says so; an applied set whose
-recipe or verdict has changed since is never taken for the present one.
+Knows nothing of training sets. Invariants: an undecided verdict is applied only if the user says
+so. An applied set whose recipe or verdict has changed since is never taken for the present one.
 """
 
 from __future__ import annotations
@@ -18,6 +17,7 @@ from respsel.graph.ledger import Ledger, load_unrecorded
 from respsel.hashing import DigestMemo, canonical_json, digest
 from respsel.recipe.schema import OVERALL
 from respsel.records import Response
+from respsel.report.response_counts import count_responses
 from respsel.run.result import RunResult
 from respsel.selection.verdict import Verdict
 from respsel.store.notes import AppliedNote, AppliedStep, load_applied, save_applied
@@ -42,7 +42,7 @@ class Wish:
     def __post_init__(self) -> None:
         if self.mode not in (modes := get_args(Mode)):
             raise InputError(
-                Problem("", "mode", f"'{self.mode}' is no mode", suggest(self.mode, modes))
+                Problem("", "mode", f"'{self.mode}' is not a mode", suggest(self.mode, modes))
             )
         if self.strategy is not None and self.mode == "per-example":
             what = "goes with one strategy, not with --mode per-example"
@@ -51,8 +51,12 @@ class Wish:
 
 @dataclass(frozen=True)
 class Selected:
-    """What is applied. strategies: by dataset, which one; empty in the mode per-example. basis: by
-    what it was selected. verdicts: those of the recipe as far as they are known."""
+    """What is applied.
+
+    strategies: by dataset, which one; empty in the mode per-example.
+    basis: by what it was selected.
+    verdicts: those of the recipe, as far as they are known.
+    """
 
     mode: Mode
     strategies: Mapping[str, str]
@@ -62,10 +66,10 @@ class Selected:
 
 @dataclass(frozen=True)
 class Applied:
-    """A selection that was applied: its graph over the whole datasets, and by step the table that
-    came of it.
+    """A selection that was applied.
 
-    key: tells it from other contents.
+    graph: its steps over the whole datasets.
+    outputs: by step, the digest of its table.
     """
 
     selected: Selected
@@ -75,7 +79,7 @@ class Applied:
 
     @property
     def key(self) -> str:
-        """The digest of all that was applied and what came of it."""
+        """The digest of all that was applied and of its tables."""
         return digest("applied", canonical_json([asdict(self.selected), dict(self.outputs)]))
 
     def rows(self, name: str) -> Rows:
@@ -91,49 +95,56 @@ class Applied:
 
 
 def select(graph: Graph, store: Store, wish: Wish) -> Selected:
-    """What a wish comes to, by the stored verdicts.
+    """What a wish selects, by the stored verdicts.
 
-    Raises InputError for an unknown strategy, RunError where no verdict is stored or none allows
-    it.
+    Raises InputError for an unknown strategy.
+    Raises RunError if no verdict is stored or one does not allow to apply it.
     """
-    loaded = graph.loaded
-    recipe = graph.loaded.recipe
     ledger = _last_ledger(graph, store)
     verdicts = _stored_verdicts(graph, ledger)
     if wish.mode == "per-example":
         return Selected("per-example", {}, "each example's best score", verdicts or ())
     if wish.strategy is not None:
-        names = [strategy.name for strategy in recipe.strategies]
-        if wish.strategy not in names:
-            raise InputError(
-                Problem(
-                    loaded.shown,
-                    "--strategy",
-                    f"'{wish.strategy}' is no strategy",
-                    suggest(wish.strategy, names),
-                )
-            )
-        limits = recipe.strategies[names.index(wish.strategy)].datasets
-        chosen = {
-            entry.name: wish.strategy
-            for entry in recipe.datasets
-            if limits is None or entry.name in limits
-        }
+        chosen = _chosen(graph.loaded, wish.strategy)
         return Selected("strategy", chosen, "choice", verdicts or ())
     if verdicts is None:
+        loaded = graph.loaded
         what = "there is no verdict on the recipe as it stands now"
         remedy = f"Run: respsel run {loaded.typed} (or name a strategy: --strategy NAME)"
         raise RunError(Problem(loaded.shown, "", what, remedy))
+    return _by_verdict(graph, ledger, verdicts, wish.accept_undecided)
+
+
+def _chosen(loaded: LoadedRecipe, strategy: str) -> Mapping[str, str]:
+    """A strategy that the user named, for each dataset that it is for."""
+    recipe = loaded.recipe
+    names = [entry.name for entry in recipe.strategies]
+    if strategy not in names:
+        remedy = suggest(strategy, names)
+        what = f"'{strategy}' is not a strategy"
+        raise InputError(Problem(loaded.shown, "--strategy", what, remedy))
+    limits = recipe.strategies[names.index(strategy)].datasets
+    return {
+        entry.name: strategy for entry in recipe.datasets if limits is None or entry.name in limits
+    }
+
+
+def _by_verdict(
+    graph: Graph, ledger: Ledger, verdicts: tuple[Verdict, ...], accept_undecided: bool
+) -> Selected:
+    """The winners of the verdicts. Raises RunError if one does not allow to apply it."""
     deciding = [verdict for verdict in verdicts if verdict.dataset == OVERALL] or verdicts
-    if problems := [
-        p
+    objections = [
+        problem
         for verdict in deciding
-        for p in _objections(graph, ledger, verdict, wish.accept_undecided)
-    ]:
-        raise RunError(problems)
+        for problem in _objections(graph, ledger, verdict, accept_undecided)
+    ]
+    if objections:
+        raise RunError(objections)
     winners = {verdict.dataset: str(verdict.winner) for verdict in deciding}
     strategies = {
-        entry.name: winners.get(entry.name) or winners[OVERALL] for entry in recipe.datasets
+        entry.name: winners.get(entry.name) or winners[OVERALL]
+        for entry in graph.loaded.recipe.datasets
     }
     decided = all(verdict.decided for verdict in deciding)
     return Selected("strategy", strategies, "verdict" if decided else "undecided verdict", verdicts)
@@ -166,7 +177,7 @@ def applied_graph(loaded: LoadedRecipe, selected: Selected, memo: DigestMemo) ->
 
 
 def note_applied(store: Store, result: RunResult, wish: Wish, selected: Selected) -> Applied:
-    """Note what came of a selection, for exports."""
+    """Note what was applied, for exports."""
     outputs = result.outputs
     note = AppliedNote(
         mode=wish.mode,
@@ -183,7 +194,7 @@ def note_applied(store: Store, result: RunResult, wish: Wish, selected: Selected
 def find_applied(graph: Graph, store: Store, mode: Mode) -> Applied:
     """What was applied last in a mode.
 
-    Raises RunError if nothing was, or what was is not the recipe's present one.
+    Raises RunError if nothing was applied, or the recipe or its verdict has changed since.
     """
     loaded = graph.loaded
     note = load_applied(store, replace(loaded, purpose=f"apply {mode}").key)
@@ -259,16 +270,9 @@ def _objections(
                 f"Decide it (see the report), {choose}, or take the leader with --accept-undecided",
             )
         ]
-    judged = [
-        response.correct
-        for response in _sampled(graph, ledger, verdict)
-        if response.correct is not None
-    ]
-    if sum(judged) < len(judged) / 2:
-        what = (
-            f"{len(judged) - sum(judged)} of {len(judged)} checked answers of {verdict.winner} "
-            "are wrong"
-        )
+    counts = count_responses(_sampled(graph, ledger, verdict))
+    if counts.mostly_wrong:
+        what = f"{counts.wrong} of {counts.judged} checked answers of {verdict.winner} are wrong"
         return [Problem(shown, where, what, f"Fix its answers, or {choose}")]
     return []
 

@@ -1,7 +1,7 @@
-"""The dataset card: what is in a training set, how it was selected and how sure that was, and where
-it comes from.
+"""The dataset card: what is in a training set, how it was selected, and where it comes from.
 
-Follows the form of dataset cards on the Hugging Face hub. Invariant: the same set has the same
+Follows the form of dataset cards on the Hugging Face hub. Knows nothing of how the set is written.
+Invariant: the same set has the same
 card, so nothing in it is about when or where it was made.
 """
 
@@ -67,70 +67,73 @@ def card_of(
 ) -> str:
     """The card of a set in a format, as Markdown."""
     loaded = applied.graph.loaded
-    selected = applied.selected
-    used = _used(loaded, selected)
-    title = "preference pairs" if kind.pairs else "responses for fine-tuning"
-    known = applied.graph.models
-    writers = [strategy.model for strategy in used if isinstance(strategy, ModelStrategy)]
-    rights = [
-        *(f"inputs of {c.dataset}" for c in counts),
-        *(f"responses of {strategy.name}" for strategy in used),
-    ]
-    rights += [
-        f"outputs of {name} (its licence or its provider's terms)"
-        for name in dict.fromkeys(writers)
-    ]
-    files = {
-        s.name: str(s.fields["file"])
-        for s in applied.graph.steps.values()
-        if isinstance(s.fields.get("file"), str)
-    }
-    return _render(
-        Card(
-            name=set_name(loaded),
-            title=f"{title} for {loaded.recipe.target.model}",
-            chosen_by=_pairs_of(loaded, used) if kind.pairs else _chosen_by(applied, used),
-            use=kind.use,
-            data=kind.data,
-            pairs=kind.pairs,
-            counts=counts,
-            cautions=cautions,
-            verdicts=selected.verdicts,
-            recipe=loaded.place,
-            recipe_digest=recipe_digest,
-            files=files,
-            models=[
-                ModelRow(name, _role(loaded, used, name), _what(known[name]))
-                for name in sorted(known)
-            ],
-            to_license=rights,
-            template_options=_template_options(loaded),
-            user_turn=_user_turn(loaded, counts),
-            respsel=respsel.__version__,
-        )
+    used = _used(loaded, applied.selected)
+    content = "preference pairs" if kind.pairs else "responses for fine-tuning"
+    card = Card(
+        name=set_name(loaded),
+        title=f"{content} for {loaded.recipe.target.model}",
+        chosen_by=_pairs_of(loaded, used) if kind.pairs else _chosen_by(applied, used),
+        use=kind.use,
+        data=kind.data,
+        pairs=kind.pairs,
+        counts=counts,
+        cautions=cautions,
+        verdicts=applied.selected.verdicts,
+        recipe=loaded.place,
+        recipe_digest=recipe_digest,
+        files=_files(applied),
+        models=[
+            ModelRow(name, _role(loaded, used, name), _what(known))
+            for name, known in sorted(applied.graph.models.items())
+        ],
+        to_license=_to_license(counts, used),
+        template_options=_template_options(loaded),
+        user_turn=_user_turn(loaded, counts),
+        respsel=respsel.__version__,
     )
+    return _render(card)
+
+
+def _files(applied: Applied) -> Mapping[str, str]:
+    """By step, the digest of the file that it reads."""
+    return {
+        step.name: str(step.fields["file"])
+        for step in applied.graph.steps.values()
+        if isinstance(step.fields.get("file"), str)
+    }
+
+
+def _to_license(counts: Sequence[Counts], used: Sequence[StrategyEntry]) -> list[str]:
+    """What of a set may have a licence or terms of its own."""
+    writers = [strategy.model for strategy in used if isinstance(strategy, ModelStrategy)]
+    return [
+        *(f"inputs of {count.dataset}" for count in counts),
+        *(f"responses of {strategy.name}" for strategy in used),
+        *(
+            f"outputs of {name} (its licence or its provider's terms)"
+            for name in dict.fromkeys(writers)
+        ),
+    ]
 
 
 def _template_options(loaded: LoadedRecipe) -> str:
-    """The variables that the target's chat template was given, as JSON; empty where
-    there are none.
-    """
+    """The variables that the target's chat template was given, as JSON, or empty."""
     options = loaded.models[loaded.recipe.target.model].entry.template_options
     return canonical_json(dict(options)).decode() if options else ""
 
 
 def _user_turn(loaded: LoadedRecipe, counts: Sequence[Counts]) -> str:
     """What the user's turn is: the column as it is, or what the recipe's templates put together."""
-    used = {c.dataset for c in counts}
+    used = {count.dataset for count in counts}
     templates = [
         entry for entry in loaded.recipe.datasets if entry.name in used and is_template(entry.input)
     ]
     if not templates:
         return "the dataset's `input`, unchanged"
-    told = ", ".join(
+    quoted = ", ".join(
         f"`{entry.input}`" if "`" not in entry.input else "a template" for entry in templates
     ).replace("\n", "\\n")
-    return f"what the recipe's template gives for a row ({told}), without blanks at its ends"
+    return f"what the recipe's template gives for a row ({quoted}), without blanks at its ends"
 
 
 def set_name(loaded: LoadedRecipe) -> str:
@@ -200,13 +203,13 @@ def _what(known: KnownModel) -> str:
         "path": str(entry.path),
         "repo": f"{entry.repo} at {entry.revision}",
     }
-    told = [text for name, text in where.items() if getattr(entry, name) is not None]
+    source = [text for name, text in where.items() if getattr(entry, name) is not None]
     shown = [
         f"{name} {str(known.fields[name])[:_SHOWN]}"
         for name in ("model", "weights")
         if known.fields.get(name)
     ]
-    return ", ".join([entry.backend, *told, *shown, f"identity {known.identity[:_SHOWN]}"])
+    return ", ".join([entry.backend, *source, *shown, f"identity {known.identity[:_SHOWN]}"])
 
 
 def _render(card: Card) -> str:

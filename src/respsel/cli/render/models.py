@@ -12,67 +12,62 @@ from typing import TYPE_CHECKING
 from respsel.text.numbers import number
 
 if TYPE_CHECKING:
-    from respsel.backends.checkup import Checkup
+    from respsel.backends.checkup import Alternative, Checkup
     from respsel.backends.endpoint_checkup import EndpointCheckup
     from respsel.metrics.contract import Metric
 
 
-def checkup_lines(found: Checkup | EndpointCheckup) -> Iterator[str]:
+def checkup_lines(checkup: Checkup | EndpointCheckup) -> Iterator[str]:
     """What the doctor found of one model, and what other weights would gain."""
     from respsel.backends.endpoint_checkup import EndpointCheckup
     from respsel.backends.training_text import training_lines
 
-    if isinstance(found, EndpointCheckup):
-        yield f"{found.name} ({found.backend})"
-        told = {
-            **found.about,
-            "answered in": f"{found.answered_s:.1f} s",
-            "scores by": found.scores_by,
-        }
-        yield from (f"  {name:<15} {value}" for name, value in told.items())
-        yield from training_lines(found.training) if found.training else ()
-        yield "  " + ("; ".join(found.problems) if found.problems else "Nothing wrong was found.")
-        return
-    rows = [
-        *found.about.items(),
-        ("context", f"{found.context_tokens:,} tokens"),
-        (
-            "speed",
-            f"reads {found.read_tokens_s:,.0f} tokens/s, writes {found.write_tokens_s:,.0f} "
-            "tokens/s (16 at once)",
-        ),
-        ("loading", f"{found.load_s:.1f} s"),
-    ]
-    if found.memory_mib is not None:
-        rows.append(
-            ("memory", f"{found.memory_mib:,.0f} MiB at most so far, respsel's own included")
-        )
-    rows.append(
-        (
-            "known text",
-            f"perplexity {number(found.perplexity)}; its words reversed "
-            f"{number(found.perplexity_reversed)}",
-        )
+    rows = _endpoint_rows(checkup) if isinstance(checkup, EndpointCheckup) else _rows(checkup)
+    yield f"{checkup.name} ({checkup.backend})"
+    yield from (f"  {name:<15} {value}" for name, value in rows)
+    yield from training_lines(checkup.training) if checkup.training else ()
+    if not isinstance(checkup, EndpointCheckup):
+        yield from map(_alternative_line, checkup.alternatives)
+        if checkup.hint:
+            yield f"  {checkup.hint}"
+    yield "  " + ("; ".join(checkup.problems) if checkup.problems else "Nothing wrong was found.")
+
+
+def _endpoint_rows(checkup: EndpointCheckup) -> Iterator[tuple[str, object]]:
+    about = {
+        **checkup.about,
+        "answered in": f"{checkup.answered_s:.1f} s",
+        "scores by": checkup.scores_by,
+    }
+    yield from about.items()
+
+
+def _rows(checkup: Checkup) -> Iterator[tuple[str, object]]:
+    yield from checkup.about.items()
+    yield "context", f"{checkup.context_tokens:,} tokens"
+    yield (
+        "speed",
+        f"reads {checkup.read_tokens_s:,.0f} tokens/s, writes {checkup.write_tokens_s:,.0f} "
+        "tokens/s (16 at once)",
     )
-    yield f"{found.name} ({found.backend})"
-    yield from (f"  {name:<15} {value}" for name, value in rows)
-    rows = [("tokenizer", check.told) for check in found.tokenizers]
-    yield from (f"  {name:<15} {value}" for name, value in rows)
-    yield from training_lines(found.training) if found.training else ()
-    for item in found.alternatives:
-        verb = (
-            f"{item.gain:.2f} times as fast"
-            if item.gain >= 1
-            else f"{item.gain:.2f} times the speed"
-        )
-        size = f"{item.size_mib:,.0f} MiB, scores move by {item.moved_nats:.3f} nats a token"
-        yield (
-            f'  prepare = "{item.prepare}"'.ljust(22)
-            + f" {item.read_tokens_s:,.0f} tokens/s, {verb}; {size}"
-        )
-    if found.hint:
-        yield f"  {found.hint}"
-    yield "  " + ("; ".join(found.problems) if found.problems else "Nothing wrong was found.")
+    yield "loading", f"{checkup.load_s:.1f} s"
+    if checkup.memory_mib is not None:
+        yield "memory", f"{checkup.memory_mib:,.0f} MiB at most so far, respsel's own included"
+    yield (
+        "known text",
+        f"perplexity {number(checkup.perplexity)}; its words reversed "
+        f"{number(checkup.perplexity_reversed)}",
+    )
+    yield from (("tokenizer", check.told) for check in checkup.tokenizers)
+
+
+def _alternative_line(item: Alternative) -> str:
+    verb = "times as fast" if item.gain >= 1 else "times the speed"
+    return (
+        f'  prepare = "{item.prepare}"'.ljust(22)
+        + f" {item.read_tokens_s:,.0f} tokens/s, {item.gain:.2f} {verb}; {item.size_mib:,.0f} MiB, "
+        f"scores move by {item.moved_nats:.3f} nats a token"
+    )
 
 
 def metric_rows(metrics: Iterable[Metric]) -> Iterator[str]:

@@ -95,48 +95,48 @@ def find_confounds(
     lower: bool,
     confidence: float,
 ) -> Confounds:
-    """scores: (examples, strategies) on the metric's scale, the leader first; right: the share of
-    right answers of each.
+    """Find what a ranking may really be about. An example with a NaN anywhere is left out.
 
-    What is NaN anywhere is left out with its example.
+    scores: (examples, strategies) on the metric's scale, the leader first.
+    right: the share of right answers of each strategy; None where they are not checked.
     """
     import numpy as np
 
-    whole = (
-        ~np.isnan(scores).any(axis=1)
-        & ~np.isnan(sizes.sizes).any(axis=1)
-        & ~np.isnan(sizes.steps).any(axis=1)
-    )
+    whole = ~(np.isnan(scores) | np.isnan(sizes.sizes) | np.isnan(sizes.steps)).any(axis=1)
     scores = scores[whole]
     length = sizes.sizes[whole]
-    steps = sizes.steps[whole]
-    of_step = length / np.maximum(steps, 1)
+    of_step = length / np.maximum(sizes.steps[whole], 1)
     found = [
         _confound("response length", sizes.unit, scores, length),
         _confound("step length", f"{sizes.unit} a step", scores, of_step),
+        *_right_answers(scores, right),
     ]
-    if all(value is not None for value in right):
-        shares = np.array(right, np.float64)
-        across = (
-            _of_two(scores.mean(axis=0), shares)
-            if len(scores) and len(shares) >= FEWEST_STRATEGIES
-            else None
-        )
-        found.append(Confound("right answers", "share", across, None, tuple(right)))
+    names = tuple(strategies)
     if not len(scores):
-        return Confounds(tuple(strategies), 0, sizes.unit, tuple(found), "", None, ())
-    slope, controlled = _control(
-        strategies, scores, np.log(length), log=log, lower=lower, confidence=confidence
-    )
+        return Confounds(names, 0, sizes.unit, tuple(found), "", None, ())
+    scale = _Scale(log, lower, confidence)
+    slope, controlled = _control(strategies, scores, np.log(length), scale)
     return Confounds(
-        tuple(strategies),
-        len(scores),
-        sizes.unit,
-        tuple(found),
-        _extreme(length.mean(axis=0).tolist(), 0),
-        slope,
-        controlled,
+        strategies=names,
+        examples=len(scores),
+        unit=sizes.unit,
+        found=tuple(found),
+        extreme=_extreme(length.mean(axis=0).tolist(), 0),
+        slope=slope,
+        controlled=controlled,
     )
+
+
+def _right_answers(scores: Matrix, right: Sequence[float | None]) -> list[Confound]:
+    """The share of right answers; nothing where a strategy's answers are not checked."""
+    import numpy as np
+
+    if any(value is None for value in right):
+        return []
+    shares = np.array(right, np.float64)
+    enough = len(scores) and len(shares) >= FEWEST_STRATEGIES
+    across = _of_two(scores.mean(axis=0), shares) if enough else None
+    return [Confound("right answers", "share", across, None, tuple(right))]
 
 
 def _extreme(lengths: Sequence[float], place: int) -> str:
@@ -169,9 +169,7 @@ def _of_two(one: Values, other: Values) -> float | None:
 
 
 def _spearman(one: Matrix, other: Matrix) -> Values:
-    """Spearman's rank correlation of each row, without the rows in which one of the two does not
-    vary.
-    """
+    """Spearman's rank correlation of each row in which both vary."""
     import numpy as np
 
     a = _from_middle(one)
@@ -183,9 +181,9 @@ def _spearman(one: Matrix, other: Matrix) -> Values:
 
 
 def _from_middle(values: Matrix) -> Matrix:
-    """How many more values of its row a value is above than below: twice its rank, counted from the
-    middle.
+    """Twice the rank of each value in its row, counted from the middle.
 
+    That is how many more values of the row it is above than below.
     scipy.stats ranks too, but to load it takes 50 MiB and a second.
     """
     import numpy as np
@@ -195,17 +193,26 @@ def _from_middle(values: Matrix) -> Matrix:
     return np.stack(above, axis=1).astype(np.float64)
 
 
+@dataclass(frozen=True)
+class _Scale:
+    """How scores are read.
+
+    log: they are logarithms.
+    lower: a lower one is better.
+    confidence: that of the intervals.
+    """
+
+    log: bool
+    lower: bool
+    confidence: float
+
+
 def _control(
-    strategies: Sequence[str],
-    scores: Matrix,
-    length: Matrix,
-    *,
-    log: bool,
-    lower: bool,
-    confidence: float,
+    strategies: Sequence[str], scores: Matrix, length: Matrix, scale: _Scale
 ) -> tuple[float | None, tuple[Controlled, ...]]:
-    """The slope on `length` and the strategies with it taken out, best first; none where it cannot
-    be told.
+    """The slope on `length` and the strategies with it taken out, best first.
+
+    None and no strategies where there is too little to find a slope.
     """
     import numpy as np
 
@@ -220,26 +227,39 @@ def _control(
     # slope from.
     if (left**2).mean() < 1e-4:
         return None, ()
-    slope, means = _slope(np.ones((1, n)), s, x)
+    slope, by_strategy = _slope(np.ones((1, n)), s, x)
+    means = by_strategy[0]
     drawn = _drawn(s, x)
     level = float(scores.mean())
-    order = sorted(
-        range(columns), key=lambda j: (means[0, j] if lower else -means[0, j], strategies[j])
-    )
-    width = reach(confidence, n)
-    controlled = []
-    for j in order:
-        score = level + float(means[0, j])
-        gap = float(means[0, j] - means[0, 0])
+    width = reach(scale.confidence, n)
+
+    def controlled(j: int) -> Controlled:
+        gap = float(means[j] - means[0])
         error = float((drawn[:, j] - drawn[:, 0]).std(ddof=1)) * math.sqrt(n / (n - 1))
-        ends = (None, None, None) if j == 0 else (gap, gap - width * error, gap + width * error)
-        shown = [value if value is None or not log else math.exp(value) for value in (score, *ends)]
-        controlled.append(Controlled(strategies[j], float(shown[0] or 0.0), *shown[1:]))
-    return float(slope[0]), tuple(controlled)
+        ends = None if j == 0 else (gap, gap - width * error, gap + width * error)
+        return _shown(strategies[j], level + float(means[j]), ends, scale.log)
+
+    order = sorted(
+        range(columns), key=lambda j: (means[j] if scale.lower else -means[j], strategies[j])
+    )
+    return float(slope[0]), tuple(controlled(j) for j in order)
+
+
+def _shown(
+    strategy: str, score: float, ends: tuple[float, float, float] | None, log: bool
+) -> Controlled:
+    """A controlled score and its difference to the leader's on the metric's own scale."""
+
+    def own(value: float) -> float:
+        return math.exp(value) if log else value
+
+    if ends is None:
+        return Controlled(strategy, own(score), None, None, None)
+    return Controlled(strategy, own(score), *map(own, ends))
 
 
 def _drawn(s: Matrix, x: Matrix) -> Matrix:
-    """The strategies' controlled means, (draws, strategies), over examples drawn anew."""
+    """The strategies' controlled means, (draws, strategies), over resampled examples."""
     import numpy as np
 
     n = len(s)
@@ -256,8 +276,9 @@ def _drawn(s: Matrix, x: Matrix) -> Matrix:
 
 
 def _slope(counts: Matrix, s: Matrix, x: Matrix) -> tuple[npt.NDArray[np.float64], Matrix]:
-    """For each row of how often each example is drawn: the slope, and the strategies' controlled
-    means.
+    """The slope and the strategies' controlled means, for each row of `counts`.
+
+    counts: (draws, examples), how often each example is drawn.
     """
     total = counts.sum(axis=1, keepdims=True)
     mean_s = counts @ s / total
