@@ -1,8 +1,8 @@
-"""Sampling: tokens/s of 32 samples, one by one against batched. One table: `python
-benchmarks/generation.py [--rounds 2]`.
+"""Sampling: tokens/s of 32 samples, one by one against batched. One table.
 
-SmolLM2 on llama.cpp with the packaged weights and with BF16, and on transformers in float32; 16
-rows at once. Needs the extras llama, torch and quickstart.
+Run `python benchmarks/generation.py [--rounds 2]`. It measures SmolLM2 on llama.cpp with the
+packaged weights and with BF16, and on transformers in float32; 16 rows at once. Needs the extras
+llama, torch and quickstart.
 """
 
 from __future__ import annotations

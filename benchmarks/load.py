@@ -1,12 +1,14 @@
-"""Time and memory of large recipes on the fake backend: one table. `python benchmarks/load.py
-[RESPONSES ...]`.
+"""Time and memory of large recipes on the fake backend: one table.
 
-Each recipe has as many responses as is said (10,000, 50,000 and 100,000 unless told otherwise), of
-four strategies, of which a model writes three. Its first run makes a call for each of these, and
-scores and reports all; then the same run again, with all cached; then the report written anew, one
-strategy applied, and that set exported. wall: seconds of the whole process; cpu: seconds of
-processor, which another program's work beside it changes less; ms: cpu for each response, in
-thousandths; peak: the most resident memory. Unix only.
+Run `python benchmarks/load.py [RESPONSES ...]`; by default 10,000, 50,000 and 100,000 responses, of
+four strategies, of which a model writes three. The first run makes a call for each of these, and
+scores and reports all. Then come the same run with all cached, the report written again, one
+strategy applied, and that set exported. Unix only.
+
+wall: seconds of the whole process.
+cpu: seconds of processor, which another program's work changes less.
+ms: cpu for each response, in thousandths.
+peak: the most resident memory.
 """
 
 from __future__ import annotations

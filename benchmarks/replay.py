@@ -1,17 +1,19 @@
-"""What rules of selection would have picked, by published outcomes: `python benchmarks/replay.py
-../shared/replay`.
+"""What rules of selection would have picked, by published outcomes.
 
-DATA holds, for each cell (target model x task), what was measured of every strategy before training
-and the accuracy that fine-tuning on it gave (numbers copied from github.com/XuanRen4470/SPPL). Each
-rule picks a strategy in each cell, over several shuffles of the examples; one table says how good
-the picks are:
+Run `python benchmarks/replay.py ../shared/replay`. For each cell (target model x task), DATA holds
+what was measured of every strategy before training, and the accuracy that fine-tuning on it gave
+(numbers copied from github.com/XuanRen4470/SPPL). Each rule picks a strategy in each cell, over
+several shuffles of the examples. One table says how good the picks are:
 
-accuracy: mean accuracy of the picked strategy, in percent; oracle share: how much of the best
-strategy's gain over the mean strategy it gets; rho: Spearman correlation of the rule's scores with
-the accuracies, plain and weighted by the spread of the cell's accuracies; pick@300: how often it
-picks what the same metric picks over all 300 examples; same: the same, but what fixed n picks over
-the same examples; scoring: the share of n examples x strategies that was scored; decided: how many
-verdicts are called decided at 95 %; calibration: how many of these name the n = 300 pick.
+accuracy: mean accuracy of the picked strategy, in percent.
+oracle share: how much of the best strategy's gain over the mean strategy it gets.
+rho: Spearman correlation of the rule's scores with the accuracies, plain and weighted by the spread
+of the cell's accuracies.
+pick@300: how often it picks what the same metric picks over all 300 examples.
+same: the same, but what fixed n picks over the same examples.
+scoring: the share of n examples x strategies that was scored.
+decided: how many verdicts are called decided at 95 %.
+calibration: how many of these name the n = 300 pick.
 """
 
 from __future__ import annotations

@@ -1,13 +1,14 @@
-"""What reuse costs: one table. Run it on a quiet machine: `python benchmarks/reuse.py [--dvc
-PYTHON] [--only abc]`.
+"""What reuse costs: one table.
 
-(a) whole-process time of a fully cached `respsel run recipes/quickstart.toml` and of `respsel
---help`, beside a
-    no-op `dvc repro` of a three-stage pipeline (dvc in a virtual environment of its own, made here
-    if none is given), alternating, both with their bytecode as an installation leaves it; (b) a
-    fake-backend recipe with 1,000 and one with 200,000 responses: time and peak memory of the first
-    run and of a fully cached one; (c) calls per second through the store with the fake backend,
-    written and found.
+Run `python benchmarks/reuse.py [--dvc PYTHON] [--only abc]` on a quiet machine.
+
+(a) The whole-process time of a fully cached `respsel run recipes/quickstart.toml` and of `respsel
+    --help`, against a no-op `dvc repro` of a three-stage pipeline. They alternate, all with their
+    bytecode as an installation leaves it. dvc is in a virtual environment of its own, which is made
+    here if none is given.
+(b) A fake-backend recipe with 1,000 and one with 200,000 responses: time and peak memory of the
+    first run and of a fully cached one.
+(c) Calls per second through the store with the fake backend, written and found.
 """
 
 from __future__ import annotations
@@ -53,8 +54,8 @@ resamples = 200
 """
 
 
-# Where this is set, as in many containers, every start compiles respsel's source anew, and no other
-# program's.
+# Where this is set, as in many containers, every start compiles respsel's source again, and no
+# other program's.
 ENVIRONMENT = {
     name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"
 }
@@ -160,7 +161,7 @@ def at_scale() -> None:
                 "under 400 MiB",
             )
     row(
-        "(b) 200,000 beside 1,000, all cached",
+        "(b) 200,000 and 1,000, all cached",
         f"{found[200_000] / found[1_000]:.2f} times",
         "under 2",
     )

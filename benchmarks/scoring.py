@@ -1,15 +1,18 @@
-"""Scoring beside the published loop: one table. `python benchmarks/scoring.py REFERENCE [--rounds
-2] [--cases gsm8k]`.
+"""Scoring against the published loop: one table.
 
-REFERENCE holds naive_scores.py (one full forward pass a response, full logits everywhere) and
-cases.json. The same texts, perplexity and self-aligned perplexity, in float32: the naive loop; the
+Run `python benchmarks/scoring.py REFERENCE [--rounds 2] [--cases gsm8k]`. REFERENCE holds
+naive_scores.py (one full forward pass a response, full logits everywhere) and cases.json. All score
+the same texts, by perplexity and self-aligned perplexity, in float32: the naive loop; the
 transformers backend; and llama.cpp with the packaged weights and with prepared ones, alternating.
-Beside them each engine's raw speed of reading a prompt, as the limit: one sequence of 512 tokens,
-no logits; and, since attention costs more behind a long prompt, the same tokens in the same batches
-with logits where they are scored ("at depth"). tokens: what was run through the weights; minimum:
-each distinct prompt once, and each response but its last token once per view. Memory: the peak of a
-process of its own above what it held with the weights loaded. Needs the extras llama, torch and
-quickstart.
+Needs the extras llama, torch and quickstart.
+
+The limit is each engine's raw speed of reading a prompt: one sequence of 512 tokens, no logits.
+Attention costs more behind a long prompt. "at depth" therefore reads the same tokens in the same
+batches, with logits where they are scored.
+
+tokens: what was run through the weights.
+minimum: each distinct prompt once, and each response but its last token once per view.
+memory: the peak of a process of its own above what it held with the weights loaded.
 """
 
 from __future__ import annotations
@@ -174,7 +177,7 @@ def measure_memory(kind: str, weights: Path, folder: Path, cases: Sequence[Any])
     model = open_kind(kind, weights, folder)
     calls = calls_of(model, cases)
     dict(model.score(calls[:1]))
-    Path("/proc/self/clear_refs").write_text("5")  # begin the peak anew
+    Path("/proc/self/clear_refs").write_text("5")  # begin the peak again
     before, _ = resident_mib()
     dict(model.score(calls))
     return resident_mib()[1] - before

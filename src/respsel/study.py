@@ -1,7 +1,7 @@
-"""An open recipe with its store: what a plan, run, report, apply and export are, each written once.
+"""An open recipe with its store: the flow of each command, written once.
 
-Knows nothing of terminals: it prints nothing, and tells `progress` how a run goes. Commands and
-notebooks use it alike. Invariant: what was made before an error or an interruption is kept.
+Knows nothing of terminals: it prints nothing, and reports to `progress` how a run goes. Commands
+and notebooks use it alike. Invariant: what was made before an error or an interruption is kept.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 
 class Progress(RunEvents, Protocol):
-    """Who is told how a run goes, and for whom it waits."""
+    """Gets the events of a run, and for whom it waits."""
 
     def waits_for_gc(self, holder: Holder) -> None: ...
 
@@ -48,7 +48,7 @@ class Progress(RunEvents, Protocol):
 
 
 class Silent:
-    """The Progress that tells nobody."""
+    """The Progress that does nothing."""
 
     def run_begins(self, steps: int) -> None: ...
 
@@ -94,7 +94,7 @@ def open_study(
     """Open a recipe and its store; close the study again, or use it in a `with` block.
 
     reading: nothing is to be run or applied, so a store that cannot be written is opened too.
-    warn: is told what the store has lost, see Study.lost.
+    warn: is called with what the store has lost, see Study.lost.
     Raises InputError or PreflightError if the recipe or its files are wrong.
     Raises StoreError if the store cannot be used.
     """
@@ -204,7 +204,7 @@ class Study:
     def stored_result(self, progress: Progress | None = None) -> RunResult:
         """The result of the recipe's run, from the store alone.
 
-        Raises RunError if the recipe was not run as it stands, or something stored is damaged.
+        Raises RunError if the present recipe was not run, or something stored is damaged.
         """
         store = self._open_store()
         unrecorded = load_unrecorded(store, self.loaded.key)
@@ -304,13 +304,15 @@ class Study:
         by_mode = formats_by_mode(formats, mode)
         store = self._open_store()
         # All are found before any is written.
-        found = [
+        applied_sets = [
             (find_applied(self._graph, store, which), names) for which, names in by_mode.items()
         ]
         out = None if folder is None else Path(folder)
         events = progress or Silent()
         return tuple(
-            made for applied, names in found for made in _write_sets(applied, names, out, events)
+            made
+            for applied, names in applied_sets
+            for made in _write_sets(applied, names, out, events)
         )
 
     def _open_store(self) -> Store:
@@ -354,10 +356,10 @@ def formats_by_mode(formats: Sequence[str], mode: Mode | None) -> Mapping[Mode, 
     if mode == "strategy" and any(FORMATS[name].pairs for name in names):
         what = "pairs need every strategy's responses"
         raise InputError(Problem("", "--mode", what, "Leave --mode out, or set it to per-example"))
-    found: dict[Mode, list[str]] = {"strategy": [], "per-example": []}
+    by_mode: dict[Mode, list[str]] = {"strategy": [], "per-example": []}
     for name in names:
-        found[mode or ("per-example" if FORMATS[name].pairs else "strategy")].append(name)
-    return MappingProxyType({which: some for which, some in found.items() if some})
+        by_mode[mode or ("per-example" if FORMATS[name].pairs else "strategy")].append(name)
+    return MappingProxyType({which: some for which, some in by_mode.items() if some})
 
 
 def _write_sets(
@@ -367,12 +369,12 @@ def _write_sets(
     from respsel.training.formats import FORMATS
 
     folder = training_folder(applied.graph.loaded, applied.selected.mode) if out is None else out
-    made = [
+    sets = [
         write_export(applied, FORMATS[name], folder / name, events.waits_for_export)
         for name in names
     ]
     stale = tuple(find_stale(applied, folder)) if out is None else ()
-    return [replace(training_set, stale=stale) for training_set in made]
+    return [replace(training_set, stale=stale) for training_set in sets]
 
 
 def _refuse_damaged(loaded: LoadedRecipe, ledger: Ledger) -> NoReturn:

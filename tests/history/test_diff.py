@@ -266,7 +266,7 @@ def test_a_damaged_record_is_told(bench: Bench) -> None:
         next((bench.folder / "runs/a").glob("*/run.json")).write_text(text)
         done = bench.respsel("diff", "a.toml")
         assert done.code == 2
-        assert "is no recorded run" in done.err
+        assert "is not a recorded run" in done.err
 
 
 def test_runs_are_never_needed(bench: Bench) -> None:
@@ -292,7 +292,7 @@ def test_tables_that_are_no_longer_stored_are_said(bench: Bench) -> None:
 
 
 def test_what_is_no_run_is_told(bench: Bench) -> None:
-    """A path that is no recorded run is exit code 2."""
+    """A path that is not a recorded run is exit code 2."""
     done = bench.respsel("diff", "runs/x", "runs/y")
     assert done.code == 2
-    assert "runs/x: is no recorded run: it cannot be read: No such file or directory" in done.err
+    assert "runs/x: is not a recorded run: it cannot be read: No such file or directory" in done.err

@@ -148,7 +148,7 @@ def test_toml_that_cannot_be_read_is_told(tmp_path: Path, name: str, kind: str) 
 def test_a_run_record_that_was_edited_is_told(bench: Bench, text: str) -> None:
     """A run.json that is no record of a run."""
     bench.write("r/run.json", text.encode("utf-8", "surrogatepass"))
-    assert "is no recorded run" in only_error(bench, "diff", "r", "r")
+    assert "is not a recorded run" in only_error(bench, "diff", "r", "r")
 
 
 def entry(**more: object) -> DatasetEntry:

@@ -1,7 +1,7 @@
-"""The application that the commands belong to, and what they share: errors to exit codes, recipe
-and console.
+"""The application, and what its commands share: exit codes, the open recipe, the console.
 
-Heavy imports stand inside functions: `respsel --help` imports neither polars nor any engine.
+Knows nothing of single commands. Invariant: heavy imports are inside functions, so that
+`respsel --help` imports neither polars nor any engine.
 """
 
 from __future__ import annotations
@@ -194,9 +194,7 @@ def run_display() -> RunDisplay:
 
 @contextmanager
 def opened_store(folder: Path, reading: bool = False) -> Iterator[Store]:
-    """An open store; what was lost before it was opened is said, since no later command knows of
-    it.
-    """
+    """An open store. Warns of what it has lost, since no later command knows of it."""
     from respsel.store.store import Store
 
     with Store(folder, reading) as store:

@@ -36,8 +36,9 @@ def size(folder: Folder = Path()) -> None:
 @cache.command()
 @reported
 def ls(folder: Folder = Path()) -> None:
-    """List the stored steps, newest last: key, operation, rows, and whether a latest
-    run needs it.
+    """List the stored steps, newest last.
+
+    Shows key, operation, rows, and whether a latest run needs it.
     """
     from respsel.cli.render.store import step_lines
     from respsel.store.usage import list_steps
@@ -49,8 +50,9 @@ def ls(folder: Folder = Path()) -> None:
 @cache.command()
 @reported
 def verify(folder: Folder = Path()) -> None:
-    """Read every record; list the bad ones, move them to quarantine, and exit with 4 if there are
-    any.
+    """Read every record, and list the bad ones.
+
+    Moves bad records to quarantine and then exits with 4.
     """
     from respsel.errors import StoreError
     from respsel.store.usage import verify as verify_store

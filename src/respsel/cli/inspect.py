@@ -15,8 +15,7 @@ from respsel.errors import RespselError
 @app.command()
 @reported
 def doctor(recipe: RecipePath, as_json: AsJson = False) -> None:
-    """Load each model of a recipe and say what it is, how fast it is here, and what is wrong with
-    it.
+    """Load each model of a recipe; say what it is, how fast it is here, and what is wrong.
 
     Shows an example as the target is trained on it, with the scored part marked. For llama.cpp it
     tries which type of weights this processor reads fastest. It compares the tokenizers of a GGUF
@@ -30,21 +29,21 @@ def doctor(recipe: RecipePath, as_json: AsJson = False) -> None:
     from respsel.workspace.loading import load_recipe
 
     loaded = load_recipe(recipe)
-    found = []
+    checkups = []
     problems: list[Problem] = []
     with opened_store(loaded.workspace.store, reading=True) as store:
         for item in examine(loaded, store, store.folder):
             if isinstance(item, RespselError):
                 problems += item.problems
                 continue
-            found.append(asdict(item))
+            checkups.append(asdict(item))
             problems += [
                 Problem(loaded.shown, f"models.{item.name}", what, "") for what in item.problems
             ]
             if not as_json:
                 say("\n".join(checkup_lines(item)), flush=True)
     if as_json:
-        print_json(found)
+        print_json(checkups)
     if problems:
         raise PreflightError(problems)
 
@@ -66,8 +65,8 @@ def list_metrics(
     if name is not None and name not in known:
         raise InputError(Problem("", name, "is not a metric", suggest(name, known)))
     if as_json:
-        found = [metric_json(metric) for metric in known.values()]
-        print_json(found if name is None else metric_json(known[name]))
+        contracts = [metric_json(metric) for metric in known.values()]
+        print_json(contracts if name is None else metric_json(known[name]))
     else:
         say(
             "\n".join(metric_lines(known.values()) if name is None else contract_lines(known[name]))

@@ -86,12 +86,12 @@ class RunDisplay:
 
     def calls_wanted(self, model: str, missing: int, reused: int, tokens: int) -> None:
         """So many calls will be made now, of at most so many tokens."""
-        found = f", {reused} found in the store" if reused else ""
+        stored = f", {reused} found in the store" if reused else ""
         if missing:
             plural = "s" if missing > 1 else ""
-            self._line(f"  {missing} call{plural} to {model}, at most {tokens:,} tokens{found}")
+            self._line(f"  {missing} call{plural} to {model}, at most {tokens:,} tokens{stored}")
         elif reused:
-            self._line(f"  no call to make{found}")
+            self._line(f"  no call to make{stored}")
         self._wanted = missing
         self._made = 0
         self._tokens = 0
@@ -140,9 +140,7 @@ class RunDisplay:
         console.print(one_line(text), highlight=False, markup=False)
 
     def _open(self) -> Console:
-        """Set the display up when it is first needed: a cached run shows nothing and loads nothing
-        for it.
-        """
+        """Set the display up when it is first needed: a cached run loads nothing for it."""
         if self._console is None:
             self._console = self._make_console()
             if self._console.is_terminal:

@@ -1,9 +1,8 @@
-"""Standard output and standard error as they are: any encoding, closed early, with or without
-colours.
+"""Standard output and standard error as they are: any encoding, closed early, any colours.
 
 Characters that the encoding lacks are replaced, so a terminal or a log that is not UTF-8 ends no
-command. Files are not concerned: respsel writes them as UTF-8. Invariant: JSON and HTML lose
-nothing by it.
+command. Knows nothing of files: respsel writes them as UTF-8. Invariant: JSON and HTML lose nothing
+by it.
 """
 
 from __future__ import annotations
@@ -71,7 +70,7 @@ def restart_in_utf8() -> None:
 
 
 def end_streams() -> None:
-    """Write out what is left; a reader that has gone (`| head`) is no error."""
+    """Write out what is left; a reader that has gone (`| head`) is not an error."""
     for stream in (sys.stdout, sys.stderr):
         try:
             if stream is not None:
@@ -100,8 +99,9 @@ def tell(kind: str, what: object) -> None:
 
 
 def json_text(text: str) -> str:
-    """JSON as standard output can show it: the same JSON, without control characters, in escapes
-    where it is not UTF-8.
+    """The same JSON as standard output can show it.
+
+    It has no control characters, and is in escapes where the stream is not UTF-8.
     """
     text = visible_json(text)
     # Hazard: a replacement may be no JSON, and would say something else.
@@ -138,5 +138,5 @@ def _is_utf8(stream: TextIO | None) -> bool:
 def _readable(error: UnicodeError) -> tuple[str, int]:
     if not isinstance(error, UnicodeEncodeError):
         raise error
-    found = error.object[error.start : error.end]
-    return "".join(_ASCII.get(char) or escape(char) for char in found), error.end
+    text = error.object[error.start : error.end]
+    return "".join(_ASCII.get(char) or escape(char) for char in text), error.end

@@ -97,14 +97,15 @@ def export(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Write what was applied as a training set for TRL, axolotl, LLaMA-Factory or OpenAI, with a
-    card. Opens no model.
+    """Write what was applied as a training set, with a card.
+
+    The formats are those of TRL, axolotl, LLaMA-Factory and OpenAI. Opens no model.
     """
     from respsel.study import formats_by_mode
 
     formats = [kind.value for kind in kinds]
     wanted: Wanted | None = None if mode is None else mode.value
-    # Before the recipe is read: what is wrong with the options is said first.
+    # Before the recipe is read, so that wrong options are reported first.
     formats_by_mode(formats, wanted)
     with study_of(recipe, reading=True) as study, run_display() as progress:
         made = study.export(*formats, mode=wanted, folder=out, progress=progress)
@@ -149,14 +150,19 @@ def _show_applied(applied: ApplyResult) -> None:
 
     selected = applied.selected
     result = applied.run
-    made = applied.training_set
+    training_set = applied.training_set
     loaded = result.graph.loaded
     say(_selected_line(selected))
-    say("\n".join(counts_lines(made.counts)))
-    say("".join([*(f"Caution: {line}\n" for line in made.cautions), *_stale_line(made)]), end="")
+    say("\n".join(counts_lines(training_set.counts)))
+    say(
+        "".join(
+            [*(f"Caution: {line}\n" for line in training_set.cautions), *_stale_line(training_set)]
+        ),
+        end="",
+    )
     for line in work_lines(result):
         say(line)
-    say(f"Training set: {shown_path(made.data)}")
+    say(f"Training set: {shown_path(training_set.data)}")
     mode = " --mode per-example" if selected.mode == "per-example" else ""
     say(
         f"Next, for a trainer: respsel export {loaded.typed}{mode} --format messages (or another; "
@@ -197,5 +203,5 @@ def _exported_json(made: TrainingSet) -> dict[str, Any]:
     from dataclasses import asdict
 
     counts = [asdict(count) for count in made.counts]
-    said = {"format": made.format, "folder": str(made.folder), "data": str(made.data)}
-    return {**said, "counts": counts, "cautions": list(made.cautions)}
+    files = {"format": made.format, "folder": str(made.folder), "data": str(made.data)}
+    return {**files, "counts": counts, "cautions": list(made.cautions)}

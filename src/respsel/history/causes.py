@@ -1,8 +1,8 @@
-"""Why two runs' steps differ, where the recipe's text does not say it.
+"""Why two runs' steps differ where the recipe's text does not say it.
 
-A model in respsel.toml, weights, a data file's content, a chat template, a version of respsel's own
-operations: they are in the steps' records, by key. Invariant: a cause is told once, and not at all
-if a changed place of the recipe accounts for it.
+The causes are in the steps' records: a model in respsel.toml, weights, a data file's content, a
+chat template, a version of respsel's own operations. Knows nothing of tables. Invariant: a cause is
+named once, and not at all if a changed place of the recipe accounts for it.
 """
 
 from __future__ import annotations
@@ -32,8 +32,11 @@ _OURS = {
 
 @dataclass(frozen=True)
 class Names:
-    """What a run's recipe calls things: its target's model, and each strategy's and each metric's
-    where it has one.
+    """The models that a run's recipe names.
+
+    target: the target's.
+    strategies: by strategy, where it has one.
+    metrics: by metric, where it has one.
     """
 
     target: str
@@ -53,8 +56,9 @@ class Names:
 
 @dataclass(frozen=True)
 class _Cause:
-    """A change outside the recipe, and the beginnings of places in the recipe that would account
-    for it.
+    """A change outside the recipe.
+
+    accounted_for_by: the beginnings of places in the recipe whose change would explain it.
     """
 
     change: Change
@@ -66,18 +70,19 @@ def causes_outside(
     names: Names,
     recipe_changes: Collection[Change],
 ) -> tuple[Change, ...]:
-    """The causes of changed steps (by name, with their records before and after) that no recipe
-    change tells.
+    """The causes of changed steps that no recipe change accounts for.
+
+    pairs: by step, its records before and after.
     """
     places = [change.where for change in recipe_changes]
-    found: dict[str, Change] = {}
+    causes: dict[str, Change] = {}
     for step, (old, new) in pairs.items():
         for cause in _causes(step, old, new, names):
             if not any(
                 _within(place, known) for place in places for known in cause.accounted_for_by
             ):
-                found.setdefault(cause.change.where, cause.change)
-    return tuple(found.values())
+                causes.setdefault(cause.change.where, cause.change)
+    return tuple(causes.values())
 
 
 def _causes(name: str, old: StepRecord, new: StepRecord, names: Names) -> Iterator[_Cause]:
@@ -102,8 +107,12 @@ def _causes(name: str, old: StepRecord, new: StepRecord, names: Names) -> Iterat
 
 @dataclass(frozen=True)
 class _Step:
-    """Where a step's fields stand: the place in the recipe that owns it, the model it asks, and the
-    place that chooses the model."""
+    """Where a step's fields come from.
+
+    owner: the place in the recipe that owns it.
+    model: the model that it asks.
+    chosen: the place in the recipe that chooses the model.
+    """
 
     op: str
     owner: str

@@ -1,8 +1,7 @@
-"""What changed between two recorded runs: recipe, causes outside it, responses, scores and
-verdicts.
+"""What changed between two runs: recipe, causes outside it, responses, scores and verdicts.
 
-Reads the runs' records and, from the store, the tables they name. Invariant: what is no longer in
-the store is said, not guessed.
+Reads the runs' records and, from the store, the tables they name. Knows nothing of how it is shown.
+Invariant: what the store no longer has is named, not guessed.
 """
 
 from __future__ import annotations
@@ -33,7 +32,10 @@ _MOST_TEXTS = 3
 
 @dataclass(frozen=True)
 class ResponseChange:
-    """A strategy's responses in both runs; texts: (id, old, new) of the first that changed."""
+    """A strategy's responses in both runs.
+
+    texts: (id, old, new) of the first that changed.
+    """
 
     name: str
     counts: InputChange
@@ -60,9 +62,12 @@ class VerdictChange:
 
 @dataclass(frozen=True)
 class RunDiff:
-    """Everything that differs. outside: causes that the recipe's text does not tell. not_stored:
-    steps whose tables or records are no longer in the store; not_installed: scores whose metric is
-    not installed."""
+    """Everything that differs.
+
+    outside: causes that are not in the recipe's text.
+    not_stored: steps whose tables or records are no longer in the store.
+    not_installed: scores whose metric is not installed.
+    """
 
     before: str
     after: str
@@ -133,7 +138,7 @@ def _records(
     store: Store, old: RunRecord, new: RunRecord, missing: list[str]
 ) -> Mapping[str, tuple[StepRecord, StepRecord]]:
     """The records, before and after, of steps that both runs have under other keys."""
-    found = {}
+    records = {}
     for name in new.steps:
         if name not in old.steps or old.steps[name].key == new.steps[name].key:
             continue
@@ -141,8 +146,8 @@ def _records(
         if before is None or after is None:
             missing.append(name)
         else:
-            found[name] = before, after
-    return found
+            records[name] = before, after
+    return records
 
 
 def _rows(
@@ -196,8 +201,8 @@ def _scores(
     before, after = ({row.id: row.value for row in side} for side in rows)
     old_weights, new_weights = ({row.id: row.weight for row in side} for side in rows)
     weighed = is_weighed([{name: new_weights}])
-    found = compare(before, after, rule, (old_weights, new_weights) if weighed else None)
-    return None if found is None else ScoreChange(name, metric.scale, found)
+    comparison = compare(before, after, rule, (old_weights, new_weights) if weighed else None)
+    return None if comparison is None else ScoreChange(name, metric.scale, comparison)
 
 
 def _verdicts(old: RunRecord, new: RunRecord) -> tuple[VerdictChange, ...]:

@@ -1,9 +1,8 @@
-"""Records of finished runs: what a recipe said, what its steps gave, and the verdict; for people
-and `diff`.
+"""Records of finished runs: the recipe, the steps' outputs and the verdict.
 
-`runs/<recipe>/<time>-<digest>/` holds run.json and the report's pages; the newest report, with its
-tables, is in `runs/<recipe>/` itself. Invariant: nothing here is needed for reuse; a folder may be
-deleted.
+People and `diff` read them. `runs/<recipe>/<time>-<digest>/` holds run.json and the report's pages.
+The newest report, with its tables, is in `runs/<recipe>/` itself. Invariant: nothing here is needed
+for reuse; a folder may be deleted.
 """
 
 from __future__ import annotations
@@ -59,10 +58,10 @@ class RunRecord:
 
 
 def record_run(result: RunResult, report: Path, finished_at: datetime, wait: Wait) -> Path:
-    """Record a run and return its folder; one that found all as the newest recorded run did is that
-    run.
+    """Record a run and return its folder.
 
-    Raises RunError if it cannot be written.
+    If the newest recorded run has the same recipe and outputs, it is returned instead.
+    Raises RunError if the run cannot be recorded.
     """
     loaded = result.graph.loaded
     mark = digest("run", loaded.text, canonical_json(dict(result.outputs)))[:8]
@@ -75,7 +74,7 @@ def record_run(result: RunResult, report: Path, finished_at: datetime, wait: Wai
         try:
             _write_folder(folder, report.parent, _record(result, finished_at, folder))
         except OSError as error:
-            remedy = remedy_of(error, "Free the place and run again")
+            remedy = remedy_of(error, "See that respsel can write there, and run again")
             problem = Problem(str(folder), "", f"the run cannot be recorded: {error}", remedy)
             raise RunError(problem) from error
     return folder
@@ -131,7 +130,7 @@ def choose_runs(first: Path, second: Path | None) -> tuple[RunRecord, RunRecord]
         what = (
             f"has {len(runs)} recorded runs that differ, and two are needed"
             if first.suffix == ".toml"
-            else "is no recipe"
+            else "is not a recipe"
         )
         raise InputError(
             Problem(
@@ -155,7 +154,7 @@ def load_run(path: Path) -> RunRecord:
         )
     except UnreadableError as error:
         raise InputError(
-            Problem(str(path), "", f"is no recorded run: it {error}", error.remedy)
+            Problem(str(path), "", f"is not a recorded run: it {error}", error.remedy)
         ) from error
     except (
         ValueError,
@@ -166,12 +165,12 @@ def load_run(path: Path) -> RunRecord:
         OverflowError,
     ) as error:
         raise InputError(
-            Problem(str(file), "", f"is no recorded run: {error}", "Run the recipe again")
+            Problem(str(file), "", f"is not a recorded run: {error}", "Run the recipe again")
         ) from error
 
 
 def _write_folder(folder: Path, pages: Path, data: Mapping[str, Any]) -> None:
-    """Fill a folder beside its place and rename it, so that it appears whole or not at all."""
+    """Fill a folder next to its place and rename it, so that it appears whole or not at all."""
     part = folder.with_name(f".{folder.name}{PART}")
     remove_leftovers(pages)
     try:

@@ -1,8 +1,7 @@
-"""One horizontal axis of a figure, linear or logarithmic, and the rows of names beside it, as SVG
-text.
+"""One horizontal axis of a figure and the rows of names next to it, as SVG text.
 
-Invariant: every string that comes from a recipe is escaped; colours come from the page's style
-sheet.
+The axis is linear or logarithmic. Knows nothing of verdicts. Invariant: every string that comes
+from a recipe is escaped; colours come from the page's style sheet.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ class Axis:
     log: bool
 
     def x(self, value: float) -> float:
-        """Where a value stands, cut off at the axis's ends."""
+        """The place of a value, cut off at the axis's ends."""
         value = min(max(value, self.low), self.high)
         low = self._at(self.low)
         high = self._at(self.high)
@@ -91,9 +90,9 @@ def value_beside(row: int, text: str) -> str:
 
 
 def shortened(name: str) -> str:
-    """A name that fits beside the axis.
+    """A name that fits next to the axis.
 
-    Names that begin alike often end otherwise, so the middle goes.
+    Names that begin alike often end differently, so the middle goes.
     """
     half = (_LONGEST_NAME - 1) // 2
     return name if len(name) <= _LONGEST_NAME else f"{name[:half]}…{name[-half:]}"
@@ -109,8 +108,11 @@ def _ticks(low: float, high: float) -> list[float]:
 
 
 def _log_ticks(low: float, high: float) -> list[float]:
-    """1, 2 and 5 of each power of ten within the range; powers alone, or some of them, where those
-    are too many; round numbers where that is less than three."""
+    """Ticks of a logarithmic axis within the range.
+
+    They are 1, 2 and 5 of each power of ten. Where those are too many, they are powers alone, or
+    some of them; where that is less than three, round numbers.
+    """
     powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     ticks = [factor * 10.0**power for power in powers for factor in (1, 2, 5)]
     found = [tick for tick in ticks if low <= tick <= high]

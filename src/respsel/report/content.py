@@ -59,8 +59,12 @@ class RaceSummary:
 
 @dataclass(frozen=True)
 class DatasetReport:
-    """Everything about one dataset. shaded: the view whose surprise is shown in the samples;
-    places: where responses are scored that do not stand where their prompt ends, in sentences."""
+    """Everything about one dataset.
+
+    asked: the recipe's `sample`.
+    shaded: the view whose surprise is shown in the samples.
+    places: in sentences, whose responses are scored elsewhere than where their prompt ends.
+    """
 
     name: str
     examples: int
@@ -81,22 +85,23 @@ class DatasetReport:
 
     @property
     def white_space_changes(self) -> list[str]:
-        """In words, whose texts' white space was changed, and how; empty if nobody's."""
-        found = [(item.strategy, item.white_space) for item in self.strategies]
-        found += [("own outputs", self.own_outputs.white_space)] if self.own_outputs else []
-        return [f"{name} {_changes(counts)}" for name, counts in found if counts.changed]
+        """In words, whose texts' white space was changed, and how."""
+        texts = [(item.strategy, item.white_space) for item in self.strategies]
+        texts += [("own outputs", self.own_outputs.white_space)] if self.own_outputs else []
+        return [f"{name} {_changes(counts)}" for name, counts in texts if counts.changed]
 
 
 def _changes(counts: ChangedTexts) -> str:
     kinds = [(LINE_ENDS, counts.line_ends), (OUTER_BLANKS, counts.outer_blanks)]
-    told = " and ".join(f"{kind} of {count}" for kind, count in kinds if count)
-    return f"{counts.changed} of {counts.texts} ({told})"
+    kinds_of = " and ".join(f"{kind} of {count}" for kind, count in kinds if count)
+    return f"{counts.changed} of {counts.texts} ({kinds_of})"
 
 
 @dataclass(frozen=True)
 class Report:
-    """The whole report. costs: what all calls took that the recipe's steps use, whenever they were
-    made.
+    """The whole report.
+
+    costs: the token usage of all calls that the recipe's steps use, whenever they were made.
     """
 
     recipe: str

@@ -1,7 +1,7 @@
 """The report's figures as SVG text: no library, no script.
 
-Knows what a verdict, a distribution and a race are, and nothing of files. Invariant: a figure shows
-numbers that stand in a table or in report.json, too.
+Knows what a verdict, a distribution and a race are, and nothing of files. Invariant: every number
+in a figure is also in a table or in report.json.
 """
 
 from __future__ import annotations
@@ -41,9 +41,7 @@ def ranking_plot(verdict: Verdict) -> str:
 
 
 def difference_plot(verdict: Verdict) -> str:
-    """One line per strategy behind the leader: the paired difference and its interval, beside "no
-    difference".
-    """
+    """One line per strategy behind the leader: the paired difference and its interval."""
     others = [(r, r.difference) for r in verdict.ranking if r.difference is not None]
     log = verdict.scale == "log"
     none = 1.0 if log else 0.0
@@ -66,8 +64,9 @@ def difference_plot(verdict: Verdict) -> str:
 
 
 def distribution_plot(distributions: Sequence[Distribution], metric: str, scale: str) -> str:
-    """One box per strategy: the middle half of its scores, whiskers at 5 % and 95 %, and the scores
-    if they are few.
+    """One box per strategy: the middle half of its scores, whiskers at 5 % and 95 %.
+
+    Where the scores are few, each is drawn.
     """
     axis = axis_for([value for d in distributions for value in (d.low, d.high)], scale == "log")
     rows = []
@@ -148,7 +147,7 @@ def _better(direction: str) -> str:
 
 
 def _or(end: float | None, value: float) -> float:
-    """An interval's end, or the value itself where there is no interval."""
+    """An interval's end; without an interval, the value itself."""
     return value if end is None else end
 
 

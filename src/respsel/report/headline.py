@@ -173,7 +173,7 @@ def _more_examples(facts: VerdictFacts) -> str | None:
 
 
 def _choose(facts: VerdictFacts) -> str:
-    """How to choose between strategies that more examples do not tell apart at a fair cost."""
+    """How to choose between strategies that more examples would not separate at a fair cost."""
     leaders = listed([facts.winner, *facts.verdict.tied])
     needed = _examples_needed(facts)
     if needed is None:
@@ -198,7 +198,7 @@ def _how_to_add(facts: VerdictFacts) -> str:
 
 
 def _examples_needed(facts: VerdictFacts) -> int | None:
-    """How many examples of each dataset would decide the verdict, as far as that can be said."""
+    """How many examples of each dataset would decide the verdict; None if that is not known."""
     needed = facts.verdict.examples_needed
     return None if needed is None else math.ceil(needed / len(facts.datasets))
 

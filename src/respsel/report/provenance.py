@@ -16,7 +16,7 @@ _ENGINES = ("llama-cpp-python", "torch", "transformers")
 
 
 def provenance(result: RunResult, finished_at: datetime) -> Mapping[str, Any]:
-    """Everything that tells where a report's numbers come from."""
+    """Everything that a report's numbers come from, and how much was run for it now."""
     engines = {}
     for name in _ENGINES:
         try:

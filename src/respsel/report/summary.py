@@ -48,7 +48,10 @@ class Dropout:
 
 @dataclass(frozen=True)
 class RaceOutcome:
-    """How a race went. scored: of the `possible` scores of all strategies."""
+    """How a race went.
+
+    scored: how many of the `possible` scores of all strategies were computed.
+    """
 
     dropouts: tuple[Dropout, ...]
     scored: int

@@ -1,6 +1,6 @@
-"""A report to its files, which appear whole or not at all; see publish.
+"""A report to its files, which appear whole or not at all; see atomic_folder.
 
-Tables are copied from the store one at a time, never as rows.
+Knows nothing of markup. Invariant: tables are copied from the store one at a time, never as rows.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     import polars
 
 # Raised when the same results would give another report.
-VERSION = 6
+VERSION = 7
 FORMATS = ("json", "md", "html")
 PAGE = "report.html"
 
@@ -137,7 +137,11 @@ def _write(result: RunResult, folder: Path, key: str, finished_at: datetime) -> 
 def _unwritten(result: RunResult, folder: Path, error: Exception) -> RunError:
     what = f"the report cannot be written: {error}"
     printed = f"To read it without writing: respsel report {result.graph.loaded.typed} --format md"
-    remedy = printed if is_refused(error) else remedy_of(error, "Free the place and run again")
+    remedy = (
+        printed
+        if is_refused(error)
+        else remedy_of(error, "See that respsel can write there, and run again")
+    )
     return RunError(Problem(str(folder), "", what, remedy))
 
 
@@ -159,9 +163,7 @@ def _key(result: RunResult) -> str:
 def _tables(
     result: RunResult,
 ) -> Mapping[str, Iterable[tuple[Mapping[str, str], polars.DataFrame]]]:
-    """The numbers behind the report, one table after another: responses, scores and token scores of
-    all strategies.
-    """
+    """The tables behind the report: responses, scores and token scores of all strategies."""
     loaded = result.graph.loaded
     pairs = [
         (entry.name, strategy.name)
@@ -193,7 +195,7 @@ def _tables(
 
 
 def _with_inputs(result: RunResult, dataset: str, strategy: str) -> polars.DataFrame:
-    """A strategy's responses, each with its example's input beside the id."""
+    """A strategy's responses, each with its example's input next to the id."""
     import polars as pl
 
     responses = result.frame(step_names.responses(dataset, strategy))

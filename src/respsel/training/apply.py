@@ -84,14 +84,14 @@ class Applied:
 
     def rows(self, name: str) -> Rows:
         """A step's output. Raises RunError if it is damaged or gone."""
-        found = self.store.load_rows(self.graph.steps[name].table, self.outputs[name])
-        if found is None:
+        rows = self.store.load_rows(self.graph.steps[name].table, self.outputs[name])
+        if rows is None:
             raise _again(
                 self.graph.loaded,
                 self.selected.mode,
                 f"{name} is damaged or no longer in the store",
             )
-        return found
+        return rows
 
 
 def select(graph: Graph, store: Store, wish: Wish) -> Selected:
@@ -240,10 +240,10 @@ def _last_ledger(graph: Graph, store: Store) -> Ledger:
 def _stored_verdicts(graph: Graph, ledger: Ledger) -> tuple[Verdict, ...] | None:
     """The recipe's verdicts, if all are stored."""
     names = [step.name for step in graph.steps.values() if step.op == "verdict"]
-    found = [ledger.rows(name) for name in names if ledger.knows([name])]
+    tables = [ledger.rows(name) for name in names if ledger.knows([name])]
     return (
-        tuple(rows[0] for rows in found if rows)
-        if len(found) == len(names) and all(found)
+        tuple(rows[0] for rows in tables if rows)
+        if len(tables) == len(names) and all(tables)
         else None
     )
 

@@ -22,13 +22,13 @@ from respsel.training.counts import Counts
 from respsel.training.formats import Format
 from respsel.workspace.loaded_recipe import LoadedRecipe
 
-# Enough of a digest to tell models apart by eye.
+# Enough of a digest to distinguish models by eye.
 _SHOWN = 16
 
 
 @dataclass(frozen=True)
 class ModelRow:
-    """A model, what it was for, and what tells it from others."""
+    """A model, its role for the set, and which model exactly it is."""
 
     name: str
     role: str
@@ -164,8 +164,8 @@ def _chosen_by(applied: Applied, used: Sequence[StrategyEntry]) -> str:
         other = sorted(
             {str(v.winner) for v in deciding if v.winner and v.winner not in {s.name for s in used}}
         )
-        beside = f" The verdict below puts {', '.join(other)} first." if other else ""
-        return f"The responses of {names}, as the user chose.{beside}"
+        verdict = f" The verdict below puts {', '.join(other)} first." if other else ""
+        return f"The responses of {names}, as the user chose.{verdict}"
     return (
         f"For each example the response of {names} with the best {recipe.selection_metric}. The "
         "best of several noisy scores "

@@ -43,7 +43,7 @@ class Counts:
 
 
 class Tally:
-    """Counts what is kept and what is left out as it goes by."""
+    """Counts what is kept and what is left out while rows pass."""
 
     def __init__(self, applied: Applied) -> None:
         self._kept: dict[str, Counter[str]] = {name: Counter() for name in datasets_of(applied)}

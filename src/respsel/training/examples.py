@@ -80,8 +80,8 @@ def training_examples(applied: Applied) -> Iterator[TrainingExample | Dropped]:
 def training_pairs(applied: Applied) -> Iterator[Pair | Dropped]:
     """Each example's best response against its worst by the selection metric.
 
-    Where there is no such pair, the reason. A best response that is known to be wrong makes no
-    pair: it would be preferred for its style alone.
+    An example without such a pair gives the reason. A best response that is known to be wrong makes
+    no pair: it would be preferred for its style alone.
     """
     for dataset in datasets_of(applied):
         for example, candidates in _candidates(applied, dataset):
@@ -142,7 +142,10 @@ def _best(applied: Applied, dataset: str) -> Iterator[tuple[Example, Response | 
 
 @dataclass(frozen=True)
 class _Candidate:
-    """A response that has a score. rank: the lower the better."""
+    """A response that has a score.
+
+    rank: the lower the better.
+    """
 
     strategy: str
     response: Response
@@ -165,7 +168,7 @@ def _candidates(applied: Applied, dataset: str) -> Iterator[tuple[Example, list[
         applied.rows(step_names.scores(dataset, name, metric)) for name in names
     ]
     for place, example in enumerate(examples):
-        found = [
+        scored = [
             (name, rows[place], values[place].value)
             for name, rows, values in zip(names, responses, scores, strict=True)
         ]
@@ -173,7 +176,7 @@ def _candidates(applied: Applied, dataset: str) -> Iterator[tuple[Example, list[
             example,
             [
                 _Candidate(n, response, score, sign * score)
-                for n, response, score in found
+                for n, response, score in scored
                 if score is not None
             ],
         )
@@ -190,7 +193,7 @@ def _rank(candidate: _Candidate) -> float:
 def _fault(applied: Applied, response: Response) -> str:
     """Why a response is left out; nothing if it is kept."""
     if response.problem:
-        # The rest tells which call failed how; as a reason to count by it is one.
+        # The rest is about one call. As a reason to count by, all failed calls are one.
         return "the call failed" if is_failed_call(response.problem) else response.problem
     cut = response.truncated and applied.graph.loaded.recipe.training.if_truncated == "drop"
     return CUT_SHORT if cut else ""

@@ -72,7 +72,7 @@ class TrainingSet:
 
 
 def training_folder(loaded: LoadedRecipe, mode: str) -> Path:
-    """Where a recipe's training sets are written unless the user says otherwise."""
+    """Where a recipe's training sets are written by default."""
     name = "training" if mode == "strategy" else f"training-{mode}"
     return loaded.workspace.runs / loaded.name / name
 
@@ -127,7 +127,7 @@ def _is_whole(folder: Path, manifest: Mapping[str, Any]) -> bool:
 
 def find_stale(applied: Applied, folder: Path) -> list[str]:
     """The formats in a folder of training sets that hold another selection of the recipe."""
-    found = []
+    stale = []
     for name in FORMATS:
         manifest = _manifest(folder / name / MANIFEST)
         if (
@@ -135,8 +135,8 @@ def find_stale(applied: Applied, folder: Path) -> list[str]:
             and manifest["recipe"] == applied.graph.loaded.place
             and manifest["applied"] != applied.key
         ):
-            found.append(name)
-    return found
+            stale.append(name)
+    return stale
 
 
 def _write(applied: Applied, kind: Format, folder: Path, key: str, keep_card: bool) -> None:
@@ -161,7 +161,7 @@ def _write(applied: Applied, kind: Format, folder: Path, key: str, keep_card: bo
         put_in_place(folder, key, names, manifest)
     except (OSError, PolarsError) as error:
         what = f"the training set cannot be written: {error}"
-        remedy = remedy_of(error, "Free the place and run again")
+        remedy = remedy_of(error, "See that respsel can write there, and run again")
         raise RunError(Problem(str(folder), "", what, remedy)) from error
 
 
@@ -236,8 +236,8 @@ def _refuse_others(folder: Path, recipe: str, names: Sequence[str]) -> None:
             return
         what = f"holds a training set of another recipe, {known['recipe']}"
         raise InputError(Problem(str(folder), "", what, "Give another folder with --out"))
-    if found := [name for name in names if (folder / name).exists()]:
-        what = f"holds {', '.join(found)}, which respsel did not write"
+    if others := [name for name in names if (folder / name).exists()]:
+        what = f"holds {', '.join(others)}, which respsel did not write"
         raise InputError(Problem(str(folder), "", what, "Give another folder with --out"))
 
 
@@ -253,8 +253,8 @@ def _too_few(kind: Format, counts: Sequence[Counts]) -> list[str]:
 def _manifest(path: Path) -> dict[str, Any] | None:
     """An export's manifest; None if there is none, or it is of something else."""
     try:
-        found: dict[str, Any] = json.loads(path.read_bytes())
-        return found if set(found) >= _FIELDS and found["format"] in FORMATS else None
+        manifest: dict[str, Any] = json.loads(path.read_bytes())
+        return manifest if set(manifest) >= _FIELDS and manifest["format"] in FORMATS else None
     except (OSError, ValueError, TypeError):
         return None
 

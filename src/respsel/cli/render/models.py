@@ -139,10 +139,10 @@ def metric_json(metric: Metric) -> dict[str, object]:
         "source",
         "reported",
     )
-    found: dict[str, object] = {
+    fields: dict[str, object] = {
         name: getattr(metric, name) for name in (*plain, "control", "origin")
     }
-    return found | {
+    return fields | {
         "needs": _needs(metric),
         "parameters": metric.parameters.model_json_schema().get("properties", {}),
     }

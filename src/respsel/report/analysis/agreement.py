@@ -20,9 +20,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Agreement:
-    """metrics by metrics. within: the mean over examples of tau over an example's responses;
-    examples: over how many; across: tau over the strategies' means. None where nothing can be
-    compared."""
+    """How far metrics agree, by Kendall's tau: tables of metrics by metrics.
+
+    within: the mean over examples of tau over an example's responses.
+    examples: over how many examples.
+    across: tau over the strategies' means.
+    A cell is None where nothing can be compared.
+    """
 
     metrics: tuple[str, ...]
     within: tuple[tuple[float | None, ...], ...]
@@ -31,8 +35,10 @@ class Agreement:
 
 
 def find_agreement(metrics: Sequence[str], scores: Sequence[Matrix]) -> Agreement | None:
-    """scores: by metric, (examples, strategies), lower is better, NaN where there is none. None for
-    fewer than two metrics or strategies."""
+    """Compare metrics; None for fewer than two metrics or strategies.
+
+    scores: by metric, (examples, strategies); lower is better, NaN where there is none.
+    """
     import numpy as np
 
     if len(metrics) < 2 or scores[0].shape[1] < 2:

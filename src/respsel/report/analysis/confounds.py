@@ -1,15 +1,14 @@
-"""What a ranking may really be about: how long responses are, how long their steps, whether they
-are right.
+"""What a ranking may really be about: lengths of responses and of their steps, right answers.
 
 Judges nothing: the verdict stays as it is. The ranking with length controlled is that of a
 regression with an effect of each example, one of each strategy, and one slope for the logarithm of
 length,
 
-    score[i, j] = example[i] + strategy[j] + slope * log(length[i, j]) + error,
+    score[i, j] = example[i] + strategy[j] + slope * log(length[i, j]) + error.
 
-so the slope is what is left of length within examples and strategies; a strategy's controlled score
-is its mean less slope times how much longer than the average strategy its responses are. Errors are
-those over examples drawn anew (all strategies' values of an example together), with Student's t.
+The slope is what is left of length within examples and strategies. A strategy's controlled score is
+its mean less the slope times how much longer its responses are than the average strategy's. Errors
+come from resampled examples (all strategies' values of an example together), with Student's t.
 Source: the within estimator of two-way fixed effects (Wooldridge, Econometric Analysis of Cross
 Section and Panel Data, chapter 10).
 """
@@ -41,9 +40,12 @@ FEWEST_EXAMPLES = 12
 
 @dataclass(frozen=True)
 class Controlled:
-    """A strategy's score with length controlled, and how much it differs from the leader's with its
-    interval (score minus the leader's; score / leader's on a log scale); None for the leader of the
-    verdict itself."""
+    """A strategy's score with length controlled.
+
+    difference: score minus the verdict's leader's; score / leader's on a log scale.
+    low, high: the interval of the difference.
+    All three are None for the leader itself.
+    """
 
     strategy: str
     score: float
@@ -54,9 +56,12 @@ class Controlled:
 
 @dataclass(frozen=True)
 class Confound:
-    """How a metric goes with one property of responses. across: Spearman's correlation of
-    strategies' means; within: the mean over examples of that of their responses; None where there
-    are too few to say. by_strategy: the means."""
+    """How a metric goes with one property of responses; None where there is too little.
+
+    across: Spearman's correlation of the strategies' means.
+    within: the mean over examples of the correlation of an example's responses.
+    by_strategy: the property's means.
+    """
 
     name: str
     unit: str
@@ -67,9 +72,16 @@ class Confound:
 
 @dataclass(frozen=True)
 class Confounds:
-    """For one dataset. strategies: in the verdict's order. extreme: "shortest" or "longest" if the
-    leader is that of all. slope: of the score on the logarithm of length; controlled: best first;
-    both empty with too few examples."""
+    """What the ranking of one dataset may really be about.
+
+    strategies: in the verdict's order.
+    examples: how many have all values.
+    unit: that of lengths.
+    found: one entry a property.
+    extreme: "shortest" or "longest" if the leader's responses are that of all, or empty.
+    slope: that of the score on the logarithm of length; None with too few examples.
+    controlled: best first; empty with too few examples.
+    """
 
     strategies: tuple[str, ...]
     examples: int
@@ -106,21 +118,21 @@ def find_confounds(
     scores = scores[whole]
     length = sizes.sizes[whole]
     of_step = length / np.maximum(sizes.steps[whole], 1)
-    found = [
+    properties = [
         _confound("response length", sizes.unit, scores, length),
         _confound("step length", f"{sizes.unit} a step", scores, of_step),
         *_right_answers(scores, right),
     ]
     names = tuple(strategies)
     if not len(scores):
-        return Confounds(names, 0, sizes.unit, tuple(found), "", None, ())
+        return Confounds(names, 0, sizes.unit, tuple(properties), "", None, ())
     scale = _Scale(log, lower, confidence)
     slope, controlled = _control(strategies, scores, np.log(length), scale)
     return Confounds(
         strategies=names,
         examples=len(scores),
         unit=sizes.unit,
-        found=tuple(found),
+        found=tuple(properties),
         extreme=_extreme(length.mean(axis=0).tolist(), 0),
         slope=slope,
         controlled=controlled,
@@ -164,8 +176,8 @@ def _confound(name: str, unit: str, scores: Matrix, values: Matrix) -> Confound:
 
 def _of_two(one: Values, other: Values) -> float | None:
     """Spearman's rank correlation; None where one of the two does not vary."""
-    found = _spearman(one[None], other[None])
-    return float(found[0]) if len(found) else None
+    correlations = _spearman(one[None], other[None])
+    return float(correlations[0]) if len(correlations) else None
 
 
 def _spearman(one: Matrix, other: Matrix) -> Values:
@@ -176,8 +188,8 @@ def _spearman(one: Matrix, other: Matrix) -> Values:
     b = _from_middle(other)
     size = np.sqrt((a * a).sum(axis=1) * (b * b).sum(axis=1))
     varies = size > 0
-    found: Values = (a * b).sum(axis=1)[varies] / size[varies]
-    return found.clip(-1, 1)
+    correlations: Values = (a * b).sum(axis=1)[varies] / size[varies]
+    return correlations.clip(-1, 1)
 
 
 def _from_middle(values: Matrix) -> Matrix:

@@ -17,9 +17,7 @@ _MOST_POINTS = 60
 
 @dataclass(frozen=True)
 class Distribution:
-    """Quantiles of one strategy's values as they are shown, and the values themselves where they
-    are few.
-    """
+    """Quantiles of one strategy's values as they are shown; where they are few, all values."""
 
     strategy: str
     examples: int
@@ -36,12 +34,13 @@ class Distribution:
 def distributions(
     strategies: Sequence[str], scores: npt.NDArray[np.float64], log: bool
 ) -> tuple[Distribution, ...]:
-    """scores: (examples, strategies) on the metric's scale; NaN where there is none. A strategy
-    without any is left out.
+    """The distributions of strategies; one without any value is left out.
+
+    scores: (examples, strategies) on the metric's scale; NaN where there is none.
     """
     import numpy as np
 
-    found = []
+    shown = []
     for name, column in zip(strategies, scores.T, strict=True):
         values = column[~np.isnan(column)]
         if len(values):
@@ -49,10 +48,10 @@ def distributions(
                 np.quantile(values, (0, 0.05, 0.25, 0.5, 0.75, 0.95, 1)), log
             )
             points = _shown(values, log) if len(values) <= _MOST_POINTS else ()
-            found.append(
+            shown.append(
                 Distribution(name, len(values), low, q05, q25, median, q75, q95, high, points)
             )
-    return tuple(found)
+    return tuple(shown)
 
 
 def _shown(values: npt.NDArray[np.float64], log: bool) -> tuple[float, ...]:

@@ -1,7 +1,8 @@
 """The examples that a report shows with all their responses, side by side.
 
-The first few in sample order, so that nobody picks them, and the one where the leader and the next
-strategy differ most. Invariant: what is shown has a bounded size, however long the responses are.
+They are the first few in sample order, and the one where the leader and the next strategy differ
+most. Knows nothing of markup. Invariant: what is shown has a bounded size, however long the
+responses are.
 """
 
 from __future__ import annotations
@@ -30,8 +31,12 @@ _CHARACTERS = 400_000
 
 @dataclass(frozen=True)
 class SampleResponse:
-    """One strategy's response to a shown example, with its selection score. pieces: the text, or
-    its beginning; left_out: how many characters follow. problem: why it has no score."""
+    """One strategy's response to a shown example, with its selection score.
+
+    pieces: the text, or its beginning.
+    left_out: how many characters follow.
+    problem: why it has no score.
+    """
 
     strategy: str
     score: float | None

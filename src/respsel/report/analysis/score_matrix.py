@@ -24,8 +24,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Lengths:
-    """How long responses are, (examples, strategies) each. unit: tokens, or characters where none
-    were scored. steps: their number of reasoning steps."""
+    """How long responses are, (examples, strategies) each.
+
+    unit: tokens, or characters where no tokens were scored.
+    steps: their number of reasoning steps.
+    """
 
     unit: str
     sizes: Matrix
@@ -41,9 +44,7 @@ def example_ids(result: RunResult, dataset: str) -> list[str]:
 def score_matrix(
     result: RunResult, dataset: str, strategies: Sequence[str], metric: str, ids: Sequence[str]
 ) -> Matrix:
-    """A metric's values, (examples, strategies), on the metric's own scale: logarithms of what is
-    on a log scale.
-    """
+    """A metric's values, (examples, strategies); logarithms of a metric on a log scale."""
     import numpy as np
 
     chosen = next(item for item in result.graph.loaded.metrics if item.label == metric)

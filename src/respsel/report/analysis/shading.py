@@ -1,7 +1,7 @@
-"""A response as pieces of text with what the target made of each: nats of surprise, token by token.
+"""A response as pieces of text with what the target made of each: nats of surprise, by token.
 
-Works from stored token scores: each tells how many UTF-8 bytes its token spells, so no tokeniser is
-needed. Invariant: the pieces joined are the text; no piece ends inside a character.
+Works from stored token scores. They contain how many UTF-8 bytes each token spells, so no tokeniser
+is needed. Invariant: the pieces joined are the text; no piece ends inside a character.
 """
 
 from __future__ import annotations
@@ -17,8 +17,10 @@ LEVELS = (1.0, 2.0, 4.0, 7.0)
 
 @dataclass(frozen=True)
 class Piece:
-    """A stretch of text. nats: of its tokens together; None where it was not scored.
-    level: 0 to 4.
+    """A piece of text.
+
+    nats: of its tokens together; None where it was not scored.
+    level: how dark its shade is, 0 to 4.
     """
 
     text: str
@@ -27,16 +29,16 @@ class Piece:
 
 
 def pieces(text: str, scores: TokenScores | None, most: int) -> tuple[Piece, ...]:
-    """Cut a text at its tokens; tokens that share a character stay together, and so do neighbours
-    of no surprise.
+    """Cut a text at its tokens.
 
-    most: so many tokens are looked at, and the rest is one piece without nats; so is all of a text
-    whose tokens' lengths are not known or do not spell it.
+    Tokens that share a character stay together, and so do neighbours of no surprise.
+    most: so many tokens are looked at; the rest is one piece without nats.
+    A text whose tokens' lengths are not known or do not spell it is one piece too.
     """
     data = text.encode("utf-8")
     if scores is None or scores.lengths is None or int(scores.lengths.sum()) != len(data):
         return (Piece(text, None, 0),) if text else ()
-    found: list[Piece] = []
+    cut: list[Piece] = []
     start = end = 0
     nats = 0.0
     for length, nll in zip(scores.lengths[:most].tolist(), scores.nll[:most].tolist(), strict=True):
@@ -47,7 +49,7 @@ def pieces(text: str, scores: TokenScores | None, most: int) -> tuple[Piece, ...
             continue
         if end > start:
             _add(
-                found,
+                cut,
                 Piece(
                     data[start:end].decode("utf-8"), nats, sum(nats >= least for least in LEVELS)
                 ),
@@ -55,8 +57,8 @@ def pieces(text: str, scores: TokenScores | None, most: int) -> tuple[Piece, ...
             start = end
             nats = 0.0
     if start < len(data):
-        found.append(Piece(data[start:].decode("utf-8"), None, 0))
-    return tuple(found)
+        cut.append(Piece(data[start:].decode("utf-8"), None, 0))
+    return tuple(cut)
 
 
 def _add(found: list[Piece], piece: Piece) -> None:

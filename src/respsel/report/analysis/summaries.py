@@ -18,8 +18,9 @@ from respsel.workspace.loaded_recipe import LoadedRecipe
 
 @dataclass(frozen=True)
 class MetricMean:
-    """A metric's mean over the examples that have a value: geometric on a log scale; of a ratio of
-    means, that ratio.
+    """A metric's mean over the examples that have a value.
+
+    It is geometric on a log scale; for a metric that is a ratio of means, it is that ratio.
     """
 
     metric: str
@@ -32,9 +33,7 @@ class MetricMean:
 
 @dataclass(frozen=True)
 class ChangedTexts:
-    """How many of `texts` had white space that the recipe's rule changed: in all, and by what was
-    changed.
-    """
+    """How many of `texts` had white space that the recipe's rule changed, by what was changed."""
 
     texts: int
     changed: int
@@ -44,7 +43,10 @@ class ChangedTexts:
 
 @dataclass(frozen=True)
 class StrategySummary:
-    """One strategy on one dataset. correct: of the responses that the answer check judged."""
+    """One strategy on one dataset.
+
+    correct: of the responses that the answer check judged.
+    """
 
     strategy: str
     source: str
@@ -175,27 +177,25 @@ def audit(result: RunResult, dataset: str, strategy: str, view: str) -> AuditRow
 
 
 def places_told(rows: Sequence[AuditRow]) -> tuple[str, ...]:
-    """In sentences, where responses are scored that do not stand where their prompt ends, and
-    whose.
-    """
-    found: dict[str, dict[str, int]] = {}
+    """In sentences, whose responses are scored at another place than where their prompt ends."""
+    places: dict[str, dict[str, int]] = {}
     for row in rows:
         for place, count in row.places.items():
-            counts = found.setdefault(place, {})
+            counts = places.setdefault(place, {})
             counts[row.strategy] = max(count, counts.get(row.strategy, 0))
     sizes = {row.strategy: row.responses for row in rows}
-    told = []
-    for place, counts in found.items():
+    sentences = []
+    for place, counts in places.items():
         whose = (
             "all responses"
             if counts == sizes
             else ", ".join(f"{n} of {name}" for name, n in counts.items())
         )
-        told.append(
+        sentences.append(
             f"Scored where training has them, which is not where the prompt ends: {whose} "
             f"({place})."
         )
-    return tuple(told)
+    return tuple(sentences)
 
 
 def summarise_own_outputs(outputs: Sequence[OwnOutput]) -> OwnOutputSummary:
