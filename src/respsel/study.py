@@ -8,15 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from types import MappingProxyType, TracebackType
+from types import TracebackType
 from typing import TYPE_CHECKING, NoReturn, Protocol
 
 from respsel.backends.open_models import OpenModels
-from respsel.errors import InputError, Problem, RunError, name_list, suggest
+from respsel.errors import InputError, Problem, RunError, suggest
 from respsel.graph import Graph, Step, build_graph
 from respsel.graph.ledger import Ledger, load_unrecorded
 from respsel.run.events import RunEvents
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from respsel.plan.plan import Plan
     from respsel.report.summary import Summary
     from respsel.store.unfinished_runs import RunNote
-    from respsel.training.apply import Applied, Mode, Selected, Wish
+    from respsel.training.apply import Mode, Selected, Wish
     from respsel.training.export import TrainingSet
 
 
@@ -269,6 +269,7 @@ class Study:
         """
         from respsel.store.notes import save_latest
         from respsel.training.apply import Wish, note_applied
+        from respsel.training.export import write_sets
 
         events = progress or Silent()
         wish = Wish(mode, strategy, accept_undecided)
@@ -283,8 +284,8 @@ class Study:
             save_latest(store, result.graph.loaded.key, result.latest_run())
             applied = note_applied(store, result, wish, selected)
             note.finish()
-        (made,) = _write_sets(applied, ["parquet"], None, events)
-        return ApplyResult(selected, result, made)
+        (training_set,) = write_sets(applied, ["parquet"], None, events.waits_for_export)
+        return ApplyResult(selected, result, training_set)
 
     def export(
         self,
@@ -300,6 +301,8 @@ class Study:
         Raises RunError if nothing was applied, or the recipe or its verdict has changed since.
         """
         from respsel.training.apply import find_applied
+        from respsel.training.export import write_sets
+        from respsel.training.formats import formats_by_mode
 
         by_mode = formats_by_mode(formats, mode)
         store = self._open_store()
@@ -312,7 +315,7 @@ class Study:
         return tuple(
             made
             for applied, names in applied_sets
-            for made in _write_sets(applied, names, out, events)
+            for made in write_sets(applied, names, out, events.waits_for_export)
         )
 
     def _open_store(self) -> Store:
@@ -336,45 +339,6 @@ class Study:
         from respsel.store.unfinished_runs import RunNote
 
         return RunNote(self._store, loaded.key, loaded.recipe_place, events.waits_for_gc)
-
-
-def formats_by_mode(formats: Sequence[str], mode: Mode | None) -> Mapping[Mode, Sequence[str]]:
-    """By mode, the formats to write. Raises InputError for unknown ones, or of the other mode."""
-    from respsel.training.formats import FORMATS
-
-    names = list(dict.fromkeys(formats))
-    if not names:
-        raise InputError(
-            Problem("", "format", "no format is given", f"Known here: {name_list(sorted(FORMATS))}")
-        )
-    unknown = [name for name in names if name not in FORMATS]
-    if unknown:
-        raise InputError(
-            Problem("", "format", f"'{name}' is not a format", suggest(name, FORMATS))
-            for name in unknown
-        )
-    if mode == "strategy" and any(FORMATS[name].pairs for name in names):
-        what = "pairs need every strategy's responses"
-        raise InputError(Problem("", "--mode", what, "Leave --mode out, or set it to per-example"))
-    by_mode: dict[Mode, list[str]] = {"strategy": [], "per-example": []}
-    for name in names:
-        by_mode[mode or ("per-example" if FORMATS[name].pairs else "strategy")].append(name)
-    return MappingProxyType({which: some for which, some in by_mode.items() if some})
-
-
-def _write_sets(
-    applied: Applied, names: Sequence[str], out: Path | None, events: Progress
-) -> list[TrainingSet]:
-    from respsel.training.export import find_stale, training_folder, write_export
-    from respsel.training.formats import FORMATS
-
-    folder = training_folder(applied.graph.loaded, applied.selected.mode) if out is None else out
-    sets = [
-        write_export(applied, FORMATS[name], folder / name, events.waits_for_export)
-        for name in names
-    ]
-    stale = tuple(find_stale(applied, folder)) if out is None else ()
-    return [replace(training_set, stale=stale) for training_set in sets]
 
 
 def _refuse_damaged(loaded: LoadedRecipe, ledger: Ledger) -> NoReturn:

@@ -20,7 +20,7 @@ from respsel.cli.app import (
     study_of,
 )
 from respsel.cli.terminal import print_json, say, tell
-from respsel.training.formats import FORMATS
+from respsel.training.formats import FORMATS, formats_by_mode
 
 if TYPE_CHECKING:
     from respsel.study import ApplyResult, Study
@@ -101,8 +101,6 @@ def export(
 
     The formats are those of TRL, axolotl, LLaMA-Factory and OpenAI. Opens no model.
     """
-    from respsel.study import formats_by_mode
-
     formats = [kind.value for kind in kinds]
     wanted: Wanted | None = None if mode is None else mode.value
     # Before the recipe is read, so that wrong options are reported first.

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -123,6 +123,19 @@ def _refuse_changed(folder: Path, names: Sequence[str]) -> None:
 
 def _is_whole(folder: Path, manifest: Mapping[str, Any]) -> bool:
     return all((folder / name).is_file() for name in manifest["sha256"])
+
+
+def write_sets(
+    applied: Applied, names: Sequence[str], out: Path | None, wait: Wait
+) -> list[TrainingSet]:
+    """Write an applied set in some formats, each to a folder of its own; see write_export.
+
+    out: the folder of those folders; by default training_folder.
+    """
+    folder = training_folder(applied.graph.loaded, applied.selected.mode) if out is None else out
+    sets = [write_export(applied, FORMATS[name], folder / name, wait) for name in names]
+    stale = tuple(find_stale(applied, folder)) if out is None else ()
+    return [replace(training_set, stale=stale) for training_set in sets]
 
 
 def find_stale(applied: Applied, folder: Path) -> list[str]:

@@ -9,11 +9,15 @@ LLaMA-Factory's data/README.md (sharegpt with OpenAI roles), OpenAI's fine-tunin
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from respsel.errors import InputError, Problem, name_list, suggest
+
 if TYPE_CHECKING:
+    from respsel.training.apply import Mode
     from respsel.training.examples import Pair, TrainingExample
 
 _AXOLOTL = """\
@@ -153,3 +157,25 @@ _FORMATS = (
     ),
 )
 FORMATS: Mapping[str, Format] = {entry.name: entry for entry in _FORMATS}
+
+
+def formats_by_mode(formats: Sequence[str], mode: Mode | None) -> Mapping[Mode, Sequence[str]]:
+    """By mode, the formats to write. Raises InputError for unknown ones, or of the other mode."""
+    names = list(dict.fromkeys(formats))
+    if not names:
+        raise InputError(
+            Problem("", "format", "no format is given", f"Known here: {name_list(sorted(FORMATS))}")
+        )
+    unknown = [name for name in names if name not in FORMATS]
+    if unknown:
+        raise InputError(
+            Problem("", "format", f"'{name}' is not a format", suggest(name, FORMATS))
+            for name in unknown
+        )
+    if mode == "strategy" and any(FORMATS[name].pairs for name in names):
+        what = "pairs need every strategy's responses"
+        raise InputError(Problem("", "--mode", what, "Leave --mode out, or set it to per-example"))
+    by_mode: dict[Mode, list[str]] = {"strategy": [], "per-example": []}
+    for name in names:
+        by_mode[mode or ("per-example" if FORMATS[name].pairs else "strategy")].append(name)
+    return MappingProxyType({which: some for which, some in by_mode.items() if some})
