@@ -247,7 +247,7 @@ class Reader:
         kind = _SIGNS.get(text, "math" if text in _MATH_SIGNS else "word")
         found.append(Atom(kind, text, start, stop))
 
-    # One number: what stands behind its digits belongs to it as long as it can.
+    # One number: what follows its digits belongs to it as long as it can.
 
     def _number(self, depth: int, money: bool) -> Atom:
         start = self._tokens[self._at][2]

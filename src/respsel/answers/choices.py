@@ -15,16 +15,20 @@ from respsel.answers.statements import statements
 _WRAPS = r"[\s*_$`'\"“”(\[{]"
 _TEXT = r"(?:\\(?:text(?:bf|it|rm)?|mathrm|mathbf|mathsf|boxed|left)\s?\{?)"
 _WORD = (
-    r"(?:(?:the|either|both|option|choice|answer|letter|number|indeed|clearly|therefore|definitely|probably|most|likely|option:|"
-    r"la|die|le|l'|el|a|o|antwort|opción|opcion|opção|opzione|optie|réponse|respuesta|вариант)\b\s{0,3}:?|选项|選項|第)"
+    r"(?:(?:the|either|both|option|choice|answer|letter|number|indeed|clearly|therefore|"
+    r"definitely|probably|most|likely|option:|"
+    r"la|die|le|l'|el|a|o|antwort|opción|opcion|opção|opzione|optie|réponse|respuesta|вариант)"
+    r"\b\s{0,3}:?|选项|選項|第)"
 )
 _OPTION = re.compile(
-    rf"(?:{_WRAPS}|{_TEXT}|(?i:{_WORD})){{0,10}}?(?P<open>[(\[]|\*{{1,2}}|[\"'`“])?(?P<option>[A-Za-z]|\d{{1,2}})"
-    r"(?P<behind>(?:\}|\\right|[*_`'\"”$]|\s?[)\]]){0,8})(?![A-Za-z0-9_À-ÿЀ-ӿ]|['’][A-Za-z])(?![.,]\d)(?!\s?[%+=×])(?!/\d)"
+    rf"(?:{_WRAPS}|{_TEXT}|(?i:{_WORD})){{0,10}}?(?P<open>[(\[]|\*{{1,2}}|[\"'`“])?"
+    r"(?P<option>[A-Za-z]|\d{1,2})(?P<behind>(?:\}|\\right|[*_`'\"”$]|\s?[)\]]){0,8})"
+    r"(?![A-Za-z0-9_À-ÿЀ-ӿ]|['’][A-Za-z])(?![.,]\d)(?!\s?[%+=×])(?!/\d)"
 )
 # What may follow a bare "A" that is an option, not an article.
 _CONNECTS = (
-    r"because|since|as|for|which|while|with|due|is|not|but|if|so|given|and|or|by|from|based|where|it|in|on|weil|da|denn|"
+    r"because|since|as|for|which|while|with|due|is|not|but|if|so|given|and|or|by|from|based|where|"
+    r"it|in|on|weil|da|denn|"
     r"car|parce|puisque|porque|pois|ya|perché|poiché|omdat|want|потому|так|ist|est|es"
 )
 _FOLLOWS = re.compile(rf"\s{{0,3}}(?:$|[.,;:!?)\]|*\n—–-]|(?:{_CONNECTS})\b|[^\x00-\x7f])")
@@ -56,7 +60,8 @@ _RIGHT = re.compile(
     r"richtig|richtige|correcte?|correcta|correta|corretta|bonne)\b"
 )
 _OWN_LINE = re.compile(
-    rf"{_WRAPS}{{0,6}}(?:(?i:option|choice)\s)?(?P<option>[A-Za-z]|\d{{1,2}})[\s*_$`'\".:)\]}}]{{0,8}}"
+    rf"{_WRAPS}{{0,6}}(?:(?i:option|choice)\s)?(?P<option>[A-Za-z]|\d{{1,2}})"
+    r"[\s*_$`'\".:)\]}]{0,8}"
 )
 _LISTED = re.compile(
     r"[\s*_`(\[]{0,6}(?P<option>[A-Z]|\d{1,2})[*_`]{0,2}[.):\]][*_`]{0,2}[ \t]{1,4}\S"

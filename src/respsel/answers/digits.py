@@ -103,7 +103,7 @@ def _without_separators(written: str) -> str | None:
 
 
 def _grouped(groups: list[str], separator: str) -> bool:
-    """Whether digits stand in threes, or with commas as in India: 12,34,567."""
+    """Whether digits are in groups of three, or with commas as in India: 12,34,567."""
     first, *rest = groups
     if not 1 <= len(first) <= 3 or first.strip("0") == "":
         return False

@@ -24,7 +24,8 @@ PACKAGE = "math-verify"
 # A longer piece is not an answer but a derivation.
 LONGEST = 500
 _DISPLAYED = re.compile(
-    r"\$\$((?:[^$\\]|\\.){1,500})\$\$|\$((?:[^$\\]|\\.){1,500})\$|\\\(([^\n]{1,500}?)\\\)|\\\[(.{1,500}?)\\\]",
+    r"\$\$((?:[^$\\]|\\.){1,500})\$\$|\$((?:[^$\\]|\\.){1,500})\$|"
+    r"\\\(([^\n]{1,500}?)\\\)|\\\[(.{1,500}?)\\\]",
     re.DOTALL,
 )
 _TEXT = re.compile(r"\\(?:text|mathrm|textbf|mbox)\s?\{([^{}]{0,80})\}")
@@ -60,7 +61,7 @@ def read_math(text: str) -> str | None:
 
 
 def math_label_problem(label: str) -> str:
-    """Why a label is no mathematics that can be compared; nothing if it is."""
+    """Why a label is not mathematics that can be compared; nothing if it is."""
     piece = read_math(label)
     if piece is None:
         return "is longer than an answer"

@@ -72,7 +72,8 @@ _SPACING = (
 )
 # \rightarrow and \leftarrow are other commands than \right and \left.
 _ARROW = re.compile(
-    r"\\(?:[Rr]ight|[Ll]ong[Rr]ight)arrow|\\implies|\\iff|\\to(?![a-zA-Z])|\\approx|\\simeq|\\cong|\\equiv"
+    r"\\(?:[Rr]ight|[Ll]ong[Rr]ight)arrow|\\implies|\\iff|\\to(?![a-zA-Z])|"
+    r"\\approx|\\simeq|\\cong|\\equiv"
 )
 _OTHER_ARROW = re.compile(r"\\[Ll]eft(?:right)?arrow|\\left(?=[a-zA-Z])|\\right(?=[a-zA-Z])")
 _DRAWN_ARROW = re.compile(r"[-=]{1,2}>")

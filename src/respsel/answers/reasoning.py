@@ -63,7 +63,7 @@ def without_reasoning(text: str, further: Sequence[str] | None) -> str | None:
                 kept.append(text[start : match.start()])
                 opened = tag
         elif not opened:
-            # It was opened in the prompt, so all that stands before it was reasoning.
+            # The prompt opened it, so all that comes before it is reasoning.
             kept = []
         if tag in closing:
             start = match.end()

@@ -23,7 +23,8 @@ _FINAL = (
     r"risposta[ ]finale|definitief[ ]antwoord|eindantwoord|окончательный[ ]ответ"
 )
 _NOUNS = (
-    r"answer|answers|antwort|lösung|réponse|reponse|respuesta|resposta|risposta|antwoord|ответ|option|choice|"
+    r"answer|answers|antwort|lösung|réponse|reponse|respuesta|resposta|risposta|antwoord|ответ|"
+    r"option|choice|"
     r"antwortmöglichkeit|opción|opcion|opção|opzione|optie|вариант"
 )
 _COPULAS = (
@@ -44,7 +45,8 @@ _STATED = re.compile(
     rf"""\#\#\#\#
     |<answer>
     |(?<![^\W_])(?:{_FINAL}){_MARKS}{_GAP}\s{{0,8}}{_COPULAS}?\s{{0,8}}{_COLON}?
-    |(?<![^\W_])(?:{_NOUNS}){_MARKS}{_GAP}\s{{0,8}}(?:{_COLON}|(?<![^\W_]){_COPULAS}\s{{0,8}}{_COLON}?)
+    |(?<![^\W_])(?:{_NOUNS}){_MARKS}{_GAP}\s{{0,8}}
+        (?:{_COLON}|(?<![^\W_]){_COPULAS}\s{{0,8}}{_COLON}?)
     |{_EASTERN}{_MARKS}[ ]{{0,4}}{_EASTERN_LINK}[ ]{{0,4}}{_COLON}?
     |^[ \t#*_]{{0,12}}(?:the[ ])?(?:{_NOUNS}|solution)[*_]{{0,3}}[ \t]{{0,8}}$""",
     re.VERBOSE | re.IGNORECASE | re.MULTILINE,
@@ -127,7 +129,7 @@ def statements(text: str) -> Iterator[Statement]:
 
 
 def _field_value(text: str) -> str:
-    """What stands at the beginning of a text as a value of JSON or Python."""
+    """The value of JSON or Python at the beginning of a text."""
     mark = text[:1]
     if mark not in ('"', "'") or not mark:
         found = _FIELD_END.search(text)

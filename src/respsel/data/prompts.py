@@ -188,7 +188,7 @@ def _once_remedy(entry: DatasetEntry) -> str:
 
 
 def shows_label(entry: ModelStrategy, dataset: DatasetEntry) -> bool:
-    """Whether a strategy's prompt tells the model the label, by whatever name."""
+    """Whether a strategy's prompt shows the model the label, by whatever name."""
     if dataset.label is None:
         return False
     names = template_names(entry.prompt) | template_names(entry.system or "")

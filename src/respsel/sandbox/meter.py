@@ -189,7 +189,7 @@ class Meter:
 
 
 def _items(value: Any) -> Iterable[Any] | None:
-    """What is in a value; None for what is no container."""
+    """What is in a value; None for what is not a container."""
     items: Iterable[Any] | None = None
     if isinstance(value, (list, tuple, range, set, frozenset)):
         items = value

@@ -17,7 +17,7 @@ from pathlib import Path
 from respsel.errors import Problem, StoreError, name_list
 from respsel.system.parts import is_dead, is_part
 
-# A file beside the database of every store that was ever opened.
+# A file next to the database of every store that was ever opened.
 MARK = "store.txt"
 DATABASE = "cache.db"
 LOCKS = "locks"

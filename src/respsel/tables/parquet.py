@@ -75,8 +75,8 @@ def from_bytes(data: bytes, columns: Sequence[str] = ()) -> polars.DataFrame:
 def stack(path: Path, parts: Iterable[tuple[Mapping[str, str], polars.DataFrame]]) -> None:
     """Write frames of one kind as one parquet file, with one of them in memory at a time.
 
-    Each part's names become its rows' first columns. Files beside `path` are made on the way and
-    removed.
+    The names of each part become its rows' first columns. Files next to `path` are made on the way,
+    and removed.
     """
     import polars as pl
 
@@ -87,9 +87,9 @@ def stack(path: Path, parts: Iterable[tuple[Mapping[str, str], polars.DataFrame]
             named = frame.select(
                 *(pl.lit(value).alias(name) for name, value in names.items()), pl.all()
             )
-            # Small groups are what is then copied at once; these files do not last, so they are
-            # packed lightly. Hazard: polars takes a path for a pattern, an address or a home, so
-            # that it is given open files.
+            # Copying takes a group of rows at once, so groups are small. These files do not last,
+            # so they are packed lightly. Hazard: polars takes a path for a pattern, an address or
+            # a home, so it gets open files.
             with files[-1].open("wb") as handle:
                 named.write_parquet(handle, compression="lz4", row_group_size=ROWS_AT_ONCE)
             del frame, named
@@ -123,10 +123,11 @@ def _lists(name: str, arrays: Sequence[npt.NDArray[Any] | None], kind: Any) -> p
 
     if not arrays:
         return pl.Series(name, [], kind)
-    # Grouping has no empty groups: a row of no values gets one that is left out again.
+    # Grouping has no empty groups: a row without values gets one value that is left out again.
     empty = [array is None or not len(array) for array in arrays]
     filled = [np.zeros(1) if none else array for array, none in zip(arrays, empty, strict=True)]
-    rows = np.repeat(np.arange(len(arrays)), [len(array) for array in filled])  # type: ignore[arg-type]
+    lengths = [len(array) for array in filled]  # type: ignore[arg-type]
+    rows = np.repeat(np.arange(len(arrays)), lengths)
     real = ~np.array(empty)[rows]
     values = pl.Series(np.concatenate(filled)).cast(kind.inner)  # type: ignore[arg-type]
     frame = pl.DataFrame({"row": rows, "real": real, name: values})
@@ -143,9 +144,7 @@ def _arrays(lists: polars.Series) -> list[npt.NDArray[Any]]:
 
 
 def _source(file: Path) -> Any:
-    """What polars reads a file from: its absolute path, or its bytes where the path is not text,
-    which polars needs.
-    """
+    """What polars reads a file from: its absolute path, or its bytes if the path is not text."""
     try:
         str(file).encode("utf-8")
     except UnicodeEncodeError:
