@@ -319,12 +319,12 @@ def test_the_documentation_lists_the_types() -> None:
 
 
 def test_a_file_that_is_cut_short_is_an_error(tmp_path: Path) -> None:
-    """Half a header, and a file that is no GGUF."""
+    """Half a header, and a file that is not a GGUF file."""
     whole = _write(tmp_path / "a.gguf").read_bytes()
     for data in (whole[: len(whole) // 2], b"GGML" + whole[4:], whole[:9]):
         path = tmp_path / "b.gguf"
         path.write_bytes(data)
-        with pytest.raises(ValueError, match=r"fields cannot be read|is no GGUF file"):
+        with pytest.raises(ValueError, match=r"fields cannot be read|is not a GGUF file"):
             load_gguf_tokenizer(path)
 
 

@@ -60,8 +60,8 @@ class ChatText(ABC):
 
     def lengths(self, text: str) -> tuple[int, ...] | None:
         """How many UTF-8 bytes of the text each of its `response_ids` spells; None if not known."""
-        found = self.measure(text, control=False)
-        return None if found is None else tuple(found[1])
+        measured = self.measure(text, control=False)
+        return None if measured is None else tuple(measured[1])
 
     def placed(self, messages: Sequence[Message], response: str) -> Placed:
         """See ModelText.placed."""
@@ -70,40 +70,41 @@ class ChatText(ABC):
             return Placed(
                 self.prompt_ids(messages), self.response_ids(response), self.lengths(response)
             )
-        found = self._template.place(messages, response, self.control_texts())
-        if found.problem:
+        place = self._template.place(messages, response, self.control_texts())
+        if place.problem:
             return Placed(
-                self.prompt_ids(messages), self.response_ids(response), None, problem=found.problem
+                self.prompt_ids(messages), self.response_ids(response), None, problem=place.problem
             )
-        before, own, after = (
-            list(stretches) for stretches in (found.before, found.response, found.after)
-        )
+        before = list(place.before)
+        own = list(place.response)
+        stretches = _merged([*before, *own, *place.after])
+        measured = [self.measure(text, control) for text, control in stretches]
+        known = [item for item in measured if item is not None]
+        if len(known) < len(measured):
+            return self._by_prefix(before, own, place.told)
+        ids = [token for tokens, _ in known for token in tokens]
+        lengths = [length for _, spelled in known for length in spelled]
         begin = _n_bytes(before)
-        size = _n_bytes(own)
-        measured = [self.measure(*stretch) for stretch in _merged([*before, *own, *after])]
-        if None in measured:
-            return self._by_prefix(before, own, found.told)
-        ids = [token for some in measured if some for token in some[0]]
-        lengths = [length for some in measured if some for length in some[1]]
-        first, last, own_lengths = _overlap(lengths, begin, begin + size)
-        given = tuple(own_lengths) if found.verbatim else None
-        return Placed(tuple(ids[:first]), tuple(ids[first:last]), given, found.told)
+        first, last, own_lengths = _overlap(lengths, begin, begin + _n_bytes(own))
+        given = tuple(own_lengths) if place.verbatim else None
+        return Placed(tuple(ids[:first]), tuple(ids[first:last]), given, place.told)
 
     def training_text(self, messages: Sequence[Message], response: str) -> TextPlace:
         """See ModelText.training_text."""
-        found = self._template.place(messages, response, self.control_texts())
+        place = self._template.place(messages, response, self.control_texts())
         before, own, after = (
-            "".join(text for text, _ in some)
-            for some in (found.before, found.response, found.after)
+            "".join(text for text, _ in stretches)
+            for stretches in (place.before, place.response, place.after)
         )
-        return TextPlace(before, own, after, found.told, found.verbatim, found.problem)
+        return TextPlace(before, own, after, place.told, place.verbatim, place.problem)
 
     def _by_prefix(self, before: Sequence[Stretch], own: Sequence[Stretch], told: str) -> Placed:
         """A response's place as what it adds to the tokens of the text before it.
 
         For a tokenizer that does not show its tokens' places.
         """
-        prompt, both = (self._encode_all(_merged(some)) for some in (before, [*before, *own]))
+        prompt = self._encode_all(_merged(before))
+        both = self._encode_all(_merged([*before, *own]))
         if both[: len(prompt)] != prompt:
             problem = f"{NO_PLACE}its first token begins in the template's text"
             return Placed(tuple(prompt), tuple(both[len(prompt) :]), None, problem=problem)

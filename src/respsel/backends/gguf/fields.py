@@ -43,7 +43,7 @@ def read_fields(path: Path, arrays: Collection[str]) -> dict[str, Any]:
     """
     with path.open("rb") as file:
         if not os.fstat(file.fileno()).st_size:
-            raise ValueError("it is no GGUF file")
+            raise ValueError("it is not a GGUF file")
         with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
             try:
                 return _Reader(data).fields(arrays)
@@ -59,7 +59,7 @@ class _Reader:
 
     def fields(self, arrays: Collection[str]) -> dict[str, Any]:
         if self._data[:4] != b"GGUF":
-            raise ValueError("it is no GGUF file")
+            raise ValueError("it is not a GGUF file")
         self._at = 4
         (version,) = self._take("I")
         if version not in (2, 3):

@@ -110,7 +110,7 @@ def digest_tokenizer(folder: Path, memo: DigestMemo) -> str:
 def check_commit(revision: str, shown: str, where: str) -> None:
     """Raise InputError unless a revision is a commit: a branch or tag may change."""
     if not _COMMIT.fullmatch(revision):
-        what = f"revision '{revision}' is no commit, and a branch or tag may change"
+        what = f"revision '{revision}' is not a commit, and a branch or tag may change"
         raise InputError(
             Problem(shown, f"{where}.revision", what, "Give the commit's 40 hexadecimal digits")
         )
