@@ -32,7 +32,7 @@ from respsel.report.analysis.summaries import (
 )
 from respsel.report.headline import headline
 from respsel.report.provenance import provenance
-from respsel.report.summary import Headline
+from respsel.report.summary import Dropout, Headline, MixtureOutcome, RaceOutcome, Summary
 from respsel.run.result import RunResult
 from respsel.selection.per_example import Choice, Mixture, mix
 from respsel.selection.race_rule import Lap, reach_of
@@ -212,3 +212,27 @@ def _race(
     laps: Sequence[Lap] = result.rows(step_names.race(dataset))
     scored = sum(reach_of(laps, strategy) for strategy in strategies)
     return RaceSummary(tuple(laps), examples, scored, examples * len(strategies))
+
+
+def summary_of(report: Report) -> Summary:
+    """The summary of a report."""
+    return Summary(
+        report.headline,
+        {data.name: _race_outcome(data.race) for data in report.datasets if data.race},
+        {
+            data.name: _mixture_outcome(data.mixture, len(data.choices))
+            for data in report.datasets
+            if data.mixture
+        },
+    )
+
+
+def _race_outcome(race: RaceSummary) -> RaceOutcome:
+    dropouts = [
+        Dropout(lap.examples, lap.leader, tuple(lap.dropped)) for lap in race.laps if lap.dropped
+    ]
+    return RaceOutcome(tuple(dropouts), race.scored, race.possible)
+
+
+def _mixture_outcome(mixture: Mixture, examples: int) -> MixtureOutcome:
+    return MixtureOutcome(examples, mixture.counts, mixture.score, mixture.without)

@@ -8,11 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from respsel.report.content import RaceSummary, Report
-    from respsel.selection.per_example import Mixture
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -83,19 +79,6 @@ class Summary:
     mixtures: Mapping[str, MixtureOutcome]
 
 
-def summary_of(report: Report) -> Summary:
-    """The summary of a report."""
-    return Summary(
-        report.headline,
-        {data.name: _race_outcome(data.race) for data in report.datasets if data.race},
-        {
-            data.name: _mixture_outcome(data.mixture, len(data.choices))
-            for data in report.datasets
-            if data.mixture
-        },
-    )
-
-
 def summary_from_json(data: Any) -> Summary:
     """The inverse of asdict, after JSON. Raises KeyError or TypeError if it is not a summary."""
     headline = data["headline"]
@@ -104,17 +87,6 @@ def summary_from_json(data: Any) -> Summary:
         {name: _race_from_json(item) for name, item in data["races"].items()},
         {name: MixtureOutcome(**item) for name, item in data["mixtures"].items()},
     )
-
-
-def _race_outcome(race: RaceSummary) -> RaceOutcome:
-    dropouts = [
-        Dropout(lap.examples, lap.leader, tuple(lap.dropped)) for lap in race.laps if lap.dropped
-    ]
-    return RaceOutcome(tuple(dropouts), race.scored, race.possible)
-
-
-def _mixture_outcome(mixture: Mixture, examples: int) -> MixtureOutcome:
-    return MixtureOutcome(examples, mixture.counts, mixture.score, mixture.without)
 
 
 def _race_from_json(data: Any) -> RaceOutcome:

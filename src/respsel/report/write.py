@@ -16,7 +16,7 @@ import respsel
 from respsel.errors import Problem, RunError
 from respsel.graph import names as step_names
 from respsel.hashing import canonical_json, digest
-from respsel.report.summary import Summary, summary_from_json, summary_of
+from respsel.report.summary import Summary, summary_from_json
 from respsel.run.result import RunResult
 from respsel.store.locks import Holder, Wait
 from respsel.system.atomic_folder import (
@@ -111,7 +111,7 @@ def _written(folder: Path, key: str) -> Summary | None:
 def _write(result: RunResult, folder: Path, key: str, finished_at: datetime) -> Summary:
     from polars.exceptions import PolarsError
 
-    from respsel.report.content import build_report
+    from respsel.report.content import build_report, summary_of
     from respsel.report.render import render
 
     report = build_report(result, finished_at)
