@@ -45,7 +45,7 @@ def test_names_are_escaped_and_shortened() -> None:
 
 
 def test_quantiles_are_those_of_the_scores() -> None:
-    """Boxes stand at numpy's quantiles, shown on the metric's own scale; many values are not drawn
+    """Boxes are at numpy's quantiles, shown on the metric's own scale; many values are not drawn
     one by one.
     """
     values = np.random.default_rng(0).normal(0, 1, (200, 2))

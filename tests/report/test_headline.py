@@ -1,4 +1,4 @@
-"""The first screen's answers, on scores that stand in columns."""
+"""The first screen's answers, on scores that are in columns."""
 
 from __future__ import annotations
 
@@ -60,8 +60,8 @@ def about(mean: float, count: int) -> list[float | None]:
 
 
 def test_several_datasets_ask_for_examples_in_each(bench: Bench) -> None:
-    """`sample` is each dataset's own, so numbers of examples are told for each and none is compared
-    with a total.
+    """`sample` is each dataset's own, so numbers of examples are given for each, and none is
+    compared with a total.
     """
     few: Columns = {"s0": (about(1.0, 8), 9), "s1": (about(0.0, 8)[::-1], 9)}
     said = headline(bench, {"d": few, "e": few})

@@ -147,7 +147,7 @@ def test_a_prompt_with_the_label_carries_a_caution(bench: Bench) -> None:
 
 
 def test_the_fake_backend_says_that_it_is_one(bench: Bench) -> None:
-    """Numbers of a stand-in are not to be believed."""
+    """Numbers of a fake model mean nothing."""
     assert (
         "The fake backend stands in for a model: these numbers mean nothing."
         in bench.respsel("run", "a.toml").out
@@ -166,7 +166,7 @@ def test_responses_come_with_their_inputs(bench: Bench) -> None:
 
 
 def test_the_report_follows_what_it_says(bench: Bench) -> None:
-    """A change that alters no result but something that the report says writes it anew."""
+    """A change that alters no result but something that the report says writes it again."""
     bench.run()
     bench.edit("sample = 6", "sample = 12")
     bench.run()

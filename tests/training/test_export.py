@@ -104,7 +104,7 @@ def exported(bench: Bench, *formats: str) -> Any:
 
 
 def test_every_format_is_as_its_trainer_documents_it(bench: Bench) -> None:
-    """Chats, completions, tables and the files beside them, with every example once and in the
+    """Chats, completions, tables and the files next to them, with every example once and in the
     dataset's words.
     """
     bench.respsel("apply", "a.toml", "--strategy", "human")
