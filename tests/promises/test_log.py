@@ -22,7 +22,7 @@ RECORDS = 60
 WRITES = """
 import os, sys
 from pathlib import Path
-from respsel import write_ahead
+from respsel.store import write_ahead
 from respsel.store.store import Store
 store = Store(Path(sys.argv[1]))
 for number in range(int(sys.argv[2])):
