@@ -20,6 +20,7 @@ from typing import Protocol
 from respsel.backends.contract import Model
 from respsel.calls.batch import Batch, ModelRequests, PromptRequests
 from respsel.calls.context_check import ContextCheck
+from respsel.calls.events import CallEvents
 from respsel.calls.keys import call_key, find_call, remembered, request_key
 from respsel.calls.lazy import Lazy
 from respsel.calls.model_answers import answers_of, is_usable, unanswered, usage_of
@@ -27,7 +28,6 @@ from respsel.calls.records import Trail, from_record, to_record
 from respsel.calls.requests import Answer, Request, Resolved, Scored, answer_tokens
 from respsel.calls.tokens import Resolver
 from respsel.records import TokenUsage
-from respsel.store.locks import Holder
 from respsel.store.store import Store
 from respsel.tables.problems import OVER_CONTEXT
 
@@ -41,16 +41,6 @@ class Models(Protocol):
     def identity(self, name: str) -> str: ...
 
     def open(self, name: str) -> Model: ...
-
-
-class CallEvents(Protocol):
-    """Watches calls as they are answered (the progress display)."""
-
-    def calls_wanted(self, model: str, missing: int, reused: int, tokens: int) -> None: ...
-
-    def call_made(self, tokens: int) -> None: ...
-
-    def waits_for(self, model: str, holder: Holder) -> None: ...
 
 
 @dataclass(frozen=True)

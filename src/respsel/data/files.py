@@ -13,17 +13,14 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import BinaryIO, cast
+from typing import TYPE_CHECKING, BinaryIO, cast
 
-from respsel.data.csv_rows import csv_rows, splits_header
-from respsel.data.foreign import foreign_kind
-from respsel.data.json_rows import json_rows, looks_like_json
-from respsel.data.lines import Text
-from respsel.data.packed import open_content, unreadable
-from respsel.data.parquet_rows import parquet_rows
 from respsel.data.rows import FileRow
 from respsel.errors import InputError, Problem
 from respsel.system.disk import fault_of_kind, remedy_of, why_of
+
+if TYPE_CHECKING:
+    from respsel.data.lines import Text
 
 # Raised when the same file would give other rows.
 VERSION = 3
@@ -87,6 +84,10 @@ def read_rows(
     more: further columns that the caller needs if the file has them.
     places: the places of the only rows that the caller needs; others may come too.
     """
+    # Readers are imported when a file is read: a cached run reads none.
+    from respsel.data.lines import Text
+    from respsel.data.packed import open_content, unreadable
+
     if fault := path_fault(str(path), path, "it"):
         raise InputError(Problem(shown, "", *fault))
     ending = ending_of(path)
@@ -95,23 +96,35 @@ def read_rows(
     if not head:
         raise InputError(Problem(shown, "", "is empty", "Give at least one row"))
     if head.startswith(b"PAR1"):
+        from respsel.data.parquet_rows import parquet_rows
+
         with _seekable(path, shown, is_packed) as handle:
             yield from parquet_rows(handle, shown, columns, more, places)
         return
-    with open_content(path, shown)[0] as handle:
-        if kind := foreign_kind(head, handle):
-            raise InputError(Problem(shown, "", *kind))
-    if ending == "parquet" and head.lstrip()[:1] not in (b"{", b"["):
-        raise InputError(
-            Problem(shown, "", "is not parquet: it does not begin with PAR1", "Write it again")
-        )
+    _refuse_foreign(path, shown, head, ending)
     try:
         yield from _text_rows(Text(lambda: open_content(path, shown)[0], shown), ending)
     except OSError as error:
         raise unreadable(shown, error) from error
 
 
+def _refuse_foreign(path: Path, shown: str, head: bytes, ending: str) -> None:
+    """Raise InputError for a format that is not read here, which is neither parquet nor text."""
+    from respsel.data.foreign import foreign_kind
+    from respsel.data.packed import open_content
+
+    with open_content(path, shown)[0] as handle:
+        if kind := foreign_kind(head, handle):
+            raise InputError(Problem(shown, "", *kind))
+    if ending == "parquet" and head.lstrip()[:1] not in (b"{", b"["):
+        what = "is not parquet: it does not begin with PAR1"
+        raise InputError(Problem(shown, "", what, "Write it again"))
+
+
 def _text_rows(text: Text, ending: str) -> Iterator[FileRow]:
+    from respsel.data.csv_rows import csv_rows, splits_header
+    from respsel.data.json_rows import json_rows, looks_like_json
+
     first = next((found[:1] for chunk in text.chunks() if (found := chunk.lstrip())), "")
     if not first:
         raise InputError(Problem(text.shown, "", "holds no rows", "Give at least one row"))
@@ -130,6 +143,8 @@ def _text_rows(text: Text, ending: str) -> Iterator[FileRow]:
 
 def _head(path: Path, shown: str) -> tuple[bytes, bool]:
     """How a file's content begins, and whether it is packed."""
+    from respsel.data.packed import open_content, unreadable
+
     handle, is_packed = open_content(path, shown)
     with handle:
         try:
@@ -141,6 +156,8 @@ def _head(path: Path, shown: str) -> tuple[bytes, bool]:
 @contextmanager
 def _seekable(path: Path, shown: str, is_packed: bool) -> Iterator[BinaryIO]:
     """A file's content as a file of its own."""
+    from respsel.data.packed import open_content
+
     handle, _ = open_content(path, shown)
     with handle:
         if not is_packed:

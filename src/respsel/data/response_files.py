@@ -29,8 +29,6 @@ from respsel.data.rows import (
 from respsel.errors import InputError, Problem, stop_at_many
 from respsel.recipe.schema import FileStrategy, OwnOutputsEntry
 from respsel.records import Example
-from respsel.replies.completions import written_in
-from respsel.replies.server_words import one_line, words_of
 
 # Raised when the same lines of a batch run would give other texts or problems.
 BATCH_VERSION = 2
@@ -196,6 +194,8 @@ def _anthropic_row(
 def _body(
     body: Mapping[str, Any], row: FileRow, blank: Found, shown: str, problems: list[Problem]
 ) -> Iterator[Found]:
+    from respsel.replies.completions import written_in
+
     choices = written_in(body)
     if not choices and (body.get("error") or body.get("object") == "error"):
         yield _failed(blank, body)
@@ -208,9 +208,13 @@ def _body(
 
 
 def _failed(blank: Found, error: Any) -> Found:
+    from respsel.replies.server_words import words_of
+
     return replace(blank, problem=FAILED_THERE + _short(words_of(error)))
 
 
 def _short(words: str) -> str:
+    from respsel.replies.server_words import one_line
+
     line = one_line(words)
     return line if len(line) <= _LONGEST_MESSAGE else f"{line[:_LONGEST_MESSAGE]}…"

@@ -1,4 +1,7 @@
-"""Steps that give texts: examples, responses, own outputs."""
+"""Steps that give texts: examples, responses, own outputs.
+
+What makes the texts is imported when a step is made: a cached run makes none.
+"""
 
 from __future__ import annotations
 
@@ -30,10 +33,6 @@ from respsel.recipe.schema import (
 )
 from respsel.strategies import own_outputs
 from respsel.strategies.base import Operation, Place, settled
-from respsel.strategies.column import column_responses
-from respsel.strategies.file import file_responses
-from respsel.strategies.model import model_responses
-from respsel.strategies.plugin import find_strategy, plugin_responses
 from respsel.tables.kinds import EXAMPLES, OWN_OUTPUTS, RESPONSES
 from respsel.tables.problems import NO_FAILURES, WRITING_FAILURES
 
@@ -133,6 +132,8 @@ class TextSteps:
         if isinstance(strategy, ColumnStrategy):
             source = self._column(dataset, strategy)
         elif isinstance(strategy, FileStrategy):
+            from respsel.strategies.file import file_responses
+
             source = file_source(self._of, dataset, strategy, strategy.path, file_responses)
         else:
             source = self._plugin(dataset, strategy, place)
@@ -155,11 +156,15 @@ class TextSteps:
             fields["if_missing"] = strategy.if_missing
 
         def texts(examples: Rows) -> Rows:
+            from respsel.strategies.column import column_responses
+
             return column_responses(strategy, examples, dataset.check, shown, rule)
 
         return Source(fields, texts)
 
     def _plugin(self, dataset: DatasetEntry, strategy: PluginStrategy, place: Place) -> Source:
+        from respsel.strategies.plugin import find_strategy, plugin_responses
+
         plugin = find_strategy(strategy, place.file, place.where)
         rule = self._of.recipe.whitespace
         fields = {
@@ -192,6 +197,8 @@ class TextSteps:
         rule = of.recipe.whitespace
 
         def texts(examples: Rows) -> Operation:
+            from respsel.strategies.model import model_responses
+
             return model_responses(strategy, sampling, seed, examples, dataset.check, place, rule)
 
         return Source(fields, texts)

@@ -7,34 +7,42 @@ tables again.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from respsel.backends.open_models import OpenModels
-from respsel.calls.caller import Caller
 from respsel.records import TokenUsage
+
+if TYPE_CHECKING:
+    from respsel.calls.caller import Caller
 
 
 class RunCounts:
-    """What a run made, asked and opened so far."""
+    """What a run made, asked and opened so far.
 
-    def __init__(self, caller: Caller, models: OpenModels) -> None:
-        self._caller = caller
+    steps_run: how many steps were not in the store.
+    caller: who answers the run's requests; None until a step is made.
+    """
+
+    def __init__(self, models: OpenModels) -> None:
         self._models = models
         self.steps_run = 0
+        self.caller: Caller | None = None
 
     @property
     def calls_made(self) -> int:
         """How many requests a model answered now."""
-        return self._caller.made
+        return self.caller.made if self.caller else 0
 
     @property
     def calls_reused(self) -> int:
         """How many requests of the steps that ran were answered from the store."""
-        return self._caller.reused
+        return self.caller.reused if self.caller else 0
 
     @property
     def took(self) -> Mapping[str, TokenUsage]:
         """By model, the tokens of the calls that were made now."""
-        return self._caller.took
+        return self.caller.took if self.caller else MappingProxyType({})
 
     @property
     def models_opened(self) -> tuple[str, ...]:

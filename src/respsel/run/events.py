@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from respsel.calls.caller import CallEvents
+from respsel.calls.events import CallEvents
 from respsel.graph import Step
 
 

@@ -7,11 +7,11 @@ no acknowledged call.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from respsel.backends.open_models import OpenModels
-from respsel.calls.caller import Caller
 from respsel.errors import Problem, RunError
 from respsel.graph import STAGES, Graph, Inputs, Step, roles
 from respsel.graph.ledger import Ledger
@@ -19,10 +19,12 @@ from respsel.records import Response
 from respsel.run.counts import RunCounts
 from respsel.run.events import RunEvents
 from respsel.run.result import RunResult
-from respsel.run.stage import Stage, StageContext
 from respsel.run.tables import Tables
 from respsel.store.notes import Unrecorded, load_latest
 from respsel.store.store import Store
+
+if TYPE_CHECKING:
+    from respsel.run.stage import StageContext
 
 
 class Runner:
@@ -47,22 +49,13 @@ class Runner:
         """
         self._graph = graph
         self._store = store
+        self._models = models
         self._events = events
         self._register = register
         self._refuse_work = refuse_work
         self._ledger = Ledger(graph, store, unrecorded)
         self._tables = Tables(graph, store, self._ledger, self._make_again)
-        self._caller = Caller(store, models, events, self._check_later_stages)
-        self._counts = RunCounts(self._caller, models)
-        self._context = StageContext(
-            recipe=graph.loaded.key,
-            store=store,
-            ledger=self._ledger,
-            tables=self._tables,
-            caller=self._caller,
-            events=events,
-            counts=self._counts,
-        )
+        self._counts = RunCounts(models)
         # The stage whose first call the later stages are checked before; None once they are.
         self._unchecked: int | None = None
 
@@ -99,7 +92,7 @@ class Runner:
         """Whether a step's output is known; if so, the step counts as found."""
         if not (self._ledger.knows([step.name]) or self._ledger.recall(step)):
             return False
-        self._context.note_last(step)
+        self._store.save_last(self._graph.loaded.key, step.name, self._tables.key(step.name))
         self._events.step_found(step)
         return True
 
@@ -108,7 +101,28 @@ class Runner:
             self._refuse_work()
             self._register()
             self._events.stage_begins(steps)
+            # Late: a cached run has no stage to perform.
+            from respsel.run.stage import Stage
+
             Stage(steps, self._context).perform()
+
+    @cached_property
+    def _context(self) -> StageContext:
+        """What all stages share."""
+        from respsel.calls.caller import Caller
+        from respsel.run.stage import StageContext
+
+        caller = Caller(self._store, self._models, self._events, self._check_later_stages)
+        self._counts.caller = caller
+        return StageContext(
+            recipe=self._graph.loaded.key,
+            store=self._store,
+            ledger=self._ledger,
+            tables=self._tables,
+            caller=caller,
+            events=self._events,
+            counts=self._counts,
+        )
 
     def _make_again(self, step: Step) -> None:
         """Make a step again whose table turned out damaged.
@@ -143,7 +157,7 @@ class Runner:
             tables = self._tables_before(step)
             if tables is not None:
                 operation: Any = step.make(tables)
-                self._caller.check(next(operation))
+                self._context.caller.check(next(operation))
                 for name in step.inputs.values():
                     self._ledger.drop(name)
 

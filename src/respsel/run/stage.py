@@ -53,10 +53,6 @@ class StageContext:
     events: RunEvents
     counts: RunCounts
 
-    def note_last(self, step: Step) -> None:
-        """Note a step's key as that of its last run in the recipe."""
-        self.store.save_last(self.recipe, step.name, self.tables.key(step.name))
-
 
 class _Waiting:
     """A step that waits for answers.
@@ -169,7 +165,7 @@ class Stage:
             if not any(map(step.failures.include, packed.problems)):
                 record = of.ledger.record(step, packed.count)
                 of.store.save_step(of.tables.key(step.name), record)
-            of.note_last(step)
+            of.store.save_last(of.recipe, step.name, of.tables.key(step.name))
         # What follows from calls is made again at no cost; the calls themselves cost.
         if step.asks:
             of.store.checkpoint()
