@@ -230,3 +230,12 @@ def test_the_quickstart_fits_the_schema() -> None:
 
     recipe = tomli.loads((ROOT / "recipes" / "quickstart.toml").read_text())
     jsonschema.validate(recipe, Recipe.model_json_schema(by_alias=True))
+
+
+def test_the_hint_names_every_kind_of_strategy(bench: Bench) -> None:
+    """An unknown `from` is answered with all kinds that there are."""
+    bench.edit('from = "column"', 'from = "nowhere"')
+    done = bench.respsel("plan", "a.toml")
+    for kind in json.loads((ROOT / "docs" / "recipe.schema.json").read_text())["$defs"].values():
+        if start := kind["properties"].get("from"):
+            assert f'"{start["const"]}"' in done.err

@@ -16,7 +16,7 @@ from respsel.errors import InputError, Problem, suggest
 from respsel.records import TEXT, Example, Message
 
 if TYPE_CHECKING:
-    from respsel.recipe.schema import DatasetEntry, ModelStrategy, Recipe
+    from respsel.recipe.schema import DatasetEntry, Recipe, StrategyEntry
     from respsel.sandbox.environment import BoundedEnvironment, BoundedTemplate
 
 # Raised when the same fields and template would give another text, or a view another prompt.
@@ -187,11 +187,11 @@ def _once_remedy(entry: DatasetEntry) -> str:
     return f'{remedy}; if the rows have a column input of their own, set input = "{both}"'
 
 
-def shows_label(entry: ModelStrategy, dataset: DatasetEntry) -> bool:
-    """Whether a strategy's prompt shows the model the label, by whatever name."""
+def shows_label(entry: StrategyEntry, dataset: DatasetEntry) -> bool:
+    """Whether a strategy's templates show the label, by whatever name."""
     if dataset.label is None:
         return False
-    names = template_names(entry.prompt) | template_names(entry.system or "")
+    names = {name for text in entry.templates.values() for name in template_names(text)}
     made = {"input": dataset.input, "reference": dataset.reference}
     showing = {
         name

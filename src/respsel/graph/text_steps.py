@@ -80,13 +80,7 @@ class TextSteps:
         """The names that prompts use and that the dataset gives to columns of other names."""
         renamed = [name for name in datasets.MAPPED if getattr(dataset, name) not in (None, name)]
         entries = self._of.recipe.strategies_for(dataset.name)
-        prompts = [
-            text
-            for entry in entries
-            if isinstance(entry, ModelStrategy)
-            for text in (entry.prompt, entry.system)
-            if text
-        ]
+        prompts = [text for entry in entries for text in entry.templates.values()]
         prompts += [
             source.prompt
             for metric in self._of.loaded.metrics

@@ -159,6 +159,16 @@ class _Strategy(Entry):
         "attempts.",
     )
 
+    @property
+    def templates(self) -> Mapping[str, str]:
+        """By key, its Jinja2 templates over an example."""
+        return {}
+
+    @property
+    def source(self) -> str:
+        """Where its texts are from, for people."""
+        raise NotImplementedError
+
 
 class ColumnStrategy(_Strategy):
     """Responses from a column of the dataset."""
@@ -170,6 +180,10 @@ class ColumnStrategy(_Strategy):
     if_missing: Literal["fail", "drop"] = Field(
         "fail", description="What happens to an example whose column is empty."
     )
+
+    @property
+    def source(self) -> str:
+        return f"column '{self.column}'"
 
 
 class FileStrategy(_Strategy):
@@ -188,6 +202,10 @@ class FileStrategy(_Strategy):
         "fail", description="What happens to an example that the file has no text for."
     )
 
+    @property
+    def source(self) -> str:
+        return self.path
+
 
 class ModelStrategy(_Strategy):
     """Responses that a model writes from a prompt."""
@@ -201,6 +219,15 @@ class ModelStrategy(_Strategy):
     sampling: SamplingEntry = Field(default_factory=lambda: SamplingEntry())
     attempts: int = Field(1, ge=1, le=100, description="Tries while the answer check fails.")
 
+    @property
+    def templates(self) -> Mapping[str, str]:
+        system = {} if self.system is None else {"system": self.system}
+        return {"prompt": self.prompt, **system}
+
+    @property
+    def source(self) -> str:
+        return f"written by {self.model}"
+
 
 class PluginStrategy(_Strategy):
     """Responses that an installed package gives (entry points respsel.strategies)."""
@@ -208,6 +235,10 @@ class PluginStrategy(_Strategy):
     from_: Literal["plugin"] = Field("plugin", alias="from")
     plugin: str = Field(description="Its name among the installed packages'.")
     options: Options = Field(default_factory=dict, description="The settings that it gets.")
+
+    @property
+    def source(self) -> str:
+        return f"plug-in '{self.plugin}'"
 
 
 StrategyEntry = Annotated[

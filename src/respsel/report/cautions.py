@@ -90,10 +90,9 @@ def _wrong_answers(facts: VerdictFacts) -> Iterator[str]:
 
 
 def _label_in_prompt(facts: VerdictFacts) -> Iterator[str]:
-    leader = facts.leader
-    if not isinstance(leader, ModelStrategy) or not facts.responses.judged or _often_wrong(facts):
+    if not facts.responses.judged or _often_wrong(facts):
         return
-    if any(shows_label(leader, dataset) for dataset in facts.datasets):
+    if any(shows_label(facts.leader, dataset) for dataset in facts.datasets):
         yield label_caution([facts.winner], "some of its responses")
 
 

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from respsel.data.prompts import shows_label
-from respsel.recipe.schema import ModelStrategy
 from respsel.report.response_counts import MANY_CUT_SHORT, label_caution
 from respsel.training.apply import Applied
 from respsel.training.examples import CUT_SHORT, Dropped, Pair, TrainingExample, datasets_of
@@ -103,14 +102,10 @@ def cautions_of(loaded: LoadedRecipe, counts: Sequence[Counts]) -> list[str]:
 def _shown_the_label(loaded: LoadedRecipe, counts: Sequence[Counts]) -> list[str]:
     """The strategies in a set whose prompts show the label of a dataset that they are in it for."""
     datasets = {entry.name: entry for entry in loaded.recipe.datasets}
-    models = {
-        entry.name: entry for entry in loaded.recipe.strategies if isinstance(entry, ModelStrategy)
-    }
     used = [
-        (models[name], datasets[count.dataset])
+        (loaded.strategy(name), datasets[count.dataset])
         for count in counts
         if count.judged
         for name in count.by_strategy
-        if name in models
     ]
     return sorted({entry.name for entry, dataset in used if shows_label(entry, dataset)})

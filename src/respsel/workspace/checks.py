@@ -159,16 +159,14 @@ def _check_endpoint(loaded: LoadedRecipe) -> list[Problem]:
 def _check_templates(loaded: LoadedRecipe) -> list[Problem]:
     problems = []
     for i, strategy in enumerate(loaded.recipe.strategies):
-        if isinstance(strategy, ModelStrategy):
-            problems += check_template(strategy.prompt, loaded.shown, f"strategies[{i}].prompt")
-            if strategy.system is not None:
-                problems += check_template(strategy.system, loaded.shown, f"strategies[{i}].system")
+        for key, text in strategy.templates.items():
+            problems += check_template(text, loaded.shown, f"strategies[{i}].{key}")
     for i, entry in enumerate(loaded.recipe.datasets):
-        for name, text in (("input", entry.input), ("reference", entry.reference)):
-            if text is not None and is_template(text):
-                problems += check_template(text, loaded.shown, f"datasets[{i}].{name}")
-    for i, source in _rewards(loaded):
-        problems += check_template(source.prompt or "", loaded.shown, f"metrics[{i}].prompt")
+        for name, source in (("input", entry.input), ("reference", entry.reference)):
+            if source is not None and is_template(source):
+                problems += check_template(source, loaded.shown, f"datasets[{i}].{name}")
+    for i, reward in _rewards(loaded):
+        problems += check_template(reward.prompt or "", loaded.shown, f"metrics[{i}].prompt")
     return problems
 
 

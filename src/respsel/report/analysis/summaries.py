@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 from respsel.backends.placement import NO_PLACE
 from respsel.graph import names as step_names
-from respsel.recipe.schema import ColumnStrategy, FileStrategy, PluginStrategy
 from respsel.records import OwnOutput, Response, Score
 from respsel.run.result import RunResult
 from respsel.tables.problems import OVER_CONTEXT
@@ -111,7 +110,7 @@ def summarise(result: RunResult, dataset: str, strategy: str) -> StrategySummary
     judged = [response.correct for response in responses if response.correct is not None]
     return StrategySummary(
         strategy=strategy,
-        source=_source(result.graph.loaded, strategy),
+        source=result.graph.loaded.strategy(strategy).source,
         responses=len(responses),
         unusable=unusable,
         truncated=sum(response.truncated for response in responses),
@@ -128,17 +127,6 @@ def _changed_texts(rows: Sequence[Response] | Sequence[OwnOutput]) -> ChangedTex
     kinds = [row.changed for row in rows if row.changed]
     counts = (sum(kind in changed for changed in kinds) for kind in (LINE_ENDS, OUTER_BLANKS))
     return ChangedTexts(len(rows), len(kinds), *counts)
-
-
-def _source(loaded: LoadedRecipe, strategy: str) -> str:
-    entry = next(entry for entry in loaded.recipe.strategies if entry.name == strategy)
-    if isinstance(entry, ColumnStrategy):
-        return f"column '{entry.column}'"
-    if isinstance(entry, FileStrategy):
-        return entry.path
-    if isinstance(entry, PluginStrategy):
-        return f"plug-in '{entry.plugin}'"
-    return f"written by {entry.model}"
 
 
 def _mean(result: RunResult, dataset: str, strategy: str, index: int) -> MetricMean:
