@@ -1,7 +1,8 @@
 """respsel: which responses should a language model be fine-tuned on, known before any fine-tuning.
 
 The public names are those of `__all__`; docs/python.md shows them. They are imported when they
-are first used, so that `import respsel` stays light. Everything else is private.
+are first used, so that `import respsel` stays light. Plug-ins also use the contracts of metrics,
+strategies and backends, as docs/metrics.md and docs/backends.md show. All else is private.
 """
 
 import typing as _typing

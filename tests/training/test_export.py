@@ -188,7 +188,7 @@ class Tables(Applied):
         checked, problems = check_shape(Recipe, tomli.loads(recipe), "a.toml")
         assert not problems
         metric: Any = type("M", (), {"label": "perplexity", "direction": "lower"})
-        loaded: Any = type("L", (), {"recipe": checked, "metrics": [metric]})
+        loaded: Any = type("L", (), {"recipe": checked, "selected_metric": metric})
         graph = Graph(loaded, {}, dict.fromkeys(tables))  # type: ignore[arg-type]
         selected = Selected("per-example", {}, "each example's best score", ())
         super().__init__(selected, graph, {}, None)  # type: ignore[arg-type]

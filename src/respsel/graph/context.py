@@ -54,9 +54,7 @@ class GraphContext:
     @property
     def selected(self) -> ChosenMetric:
         """The metric that decides the selection."""
-        return next(
-            metric for metric in self.loaded.metrics if metric.label == self.recipe.selection_metric
-        )
+        return self.loaded.selected_metric
 
     @property
     def raced_view(self) -> View:

@@ -133,7 +133,7 @@ def _dataset(result: RunResult, name: str, verdict: Verdict) -> DatasetReport:
     loaded = result.graph.loaded
     ids = example_ids(result, name)
     strategies = [entry.name for entry in loaded.recipe.strategies_for(name)]
-    entry = next(entry for entry in loaded.recipe.datasets if entry.name == name)
+    entry = loaded.dataset(name)
     ranked = [item.strategy for item in verdict.ranking] or strategies
     own = step_names.own_outputs(name)
     chosen = step_names.choices(name)

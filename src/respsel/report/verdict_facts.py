@@ -57,7 +57,7 @@ class VerdictFacts:
     @property
     def leader(self) -> StrategyEntry:
         """The leader's entry in the recipe."""
-        return next(entry for entry in self.recipe.strategies if entry.name == self.winner)
+        return self.result.graph.loaded.strategy(self.winner)
 
     @cached_property
     def datasets(self) -> Sequence[DatasetEntry]:

@@ -157,9 +157,8 @@ def _candidates(applied: Applied, dataset: str) -> Iterator[tuple[Example, list[
     """Each example with every strategy's response that has a score."""
     loaded = applied.graph.loaded
     names = [strategy.name for strategy in loaded.recipe.strategies_for(dataset)]
-    metric = loaded.recipe.selection_metric
-    direction = next(chosen.direction for chosen in loaded.metrics if chosen.label == metric)
-    sign = 1 if direction == "lower" else -1
+    metric = loaded.selected_metric.label
+    sign = 1 if loaded.selected_metric.direction == "lower" else -1
     examples: Sequence[Example] = applied.rows(step_names.examples(dataset))
     responses: list[Sequence[Response]] = [
         applied.rows(step_names.responses(dataset, name)) for name in names

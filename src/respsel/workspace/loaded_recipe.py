@@ -53,11 +53,14 @@ class LoadedRecipe:
         """The strategy with a name."""
         return next(entry for entry in self.recipe.strategies if entry.name == name)
 
+    def metric(self, label: str) -> ChosenMetric:
+        """The metric with a label."""
+        return next(metric for metric in self.metrics if metric.label == label)
+
     @property
     def selected_metric(self) -> ChosenMetric:
         """The metric that decides."""
-        label = self.recipe.selection_metric
-        return next(metric for metric in self.metrics if metric.label == label)
+        return self.metric(self.recipe.selection_metric)
 
     @property
     def typed(self) -> str:

@@ -117,9 +117,7 @@ def samples(
 def shown_view(result: RunResult) -> str:
     """The view whose surprise is shaded; empty where none was scored."""
     loaded = result.graph.loaded
-    selected = next(
-        metric for metric in loaded.metrics if metric.label == loaded.recipe.selection_metric
-    )
+    selected = loaded.selected_metric
     metrics = [selected, *components(selected), *loaded.metrics]
     # A local view scores steps apart from each other; its texts are the same, but not what they
     # stand behind.

@@ -47,7 +47,7 @@ def score_matrix(
     """A metric's values, (examples, strategies); logarithms of a metric on a log scale."""
     import numpy as np
 
-    chosen = next(item for item in result.graph.loaded.metrics if item.label == metric)
+    chosen = result.graph.loaded.metric(metric)
     columns = []
     for name in strategies:
         frame = result.frame(step_names.scores(dataset, name, metric), "id", "value")
