@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from respsel.graph import LazyInputs, Rows, Step, roles
 from respsel.tables.kinds import EXAMPLES
 from respsel.tables.problems import (
@@ -17,6 +19,19 @@ from respsel.tables.problems import (
     is_failed_call,
     is_reached,
 )
+
+
+def test_a_table_that_cannot_be_loaded_is_not_taken_for_absent() -> None:
+    """A KeyError while an input is made again goes on; only a role that is not there is absent."""
+
+    def load(name: str) -> Rows:
+        raise KeyError(name)
+
+    inputs = LazyInputs({roles.RESPONSES: "responses:sums/human"}, load)
+    assert inputs.get(roles.RACE) is None
+    assert inputs.get(roles.RACE, ()) == ()
+    with pytest.raises(KeyError, match="responses:sums/human"):
+        inputs.get(roles.RESPONSES, ())
 
 
 def step(inputs: dict[str, str]) -> Step:

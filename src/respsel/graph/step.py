@@ -46,6 +46,15 @@ class LazyInputs(Inputs):
     def __contains__(self, role: object) -> bool:
         return role in self._names
 
+    def get(self, role: str, default: Any = None) -> Any:
+        """The table of a role, or the default if the step has no such input.
+
+        Hazard: Mapping's own `get` would take a KeyError from loading a table for "no input".
+        """
+        if role not in self:
+            return default
+        return self[role]
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._names)
 

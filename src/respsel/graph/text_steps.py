@@ -1,6 +1,7 @@
 """Steps that give texts: examples, responses, own outputs.
 
-What makes the texts is imported when a step is made: a cached run makes none.
+What makes responses is imported when a recipe has that kind and a step is made: a cached run
+makes none.
 """
 
 from __future__ import annotations
