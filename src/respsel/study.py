@@ -33,8 +33,9 @@ if TYPE_CHECKING:
     from respsel.plan.plan import Plan
     from respsel.report.summary import Summary
     from respsel.store.unfinished_runs import RunNote
-    from respsel.training.apply import Mode, Selected, Wish
+    from respsel.training.apply import Selected, Wish
     from respsel.training.export import TrainingSet
+    from respsel.training.modes import Mode
 
 
 class Progress(RunEvents, Protocol):
@@ -163,7 +164,7 @@ class Study:
     def explain(self, step: str | None = None) -> Sequence[Explanation]:
         """Say why steps are cached or would run. Opens no model.
 
-        step: a step's name, or how it begins.
+        step: a step's name, how it begins, or a part of it, such as a strategy's name.
         """
         from respsel.plan.explain import explain
 

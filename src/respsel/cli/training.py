@@ -24,9 +24,9 @@ from respsel.training.formats import FORMATS, formats_by_mode
 
 if TYPE_CHECKING:
     from respsel.study import ApplyResult, Study
-    from respsel.training.apply import Mode as Wanted
     from respsel.training.apply import Selected, Wish
     from respsel.training.export import TrainingSet
+    from respsel.training.modes import Mode as Wanted
 
 
 class Mode(StrEnum):

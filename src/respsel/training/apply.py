@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from typing import Literal, get_args
+from typing import Literal
 
 from respsel.errors import InputError, Problem, RunError, suggest
 from respsel.graph import Graph, Rows, build_graph
@@ -22,9 +22,8 @@ from respsel.run.result import RunResult
 from respsel.selection.verdict import Verdict
 from respsel.store.notes import AppliedNote, AppliedStep, load_applied, save_applied
 from respsel.store.store import Store
+from respsel.training.modes import Mode, check_mode
 from respsel.workspace.loaded_recipe import LoadedRecipe
-
-Mode = Literal["strategy", "per-example"]
 
 
 @dataclass(frozen=True)
@@ -40,13 +39,10 @@ class Wish:
     accept_undecided: bool = False
 
     def __post_init__(self) -> None:
-        if self.mode not in (modes := get_args(Mode)):
-            raise InputError(
-                Problem("", "mode", f"'{self.mode}' is not a mode", suggest(self.mode, modes))
-            )
+        check_mode(self.mode)
         if self.strategy is not None and self.mode == "per-example":
-            what = "goes with one strategy, not with --mode per-example"
-            raise InputError(Problem("", "--strategy", what, "Give one of them"))
+            what = "goes with one strategy, not with the mode per-example"
+            raise InputError(Problem("", "strategy", what, "Give one of them"))
 
 
 @dataclass(frozen=True)
@@ -122,7 +118,7 @@ def _chosen(loaded: LoadedRecipe, strategy: str) -> Mapping[str, str]:
     if strategy not in names:
         remedy = suggest(strategy, names)
         what = f"'{strategy}' is not a strategy"
-        raise InputError(Problem(loaded.shown, "--strategy", what, remedy))
+        raise InputError(Problem(loaded.shown, "strategy", what, remedy))
     limits = recipe.strategies[names.index(strategy)].datasets
     return {
         entry.name: strategy for entry in recipe.datasets if limits is None or entry.name in limits

@@ -27,11 +27,12 @@ from respsel.system.atomic_folder import (
 )
 from respsel.system.disk import remedy_of
 from respsel.tables.parquet import stack
-from respsel.training.apply import Applied, Mode
+from respsel.training.apply import Applied
 from respsel.training.card import card_of, set_name
 from respsel.training.counts import Counts, Tally, cautions_of
 from respsel.training.examples import training_examples, training_pairs
 from respsel.training.formats import FORMATS, Format
+from respsel.training.modes import Mode
 from respsel.workspace.loaded_recipe import LoadedRecipe
 
 if TYPE_CHECKING:

@@ -15,10 +15,11 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from respsel.errors import InputError, Problem, name_list, suggest
+from respsel.training.modes import check_mode
 
 if TYPE_CHECKING:
-    from respsel.training.apply import Mode
     from respsel.training.examples import Pair, TrainingExample
+    from respsel.training.modes import Mode
 
 _AXOLOTL = """\
 # For axolotl: put this into your config; the path is relative to where axolotl is started.
@@ -172,9 +173,11 @@ def formats_by_mode(formats: Sequence[str], mode: Mode | None) -> Mapping[Mode, 
             Problem("", "format", f"'{name}' is not a format", suggest(name, FORMATS))
             for name in unknown
         )
+    if mode is not None:
+        check_mode(mode)
     if mode == "strategy" and any(FORMATS[name].pairs for name in names):
         what = "pairs need every strategy's responses"
-        raise InputError(Problem("", "--mode", what, "Leave --mode out, or set it to per-example"))
+        raise InputError(Problem("", "mode", what, "Leave it out, or set it to per-example"))
     by_mode: dict[Mode, list[str]] = {"strategy": [], "per-example": []}
     for name in names:
         by_mode[mode or ("per-example" if FORMATS[name].pairs else "strategy")].append(name)
