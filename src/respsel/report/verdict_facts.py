@@ -1,7 +1,7 @@
 """The facts about one verdict that the first screen's answers and cautions read.
 
-Counts what the run's tables contain. Judges nothing and words almost nothing. Invariant: each
-table is counted at most once a verdict, and its rows are not kept.
+Counts what the run's tables contain. Judges nothing and words almost nothing. Invariant: no
+table's rows are kept.
 """
 
 from __future__ import annotations

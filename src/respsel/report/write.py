@@ -103,8 +103,8 @@ def _written(folder: Path, key: str) -> Summary | None:
         return None
     try:
         return summary_from_json(json.loads((folder / MANIFEST).read_bytes())["summary"])
-    except (OSError, ValueError, KeyError, TypeError):
-        # An earlier version wrote no summary.
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        # An earlier version wrote no summary, and others may have changed the file.
         return None
 
 

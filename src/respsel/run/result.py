@@ -168,6 +168,7 @@ class RunResult:
     def latest_run(self) -> LatestRun:
         """What the store is to note of it as its recipe's latest run, which finished now."""
         loaded = self.graph.loaded
+        refuse_closed(self.store, loaded)
         return LatestRun(
             place=loaded.recipe_place,
             purpose=loaded.purpose,

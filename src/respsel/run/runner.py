@@ -43,7 +43,8 @@ class Runner:
         """Prepare a run.
 
         register: makes the run known to gc. Called before the run relies on what gc may delete, and
-            before it makes anything; it may be called again.
+            before it makes steps. It may be called again, also after the run is finished, when a
+            table turns out damaged; gc lists nothing next to damage.
         refuse_work: raises if no step may be made. Called before steps are made.
         unrecorded: see Ledger; a run that may ask models takes none.
         """

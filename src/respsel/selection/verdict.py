@@ -97,7 +97,8 @@ class Verdict:
             return f"Decided at {asked}: {beats} {over}, and is the best in {best} of resamples."
         reasons = [f"it is not told apart from {listed(self.tied)}"] if self.tied else []
         if (self.examples if fewest is None else fewest) < FEWEST_EXAMPLES or not reasons:
-            each = " of a dataset" if datasets > 1 else ""
+            # Over several datasets, one of them may be too small while all together are not.
+            each = " of a dataset" if datasets > 1 or self.examples >= FEWEST_EXAMPLES else ""
             reasons.append(f"fewer than {FEWEST_EXAMPLES} examples{each} decide nothing")
         leads = f"{self.winner} leads {over} and is the best in {best} of resamples"
         return f"Undecided at {asked}: {leads}, but {'; '.join(reasons)}."

@@ -63,7 +63,7 @@ def find_garbage(store: Store, root: Path) -> Garbage:
     """List the records and files that gc may free.
 
     A record is kept if the latest finished run of any existing recipe needs it. If no run has
-    finished, or one goes on, nothing is listed.
+    finished, or one goes on, no record is listed; what dead processes left is listed in any case.
 
     root: the folder of the workspace that asks; others may use the store too. Raises StoreError
     after damage, since it is then not known what is needed.
