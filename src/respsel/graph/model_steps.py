@@ -15,7 +15,6 @@ from respsel.metrics.contract import ChosenMetric, RewardSource, View
 from respsel.recipe.schema import DatasetEntry, StrategyEntry
 from respsel.records import Response, Score, ScoredResponse
 from respsel.scoring import judge, token_scores
-from respsel.scoring.evidence import Sources, measure
 from respsel.scoring.race import run_race
 from respsel.selection import race_rule
 from respsel.strategies.base import Operation, Place
@@ -153,6 +152,9 @@ class ModelSteps:
         self, responses: Sequence[Response], scored: Sequence[ScoredResponse]
     ) -> list[Score]:
         """The selection metric's scores of some responses; it reads the raced view alone."""
+        # Late: a cached run has no race to run.
+        from respsel.scoring.evidence import Sources, measure
+
         sources = Sources(responses, views={self._of.raced_view.kind: scored})
         return list(measure(self._of.selected, sources, check=None, strategy=""))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 from respsel import metrics
 from respsel.answers import check_fields
@@ -18,13 +19,15 @@ from respsel.metrics.contract import ChosenMetric
 from respsel.metrics.registry import components
 from respsel.recipe.schema import DatasetEntry, StrategyEntry
 from respsel.records import Example
-from respsel.scoring.evidence import Sources, measure, mix
 from respsel.selection import decide as selection
 from respsel.selection import per_example
 from respsel.selection.race_rule import dropped_in
 from respsel.selection.verdict import VERDICTS
 from respsel.tables.kinds import SCORES
 from respsel.tables.problems import is_reached
+
+if TYPE_CHECKING:
+    from respsel.scoring.evidence import Sources
 
 
 class ScoreSteps:
@@ -51,6 +54,9 @@ class ScoreSteps:
             if column:
                 name = column.replace("{strategy}", strategy.name)
                 _check_column(name, sources.examples, shown, metric.label)
+            # Late here and below: a cached run makes no scores.
+            from respsel.scoring.evidence import measure
+
             return list(measure(metric, sources, check, strategy.name))
 
         return Step(
@@ -73,6 +79,8 @@ class ScoreSteps:
         def make(tables: Inputs) -> Rows:
             alignments = [tables[roles.scores_of(name, alignment)] for name in names]
             perplexities = [tables[roles.scores_of(name, perplexity)] for name in names]
+            from respsel.scoring.evidence import mix
+
             return mix(weight, alignments, perplexities, which)
 
         return Step(
@@ -173,6 +181,8 @@ def _evidence_for(metric: ChosenMetric, dataset: str, strategy: str) -> Mapping[
 
 def _sources(metric: ChosenMetric, tables: Inputs) -> Sources:
     """The tables of `_evidence_for`."""
+    from respsel.scoring.evidence import Sources
+
     return Sources(
         responses=tables[roles.RESPONSES],
         examples=tables.get(roles.EXAMPLES, ()),

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from respsel.data import files, response_files
+from respsel.data import files
 from respsel.data.files import ending_of
 from respsel.errors import Problem, RunError
 from respsel.graph.context import GraphContext
@@ -61,6 +61,8 @@ def file_source(
     }
     # What is as it was in earlier versions is in no key.
     if entry.format != "rows":
+        from respsel.data import response_files
+
         fields |= {"format": entry.format, "batch_reading": response_files.BATCH_VERSION}
     if entry.if_missing != "fail":
         fields["if_missing"] = entry.if_missing

@@ -23,7 +23,6 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from respsel.selection.ranking import rank
 from respsel.selection.rule import Rule
 from respsel.selection.statistics import Estimates, Values, estimate, noise, pair, responses
 from respsel.selection.verdict import Verdict
@@ -82,8 +81,21 @@ def decide(
         best = _first(totals, sums, names, out[i], rule)
         parts.append(estimate(totals, sums, best, rule.resamples, rule.stream(i)))
     if len(strata) == 1:
-        return rank(unranked, names, parts, out[0], rule)
+        return _ranked(unranked, names, parts, out[0], rule)
     return _over_all(unranked, names, parts, set.intersection(*out), rule)
+
+
+def _ranked(
+    unranked: Verdict,
+    names: Sequence[str],
+    parts: Sequence[Estimates],
+    dropped: Collection[str],
+    rule: Rule,
+) -> Verdict:
+    # Late: a cached run ranks nothing.
+    from respsel.selection.ranking import rank
+
+    return rank(unranked, names, parts, dropped, rule)
 
 
 def _over_all(
@@ -101,7 +113,7 @@ def _over_all(
     scaled = [part.scaled(float(part.scores.mean()), noise(part.errors)) for part in parts]
     standardised = replace(rule, scale="standardised")
     unranked = replace(unranked, scale=standardised.scale)
-    return rank(unranked, names, scaled, dropped, standardised)
+    return _ranked(unranked, names, scaled, dropped, standardised)
 
 
 def _unscored(strata: Sequence[Scores], names: Sequence[str]) -> Mapping[str, int]:

@@ -10,18 +10,21 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain, islice
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from respsel.backends.contract import Generation
 from respsel.calls.lazy import Lazy
 from respsel.calls.requests import GenerateRequest
 from respsel.data.prompts import plain_messages
-from respsel.data.response_files import SHOWN_IDS, Found, note_missing, read_texts
 from respsel.errors import InputError, Problem, raise_problems
 from respsel.recipe.schema import AnswerEntry, OwnOutputsEntry
 from respsel.records import Example, OwnOutput, Sampling
 from respsel.strategies.base import Operation, judged
 from respsel.tables.problems import EMPTY, WRONG
 from respsel.text.whitespace import WhiteSpace, normalised
+
+if TYPE_CHECKING:
+    from respsel.data.response_files import Found
 
 # Raised when the same parameters would give another table, or another neighbour to an example.
 VERSION = 2
@@ -81,6 +84,9 @@ def read_own_outputs(
     Several rows may have one id; rows with other ids are left out. Raises InputError naming every
     bad row and every example without a row.
     """
+    # Late: what a cached run takes from this module reads no file.
+    from respsel.data.response_files import SHOWN_IDS, note_missing, read_texts
+
     problems: list[Problem] = []
     texts: dict[str, list[Found]] = {example.id: [] for example in examples}
     blanks: dict[str, Found] = {}
@@ -95,17 +101,15 @@ def read_own_outputs(
     missing = {name: blanks.get(name) for name, rows in sorted(texts.items()) if not rows}
     note_missing(missing, others, "own output", entry, shown, problems, examples)
     raise_problems(problems)
-    made = (
-        (
-            example,
-            OwnOutput(example.id, sample, found.text, found.problem, truncated=found.truncated),
-        )
+    return [
+        _judged(normalised(_read(example, sample, found), white_space), example, entry, check)
         for example in examples
         for sample, found in enumerate(texts[example.id])
-    )
-    return [
-        _judged(normalised(output, white_space), example, entry, check) for example, output in made
     ]
+
+
+def _read(example: Example, sample: int, found: Found) -> OwnOutput:
+    return OwnOutput(example.id, sample, found.text, found.problem, truncated=found.truncated)
 
 
 def kept_by_example(outputs: Sequence[OwnOutput]) -> Mapping[str, list[str]]:
