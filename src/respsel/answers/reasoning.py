@@ -10,34 +10,14 @@ import re
 from collections.abc import Sequence
 from functools import lru_cache
 
-# A closing tag without an opening one is usual: chat templates open the reasoning in the prompt.
-_PAIRS = (
-    *(
-        (f"<{name}>", f"</{name}>")
-        for name in ("think", "thinking", "thought", "reasoning", "seed:think", "longcat_think")
-    ),
-    ("[THINK]", "[/THINK]"),
-    ("<|begin_of_thought|>", "<|end_of_thought|>"),
-    ("<|START_THINKING|>", "<|END_THINKING|>"),
-    ("\u25c1think\u25b7", "\u25c1/think\u25b7"),
-    ("<unused94>thought", "<unused95>"),
-)
+from respsel.text.tags import REASONING_PAIRS, TURN_ENDS
+
 # gpt-oss: channels in place of tags, and what is left of them where special tokens were not
 # decoded.
 _CHANNEL = "<|channel|>"
 _FINAL = "<|channel|>final"
 _BARE_FINAL = "assistantfinal"
 _MESSAGE = "<|message|>"
-# What ends a turn, where special tokens were decoded.
-_ENDS = (
-    "<|return|>",
-    "<|end|>",
-    "<|im_end|>",
-    "<|eot_id|>",
-    "<|endoftext|>",
-    "</s>",
-    "<end_of_turn>",
-)
 
 
 def without_reasoning(text: str, further: Sequence[str] | None) -> str | None:
@@ -63,7 +43,7 @@ def without_reasoning(text: str, further: Sequence[str] | None) -> str | None:
                 kept.append(text[start : match.start()])
                 opened = tag
         elif not opened:
-            # The prompt opened it, so all that comes before it is reasoning.
+            # Chat templates often open the reasoning in the prompt: all before is reasoning.
             kept = []
         if tag in closing:
             start = match.end()
@@ -77,7 +57,7 @@ def without_reasoning(text: str, further: Sequence[str] | None) -> str | None:
 def _without_ends(text: str) -> str:
     text = text.strip()
     stop = len(text)
-    while end := next((end for end in _ENDS if text.endswith(end, 0, stop)), ""):
+    while end := next((end for end in TURN_ENDS if text.endswith(end, 0, stop)), ""):
         stop -= len(end)
         while stop and text[stop - 1].isspace():
             stop -= 1
@@ -86,7 +66,7 @@ def _without_ends(text: str) -> str:
 
 @lru_cache(maxsize=64)
 def _tags(further: tuple[str, ...]) -> tuple[re.Pattern[str], frozenset[str]]:
-    pairs = [*_PAIRS, *([(further[0], further[1])] if further else [])]
+    pairs = [*REASONING_PAIRS, *([(further[0], further[1])] if further else [])]
     names = sorted({tag for pair in pairs for tag in pair}, key=len, reverse=True)
     pattern = re.compile("|".join(re.escape(name) for name in names), re.IGNORECASE)
     return pattern, frozenset(closing.casefold() for _, closing in pairs)

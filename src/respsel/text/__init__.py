@@ -1,1 +1,1 @@
-"""Rules for the texts of others: how they are shown, and what white space counts."""
+"""Rules for the texts of others: how they are shown, what white space and tags they have."""
