@@ -18,7 +18,7 @@ LAYERS = (
     {"errors", "hashing", "records"},
     {"system", "text", "sandbox", "replies", "plugins", "tables"},
     {"recipe", "store"},
-    {"answers", "selection"},
+    {"answers", "health", "selection"},
     {"data", "metrics"},
     {"workspace"},
     {"backends"},

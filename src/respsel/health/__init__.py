@@ -1,0 +1,1 @@
+"""What is wrong with a text by its look alone: loops, copies, refusals, leftovers."""
