@@ -1,4 +1,4 @@
-"""The fields of a GGUF file: what comes before its tensors.
+"""The fields of a GGUF file, and where its tensors are.
 
 Knows nothing of what fields mean. Invariants: it reads no tensor, and an array is read only if it
 was asked for. What a file says of its own sizes is believed only within the file, and within a
@@ -7,10 +7,13 @@ limit far above what a vocabulary takes.
 
 from __future__ import annotations
 
+import math
 import mmap
 import os
 import struct
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +24,10 @@ _BOOL = 7
 _MOST_BYTES = 1 << 26
 # A name without letters, a type, a byte.
 _LEAST_FIELD_BYTES = 13
+# A name without letters, no dimension, a type, a place.
+_LEAST_TENSOR_BYTES = 24
+_MOST_DIMENSIONS = 8
+_ALIGNMENT = 32
 _FORMATS = {
     0: "B",
     1: "b",
@@ -36,17 +43,44 @@ _FORMATS = {
 }
 
 
+@dataclass(frozen=True)
+class TensorPlace:
+    """Where a tensor is in a file.
+
+    kind: GGML's number of its type: 0 is F32, 1 is F16, 30 is BF16; others are blocks.
+    count: how many values it has.
+    start: its first byte's place in the file.
+    """
+
+    name: str
+    kind: int
+    count: int
+    start: int
+
+
 def read_fields(path: Path, arrays: Collection[str]) -> dict[str, Any]:
     """All single values of a GGUF file, and those arrays that are named.
 
     Raises ValueError where the file is not a GGUF file, or is cut short.
     """
+    with _opened(path) as reader:
+        return reader.fields(arrays)
+
+
+def find_tensors(path: Path) -> list[TensorPlace]:
+    """Where all tensors of a GGUF file are. Raises ValueError as read_fields does."""
+    with _opened(path) as reader:
+        return reader.tensors()
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[_Reader]:
     with path.open("rb") as file:
         if not os.fstat(file.fileno()).st_size:
             raise ValueError("it is not a GGUF file")
         with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
             try:
-                return _Reader(data).fields(arrays)
+                yield _Reader(data)
             except (struct.error, UnicodeDecodeError, IndexError) as error:
                 raise ValueError(f"its fields cannot be read: {error}") from error
 
@@ -56,6 +90,7 @@ class _Reader:
         self._data = data
         self._end = min(len(data), _MOST_BYTES)
         self._at = 0
+        self._tensors = 0
 
     def fields(self, arrays: Collection[str]) -> dict[str, Any]:
         if self._data[:4] != b"GGUF":
@@ -64,7 +99,7 @@ class _Reader:
         (version,) = self._take("I")
         if version not in (2, 3):
             raise ValueError(f"it is of GGUF version {version}, which is not read here")
-        _, count = self._take("QQ")
+        self._tensors, count = self._take("QQ")
         self._check_room(count, _LEAST_FIELD_BYTES)
         found = {}
         for _ in range(count):
@@ -74,6 +109,25 @@ class _Reader:
             if value is not None:
                 found[name] = value
         return found
+
+    def tensors(self) -> list[TensorPlace]:
+        fields = self.fields(())
+        alignment = fields.get("general.alignment", _ALIGNMENT)
+        if not isinstance(alignment, int) or alignment < 1:
+            raise ValueError(f"its tensors are aligned to {alignment}")
+        self._check_room(self._tensors, _LEAST_TENSOR_BYTES)
+        found = [self._tensor() for _ in range(self._tensors)]
+        first = -(-self._at // alignment) * alignment
+        return [TensorPlace(name, kind, count, first + at) for name, kind, count, at in found]
+
+    def _tensor(self) -> tuple[str, int, int, int]:
+        name = self._string()
+        (dimensions,) = self._take("I")
+        if dimensions > _MOST_DIMENSIONS:
+            raise ValueError(f"it has a tensor of {dimensions} dimensions")
+        count = math.prod(self._take(f"{dimensions}Q"))
+        kind, start = self._take("IQ")
+        return name, kind, count, start
 
     def _take(self, form: str) -> tuple[Any, ...]:
         values = struct.unpack_from(f"<{form}", self._data, self._at)
