@@ -281,7 +281,7 @@ class Study:
             result = Runner(whole, store, models, events, register=note.begin).run()
             # Looked at while models are open, so that a damaged table is made again here.
             for name in whole.steps:
-                result.frame(name, "id")
+                result.look_at(name)
             save_latest(store, result.graph.loaded.key, result.latest_run())
             applied = note_applied(store, result, wish, selected)
             note.finish()

@@ -114,26 +114,25 @@ def test_a_winner_with_wrong_answers_carries_a_caution(bench: Bench) -> None:
     assert "**Caution:** 0 of 6" in report(bench, "md")
 
 
-def test_a_decided_winner_with_wrong_answers_is_not_recommended(bench: Bench) -> None:
-    """Where most answers of a decided winner are wrong, the first line says that instead of
-    "fine-tune on".
-    """
+def test_a_strategy_with_wrong_answers_is_not_recommended(bench: Bench) -> None:
+    """Where most answers of the only strategy are wrong, the first line says that none is left."""
     wrong = [{**row, "rationale": f"It is surely {row['answer'] + 1}"} for row in rows(12)]
     bench.write("sums.jsonl", jsonl(wrong))
     bench.edit("sample = 6", "sample = 12")
+    bench.edit("require = { right = 0 }", "")
     bench.edit(
         '[[strategies]]\nname = "teacher"\nfrom = "model"\nmodel = "teacher"\nprompt = "Solve: {{ '
         'input }}"\n',
         "",
     )
     done = bench.run()
-    assert done["verdicts"][0]["decided"]
+    assert done["verdicts"][0]["winner"] is None
+    assert done["verdicts"][0]["ranking"][0]["strategy"] == "human"
     headline = json.loads(report(bench, "json"))["headline"]
-    assert headline["which"] == "human suits the target best, but most of its answers are wrong"
-    assert headline["decided"]
+    assert headline["which"] == "No strategy can be recommended"
+    assert "most of its answers are wrong (0 of 12 answers are right)" in headline["how_sure"]
     assert not headline["ready"]
-    page = report(bench, "html")
-    assert page.count('class="badge">undecided') == page.count("Undecided at") == 0
+    assert bench.respsel("apply", "a.toml").code == 1
 
 
 def test_a_prompt_with_the_label_carries_a_caution(bench: Bench) -> None:

@@ -14,7 +14,7 @@ from tests.conftest import Bench, jsonl, rows
 def test_a_run_ends_in_a_verdict_and_a_report(bench: Bench) -> None:
     """The first run makes every call and says which strategy leads."""
     done = bench.run()
-    assert done["steps_total"] == done["steps_run"] == 15
+    assert done["steps_total"] == done["steps_run"] == 16
     # 6 teacher responses, 12 own outputs, 6 examples x 2 strategies x 2 views.
     assert done["calls_made"] == 6 + 12 + 24
     (verdict,) = done["verdicts"]
@@ -79,12 +79,12 @@ def test_another_k_scores_only_that_view(bench: Bench) -> None:
     assert bench.run()["calls_made"] == 12
 
 
-def test_renaming_a_strategy_runs_nothing_but_the_verdict(bench: Bench) -> None:
-    """Names are not in the keys of what they name."""
+def test_renaming_a_strategy_runs_nothing_but_gates_and_verdict(bench: Bench) -> None:
+    """Names are not in the keys of what they name, only in what compares strategies."""
     bench.run()
     bench.edit('name = "teacher"', 'name = "tutor"')
     done = bench.run()
-    assert (done["calls_made"], done["steps_run"]) == (0, 1)
+    assert (done["calls_made"], done["steps_run"]) == (0, 2)
 
 
 def test_a_column_that_changes_nothing_stops_early(bench: Bench) -> None:
@@ -189,7 +189,7 @@ def test_strategies_limited_to_datasets_are_not_ranked_overall(bench: Bench) -> 
     assert done["overall"] is None
     text = (bench.folder / "runs/a/report.md").read_text()
     assert "sums: No clear winner yet" in text
-    assert "more: No clear winner yet" in text
+    assert "more: human is the only strategy in the recipe" in text
 
 
 def test_a_strategy_of_the_target_is_not_its_own_output(bench: Bench) -> None:
@@ -220,7 +220,7 @@ def test_plan_counts_what_run_makes(bench: Bench) -> None:
     announced = sum(step["calls_at_most"] for step in plan["steps"])
     assert announced == bench.run()["calls_made"]
     after = bench.respsel("plan", "a.toml", "--json").json
-    assert (after["cached"], after["run"], after["waits"]) == (15, 0, 0)
+    assert (after["cached"], after["run"], after["waits"]) == (16, 0, 0)
 
 
 def test_plan_says_why(bench: Bench) -> None:
@@ -401,6 +401,7 @@ def test_another_strategy_leaves_the_other_scores_alone(bench: Bench) -> None:
     assert {name for name in to_run if "/short" not in name} == {
         "scores:sums/human/alignment-perplexity-mix",
         "scores:sums/teacher/alignment-perplexity-mix",
+        "gates:sums",
         "verdict:sums",
     }
 

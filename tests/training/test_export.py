@@ -189,7 +189,7 @@ class Tables(Applied):
         assert not problems
         metric: Any = type("M", (), {"label": "perplexity", "direction": "lower"})
         loaded: Any = type("L", (), {"recipe": checked, "selected_metric": metric})
-        graph = Graph(loaded, {}, dict.fromkeys(tables))  # type: ignore[arg-type]
+        graph = Graph(loaded, {}, dict.fromkeys(tables), {})  # type: ignore[arg-type]
         selected = Selected("per-example", {}, "each example's best score", ())
         super().__init__(selected, graph, {}, None)  # type: ignore[arg-type]
         object.__setattr__(self, "tables", tables)
@@ -221,6 +221,7 @@ def test_which_examples_make_no_pair() -> None:
     given = {s: list(zip(names, values, strict=True)) for s, values in scores.items()}
     tables: dict[str, list[Any]] = {
         "examples:sums": [Example(n, f"? {n}") for n in names],
+        "gates:sums": [],
         "choices:sums": [Choice(n, "human", 1.0) for n in names],
         **{f"responses:sums/{s}": texts[s] for s in strategies},
         **{f"scores:sums/{s}/perplexity": [Score(n, v) for n, v in given[s]] for s in strategies},

@@ -72,7 +72,8 @@ def _show_result(result: RunResult, summary: Summary) -> None:
     for verdict in result.verdicts:
         say("\n".join([*verdict.lines(), *outcome_lines(summary, verdict.dataset)]) + "\n")
     answers = summary.headline
-    print(styled(visible(answers.which), bold=True, fg="green" if answers.ready else "yellow"))
+    which = answers.which if answers.checked else f"{answers.which} (answers not checked)"
+    print(styled(visible(which), bold=True, fg="green" if answers.is_good else "yellow"))
     say(answers.how_sure)
     for caution in answers.cautions:
         print(f"{styled('Caution:', bold=True, fg='yellow')} {visible(caution)}")

@@ -5,12 +5,13 @@ Knows nothing of how a step is made. Invariant: building opens no model.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from importlib.util import find_spec
 
-from respsel.backends.registry import KnownModel, identify
+from respsel.backends.registry import identify
 from respsel.errors import PreflightError, Problem
+from respsel.graph.authors import find_authors
 from respsel.graph.context import GraphContext
+from respsel.graph.gate_steps import GateSteps
 from respsel.graph.model_steps import ModelSteps
 from respsel.graph.score_steps import ScoreSteps
 from respsel.graph.step import Graph, Step
@@ -38,17 +39,17 @@ def build_graph(loaded: LoadedRecipe, memo: DigestMemo) -> Graph:
         if (source := metric.needs.reward) and source.model
     }
     models = {name: identify(loaded.models[name], memo) for name in sorted(names)}
-    steps = _Builder(loaded, models, memo).build()
-    return Graph(loaded, models, {step.name: step for step in steps})
+    authors = find_authors(loaded, models)
+    steps = _Builder(GraphContext(loaded, models, authors, memo)).build()
+    return Graph(loaded, models, {step.name: step for step in steps}, authors)
 
 
 class _Builder:
-    def __init__(
-        self, loaded: LoadedRecipe, models: Mapping[str, KnownModel], memo: DigestMemo
-    ) -> None:
-        of = GraphContext(loaded, models, memo)
+    def __init__(self, of: GraphContext) -> None:
+        loaded = of.loaded
         self._texts = TextSteps(of)
         self._asked = ModelSteps(of)
+        self._gates = GateSteps(of)
         self._scored = ScoreSteps(of)
         self._recipe = loaded.recipe
         self._metrics = [
@@ -72,6 +73,7 @@ class _Builder:
                 steps.append(self._texts.own_outputs(dataset))
             if self._wants_hidden:
                 steps.append(self._asked.representations(dataset, None))
+            steps.append(self._gates.gates(dataset, strategies))
             if self._race:
                 steps.append(self._asked.race(dataset, strategies))
             for strategy in strategies:

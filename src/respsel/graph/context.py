@@ -12,9 +12,11 @@ from typing import Any
 from respsel.backends.registry import KnownModel
 from respsel.calls import keys
 from respsel.data import prompts
+from respsel.graph.authors import Author
 from respsel.hashing import DigestMemo
-from respsel.metrics.contract import ChosenMetric, View
+from respsel.metrics.contract import ChosenMetric, RewardSource, View
 from respsel.recipe.schema import Recipe
+from respsel.selection.gates import GateRule
 from respsel.selection.rule import Rule
 from respsel.workspace.loaded_recipe import LoadedRecipe
 
@@ -25,10 +27,14 @@ SCORED = {**PROMPTS, "placing": keys.PLACING_VERSION}
 
 @dataclass(frozen=True)
 class GraphContext:
-    """A loaded recipe, the models it may ask, and the digests of files that are known."""
+    """A loaded recipe, the models it may ask, and the digests of files that are known.
+
+    authors: by strategy, who wrote its texts.
+    """
 
     loaded: LoadedRecipe
     models: Mapping[str, KnownModel]
+    authors: Mapping[str, Author]
     memo: DigestMemo
 
     @property
@@ -60,6 +66,33 @@ class GraphContext:
     def raced_view(self) -> View:
         """The view that a race scores in; loading allows only a metric that has just one."""
         return self.selected.needs.views[0]
+
+    @property
+    def gate_rule(self) -> GateRule:
+        """What strategies must pass before they may be recommended."""
+        require = self.recipe.selection.require
+        judge = self.reward_source.model if self.reward_source else None
+        return GateRule(
+            right=require.right,
+            reward=require.reward,
+            whole=require.whole,
+            distinct=require.distinct,
+            sound=require.sound,
+            confidence=self.recipe.selection.confidence,
+            favours_own_text=self.selected.favours_own_text,
+            judge_is_target=judge is not None
+            and self.models[judge].identity == self.models[self.target].identity,
+        )
+
+    @property
+    def rewarding(self) -> ChosenMetric | None:
+        """The metric whose rewards gates read: the recipe's first one with rewards."""
+        return next((metric for metric in self.loaded.metrics if metric.needs.reward), None)
+
+    @property
+    def reward_source(self) -> RewardSource | None:
+        """Where those rewards come from."""
+        return self.rewarding.needs.reward if self.rewarding else None
 
     @property
     def rule(self) -> Rule:

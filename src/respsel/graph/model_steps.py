@@ -17,6 +17,7 @@ from respsel.records import Response, Score, ScoredResponse
 from respsel.scoring import judge, token_scores
 from respsel.scoring.race import run_race
 from respsel.selection import race_rule
+from respsel.selection.gates import barred_in
 from respsel.strategies.base import Operation, Place
 from respsel.strategies.own_outputs import kept_by_example, neighbours
 from respsel.tables.kinds import REPRESENTATIONS, SCORES, TOKEN_SCORES
@@ -116,7 +117,8 @@ class ModelSteps:
             examples = tables[roles.EXAMPLES]
             score = partial(self._score, view, self._shown_with(view, examples, tables))
             responses = {name: tables[roles.responses_of(name)] for name in names}
-            return run_race(examples, responses, self._of.rule, score, self._raced_scores)
+            barred = barred_in(tables[roles.STANDINGS])
+            return run_race(examples, responses, self._of.rule, score, self._raced_scores, barred)
 
         return Step(
             name=step_names.race(dataset.name),
@@ -125,6 +127,7 @@ class ModelSteps:
             fields=self._race_fields(names),
             inputs={
                 roles.EXAMPLES: step_names.examples(dataset.name),
+                roles.STANDINGS: step_names.gates(dataset.name),
                 **responses_by_role,
                 **self._own_outputs_for(dataset, view),
             },

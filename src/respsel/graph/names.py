@@ -54,6 +54,11 @@ def own_outputs(dataset: str) -> str:
     return str(StepName("own-outputs", dataset))
 
 
+def gates(dataset: str) -> str:
+    """The step of how a dataset's strategies stand before the ranking."""
+    return str(StepName("gates", dataset))
+
+
 def race(dataset: str) -> str:
     """The step of a dataset's race."""
     return str(StepName("race", dataset))

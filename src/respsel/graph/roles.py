@@ -17,6 +17,8 @@ RACE = "race"
 VECTORS = "vectors"
 OWN_VECTORS = "own_vectors"
 REWARDS = "rewards"
+# How the strategies of the step's dataset stand before the ranking.
+STANDINGS = "standings"
 
 
 def responses_of(strategy: str) -> str:
@@ -32,6 +34,16 @@ def token_scores_in(kind: str) -> str:
 def scores_of(strategy: str, of: str = "") -> str:
     """The scores of one of several strategies; of: whose metric or dataset, if several are in."""
     return f"scores/{of}/{strategy}" if of else f"scores/{strategy}"
+
+
+def rewards_of(strategy: str) -> str:
+    """The rewards of one of several strategies."""
+    return f"rewards/{strategy}"
+
+
+def standings_of(dataset: str) -> str:
+    """The standings of one of several datasets."""
+    return f"standings/{dataset}"
 
 
 def race_of(dataset: str) -> str:

@@ -21,6 +21,7 @@ from respsel.recipe.schema import DatasetEntry, StrategyEntry
 from respsel.records import Example
 from respsel.selection import decide as selection
 from respsel.selection import per_example
+from respsel.selection.gates import Standing, barred_in
 from respsel.selection.race_rule import dropped_in
 from respsel.selection.verdict import VERDICTS
 from respsel.tables.kinds import SCORES
@@ -100,27 +101,13 @@ class ScoreSteps:
     def verdict(self, name: str, over: Sequence[str]) -> Step:
         by_dataset = {dataset: self._strategies(dataset) for dataset in over}
         rule = self._of.rule
-        inputs = {
-            roles.scores_of(strategy, dataset): step_names.scores(dataset, strategy, rule.metric)
-            for dataset, strategies in by_dataset.items()
-            for strategy in strategies
-        }
-        if self._of.races:
-            inputs |= {roles.race_of(dataset): step_names.race(dataset) for dataset in over}
 
         def make(tables: Inputs) -> Rows:
-            strata: list[selection.Scores] = []
-            weights: list[selection.Scores] = []
-            for dataset, strategies in by_dataset.items():
-                reached = {
-                    strategy: _reached(tables[roles.scores_of(strategy, dataset)])
-                    for strategy in strategies
-                }
-                strata.append(_values(reached))
-                weights.append(_weights(reached))
+            barred = _barred({dataset: tables[roles.standings_of(dataset)] for dataset in over})
+            strata, weights = _strata(by_dataset, tables)
             laps = [tables[role] for role in map(roles.race_of, over) if role in tables]
-            weighed = weights if selection.is_weighed(weights) else None
-            return [selection.decide(name, strata, rule, weighed, list(map(dropped_in, laps)))]
+            dropped = list(map(dropped_in, laps))
+            return [selection.decide(name, strata, rule, weights, dropped, barred)]
 
         return Step(
             name=step_names.verdict(name),
@@ -131,18 +118,33 @@ class ScoreSteps:
                 "dataset": name,
                 "strategies": [[dataset, names] for dataset, names in by_dataset.items()],
             },
-            inputs=inputs,
+            inputs=self._verdict_inputs(by_dataset),
             table=VERDICTS,
             make=make,
         )
+
+    def _verdict_inputs(self, by_dataset: Mapping[str, Sequence[str]]) -> Mapping[str, str]:
+        """By role, what a verdict over datasets reads. by_dataset: their strategies."""
+        metric = self._of.rule.metric
+        inputs = {
+            roles.scores_of(strategy, dataset): step_names.scores(dataset, strategy, metric)
+            for dataset, strategies in by_dataset.items()
+            for strategy in strategies
+        }
+        inputs |= {roles.standings_of(dataset): step_names.gates(dataset) for dataset in by_dataset}
+        if self._of.races:
+            inputs |= {roles.race_of(dataset): step_names.race(dataset) for dataset in by_dataset}
+        return inputs
 
     def choices(self, dataset: DatasetEntry, names: Sequence[str]) -> Step:
         rule = self._of.rule
 
         def make(tables: Inputs) -> Rows:
+            barred = barred_in(tables[roles.STANDINGS])
             values = {
                 name: {score.id: score.value for score in tables[roles.scores_of(name)]}
                 for name in names
+                if name not in barred
             }
             return per_example.choose_responses(values, rule)
 
@@ -152,8 +154,11 @@ class ScoreSteps:
             version=per_example.VERSION,
             fields={"direction": rule.direction, "strategies": list(names)},
             inputs={
-                roles.scores_of(name): step_names.scores(dataset.name, name, rule.metric)
-                for name in names
+                roles.STANDINGS: step_names.gates(dataset.name),
+                **{
+                    roles.scores_of(name): step_names.scores(dataset.name, name, rule.metric)
+                    for name in names
+                },
             },
             table=per_example.CHOICES,
             make=make,
@@ -192,6 +197,35 @@ def _sources(metric: ChosenMetric, tables: Inputs) -> Sources:
         own_vectors=tables.get(roles.OWN_VECTORS, ()),
         rewards=tables.get(roles.REWARDS, ()),
     )
+
+
+def _barred(standings: Mapping[str, Sequence[Standing]]) -> Mapping[str, str]:
+    """By strategy that is barred in a dataset, why; of several datasets, in which.
+
+    standings: by dataset.
+    """
+    barred: dict[str, str] = {}
+    for dataset, rows in standings.items():
+        for name, why in barred_in(rows).items():
+            told = f"in {dataset}, {why}" if len(standings) > 1 else why
+            barred[name] = f"{barred[name]}; {told}" if name in barred else told
+    return barred
+
+
+def _strata(
+    by_dataset: Mapping[str, Sequence[str]], tables: Inputs
+) -> tuple[list[selection.Scores], list[selection.Scores] | None]:
+    """By dataset, the scores of the strategies, and their weights if the metric has any."""
+    strata: list[selection.Scores] = []
+    weights: list[selection.Scores] = []
+    for dataset, strategies in by_dataset.items():
+        reached = {
+            strategy: _reached(tables[roles.scores_of(strategy, dataset)])
+            for strategy in strategies
+        }
+        strata.append(_values(reached))
+        weights.append(_weights(reached))
+    return strata, weights if selection.is_weighed(weights) else None
 
 
 def _reached(scores: Rows) -> Rows:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from respsel.backends.registry import KnownModel
+from respsel.graph.authors import Author
 from respsel.hashing import canonical_json, digest
 from respsel.strategies.base import Operation
 from respsel.tables.problems import NO_FAILURES, Failures
@@ -17,7 +18,9 @@ from respsel.workspace.loaded_recipe import LoadedRecipe
 STAGES = (
     ("examples",),
     ("responses", "own-outputs"),
-    ("race", "representations", "rewards"),
+    ("representations", "rewards"),
+    ("gates",),
+    ("race",),
     ("token-scores",),
     ("scores",),
     ("mixes",),
@@ -109,11 +112,15 @@ class Step:
 
 @dataclass(frozen=True)
 class Graph:
-    """All steps of a recipe by name, inputs before their users, and the models they may ask."""
+    """All steps of a recipe by name, inputs before their users, and the models they may ask.
+
+    authors: by strategy, who wrote its texts.
+    """
 
     loaded: LoadedRecipe
     models: Mapping[str, KnownModel]
     steps: Mapping[str, Step]
+    authors: Mapping[str, Author]
 
     def needed_for(self, names: Iterable[str]) -> Graph:
         """The part of the graph that some steps need, themselves included."""
@@ -123,8 +130,5 @@ class Graph:
             if (name := left.pop()) not in wanted:
                 wanted.add(name)
                 left += self.steps[name].inputs.values()
-        return Graph(
-            self.loaded,
-            self.models,
-            {name: step for name, step in self.steps.items() if name in wanted},
-        )
+        steps = {name: step for name, step in self.steps.items() if name in wanted}
+        return replace(self, steps=steps)

@@ -19,8 +19,10 @@ from respsel.records import Example, Response
 from respsel.tables.problems import EMPTY, NO_TEXT
 from respsel.text.whitespace import BLANKS
 
+# Raised when the same texts would be found to have other faults.
+VERSION = 1
 # Faults that make a text useless by itself; the others are in `whole` and `distinct`.
-_UNSOUND = (
+UNSOUND = (
     Fault.EMPTY,
     Fault.LOOP,
     Fault.COPY,
@@ -87,7 +89,7 @@ def text_health(responses: Sequence[Response], examples: Sequence[Example]) -> T
         for fault in faults:
             counts[fault] += 1
             first.setdefault(fault, response.id)
-        unsound += not faults.isdisjoint(_UNSOUND)
+        unsound += not faults.isdisjoint(UNSOUND)
     total = len(used)
     ordered = [fault for fault in Fault if counts[fault]]
     return TextHealth(

@@ -247,6 +247,16 @@ class ChosenMetric:
         return len(needs.views) == 1 and not (needs.own_outputs or needs.hidden or needs.reward)
 
     @property
+    def favours_own_text(self) -> bool:
+        """Whether the target's own text is good by it by construction.
+
+        That is so wherever the target's likelihoods, own outputs or hidden states are in it.
+        """
+        needs = self.needs
+        asks = bool(needs.views) or needs.own_outputs or needs.hidden
+        return asks or self.metric.combine is not None
+
+    @property
     def direction(self) -> Direction:
         """The metric's; or the recipe's, where publications disagree and it is a parameter."""
         direction: Direction = getattr(self.parameters, "direction", self.metric.direction)

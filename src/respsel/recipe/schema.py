@@ -165,12 +165,34 @@ class _Strategy(Entry):
         return {}
 
     @property
+    def author(self) -> str | None:
+        """The model that wrote its texts, as far as the recipe says."""
+        return None
+
+    @property
     def source(self) -> str:
         """Where its texts are from, for people."""
         raise NotImplementedError
 
 
-class ColumnStrategy(_Strategy):
+class _GivenStrategy(_Strategy):
+    """Texts that respsel did not see being written."""
+
+    written_by: str | None = Field(
+        None,
+        min_length=1,
+        max_length=80,
+        pattern=r"^\S(.*\S)?$",
+        description="Who wrote the texts: a name of models, or any other name, such as `gpt-4o`. "
+        "Say it where it was the target.",
+    )
+
+    @property
+    def author(self) -> str | None:
+        return self.written_by
+
+
+class ColumnStrategy(_GivenStrategy):
     """Responses from a column of the dataset."""
 
     from_: Literal["column"] = Field("column", alias="from")
@@ -186,7 +208,7 @@ class ColumnStrategy(_Strategy):
         return f"column '{self.column}'"
 
 
-class FileStrategy(_Strategy):
+class FileStrategy(_GivenStrategy):
     """Responses from a file of their own, matched by id."""
 
     from_: Literal["file"] = Field("file", alias="from")
@@ -225,11 +247,15 @@ class ModelStrategy(_Strategy):
         return {"prompt": self.prompt, **system}
 
     @property
+    def author(self) -> str | None:
+        return self.model
+
+    @property
     def source(self) -> str:
         return f"written by {self.model}"
 
 
-class PluginStrategy(_Strategy):
+class PluginStrategy(_GivenStrategy):
     """Responses that an installed package gives (entry points respsel.strategies)."""
 
     from_: Literal["plugin"] = Field("plugin", alias="from")
@@ -296,6 +322,39 @@ class MetricEntry(BaseModel):
         return dict(self.model_extra or {})
 
 
+class RequireEntry(Entry):
+    """Gates: what a strategy must pass before it may be recommended. 0 switches one off."""
+
+    right: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        description="Least share of right answers. Default: half, and not surely fewer than the "
+        "strategy with the most.",
+    )
+    reward: float | None = Field(None, description="Least mean reward. Default: none.")
+    whole: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        description="Least share of texts not cut short. Default: 0.5, or half of another "
+        "strategy's share if that is less.",
+    )
+    distinct: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        description="Least share of different texts. Default: as for whole.",
+    )
+    sound: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        description="Least share of texts without loops, refusals, leftovers and the like. "
+        "Default: as for whole.",
+    )
+
+
 class SelectionEntry(Entry):
     """How the strategy is selected."""
 
@@ -304,6 +363,10 @@ class SelectionEntry(Entry):
     )
     confidence: float = Field(
         0.95, gt=0.5, le=0.9999, description="How sure a verdict must be to be decided."
+    )
+    require: RequireEntry = Field(
+        default_factory=lambda: RequireEntry(),
+        description="What a strategy must pass before it may be recommended.",
     )
     if_unscored: Literal["report", "fail"] = Field(
         "report",

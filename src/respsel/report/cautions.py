@@ -12,10 +12,12 @@ from respsel.backends.placement import LEFT_OUT
 from respsel.data.prompts import shows_label
 from respsel.graph import names as step_names
 from respsel.recipe.schema import DatasetEntry, ModelStrategy
+from respsel.report.analysis.confounds import Controlled
 from respsel.report.analysis.unmatched import explain_unmatched
 from respsel.report.response_counts import MANY_CUT_SHORT, label_caution
 from respsel.report.verdict_facts import VerdictFacts
 from respsel.selection.verdict import listed
+from respsel.text.numbers import number
 
 # Below these shares the first screen says so.
 _FEWEST_RIGHT = 0.9
@@ -23,7 +25,7 @@ _FEWEST_PAIRED = 0.8
 
 
 def cautions_of(facts: VerdictFacts) -> tuple[str, ...]:
-    """What a user should mind about a verdict that has a leader."""
+    """What a user should mind about a verdict that has a winner."""
     return tuple(caution for check in _CHECKS for caution in check(facts))
 
 
@@ -37,6 +39,50 @@ def _fake_target(facts: VerdictFacts) -> Iterator[str]:
     models = facts.result.graph.loaded.models
     if models[facts.recipe.target.model].entry.backend == "fake":
         yield "The fake backend stands in for a model: these numbers mean nothing."
+
+
+def _barred(facts: VerdictFacts) -> Iterator[str]:
+    """Strategies that may not be recommended, those first that score better than the leader."""
+    leader = facts.verdict.ranking[0]
+    sign = 1 if facts.verdict.direction == "lower" else -1
+    scores = {one.strategy: one.score for one in facts.verdict.ranking}
+    lead = sign * leader.score
+    better = [name for name in facts.verdict.barred if sign * scores.get(name, lead) < lead]
+    for name in better:
+        numbers = f"{number(scores[name])} against {number(leader.score)}"
+        why = facts.verdict.barred[name]
+        yield f"{name} scores better ({numbers}) but is not recommended: {why}."
+    for name, why in facts.verdict.barred.items():
+        if name not in better:
+            yield f"{name} is not recommended: {why}."
+
+
+def _advocate(facts: VerdictFacts) -> Iterator[str]:
+    """The leader is the target's own text, and something but its likelihood speaks for it."""
+    advocates = {rows[facts.winner].advocate for rows in facts.standings.values()}
+    if advocates - {""}:
+        yield (
+            f"The target itself wrote {facts.winner}, so its likelihood says little. It may be "
+            f"recommended because {listed(sorted(advocates - {''}))}."
+        )
+
+
+def _unchecked(facts: VerdictFacts) -> Iterator[str]:
+    if not facts.is_checked:
+        yield (
+            "No answer was checked, and a likelihood does not see what is wrong: read some, or "
+            "give labels with an answer check, or a judge."
+        )
+
+
+def _metric_unnamed(facts: VerdictFacts) -> Iterator[str]:
+    recipe = facts.recipe
+    if recipe.selection.metric is None and len(recipe.metrics) > 1:
+        first = recipe.selection_metric
+        yield (
+            f"{first} decides since it is the first of {len(recipe.metrics)} metrics: write "
+            f'[selection] metric = "{first}" into the recipe if that is meant.'
+        )
 
 
 def _equal_rows(facts: VerdictFacts) -> Iterator[str]:
@@ -148,10 +194,9 @@ def _partly_trained(facts: VerdictFacts) -> Iterator[str]:
 def _extreme_length(facts: VerdictFacts) -> Iterator[str]:
     """The leader is simply the shortest or the longest of all strategies, in every dataset."""
     kinds = {facts.confounds[dataset.name].extreme_of(facts.winner) for dataset in facts.datasets}
-    strategies = len(facts.verdict.ranking)
-    if len(kinds) > 1 or "" in kinds or strategies < 2:
+    if len(kinds) > 1 or "" in kinds or facts.verdict.is_alone:
         return
-    of = "of both" if strategies == 2 else "of all strategies"
+    of = "of both" if len(facts.verdict.ranking) == 2 else "of all strategies"
     yield (
         f"{facts.winner} is also the {kinds.pop()} {of}: is it more than a matter of length? "
         f"{_at_equal_length(facts)}"
@@ -159,15 +204,35 @@ def _extreme_length(facts: VerdictFacts) -> Iterator[str]:
 
 
 def _at_equal_length(facts: VerdictFacts) -> str:
-    """What is left of the lead with length controlled."""
+    """What is left of the lead with length controlled, as far as intervals tell."""
     about = [facts.confounds[dataset.name] for dataset in facts.datasets]
     if any(not confounds.controlled for confounds in about):
         return "There is too little to tell what is left of its lead at equal length."
-    first = {confounds.controlled[0].strategy for confounds in about}
-    if first == {facts.winner}:
-        return "With length controlled it still comes first."
-    where = " in a dataset" if len(first) > 1 else ""
-    return f"With length controlled {listed(sorted(first))} would come first{where}."
+    if any(confounds.strategies[0] != facts.winner for confounds in about):
+        return "Look at each dataset for what is left of its lead at equal length."
+    others = [
+        one
+        for confounds in about
+        for one in confounds.controlled
+        if one.difference is not None and one.strategy not in facts.verdict.barred
+    ]
+    better = dict.fromkeys(one.strategy for one in others if _side(facts, one) < 0)
+    equal = dict.fromkeys(one.strategy for one in others if _side(facts, one) == 0)
+    if better:
+        where = " in a dataset" if len(about) > 1 else ""
+        return f"At equal length {listed(list(better))} would beat it{where}."
+    if equal:
+        return f"At equal length it cannot be told apart from {listed(list(equal))}."
+    return "With length controlled it still comes first."
+
+
+def _side(facts: VerdictFacts, one: Controlled) -> int:
+    """1 if a strategy is surely worse than the leader at equal length, -1 if it is better."""
+    assert one.low is not None
+    assert one.high is not None
+    none = 1.0 if facts.verdict.scale == "log" else 0.0
+    above = (one.low > none) - (one.high < none)
+    return above if facts.verdict.direction == "lower" else -above
 
 
 def _often_wrong(facts: VerdictFacts) -> bool:
@@ -194,6 +259,10 @@ def _unmatched_in(facts: VerdictFacts, dataset: DatasetEntry) -> Iterator[str]:
 # The order in which the first screen shows them.
 _CHECKS: tuple[Callable[[VerdictFacts], Iterator[str]], ...] = (
     _fake_target,
+    _barred,
+    _advocate,
+    _unchecked,
+    _metric_unnamed,
     _equal_rows,
     _datasets_disagree,
     _other_winners,

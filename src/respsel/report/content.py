@@ -19,6 +19,7 @@ from respsel.report.analysis.confounds import Confounds, find_confounds
 from respsel.report.analysis.distributions import Distribution, distributions
 from respsel.report.analysis.samples import SampleExample, choose_samples, samples, shown_view
 from respsel.report.analysis.score_matrix import example_ids, lengths, score_matrix
+from respsel.report.analysis.strategy_facts import strategy_facts
 from respsel.report.analysis.summaries import (
     AuditRow,
     ChangedTexts,
@@ -32,8 +33,16 @@ from respsel.report.analysis.summaries import (
 )
 from respsel.report.headline import headline
 from respsel.report.provenance import provenance
-from respsel.report.summary import Dropout, Headline, MixtureOutcome, RaceOutcome, Summary
+from respsel.report.summary import (
+    Dropout,
+    Headline,
+    MixtureOutcome,
+    RaceOutcome,
+    StrategyFacts,
+    Summary,
+)
 from respsel.run.result import RunResult
+from respsel.selection.gates import Standing
 from respsel.selection.per_example import Choice, Mixture, mix
 from respsel.selection.race_rule import Lap, reach_of
 from respsel.selection.verdict import Verdict
@@ -62,6 +71,8 @@ class DatasetReport:
     """Everything about one dataset.
 
     asked: the recipe's `sample`.
+    standings: how the strategies stand before the ranking.
+    facts: what the ranking does not say of them, in its order.
     shaded: the view whose surprise is shown in the samples.
     places: in sentences, whose responses are scored elsewhere than where their prompt ends.
     """
@@ -70,6 +81,8 @@ class DatasetReport:
     examples: int
     asked: int | None
     verdict: Verdict
+    standings: tuple[Standing, ...]
+    facts: tuple[StrategyFacts, ...]
     strategies: tuple[StrategySummary, ...]
     distributions: tuple[Distribution, ...]
     agreement: Agreement | None
@@ -102,6 +115,7 @@ class Report:
     """The whole report.
 
     costs: the token usage of all calls that the recipe's steps use, whenever they were made.
+    by_target: the strategies whose texts the target itself wrote.
     """
 
     recipe: str
@@ -111,6 +125,7 @@ class Report:
     datasets: tuple[DatasetReport, ...]
     costs: tuple[Cost, ...]
     provenance: Mapping[str, Any]
+    by_target: tuple[str, ...]
 
 
 def build_report(result: RunResult, finished_at: datetime) -> Report:
@@ -126,7 +141,8 @@ def build_report(result: RunResult, finished_at: datetime) -> Report:
     costs = costs_of(result.took, loaded.models)
     overall = verdicts.get(OVERALL)
     origin = provenance(result, finished_at)
-    return Report(loaded.name, loaded.shown, answers, overall, datasets, costs, origin)
+    by_target = tuple(name for name, who in result.graph.authors.items() if who.is_target)
+    return Report(loaded.name, loaded.shown, answers, overall, datasets, costs, origin, by_target)
 
 
 def _dataset(result: RunResult, name: str, verdict: Verdict) -> DatasetReport:
@@ -146,15 +162,18 @@ def _dataset(result: RunResult, name: str, verdict: Verdict) -> DatasetReport:
     audited = tuple(
         audit(result, name, strategy, view) for strategy in ranked for view in views(loaded)
     )
+    confounds = _confounds(result, name, verdict, summaries, scores, ids)
     return DatasetReport(
         name=name,
         examples=len(ids),
         asked=entry.sample,
         verdict=verdict,
+        standings=tuple(result.rows(step_names.gates(name))),
+        facts=strategy_facts(result, name, summaries, confounds),
         strategies=summaries,
         distributions=distributions(ranked, scores, verdict.scale == "log"),
         agreement=_agreement(result, name, ranked, ids),
-        confounds=_confounds(result, name, verdict, summaries, scores, ids),
+        confounds=confounds,
         audit=audited,
         places=places_told(audited),
         own_outputs=summarise_own_outputs(result.rows(own)) if own in result.graph.steps else None,
@@ -218,6 +237,7 @@ def summary_of(report: Report) -> Summary:
     """The summary of a report."""
     return Summary(
         report.headline,
+        {data.name: data.facts for data in report.datasets},
         {data.name: _race_outcome(data.race) for data in report.datasets if data.race},
         {
             data.name: _mixture_outcome(data.mixture, len(data.choices))

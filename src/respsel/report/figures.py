@@ -1,12 +1,13 @@
 """The report's figures as SVG text: no library, no script.
 
-Knows what a verdict, a distribution and a race are, and nothing of files. Invariant: every number
+Knows what a verdict, a distribution and a race are, and nothing of files. by_target: the strategies
+whose texts the target wrote; they are marked everywhere. Invariant: every number
 in a figure is also in a table or in report.json.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 from respsel.report.axis import axis_for, figure, middle, value_beside
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from respsel.selection.verdict import Ranked, Verdict
 
 
-def ranking_plot(verdict: Verdict) -> str:
+def ranking_plot(verdict: Verdict, by_target: Collection[str] = ()) -> str:
     """One line per strategy: its score as a dot and its interval as a bar; best at the top."""
     ranking = verdict.ranking
     spans = [(_or(r.low, r.score), _or(r.high, r.score)) for r in ranking]
@@ -33,14 +34,14 @@ def ranking_plot(verdict: Verdict) -> str:
     about = f"{verdict.metric} by strategy, with intervals at {percent(verdict.confidence)}"
     return figure(
         axis,
-        [r.strategy for r in ranking],
+        _marked([r.strategy for r in ranking], by_target),
         about,
         f"{verdict.metric}; {_better(verdict.direction)}",
         rows,
     )
 
 
-def difference_plot(verdict: Verdict) -> str:
+def difference_plot(verdict: Verdict, by_target: Collection[str] = ()) -> str:
     """One line per strategy behind the leader: the paired difference and its interval."""
     others = [(r, r.difference) for r in verdict.ranking if r.difference is not None]
     log = verdict.scale == "log"
@@ -60,10 +61,12 @@ def difference_plot(verdict: Verdict) -> str:
         "is a tie"
     )
     below = f"{'times' if log else 'minus'} the score of {leader}; {none:g} is no difference"
-    return figure(axis, [r.strategy for r, _ in others], about, below, rows)
+    return figure(axis, _marked([r.strategy for r, _ in others], by_target), about, below, rows)
 
 
-def distribution_plot(distributions: Sequence[Distribution], metric: str, scale: str) -> str:
+def distribution_plot(
+    distributions: Sequence[Distribution], metric: str, scale: str, by_target: Collection[str] = ()
+) -> str:
     """One box per strategy: the middle half of its scores, whiskers at 5 % and 95 %.
 
     Where the scores are few, each is drawn.
@@ -95,14 +98,14 @@ def distribution_plot(distributions: Sequence[Distribution], metric: str, scale:
     about = f"distribution of {metric} over examples, by strategy; medians at the right"
     return figure(
         axis,
-        [d.strategy for d in distributions],
+        _marked([d.strategy for d in distributions], by_target),
         about,
         f"{metric}, one value an example{how}",
         rows,
     )
 
 
-def race_plot(race: RaceSummary, verdict: Verdict) -> str:
+def race_plot(race: RaceSummary, verdict: Verdict, by_target: Collection[str] = ()) -> str:
     """One line per strategy: over how many examples it was scored, and where it dropped out."""
     names = [ranked.strategy for ranked in verdict.ranking]
     axis = axis_for([0.0, float(race.sample)], log=False)
@@ -122,8 +125,17 @@ def race_plot(race: RaceSummary, verdict: Verdict) -> str:
         rows.append(value_beside(i, str(reached)))
     about = "race: over how many examples each strategy was scored"
     return figure(
-        axis, names, about, "examples scored; a cross is where a strategy dropped out", rows
+        axis,
+        _marked(names, by_target),
+        about,
+        "examples scored; a cross is where a strategy dropped out",
+        rows,
     )
+
+
+def _marked(names: Sequence[str], by_target: Collection[str]) -> list[str]:
+    """Names, marked where the target wrote the texts; a line under the figure explains it."""
+    return [f"{name} *" if name in by_target else name for name in names]
 
 
 def _bar(low: float, high: float, at: float, row: int, kind: str) -> str:
@@ -133,13 +145,9 @@ def _bar(low: float, high: float, at: float, row: int, kind: str) -> str:
 
 
 def _kind(verdict: Verdict, ranked: Ranked) -> str:
-    return (
-        "lead"
-        if ranked.difference is None
-        else "tied"
-        if ranked.strategy in verdict.tied
-        else "rest"
-    )
+    if ranked.strategy == verdict.winner:
+        return "lead"
+    return "tied" if ranked.strategy in verdict.tied else "rest"
 
 
 def _better(direction: str) -> str:

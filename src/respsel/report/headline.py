@@ -57,6 +57,8 @@ def _joined(datasets: Sequence[str], answers: Sequence[Headline]) -> Headline:
         command="\n".join(dict.fromkeys(answer.command for answer in answers if answer.command)),
         decided=all(answer.decided for answer in answers),
         ready=all(answer.ready for answer in answers),
+        checked=all(answer.checked for answer in answers),
+        compared=all(answer.compared for answer in answers),
     )
 
 
@@ -78,13 +80,39 @@ def _together(answers: Sequence[Headline], recipe: str) -> list[Headline]:
 
 
 def _answer(facts: VerdictFacts) -> Headline:
+    if not facts.verdict.ranking:
+        return _without_ranking(facts)
     if facts.verdict.winner is None:
         return _without_leader(facts)
     return _decided(facts) if facts.verdict.decided else _undecided(facts)
 
 
 def _without_leader(facts: VerdictFacts) -> Headline:
-    none = [own.dataset for own in facts.own_verdicts if own.winner is None]
+    """None of the strategies may be recommended."""
+    reasons = [f"{name}: {why}." for name, why in facts.verdict.barred.items()]
+    by_target = all(
+        standing.by_target for rows in facts.standings.values() for standing in rows.values()
+    )
+    remedy = (
+        "Add a strategy that the target did not write, labels with an answer check, or a judge"
+        if by_target
+        else "Fix the responses, or say in [selection.require] what they need not pass"
+    )
+    return Headline(
+        which="No strategy can be recommended",
+        how_sure=f"None passes the gates before the ranking. {' '.join(reasons)}",
+        cautions=tuple(unmatched(facts)),
+        next_step=f"{remedy}, and run again.",
+        command=_run(facts),
+        decided=False,
+        ready=False,
+        checked=facts.is_checked,
+        compared=not facts.verdict.is_alone,
+    )
+
+
+def _without_ranking(facts: VerdictFacts) -> Headline:
+    none = [own.dataset for own in facts.own_verdicts if not own.ranking]
     where = f" of {listed(none)}" if facts.verdict.dataset == OVERALL else ""
     return Headline(
         which="No strategy can be ranked",
@@ -96,40 +124,29 @@ def _without_leader(facts: VerdictFacts) -> Headline:
         command=_run(facts),
         decided=False,
         ready=False,
+        checked=facts.is_checked,
+        compared=not facts.verdict.is_alone,
     )
 
 
 def _decided(facts: VerdictFacts) -> Headline:
-    wrong = facts.responses.mostly_wrong
-    if wrong:
-        which = f"{facts.winner} suits the target best, but most of its answers are wrong"
-        step = "Fix its answers, or choose another strategy, and run again."
-    else:
-        which = f"Fine-tune on {facts.winner}"
-        step = (
-            "Have it applied to the whole dataset, which writes the training set; what is "
-            "there is reused."
-        )
     return Headline(
-        which=which,
+        which=_alone(facts) or f"Fine-tune on {facts.winner}",
         how_sure=_how_sure(facts),
         cautions=cautions_of(facts),
-        next_step=step,
-        command=_run(facts) if wrong else _apply(facts),
+        next_step="Have it applied to the whole dataset, which writes the training set; what is "
+        "there is reused.",
+        command=_apply(facts),
         decided=True,
-        ready=not wrong,
+        ready=True,
+        checked=facts.is_checked,
+        compared=not facts.verdict.is_alone,
     )
 
 
 def _undecided(facts: VerdictFacts) -> Headline:
     more = _more_examples(facts)
-    if facts.responses.mostly_wrong:
-        command = _run(facts)
-        step = (
-            f"Fix the answers of {facts.winner} or choose another strategy first: most of "
-            "them are wrong. Then run again."
-        )
-    elif more is not None:
+    if more is not None:
         command = _run(facts)
         step = more
     else:
@@ -137,14 +154,24 @@ def _undecided(facts: VerdictFacts) -> Headline:
         command = "\n".join(f"{_apply(facts)} --strategy {name}" for name in leaders)
         step = _choose(facts)
     return Headline(
-        which=f"No clear winner yet; {facts.winner} leads",
+        which=_alone(facts) or f"No clear winner yet; {facts.winner} leads",
         how_sure=_how_sure(facts),
         cautions=cautions_of(facts),
         next_step=step,
         command=command,
         decided=False,
         ready=False,
+        checked=facts.is_checked,
+        compared=not facts.verdict.is_alone,
     )
+
+
+def _alone(facts: VerdictFacts) -> str:
+    """That there is nothing to compare the winner with; empty if there is."""
+    if not facts.verdict.is_alone:
+        return ""
+    which = "that may be recommended" if facts.verdict.barred else "in the recipe"
+    return f"{facts.winner} is the only strategy {which}"
 
 
 def _more_examples(facts: VerdictFacts) -> str | None:
@@ -204,7 +231,10 @@ def _examples_needed(facts: VerdictFacts) -> int | None:
 
 
 def _at_least(facts: VerdictFacts, needed: int) -> int:
-    return max(needed, facts.fewest + 1, FEWEST_EXAMPLES)
+    """So many examples, in two digits: the number is an estimate."""
+    count = max(needed, facts.fewest + 1, FEWEST_EXAMPLES)
+    step = int(10 ** max(0, len(str(count)) - 2))
+    return -(-count // step) * step
 
 
 def _asks_too_many(facts: VerdictFacts, needed: int) -> bool:

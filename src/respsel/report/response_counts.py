@@ -35,11 +35,6 @@ class ResponseCounts:
         """The judged responses that have a wrong answer."""
         return self.judged - self.right
 
-    @property
-    def mostly_wrong(self) -> bool:
-        """Whether more than half of the judged responses are wrong."""
-        return self.right < self.judged / 2
-
 
 def count_responses(responses: Iterable[Response]) -> ResponseCounts:
     """Count responses."""

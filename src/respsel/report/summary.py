@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from respsel.text.numbers import short
+
 
 @dataclass(frozen=True)
 class Headline:
@@ -22,6 +24,8 @@ class Headline:
     command: what to type for it, a line each; may be empty.
     decided: whether the verdict is decided.
     ready: whether the verdict can be applied as it is; that needs more than a decision.
+    checked: whether anything but likelihood has judged the answers.
+    compared: whether more than one strategy could be recommended.
     """
 
     which: str
@@ -31,6 +35,21 @@ class Headline:
     command: str
     decided: bool
     ready: bool
+    checked: bool
+    compared: bool
+
+    @property
+    def badge(self) -> str:
+        """How sure it is, in a few words."""
+        decided = "decided" if self.decided else "undecided"
+        if not self.compared:
+            decided = "nothing to compare"
+        return decided if self.checked else f"{decided} · answers not checked"
+
+    @property
+    def is_good(self) -> bool:
+        """Whether a user can follow it with an easy mind."""
+        return self.ready and self.checked and self.compared
 
 
 @dataclass(frozen=True)
@@ -71,10 +90,53 @@ class MixtureOutcome:
 
 
 @dataclass(frozen=True)
+class StrategyFacts:
+    """What a ranking does not say of a strategy.
+
+    right, judged: how many answers are right, of those that were checked.
+    reward: the mean reward; None without any.
+    length: the mean length of a response; None where that is not known.
+    unit: that of lengths.
+    cut_short: how many of the `responses` were.
+    tokens: what 1,000 responses take of models, prompts and outputs; 0 where the texts were given.
+    money: their cost at the recipe's prices; None without a price.
+    author: who wrote them, for people.
+    by_target: whether the target did.
+    """
+
+    strategy: str
+    right: int
+    judged: int
+    reward: float | None
+    length: float | None
+    unit: str
+    cut_short: int
+    responses: int
+    tokens: int
+    money: float | None
+    currency: str
+    author: str
+    by_target: bool
+
+    @property
+    def answers(self) -> str:
+        """How many answers are right."""
+        return f"{self.right} of {self.judged}" if self.judged else "–"
+
+    @property
+    def cost(self) -> str:
+        """The cost of 1,000 responses: money, or else tokens."""
+        if self.money is not None:
+            return f"{self.money:,.2f} {self.currency}"
+        return f"{short(self.tokens)} tokens" if self.tokens else "–"
+
+
+@dataclass(frozen=True)
 class Summary:
-    """A report in short. races, mixtures: by dataset, where there are any."""
+    """A report in short. strategies, races, mixtures: by dataset, where there are any."""
 
     headline: Headline
+    strategies: Mapping[str, tuple[StrategyFacts, ...]]
     races: Mapping[str, RaceOutcome]
     mixtures: Mapping[str, MixtureOutcome]
 
@@ -84,6 +146,10 @@ def summary_from_json(data: Any) -> Summary:
     headline = data["headline"]
     return Summary(
         Headline(**{**headline, "cautions": tuple(headline["cautions"])}),
+        {
+            name: tuple(StrategyFacts(**item) for item in items)
+            for name, items in data["strategies"].items()
+        },
         {name: _race_from_json(item) for name, item in data["races"].items()},
         {name: MixtureOutcome(**item) for name, item in data["mixtures"].items()},
     )

@@ -17,6 +17,7 @@ from respsel.report.analysis.confounds import Confounds
 from respsel.report.analysis.summaries import AuditRow
 from respsel.report.response_counts import ResponseCounts, count_responses
 from respsel.run.result import RunResult
+from respsel.selection.gates import Standing
 from respsel.selection.race_rule import Lap
 from respsel.selection.verdict import Verdict, listed
 
@@ -58,6 +59,32 @@ class VerdictFacts:
     def leader(self) -> StrategyEntry:
         """The leader's entry in the recipe."""
         return self.result.graph.loaded.strategy(self.winner)
+
+    @cached_property
+    def standings(self) -> Mapping[str, Mapping[str, Standing]]:
+        """By dataset and strategy, how the strategies stand before the ranking."""
+        return {
+            entry.name: {
+                standing.strategy: standing
+                for standing in self.result.rows(step_names.gates(entry.name))
+            }
+            for entry in self.datasets
+        }
+
+    @property
+    def is_checked(self) -> bool:
+        """Whether anything but likelihood judges the answers, in every dataset.
+
+        It is about the leader's; where nobody leads, about those of any strategy.
+        """
+        return all(
+            any(
+                standing.judged or standing.rewarded
+                for name, standing in rows.items()
+                if self.verdict.winner in (None, name)
+            )
+            for rows in self.standings.values()
+        )
 
     @cached_property
     def datasets(self) -> Sequence[DatasetEntry]:

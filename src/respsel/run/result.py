@@ -22,6 +22,7 @@ from respsel.selection.verdict import Verdict, html_text
 from respsel.store.notes import LatestRun, Unrecorded
 from respsel.store.store import Store
 from respsel.tables.problems import NOT_REACHED
+from respsel.tables.table import Document
 from respsel.workspace.loaded_recipe import LoadedRecipe
 
 if TYPE_CHECKING:
@@ -211,6 +212,17 @@ class RunResult:
             for model, usage in self._tables.took(name).items():
                 total[model] = total.get(model, TokenUsage()) + usage
         return total
+
+    def look_at(self, name: str) -> None:
+        """Make a step's output again if its stored copy is damaged or gone."""
+        if isinstance(self.graph.steps[name].table, Document):
+            self.rows(name)
+        else:
+            self.frame(name, "id")
+
+    def took_by(self, name: str) -> Mapping[str, TokenUsage]:
+        """By model, the tokens of a step's calls, whenever made."""
+        return self._tables.took(name)
 
     @property
     def models_opened(self) -> tuple[str, ...]:

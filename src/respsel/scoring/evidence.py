@@ -130,10 +130,19 @@ def mix(
     return scores
 
 
+def column_rewards(column: str, examples: Sequence[Example], strategy: str) -> list[Score]:
+    """The rewards that a column holds; {strategy} in its name stands for the strategy's."""
+    name = column.replace("{strategy}", strategy)
+    return [_reward_in(name, example) for example in examples]
+
+
 def _column_reward(metric: ChosenMetric, example: Example | None, strategy: str) -> Score | None:
     source = metric.needs.reward
     if source is None or source.column is None or example is None:
         return None
-    name = source.column.replace("{strategy}", strategy)
+    return column_rewards(source.column, [example], strategy)[0]
+
+
+def _reward_in(name: str, example: Example) -> Score:
     value = finite_number(str(find_value(example.columns, name)))
     return Score(example.id, value, "" if value is not None else f"column '{name}' holds no number")

@@ -7,7 +7,7 @@ uses the same `score` finds every answer in the store, and a larger sample asks 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 
 from respsel.calls.requests import Answer
@@ -28,9 +28,10 @@ def run_race(
     rule: Rule,
     score: ScoreBatch,
     measure: Measure,
+    barred: Collection[str] = (),
 ) -> Operation:
     """Race the strategies over the examples in their order; return the laps."""
-    running = race(tuple(responses), len(examples), rule)
+    running = race(tuple(responses), len(examples), rule, barred)
     batch = next(running)
     problems: dict[int, str] = {}
     while True:

@@ -21,6 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from respsel.selection.rule import Rule
@@ -56,6 +57,7 @@ def decide(
     rule: Rule,
     weights: Sequence[Scores] | None = None,
     dropped: Sequence[Collection[str]] = (),
+    barred: Mapping[str, str] = MappingProxyType({}),
 ) -> Verdict:
     """Return the verdict over one or more datasets, each a table strategy -> example id -> value.
 
@@ -65,15 +67,16 @@ def decide(
     weights: of the same shape, where a metric over a dataset is a ratio of means.
     dropped: by dataset, the strategies that were left out on the way (a race). They need not have
         every example and cannot lead.
+    barred: by strategy that may not be recommended, why. It is shown, and need not have every
+        example; it cannot lead or be tied, and no other one is tested against it.
     """
     names = [name for name in strata[0] if all(name in stratum for stratum in strata)]
-    out = [set(some) for some in dropped] or [set()] * len(strata)
-    paired = [
-        pair(stratum, names, rule.is_log, weights[i] if weights else None, out[i])
-        for i, stratum in enumerate(strata)
-    ]
+    # Where all are barred, they are ranked among themselves.
+    behind = set() if barred.keys() >= set(names) else barred.keys() & names
+    out = [set(some) | behind for some in dropped] or [behind] * len(strata)
+    names, paired = _paired(strata, names, rule, weights, out)
     counts = [len(totals) for totals, _ in paired]
-    unranked = _unranked(dataset, rule, sum(counts), _unscored(strata, names))
+    unranked = _unranked(dataset, rule, sum(counts), _unscored(strata, names), barred)
     if not names or min(counts) == 0:
         return unranked
     parts = []
@@ -116,6 +119,34 @@ def _over_all(
     return _ranked(unranked, names, scaled, dropped, standardised)
 
 
+def _paired(
+    strata: Sequence[Scores],
+    names: Sequence[str],
+    rule: Rule,
+    weights: Sequence[Scores] | None,
+    out: Sequence[Collection[str]],
+) -> tuple[list[str], list[tuple[Matrix, Matrix]]]:
+    """The strategies that can be ranked, and by dataset their sums (statistics.pair).
+
+    out: by dataset, the strategies that need not have every example. One that has none of those
+        over which the others are compared cannot be ranked.
+    """
+    paired = [
+        pair(stratum, names, rule.is_log, weights[i] if weights else None, out[i])
+        for i, stratum in enumerate(strata)
+    ]
+    empty = {
+        names[column]
+        for totals, sums in paired
+        if len(totals)
+        for column in range(len(names))
+        if not sums[:, column].any()
+    }
+    if not empty:
+        return list(names), paired
+    return _paired(strata, [name for name in names if name not in empty], rule, weights, out)
+
+
 def _unscored(strata: Sequence[Scores], names: Sequence[str]) -> Mapping[str, int]:
     """By strategy, how many examples have no score."""
     return {
@@ -126,7 +157,13 @@ def _unscored(strata: Sequence[Scores], names: Sequence[str]) -> Mapping[str, in
     }
 
 
-def _unranked(dataset: str, rule: Rule, examples: int, unscored: Mapping[str, int]) -> Verdict:
+def _unranked(
+    dataset: str,
+    rule: Rule,
+    examples: int,
+    unscored: Mapping[str, int],
+    barred: Mapping[str, str],
+) -> Verdict:
     """The verdict that ranks nothing."""
     return Verdict(
         dataset=dataset,
@@ -141,6 +178,7 @@ def _unranked(dataset: str, rule: Rule, examples: int, unscored: Mapping[str, in
         examples_needed=None,
         ranking=(),
         unscored=unscored,
+        barred=dict(barred),
     )
 
 

@@ -7,7 +7,7 @@ undecided; every name is escaped in HTML, since names come from recipes.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from respsel.tables.table import Document
@@ -16,6 +16,8 @@ from respsel.text.numbers import interval, number, percent, share
 
 # With fewer, a t-test is at the mercy of how the values are distributed.
 FEWEST_EXAMPLES = 12
+# An interval that is wider says nothing.
+_MOST_TIMES = 100
 
 
 @dataclass(frozen=True)
@@ -23,7 +25,8 @@ class Ranked:
     """One strategy in a ranking. Over a single example there are no intervals.
 
     low, high: the interval of its score.
-    p_best: the share of resamples in which it is the best.
+    p_best: the share of resamples in which it is the best of those that may lead; None for one
+        that is barred.
     difference: score minus the leader's, or score / leader's on a log scale; None for the leader.
     difference_low, difference_high: the difference's interval.
     effect: the paired difference in its standard deviations; None if it does not vary.
@@ -36,7 +39,7 @@ class Ranked:
     score: float
     low: float | None
     high: float | None
-    p_best: float
+    p_best: float | None
     difference: float | None
     difference_low: float | None
     difference_high: float | None
@@ -57,6 +60,8 @@ class Verdict:
     unscored: by strategy, how many examples have no score.
     first_by_rank: over several datasets, the strategy with the best mean rank (the winner, if it
         shares it).
+    barred: by strategy that may not be recommended, why (selection.gates). It is ranked behind all
+        others, and there is no winner if all are barred.
     """
 
     dataset: str
@@ -72,6 +77,24 @@ class Verdict:
     ranking: tuple[Ranked, ...]
     unscored: Mapping[str, int]
     first_by_rank: str | None = None
+    barred: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def open(self) -> list[Ranked]:
+        """The ranked strategies that may be recommended, best first."""
+        return [ranked for ranked in self.ranking if ranked.strategy not in self.barred]
+
+    @property
+    def state(self) -> str:
+        """How sure it is, in a word or two."""
+        if self.is_alone:
+            return "not compared"
+        return "decided" if self.decided else "undecided"
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether the winner was compared with no other strategy."""
+        return len(self.open) == 1
 
     @property
     def datasets_disagree(self) -> bool:
@@ -79,7 +102,7 @@ class Verdict:
         return self.first_by_rank not in (None, self.winner)
 
     def how_sure(self, datasets: int = 1, fewest: int | None = None) -> str:
-        """The outcome in a sentence, of a verdict that ranks something.
+        """The outcome in a sentence, of a verdict that has a winner.
 
         datasets: how many it is about.
         fewest: over how many examples of a dataset strategies are compared, at the least.
@@ -88,14 +111,13 @@ class Verdict:
         over = f"over {self.examples} examples{several} by {self.metric}"
         asked = percent(self.confidence)
         best = share(self.ranking[0].p_best)
+        which = " that may be recommended" if self.barred else ""
+        if self.is_alone:
+            return f"Not compared: {self.winner} is the only strategy{which}, {over}."
         if self.decided:
-            beats = (
-                "it beats every other strategy"
-                if len(self.ranking) > 1
-                else "it is the only strategy"
-            )
+            beats = f"it beats every other strategy{which}"
             return f"Decided at {asked}: {beats} {over}, and is the best in {best} of resamples."
-        reasons = [f"it is not told apart from {listed(self.tied)}"] if self.tied else []
+        reasons = [f"it is not told apart from {self._ties}"] if self.tied else []
         if (self.examples if fewest is None else fewest) < FEWEST_EXAMPLES or not reasons:
             # Over several datasets, one of them may be too small while all together are not.
             each = " of a dataset" if datasets > 1 or self.examples >= FEWEST_EXAMPLES else ""
@@ -104,10 +126,41 @@ class Verdict:
         return f"Undecided at {asked}: {leads}, but {'; '.join(reasons)}."
 
     @property
+    def _ties(self) -> str:
+        """The tied strategies, each with how far apart it may be at the most."""
+        return listed([self._tie(one) for one in self.ranking if one.strategy in self.tied])
+
+    def _tie(self, one: Ranked) -> str:
+        apart = self.most_apart(one)
+        return one.strategy if not apart else f"{one.strategy} (at most {apart} apart)"
+
+    def most_apart(self, one: Ranked) -> str:
+        """How far a strategy and the leader can be apart, by its interval: what a tie rules out.
+
+        On a log scale that is in percent of the better one's score. Empty where nothing is ruled
+        out, over a single example.
+        """
+        low = one.difference_low
+        high = one.difference_high
+        if low is None or high is None:
+            return ""
+        if self.scale != "log":
+            unit = " standard deviations" if self.scale == "standardised" else ""
+            return f"{number(max(abs(low), abs(high)))}{unit}"
+        most = max(high, 1 / low)
+        if most > _MOST_TIMES:
+            return ""
+        return f"{number((most - 1) * 100)} %" if most < 10 else f"{number(most)} times"
+
+    @property
     def outcome(self) -> str:
         """The verdict in words."""
-        if self.winner is None:
+        if not self.ranking:
             return "No strategy can be ranked: no example has a score for every strategy."
+        if self.winner is None:
+            return "No strategy can be recommended: none passes the gates."
+        if self.is_alone:
+            return self.how_sure()
         return f"{self.winner} comes first. {self.how_sure()}" if self.decided else self.how_sure()
 
     @property
@@ -121,7 +174,7 @@ class Verdict:
         score = "standardised" if self.scale == "standardised" else "score"
         yield "", score, f"{percent(self.confidence)} interval", "P(best)", against, "effect", ""
         for place, ranked in enumerate(self.ranking):
-            word = "leads" if place == 0 else "tied" if ranked.strategy in self.tied else "worse"
+            word = self.word(ranked, place)
             apart = interval(ranked.difference_low, ranked.difference_high)
             span = f"{number(ranked.difference)} ({apart})"
             within = interval(ranked.low, ranked.high)
@@ -129,10 +182,16 @@ class Verdict:
                 number(ranked.score),
                 within,
                 share(ranked.p_best),
-                span if place else "–",
+                "–" if ranked.difference is None else span,
                 number(ranked.effect),
             )
             yield ranked.strategy, *numbers, word
+
+    def word(self, ranked: Ranked, place: int) -> str:
+        """What a ranked strategy is, at its place."""
+        if ranked.strategy in self.barred:
+            return "barred"
+        return "leads" if place == 0 else "tied" if ranked.strategy in self.tied else "worse"
 
     def lines(self) -> Iterator[str]:
         """The ranking as lines: score, interval, P(best), and the distance to the leader."""
@@ -147,7 +206,8 @@ class Verdict:
             yield f"  {by_rank}, by the mean of standardised scores {self.winner}."
 
     def __str__(self) -> str:
-        return "\n".join([*self.lines(), f"  {self.outcome}"])
+        barred = [f"  {name} is barred: {why}." for name, why in self.barred.items()]
+        return "\n".join([*self.lines(), f"  {self.outcome}", *barred])
 
     def _repr_html_(self) -> str:
         """The verdict in words and the ranking as a table, for notebooks."""
@@ -183,7 +243,8 @@ def html_text(text: object) -> str:
 def verdict_from_json(data: Any) -> Verdict:
     """Read a verdict from what asdict and JSON made of it."""
     ranking = tuple(Ranked(**item) for item in data["ranking"])
-    return Verdict(**{**data, "ranking": ranking, "tied": tuple(data["tied"])})
+    fields = {**data, "ranking": ranking, "tied": tuple(data["tied"])}
+    return Verdict(**{**fields, "barred": dict(data.get("barred", {}))})
 
 
 VERDICTS = Document("verdicts", verdict_from_json)

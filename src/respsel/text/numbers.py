@@ -28,8 +28,10 @@ def percent(value: float) -> str:
     return f"{value * 100:.6g}%"
 
 
-def share(value: float) -> str:
+def share(value: float | None) -> str:
     """A probability in whole percent that never claims certainty it does not have."""
+    if value is None:
+        return "–"
     if 0 < value < 0.005:
         return "<1%"
     return ">99%" if 0.995 <= value < 1 else f"{value:.0%}"
@@ -38,3 +40,11 @@ def share(value: float) -> str:
 def counted(count: int, what: str) -> str:
     """A number of things: 1 call, 2 calls."""
     return f"{count:,} {what}{'' if count == 1 else 's'}"
+
+
+def short(count: int) -> str:
+    """A large number in three digits: 950, 12.3k, 4.56M."""
+    for size, letter in ((1_000_000, "M"), (1_000, "k")):
+        if count >= size:
+            return f"{number(count / size)}{letter}"
+    return str(count)

@@ -16,8 +16,6 @@ from respsel.graph import names as step_names
 from respsel.graph.ledger import Ledger, load_unrecorded
 from respsel.hashing import DigestMemo, canonical_json, digest
 from respsel.recipe.schema import OVERALL
-from respsel.records import Response
-from respsel.report.response_counts import count_responses
 from respsel.run.result import RunResult
 from respsel.selection.verdict import Verdict
 from respsel.store.notes import AppliedNote, AppliedStep, load_applied, save_applied
@@ -108,7 +106,7 @@ def select(graph: Graph, store: Store, wish: Wish) -> Selected:
         what = "there is no verdict on the recipe as it stands now"
         remedy = f"Run: respsel run {loaded.typed} (or name a strategy: --strategy NAME)"
         raise RunError(Problem(loaded.shown, "", what, remedy))
-    return _by_verdict(graph, ledger, verdicts, wish.accept_undecided)
+    return _by_verdict(graph, verdicts, wish.accept_undecided)
 
 
 def _chosen(loaded: LoadedRecipe, strategy: str) -> Mapping[str, str]:
@@ -125,15 +123,13 @@ def _chosen(loaded: LoadedRecipe, strategy: str) -> Mapping[str, str]:
     }
 
 
-def _by_verdict(
-    graph: Graph, ledger: Ledger, verdicts: tuple[Verdict, ...], accept_undecided: bool
-) -> Selected:
+def _by_verdict(graph: Graph, verdicts: tuple[Verdict, ...], accept_undecided: bool) -> Selected:
     """The winners of the verdicts. Raises RunError if one does not allow to apply it."""
     deciding = [verdict for verdict in verdicts if verdict.dataset == OVERALL] or verdicts
     objections = [
         problem
         for verdict in deciding
-        for problem in _objections(graph, ledger, verdict, accept_undecided)
+        for problem in _objections(graph.loaded.shown, verdict, accept_undecided)
     ]
     if objections:
         raise RunError(objections)
@@ -164,6 +160,7 @@ def applied_graph(loaded: LoadedRecipe, selected: Selected, memo: DigestMemo) ->
             step_names.scores(dataset, strategy, recipe.selection_metric)
             for dataset, strategy in datasets
         ]
+        names += [step_names.gates(entry.name) for entry in recipe.datasets]
     else:
         names = [
             step_names.responses(dataset, strategy)
@@ -244,17 +241,15 @@ def _stored_verdicts(graph: Graph, ledger: Ledger) -> tuple[Verdict, ...] | None
     )
 
 
-def _objections(
-    graph: Graph, ledger: Ledger, verdict: Verdict, accept_undecided: bool
-) -> list[Problem]:
-    """Why a verdict is not to be applied."""
-    shown = graph.loaded.shown
+def _objections(shown: str, verdict: Verdict, accept_undecided: bool) -> list[Problem]:
+    """Why a verdict of the recipe that is shown so is not to be applied."""
     where = f"verdict {verdict.dataset}"
     choose = "choose a strategy with --strategy NAME"
     if verdict.winner is None:
-        return [
-            Problem(shown, where, "no strategy could be ranked", f"See the report, or {choose}")
-        ]
+        what = (
+            "no strategy may be recommended" if verdict.ranking else "no strategy could be ranked"
+        )
+        return [Problem(shown, where, what, f"See the report, or {choose}")]
     if not verdict.decided and not accept_undecided:
         others = f" but is not told apart from {', '.join(verdict.tied)}" if verdict.tied else ""
         what = f"is undecided: {verdict.winner} leads over {verdict.examples} examples{others}"
@@ -266,21 +261,4 @@ def _objections(
                 f"Decide it (see the report), {choose}, or take the leader with --accept-undecided",
             )
         ]
-    counts = count_responses(_sampled(graph, ledger, verdict))
-    if counts.mostly_wrong:
-        what = f"{counts.wrong} of {counts.judged} checked answers of {verdict.winner} are wrong"
-        return [Problem(shown, where, what, f"Fix its answers, or {choose}")]
     return []
-
-
-def _sampled(graph: Graph, ledger: Ledger, verdict: Verdict) -> list[Response]:
-    """The usable responses of a verdict's winner, as far as they are stored."""
-    datasets = [
-        entry.name
-        for entry in graph.loaded.recipe.datasets
-        if verdict.dataset in (OVERALL, entry.name)
-    ]
-    tables = [
-        ledger.rows(step_names.responses(dataset, str(verdict.winner))) for dataset in datasets
-    ]
-    return [response for rows in tables for response in rows or () if not response.problem]

@@ -13,7 +13,14 @@ from typing import TypeVar
 from respsel.data.prompts import shows_label
 from respsel.report.response_counts import MANY_CUT_SHORT, label_caution
 from respsel.training.apply import Applied
-from respsel.training.examples import CUT_SHORT, Dropped, Pair, TrainingExample, datasets_of
+from respsel.training.examples import (
+    CUT_SHORT,
+    Dropped,
+    Pair,
+    TrainingExample,
+    barred_strategies,
+    datasets_of,
+)
 from respsel.workspace.loaded_recipe import LoadedRecipe
 
 Row = TypeVar("Row", TrainingExample, Pair)
@@ -77,9 +84,15 @@ class Tally:
         )
 
 
-def cautions_of(loaded: LoadedRecipe, counts: Sequence[Counts]) -> list[str]:
+def cautions_of(applied: Applied, counts: Sequence[Counts], pairs: bool) -> list[str]:
     """What a user should mind before training on a set."""
-    cautions = list[str]()
+    loaded = applied.graph.loaded
+    cautions = _about_gates(applied)
+    if pairs and loaded.selected_metric.favours_own_text and not any(c.judged for c in counts):
+        cautions.append(
+            "The better response of a pair is only the one that the target finds likelier: no "
+            "answer was checked. Read some pairs before you train on them."
+        )
     wrong = sum(count.wrong for count in counts)
     judged = sum(count.judged for count in counts)
     if wrong:
@@ -97,6 +110,22 @@ def cautions_of(loaded: LoadedRecipe, counts: Sequence[Counts]) -> list[str]:
     if shown := _shown_the_label(loaded, counts):
         cautions.append(label_caution(shown, "some of the responses"))
     return cautions
+
+
+def _about_gates(applied: Applied) -> list[str]:
+    """Strategies that may not be recommended: left out, or taken since the user named them."""
+    if applied.selected.mode == "per-example":
+        return [
+            f"{name} is left out: {why}."
+            for dataset in datasets_of(applied)
+            for name, why in barred_strategies(applied, dataset).items()
+        ]
+    barred = {verdict.dataset: verdict.barred for verdict in applied.selected.verdicts}
+    return [
+        f"{name} was chosen by name and may not be recommended: {barred[dataset][name]}."
+        for dataset, name in applied.selected.strategies.items()
+        if name in barred.get(dataset, {})
+    ]
 
 
 def _shown_the_label(loaded: LoadedRecipe, counts: Sequence[Counts]) -> list[str]:

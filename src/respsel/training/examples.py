@@ -6,11 +6,12 @@ or with one reason why it has none.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from respsel.graph import names as step_names
 from respsel.records import Example, Response, Score
+from respsel.selection.gates import barred_in
 from respsel.tables.problems import is_failed_call
 from respsel.training.apply import Applied
 
@@ -121,6 +122,11 @@ def datasets_of(applied: Applied) -> list[str]:
     return [name for name in names if step_names.examples(name) in applied.graph.steps]
 
 
+def barred_strategies(applied: Applied, dataset: str) -> Mapping[str, str]:
+    """By strategy that may be in no choice between responses, why."""
+    return barred_in(applied.rows(step_names.gates(dataset)))
+
+
 def _one_strategys(
     applied: Applied, dataset: str
 ) -> Iterator[tuple[Example, Response | None, str]]:
@@ -154,9 +160,14 @@ class _Candidate:
 
 
 def _candidates(applied: Applied, dataset: str) -> Iterator[tuple[Example, list[_Candidate]]]:
-    """Each example with every strategy's response that has a score."""
+    """Each example with the responses that have a score, of all strategies that pass the gates."""
     loaded = applied.graph.loaded
-    names = [strategy.name for strategy in loaded.recipe.strategies_for(dataset)]
+    barred = barred_strategies(applied, dataset)
+    names = [
+        strategy.name
+        for strategy in loaded.recipe.strategies_for(dataset)
+        if strategy.name not in barred
+    ]
     metric = loaded.selected_metric.label
     sign = 1 if loaded.selected_metric.direction == "lower" else -1
     examples: Sequence[Example] = applied.rows(step_names.examples(dataset))

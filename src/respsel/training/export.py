@@ -191,7 +191,7 @@ def _write_parts(
     for name, text in kind.more(set_name(loaded)).items():
         part_of(folder, name).write_text(text, "utf-8")
     recipe_digest = file_digest(part_of(folder, _RECIPE), None)
-    cautions = cautions_of(loaded, counts) + _too_few(kind, counts)
+    cautions = cautions_of(applied, counts, kind.pairs) + _too_few(kind, counts)
     card = card_of(applied, kind, counts, cautions, recipe_digest)
     part_of(folder, _CARD).write_text(card, "utf-8")
     manifest: dict[str, Any] = {

@@ -7,6 +7,7 @@ that it finds.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from difflib import get_close_matches
 
 from respsel.data.files import path_fault
 from respsel.data.prompts import check_doubled, check_template, is_template
@@ -14,6 +15,9 @@ from respsel.errors import Problem, suggest
 from respsel.metrics.contract import RewardSource
 from respsel.recipe.schema import OVERALL, FileStrategy, ModelStrategy
 from respsel.workspace.loaded_recipe import LoadedRecipe
+
+# An author whose name is so close to the target's is likely to be meant as the target.
+_NEARLY_THE_SAME = 0.85
 
 
 def check_recipe(loaded: LoadedRecipe, deeply: bool) -> list[Problem]:
@@ -26,6 +30,8 @@ def check_recipe(loaded: LoadedRecipe, deeply: bool) -> list[Problem]:
         *_check_selection(loaded),
         *_check_own_outputs(loaded),
         *_check_models(loaded),
+        *_check_authors(loaded),
+        *_check_gates(loaded),
         *_check_templates(loaded),
         *_check_files(loaded),
         *_check_endpoint(loaded),
@@ -131,6 +137,38 @@ def _check_models(loaded: LoadedRecipe) -> list[Problem]:
         for where, name in wanted
         if name not in loaded.models
     ]
+
+
+def _check_authors(loaded: LoadedRecipe) -> list[Problem]:
+    """A name that is nearly the target's: its own text would pass for another's."""
+    known = {name.casefold() for name in loaded.models}
+    target = loaded.recipe.target.model
+    problems = []
+    for i, strategy in enumerate(loaded.recipe.strategies):
+        who = getattr(strategy, "written_by", None)
+        if who is None or who.casefold() in known:
+            continue
+        if get_close_matches(who.casefold(), [target.casefold()], 1, _NEARLY_THE_SAME):
+            what = f"'{who}' is not a model of this recipe or of respsel.toml"
+            where = f"strategies[{i}].written_by"
+            remedy = f"Did you mean '{target}'? If not, name its maker too: 'maker/{who}'"
+            problems.append(Problem(loaded.shown, where, what, remedy))
+    return problems
+
+
+def _check_gates(loaded: LoadedRecipe) -> list[Problem]:
+    """Gates that nothing is known for."""
+    require = loaded.recipe.selection.require
+    problems = []
+    if require.right and not all(entry.check for entry in loaded.recipe.datasets):
+        what = "a dataset has no answer check, so its right answers are not known"
+        remedy = "Set 'answer' and 'label', or take it out"
+        problems.append(Problem(loaded.shown, "selection.require.right", what, remedy))
+    if require.reward is not None and not _rewards(loaded):
+        what = "no metric of the recipe gives rewards"
+        remedy = "Add the metric 'reward', or take it out"
+        problems.append(Problem(loaded.shown, "selection.require.reward", what, remedy))
+    return problems
 
 
 def _check_endpoint(loaded: LoadedRecipe) -> list[Problem]:

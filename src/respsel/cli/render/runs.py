@@ -17,18 +17,45 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from respsel.plan.plan import Plan
-    from respsel.report.summary import MixtureOutcome, RaceOutcome, Summary
+    from respsel.report.summary import (
+        MixtureOutcome,
+        RaceOutcome,
+        StrategyFacts,
+        Summary,
+    )
     from respsel.run.result import RunResult
     from respsel.training.counts import Counts
     from respsel.workspace.loaded_recipe import LoadedRecipe
 
 
 def outcome_lines(summary: Summary, dataset: str) -> Iterator[str]:
-    """A dataset's race and its best responses; nothing where there are none."""
+    """What the ranking does not say of the strategies; the race and the best responses."""
+    if dataset in summary.strategies:
+        yield from _strategy_lines(summary.strategies[dataset])
     if dataset in summary.races:
         yield from _race_lines(summary.races[dataset])
     if dataset in summary.mixtures:
         yield from _mixture_lines(summary.mixtures[dataset])
+
+
+def _strategy_lines(facts: Sequence[StrategyFacts]) -> Iterator[str]:
+    unit = facts[0].unit if facts else ""
+    rows = [("", "right answers", unit, "cut short", "cost of 1,000", "written by")]
+    rows += [
+        (
+            f"  {item.strategy}",
+            item.answers,
+            number(item.length),
+            str(item.cut_short),
+            item.cost,
+            item.author,
+        )
+        for item in facts
+    ]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for name, *cells, author in rows:
+        padded = [cell.rjust(width) for cell, width in zip(cells, widths[1:], strict=False)]
+        yield "   ".join([name.ljust(widths[0]), *padded, author]).rstrip()
 
 
 def _race_lines(race: RaceOutcome) -> Iterator[str]:

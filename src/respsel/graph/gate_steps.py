@@ -1,0 +1,125 @@
+"""The step of how strategies stand before the ranking: answers, rewards, texts, author.
+
+Knows nothing of scores. Invariant: it reads no likelihood, and asks no model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+
+from respsel.data.prompts import shows_label
+from respsel.graph import names as step_names
+from respsel.graph import roles
+from respsel.graph.context import GraphContext
+from respsel.graph.step import Inputs, Rows, Step
+from respsel.health.summary import UNSOUND, TextHealth, text_health
+from respsel.health.summary import VERSION as HEALTH_VERSION
+from respsel.recipe.schema import DatasetEntry, StrategyEntry
+from respsel.records import Example, Response
+from respsel.selection import gates
+
+
+class GateSteps:
+    """Makes the steps of gates."""
+
+    def __init__(self, of: GraphContext) -> None:
+        self._of = of
+
+    def gates(self, dataset: DatasetEntry, strategies: Sequence[StrategyEntry]) -> Step:
+        names = [strategy.name for strategy in strategies]
+        rule = self._of.gate_rule
+        by_target = [name for name in names if self._of.authors[name].is_target]
+        showing = [entry.name for entry in strategies if shows_label(entry, dataset)]
+
+        def make(tables: Inputs) -> Rows:
+            examples = tables[roles.EXAMPLES]
+            held = {
+                name: _held(
+                    examples,
+                    tables[roles.responses_of(name)],
+                    self._rewards(name, examples, tables),
+                    by_target=name in by_target,
+                    shows_label=name in showing,
+                )
+                for name in names
+            }
+            return gates.pass_gates(held, rule)
+
+        return Step(
+            name=step_names.gates(dataset.name),
+            op="gates",
+            version=gates.VERSION,
+            fields={
+                "rule": asdict(rule),
+                "health": HEALTH_VERSION,
+                "strategies": names,
+                "by_target": by_target,
+                "shows_label": showing,
+                "rewards": self._column,
+            },
+            inputs=self._inputs(dataset.name, names),
+            table=gates.STANDINGS,
+            make=make,
+        )
+
+    @property
+    def _column(self) -> str | None:
+        """The column that rewards are in, if they are in one."""
+        source = self._of.reward_source
+        return source.column if source else None
+
+    def _inputs(self, dataset: str, names: Sequence[str]) -> Mapping[str, str]:
+        inputs = {roles.EXAMPLES: step_names.examples(dataset)}
+        inputs |= {roles.responses_of(name): step_names.responses(dataset, name) for name in names}
+        rewarding = self._of.rewarding
+        if rewarding is not None and self._column is None:
+            inputs |= {
+                roles.rewards_of(name): step_names.rewards(dataset, name, rewarding.label)
+                for name in names
+            }
+        return inputs
+
+    def _rewards(
+        self, strategy: str, examples: Sequence[Example], tables: Inputs
+    ) -> Mapping[str, float]:
+        """By example, the reward of a strategy's response; without those that have none."""
+        if self._column is None:
+            rows = tables.get(roles.rewards_of(strategy), ())
+        else:
+            # Late: a cached run reads no columns.
+            from respsel.scoring.evidence import column_rewards
+
+            rows = column_rewards(self._column, examples, strategy)
+        return {row.id: row.value for row in rows if row.value is not None}
+
+
+def _held(
+    examples: Sequence[Example],
+    responses: Sequence[Response],
+    rewards: Mapping[str, float],
+    *,
+    by_target: bool,
+    shows_label: bool,
+) -> gates.Held:
+    """What is known of a strategy's usable responses."""
+    usable = [response for response in responses if not response.problem]
+    used = {response.id for response in usable}
+    texts = text_health(usable, examples)
+    return gates.Held(
+        correct={one.id: one.correct for one in usable if one.correct is not None},
+        rewards={name: value for name, value in rewards.items() if name in used},
+        texts=len(usable),
+        whole=texts.whole if usable else None,
+        distinct=texts.distinct if usable else None,
+        sound=texts.sound if usable else None,
+        faults=_commonest(texts),
+        by_target=by_target,
+        shows_label=shows_label,
+    )
+
+
+def _commonest(texts: TextHealth) -> str:
+    """The fault that most unsound texts have, in words; empty if none has any."""
+    unsound = {fault: count for fault, count in texts.counts.items() if fault in UNSOUND}
+    return max(unsound, key=lambda fault: unsound[fault]).words if unsound else ""

@@ -1,0 +1,344 @@
+"""Gates: what a strategy must pass before it may be recommended, whatever its likelihood.
+
+A likelihood metric favours what the target wrote itself, and does not see whether an answer is
+right. So each strategy is looked at by other means first: by its answer checks, its rewards, its
+texts and its author. One that fails is *barred*: it is ranked and shown, but cannot lead. Knows
+nothing of the ranking. Invariant: a strategy is barred only with a reason in words, and every limit
+can be changed or switched off in the recipe.
+
+The defaults, where the recipe says nothing else:
+
+right: not mostly wrong, and not less often right than the strategy that is most often right, by the
+    exact McNemar test over examples that both have answered, corrected over the strategies.
+whole, distinct, sound: half of the texts, or half of another strategy's share if that is less. What
+    all strategies share is the task's nature: labels repeat, and a translation is in another
+    language.
+author: where the metric favours the target's own text, the target's texts need an advocate: answers
+    that are right (and not by a label in the prompt), or rewards of another model that are not
+    lower than another strategy's.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from respsel.selection.statistics import chance, limits
+from respsel.selection.verdict import FEWEST_EXAMPLES
+from respsel.tables.table import Document
+from respsel.text.numbers import number, percent
+
+# Raised when the same evidence would give other objections.
+VERSION = 1
+# What most texts are.
+_HALF = 0.5
+
+
+@dataclass(frozen=True)
+class Held:
+    """What is known of a strategy's usable responses without any likelihood.
+
+    correct: by example, the answer check's result.
+    rewards: by example, the judge's or the data's.
+    texts: how many responses there are.
+    whole: the share that was not cut short; None without texts, as the other shares.
+    distinct: the share of different texts.
+    sound: the share without a fault of the text.
+    faults: the commonest of these faults, in words.
+    by_target: whether the target wrote them.
+    shows_label: whether the prompt that they were written from shows the label.
+    """
+
+    correct: Mapping[str, bool] = field(default_factory=dict)
+    rewards: Mapping[str, float] = field(default_factory=dict)
+    texts: int = 0
+    whole: float | None = None
+    distinct: float | None = None
+    sound: float | None = None
+    faults: str = ""
+    by_target: bool = False
+    shows_label: bool = False
+
+    @property
+    def right(self) -> int:
+        """How many answers are right."""
+        return sum(self.correct.values())
+
+    @property
+    def right_share(self) -> float:
+        """The share of right answers; 0 without any that were checked."""
+        return self.right / len(self.correct) if self.correct else 0.0
+
+    @property
+    def reward(self) -> float | None:
+        """The mean reward."""
+        return sum(self.rewards.values()) / len(self.rewards) if self.rewards else None
+
+
+@dataclass(frozen=True)
+class GateRule:
+    """What the recipe asks of strategies; None is the default.
+
+    right, whole, distinct, sound: the least shares.
+    reward: the least mean.
+    confidence: that of the tests.
+    favours_own_text: whether the selection metric finds the target's own text good by construction.
+    judge_is_target: whether the rewards are the target's own.
+    """
+
+    right: float | None = None
+    reward: float | None = None
+    whole: float | None = None
+    distinct: float | None = None
+    sound: float | None = None
+    confidence: float = 0.95
+    favours_own_text: bool = True
+    judge_is_target: bool = False
+
+
+@dataclass(frozen=True)
+class Objection:
+    """Why a strategy may not be recommended.
+
+    gate: "right", "reward", "whole", "distinct", "sound" or "author".
+    text: the reason, behind the strategy's name and a colon.
+    """
+
+    gate: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How a strategy stands before the ranking.
+
+    right, judged: how many answers are right, of those that were checked.
+    reward, rewarded: the mean reward, and of how many.
+    whole, distinct, sound: shares; None without texts.
+    by_target: whether the target wrote its texts.
+    advocate: what speaks for the target's own texts; empty if nothing does or they need none.
+    objections: why it may not be recommended; empty if it may.
+    """
+
+    strategy: str
+    right: int
+    judged: int
+    reward: float | None
+    rewarded: int
+    texts: int
+    whole: float | None
+    distinct: float | None
+    sound: float | None
+    by_target: bool
+    advocate: str
+    objections: tuple[Objection, ...]
+
+    @property
+    def is_barred(self) -> bool:
+        """Whether it may not be recommended."""
+        return bool(self.objections)
+
+    @property
+    def why(self) -> str:
+        """All objections in a line."""
+        return "; ".join(objection.text for objection in self.objections)
+
+
+def standing_from_json(data: Any) -> Standing:
+    """The inverse of asdict, after JSON."""
+    return Standing(**{**data, "objections": tuple(Objection(**o) for o in data["objections"])})
+
+
+STANDINGS = Document("standings", standing_from_json)
+
+
+def pass_gates(held: Mapping[str, Held], rule: GateRule) -> list[Standing]:
+    """How each strategy of a dataset stands, in their order."""
+    standings = [_standing(name, held, rule) for name in held]
+    less_right = _less_often_right(held, rule)
+    standings = [
+        _with(standing, less_right[standing.strategy])
+        if standing.strategy in less_right
+        else standing
+        for standing in standings
+    ]
+    return [_with_author(standing, held, rule) for standing in standings]
+
+
+def barred_in(standings: Sequence[Standing]) -> Mapping[str, str]:
+    """By barred strategy, why."""
+    return {one.strategy: one.why for one in standings if one.is_barred}
+
+
+def _standing(name: str, held: Mapping[str, Held], rule: GateRule) -> Standing:
+    mine = held[name]
+    return Standing(
+        strategy=name,
+        right=mine.right,
+        judged=len(mine.correct),
+        reward=mine.reward,
+        rewarded=len(mine.rewards),
+        texts=mine.texts,
+        whole=mine.whole,
+        distinct=mine.distinct,
+        sound=mine.sound,
+        by_target=mine.by_target,
+        advocate="",
+        objections=tuple(objection for gate in _GATES for objection in gate(mine, held, rule)),
+    )
+
+
+def _with(standing: Standing, objection: Objection) -> Standing:
+    return replace(standing, objections=(*standing.objections, objection))
+
+
+def _right(mine: Held, _held: Mapping[str, Held], rule: GateRule) -> Iterator[Objection]:
+    if not mine.correct:
+        return
+    right = f"{mine.right} of {len(mine.correct)} answers are right"
+    if rule.right is None:
+        if mine.right_share < _HALF:
+            yield Objection("right", f"most of its answers are wrong ({right})")
+    elif mine.right_share < rule.right:
+        yield Objection("right", f"{right}, {_asked('right', percent(rule.right))}")
+
+
+def _reward(mine: Held, _held: Mapping[str, Held], rule: GateRule) -> Iterator[Objection]:
+    if rule.reward is None or mine.texts == 0:
+        return
+    if mine.reward is None:
+        yield Objection("reward", "none of its responses has a reward")
+    elif mine.reward < rule.reward:
+        mean = f"its mean reward is {number(mine.reward)}"
+        yield Objection("reward", f"{mean}, {_asked('reward', number(rule.reward))}")
+
+
+def _whole(mine: Held, held: Mapping[str, Held], rule: GateRule) -> Iterator[Objection]:
+    least = _least(rule.whole, [other.whole for other in held.values()])
+    if mine.whole is not None and mine.whole < least:
+        cut = mine.texts - round(mine.whole * mine.texts)
+        what = f"{cut} of {mine.texts} texts were cut short"
+        yield Objection("whole", _told(what, rule.whole, "whole"))
+
+
+def _distinct(mine: Held, held: Mapping[str, Held], rule: GateRule) -> Iterator[Objection]:
+    least = _least(rule.distinct, [other.distinct for other in held.values()])
+    if mine.distinct is not None and mine.distinct < least:
+        different = round(mine.distinct * mine.texts)
+        what = f"it has {different} different texts for {mine.texts} inputs"
+        yield Objection("distinct", _told(what, rule.distinct, "distinct"))
+
+
+def _sound(mine: Held, held: Mapping[str, Held], rule: GateRule) -> Iterator[Objection]:
+    least = _least(rule.sound, [other.sound for other in held.values()])
+    if mine.sound is not None and mine.sound < least:
+        bad = mine.texts - round(mine.sound * mine.texts)
+        faults = f" ({mine.faults})" if mine.faults else ""
+        what = f"{bad} of {mine.texts} texts are unfit to train on{faults}"
+        yield Objection("sound", _told(what, rule.sound, "sound"))
+
+
+_GATES: tuple[Callable[[Held, Mapping[str, Held], GateRule], Iterator[Objection]], ...] = (
+    _right,
+    _reward,
+    _whole,
+    _distinct,
+    _sound,
+)
+
+
+def _least(asked: float | None, shares: Sequence[float | None]) -> float:
+    """The least share: what the recipe asks for, or the default beside all strategies' shares."""
+    return min(_HALF, max(share or 0.0 for share in shares) / 2) if asked is None else asked
+
+
+def _told(what: str, asked: float | None, key: str) -> str:
+    return what if asked is None else f"{what}, {_asked(key, percent(asked))}"
+
+
+def _asked(key: str, least: str) -> str:
+    return f"and selection.require.{key} asks for {least}"
+
+
+def _less_often_right(held: Mapping[str, Held], rule: GateRule) -> Mapping[str, Objection]:
+    """By strategy, that its answers are less often right than those of the best one."""
+    checked = [name for name, mine in held.items() if len(mine.correct) >= FEWEST_EXAMPLES]
+    if rule.right is not None or len(checked) < 2:
+        return {}
+    best = max(checked, key=lambda name: held[name].right_share)
+    others = [name for name in checked if name != best]
+    chances = [mcnemar(held[name].correct, held[best].correct) for name in others]
+    allowed = limits(chances, 1 - rule.confidence, all_pairs=False)
+    return {
+        name: Objection("right", _compared(held, name, best))
+        for name, p, most in zip(others, chances, allowed, strict=True)
+        if p <= most and held[name].right_share >= _HALF
+    }
+
+
+def _compared(held: Mapping[str, Held], name: str, best: str) -> str:
+    shares = [f"{held[one].right} of {len(held[one].correct)}" for one in (name, best)]
+    return f"its answers are less often right than those of {best} ({' against '.join(shares)})"
+
+
+def mcnemar(one: Mapping[str, bool], other: Mapping[str, bool]) -> float:
+    """The two-sided p-value of `one` being right less often than `other`; 1 if it is not.
+
+    The exact test over the examples that both have, of which just one is right (McNemar,
+    Psychometrika 12, 1947; exact by the binomial distribution).
+    """
+    from scipy.special import bdtr
+
+    both = one.keys() & other.keys()
+    only_one = sum(one[name] and not other[name] for name in both)
+    only_other = sum(other[name] and not one[name] for name in both)
+    if only_one >= only_other:
+        return 1.0
+    return min(1.0, 2 * float(bdtr(only_one, only_one + only_other, 0.5)))
+
+
+def _with_author(standing: Standing, held: Mapping[str, Held], rule: GateRule) -> Standing:
+    """The standing of a strategy with what its author has to do with it."""
+    if not (standing.by_target and rule.favours_own_text):
+        return standing
+    advocate = _right_answers(standing, held) or _high_rewards(standing, held, rule)
+    if advocate:
+        return replace(standing, advocate=advocate)
+    what = "the target wrote it and finds its own text likely, and nothing else speaks for it"
+    return _with(standing, Objection("author", what))
+
+
+def _right_answers(standing: Standing, held: Mapping[str, Held]) -> str:
+    """What the answer check says for a strategy of the target's; empty if nothing."""
+    mine = held[standing.strategy]
+    barred = any(objection.gate == "right" for objection in standing.objections)
+    if barred or mine.shows_label or len(mine.correct) < FEWEST_EXAMPLES:
+        return ""
+    if mine.right_share < _HALF:
+        # Where the recipe switches the gate off, wrong answers still speak for nobody.
+        return ""
+    return f"{mine.right} of {len(mine.correct)} answers are right"
+
+
+def _high_rewards(standing: Standing, held: Mapping[str, Held], rule: GateRule) -> str:
+    """What rewards say for a strategy of the target's; empty if nothing."""
+    mine = held[standing.strategy]
+    others = [name for name, other in held.items() if other.rewards and not other.by_target]
+    if rule.judge_is_target or len(mine.rewards) < FEWEST_EXAMPLES or not others:
+        return ""
+    if any(_is_lower(mine.rewards, held[name].rewards, rule.confidence) for name in others):
+        return ""
+    return f"its mean reward is {number(mine.reward)}, and no other strategy's is surely higher"
+
+
+def _is_lower(one: Mapping[str, float], other: Mapping[str, float], confidence: float) -> bool:
+    """Whether rewards are lower than others', by a paired t-test."""
+    both = sorted(one.keys() & other.keys())
+    if len(both) < 2:
+        return True
+    gaps = [other[name] - one[name] for name in both]
+    mean = sum(gaps) / len(gaps)
+    variance = sum((gap - mean) ** 2 for gap in gaps) / (len(gaps) - 1)
+    return chance(mean, math.sqrt(variance / len(gaps)), len(gaps)) <= 1 - confidence
