@@ -120,6 +120,8 @@ class TokenScores:
     entropy: over the full vocabulary, in nats. NaN if an endpoint does not say.
     lengths: how many UTF-8 bytes of the response each token spells; None if the tokeniser does not
         say.
+    squares: the sum of p^2 over the full vocabulary at each token, which is in (0, 1]. None if the
+        engine does not say.
     """
 
     token_ids: IntArray
@@ -127,6 +129,7 @@ class TokenScores:
     rank: IntArray
     entropy: FloatArray
     lengths: IntArray | None = None
+    squares: FloatArray | None = None
 
     def __len__(self) -> int:
         return len(self.nll)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from respsel.backends.chat_template import ChatTemplate
@@ -57,6 +58,11 @@ def prompt_of(model: Model, text: str) -> tuple[int, ...]:
     return model.text.prompt_ids([Message("user", text)])
 
 
+def squares_of(scores: TokenScores) -> npt.NDArray[np.float32]:
+    assert scores.squares is not None
+    return scores.squares
+
+
 def scored(model: Model, calls: list[ScoreCall]) -> list[TokenScores]:
     found = dict(model.score(calls))
     assert sorted(found) == list(range(len(calls)))
@@ -98,8 +104,8 @@ def test_text_never_becomes_a_control_token(model: Model, text: str) -> None:
 
 
 def test_scores_are_of_the_responses_tokens(model: Model) -> None:
-    """One nll, rank and entropy for each response token, in the response's order, all finite and
-    possible.
+    """One nll, rank, entropy and sum of p^2 for each response token, in the response's order, all
+    finite and possible.
     """
     prompt = prompt_of(model, "tell me")
     calls = [ScoreCall(prompt, model.text.response_ids(text)) for text in TEXTS]
@@ -110,6 +116,13 @@ def test_scores_are_of_the_responses_tokens(model: Model) -> None:
         assert (scores.nll >= 0).all()
         assert (scores.rank >= 1).all()
         assert (scores.entropy >= 0).all()
+        # The sum of p^2 holds the token's own p^2. By Jensen's inequality it is at least
+        # exp(-entropy), as it is the mean of p.
+        squares = squares_of(scores)
+        assert len(squares) == len(call.response_ids)
+        assert (squares <= 1 + 1e-6).all()
+        assert (squares >= np.exp(-2 * scores.nll) * (1 - 1e-4)).all()
+        assert (squares >= np.exp(-scores.entropy) * (1 - 1e-4)).all()
         assert (
             (scores.rank == 1) | (scores.nll > 0.6)
         ).all()  # behind the first, at most half the probability
@@ -143,6 +156,7 @@ def test_scores_do_not_depend_on_what_else_is_scored(model: Model) -> None:
         for found in (one, other):
             np.testing.assert_allclose(found.nll, alone.nll, rtol=0, atol=tolerance)
             np.testing.assert_allclose(found.entropy, alone.entropy, rtol=0, atol=tolerance)
+            np.testing.assert_allclose(squares_of(found), squares_of(alone), rtol=0, atol=tolerance)
 
 
 def test_an_empty_response_has_no_scores(model: Model) -> None:
@@ -241,6 +255,7 @@ def test_two_engines_agree_on_one_model(make_tiny_gguf: Callable[..., Path]) -> 
     for a, b in zip(scored(one, calls), scored(other, calls), strict=True):
         np.testing.assert_allclose(a.nll, b.nll, atol=0.02)
         np.testing.assert_allclose(a.entropy, b.entropy, atol=0.02)
+        np.testing.assert_allclose(squares_of(a), squares_of(b), rtol=0.02)
         assert abs(a.rank - b.rank).max() <= 2
 
 

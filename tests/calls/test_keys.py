@@ -53,7 +53,7 @@ def test_golden_step_keys(bench: Bench) -> None:
     )
     assert (
         steps["token-scores:sums/human/self-aligned-2"].key(["x", "y", "z"])
-        == "a1244ae11a1335d8530479b411b82e876ee1c1a39213e1e5bced25f1ce7753bc"
+        == "6b4bc0998be177027b24e5ea2d1974c096b8e936467bbd4b9123d360b15db11c"
     )
     assert (
         steps["own-outputs:sums"].key(["x"])

@@ -148,7 +148,7 @@ class Model(Protocol):
 
         Calls that share a prompt share its computation. The caller has checked that every call fits
         the context. An engine that gives no ranks sets them to 0. One that gives no entropies sets
-        all of them to NaN.
+        all of them to NaN. One that gives no sums of p^2 leaves them None.
         """
 
     def represent(self, calls: Sequence[ScoreCall]) -> Iterator[tuple[int, FloatArray | Failure]]:

@@ -1,8 +1,9 @@
 """A model that costs nothing: a random bigram model over UTF-8 bytes, the same on every machine.
 
 It ships for tests, examples and benchmarks. Token scores come from real (if meaningless)
-probability distributions, so nll, rank and entropy agree with each other. Generation samples from
-word lists. Invariant: VERSION is in its identity, and is raised when any of its numbers change.
+probability distributions, so nll, rank, entropy and sums of squares agree with each other.
+Generation samples from word lists. Invariant: VERSION is in its identity, and is raised when any of
+its numbers change.
 """
 
 from __future__ import annotations
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from respsel.records import FloatArray
+
+    Floats = npt.NDArray[np.float32]
+    Bigrams = tuple[Floats, npt.NDArray[np.int32], Floats, Floats]
 
 VERSION = 1
 _N_BYTES = 256
@@ -82,9 +86,7 @@ class FakeModel:
         self.context_tokens = context_tokens
         self.tokens_evaluated = 0
         self._seed = int(digest("fake", str(VERSION), variant)[:16], 16)
-        self._tables: (
-            tuple[npt.NDArray[np.float32], npt.NDArray[np.int32], npt.NDArray[np.float32]] | None
-        ) = None
+        self._tables: Bigrams | None = None
 
     def about(self) -> Mapping[str, str]:
         """See Model.about."""
@@ -97,14 +99,15 @@ class FakeModel:
         """See Model.score."""
         import numpy as np
 
-        nll, rank, entropy = self._bigrams()
+        nll, rank, entropy, squares = self._bigrams()
         for index, call in enumerate(calls):
             self.tokens_evaluated += len(call.response_ids)
             ids = np.array(call.response_ids, np.int32)
             # The prompt shifts which row of the table is "the token before".
             shift = sum(call.prompt_ids) % 7
             before = (np.concatenate(([call.prompt_ids[-1]], ids[:-1])) + shift) % _N_VOCAB
-            yield index, TokenScores(ids, nll[before, ids], rank[before, ids], entropy[before])
+            found = (nll[before, ids], rank[before, ids], entropy[before])
+            yield index, TokenScores(ids, *found, squares=squares[before])
 
     def represent(self, calls: Sequence[ScoreCall]) -> Iterator[tuple[int, FloatArray]]:
         """See Model.represent: the shares of the response's bytes, moved a little by the prompt."""
@@ -130,9 +133,7 @@ class FakeModel:
     def close(self) -> None:
         """See Model.close."""
 
-    def _bigrams(
-        self,
-    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int32], npt.NDArray[np.float32]]:
+    def _bigrams(self) -> Bigrams:
         import numpy as np
 
         if self._tables is None:
@@ -145,5 +146,6 @@ class FakeModel:
                 (-logp).astype(np.float32),
                 rank.astype(np.int32),
                 entropy.astype(np.float32),
+                (np.exp(logp) ** 2).sum(axis=1).astype(np.float32),
             )
         return self._tables

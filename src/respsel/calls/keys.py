@@ -15,6 +15,7 @@ from functools import lru_cache
 from typing import Any
 
 from respsel.backends.contract import ScoreCall
+from respsel.calls.records import is_whole
 from respsel.calls.requests import (
     Call,
     GenerateRequest,
@@ -88,7 +89,13 @@ def draw_seed(prompt_ids: Sequence[int], request: GenerateRequest) -> int:
 def find_call(store: Store, identity: str, request: Request) -> str | None:
     """Return the key of the stored call that answers a request, or None; no model is opened."""
     key, _ = remembered(store.get(request_key(identity, request)))
-    return key if key and store.has(key) else None
+    if not key or not store.has(key):
+        return None
+    # Only records of scores had fewer parts in earlier versions.
+    if isinstance(request, ScoreRequest):
+        record = store.load_json(key)
+        return key if record is not None and is_whole(record) else None
+    return key
 
 
 def remembered(record: bytes | None) -> tuple[str, str]:

@@ -157,4 +157,8 @@ def _is_finite(scores: TokenScores) -> bool:
 
     # All NaN: the engine gives no entropies.
     entropies = np.isfinite(scores.entropy).all() or np.isnan(scores.entropy).all()
-    return bool(np.isfinite(scores.nll).all() and entropies)
+    # None: the engine gives no sums of squares. They are never 0, so that 0 stands for none.
+    squares = scores.squares is None or bool(
+        (np.isfinite(scores.squares) & (scores.squares > 0)).all()
+    )
+    return bool(np.isfinite(scores.nll).all() and entropies and squares)

@@ -77,6 +77,7 @@ def to_record(answer: Answer) -> Mapping[str, Any]:
         "nll": _pack(scores.nll, "<f4"),
         "rank": _pack(scores.rank, "<i4"),
         "entropy": _pack(scores.entropy, "<f4"),
+        "squares": None if scores.squares is None else _pack(scores.squares, "<f4"),
     }
 
 
@@ -93,18 +94,34 @@ def from_record(record: Mapping[str, Any]) -> Answer | None:
     if "vector" in record:
         vector = _unpack(record["vector"], "<f4")
         return Vector(record["response_tokens"], vector, prompt_tokens=record.get("prompt_tokens"))
-    if "lengths" not in record:
+    if not is_whole(record):
         return None
     lengths = None if record["lengths"] is None else _unpack(record["lengths"], "<i4")
     ids = _unpack(record["token_ids"], "<i4")
     rank = _unpack(record["rank"], "<i4")
     nll = _unpack(record["nll"], "<f4")
     entropy = _unpack(record["entropy"], "<f4")
-    return Scored(
-        record["prompt_tokens"],
-        record["response_tokens"],
-        TokenScores(ids, nll, rank, entropy, lengths),
-    )
+    packed = record.get("squares")
+    squares = None if packed is None else _unpack(packed, "<f4")
+    scores = TokenScores(ids, nll, rank, entropy, lengths, squares)
+    return Scored(record["prompt_tokens"], record["response_tokens"], scores)
+
+
+def is_whole(record: Mapping[str, Any]) -> bool:
+    """Whether a record has all that an answer has; those of earlier versions may lack a part.
+
+    An endpoint gives no sums of squares, so its records are whole without them. They are known by
+    their entropies, which an endpoint does not give either.
+    """
+    if "nll" not in record or "squares" in record:
+        return True
+    return "lengths" in record and _has_no_entropy(record)
+
+
+def _has_no_entropy(record: Mapping[str, Any]) -> bool:
+    import numpy as np
+
+    return bool(np.isnan(_unpack(record["entropy"], "<f4")).all())
 
 
 def _pack(array: npt.NDArray[Any], kind: str) -> str:

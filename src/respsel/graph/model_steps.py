@@ -63,6 +63,7 @@ class ModelSteps:
             make=make,
             calls_per_example=calls,
             failures=SCORING_FAILURES,
+            news={4: token_scores.SQUARES},
         )
 
     def _own_outputs_for(self, dataset: DatasetEntry, view: View) -> Mapping[str, str]:
@@ -136,6 +137,7 @@ class ModelSteps:
             # How many calls it makes is known when it is over; at most one for each response.
             calls_per_example=(0, len(names)),
             failures=SCORING_FAILURES,
+            news={3: token_scores.SQUARES},
         )
 
     def _race_fields(self, names: Sequence[str]) -> Mapping[str, Any]:
@@ -185,7 +187,7 @@ class ModelSteps:
         return Step(
             name=name,
             op="representations",
-            version=token_scores.VERSION,
+            version=token_scores.REPRESENTING_VERSION,
             fields={"model": self._of.target_fields, **SCORED},
             inputs={roles.EXAMPLES: step_names.examples(dataset.name), role: texts},
             table=REPRESENTATIONS,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from respsel.backends.registry import KnownModel
@@ -77,6 +77,7 @@ class Step:
         model, or only for what an input of it has asked for.
     failures: the problems of rows whose own call failed. With such a row the step is not recorded
         as done.
+    news: by version, in words, why it was raised.
     """
 
     name: str
@@ -88,6 +89,7 @@ class Step:
     make: Callable[[Inputs], Rows | Operation]
     calls_per_example: tuple[int, int] = (0, 0)
     failures: Failures = NO_FAILURES
+    news: Mapping[int, str] = field(default_factory=dict)
 
     def key(self, input_digests: Sequence[str]) -> str:
         """The step's key, given the digests of its inputs' content in the order of `inputs`."""

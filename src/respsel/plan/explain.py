@@ -105,13 +105,19 @@ def _explain(graph: Graph, walked: Walked, store: Store) -> Explanation:
             Change(
                 f"respsel's operation '{step.op}'",
                 f"version {record.version}",
-                f"version {step.version}",
+                ": ".join([f"version {step.version}", *_news(step, record.version)]),
             )
         )
     inputs = _input_changes(graph, walked, record, store) if planned.state == "run" else ()
     return Explanation(
         planned, tuple(changes), tuple(inputs), None if nearest.own else described(nearest)
     )
+
+
+def _news(step: Step, version: int) -> list[str]:
+    """In words, why an operation's version was raised since an earlier one, at most one text."""
+    since = dict.fromkeys(words for at, words in sorted(step.news.items()) if at > version)
+    return ["; ".join(since)] if since else []
 
 
 def _input_changes(

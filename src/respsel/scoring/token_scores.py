@@ -33,7 +33,14 @@ from respsel.tables.problems import NOT_REACHED
 MOST_STEPS = 10_000
 TOO_MANY_STEPS = f"more than {MOST_STEPS:,} steps"
 # Raised when the same responses under the same view would give another table.
-VERSION = 3
+VERSION = 4
+# Raised when the same texts would give other hidden states.
+REPRESENTING_VERSION = 3
+# By version of a step that scores, what it brought.
+SQUARES = (
+    "token scores now have the sum of squared probabilities of each position, so responses are "
+    "scored once more; an endpoint gives none, and its scores are kept"
+)
 
 
 class _Calls:
@@ -201,11 +208,13 @@ def _joined(name: str, answers: Sequence[object]) -> ScoredResponse:
     if len(scored) == 1:
         return replace(row, scores=scored[0])
     lengths = [scores.lengths for scores in scored if scores.lengths is not None]
+    squares = [scores.squares for scores in scored if scores.squares is not None]
     whole = TokenScores(
         token_ids=np.concatenate([scores.token_ids for scores in scored]),
         nll=np.concatenate([scores.nll for scores in scored]),
         rank=np.concatenate([scores.rank for scores in scored]),
         entropy=np.concatenate([scores.entropy for scores in scored]),
         lengths=np.concatenate(lengths) if len(lengths) == len(scored) else None,
+        squares=np.concatenate(squares) if len(squares) == len(scored) else None,
     )
     return replace(row, scores=whole)

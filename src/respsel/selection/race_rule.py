@@ -26,8 +26,8 @@ from respsel.selection.rule import Rule
 from respsel.selection.statistics import Value, Values, chance, estimate, limits, pair
 from respsel.tables.table import Document
 
-# Raised when the same scores would give another race.
-VERSION = 2
+# Raised when the same scores would give another race, or when what it asks for has more parts.
+VERSION = 3
 FIRST = 12
 STEP = 4
 DROP_ERROR = 0.2

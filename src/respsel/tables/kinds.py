@@ -64,10 +64,13 @@ def _scored_digest(row: ScoredResponse) -> bytes:
         scores.entropy.astype("<f4"),
     )
     lengths = b"" if scores.lengths is None else scores.lengths.astype("<i4").tobytes()
-    return head + b"\0" + b"".join(array.tobytes() for array in arrays) + lengths
+    squares = b"" if scores.squares is None else scores.squares.astype("<f4").tobytes()
+    # Hazard: without a mark, sums of squares could be taken for lengths.
+    newer = b"\0squares\0" + squares if squares else b""
+    return head + b"\0" + b"".join(array.tobytes() for array in arrays) + lengths + newer
 
 
-_SCORED_ARRAYS = ("token_ids", "nll", "rank", "entropy", "lengths")
+_SCORED_ARRAYS = ("token_ids", "nll", "rank", "entropy", "lengths", "squares")
 
 
 def _scored_to_columns(rows: Sequence[ScoredResponse]) -> Columns:
@@ -85,11 +88,16 @@ def _scored_to_columns(rows: Sequence[ScoredResponse]) -> Columns:
 
 
 def _scored_from_columns(columns: Columns) -> list[ScoredResponse]:
-    def scores(ids: Any, nll: Any, rank: Any, entropy: Any, lengths: Any) -> TokenScores:
-        return TokenScores(ids, nll, rank, entropy, lengths if len(lengths) == len(ids) else None)
+    def scores(ids: Any, nll: Any, rank: Any, entropy: Any, *later: Any) -> TokenScores:
+        # An array that an engine does not give is stored as an empty one.
+        return TokenScores(
+            ids, nll, rank, entropy, *(some if len(some) == len(ids) else None for some in later)
+        )
 
     names = ("id", "prompt_tokens", "response_tokens", "problem")
-    arrays = (columns[name] for name in _SCORED_ARRAYS)
+    # An earlier table may lack its last columns.
+    none = [()] * len(columns["id"])
+    arrays = (columns.get(name, none) for name in _SCORED_ARRAYS)
     places = columns.get("place") or [""] * len(columns["id"])
     return [
         ScoredResponse(
@@ -188,5 +196,6 @@ TOKEN_SCORES = Table(
         "rank": "ints",
         "entropy": "floats",
         "lengths": "ints",
+        "squares": "floats",
     },
 )

@@ -172,6 +172,8 @@ def test_scores_agree_with_one_plain_pass(model: LlamaCppModel, make_tiny_gguf: 
     chosen = logp[np.arange(len(response)), response]
     np.testing.assert_allclose(scores.nll, -chosen, atol=0.02)  # an off-by-one is nats
     np.testing.assert_allclose(scores.entropy, -(np.exp(logp) * logp).sum(axis=1), atol=0.02)
+    assert scores.squares is not None
+    np.testing.assert_allclose(scores.squares, np.exp(2 * logp).sum(axis=1), rtol=0.02)
     assert (
         scores.rank
         == 1 + (logits > logits[np.arange(len(response)), response][:, None]).sum(axis=1)

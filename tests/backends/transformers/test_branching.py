@@ -131,6 +131,7 @@ def test_branched_scores_are_those_of_plain_forward_passes(branching: Any) -> No
         assert scores[index].entropy == pytest.approx(
             (-(plain.exp() * plain).sum(1)).numpy(), abs=2e-5
         )
+        assert scores[index].squares == pytest.approx((plain * 2).exp().sum(1).numpy(), rel=1e-4)
         assert (scores[index].rank == 1 + (plain > chosen[:, None]).sum(1).numpy()).all()
     alone = {index: next(represent(branching, [call], 1000))[1] for index, call in enumerate(calls)}
     for index, mean in represent(branching, calls, 70):

@@ -12,13 +12,14 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+    Floats = npt.NDArray[np.float32]
+    Columns = tuple[Floats, npt.NDArray[np.int32], Floats, Floats]
 
-def reduce_logits(
-    logits: npt.NDArray[np.float32], token_ids: Sequence[int]
-) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int32], npt.NDArray[np.float32]]:
-    """Reduce logits (n, n_vocab) to the nll, rank and entropy of n tokens; natural logarithms.
 
-    rank = 1 + number of vocabulary entries with a strictly larger logit.
+def reduce_logits(logits: Floats, token_ids: Sequence[int]) -> Columns:
+    """Reduce logits (n, n_vocab) to the nll, rank, entropy and sum of p^2 of n tokens.
+
+    Logarithms are natural. rank = 1 + number of vocabulary entries with a strictly larger logit.
     """
     import numpy as np
 
@@ -26,6 +27,7 @@ def reduce_logits(
     nll = np.empty(n, np.float32)
     rank = np.empty(n, np.int32)
     entropy = np.empty(n, np.float32)
+    squares = np.empty(n, np.float32)
     for i, token in enumerate(token_ids):
         row = logits[i]
         chosen = row[token]
@@ -35,4 +37,5 @@ def reduce_logits(
         total = float(weights.sum(dtype=np.float64))
         nll[i] = np.log(total) - float(shifted[token])
         entropy[i] = np.log(total) - float(np.dot(weights, shifted)) / total
-    return nll, rank, entropy
+        squares[i] = float(np.dot(weights, weights)) / total**2
+    return nll, rank, entropy, squares

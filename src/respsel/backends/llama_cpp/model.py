@@ -170,8 +170,11 @@ class LlamaCppModel:
             chunk = response[start : min(start + self._batch_tokens, len(response) - 1)]
             (logits,) = context.evaluate(0, chunk, n_prompt + start, logits_from=0)
             parts.append(reduce_logits(logits, response[start + 1 : start + 1 + len(chunk)]))
-        nll, rank, entropy = (np.concatenate(column) for column in zip(*parts, strict=True))
-        return TokenScores(np.array(response, np.int32), nll, rank, entropy)
+        nll, rank, entropy, squares = (
+            np.concatenate(column) for column in zip(*parts, strict=True)
+        )
+        ids = np.array(response, np.int32)
+        return TokenScores(ids, nll, rank, entropy, squares=squares)
 
     def represent(self, calls: Sequence[ScoreCall]) -> Iterator[tuple[int, FloatArray]]:
         """See Model.represent."""

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
     from respsel.records import FloatArray
 
-    Columns = tuple[npt.NDArray[np.float32], npt.NDArray[np.int32], npt.NDArray[np.float32]]
+    Floats = npt.NDArray[np.float32]
+    Columns = tuple[Floats, npt.NDArray[np.int32], Floats, Floats]
 
 _SLICE_BYTES = 32 << 20
 
@@ -73,7 +74,8 @@ def score(
             where = slice(at, at := at + len(stretch.tokens))
             found = parts[stretch.call]
             call = calls[stretch.call]
-            found.append((columns[0][where], columns[1][where], columns[2][where]))
+            nll, rank, entropy, squares = columns
+            found.append((nll[where], rank[where], entropy[where], squares[where]))
             if sum(len(part[0]) for part in found) == len(call.response_ids):
                 yield stretch.call, _joined(call, parts.pop(stretch.call))
 
@@ -101,10 +103,11 @@ def score_hidden(
     head: Callable[[torch.Tensor], torch.Tensor],
     n_vocab: int,
 ) -> Columns:
-    """Reduce hidden states (n, width) to the nll, rank and entropy of n tokens; natural logarithms.
+    """Reduce hidden states (n, width) to the nll, rank, entropy and sum of p^2 of n tokens.
 
-    head: to logits (m, n_vocab) in float32. rank = 1 + number of vocabulary entries with a strictly
-    larger logit.
+    Logarithms are natural. rank = 1 + number of vocabulary entries with a strictly larger logit.
+
+    head: to logits (m, n_vocab) in float32.
     """
     ids = torch.tensor(token_ids, device=hidden.device)[:, None]
     size = max(1, _SLICE_BYTES // (4 * n_vocab))
@@ -112,12 +115,12 @@ def score_hidden(
         _reduce(head(hidden[at : at + size]), ids[at : at + size])
         for at in range(0, len(token_ids), size)
     ]
-    nll, rank, entropy = (
+    nll, rank, entropy, squares = (
         (torch.cat(column).cpu() for column in zip(*parts, strict=True))
         if parts
-        else (torch.empty(0),) * 3
+        else (torch.empty(0),) * 4
     )
-    return nll.numpy(), rank.to(torch.int32).numpy(), entropy.numpy()
+    return nll.numpy(), rank.to(torch.int32).numpy(), entropy.numpy(), squares.numpy()
 
 
 def _stretches(
@@ -139,14 +142,15 @@ def _stretches(
 
 
 def _joined(call: ScoreCall, parts: Sequence[Columns]) -> TokenScores:
-    nll, rank, entropy = (np.concatenate(column) for column in zip(*parts, strict=True))
-    return TokenScores(np.array(call.response_ids, np.int32), nll, rank, entropy)
+    nll, rank, entropy, squares = (np.concatenate(column) for column in zip(*parts, strict=True))
+    ids = np.array(call.response_ids, np.int32)
+    return TokenScores(ids, nll, rank, entropy, squares=squares)
 
 
 @torch.inference_mode()
 def _reduce(
     logits: torch.Tensor, ids: torch.Tensor
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
     chosen = logits.gather(1, ids)
     work = torch.empty_like(logits)
     # Hazard: counted as floats, which is exact below 2**24; torch sums booleans fifteen times
@@ -157,4 +161,5 @@ def _reduce(
     torch.exp(shifted, out=work)
     total = work.sum(1)
     entropy = total.log() - torch.linalg.vecdot(work, shifted) / total
-    return total.log() - (chosen - top)[:, 0], rank, entropy
+    squares = torch.linalg.vecdot(work, work) / total**2
+    return total.log() - (chosen - top)[:, 0], rank, entropy, squares
