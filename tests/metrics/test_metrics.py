@@ -32,6 +32,7 @@ def tokens(
     rank: list[int] | None = None,
     entropy: list[float] | None = None,
     lengths: list[int] | None = None,
+    squares: list[float] | None = None,
 ) -> TokenScores:
     n = len(nll)
     return TokenScores(
@@ -40,6 +41,7 @@ def tokens(
         np.array(rank or [1] * n, np.int32),
         np.array(entropy or [1.0] * n, np.float32),
         None if lengths is None else np.array(lengths, np.int32),
+        None if squares is None else np.array(squares, np.float32),
     )
 
 
@@ -110,6 +112,68 @@ def test_log_probability_plus_entropy_by_hand() -> None:
     assert value_of(
         chosen("log-probability-plus-entropy"), plain([1.0, 3.0], entropy=[2.0, 1.0])
     ) == pytest.approx(-0.5)
+
+
+def test_brier_and_lark_by_hand() -> None:
+    """Over three words with probabilities 1/2, 1/4, 1/4 the sum of squares is 1/4 + 1/16 + 1/16 =
+    3/8. The first word's Brier score is (1/2)^2 + (1/4)^2 + (1/4)^2 = 3/8, which is 1 - 1 + 3/8.
+    The second's is (1/2)^2 + (3/4)^2 + (1/4)^2 = 7/8, which is 1 - 1/2 + 3/8. Their mean is 5/8;
+    the mean nll is (1 + 2) / 2 ln 2.
+    """
+    evidence = plain([LN2, 2 * LN2], squares=[3 / 8, 3 / 8])
+    assert value_of(chosen("mean-brier"), evidence) == pytest.approx(5 / 8)
+    assert value_of(chosen("lark"), evidence) == pytest.approx(5 / 8 / (1.5 * LN2))
+    assert (chosen("mean-brier").direction, chosen("lark").direction) == ("lower", "higher")
+
+
+def test_brier_and_lark_at_the_ends() -> None:
+    """A token that is certain has Brier 1 - 2 + 1 = 0 and nll 0: lark is 0 too. One that is
+    impossible where another is certain has Brier 1 - 0 + 1 = 2.
+    """
+    sure = plain([0.0], squares=[1.0])
+    assert [value_of(chosen(name), sure) for name in ("mean-brier", "lark")] == [0.0, 0.0]
+    wrong = plain([200.0], squares=[1.0])
+    assert value_of(chosen("mean-brier"), wrong) == pytest.approx(2)
+    assert value_of(chosen("lark"), wrong) == pytest.approx(2 / 200)
+    # In float32 a nearly certain token's parts are rounded apart: never below 0.
+    assert value_of(chosen("mean-brier"), plain([1e-9], squares=[1 - 1e-6])) == 0.0
+
+
+@given(st.lists(st.floats(-8, 8), min_size=2, max_size=12), st.integers(0, 11))
+def test_brier_is_a_squared_distance(logits: list[float], at: int) -> None:
+    """For any distribution it is the squared distance to the token's one-hot vector."""
+    at %= len(logits)
+    p = np.exp(np.array(logits)) / np.exp(np.array(logits)).sum()
+    distance = float(((p - np.eye(len(p))[at]) ** 2).sum())
+    evidence = plain([-math.log(p[at])], squares=[float((p**2).sum())])
+    assert value_of(chosen("mean-brier"), evidence) == pytest.approx(distance, abs=1e-6)
+
+
+def test_confident_conflicts_by_hand() -> None:
+    """Probabilities 1/2, 1/16, 1/16, 1/16 with entropies 0.5, 0.5, 1.5 and 0.9: the second and the
+    fourth are unlikely where the target is sure, 2 of 4. What equals a threshold is no conflict.
+    """
+    nll = [LN2, 4 * LN2, 4 * LN2, 4 * LN2]
+    evidence = plain(nll, entropy=[0.5, 0.5, 1.5, 0.9])
+    assert value_of(chosen("confident-conflicts"), evidence) == 0.5
+    assert value_of(chosen("confident-conflicts", entropy=0.75), evidence) == 0.25
+    assert value_of(chosen("confident-conflicts", entropy=2), evidence) == 0.75
+    assert value_of(chosen("confident-conflicts", probability=1), evidence) == 0.75
+    assert value_of(chosen("confident-conflicts", probability=0.06), evidence) == 0.0
+    assert value_of(chosen("confident-conflicts", entropy=0.5), evidence) == 0.0
+    metric = chosen("confident-conflicts").metric
+    assert (metric.control, metric.risk, metric.direction) == (True, True, "lower")
+
+
+@pytest.mark.parametrize(
+    "parameters", [{"probability": 0}, {"probability": 1.5}, {"entropy": 0}, {"entropy": -1}]
+)
+def test_a_threshold_that_means_nothing_is_refused(parameters: dict[str, float]) -> None:
+    """A probability is in (0, 1], an entropy above 0; the problem names the place."""
+    entry = MetricEntry.model_validate({"name": "confident-conflicts", **parameters})
+    metric, (problem,) = choose(entry, "a.toml", "metrics[0]")
+    assert metric is None
+    assert problem.where == f"metrics[0].{next(iter(parameters))}"
 
 
 def test_ifd_by_hand() -> None:
@@ -374,6 +438,13 @@ def test_a_judge_is_asked_with_the_response() -> None:
             "the tokens' places in the text are not known",
         ),
         ("compression-ratio", Evidence(""), "no text"),
+        ("mean-brier", plain([1.0]), "the endpoint gives no sums of squared probabilities"),
+        ("lark", plain([1.0]), "the endpoint gives no sums of squared probabilities"),
+        (
+            "confident-conflicts",
+            plain([1.0], entropy=[math.nan]),
+            "the endpoint gives no entropies",
+        ),
     ],
 )
 def test_no_value_has_a_reason(name: str, given: Evidence, reason: str) -> None:
@@ -416,6 +487,7 @@ def everything(stream: np.random.Generator, count: int) -> Sources:
             stream.integers(1, 300, n).astype(np.int32),
             stream.gamma(2.0, 1.0, n).astype(np.float32),
             np.ones(n, np.int32),
+            stream.uniform(0.01, 1.0, n).astype(np.float32),
         )
         responses.append(Response(f"e{i}", text))
         scored.append(ScoredResponse(f"e{i}", 5, n, scores))

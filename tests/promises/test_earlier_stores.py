@@ -123,6 +123,13 @@ def test_an_engine_without_the_column_is_not_asked_again(bench: Bench) -> None:
     # Two strategies in two views.
     assert (again["calls_made"], again["steps_run"]) == (0, 4)
     assert again["verdicts"] == before["verdicts"]
+    metrics = "".join(f'[[metrics]]\nname = "{name}"\n\n' for name in ("mean-brier", "lark"))
+    bench.edit("[selection]", f"{metrics}[selection]")
+    assert run(bench, NOW + SILENT)["calls_made"] == 0
+    found = pl.read_parquet(bench.folder / "runs/a/scores.parquet")
+    found = found.filter(pl.col("metric").is_in(["mean-brier", "lark"]))
+    assert (len(found), set(found["value"])) == (24, {None})
+    assert set(found["problem"]) == {"the endpoint gives no sums of squared probabilities"}
 
 
 def test_a_zero_is_no_sum_of_squares(bench: Bench) -> None:

@@ -302,8 +302,11 @@ ONE_PASS = (
     "mean-log-likelihood",
     "rank-surprisal-ratio",
     "log-probability-plus-entropy",
+    "mean-brier",
+    "lark",
     "aslec-drop",
     "response-tokens",
+    "confident-conflicts",
     "mean-step-length",
     "compression-ratio",
 )

@@ -196,6 +196,7 @@ class Metric:
     needs: what it asks of a response; or a function from its parameters to that.
     measure: from its parameters and the evidence to a value; None if it combines.
     control: it is there to see what a ranking may really be about, not to select by.
+    risk: higher means that training may do more harm. The report shows it against the ranking.
     combine: it is not measured but weighs the scores of these two metrics of a recipe.
     origin: of a plug-in, its distribution and that one's version, which is in keys.
     """
@@ -216,6 +217,7 @@ class Metric:
     needs: Needs | Callable[[Any], Needs] = Needs((PLAIN,))
     measure: Callable[[Any, Evidence], float | Ratio] | None = None
     control: bool = False
+    risk: bool = False
     combine: tuple[str, str] | None = None
     origin: str = ""
 

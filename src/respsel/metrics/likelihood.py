@@ -104,6 +104,25 @@ def log_probability_plus_entropy(_parameters: Parameters, evidence: Evidence) ->
     return float((scores.entropy.astype(np.float64) - scores.nll).mean())
 
 
+def mean_brier(_parameters: Parameters, evidence: Evidence) -> float:
+    """Mean over the tokens of the squared distance of the target's probabilities to the token."""
+    import numpy as np
+
+    scores = evidence.tokens()
+    if scores.squares is None:
+        raise ValueError("the endpoint gives no sums of squared probabilities")
+    p = np.exp(-scores.nll.astype(np.float64))
+    # Where p is nearly 1, float32 can give a little less than 0.
+    return float((1 - 2 * p + scores.squares).clip(min=0).mean())
+
+
+def lark(_parameters: Parameters, evidence: Evidence) -> float:
+    """Mean Brier score over mean nll; its limit of 0 where the nll is 0, as in the paper's code."""
+    brier = mean_brier(_parameters, evidence)
+    nll = mean_nll(evidence.tokens())
+    return brier / nll if nll > 0 else 0.0
+
+
 def ifd_loss_ratio(_parameters: IfdParameters, evidence: Evidence) -> float:
     """Mean nll given the input over mean nll given nothing."""
     return mean_nll(evidence.tokens()) / mean_nll(evidence.tokens("unconditional"))
@@ -195,6 +214,33 @@ METRICS = (
         reported="quantifies the alignment of data with the model's distribution, for its "
         "on-policy fine-tuning",
         measure=log_probability_plus_entropy,
+    ),
+    Metric(
+        name="mean-brier",
+        version=1,
+        direction="lower",
+        scale="linear",
+        unit="from 0 to 2",
+        summary="mean Brier score of the tokens: a bounded loss, which one odd token cannot rule",
+        formula="mean(1 - 2 * p + sum of p^2 over the vocabulary), p = exp(-nll)",
+        source="Brier 1950; of tokens in LARK, arXiv 2605.30651",
+        measure=mean_brier,
+    ),
+    Metric(
+        name="lark",
+        version=1,
+        direction="higher",
+        scale="linear",
+        unit="per nat",
+        summary="learnability: about how fast training brings the response's loss down",
+        formula="mean Brier / mean nll",
+        variant="the paper's learnability factor rho over the whole vocabulary; the paper's code "
+        "takes the 50 likeliest tokens alone, and selects by a score of rho and the loss among an "
+        "example's candidates",
+        source="LARK, arXiv 2605.30651; code: Tianrun-Yu/LARK",
+        reported="selecting by that score beat the selection baselines there, several base models "
+        "and tasks (its abstract); rho alone ranks no strategies there",
+        measure=lark,
     ),
     Metric(
         name="ifd-loss-ratio",

@@ -814,22 +814,22 @@ def test_a_target_without_a_tokenizer_is_refused_before_anything_is_asked(bench:
 
 
 def test_metrics_that_take_what_an_endpoint_lacks_say_so(bench: Bench, gguf: Path) -> None:
-    """By text there are no ranks or entropies: those metrics have no value and the reason, and
-    perplexity has one.
+    """By text there are no ranks, entropies or sums of p^2: those metrics have no value and the
+    reason, and perplexity has one.
     """
     with serving(Scorer(gguf, ids=False)) as endpoint:
         bench.edit(
             'backend = "fake"\n\n[models.teacher]', f"{target(endpoint, gguf)}\n[models.teacher]"
         )
         bench.edit('name = "self-aligned-perplexity"\nk = 2', 'name = "rank-surprisal-ratio"')
-        bench.edit('name = "alignment"', 'name = "log-probability-plus-entropy"')
+        more = ("log-probability-plus-entropy", "mean-brier", "lark", "confident-conflicts")
+        bench.edit('name = "alignment"', "\n[[metrics]]\n".join(f'name = "{m}"' for m in more))
         bench.run()
     scores = pl.read_parquet(bench.folder / "runs/a/scores.parquet")
     counts = dict(scores.filter(pl.col("value").is_not_null()).group_by("metric").len().iter_rows())
     assert counts == {"perplexity": 12}
-    assert {"the endpoint gives no ranks", "the endpoint gives no entropies"} <= set(
-        scores["problem"]
-    )
+    lacking = ("ranks", "entropies", "sums of squared probabilities")
+    assert {f"the endpoint gives no {name}" for name in lacking} <= set(scores["problem"])
 
 
 def target(endpoint: Endpoint, gguf: Path) -> str:

@@ -140,7 +140,7 @@ def metric_json(metric: Metric) -> dict[str, object]:
         "reported",
     )
     fields: dict[str, object] = {
-        name: getattr(metric, name) for name in (*plain, "control", "origin")
+        name: getattr(metric, name) for name in (*plain, "control", "risk", "origin")
     }
     return fields | {
         "needs": _needs(metric),
