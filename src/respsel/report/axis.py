@@ -31,10 +31,14 @@ class Axis:
 
     def x(self, value: float) -> float:
         """The place of a value, cut off at the axis's ends."""
+        return LEFT + self.share(value) * (WIDTH - LEFT - RIGHT)
+
+    def share(self, value: float) -> float:
+        """How far along the axis a value is, from 0 to 1."""
         value = min(max(value, self.low), self.high)
         low = self._at(self.low)
         high = self._at(self.high)
-        return LEFT + (self._at(value) - low) / ((high - low) or 1.0) * (WIDTH - LEFT - RIGHT)
+        return (self._at(value) - low) / ((high - low) or 1.0)
 
     def _at(self, value: float) -> float:
         return math.log(value) if self.log else value

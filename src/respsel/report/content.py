@@ -17,6 +17,7 @@ from respsel.recipe.schema import OVERALL
 from respsel.report.analysis.agreement import Agreement, find_agreement
 from respsel.report.analysis.confounds import Confounds, find_confounds
 from respsel.report.analysis.distributions import Distribution, distributions
+from respsel.report.analysis.risks import Risk, find_risk
 from respsel.report.analysis.samples import SampleExample, choose_samples, samples, shown_view
 from respsel.report.analysis.score_matrix import example_ids, lengths, score_matrix
 from respsel.report.analysis.strategy_facts import strategy_facts
@@ -75,6 +76,7 @@ class DatasetReport:
     facts: what the ranking does not say of them, in its order.
     shaded: the view whose surprise is shown in the samples.
     places: in sentences, whose responses are scored elsewhere than where their prompt ends.
+    risks: one for each metric of the recipe that measures what training may harm.
     """
 
     name: str
@@ -87,6 +89,7 @@ class DatasetReport:
     distributions: tuple[Distribution, ...]
     agreement: Agreement | None
     confounds: Confounds
+    risks: tuple[Risk, ...]
     audit: tuple[AuditRow, ...]
     places: tuple[str, ...]
     own_outputs: OwnOutputSummary | None
@@ -174,6 +177,7 @@ def _dataset(result: RunResult, name: str, verdict: Verdict) -> DatasetReport:
         distributions=distributions(ranked, scores, verdict.scale == "log"),
         agreement=_agreement(result, name, ranked, ids),
         confounds=confounds,
+        risks=_risks(result, name, verdict, ids),
         audit=audited,
         places=places_told(audited),
         own_outputs=summarise_own_outputs(result.rows(own)) if own in result.graph.steps else None,
@@ -221,6 +225,24 @@ def _confounds(
         lower=lower,
         confidence=verdict.confidence,
     )
+
+
+def _risks(
+    result: RunResult, dataset: str, verdict: Verdict, ids: Sequence[str]
+) -> tuple[Risk, ...]:
+    """The ranking against each risk metric; nothing where nothing is ranked."""
+    import numpy as np
+
+    loaded = result.graph.loaded
+    names = [ranked.strategy for ranked in verdict.ranking]
+    found = []
+    for chosen in loaded.metrics if names else ():
+        metric = chosen.metric
+        if metric.risk and chosen.label != loaded.recipe.selection_metric:
+            values = score_matrix(result, dataset, names, chosen.label, ids)
+            values = np.exp(values) if metric.scale == "log" else values
+            found.append(find_risk(chosen.label, metric.unit, metric.summary, verdict, values))
+    return tuple(risk for risk in found if risk is not None)
 
 
 def _race(

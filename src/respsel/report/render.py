@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from respsel.report import figures
 from respsel.report.content import Report
+from respsel.report.scatter import risk_plot
 from respsel.report.templating import template_environment
 from respsel.text.characters import visible_json
 
@@ -44,6 +45,7 @@ def _environment(autoescape: bool) -> Environment:
         figures.difference_plot,
         figures.distribution_plot,
         figures.race_plot,
+        risk_plot,
     ):
         environment.globals[plot.__name__] = plot
     return environment

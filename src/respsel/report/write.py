@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     import polars
 
 # Raised when the same results would give another report.
-VERSION = 7
+VERSION = 8
 FORMATS = ("json", "md", "html")
 PAGE = "report.html"
 
