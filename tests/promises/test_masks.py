@@ -176,6 +176,35 @@ def test_float32_scores_are_the_oracles(exact: Any, oracle: Any) -> None:
             assert value == pytest.approx(expected[name], rel=1e-3, abs=near), name
 
 
+def test_sums_of_squares_are_those_of_a_plain_softmax(
+    exact: Any, scored: Scored, oracle: Any
+) -> None:
+    """Both engines against the softmax in float64 of one plain pass over a text alone: float32 to
+    1e-3 of each token, quantised weights on average.
+    """
+    cases = oracle[0][::4]
+    calls = [
+        ScoreCall(
+            exact.text.prompt_ids(plain_messages(case["question"])),
+            exact.text.response_ids(case["response"]),
+        )
+        for case in cases
+    ]
+    found = dict(exact.score(calls))
+    off = []
+    for index, call in enumerate(calls):
+        logits = exact._branching._plain(call.prompt_ids + call.response_ids)
+        p = logits[len(call.prompt_ids) - 1 : -1].double().softmax(-1)
+        direct = (p * p).sum(-1).numpy()
+        np.testing.assert_allclose(found[index].squares, direct, rtol=1e-3)
+        quantised = scored.plain[4 * index].squares
+        assert quantised is not None
+        off.append(float(np.abs(quantised - direct).mean()))
+    # The weights' share of error in a perplexity is that in a probability.
+    assert max(off) < 2 * scored.most
+    assert sum(off) / len(off) < scored.most
+
+
 def test_float32_hidden_states_are_the_oracles(exact: Any, oracle: Any) -> None:
     """The cosine between a response's hidden states and those of an own output, 1e-3 relative."""
     cases, golden = oracle
