@@ -6,7 +6,7 @@ kept, so a file may be larger than the memory. `data.sample` says which rows are
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from itertools import chain, islice
 from pathlib import Path
@@ -52,6 +52,16 @@ def load_examples(
         return _Rows(entry, "id", path, shown, used).sampled()
 
 
+def scan_examples(entry: DatasetEntry, path: Path, shown: str) -> Iterator[tuple[str, str]]:
+    """Yield the id and the input of each row of a dataset, in the file's order; none is kept.
+
+    A bad row is left out: `load_examples` names it.
+    """
+    # With a sample, only the columns that are used are read.
+    bare = entry.model_copy(update={"reference": None, "label": None, "answer": None, "sample": 1})
+    yield from _Rows(bare, bare.id, path, shown, ()).each()
+
+
 class _Ids(Exception):
     """A row has an id though the first row has none, so every row must have one."""
 
@@ -93,6 +103,14 @@ class _Rows:
             )
         raise_problems(self._problems)
         return sample.examples() if is_whole else self._completed(sample)
+
+    def each(self) -> Iterator[tuple[str, str]]:
+        """See scan_examples."""
+        for row in read_rows(self._path, self._shown, self._columns(), MAPPED):
+            ids = self._ids or ("id" if _has_id(row) else None)
+            example = _example(self._entry, ids, row, self._shown, self._used, [])
+            if example is not None:
+                yield example.id, example.input
 
     def _example(self, row: FileRow) -> Example | None:
         return _example(self._entry, self._ids, row, self._shown, self._used, self._problems)

@@ -302,6 +302,46 @@ class OwnOutputsEntry(Entry):
     )
 
 
+class ValidationEntry(Entry):
+    """Held-out examples of the task that matters in the end, for the metrics that show them."""
+
+    path: str = Field(
+        description="A file of inputs with references that no strategy is trained on; {dataset} "
+        "stands for the dataset's name."
+    )
+    id: str | None = Field(None, description="Column of the example's id. Default: the dataset's.")
+    input: str | None = Field(
+        None, description="A column, a path, or Jinja2 over columns. Default: the dataset's."
+    )
+    reference: str | None = Field(
+        None,
+        description="The response that is wanted: a column, a path, or Jinja2. Default: the "
+        "dataset's.",
+    )
+    sample: int | None = Field(
+        None, ge=1, description="How many of them; a larger sample contains the smaller one."
+    )
+    seed: int = Field(0, ge=0, description="Another seed is another sample.")
+
+    @model_validator(mode="after")
+    def _ids_are_columns(self) -> ValidationEntry:
+        if self.id is not None and ("{{" in self.id or "{%" in self.id):
+            raise ValueError("'id' is a column or a path to a part of one, and no template")
+        return self
+
+    def rows_for(self, dataset: DatasetEntry) -> DatasetEntry:
+        """How the file of a dataset's held-out examples is read."""
+        return DatasetEntry(
+            name=dataset.name,
+            path=self.path,
+            id=self.id or dataset.id,
+            input=self.input or dataset.input,
+            reference=self.reference or dataset.reference,
+            sample=self.sample,
+            seed=self.seed,
+        )
+
+
 class MetricEntry(BaseModel):
     """A metric by name; its other keys are its parameters."""
 
@@ -420,6 +460,9 @@ class Recipe(Entry):
     datasets: tuple[DatasetEntry, ...] = Field(min_length=1)
     strategies: tuple[StrategyEntry, ...] = Field(min_length=1)
     own_outputs: OwnOutputsEntry = Field(default_factory=lambda: OwnOutputsEntry())
+    validation: ValidationEntry | None = Field(
+        None, description="Held-out examples, for the metrics that need them."
+    )
     metrics: tuple[MetricEntry, ...] = Field(min_length=1)
     selection: SelectionEntry = Field(default_factory=lambda: SelectionEntry())
     training: TrainingEntry = Field(default_factory=lambda: TrainingEntry())
