@@ -154,6 +154,31 @@ def bench(tmp_path: Path) -> Bench:
     return made
 
 
+DEV = [
+    {
+        "id": f"d{i}",
+        "question": f"What is {i} times {i}?",
+        "rationale": f"{i} * {i} = {i * i}, held out",
+    }
+    for i in range(8)
+]
+
+
+@pytest.fixture
+def held_out(bench: Bench) -> Bench:
+    """The bench's recipe with held-out examples and both metrics that show them."""
+    bench.write("dev.jsonl", jsonl(DEV))
+    bench.edit("[own_outputs]\nsamples = 2", '[validation]\npath = "dev.jsonl"')
+    text = bench.recipe.read_text()
+    metrics = (
+        '[[metrics]]\nname = "ica-score"\nk = 3\n\n'
+        '[[metrics]]\nname = "demonstration-gain"\nk = 2\n\n'
+    )
+    start = text.index("[[metrics]]")
+    bench.recipe.write_text(text[:start] + metrics + text[text.index("[selection]") :])
+    return bench
+
+
 def needs(*modules: str) -> pytest.MarkDecorator:
     missing = [name for name in modules if find_spec(name) is None]
     return pytest.mark.skipif(bool(missing), reason=f"not installed: {', '.join(missing)}")

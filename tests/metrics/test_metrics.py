@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import numpy as np
 import pytest
@@ -219,6 +219,33 @@ def test_local_naturalness_by_hand() -> None:
         "a b. C d e", {"local": tokens([1.0, 3.0, 6.0, 6.0, 6.0], lengths=[1, 3, 2, 2, 2])}
     )
     assert value_of(metric, evidence) == pytest.approx(-4)
+
+
+def test_ica_score_by_hand() -> None:
+    """Mean nll (1 + 3) / 2 = 2 behind the input, (0.5 + 1) / 2 = 0.75 behind held-out examples too:
+    1.25 nats a token, and more is better.
+    """
+    metric = chosen("ica-score", k=3)
+    assert metric.needs.views == (View("plain"), View("validation", 3))
+    views = {"plain": tokens([1.0, 3.0]), "validation": tokens([0.5, 1.0])}
+    assert value_of(metric, Evidence("x", views)) == pytest.approx(1.25)
+    assert metric.direction == "higher"
+    assert not metric.can_race
+
+
+def test_demonstration_gain_by_hand() -> None:
+    """Two held-out references of 1 and 2 tokens: nll 2, 2, 5 alone, mean 3; 1, 2, 4.5 behind the
+    response, mean 2.5. The gain is 0.5, whatever the response's own tokens.
+    """
+    metric = chosen("demonstration-gain", k=2, references=2)
+    assert [view.name for view in metric.needs.views] == [
+        "reference-2-on-2",
+        "demonstrations-2-on-2",
+    ]
+    views = {"reference": tokens([2.0, 2.0, 5.0]), "demonstrations": tokens([1.0, 2.0, 4.5])}
+    assert value_of(metric, Evidence("x", views)) == pytest.approx(0.5)
+    assert (metric.direction, metric.can_race, metric.examples_per_value) == ("higher", False, 2)
+    assert chosen("demonstration-gain").examples_per_value == 1
 
 
 def test_controls_by_hand() -> None:
@@ -497,7 +524,7 @@ def everything(stream: np.random.Generator, count: int) -> Sources:
     from respsel.records import OwnOutput
 
     own = [OwnOutput(f"e{i}", 0, f"so it is {i}.") for i in range(count)]
-    views = dict.fromkeys(("plain", "unconditional", "self-aligned", "local"), scored)
+    views = dict.fromkeys(get_args(get_type_hints(View)["kind"]), scored)
     return Sources(responses, examples, views, own, vectors, own_vectors)
 
 

@@ -59,6 +59,21 @@ def self_aligned_messages(
     )
 
 
+def demonstration_messages(
+    question: str, demonstrations: Sequence[tuple[str, str]]
+) -> tuple[Message, ...]:
+    """Inputs with their responses as earlier turns of the chat, and the question as the last.
+
+    Without demonstrations it is the `plain` view. Prompts with the same demonstrations begin alike.
+    """
+    turns = [
+        message
+        for asked, answered in demonstrations
+        for message in (Message("user", asked), Message("assistant", answered))
+    ]
+    return (*turns, *plain_messages(question))
+
+
 def template_fields(example: Example) -> Mapping[str, Any]:
     """By name, what a prompt template can use for an example.
 

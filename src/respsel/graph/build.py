@@ -58,8 +58,9 @@ class _Builder:
         needs = [metric.needs for metric in self._metrics]
         self._views = list(dict.fromkeys(view for need in needs for view in need.views))
         self._wants_own = any(need.own_outputs for need in needs) or any(
-            view.k for view in self._views
+            view.k and not view.is_held_out for view in self._views
         )
+        self._wants_held_out = any(view.is_held_out for view in self._views)
         self._wants_hidden = any(need.hidden for need in needs)
         self._race = self._recipe.selection.budget == "race"
 
@@ -67,6 +68,8 @@ class _Builder:
         steps = []
         for dataset in self._recipe.datasets:
             steps.append(self._texts.examples(dataset))
+            if self._wants_held_out:
+                steps.append(self._texts.validation(dataset))
             strategies = self._recipe.strategies_for(dataset.name)
             steps += [self._texts.responses(dataset, strategy) for strategy in strategies]
             if self._wants_own:

@@ -14,8 +14,9 @@ from respsel.metrics import reasoning_steps
 from respsel.metrics.contract import ChosenMetric, RewardSource, View
 from respsel.recipe.schema import DatasetEntry, StrategyEntry
 from respsel.records import Response, Score, ScoredResponse
-from respsel.scoring import judge, token_scores
+from respsel.scoring import held_out, judge, token_scores
 from respsel.scoring.race import run_race
+from respsel.scoring.token_scores import Shown
 from respsel.selection import race_rule
 from respsel.selection.gates import barred_in
 from respsel.strategies.base import Operation, Place
@@ -34,10 +35,10 @@ class ModelSteps:
         inputs = {
             roles.EXAMPLES: step_names.examples(dataset.name),
             roles.RESPONSES: step_names.responses(dataset.name, strategy.name),
-            **self._own_outputs_for(dataset, view),
+            **self._shown_for(dataset, view),
         }
         fields = self._view_fields(view)
-        calls = (1, 1)
+        calls = (view.references or 1, view.references or 1)
         if self._of.races:
             inputs[roles.RACE] = step_names.race(dataset.name)
             fields["raced_as"] = strategy.name
@@ -46,11 +47,11 @@ class ModelSteps:
 
         def make(tables: Inputs) -> Operation:
             examples = tables[roles.EXAMPLES]
-            shown_with = self._shown_with(view, examples, tables)
+            responses = tables[roles.RESPONSES]
+            shown_with = self._shown_with(view, examples, responses, tables)
             # Without the race's laps (before it is run) it is about all responses.
             laps = tables.get(roles.RACE)
             reached = None if laps is None else race_rule.reach_of(laps, strategy.name)
-            responses = tables[roles.RESPONSES]
             return self._score(view, shown_with, strategy.name, examples, responses, reached)
 
         return Step(
@@ -66,21 +67,29 @@ class ModelSteps:
             news={4: token_scores.SQUARES},
         )
 
-    def _own_outputs_for(self, dataset: DatasetEntry, view: View) -> Mapping[str, str]:
-        """The input of a view that shows own outputs; none for another."""
+    def _shown_for(self, dataset: DatasetEntry, view: View) -> Mapping[str, str]:
+        """The input of a view that shows own outputs or held-out examples; none for another."""
+        if view.is_held_out:
+            return {roles.VALIDATION: step_names.validation(dataset.name)}
         return {roles.OWN_OUTPUTS: step_names.own_outputs(dataset.name)} if view.k else {}
 
-    def _shown_with(self, view: View, examples: Rows, tables: Inputs) -> Mapping[str, list[str]]:
-        """By example, the own outputs that a view shows it with."""
+    def _shown_with(self, view: View, examples: Rows, responses: Rows, tables: Inputs) -> Shown:
+        """By example, what a view shows it with."""
+        shown = self._of.loaded.shown
+        if view.is_held_out:
+            rows = tables[roles.VALIDATION]
+            if view.is_of_response:
+                return held_out.shown_before(view, examples, rows, shown)
+            return held_out.tries(view, examples, responses, rows, shown)
         if not view.k:
             return {}
         kept = kept_by_example(tables[roles.OWN_OUTPUTS])
-        return neighbours(examples, kept, view.k, self._of.loaded.shown)
+        return neighbours(examples, kept, view.k, shown)
 
     def _score(
         self,
         view: View,
-        shown_with: Mapping[str, list[str]],
+        shown_with: Shown,
         strategy: str,
         examples: Rows,
         responses: Rows,
@@ -101,6 +110,8 @@ class ModelSteps:
         fields = {"model": self._of.target_fields, "view": view.fields, **SCORED}
         if view.kind == "local":
             fields["steps"] = reasoning_steps.VERSION
+        if view.is_held_out:
+            fields["held_out"] = held_out.VERSION
         if self._of.recipe.target.if_too_long == "drop":
             # The context is in this key alone: elsewhere it changes no answer, only whether there
             # is one.
@@ -116,7 +127,8 @@ class ModelSteps:
 
         def make(tables: Inputs) -> Operation:
             examples = tables[roles.EXAMPLES]
-            score = partial(self._score, view, self._shown_with(view, examples, tables))
+            # What a race scores are responses, so it shows them with no responses.
+            score = partial(self._score, view, self._shown_with(view, examples, (), tables))
             responses = {name: tables[roles.responses_of(name)] for name in names}
             barred = barred_in(tables[roles.STANDINGS])
             return run_race(examples, responses, self._of.rule, score, self._raced_scores, barred)
@@ -130,7 +142,7 @@ class ModelSteps:
                 roles.EXAMPLES: step_names.examples(dataset.name),
                 roles.STANDINGS: step_names.gates(dataset.name),
                 **responses_by_role,
-                **self._own_outputs_for(dataset, view),
+                **self._shown_for(dataset, view),
             },
             table=race_rule.LAPS,
             make=make,

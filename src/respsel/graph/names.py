@@ -59,6 +59,11 @@ def gates(dataset: str) -> str:
     return str(StepName("gates", dataset))
 
 
+def validation(dataset: str) -> str:
+    """The step that reads a dataset's held-out examples."""
+    return str(StepName("validation", dataset))
+
+
 def race(dataset: str) -> str:
     """The step of a dataset's race."""
     return str(StepName("race", dataset))

@@ -11,6 +11,8 @@ EXAMPLES = "examples"
 # Of the one strategy that a step is about.
 RESPONSES = "responses"
 OWN_OUTPUTS = "own_outputs"
+# Held-out examples.
+VALIDATION = "validation"
 # The laps of the step's dataset.
 RACE = "race"
 # Hidden states of the responses, and of the own outputs.

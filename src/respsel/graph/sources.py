@@ -11,13 +11,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from respsel.data import examples as datasets
 from respsel.data import files
 from respsel.data.files import ending_of
+from respsel.data.validation import RowsFile, load_validation
 from respsel.errors import Problem, RunError
 from respsel.graph.context import GraphContext
 from respsel.graph.step import Rows
 from respsel.hashing import file_digest
-from respsel.recipe.schema import DatasetEntry, FileStrategy, OwnOutputsEntry
+from respsel.recipe.schema import DatasetEntry, FileStrategy, OwnOutputsEntry, ValidationEntry
 from respsel.records import Example
 from respsel.strategies.base import Operation
 
@@ -66,6 +68,41 @@ def file_source(
         fields |= {"format": entry.format, "batch_reading": response_files.BATCH_VERSION}
     if entry.if_missing != "fail":
         fields["if_missing"] = entry.if_missing
+    return Source(fields, texts)
+
+
+def held_out_source(of: GraphContext, dataset: DatasetEntry, entry: ValidationEntry) -> Source:
+    """A dataset's held-out examples, which its own file must have none of."""
+    rows = entry.rows_for(dataset)
+    path = of.loaded.resolve(entry.path, dataset.name)
+    held_out = RowsFile(rows, path, of.loaded.show(entry.path, dataset.name))
+    place = of.loaded.resolve(dataset.path)
+    trained = RowsFile(dataset, place, of.loaded.show(dataset.path))
+    digest = file_digest(held_out.path, of.memo)
+    trained_digest = file_digest(trained.path, of.memo)
+
+    def load() -> Rows:
+        return load_validation(held_out, trained, of.recipe.whitespace)
+
+    def load_both() -> Rows:
+        return read_unchanged(trained.path, trained.shown, trained_digest, load)
+
+    def texts(_examples: Sequence[Example]) -> Rows:
+        return read_unchanged(held_out.path, held_out.shown, digest, load_both)
+
+    columns = ("id", "input", "reference", "sample", "seed")
+    fields = {
+        "file": digest,
+        "format": ending_of(held_out.path),
+        "rows": datasets.VERSION,
+        **{column: getattr(rows, column) for column in columns},
+        "dataset": {
+            "file": trained_digest,
+            "format": ending_of(trained.path),
+            "id": dataset.id,
+            "input": dataset.input,
+        },
+    }
     return Source(fields, texts)
 
 

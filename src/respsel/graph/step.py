@@ -16,7 +16,7 @@ from respsel.workspace.loaded_recipe import LoadedRecipe
 
 # In this order: each stage needs only what the stages before it made.
 STAGES = (
-    ("examples",),
+    ("examples", "validation"),
     ("responses", "own-outputs"),
     ("representations", "rewards"),
     ("gates",),

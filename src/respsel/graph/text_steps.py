@@ -14,13 +14,14 @@ from typing import Any
 from respsel import strategies
 from respsel.answers import check_fields
 from respsel.data import examples as datasets
+from respsel.data import validation
 from respsel.data.files import ending_of
 from respsel.data.prompts import template_names
 from respsel.graph import names as step_names
 from respsel.graph import roles
 from respsel.graph.context import PROMPTS, GraphContext
 from respsel.graph.label_checks import after_label_check
-from respsel.graph.sources import Source, file_source, read_unchanged
+from respsel.graph.sources import Source, file_source, held_out_source, read_unchanged
 from respsel.graph.step import Inputs, Rows, Step
 from respsel.hashing import file_digest
 from respsel.recipe.model import merge_sampling
@@ -72,6 +73,25 @@ class TextSteps:
             op="examples",
             version=datasets.VERSION,
             fields=fields,
+            inputs={},
+            table=EXAMPLES,
+            make=make,
+        )
+
+    def validation(self, dataset: DatasetEntry) -> Step:
+        """The held-out examples. All of the dataset is compared with them, whatever its sample."""
+        entry = self._of.recipe.validation
+        assert entry is not None, "the recipe is checked: a metric that shows them has some"
+        source = held_out_source(self._of, dataset, entry)
+
+        def make(_inputs: Inputs) -> Rows | Operation:
+            return source.texts(())
+
+        return Step(
+            name=step_names.validation(dataset.name),
+            op="validation",
+            version=validation.VERSION,
+            fields={**self._white_space, **source.fields},
             inputs={},
             table=EXAMPLES,
             make=make,

@@ -126,9 +126,12 @@ class _Step:
         step = StepName.parse(name)
         dataset = step.dataset
         strategy = f"strategies.{step.strategy}"
-        owner = {"examples": f"datasets.{dataset}", "responses": strategy}.get(
-            record.op, "own_outputs"
-        )
+        owners = {
+            "examples": f"datasets.{dataset}",
+            "validation": "validation",
+            "responses": strategy,
+        }
+        owner = owners.get(record.op, "own_outputs")
         metric = step.detail if record.op == "scores" else ""
         if record.op == "responses":
             return cls(
@@ -155,6 +158,9 @@ class _Step:
 def _cause(change: Change, step: _Step) -> _Cause | None:
     head, _, tail = change.where.partition(".")
     model = f"models.{step.model}"
+    if step.op == "validation" and change.where == "dataset.file":
+        place = f"datasets.{step.dataset}"
+        return _named(change, f"{place}.path (its content)", f"{place}.path")
     if head == "file":
         return _named(change, f"{step.owner}.path (its content)", f"{step.owner}.path")
     if change.where == TOKENIZER_READING:
@@ -164,7 +170,7 @@ def _cause(change: Change, step: _Step) -> _Cause | None:
     if head == "model":
         entries = [f"{model}.{key}" for key in (*_ENTRY_KEYS.get(tail, (tail,)), "backend")]
         return _named(change, f"{model}.{tail}", step.chosen, *entries)
-    if head in ("sampling", "seed") and step.op != "examples":
+    if head in ("sampling", "seed") and step.op not in ("examples", "validation"):
         return _named(
             change,
             f"{model}.sampling.{tail or head}",

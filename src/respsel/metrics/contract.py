@@ -45,23 +45,50 @@ class View:
     """The text behind which a response is scored.
 
     kind: `plain` is the input; `unconditional` is nothing; `self-aligned` has own outputs before
-        the input; `local` scores each reasoning step behind the last few.
-    k: how many own outputs to other inputs a self-aligned view has.
+        the input; `local` scores each reasoning step behind the last few; `validation` has held-out
+        examples before the input. Two kinds score held-out references in place of the response:
+        `reference` behind their own inputs, `demonstrations` with responses before those.
+    k: how many own outputs to other inputs a self-aligned view has, how many held-out examples a
+        validation view has, or how many responses are shown together as demonstrations.
     template: the model's own chat template, or how the published code wraps prompts.
     window: how many steps a local view has before each step.
     with_input: whether a local view has the input before these.
+    references: how many held-out references are scored for a response.
     """
 
-    kind: Literal["plain", "unconditional", "self-aligned", "local"]
+    kind: Literal[
+        "plain",
+        "unconditional",
+        "self-aligned",
+        "local",
+        "validation",
+        "reference",
+        "demonstrations",
+    ]
     k: int = 0
     template: Template = "native"
     window: int = 0
     with_input: bool = True
+    references: int = 0
+
+    @property
+    def is_of_response(self) -> bool:
+        """Whether the response itself is scored, and not held-out references."""
+        return self.kind not in ("reference", "demonstrations")
+
+    @property
+    def is_held_out(self) -> bool:
+        """Whether it takes held-out examples."""
+        return self.kind == "validation" or not self.is_of_response
 
     @property
     def name(self) -> str:
         """What steps and the report call it."""
-        words = {self.template: self.template != "native", "alone": not self.with_input}
+        words = {
+            self.template: self.template != "native",
+            "alone": not self.with_input,
+            f"on-{self.references}": self.references > 0,
+        }
         parts = [
             self.kind,
             str(self.k or self.window or ""),
@@ -78,6 +105,7 @@ class View:
             | ({"template": self.template} if self.template != "native" else {})
             | ({"window": self.window} if self.window else {})
             | ({} if self.with_input else {"with_input": False})
+            | ({"references": self.references} if self.references else {})
         )
 
 
@@ -243,10 +271,16 @@ class ChosenMetric:
     def can_race(self) -> bool:
         """Whether scoring fewer responses saves calls.
 
-        It does if the values come from token scores in one view alone.
+        It does if the values come from token scores of responses in one view alone.
         """
         needs = self.needs
-        return len(needs.views) == 1 and not (needs.own_outputs or needs.hidden or needs.reward)
+        more = needs.own_outputs or needs.hidden or needs.reward
+        return len(needs.views) == 1 and needs.views[0].is_of_response and not more
+
+    @property
+    def examples_per_value(self) -> int:
+        """How many examples a value is about: their responses are shown together."""
+        return max((view.k for view in self.needs.views if not view.is_of_response), default=1)
 
     @property
     def favours_own_text(self) -> bool:

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from respsel.errors import Problem, suggest
-from respsel.metrics import alignment, controls, likelihood, reward, stepwise
+from respsel.metrics import alignment, controls, held_out, likelihood, reward, stepwise
 from respsel.metrics.contract import ChosenMetric, Metric
 from respsel.recipe.schema import MetricEntry
 from respsel.recipe.validation import check_shape, json_only
 
-_FAMILIES = (likelihood, stepwise, alignment, reward, controls)
+_FAMILIES = (likelihood, stepwise, alignment, reward, held_out, controls)
 _OWN: dict[str, Metric] = {metric.name: metric for family in _FAMILIES for metric in family.METRICS}
 
 

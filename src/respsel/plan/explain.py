@@ -171,6 +171,11 @@ def _place(step: Step, field: str) -> str:
         return f"strategies.{name.strategy}.{'path (its content)' if field == 'file' else field}"
     if step.op == "own-outputs":
         return f"own_outputs.{field}"
+    if step.op == "validation":
+        if head == "dataset":
+            owned = "path (its content)" if tail == "file" else tail
+            return f"datasets.{name.dataset}.{owned}"
+        return f"validation.{'path (its content)' if field == 'file' else field}"
     if step.op in ("token-scores", "representations", "race"):
         return f"target.{field}" if head == "model" else field
     if step.op in ("scores", "mixes", "rewards"):

@@ -21,7 +21,7 @@ from respsel.run.tables import Tables
 from respsel.selection.verdict import Verdict, html_text
 from respsel.store.notes import LatestRun, Unrecorded
 from respsel.store.store import Store
-from respsel.tables.problems import NOT_REACHED
+from respsel.tables.problems import LEFT_ASIDE
 from respsel.tables.table import Document
 from respsel.workspace.loaded_recipe import LoadedRecipe
 
@@ -246,7 +246,7 @@ def refuse_unscored(result: RunResult) -> None:
     problems = []
     for name in (step.name for step in result.graph.steps.values() if step.table.name == "scores"):
         frame = result.frame(name, "id", "problem")
-        bad = frame.filter(~frame["problem"].is_in(["", NOT_REACHED]))
+        bad = frame.filter(~frame["problem"].is_in(["", *LEFT_ASIDE]))
         if len(bad):
             first = bad.row(0, named=True)
             what = (

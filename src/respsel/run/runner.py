@@ -168,9 +168,10 @@ class Runner:
         names = {role: name for role, name in step.inputs.items() if role != roles.RACE}
         if self._ledger.knows(names.values()):
             return {role: self._tables.rows(name) for role, name in names.items()}
-        if roles.OWN_OUTPUTS in names:
-            return None
         # The responses are not there yet, but their prompts are.
-        examples = self._tables.rows(names[roles.EXAMPLES])
-        empty = [Response(example.id, "") for example in examples]
-        return {roles.EXAMPLES: examples, roles.RESPONSES: empty}
+        known = {role: name for role, name in names.items() if role != roles.RESPONSES}
+        if not self._ledger.knows(known.values()):
+            return None
+        tables = {role: self._tables.rows(name) for role, name in known.items()}
+        empty = [Response(example.id, "") for example in tables[roles.EXAMPLES]]
+        return {**tables, roles.RESPONSES: empty}

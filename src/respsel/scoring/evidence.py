@@ -17,6 +17,7 @@ from respsel.recipe.schema import AnswerEntry
 from respsel.records import Example, OwnOutput, Represented, Response, Score, ScoredResponse
 from respsel.scoring.judge import finite_number
 from respsel.strategies.own_outputs import kept_by_example
+from respsel.tables.problems import is_reached
 
 if TYPE_CHECKING:
     from respsel.records import FloatArray
@@ -90,7 +91,11 @@ def measure(
 
 
 def _first_problem(*rows: Response | ScoredResponse | Represented | Score | None) -> str:
-    return next((row.problem for row in rows if row is not None and row.problem), "")
+    """The first problem, but before it that another example has the value."""
+    problems = [row.problem for row in rows if row is not None and row.problem]
+    return next((problem for problem in problems if not is_reached(problem)), "") or next(
+        iter(problems), ""
+    )
 
 
 def mix(

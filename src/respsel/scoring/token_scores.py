@@ -10,10 +10,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from itertools import accumulate, pairwise
+from typing import Any
 
 from respsel.calls.lazy import Lazy
 from respsel.calls.requests import Answer, Part, RepresentRequest, Scored, ScoreRequest, Vector
-from respsel.data.prompts import plain_messages, self_aligned_messages
+from respsel.data.prompts import (
+    demonstration_messages,
+    plain_messages,
+    self_aligned_messages,
+)
 from respsel.metrics.contract import View
 from respsel.metrics.reasoning_steps import split_steps, word_places
 from respsel.records import (
@@ -25,9 +30,12 @@ from respsel.records import (
     ScoredResponse,
     TokenScores,
 )
+from respsel.scoring import held_out
 from respsel.strategies.base import Operation
 from respsel.tables.problems import NOT_REACHED
 
+# By example, what its prompts have besides its input.
+Shown = Mapping[str, Sequence[Any]]
 # Each step is a call in the local view. A looping text has millions, which no model is to be asked
 # about.
 MOST_STEPS = 10_000
@@ -44,7 +52,7 @@ SQUARES = (
 
 
 class _Calls:
-    """The calls that the responses to score take: one each, or one for each of their steps.
+    """The calls that the responses to score take: one each, or one for each step or reference.
 
     counts: by the place of a response, how many calls; without those that are not scored.
     places: by call, the place of its response.
@@ -57,16 +65,19 @@ class _Calls:
             lambda place: _parts(view, _scored_text(view, responses[place]))
         )
         usable = [place for place, response in enumerate(responses) if not response.problem]
-        sizes = {place: len(self._parts_of(place)) for place in usable}
+        sizes = {place: view.references or len(self._parts_of(place)) for place in usable}
         self.counts = {place: count for place, count in sizes.items() if count <= MOST_STEPS}
         self.places = [place for place, count in self.counts.items() for _ in range(count)]
         starts = accumulate(self.counts.values(), initial=0)
         self._starts = dict(zip(self.counts, starts, strict=False))
 
+    def number(self, index: int) -> int:
+        """Which of its response's calls a call is, from 0."""
+        return index - self._starts[self.places[index]]
+
     def part(self, index: int) -> Part | None:
         """What of its response a call is about; None if it is about all."""
-        place = self.places[index]
-        return self._parts_of(place)[index - self._starts[place]]
+        return self._parts_of(self.places[index])[self.number(index)]
 
 
 def score_responses(
@@ -74,40 +85,50 @@ def score_responses(
     view: View,
     examples: Sequence[Example],
     responses: Sequence[Response],
-    shown_with: Mapping[str, list[str]],
+    shown_with: Shown,
     about: str,
     if_too_long: str,
     reached: int | None = None,
 ) -> Operation:
-    """Score every usable response. In the local view a response takes a call for each step.
+    """Score every usable response.
+
+    It takes a call for each step in the local view, or for each held-out reference.
 
     Returns an iterator of one ScoredResponse per response, in order, without scores where the
     response has a problem. A table of them is never in memory.
 
-    shown_with: by example, own outputs to other inputs.
+    shown_with: by example, what the view takes besides the input: own outputs to other inputs,
+        held-out inputs with references, or tries; see `held_out`.
     reached: only the responses to so many of the first examples are scored, after a race.
     """
+    responses = _taking_part(view, responses, reached)
+    calls = _Calls(view, responses)
+
+    def request(index: int) -> ScoreRequest:
+        place = calls.places[index]
+        example = examples[place]
+        if not view.is_of_response:
+            messages, text = shown_with[example.id][calls.number(index)]
+            return ScoreRequest(target, messages, text, about, example.id, if_too_long)
+        messages = view_messages(view, example, shown_with)
+        text = _scored_text(view, responses[place])
+        part = calls.part(index)
+        return ScoreRequest(target, messages, text, about, example.id, if_too_long, part)
+
+    answers = yield Lazy(len(calls.places), request)
+    return _scored_rows(responses, calls.counts, answers)
+
+
+def _taking_part(
+    view: View, responses: Sequence[Response], reached: int | None
+) -> Sequence[Response]:
+    """The responses, with a problem where a race or the view leaves them out."""
     if reached is not None:
         responses = [
             response if i < reached or response.problem else replace(response, problem=NOT_REACHED)
             for i, response in enumerate(responses)
         ]
-    calls = _Calls(view, responses)
-
-    def request(index: int) -> ScoreRequest:
-        place = calls.places[index]
-        return ScoreRequest(
-            model=target,
-            messages=view_messages(view, examples[place], shown_with),
-            response=_scored_text(view, responses[place]),
-            about=about,
-            example=examples[place].id,
-            if_too_long=if_too_long,
-            part=calls.part(index),
-        )
-
-    answers = yield Lazy(len(calls.places), request)
-    return _scored_rows(responses, calls.counts, answers)
+    return responses if view.is_of_response else held_out.with_groups(view, responses)
 
 
 def _scored_rows(
@@ -155,12 +176,12 @@ def represent_texts(
     return rows()
 
 
-def view_messages(
-    view: View, example: Example, shown_with: Mapping[str, list[str]]
-) -> tuple[Message, ...]:
+def view_messages(view: View, example: Example, shown_with: Shown) -> tuple[Message, ...]:
     """The prompt under which an example's responses are scored."""
     if view.kind == "self-aligned":
         return self_aligned_messages(example.input, shown_with[example.id], view.template)
+    if view.kind == "validation":
+        return demonstration_messages(example.input, shown_with[example.id])
     bare = view.kind == "unconditional" or (view.kind == "local" and not view.with_input)
     return () if bare else plain_messages(example.input)
 

@@ -21,6 +21,12 @@ SILENT = "the judge wrote nothing"
 OVER_CONTEXT = "longer than the context"
 # A race did not come to the response: its strategy was dropped, or the race was over.
 NOT_REACHED = "not scored: the race was over for it"
+# The response is shown together with others, and the value is at the first of their examples.
+WITH_OTHERS = "shown together with others: their value is at the first example"
+# The last examples are fewer than are shown together.
+TOO_FEW_LEFT = "not shown: the examples left are fewer than are shown together"
+# Rows with these are no gaps: by the recipe they have no value.
+LEFT_ASIDE = (NOT_REACHED, WITH_OTHERS, TOO_FEW_LEFT)
 # The answer check says no, and the recipe does not keep wrong answers.
 WRONG = "wrong answer"
 # A response that was given has no text.
@@ -56,5 +62,8 @@ def is_failed_call(problem: str) -> bool:
 
 
 def is_reached(problem: str) -> bool:
-    """Whether a row with this problem took part: a race came to its response."""
-    return problem != NOT_REACHED
+    """Whether a row with this problem took part.
+
+    It did not where no race came to its response, or where another example has the value.
+    """
+    return problem not in LEFT_ASIDE

@@ -29,6 +29,7 @@ def check_recipe(loaded: LoadedRecipe, deeply: bool) -> list[Problem]:
         *_check_names(loaded),
         *_check_selection(loaded),
         *_check_own_outputs(loaded),
+        *_check_validation(loaded),
         *_check_models(loaded),
         *_check_authors(loaded),
         *_check_gates(loaded),
@@ -70,9 +71,14 @@ def _check_selection(loaded: LoadedRecipe) -> list[Problem]:
         problems.append(Problem(loaded.shown, "selection.metric", what, suggest(name, metrics)))
     cannot_race = [m for m in loaded.metrics if m.label == name and not m.can_race]
     if recipe.selection.budget == "race" and cannot_race:
-        what = f"'{name}' is not from token scores, so scoring less of it saves no call"
+        what = f"'{name}' is not from token scores in one view, so scoring less of it saves no call"
         remedy = 'Select by a perplexity, or set budget = "all"'
         problems.append(Problem(loaded.shown, "selection.budget", what, remedy))
+    grouped = [m for m in loaded.metrics if m.label == name and m.examples_per_value > 1]
+    if recipe.selection.mode == "per-example" and grouped:
+        what = f"a value of '{name}' is about k examples, so it chooses for no single one"
+        remedy = 'Set its k to 1, select by another metric, or set mode = "strategy"'
+        problems.append(Problem(loaded.shown, "selection.mode", what, remedy))
     return problems
 
 
@@ -86,6 +92,30 @@ def _check_own_outputs(loaded: LoadedRecipe) -> list[Problem]:
         for i, entry in enumerate(loaded.recipe.datasets)
         if entry.check is None
     ]
+
+
+def _check_validation(loaded: LoadedRecipe) -> list[Problem]:
+    """Held-out examples: they are there where a metric shows them, with references."""
+    entry = loaded.recipe.validation
+    if entry is None:
+        what = "needs held-out examples, and the recipe names none"
+        remedy = 'Add [validation] with path = "dev.jsonl": inputs with references, not trained on'
+        return [
+            Problem(loaded.shown, f"metrics[{i}]", f"'{metric.label}' {what}", remedy)
+            for i, metric in enumerate(loaded.metrics)
+            if any(view.is_held_out for view in metric.needs.views)
+        ]
+    problems = []
+    for dataset in loaded.recipe.datasets:
+        if entry.reference is None and dataset.reference is None:
+            what = f"dataset '{dataset.name}' names no 'reference' that it could take over"
+            remedy = "Add 'reference', the column of the responses that are wanted"
+            problems.append(Problem(loaded.shown, "validation", what, remedy))
+        if loaded.resolve(entry.path, dataset.name) == loaded.resolve(dataset.path):
+            what = f"is the file of dataset '{dataset.name}', so nothing in it is held out"
+            remedy = "Split it, and give the part that no strategy is trained on"
+            problems.append(Problem(loaded.shown, "validation.path", what, remedy))
+    return problems
 
 
 def _used_twice(shown: str, kind: str, names: Sequence[str], remedy: str) -> list[Problem]:
@@ -203,6 +233,10 @@ def _check_templates(loaded: LoadedRecipe) -> list[Problem]:
         for name, source in (("input", entry.input), ("reference", entry.reference)):
             if source is not None and is_template(source):
                 problems += check_template(source, loaded.shown, f"datasets[{i}].{name}")
+    if (held_out := loaded.recipe.validation) is not None:
+        for name, source in (("input", held_out.input), ("reference", held_out.reference)):
+            if source is not None and is_template(source):
+                problems += check_template(source, loaded.shown, f"validation.{name}")
     for i, reward in _rewards(loaded):
         problems += check_template(reward.prompt or "", loaded.shown, f"metrics[{i}].prompt")
     return problems
@@ -225,6 +259,10 @@ def _check_files(loaded: LoadedRecipe) -> list[Problem]:
     if recipe.own_outputs.path is not None:
         wanted += [
             ("own_outputs.path", recipe.own_outputs.path, entry.name) for entry in recipe.datasets
+        ]
+    if recipe.validation is not None:
+        wanted += [
+            ("validation.path", recipe.validation.path, entry.name) for entry in recipe.datasets
         ]
     faults = {}
     for where, path, dataset in wanted:

@@ -120,8 +120,13 @@ def shown_view(result: RunResult) -> str:
     selected = loaded.selected_metric
     metrics = [selected, *components(selected), *loaded.metrics]
     # A local view scores steps apart from each other; its texts are the same, but not what they
-    # stand behind.
-    views = [view for metric in metrics for view in metric.needs.views if view.kind != "local"]
+    # stand behind. Other views do not score the response at all.
+    views = [
+        view
+        for metric in metrics
+        for view in metric.needs.views
+        if view.is_of_response and view.kind != "local"
+    ]
     return views[0].name if views else ""
 
 

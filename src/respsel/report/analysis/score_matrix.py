@@ -66,7 +66,10 @@ def lengths(
     view = next(
         iter(
             dict.fromkeys(
-                v.name for metric in result.graph.loaded.metrics for v in metric.needs.views
+                v.name
+                for metric in result.graph.loaded.metrics
+                for v in metric.needs.views
+                if v.is_of_response
             )
         ),
         None,
