@@ -43,6 +43,17 @@ def test_the_choice_is_of_the_ids_alone() -> None:
     assert len({tuple(shown) for shown in whole.values()}) > 1
 
 
+def test_the_choice_stays_as_it_is() -> None:
+    """Another choice would score every example again, so it comes only with another VERSION."""
+    pool = HeldOut(POOL)
+    found = {name: [row.id for row in pool.chosen(name, 3)] for name in ("e0", "e1", "ü")}
+    assert found == {
+        "e0": ["d3", "d4", "d8"],
+        "e1": ["d1", "d5", "d8"],
+        "ü": ["d1", "d4", "d6"],
+    }
+
+
 @given(st.text(max_size=9), st.integers(1, 9))
 def test_a_further_held_out_example_changes_one_choice_at_most(name: str, count: int) -> None:
     """With one more row to choose from, at most one of the chosen makes room for it."""
