@@ -10,7 +10,7 @@ from enum import StrEnum
 
 from respsel.health.copies import is_copy
 from respsel.health.languages import is_other_language
-from respsel.health.leftovers import answer_part, has_leftover
+from respsel.health.leftovers import answer_part, find_leftover
 from respsel.health.loops import is_loop
 from respsel.health.refusals import is_refusal
 from respsel.health.words import bounded, words_of
@@ -30,19 +30,19 @@ class Fault(StrEnum):
 
     @property
     def words(self) -> str:
-        """The fault in plain words, to stand behind a number of responses."""
+        """The fault in plain words: "3 responses are ..."."""
         return _WORDS[self]
 
 
 _WORDS = {
     Fault.EMPTY: "empty",
     Fault.CUT_SHORT: "cut short",
-    Fault.LOOP: "repeat themselves in a loop",
-    Fault.SAME_TEXT: "the same text for different inputs",
+    Fault.LOOP: "in a loop",
+    Fault.SAME_TEXT: "the same text for several inputs",
     Fault.COPY: "copies of the input",
     Fault.REFUSAL: "refusals",
     Fault.LANGUAGE: "in another language than the input",
-    Fault.LEFTOVER: "with leftovers of templates or tags",
+    Fault.LEFTOVER: "spoilt by leftovers of templates or tags",
 }
 
 
@@ -65,6 +65,6 @@ def find_faults(text: str, asked: str, usual: str | None = None) -> tuple[Fault,
         (Fault.COPY, is_copy(said, asked)),
         (Fault.REFUSAL, is_refusal(answer, asked)),
         (Fault.LANGUAGE, is_other_language(answer, said, asked, usual)),
-        (Fault.LEFTOVER, has_leftover(seen, asked)),
+        (Fault.LEFTOVER, find_leftover(seen, asked) != ""),
     )
     return tuple(fault for fault, found in checks if found)

@@ -52,24 +52,24 @@ _ABOUT_TURNS = re.compile(
 )
 
 
-def has_leftover(text: str, asked: str) -> bool:
-    """Whether a text has remains of a template, of turns or of unfinished reasoning.
+def find_leftover(text: str, asked: str) -> str:
+    """The first remains of a template, of turns or of loose reasoning; empty if there are none.
 
     asked: the input.
     """
     lower = text.lower()
     marked = any(mark in text for mark in _MARKS) and any(cue in lower for cue in _CUES)
     if not marked and not any(turn in lower for turn in _TURNS):
-        return False
+        return ""
     told = without_code(text)
     return (
-        _has_new(_TOKENS, told, asked)
-        or (told.endswith("</s>") and "<s>" not in told)
-        or _has_loose_reasoning(told, asked)
-        or _TO_FILL.search(told) is not None
-        or _has_new(_SECTION, told, asked)
-        or _has_placeholder(told, asked)
-        or _has_turns(told, asked)
+        _first_new(_TOKENS, told, asked)
+        or ("</s>" if told.endswith("</s>") and "<s>" not in told else "")
+        or _loose_reasoning(told, asked)
+        or _first_new(_TO_FILL, told, asked)
+        or _first_new(_SECTION, told, asked)
+        or ("" if looks_like_code(told) else _first_new(_PLACEHOLDER, told, asked))
+        or _turns(told, asked)
     )
 
 
@@ -85,18 +85,19 @@ def answer_part(text: str) -> str:
     return text
 
 
-def _has_new(pattern: re.Pattern[str], told: str, asked: str) -> bool:
-    """Whether something is found that is not in the input, and is no reasoning tag."""
+def _first_new(pattern: re.Pattern[str], told: str, asked: str) -> str:
+    """The first thing found that is not in the input, and is no reasoning tag."""
     for found in pattern.finditer(told):
         if found[0].casefold() not in _reasoning_tags() and found[0].strip() not in asked:
-            return True
-    return False
+            return found[0].strip()
+    return ""
 
 
-def _has_loose_reasoning(told: str, asked: str) -> bool:
-    """Whether a reasoning tag lacks the other one of its pair, or no answer follows."""
+def _loose_reasoning(told: str, asked: str) -> str:
+    """The first reasoning tag that lacks its other one, or behind which is no answer."""
     opened = ""
     end = 0
+    last = ""
     closing = _closing()
     for found in _tags_pattern().finditer(told):
         tag = found[0].casefold()
@@ -106,27 +107,21 @@ def _has_loose_reasoning(told: str, asked: str) -> bool:
             opened = ""
             end = found.end()
         elif tag in closing or opened:
-            return True
+            return found[0]
         else:
             opened = tag
-    return bool(opened) or (end > 0 and not told[end:].strip())
+        last = found[0]
+    return last if opened or (end and not told[end:].strip()) else ""
 
 
-def _has_placeholder(told: str, asked: str) -> bool:
-    for found in _PLACEHOLDER.finditer(told):
-        if found[0] not in asked and not looks_like_code(told):
-            return True
-    return False
-
-
-def _has_turns(told: str, asked: str) -> bool:
-    """Whether a text begins as an assistant's turn, or goes on with turns of both sides."""
-    if _BEGINS_AS_TURN.match(told):
-        return not _ABOUT_TURNS.search(asked[:20_000])
-    theirs = _YOUR_TURN.search(told)
-    if theirs is None or _MY_TURN.search(told, theirs.end()) is None:
-        return False
-    return not _ABOUT_TURNS.search(asked[:20_000])
+def _turns(told: str, asked: str) -> str:
+    """The turn with which a text begins or goes on, unless it is to be a dialogue."""
+    turn = _BEGINS_AS_TURN.match(told)
+    if turn is None:
+        turn = _YOUR_TURN.search(told)
+        if turn is None or _MY_TURN.search(told, turn.end()) is None:
+            return ""
+    return "" if _ABOUT_TURNS.search(asked[:20_000]) else turn[0].strip()
 
 
 @lru_cache(maxsize=1)
