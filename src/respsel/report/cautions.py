@@ -11,8 +11,10 @@ from collections.abc import Callable, Iterator
 from respsel.backends.placement import LEFT_OUT
 from respsel.data.prompts import shows_label
 from respsel.graph import names as step_names
+from respsel.health.faults import Fault
 from respsel.recipe.schema import DatasetEntry, ModelStrategy
 from respsel.report.analysis.confounds import Controlled
+from respsel.report.analysis.faulty_texts import find_uncommon_faults
 from respsel.report.analysis.unmatched import explain_unmatched
 from respsel.report.response_counts import MANY_CUT_SHORT, label_caution
 from respsel.report.verdict_facts import VerdictFacts
@@ -163,6 +165,25 @@ def _cut_short(facts: VerdictFacts) -> Iterator[str]:
         )
 
 
+def _faulty_texts(facts: VerdictFacts) -> Iterator[str]:
+    """A fault of the leader's texts that most other strategies do not share."""
+    for dataset in facts.datasets:
+        others = [entry.name for entry in facts.recipe.strategies_for(dataset.name)]
+        others = [name for name in others if name != facts.winner]
+        for found in find_uncommon_faults(facts.result, dataset.name, facts.winner, others):
+            if found.fault is Fault.CUT_SHORT and facts.responses.truncated:
+                continue
+            where = f" to {dataset.name}" if len(facts.datasets) > 1 else ""
+            beside = ", which most other strategies are not" if found.compared else ""
+            purpose = " Mind it unless the task is to translate, or the like."
+            yield (
+                f"{found.count} of {found.total} responses of {facts.winner}{where} are "
+                f"{found.fault.words}{beside} (one is that to {found.first}). The metric may not "
+                "see that, and fine-tuning teaches it: read some before you train."
+                f"{purpose if found.fault is Fault.LANGUAGE else ''}"
+            )
+
+
 def _own_outputs_cut_short(facts: VerdictFacts) -> Iterator[str]:
     outputs, cut = facts.own_outputs
     if cut > MANY_CUT_SHORT * outputs:
@@ -270,6 +291,7 @@ _CHECKS: tuple[Callable[[VerdictFacts], Iterator[str]], ...] = (
     _label_in_prompt,
     _few_scored,
     _cut_short,
+    _faulty_texts,
     _own_outputs_cut_short,
     _partly_trained,
     _extreme_length,

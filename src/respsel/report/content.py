@@ -17,6 +17,7 @@ from respsel.recipe.schema import OVERALL
 from respsel.report.analysis.agreement import Agreement, find_agreement
 from respsel.report.analysis.confounds import Confounds, find_confounds
 from respsel.report.analysis.distributions import Distribution, distributions
+from respsel.report.analysis.faulty_texts import HealthTable, find_faulty_texts
 from respsel.report.analysis.risks import Risk, find_risk
 from respsel.report.analysis.samples import SampleExample, choose_samples, samples, shown_view
 from respsel.report.analysis.score_matrix import example_ids, lengths, score_matrix
@@ -90,6 +91,7 @@ class DatasetReport:
     agreement: Agreement | None
     confounds: Confounds
     risks: tuple[Risk, ...]
+    health: HealthTable
     audit: tuple[AuditRow, ...]
     places: tuple[str, ...]
     own_outputs: OwnOutputSummary | None
@@ -178,6 +180,7 @@ def _dataset(result: RunResult, name: str, verdict: Verdict) -> DatasetReport:
         agreement=_agreement(result, name, ranked, ids),
         confounds=confounds,
         risks=_risks(result, name, verdict, ids),
+        health=find_faulty_texts(result, name, ranked),
         audit=audited,
         places=places_told(audited),
         own_outputs=summarise_own_outputs(result.rows(own)) if own in result.graph.steps else None,
