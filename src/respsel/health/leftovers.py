@@ -31,7 +31,7 @@ _NAMES = (
     r"|columns?\.\w+|\w+\.(?:input|question|response))"
 )
 _PLACEHOLDER = re.compile(
-    rf"\{{\{{-?\s*{_NAMES}(?:\s*\|[^{{}}\n]{{0,60}})?\s*-?\}}\}}"
+    rf"(?<![\w$^}}\\{{])\{{\{{-?\s*(?:{_NAMES}|\w{{2,}}(?:\.\w+)*)(?:\s*\|[^{{}}\n]{{0,60}})?\s*-?\}}\}}"
     rf"|(?<![\w$^}}\\{{]){{{_NAMES}}}(?!\}})"
     r"|\{%-?\s*(?:if|for|endif|endfor|set|else)\b[^\n]{0,200}?%\}"
 )
@@ -42,7 +42,10 @@ _SECTION = re.compile(
     re.MULTILINE,
 )
 _TURNS = ("assistant", "bot:", "bot*", "ai:", "ai*", "model:", "model*")
-_BEGINS_AS_TURN = re.compile(r"\A[\s*#_>-]*(?:assistant|AI|bot|model)[*_]*\s*:", re.IGNORECASE)
+_BEGINS_AS_TURN = re.compile(
+    r"\A[\s*#_>-]*(?i:assistant|ai|bot)[*_]*\s*:(?![*_\s]*[a-z])|(?:\A|[.!?]\s*)assistant\n"
+    r"|\Auser\n(?s:.*?)\nassistant\n"
+)
 _MY_TURN = re.compile(r"^[*#_> ]*(?:assistant|AI|bot|model|chatbot)[*_]*\s*:", re.I | re.M)
 _YOUR_TURN = re.compile(r"^[*#_> ]*(?:user|human|customer)[*_]*\s*:", re.I | re.M)
 _ABOUT_TURNS = re.compile(
@@ -116,7 +119,7 @@ def _loose_reasoning(told: str, asked: str) -> str:
 
 def _turns(told: str, asked: str) -> str:
     """The turn with which a text begins or goes on, unless it is to be a dialogue."""
-    turn = _BEGINS_AS_TURN.match(told)
+    turn = _BEGINS_AS_TURN.search(told)
     if turn is None:
         turn = _YOUR_TURN.search(told)
         if turn is None or _MY_TURN.search(told, turn.end()) is None:

@@ -10,7 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 
-from respsel.health.words import words_of
+from respsel.health.words import looks_like_code, words_of
 
 # A closer look is taken where so many of all groups of three words were there before, or of those
 # among so many last words.
@@ -22,6 +22,9 @@ _DISTANCES = 4
 _TIMES = 4
 _TIMES_LONG = 3
 _LONG = 8
+_TIMES_IN_CODE = 12
+# A passage of fewer words behind a counter may be a row of data.
+_COUNTED = 4
 _WORDS_IN_RUN = 24
 # Where the run is nearly the whole text, fewer words are enough.
 _WORDS_IN_ALL = 12
@@ -34,6 +37,8 @@ _SOLID = re.compile(rf"\w{{{_CHARACTERS},}}")
 _NO_WORDS = re.compile(rf"[\W_]{{{_SYMBOLS},}}")
 _BLANKS = re.compile(r"\s+")
 _TAGS = re.compile(r"<[^<>\n]{1,200}>")
+# A row of a table in Markdown.
+_ROWS = re.compile(r"^[ \t]*\|.*\|[ \t]*$", re.MULTILINE)
 # The number of an item or a step, which goes up while the rest stays.
 _COUNTERS = re.compile(r"^\W*(?:[^\W\d]+ )?\d{1,4}\W", re.MULTILINE)
 
@@ -49,9 +54,10 @@ def is_loop(text: str, words: Sequence[str]) -> bool:
 def _repeats_words(text: str, words: Sequence[str]) -> bool:
     if len(words) < _WORDS_IN_ALL or not _is_suspect(words):
         return False
-    if _has_run(words) and ("<" not in text or _has_run(words_of(_TAGS.sub(" ", text)))):
-        return True
-    return _has_run(words_of(_COUNTERS.sub(" ", _TAGS.sub(" ", text))))
+    bare = _ROWS.sub("", _TAGS.sub(" ", text))
+    times = _TIMES_IN_CODE if looks_like_code(bare) else _TIMES
+    plain = words if bare == text else words_of(bare)
+    return _has_run(plain, times) or _has_run(words_of(_COUNTERS.sub(" ", bare)), times, _COUNTED)
 
 
 def _is_suspect(words: Sequence[str]) -> bool:
@@ -66,8 +72,12 @@ def _repeated(words: Sequence[str]) -> int:
     return groups - len(set(zip(words, words[1:], words[2:], strict=False)))
 
 
-def _has_run(words: Sequence[str]) -> bool:
-    """Whether a run of equal passages is long enough, and ends the text or is a good part of it."""
+def _has_run(words: Sequence[str], times: int, fewest: int = 1) -> bool:
+    """Whether a run of equal passages is long enough, and ends the text or is a good part of it.
+
+    times: how often the passage comes at least.
+    fewest: how many words it has at least.
+    """
     distances: Counter[int] = Counter()
     last: dict[tuple[str, str, str], int] = {}
     for place, group in enumerate(zip(words, words[1:], words[2:], strict=False)):
@@ -75,31 +85,37 @@ def _has_run(words: Sequence[str]) -> bool:
         if before is not None:
             distances[place - before] += 1
         last[group] = place
-    return any(_runs_at(words, distance) for distance, _ in distances.most_common(_DISTANCES))
+    likely = [distance for distance, _ in distances.most_common(_DISTANCES) if distance >= fewest]
+    return any(_runs_at(words, distance, times) for distance in likely)
 
 
-def _runs_at(words: Sequence[str], distance: int) -> bool:
+def _runs_at(words: Sequence[str], distance: int, times: int) -> bool:
+    at, covered = _longest_run(words, distance)
+    if all(word.isdecimal() for word in words[at : at + distance]):
+        return covered >= _NUMBERS_IN_RUN and covered * 2 >= len(words)
+    if distance >= _LONG and times == _TIMES:
+        times = _TIMES_LONG
+    if covered < times * distance:
+        return False
+    if distance >= 3 and covered >= _WORDS_IN_ALL and covered >= 0.9 * len(words):
+        return True
+    ends = at + covered >= len(words) - 1
+    return covered >= _WORDS_IN_RUN and (ends or covered * 4 >= len(words))
+
+
+def _longest_run(words: Sequence[str], distance: int) -> tuple[int, int]:
+    """Where the longest run of passages of so many words begins, and how many words it has."""
     start = 0
     longest = 0
     at = 0
     same = [a == b for a, b in zip(words, words[distance:], strict=False)]
-    same.append(False)
-    for place, is_same in enumerate(same):
+    for place, is_same in enumerate([*same, False]):
         if not is_same:
             if place - start > longest:
                 longest = place - start
                 at = start
             start = place + 1
-    covered = longest + distance
-    times = covered // distance
-    passage = words[at : at + distance]
-    ends = at + covered >= len(words) - 1
-    if all(word.isdecimal() for word in passage):
-        return covered >= _NUMBERS_IN_RUN and covered * 2 >= len(words)
-    if distance >= 3 and covered >= _WORDS_IN_ALL and covered >= 0.9 * len(words):
-        return times >= (_TIMES_LONG if distance >= _LONG else _TIMES)
-    enough = covered >= _WORDS_IN_RUN and (ends or covered * 4 >= len(words))
-    return enough and times >= (_TIMES_LONG if distance >= _LONG else _TIMES)
+    return at, longest + distance
 
 
 def _repeats_characters(text: str, words: int) -> bool:

@@ -9,12 +9,12 @@ import re
 from functools import lru_cache
 
 _ABOUT = (
-    r"(?:that|this|those|it|your request)(?= ?[.,;!]|$)|(?:that|this|these|such|any|your)?(?: \w+)?"
-    r" ?(?:content|material|request|instructions|advice|guidance|information|opinion)"
+    r"(?:that|this|those|it|your request)(?= ?[.,;!]|$)|(?:(?:that|this|these|such|any|your) )?"
+    r"(?:[\w-]+ )?(?:content|material|request|instructions|advice|guidance|information|opinion)"
 )
 _HELP = (
-    r"(?:help(?! but| it\b| myself| \w+ing\b)|assist|answer|comply|engage|participate|discuss"
-    r"|fulfil|respond|support (?:that|this|such)"
+    r"(?:help(?! but| it\b| myself| \w+ing\b)|assist|answer(?! for\b)|comply|engage|participate"
+    r"|discuss|fulfil|respond|support (?:that|this|such)"
     r"|(?:do|say|write|create|generate|produce|make|give|continue|complete|perform|offer|share"
     rf"|endorse|condone|encourage|promote) (?:{_ABOUT})"
     r"|provide (?:you )?(?:with )?(?:any |specific |detailed |the )?(?:that|this|these|such"
@@ -27,10 +27,14 @@ _CANNOT = (
     r"|(?: ?am |'m |'re | are )(?:unable|not (?:able|allowed|programmed)) to"
     r"|(?:must|have to) (?:decline|refuse) to)"
 )
-_MODEL = r"(?:ai|artificial intelligence|language model|llm|chatbot)\b"
+_PEOPLE = (
+    r"(?! (?:researcher|engineer|developer|teacher|trainer|writer|ethicist|scientist|artist"
+    r"|specialist|expert|student|professor|consultant|enthusiast|company|lab|team)\b)"
+)
+_MODEL = rf"(?:ai|artificial intelligence|language model|llm|chatbot)\b{_PEOPLE}"
 _SENTENCE = r"[^.!?]{0,60}?"
 _ENGLISH = (
-    rf"\b(?:i|we) ?{_CANNOT} (?:(?:\w+ly|be able to|just|even) )?{_HELP}",
+    rf"\b(?:i|we) ?{_CANNOT} (?:(?:\w+ly|be able to|just|even|in good conscience) )?{_HELP}",
     rf"\b(?:sorry|afraid),? (?:but |that )?(?:i|we) ?{_CANNOT}(?: do that| do this| continue)? *"
     r"(?:[.!…]|$)",
     rf"\bas (?:an? )?(?:\w+ ){{0,2}}{_MODEL}{_SENTENCE}\bi(?:'m not| am not|'m unable| am unable"
@@ -40,6 +44,7 @@ _ENGLISH = (
     r"\bi(?:'m| am| do| would)? ?(?:not|don't|wouldn't) (?:feel |be )?comfortable ",
     r"\bi (?:do not|don't) have (?:access to (?:real|current|live|up|the internet|personal)"
     r"|the (?:ability|capability)|personal (?:opinions?|feelings|experiences|beliefs))",
+    r"\bit (?:would be|is|'s) (?:inappropriate|not appropriate|unethical) for me to",
     r"\b(?:this|that|your) (?:request|question|prompt) (?:goes against|violates)\b",
 )
 _GERMAN = (
@@ -96,7 +101,17 @@ _OTHERS = (
 _CUES = (
     *("can't", "cannot", "can not", "unable", "not able", "not allowed", "won't", "will not"),
     *("couldn't", "decline", "refuse", "comfortable", "n't have", "not have", " ai ", " ai,"),
-    *(" ai-", "language m", "llm", "chatbot", "not programmed", "violates", "goes against"),
+    *(
+        " ai-",
+        "language m",
+        "llm",
+        "chatbot",
+        "not programmed",
+        "violates",
+        "goes against",
+        "appropriate",
+        "unethical",
+    ),
     *("artificial", "nicht", "kein", "ne peux", "ne suis", "ne puis", "tant qu", "nie mog"),
     *("puedo", "podemos", "posso", "non sono", "consigo", " ia ", " ia,", "modelo", "modello"),
     *("inteligen", "intelligen", "asistent", "assistent", " niet", " geen", " inte ", " ikke "),

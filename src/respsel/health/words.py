@@ -23,7 +23,7 @@ _INLINE = re.compile(r"`[^`\n]*`")
 _CODE_LINE = re.compile(
     r"\s*(?:#|//|/\*|\*|--|import |from [\w.]+ import|return\b|func |fn |let |const |var |public "
     r"|private |SELECT |INSERT |UPDATE |<[a-z/!]|\w+ [-+*/]?= |(?:def|class|for|if|elif|else|while"
-    r"|try|except|with)\b.*:\s*$)|.*[;{}]\s*$|.*\w\([^()\n]*\)[:;]?\s*$"
+    r"|try|except|with)\b.*:\s*$)|.*[;{}]\s*$|.*\w\([^()\n]*\)+[:;]?\s*$"
 )
 
 
