@@ -121,8 +121,8 @@ def test_a_cached_run_imports_neither_polars_nor_an_engine(
 def test_names_of_steps_have_one_owner() -> None:
     """No module but graph/names.py spells or takes apart the name of a step."""
     ops = (
-        "examples|responses|own-outputs|race|token-scores|representations|rewards|scores|mixes|"
-        "choices|verdict"
+        "examples|responses|own-outputs|race|token-scores|representations|rewards|preferences|"
+        "scores|mixes|choices|verdict"
     )
     spelled = re.compile(rf"""["'](?:{ops}):["'{{]|name\.(?:r?partition|split)\(":"\)""")
     assert not [

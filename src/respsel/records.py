@@ -173,6 +173,23 @@ class Score:
 
 
 @dataclass(frozen=True, slots=True)
+class Preference:
+    """How a judge finds one strategy's response to an example, next to another strategy's.
+
+    id: the example's id.
+    shown_first: "better", "worse" or "tie", where the strategy's response was shown first; empty
+        where `problem` says why there is none.
+    shown_second: the same, where it was shown second.
+    problem: why there is none; empty if there are both.
+    """
+
+    id: str
+    shown_first: str
+    shown_second: str
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Represented:
     """The hidden states of one text, as one vector.
 

@@ -342,13 +342,21 @@ def test_car_by_hand() -> None:
 
 
 def test_a_reward_has_one_source() -> None:
-    """Neither a column nor a judge, or half a judge, is an error in the recipe."""
-    for fields in ({}, {"model": "m"}, {"column": "c", "model": "m", "prompt": "p"}):
+    """Half a source, or two, is an error in the recipe; none stands for the recipe's judge."""
+    for fields in (
+        {"model": "m"},
+        {"prompt": "p"},
+        {"max_tokens": 9},
+        {"column": "c", "model": "m", "prompt": "p"},
+    ):
         metric, problems = choose(
             MetricEntry.model_validate({"name": "car", **fields}), "a.toml", "metrics[0]"
         )
         assert metric is None
         assert "metrics[0]" in str(problems[0])
+    source = chosen("reward").needs.reward
+    assert source is not None
+    assert source.is_judges
 
 
 def scores_of(values: list[float]) -> list[Score]:

@@ -29,8 +29,9 @@ def examine(
     """Yield a checkup of each model, or the error that keeps it from loading or answering."""
     recipe = loaded.recipe
     writers = [entry.model for entry in recipe.strategies if isinstance(entry, ModelStrategy)]
+    judges = [recipe.judge.model] if recipe.judge else []
     seen: list[KnownModel] = []
-    for name in dict.fromkeys([recipe.target.model, *writers]):
+    for name in dict.fromkeys([recipe.target.model, *writers, *judges]):
         named = loaded.models[name]
         trained_by = loaded if name == recipe.target.model else None
         try:

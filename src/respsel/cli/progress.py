@@ -27,6 +27,7 @@ _STAGES = {
     "token-scores": "Scoring responses",
     "representations": "Reading representations",
     "rewards": "Judging responses",
+    "preferences": "Judging responses",
     "scores": "Computing metrics",
     "mixes": "Combining metrics",
     "choices": "Choosing responses",

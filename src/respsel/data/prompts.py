@@ -16,6 +16,7 @@ from respsel.errors import InputError, Problem, suggest
 from respsel.records import TEXT, Example, Message
 
 if TYPE_CHECKING:
+    from respsel.recipe.judge import JudgeEntry
     from respsel.recipe.schema import DatasetEntry, Recipe, StrategyEntry
     from respsel.sandbox.environment import BoundedEnvironment, BoundedTemplate
 
@@ -202,8 +203,8 @@ def _once_remedy(entry: DatasetEntry) -> str:
     return f'{remedy}; if the rows have a column input of their own, set input = "{both}"'
 
 
-def shows_label(entry: StrategyEntry, dataset: DatasetEntry) -> bool:
-    """Whether a strategy's templates show the label, by whatever name."""
+def shows_label(entry: StrategyEntry | JudgeEntry, dataset: DatasetEntry) -> bool:
+    """Whether the templates of a strategy or a judge show the label, by whatever name."""
     if dataset.label is None:
         return False
     names = {name for text in entry.templates.values() for name in template_names(text)}

@@ -5,6 +5,7 @@ Knows nothing of how a step is made. Invariant: building opens no model.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from importlib.util import find_spec
 
 from respsel.backends.registry import identify
@@ -19,6 +20,7 @@ from respsel.graph.text_steps import TextSteps
 from respsel.hashing import DigestMemo
 from respsel.metrics.contract import EXTRAS
 from respsel.metrics.registry import components
+from respsel.recipe.judge import JudgeEntry
 from respsel.recipe.schema import OVERALL, DatasetEntry, ModelStrategy, StrategyEntry
 from respsel.workspace.loaded_recipe import LoadedRecipe
 
@@ -38,6 +40,8 @@ def build_graph(loaded: LoadedRecipe, memo: DigestMemo) -> Graph:
         for metric in loaded.metrics
         if (source := metric.needs.reward) and source.model
     }
+    if recipe.judge is not None:
+        names.add(recipe.judge.model)
     models = {name: identify(loaded.models[name], memo) for name in sorted(names)}
     authors = find_authors(loaded, models)
     steps = _Builder(GraphContext(loaded, models, authors, memo)).build()
@@ -81,6 +85,8 @@ class _Builder:
                 steps.append(self._asked.race(dataset, strategies))
             for strategy in strategies:
                 steps += self._asking_steps(dataset, strategy)
+            if self._recipe.judge is not None:
+                steps += self._judging_steps(dataset, self._recipe.judge)
             for metric in self._metrics:
                 make = self._scored.mixes if metric.metric.combine else self._scored.scores
                 steps += [make(dataset, strategy, metric) for strategy in strategies]
@@ -108,6 +114,15 @@ class _Builder:
             if (source := metric.needs.reward) and source.model:
                 steps.append(self._asked.rewards(dataset, strategy, metric, source))
         return steps
+
+    def _judging_steps(self, dataset: DatasetEntry, judge: JudgeEntry) -> Iterator[Step]:
+        """What the recipe's judge is asked about a dataset's responses."""
+        for strategy in self._recipe.strategies_for(dataset.name):
+            yield self._asked.judgements(dataset, strategy, judge)
+        other = self._recipe.compared_with(dataset.name)
+        for strategy in self._recipe.strategies_for(dataset.name) if other else ():
+            if strategy.name != other:
+                yield self._asked.preferences(dataset, strategy, other, judge)
 
 
 def _check_extras(loaded: LoadedRecipe) -> None:

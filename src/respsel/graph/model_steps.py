@@ -1,4 +1,4 @@
-"""Steps that ask a model about texts: races, token scores, hidden states, rewards."""
+"""Steps that ask a model about texts: races, token scores, hidden states, judgements."""
 
 from __future__ import annotations
 
@@ -12,16 +12,24 @@ from respsel.graph.context import PROMPTS, SCORED, GraphContext
 from respsel.graph.step import Inputs, Rows, Step
 from respsel.metrics import reasoning_steps
 from respsel.metrics.contract import ChosenMetric, RewardSource, View
+from respsel.recipe.judge import JUDGE, JudgeEntry
 from respsel.recipe.schema import DatasetEntry, StrategyEntry
 from respsel.records import Response, Score, ScoredResponse
-from respsel.scoring import held_out, judge, token_scores
+from respsel.scoring import (
+    held_out,
+    judge,
+    judge_answers,
+    judge_prompt,
+    judging,
+    token_scores,
+)
 from respsel.scoring.race import run_race
 from respsel.scoring.token_scores import Shown
 from respsel.selection import race_rule
 from respsel.selection.gates import barred_in
 from respsel.strategies.base import Operation, Place
 from respsel.strategies.own_outputs import kept_by_example, neighbours
-from respsel.tables.kinds import REPRESENTATIONS, SCORES, TOKEN_SCORES
+from respsel.tables.kinds import PREFERENCES, REPRESENTATIONS, SCORES, TOKEN_SCORES
 from respsel.tables.problems import JUDGING_FAILURES, SCORING_FAILURES
 
 
@@ -241,3 +249,71 @@ class ModelSteps:
             calls_per_example=(1, 1),
             failures=JUDGING_FAILURES,
         )
+
+    def judgements(self, dataset: DatasetEntry, strategy: StrategyEntry, entry: JudgeEntry) -> Step:
+        """The recipe's judge's rewards for a strategy's responses."""
+        place = Place(self._of.loaded.shown, JUDGE)
+        fields = {
+            **self._judge_fields(entry),
+            "scale": list(entry.scale),
+            "examples": [example.model_dump() for example in entry.examples],
+        }
+
+        def make(tables: Inputs) -> Operation:
+            examples = tables[roles.EXAMPLES]
+            return judging.score_responses(entry, examples, tables[roles.RESPONSES], place)
+
+        return Step(
+            name=step_names.rewards(dataset.name, strategy.name, JUDGE),
+            op="rewards",
+            version=judge.VERSION,
+            fields=fields,
+            inputs={
+                roles.EXAMPLES: step_names.examples(dataset.name),
+                roles.RESPONSES: step_names.responses(dataset.name, strategy.name),
+            },
+            table=SCORES,
+            make=make,
+            calls_per_example=(1, 1),
+            failures=JUDGING_FAILURES,
+        )
+
+    def preferences(
+        self, dataset: DatasetEntry, strategy: StrategyEntry, other: str, entry: JudgeEntry
+    ) -> Step:
+        """The recipe's judge's comparisons of a strategy's responses with those of another one."""
+        place = Place(self._of.loaded.shown, JUDGE)
+        one = roles.responses_of(strategy.name)
+        against = roles.responses_of(other)
+
+        def make(tables: Inputs) -> Operation:
+            examples = tables[roles.EXAMPLES]
+            return judging.compare_responses(entry, examples, tables[one], tables[against], place)
+
+        return Step(
+            name=step_names.preferences(dataset.name, strategy.name, other),
+            op="preferences",
+            version=judge.VERSION,
+            fields=self._judge_fields(entry),
+            inputs={
+                roles.EXAMPLES: step_names.examples(dataset.name),
+                one: step_names.responses(dataset.name, strategy.name),
+                against: step_names.responses(dataset.name, other),
+            },
+            table=PREFERENCES,
+            make=make,
+            calls_per_example=(2, 2),
+            failures=JUDGING_FAILURES,
+        )
+
+    def _judge_fields(self, entry: JudgeEntry) -> dict[str, Any]:
+        """What of the judge is in the keys of scores and comparisons alike."""
+        return {
+            "model": self._of.models[entry.model].fields,
+            "rubric": entry.rubric,
+            "reference": entry.reference,
+            "max_tokens": entry.max_tokens,
+            "asking": judge_prompt.VERSION,
+            "reading": judge_answers.VERSION,
+            **PROMPTS,
+        }

@@ -16,7 +16,7 @@ class StepName:
     op: the operation.
     dataset: the dataset's name; a verdict's may be that of the verdict over all.
     strategy: the strategy's name.
-    detail: the view that was scored in, or the metric's label.
+    detail: the view that was scored in, the metric's label, or the other strategy of two.
     """
 
     op: str
@@ -80,8 +80,13 @@ def representations(dataset: str, strategy: str = "") -> str:
 
 
 def rewards(dataset: str, strategy: str, metric: str) -> str:
-    """The step of a judge's rewards for a metric."""
+    """The step of a judge's rewards for a metric, or of those of the recipe's judge."""
     return str(StepName("rewards", dataset, strategy, metric))
+
+
+def preferences(dataset: str, strategy: str, other: str) -> str:
+    """The step in which a judge compares a strategy's responses with those of another one."""
+    return str(StepName("preferences", dataset, strategy, other))
 
 
 def scores(dataset: str, strategy: str, metric: str) -> str:

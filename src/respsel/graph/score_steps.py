@@ -17,6 +17,7 @@ from respsel.graph.step import Inputs, Rows, Step
 from respsel.metrics import reasoning_steps
 from respsel.metrics.contract import ChosenMetric
 from respsel.metrics.registry import components
+from respsel.recipe.judge import JUDGE
 from respsel.recipe.schema import DatasetEntry, StrategyEntry
 from respsel.records import Example
 from respsel.selection import decide as selection
@@ -181,6 +182,8 @@ def _evidence_for(metric: ChosenMetric, dataset: str, strategy: str) -> Mapping[
         inputs[roles.OWN_VECTORS] = step_names.representations(dataset)
     if needs.reward and needs.reward.model:
         inputs[roles.REWARDS] = step_names.rewards(dataset, strategy, metric.label)
+    if needs.reward and needs.reward.is_judges:
+        inputs[roles.REWARDS] = step_names.rewards(dataset, strategy, JUDGE)
     return inputs
 
 

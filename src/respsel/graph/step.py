@@ -18,7 +18,7 @@ from respsel.workspace.loaded_recipe import LoadedRecipe
 STAGES = (
     ("examples", "validation"),
     ("responses", "own-outputs"),
-    ("representations", "rewards"),
+    ("representations", "rewards", "preferences"),
     ("gates",),
     ("race",),
     ("token-scores",),
@@ -123,6 +123,15 @@ class Graph:
     models: Mapping[str, KnownModel]
     steps: Mapping[str, Step]
     authors: Mapping[str, Author]
+
+    @property
+    def judge_is_target(self) -> bool:
+        """Whether the recipe's judge is the very model that is to be fine-tuned."""
+        recipe = self.loaded.recipe
+        if recipe.judge is None:
+            return False
+        judge = self.models[recipe.judge.model]
+        return judge.identity == self.models[recipe.target.model].identity
 
     def needed_for(self, names: Iterable[str]) -> Graph:
         """The part of the graph that some steps need, themselves included."""

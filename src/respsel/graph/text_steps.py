@@ -107,6 +107,8 @@ class TextSteps:
             for metric in self._of.loaded.metrics
             if (source := metric.needs.reward) and source.prompt
         ]
+        judge = self._of.recipe.judge
+        prompts += judge.templates.values() if judge else ()
         used = {name for prompt in prompts for name in template_names(prompt)}
         return [name for name in renamed if name != "input" and name in used]
 

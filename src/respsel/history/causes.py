@@ -19,6 +19,7 @@ from respsel.plan.changes import (
     changes_between,
     reading_of_tokenizer,
 )
+from respsel.recipe.judge import JUDGE
 from respsel.store.store import StepRecord
 
 # By a model's field in step records: what in its entry changes it.
@@ -27,6 +28,8 @@ _OURS = {
     "prompts": "prompts",
     "rendering": "rendering of prompts",
     "answer.version": "answer check",
+    "asking": "prompt of the judge",
+    "reading": "reading of the judge's answers",
 }
 
 
@@ -37,11 +40,13 @@ class Names:
     target: the target's.
     strategies: by strategy, where it has one.
     metrics: by metric, where it has one.
+    judge: the judge's; empty without one.
     """
 
     target: str
     strategies: Mapping[str, str]
     metrics: Mapping[str, str]
+    judge: str = ""
 
     @classmethod
     def of(cls, recipe: Mapping[str, Any]) -> Names:
@@ -51,7 +56,7 @@ class Names:
         judges = {
             m.get("label", m["name"]): m["model"] for m in recipe.get("metrics", ()) if "model" in m
         }
-        return cls(target, strategies, judges)
+        return cls(target, strategies, judges, recipe.get(JUDGE, {}).get("model", ""))
 
 
 @dataclass(frozen=True)
@@ -142,6 +147,8 @@ class _Step:
                 f"{strategy}.model",
                 metric,
             )
+        if "rubric" in record.fields:
+            return cls(record.op, JUDGE, dataset, names.judge, f"{JUDGE}.model", metric)
         if record.op == "rewards":
             judged = f"metrics.{step.detail}"
             return cls(

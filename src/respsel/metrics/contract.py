@@ -156,7 +156,7 @@ class Ratio:
 
 @dataclass(frozen=True)
 class RewardSource:
-    """Where a reward comes from: a column of the data, or a model's judgement.
+    """Where a reward comes from: a column of the data, a model's judgement, or the recipe's judge.
 
     column: the column's name, with {strategy} for the strategy's.
     model: the model that is asked.
@@ -168,6 +168,11 @@ class RewardSource:
     model: str | None = None
     prompt: str | None = None
     max_tokens: int = 256
+
+    @property
+    def is_judges(self) -> bool:
+        """Whether it is what the recipe's [judge] gives."""
+        return self.column is None and self.model is None
 
 
 @dataclass(frozen=True)

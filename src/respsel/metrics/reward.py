@@ -1,4 +1,4 @@
-"""Metrics with a reward: from a column of the data, or from a model's judgement."""
+"""Metrics with a reward: from a column, from the recipe's judge, or from a model's judgement."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from respsel.metrics.likelihood import mean_nll
 
 
 class RewardParameters(Parameters):
-    """The parameters of a reward: a column, or a model and a prompt.
+    """The parameters of a reward: a column, or a model and a prompt, or none for the [judge]'s.
 
     column: of the dataset, with {strategy} for the strategy's name.
     model: a model that is asked, once and greedily, for a number. That is the one behind the last
@@ -25,10 +25,13 @@ class RewardParameters(Parameters):
 
     @model_validator(mode="after")
     def _one_source(self) -> RewardParameters:
-        if (self.column is None) == (self.model is None):
+        if self.column is not None and self.model is not None:
             raise ValueError(
-                "a reward comes from 'column', or from 'model' with 'prompt': give one of them"
+                "a reward comes from 'column', from 'model' with 'prompt', or from the recipe's "
+                "[judge]: give one of them"
             )
+        if self.source.is_judges and "max_tokens" in self.model_fields_set:
+            raise ValueError("'max_tokens' goes with 'model'; a judge's own is in [judge]")
         if (self.model is None) != (self.prompt is None):
             raise ValueError("'model' and 'prompt' go together")
         return self
@@ -67,11 +70,11 @@ METRICS = (
         direction="higher",
         scale="linear",
         unit="reward",
-        summary="how good a column or a judging model finds the response",
+        summary="how good the recipe's judge, a column or another model finds the response",
         formula="the reward",
         source="respsel",
         mask="the text",
-        cost="0 from a column; a model's judgement: one call",
+        cost="0 from a column or the recipe's judge; a model's judgement: one call",
         parameters=RewardParameters,
         needs=lambda parameters: Needs(reward=parameters.source),
         measure=reward,

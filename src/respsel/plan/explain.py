@@ -15,6 +15,7 @@ from respsel.graph.names import StepName
 from respsel.plan.changes import TOKENIZER_READING, Change, changes_between, reading_of_tokenizer
 from respsel.plan.nearest import input_slot
 from respsel.plan.plan import PlannedStep, Walked, described, walk
+from respsel.recipe.judge import JUDGE
 from respsel.store.store import StepRecord, Store
 from respsel.tables.table import Table
 
@@ -178,6 +179,8 @@ def _place(step: Step, field: str) -> str:
         return f"validation.{'path (its content)' if field == 'file' else field}"
     if step.op in ("token-scores", "representations", "race"):
         return f"target.{field}" if head == "model" else field
+    if "rubric" in step.fields:
+        return f"{JUDGE}.{field}"
     if step.op in ("scores", "mixes", "rewards"):
         return f"metrics.{name.detail}.{tail if head == 'parameters' else field}"
     return f"selection.{tail if head == 'rule' else field}"

@@ -54,9 +54,10 @@ class Nearest:
 def input_slot(step_name: str, op: str) -> str:
     """What an input is to a step, to match it with a record's input.
 
-    It is the kind, since a step has one of each; but a verdict has many of one kind.
+    It is the kind, since a step has one of each; but verdicts and preferences have several of one
+    kind.
     """
-    return step_name if op == "verdict" else StepName.parse(step_name).op
+    return step_name if op in ("verdict", "preferences") else StepName.parse(step_name).op
 
 
 class StoredSteps:

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
 
+from respsel.recipe.judge import JudgeEntry
 from respsel.recipe.model import Entry, ModelEntry, Name, Options, SamplingEntry
 from respsel.text.whitespace import WhiteSpace
 
@@ -444,6 +445,11 @@ class TrainingEntry(Entry):
         description="What happens to a response that was cut short at max_tokens. It would teach "
         "the target to break off.",
     )
+    least_reward: float | None = Field(
+        None,
+        description="Leave out responses that the [judge] gives a lower score. All responses of "
+        "the set are then judged, not only the sample's.",
+    )
 
 
 class Recipe(Entry):
@@ -464,6 +470,9 @@ class Recipe(Entry):
         None, description="Held-out examples, for the metrics that need them."
     )
     metrics: tuple[MetricEntry, ...] = Field(min_length=1)
+    judge: JudgeEntry | None = Field(
+        None, description="A model that judges responses, for the metric `reward` and the report."
+    )
     selection: SelectionEntry = Field(default_factory=lambda: SelectionEntry())
     training: TrainingEntry = Field(default_factory=lambda: TrainingEntry())
 
@@ -474,6 +483,13 @@ class Recipe(Entry):
             for entry in self.strategies
             if entry.datasets is None or dataset in entry.datasets
         ]
+
+    def compared_with(self, dataset: str) -> str:
+        """The strategy that a dataset's others are compared with by the judge; empty if none is."""
+        names = [entry.name for entry in self.strategies_for(dataset)]
+        if self.judge is None or not self.judge.pairs or len(names) < 2:
+            return ""
+        return self.judge.against or names[0]
 
     @property
     def selection_metric(self) -> str:

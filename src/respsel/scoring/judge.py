@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from respsel.backends.contract import Generation
 from respsel.calls.lazy import Lazy
@@ -36,7 +37,7 @@ _MARKED = re.compile(
     re.IGNORECASE,
 )
 # What a number is out of, in "8/10" and "8 out of 10".
-_OUT_OF = re.compile(rf"(?<=\d)\s*(?:/|out of)\s*{_A_NUMBER}")
+_OUT_OF = re.compile(rf"(?<=\d)\s*(?:/|out of)\s*(?P<most>{_A_NUMBER})")
 
 
 def judge(
@@ -87,12 +88,42 @@ def read_number(text: str) -> float | None:
 
     None if there is neither: of "8 of the 10 steps hold" nobody can say which number is meant.
     """
+    rating = read_rating(text)
+    return None if rating is None else rating.value
+
+
+@dataclass(frozen=True)
+class Rating:
+    """A judge's number, as its answer gives it.
+
+    value: the number.
+    out_of: what it is out of, as in "8/10"; None if the answer does not say.
+    rest: what follows it in the answer.
+    marked: whether it stands behind "Score:" or the like.
+    """
+
+    value: float
+    out_of: float | None
+    rest: str
+    marked: bool
+
+
+def read_rating(text: str) -> Rating | None:
+    """The number that `read_number` gives, with what the answer says around it."""
     text = text.replace("\N{MINUS SIGN}", "-")
     if marked := list(_MARKED.finditer(text)):
-        numbers = [] if marked[-1]["more"] else [marked[-1]["number"]]
+        last = marked[-1]
+        spans = [] if last["more"] else [last.span("number")]
     else:
-        numbers = _NUMBER.findall(_OUT_OF.sub("", text))
-    return finite_number(numbers[0].replace(",", "")) if len(numbers) == 1 else None
+        most = {match.start("most") for match in _OUT_OF.finditer(text)}
+        spans = [m.span() for m in _NUMBER.finditer(text) if m.start() not in most]
+    if len(spans) != 1:
+        return None
+    start, end = spans[0]
+    value = finite_number(text[start:end].replace(",", ""))
+    said = _OUT_OF.match(text, end)
+    out_of_number = finite_number(said["most"].replace(",", "")) if said else None
+    return None if value is None else Rating(value, out_of_number, text[end:], bool(marked))
 
 
 def finite_number(text: str) -> float | None:

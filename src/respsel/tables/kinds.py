@@ -1,4 +1,4 @@
-"""The kinds of tables: examples, responses, own outputs, scores, token scores, representations.
+"""The kinds of tables: texts, scores, token scores, preferences, representations.
 
 Knows nothing of how tables are stored. Invariant: columns that a later version adds are in no
 digest where they are empty, so nothing that follows from an earlier table is made again.
@@ -14,6 +14,7 @@ from respsel.hashing import canonical_json
 from respsel.records import (
     Example,
     OwnOutput,
+    Preference,
     Represented,
     Response,
     Score,
@@ -172,6 +173,11 @@ OWN_OUTPUTS = plain_table(
 )
 SCORES = plain_table(
     "scores", Score, {"id": "str", "value": "float", "problem": "str", "weight": "float"}
+)
+PREFERENCES = plain_table(
+    "preferences",
+    Preference,
+    {"id": "str", "shown_first": "str", "shown_second": "str", "problem": "str"},
 )
 REPRESENTATIONS = Table(
     "representations",

@@ -14,6 +14,7 @@ from respsel.data.prompts import check_doubled, check_template, is_template
 from respsel.errors import Problem, suggest
 from respsel.metrics.contract import RewardSource
 from respsel.recipe.schema import OVERALL, FileStrategy, ModelStrategy
+from respsel.workspace.judge_checks import check_judge
 from respsel.workspace.loaded_recipe import LoadedRecipe
 
 # An author whose name is so close to the target's is likely to be meant as the target.
@@ -36,6 +37,7 @@ def check_recipe(loaded: LoadedRecipe, deeply: bool) -> list[Problem]:
         *_check_templates(loaded),
         *_check_files(loaded),
         *_check_endpoint(loaded),
+        *check_judge(loaded),
     ]
     if problems or not deeply:
         return problems
