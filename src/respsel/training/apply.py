@@ -6,7 +6,7 @@ so. An applied set whose recipe or verdict has changed since is never taken for 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Literal
 
@@ -14,8 +14,10 @@ from respsel.errors import InputError, Problem, RunError, suggest
 from respsel.graph import Graph, Rows, build_graph
 from respsel.graph import names as step_names
 from respsel.graph.ledger import Ledger, load_unrecorded
+from respsel.graph.names import StepName
 from respsel.hashing import DigestMemo, canonical_json, digest
-from respsel.recipe.schema import OVERALL
+from respsel.recipe.judge import JUDGE
+from respsel.recipe.schema import OVERALL, Recipe
 from respsel.run.result import RunResult
 from respsel.selection.verdict import Verdict
 from respsel.store.notes import AppliedNote, AppliedStep, load_applied, save_applied
@@ -166,7 +168,15 @@ def applied_graph(loaded: LoadedRecipe, selected: Selected, memo: DigestMemo) ->
             step_names.responses(dataset, strategy)
             for dataset, strategy in selected.strategies.items()
         ]
-    return graph.needed_for(names)
+    return graph.needed_for([*names, *_judgements(recipe, names)])
+
+
+def _judgements(recipe: Recipe, names: Sequence[str]) -> list[str]:
+    """The steps that judge the responses of some steps, if the judge leaves out any."""
+    if recipe.training.least_reward is None:
+        return []
+    about = dict.fromkeys(StepName.parse(name).parts[:2] for name in names)
+    return [step_names.rewards(dataset, strategy, JUDGE) for dataset, strategy in about]
 
 
 def note_applied(store: Store, result: RunResult, wish: Wish, selected: Selected) -> Applied:

@@ -193,6 +193,8 @@ def _role(loaded: LoadedRecipe, used: Sequence[StrategyEntry], name: str) -> str
     ]
     judged = [m.label for m in loaded.metrics if m.needs.reward and m.needs.reward.model == name]
     roles += [f"judged for {label}" for label in judged]
+    judge = loaded.recipe.judge
+    roles += ["judged the responses"] if judge is not None and judge.model == name else []
     return ", ".join(roles) or "wrote strategies that were not selected"
 
 

@@ -14,6 +14,7 @@ from respsel.records import Example, Response, Score
 from respsel.selection.gates import barred_in
 from respsel.tables.problems import is_failed_call
 from respsel.training.apply import Applied
+from respsel.training.judged import judged_out
 
 CUT_SHORT = "cut short at max_tokens"
 NO_SCORE = "no strategy has a score"
@@ -67,10 +68,11 @@ def training_examples(applied: Applied) -> Iterator[TrainingExample | Dropped]:
     """Each example of the datasets with the selected response, or why it has none."""
     chosen = _one_strategys if applied.selected.mode == "strategy" else _best
     for dataset in datasets_of(applied):
+        judged = judged_out(applied, dataset)
         for example, response, strategy in chosen(applied, dataset):
             if response is None:
                 yield Dropped(dataset, example.id, NO_SCORE)
-            elif reason := _fault(applied, response):
+            elif reason := _fault(applied, response) or judged.get((strategy, example.id)):
                 yield Dropped(dataset, example.id, reason)
             else:
                 yield TrainingExample(
@@ -82,15 +84,19 @@ def training_pairs(applied: Applied) -> Iterator[Pair | Dropped]:
     """Each example's best response against its worst by the selection metric.
 
     An example without such a pair gives the reason. A best response that is known to be wrong makes
-    no pair: it would be preferred for its style alone.
+    no pair: it would be preferred for its style alone. What the judge leaves out can be the worst,
+    but not the best.
     """
     for dataset in datasets_of(applied):
         for example, candidates in _candidates(applied, dataset):
             usable = _usable(applied, candidates)
+            preferable = [candidate for candidate in usable if not candidate.judged_out]
             if len(usable) < 2:
                 yield Dropped(dataset, example.id, "fewer than two usable responses")
+            elif not preferable:
+                yield Dropped(dataset, example.id, min(usable, key=_rank).judged_out)
             else:
-                best = min(usable, key=_rank)
+                best = min(preferable, key=_rank)
                 worst = max(usable, key=_rank)
                 yield _pair(dataset, example, best, worst)
 
@@ -142,7 +148,9 @@ def _one_strategys(
 def _best(applied: Applied, dataset: str) -> Iterator[tuple[Example, Response | None, str]]:
     """Each example with its best usable response; without any, with the best of all."""
     for example, candidates in _candidates(applied, dataset):
-        best = min(_usable(applied, candidates) or candidates, key=_rank, default=None)
+        usable = _usable(applied, candidates)
+        kept = [candidate for candidate in usable if not candidate.judged_out]
+        best = min(kept or usable or candidates, key=_rank, default=None)
         yield (example, best.response, best.strategy) if best else (example, None, "")
 
 
@@ -151,12 +159,14 @@ class _Candidate:
     """A response that has a score.
 
     rank: the lower the better.
+    judged_out: why the judge leaves it out; empty if it does not.
     """
 
     strategy: str
     response: Response
     score: float
     rank: float
+    judged_out: str
 
 
 def _candidates(applied: Applied, dataset: str) -> Iterator[tuple[Example, list[_Candidate]]]:
@@ -169,6 +179,7 @@ def _candidates(applied: Applied, dataset: str) -> Iterator[tuple[Example, list[
         if strategy.name not in barred
     ]
     metric = loaded.selected_metric.label
+    judged = judged_out(applied, dataset)
     sign = 1 if loaded.selected_metric.direction == "lower" else -1
     examples: Sequence[Example] = applied.rows(step_names.examples(dataset))
     responses: list[Sequence[Response]] = [
@@ -185,7 +196,7 @@ def _candidates(applied: Applied, dataset: str) -> Iterator[tuple[Example, list[
         yield (
             example,
             [
-                _Candidate(n, response, score, sign * score)
+                _Candidate(n, response, score, sign * score, judged.get((n, example.id), ""))
                 for n, response, score in scored
                 if score is not None
             ],
