@@ -16,6 +16,7 @@ from respsel.recipe.schema import DatasetEntry, ModelStrategy
 from respsel.report.analysis.confounds import Controlled
 from respsel.report.analysis.faulty_texts import find_uncommon_faults
 from respsel.report.analysis.unmatched import explain_unmatched
+from respsel.report.judge_cautions import about_the_judge
 from respsel.report.response_counts import MANY_CUT_SHORT, label_caution
 from respsel.report.verdict_facts import VerdictFacts
 from respsel.selection.verdict import listed
@@ -289,6 +290,7 @@ _CHECKS: tuple[Callable[[VerdictFacts], Iterator[str]], ...] = (
     _other_winners,
     _wrong_answers,
     _label_in_prompt,
+    about_the_judge,
     _few_scored,
     _cut_short,
     _faulty_texts,

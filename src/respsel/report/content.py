@@ -18,6 +18,7 @@ from respsel.report.analysis.agreement import Agreement, find_agreement
 from respsel.report.analysis.confounds import Confounds, find_confounds
 from respsel.report.analysis.distributions import Distribution, distributions
 from respsel.report.analysis.faulty_texts import HealthTable, find_faulty_texts
+from respsel.report.analysis.judged import JudgeReport, judge_report
 from respsel.report.analysis.risks import Risk, find_risk
 from respsel.report.analysis.samples import SampleExample, choose_samples, samples, shown_view
 from respsel.report.analysis.score_matrix import example_ids, lengths, score_matrix
@@ -78,6 +79,7 @@ class DatasetReport:
     shaded: the view whose surprise is shown in the samples.
     places: in sentences, whose responses are scored elsewhere than where their prompt ends.
     risks: one for each metric of the recipe that measures what training may harm.
+    judge: what the recipe's judge found.
     """
 
     name: str
@@ -100,6 +102,7 @@ class DatasetReport:
     race: RaceSummary | None
     mixture: Mixture | None
     choices: tuple[Choice, ...]
+    judge: JudgeReport | None
 
     @property
     def white_space_changes(self) -> list[str]:
@@ -191,6 +194,7 @@ def _dataset(result: RunResult, name: str, verdict: Verdict) -> DatasetReport:
         if chosen in result.graph.steps
         else None,
         choices=tuple(choices),
+        judge=judge_report(result, name, ranked, verdict.confidence),
     )
 
 
