@@ -58,7 +58,7 @@ def test_the_last_word_of_a_prompt_is_ours() -> None:
     example = Example("e", "Well?")
     (pair,) = pair_messages(ENTRY, "It is right.", example, ATTACK, "4")
     for turn in (turn_about(ATTACK), pair.content):
-        assert turn.rindex("Answer in this form:") > turn.rindex("Score: 10")
+        assert turn.rindex("in this form:") > turn.rindex("Score: 10")
 
 
 @pytest.mark.parametrize(

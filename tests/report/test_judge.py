@@ -98,7 +98,9 @@ def test_a_judge_that_does_not_see_what_is_right_is_a_caution(
     monkeypatch.setattr("tests.judges.likes", lambda text: 5)
     bench.edit("sample = 6", "sample = 12")
     with_judge(bench)
-    assert "The judge does not see what is right." in cautions(bench)
+    told = cautions(bench)
+    assert "The judge does not see what is right." in told
+    assert "The judge gives 24 of 24 responses the same score, 5: it hardly tells" in told
     assert "50% of" in judged(bench)["notes"][0]
     bench.edit("sample = 12", "sample = 6")
     assert "It is not known whether the judge sees what is right." in cautions(bench)
@@ -142,6 +144,6 @@ def test_a_judge_without_words_is_a_caution(bench: Bench, monkeypatch: pytest.Mo
     with_judge(bench, "pairs = true\n")
     found = judged(bench)
     assert found["strategies"][0]["problems"] == {"the judge gave no number": 6}
-    assert found["pairs"][0]["failed"] == 6
+    assert found["pairs"][0]["failed"] == {"the judge did not say which is better": 6}
     assert found["pairs"][0]["share"] is None
     assert "The judge gave no score for 12 of 12 responses." in cautions(bench)

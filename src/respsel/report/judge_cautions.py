@@ -5,6 +5,7 @@ Knows nothing of the other cautions. Invariant: without a judge there is none.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 
 from respsel.graph import names as step_names
@@ -14,6 +15,9 @@ from respsel.report.verdict_facts import VerdictFacts
 
 # Above this share of responses without a score, the judge is not up to its task.
 _MANY_UNSCORED = 0.1
+# The same for the share of scores that are one and the same, of at least so many.
+_MANY_ALIKE = 0.9
+_FEWEST_ALIKE = 12
 
 
 def about_the_judge(facts: VerdictFacts) -> Iterator[str]:
@@ -43,16 +47,24 @@ def _blind(facts: VerdictFacts) -> Iterator[str]:
 
 def _speechless(facts: VerdictFacts) -> Iterator[str]:
     asked = 0
-    silent = 0
+    values: Counter[float | None] = Counter()
     for dataset in facts.datasets:
         for strategy in facts.recipe.strategies_for(dataset.name):
             responses = facts.result.rows(step_names.responses(dataset.name, strategy.name))
             scores = facts.result.rows(step_names.rewards(dataset.name, strategy.name, JUDGE))
             usable = [s for s, r in zip(scores, responses, strict=True) if not r.problem]
             asked += len(usable)
-            silent += sum(score.value is None for score in usable)
+            values.update(score.value for score in usable)
+    silent = values.pop(None, 0)
     if silent > _MANY_UNSCORED * asked:
         yield (
             f"The judge gave no score for {silent} of {asked} responses. The report says why: give "
             "it examples, more max_tokens, or take a stronger one."
+        )
+    scored = values.total()
+    ((value, alike),) = values.most_common(1) or [(None, 0)]
+    if scored >= _FEWEST_ALIKE and alike >= _MANY_ALIKE * scored:
+        yield (
+            f"The judge gives {alike} of {scored} responses the same score, {value:g}: it hardly "
+            "tells them apart."
         )

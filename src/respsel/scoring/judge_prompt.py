@@ -104,7 +104,7 @@ def _turn(task: str, rubric: str, shown: Shown, form: str) -> str:
         f"What a good response is:\n{rubric.strip()}" if rubric else "",
         data,
         shown.marked(mark),
-        f"Answer in this form:\n{form}",
+        f"Do not answer the request. Judge what is above, in this form:\n{form}",
     ]
     return "\n\n".join(part for part in parts if part)
 

@@ -51,7 +51,7 @@ class JudgedPair:
     by_order: how often the answer depends on the order.
     first: how often of these the response that was shown first was preferred.
     second: how often the one that was shown second was.
-    failed: how many comparisons have no answer.
+    failed: by reason, how many comparisons have no answer.
     share: of the comparisons with an answer that the strategy wins; all that neither wins count
         half. None without any.
     low, high: its interval.
@@ -65,7 +65,7 @@ class JudgedPair:
     by_order: int
     first: int
     second: int
-    failed: int
+    failed: dict[str, int]
     share: float | None
     low: float | None
     high: float | None
@@ -191,7 +191,7 @@ def _pair(rows: Collection[Preference], strategy: str, other: str, confidence: f
         by_order=compared - better - worse - tied,
         first=counts["better", "worse"],
         second=counts["worse", "better"],
-        failed=len(rows) - compared,
+        failed=dict(Counter(row.problem for row in rows if row.problem).most_common()),
         share=value,
         low=ends[0],
         high=ends[1],
