@@ -83,6 +83,7 @@ class Response:
     truncated: whether the model reached its token limit before it ended.
     attempts: how many calls of a model it took; 0 for text from a file.
     changed: what white space was changed ("line ends", "outer blanks"); empty if none.
+    member: the place in its strategy's members, from 1, that it was taken from; 0 for all others.
     """
 
     id: str
@@ -92,6 +93,7 @@ class Response:
     truncated: bool = False
     attempts: int = 0
     changed: str = ""
+    member: int = 0
 
 
 @dataclass(frozen=True, slots=True)

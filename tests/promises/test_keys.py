@@ -165,6 +165,50 @@ def test_a_recipe_field_changes_the_keys_that_it_must_and_no_other(
     assert {name for name in after if after[name] != before[name]} == changed
 
 
+TAKING = """\
+[[strategies]]
+name = "mixed"
+from = "first"
+of = ["teacher", "human"]
+
+[[strategies]]
+name = "chosen"
+from = "best"
+of = ["teacher", "human"]
+n = 2
+by = "perplexity"
+
+[own_outputs]"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "changed"),
+    [
+        ("Solve:", "Solve", {"teacher", "teacher@1", "teacher@2"}),
+        ('name = "mixed"', 'name = "mixed"\nif_wrong = "drop"', {"mixed"}),
+        ('name = "chosen"', 'name = "chosen"\nif_wrong = "drop"', {"chosen"}),
+        # Attempts and if_wrong are of the strategy itself, and draws have none.
+        ('{{ input }}"', '{{ input }}"\nattempts = 2\nif_wrong = "drop"', {"teacher"}),
+        ('by = "perplexity"', 'by = "alignment"', {"chosen"}),
+        ('of = ["teacher", "human"]\nn = 2', 'of = ["human", "teacher"]\nn = 2', {"chosen"}),
+    ],
+)
+def test_what_is_taken_from_others_has_the_keys_that_it_must(
+    bench: Bench, old: str, new: str, changed: set[str]
+) -> None:
+    """The first draw has the key of the strategy's only attempt, and no more is in the others."""
+    bench.edit("[own_outputs]", TAKING)
+    before = keys(bench)
+    assert before["responses:sums/teacher@1"] == before["responses:sums/teacher"]
+    assert before["responses:sums/teacher@2"] != before["responses:sums/teacher"]
+    bench.edit(old, new)
+    after = keys(bench)
+    both = {*before} & {*after}
+    assert {
+        name.removeprefix("responses:sums/") for name in both if after[name] != before[name]
+    } == (changed)
+
+
 def test_a_metrics_direction_is_in_every_key_that_goes_by_it(bench: Bench) -> None:
     """Of a metric that a recipe may turn round, the race, the choices and the verdict go by the
     direction, and no score does.

@@ -56,7 +56,10 @@ def test_a_decided_verdict_is_applied_to_the_whole_dataset(decided: Bench) -> No
     assert made["counts"][0]["kept"] == made["counts"][0]["examples"] == 24
     table = pl.read_parquet(made["data"])
     assert table["strategy"].unique().to_list() == list(made["strategies"].values()) == ["short"]
-    assert table.columns == ["dataset", "id", "input", "response", "strategy", "correct"]
+    assert table.columns == [
+        *("dataset", "id", "input", "response", "strategy", "correct"),
+        "member",
+    ]
 
 
 def test_an_undecided_verdict_is_refused_with_the_ways_on(judged: Bench) -> None:

@@ -22,6 +22,7 @@ _LOG_EVERY_S = 10.0
 _STAGES = {
     "examples": "Reading examples",
     "responses": "Making responses",
+    "composites": "Taking responses",
     "own-outputs": "Making responses",
     "race": "Racing strategies",
     "token-scores": "Scoring responses",

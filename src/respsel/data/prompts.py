@@ -175,7 +175,7 @@ def check_doubled(recipe: Recipe, shown: str) -> list[Problem]:
         used = template_names(strategy.prompt) | template_names(strategy.system or "")
         for entry in recipe.datasets:
             twice = _asked_twice(entry, used)
-            if twice and strategy in recipe.strategies_for(entry.name):
+            if twice and strategy in recipe.made_for(entry.name):
                 what = (
                     f"asks '{twice}' twice: in prompts, 'input' is what the recipe makes "
                     f"the input of '{entry.name}'"

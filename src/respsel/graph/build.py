@@ -6,11 +6,13 @@ Knows nothing of how a step is made. Invariant: building opens no model.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from importlib.util import find_spec
 
 from respsel.backends.registry import identify
 from respsel.errors import PreflightError, Problem
 from respsel.graph.authors import find_authors
+from respsel.graph.composites import Composites
 from respsel.graph.context import GraphContext
 from respsel.graph.gate_steps import GateSteps
 from respsel.graph.model_steps import ModelSteps
@@ -51,6 +53,7 @@ def build_graph(loaded: LoadedRecipe, memo: DigestMemo) -> Graph:
 class _Builder:
     def __init__(self, of: GraphContext) -> None:
         loaded = of.loaded
+        self._of = of
         self._texts = TextSteps(of)
         self._asked = ModelSteps(of)
         self._gates = GateSteps(of)
@@ -69,41 +72,50 @@ class _Builder:
         self._race = self._recipe.selection.budget == "race"
 
     def build(self) -> list[Step]:
-        steps = []
+        steps: dict[str, Step] = {}
+        depth = 0
         for dataset in self._recipe.datasets:
-            steps.append(self._texts.examples(dataset))
-            if self._wants_held_out:
-                steps.append(self._texts.validation(dataset))
-            strategies = self._recipe.strategies_for(dataset.name)
-            steps += [self._texts.responses(dataset, strategy) for strategy in strategies]
-            if self._wants_own:
-                steps.append(self._texts.own_outputs(dataset))
-            if self._wants_hidden:
-                steps.append(self._asked.representations(dataset, None))
-            steps.append(self._gates.gates(dataset, strategies))
-            if self._race:
-                steps.append(self._asked.race(dataset, strategies))
-            for strategy in strategies:
-                steps += self._asking_steps(dataset, strategy)
-            if self._recipe.judge is not None:
-                steps += self._judging_steps(dataset, self._recipe.judge)
-            for metric in self._metrics:
-                make = self._scored.mixes if metric.metric.combine else self._scored.scores
-                steps += [make(dataset, strategy, metric) for strategy in strategies]
-            if self._recipe.selection.mode == "per-example":
-                steps.append(
-                    self._scored.choices(dataset, [strategy.name for strategy in strategies])
-                )
-            steps.append(self._scored.verdict(dataset.name, [dataset.name]))
+            first = Composites(self._of, dataset, self._texts, self._asked, self._scored)
+            steps |= {step.name: step for step in first.steps()}
+            depth = max(depth, first.depth)
+        compared = [step for dataset in self._recipe.datasets for step in self._compared(dataset)]
         # An overall ranking without the strategies that some dataset lacks would name the wrong
         # winner.
         if len(self._recipe.datasets) > 1 and all(
-            strategy.datasets is None for strategy in self._recipe.strategies
+            strategy.datasets is None for strategy in self._recipe.strategies if strategy.compare
         ):
-            steps.append(
-                self._scored.verdict(OVERALL, [dataset.name for dataset in self._recipe.datasets])
-            )
-        return sorted(steps, key=lambda step: step.stage)
+            names = [dataset.name for dataset in self._recipe.datasets]
+            compared.append(self._scored.verdict(OVERALL, names))
+        for step in compared:
+            # What strategies that are chosen from take has its own, earlier level.
+            level = 0 if step.op in ("examples", "validation", "own-outputs") else depth
+            steps.setdefault(step.name, replace(step, level=level))
+        return sorted(steps.values(), key=lambda step: step.stage)
+
+    def _compared(self, dataset: DatasetEntry) -> Iterator[Step]:
+        """A dataset's steps, but for those of its strategies' responses."""
+        yield self._texts.examples(dataset)
+        if self._wants_held_out:
+            yield self._texts.validation(dataset)
+        strategies = self._recipe.strategies_for(dataset.name)
+        if self._wants_own:
+            yield self._texts.own_outputs(dataset)
+        if self._wants_hidden:
+            yield self._asked.representations(dataset, None)
+        yield self._gates.gates(dataset, strategies)
+        if self._race:
+            yield self._asked.race(dataset, strategies)
+        for strategy in strategies:
+            yield from self._asking_steps(dataset, strategy)
+        if self._recipe.judge is not None:
+            yield from self._judging_steps(dataset, self._recipe.judge)
+        for metric in self._metrics:
+            make = self._scored.mixes if metric.metric.combine else self._scored.scores
+            yield from (make(dataset, strategy, metric) for strategy in strategies)
+        if self._recipe.selection.mode == "per-example":
+            names = [strategy.name for strategy in strategies]
+            yield self._scored.choices(dataset, names)
+        yield self._scored.verdict(dataset.name, [dataset.name])
 
     def _asking_steps(self, dataset: DatasetEntry, strategy: StrategyEntry) -> list[Step]:
         """What models are asked about a strategy's responses."""

@@ -39,7 +39,11 @@ class ModelSteps:
     def __init__(self, of: GraphContext) -> None:
         self._of = of
 
-    def token_scores(self, dataset: DatasetEntry, strategy: StrategyEntry, view: View) -> Step:
+    def token_scores(
+        self, dataset: DatasetEntry, strategy: StrategyEntry, view: View, raced: bool = True
+    ) -> Step:
+        """raced: as far as the race came, where there is one; else of all responses."""
+        name = view.name if raced or not self._of.races else step_names.unraced(view.name)
         inputs = {
             roles.EXAMPLES: step_names.examples(dataset.name),
             roles.RESPONSES: step_names.responses(dataset.name, strategy.name),
@@ -47,7 +51,7 @@ class ModelSteps:
         }
         fields = self._view_fields(view)
         calls = (view.references or 1, view.references or 1)
-        if self._of.races:
+        if raced and self._of.races:
             inputs[roles.RACE] = step_names.race(dataset.name)
             fields["raced_as"] = strategy.name
             # The race has asked for all that this needs.
@@ -63,7 +67,7 @@ class ModelSteps:
             return self._score(view, shown_with, strategy.name, examples, responses, reached)
 
         return Step(
-            name=step_names.token_scores(dataset.name, strategy.name, view.name),
+            name=step_names.token_scores(dataset.name, strategy.name, name),
             op="token-scores",
             version=token_scores.VERSION,
             fields=fields,

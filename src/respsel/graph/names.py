@@ -2,6 +2,7 @@
 
 The only place that spells or parses them. Knows nothing of what a step does. Invariant: `parse`
 gives back what `str` was made from; no part holds `:` or `/`, which recipes do not allow in names.
+Nor do they allow `@`, so a draw of a strategy has the name of no other.
 """
 
 from __future__ import annotations
@@ -47,6 +48,21 @@ def examples(dataset: str) -> str:
 def responses(dataset: str, strategy: str) -> str:
     """The step of a strategy's responses."""
     return str(StepName("responses", dataset, strategy))
+
+
+def draw(strategy: str, number: int) -> str:
+    """What a draw of a strategy is called in the place of a strategy; number: from 1."""
+    return f"{strategy}@{number}"
+
+
+def drawn_from(strategy: str) -> str:
+    """The strategy that a draw is of; a strategy's own name is given back."""
+    return strategy.partition("@")[0]
+
+
+def unraced(detail: str) -> str:
+    """The view or metric of a step over all responses, beside one that a race has cut."""
+    return f"{detail}@all"
 
 
 def own_outputs(dataset: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
@@ -41,7 +41,15 @@ class ScoreSteps:
     def _strategies(self, dataset: str) -> list[str]:
         return [strategy.name for strategy in self._of.recipe.strategies_for(dataset)]
 
-    def scores(self, dataset: DatasetEntry, strategy: StrategyEntry, metric: ChosenMetric) -> Step:
+    def scores(
+        self,
+        dataset: DatasetEntry,
+        strategy: StrategyEntry,
+        metric: ChosenMetric,
+        raced: bool = True,
+    ) -> Step:
+        """raced: see ModelSteps.token_scores."""
+        named = step_names.unraced if self._of.races and not raced else str
         check = dataset.check if metric.needs.answer else None
         column = metric.needs.reward.column if metric.needs.reward else None
         fields = {**metric.fields, **({"answer": check_fields(check)} if check else {})}
@@ -62,11 +70,11 @@ class ScoreSteps:
             return list(measure(metric, sources, check, strategy.name))
 
         return Step(
-            name=step_names.scores(dataset.name, strategy.name, metric.label),
+            name=step_names.scores(dataset.name, strategy.name, named(metric.label)),
             op="scores",
             version=metrics.VERSION,
             fields=fields,
-            inputs=_evidence_for(metric, dataset.name, strategy.name),
+            inputs=_evidence_for(metric, dataset.name, strategy.name, named),
             table=SCORES,
             make=make,
         )
@@ -166,14 +174,19 @@ class ScoreSteps:
         )
 
 
-def _evidence_for(metric: ChosenMetric, dataset: str, strategy: str) -> Mapping[str, str]:
-    """By role, the steps whose outputs a metric reads about one strategy."""
+def _evidence_for(
+    metric: ChosenMetric, dataset: str, strategy: str, named: Callable[[str], str]
+) -> Mapping[str, str]:
+    """By role, the steps whose outputs a metric reads about one strategy.
+
+    named: what a view is called in the names of these steps.
+    """
     needs = metric.needs
     inputs = {roles.RESPONSES: step_names.responses(dataset, strategy)}
     if needs.reward and needs.reward.column:
         inputs[roles.EXAMPLES] = step_names.examples(dataset)
     for view in needs.views:
-        name = step_names.token_scores(dataset, strategy, view.name)
+        name = step_names.token_scores(dataset, strategy, named(view.name))
         inputs[roles.token_scores_in(view.kind)] = name
     if needs.own_outputs:
         inputs[roles.OWN_OUTPUTS] = step_names.own_outputs(dataset)

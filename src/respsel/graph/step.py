@@ -14,10 +14,11 @@ from respsel.tables.problems import NO_FAILURES, Failures
 from respsel.tables.table import Document, Table
 from respsel.workspace.loaded_recipe import LoadedRecipe
 
-# In this order: each stage needs only what the stages before it made.
+# In this order: each stage needs only what the stages before it made. With strategies that take
+# from others the order is gone through once a level.
 STAGES = (
     ("examples", "validation"),
-    ("responses", "own-outputs"),
+    ("responses", "composites", "own-outputs"),
     ("representations", "rewards", "preferences"),
     ("gates",),
     ("race",),
@@ -78,6 +79,7 @@ class Step:
     failures: the problems of rows whose own call failed. With such a row the step is not recorded
         as done.
     news: by version, in words, why it was raised.
+    level: how many strategies deep its texts are taken from each other; see STAGES.
     """
 
     name: str
@@ -90,6 +92,7 @@ class Step:
     calls_per_example: tuple[int, int] = (0, 0)
     failures: Failures = NO_FAILURES
     news: Mapping[int, str] = field(default_factory=dict)
+    level: int = 0
 
     def key(self, input_digests: Sequence[str]) -> str:
         """The step's key, given the digests of its inputs' content in the order of `inputs`."""
@@ -107,9 +110,9 @@ class Step:
         return self.calls_per_example[1] > 0
 
     @property
-    def stage(self) -> int:
-        """Its place in STAGES."""
-        return next(i for i, ops in enumerate(STAGES) if self.op in ops)
+    def stage(self) -> tuple[int, int]:
+        """When it is made: its level, and its place in STAGES. Steps of one stage run together."""
+        return self.level, next(i for i, ops in enumerate(STAGES) if self.op in ops)
 
 
 @dataclass(frozen=True)

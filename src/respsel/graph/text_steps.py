@@ -6,7 +6,7 @@ makes none.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from typing import Any
@@ -37,6 +37,8 @@ from respsel.strategies import own_outputs
 from respsel.strategies.base import Operation, Place, settled
 from respsel.tables.kinds import EXAMPLES, OWN_OUTPUTS, RESPONSES
 from respsel.tables.problems import NO_FAILURES, WRITING_FAILURES
+
+OwnTexts = ColumnStrategy | FileStrategy | ModelStrategy | PluginStrategy
 
 
 class TextSteps:
@@ -100,7 +102,7 @@ class TextSteps:
     def _renamed_in_prompts(self, dataset: DatasetEntry) -> list[str]:
         """The names that prompts use and that the dataset gives to columns of other names."""
         renamed = [name for name in datasets.MAPPED if getattr(dataset, name) not in (None, name)]
-        entries = self._of.recipe.strategies_for(dataset.name)
+        entries = self._of.recipe.made_for(dataset.name)
         prompts = [text for entry in entries for text in entry.templates.values()]
         prompts += [
             source.prompt
@@ -112,11 +114,27 @@ class TextSteps:
         used = {name for prompt in prompts for name in template_names(prompt)}
         return [name for name in renamed if name != "input" and name in used]
 
-    def responses(self, dataset: DatasetEntry, strategy: StrategyEntry) -> Step:
-        where = f"strategies[{self._of.recipe.strategies.index(strategy)}] ({strategy.name})"
-        place = Place(self._of.loaded.shown, where)
+    def place(self, strategy: StrategyEntry) -> Place:
+        """Where a strategy is declared."""
+        names = [entry.name for entry in self._of.recipe.strategies]
+        name = step_names.drawn_from(strategy.name)
+        return Place(self._of.loaded.shown, f"strategies[{names.index(name)}] ({name})")
+
+    def responses(
+        self,
+        dataset: DatasetEntry,
+        strategy: OwnTexts,
+        earlier: Sequence[str] = (),
+        draw: int = 0,
+    ) -> Step:
+        """Responses of a strategy that takes from no other.
+
+        earlier: strategies that go before it; it is asked only where none of theirs stands.
+        draw: the number of a model's draw, from 0.
+        """
+        place = self.place(strategy)
         if isinstance(strategy, ModelStrategy):
-            source = self._written(dataset, strategy, place)
+            source = self._written(dataset, strategy, place, draw)
             attempts = strategy.attempts
         else:
             source = self._given(dataset, strategy, place)
@@ -132,12 +150,40 @@ class TextSteps:
             op="responses",
             version=strategies.VERSION,
             fields=fields,
-            inputs={roles.EXAMPLES: step_names.examples(dataset.name)},
+            inputs={
+                roles.EXAMPLES: step_names.examples(dataset.name),
+                **self.responses_by_role(dataset, earlier),
+            },
             table=RESPONSES,
-            make=after_label_check(self._of, dataset, source.texts, f"strategy '{strategy.name}'"),
+            make=self._make(dataset, source, earlier, f"strategy '{strategy.name}'"),
             calls_per_example=(min(1, attempts), attempts),
             failures=WRITING_FAILURES if attempts else NO_FAILURES,
         )
+
+    def responses_by_role(self, dataset: DatasetEntry, names: Sequence[str]) -> Mapping[str, str]:
+        """The steps of several strategies' responses, by what they are to a step that takes all."""
+        return {
+            roles.responses_of(name): step_names.responses(dataset.name, name) for name in names
+        }
+
+    def _make(
+        self, dataset: DatasetEntry, source: Source, earlier: Sequence[str], whose: str
+    ) -> Callable[[Inputs], Rows | Operation]:
+        """From a step's inputs to its responses; whose: for errors."""
+        if not earlier:
+            return after_label_check(self._of, dataset, source.texts, whose)
+
+        def make(inputs: Inputs) -> Rows | Operation:
+            from respsel.strategies.first import where_needed
+
+            before = [inputs[roles.responses_of(name)] for name in earlier]
+
+            def texts(examples: Rows) -> Operation:
+                return where_needed(source.texts, examples, before)
+
+            return after_label_check(self._of, dataset, texts, whose)(inputs)
+
+        return make
 
     def _given(
         self,
@@ -196,7 +242,9 @@ class TextSteps:
 
         return Source(fields, texts)
 
-    def _written(self, dataset: DatasetEntry, strategy: ModelStrategy, place: Place) -> Source:
+    def _written(
+        self, dataset: DatasetEntry, strategy: ModelStrategy, place: Place, draw: int
+    ) -> Source:
         """Responses that a model writes."""
         of = self._of
         model = of.loaded.models[strategy.model]
@@ -211,12 +259,16 @@ class TextSteps:
             "if_wrong": strategy.if_wrong,
             **PROMPTS,
         }
+        if draw:
+            fields["draw"] = draw
         rule = of.recipe.whitespace
 
         def texts(examples: Rows) -> Operation:
             from respsel.strategies.model import model_responses
 
-            return model_responses(strategy, sampling, seed, examples, dataset.check, place, rule)
+            return model_responses(
+                strategy, sampling, seed, examples, dataset.check, place, rule, draw
+            )
 
         return Source(fields, texts)
 

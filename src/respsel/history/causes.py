@@ -135,6 +135,7 @@ class _Step:
             "examples": f"datasets.{dataset}",
             "validation": "validation",
             "responses": strategy,
+            "composites": strategy,
         }
         owner = owners.get(record.op, "own_outputs")
         metric = step.detail if record.op == "scores" else ""

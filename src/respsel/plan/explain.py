@@ -168,7 +168,7 @@ def _place(step: Step, field: str) -> str:
         return f"datasets.{name.dataset}.{field}"
     if step.op == "examples":
         return f"datasets.{name.dataset}.{'path (its content)' if field == 'file' else field}"
-    if step.op == "responses":
+    if step.op in ("responses", "composites"):
         return f"strategies.{name.strategy}.{'path (its content)' if field == 'file' else field}"
     if step.op == "own-outputs":
         return f"own_outputs.{field}"

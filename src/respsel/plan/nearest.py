@@ -54,10 +54,10 @@ class Nearest:
 def input_slot(step_name: str, op: str) -> str:
     """What an input is to a step, to match it with a record's input.
 
-    It is the kind, since a step has one of each; but verdicts and preferences have several of one
-    kind.
+    It is the kind, since a step has one of each; but some have several of one kind.
     """
-    return step_name if op in ("verdict", "preferences") else StepName.parse(step_name).op
+    several = ("verdict", "preferences", "composites")
+    return step_name if op in several else StepName.parse(step_name).op
 
 
 class StoredSteps:

@@ -159,6 +159,24 @@ class _Strategy(Entry):
         description="What happens to a response that the answer check finds wrong, after all "
         "attempts.",
     )
+    compare: bool = Field(
+        True,
+        description="false: its responses are made only for the strategies whose 'of' names it. "
+        "It is not scored, ranked or shown itself.",
+    )
+
+    @property
+    def members(self) -> tuple[str, ...]:
+        """The strategies that its responses are taken from, in order; none if it has its own."""
+        return ()
+
+    @property
+    def chosen_by(self) -> str:
+        """The metric (or "judge") that its responses were chosen by from its members'.
+
+        Empty for all others. A metric that responses were chosen by flatters them.
+        """
+        return ""
 
     @property
     def templates(self) -> Mapping[str, str]:
@@ -268,11 +286,66 @@ class PluginStrategy(_GivenStrategy):
         return f"plug-in '{self.plugin}'"
 
 
+_OF_HELP = "Names of strategies of this recipe, in order."
+
+
+class FirstStrategy(_Strategy):
+    """For each example the response of the first of several strategies that passes."""
+
+    from_: Literal["first"] = Field("first", alias="from")
+    of: tuple[str, ...] = Field(
+        min_length=1,
+        description=f"{_OF_HELP} A response passes if it has a text, was not cut short, and is "
+        "not wrong by the answer check.",
+    )
+
+    @property
+    def members(self) -> tuple[str, ...]:
+        return self.of
+
+    @property
+    def source(self) -> str:
+        return f"the first that passes of {', '.join(self.of)}"
+
+
+class BestStrategy(_Strategy):
+    """For each example the response of several strategies that a metric puts first."""
+
+    from_: Literal["best"] = Field("best", alias="from")
+    of: tuple[str, ...] = Field(min_length=1, description=_OF_HELP)
+    n: int = Field(
+        1,
+        ge=1,
+        le=64,
+        description="How many draws of each member that a model writes. Other members give one.",
+    )
+    by: str = Field(
+        description="Name or label of the metric of this recipe that chooses. Wrong answers are "
+        "not chosen where there is a right one."
+    )
+
+    @property
+    def members(self) -> tuple[str, ...]:
+        return self.of
+
+    @property
+    def chosen_by(self) -> str:
+        return self.by
+
+    @property
+    def source(self) -> str:
+        drawn = f" ({self.n} draws each)" if self.n > 1 else ""
+        return f"the best by {self.by} of {', '.join(self.of)}{drawn}"
+
+
+CompositeStrategy = FirstStrategy | BestStrategy
 StrategyEntry = Annotated[
     Annotated[ColumnStrategy, Tag("column")]
     | Annotated[FileStrategy, Tag("file")]
     | Annotated[ModelStrategy, Tag("model")]
-    | Annotated[PluginStrategy, Tag("plugin")],
+    | Annotated[PluginStrategy, Tag("plugin")]
+    | Annotated[FirstStrategy, Tag("first")]
+    | Annotated[BestStrategy, Tag("best")],
     Discriminator(
         lambda value: (
             value.get("from") if isinstance(value, dict) else getattr(value, "from_", None)
@@ -476,13 +549,25 @@ class Recipe(Entry):
     selection: SelectionEntry = Field(default_factory=lambda: SelectionEntry())
     training: TrainingEntry = Field(default_factory=lambda: TrainingEntry())
 
-    def strategies_for(self, dataset: str) -> list[StrategyEntry]:
-        """The strategies that are for a dataset, in order."""
+    def made_for(self, dataset: str) -> list[StrategyEntry]:
+        """The strategies that are for a dataset, in order, also those that are not compared."""
         return [
             entry
             for entry in self.strategies
             if entry.datasets is None or dataset in entry.datasets
         ]
+
+    def strategies_for(self, dataset: str) -> list[StrategyEntry]:
+        """The strategies that are compared on a dataset, in order."""
+        return [entry for entry in self.made_for(dataset) if entry.compare]
+
+    def origins(self, entry: StrategyEntry) -> list[StrategyEntry]:
+        """The strategies that a strategy's texts come from in the end: itself, or its members'."""
+        if not entry.members:
+            return [entry]
+        named = {strategy.name: strategy for strategy in self.strategies}
+        found = [origin for name in entry.members for origin in self.origins(named[name])]
+        return list({origin.name: origin for origin in found}.values())
 
     def compared_with(self, dataset: str) -> str:
         """The strategy that a dataset's others are compared with by the judge; empty if none is."""

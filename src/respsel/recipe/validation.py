@@ -96,7 +96,7 @@ def _fault(detail: Any, key: str, known: Sequence[str]) -> tuple[str, str]:
             return "is missing", f"Add '{key}'"
         case "union_tag_invalid" | "union_tag_not_found":
             what = "'from' says where responses come from"
-            return what, 'Write from = "column", "file", "model" or "plugin"'
+            return what, 'Write from = "column", "file", "model", "first", "best" or "plugin"'
         case "literal_error" if isinstance(given, str):
             words = re.findall(r"'([^']*)'", str(detail["ctx"]["expected"]))
             return f"'{given}' is not one of {', '.join(words)}", close_match(given, words)

@@ -141,7 +141,8 @@ def _wrong_answers(facts: VerdictFacts) -> Iterator[str]:
 def _label_in_prompt(facts: VerdictFacts) -> Iterator[str]:
     if not facts.responses.judged or _often_wrong(facts):
         return
-    if any(shows_label(facts.leader, dataset) for dataset in facts.datasets):
+    origins = facts.recipe.origins(facts.leader)
+    if any(shows_label(entry, dataset) for entry in origins for dataset in facts.datasets):
         yield label_caution([facts.winner], "some of its responses")
 
 

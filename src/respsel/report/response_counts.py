@@ -6,9 +6,11 @@ response without an answer check is neither right nor wrong.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from respsel.recipe.schema import StrategyEntry
 from respsel.records import Response
 
 # Above this share of responses, cut short is a matter of a setting.
@@ -48,6 +50,17 @@ def count_responses(responses: Iterable[Response]) -> ResponseCounts:
         right += response.correct is True
         truncated += response.truncated
     return ResponseCounts(total, judged, right, truncated)
+
+
+def count_members(entry: StrategyEntry, responses: Iterable[Response]) -> Mapping[str, int]:
+    """How many usable responses a strategy took from each of its members; empty if it has none."""
+    places = Counter(response.member for response in responses if not response.problem)
+    return {name: places[place] for place, name in enumerate(entry.members, 1)}
+
+
+def members_told(counts: Mapping[str, int]) -> str:
+    """These counts in words: "31 own, 12 hint, 7 reference"."""
+    return ", ".join(f"{count} {name}" for name, count in counts.items())
 
 
 def label_caution(strategies: Sequence[str], which: str) -> str:

@@ -244,7 +244,10 @@ def refuse_unscored(result: RunResult) -> None:
     if loaded.recipe.selection.if_unscored != "fail":
         return
     problems = []
-    for name in (step.name for step in result.graph.steps.values() if step.table.name == "scores"):
+    # What was only scored to choose from need not have a value.
+    compared = {entry.name for entry in loaded.recipe.strategies if entry.compare}
+    steps = [step for step in result.graph.steps.values() if step.table.name == "scores"]
+    for name in (step.name for step in steps if StepName.parse(step.name).strategy in compared):
         frame = result.frame(name, "id", "problem")
         bad = frame.filter(~frame["problem"].is_in(["", *LEFT_ASIDE]))
         if len(bad):

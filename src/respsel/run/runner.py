@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from respsel.backends.open_models import OpenModels
 from respsel.errors import Problem, RunError
-from respsel.graph import STAGES, Graph, Inputs, Step, roles
+from respsel.graph import Graph, Inputs, Step, roles
 from respsel.graph.ledger import Ledger
 from respsel.records import Response
 from respsel.run.counts import RunCounts
@@ -58,7 +58,7 @@ class Runner:
         self._tables = Tables(graph, store, self._ledger, self._make_again)
         self._counts = RunCounts(models)
         # The stage whose first call the later stages are checked before; None once they are.
-        self._unchecked: int | None = None
+        self._unchecked: tuple[int, int] | None = None
 
     def run(self) -> RunResult:
         """Run every step that the store lacks. Raises RespselError; what is done stays stored."""
@@ -69,7 +69,7 @@ class Runner:
             # knows of this run.
             self._ledger.clear()
             self._register()
-        for stage in range(len(STAGES)):
+        for stage in sorted({step.stage for step in steps}):
             missing = [step for step in steps if step.stage == stage and not self._is_stored(step)]
             # Given responses first: what is wrong with them is reported before any model is asked.
             self._perform([step for step in missing if not step.asks])

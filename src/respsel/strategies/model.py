@@ -28,10 +28,11 @@ def model_responses(
     check: AnswerEntry | None,
     place: Place,
     white_space: WhiteSpace = "normalise",
+    draw: int = 0,
 ) -> Responses:
     """Sample one response per example, up to `attempts` times while it is wrong or empty.
 
-    The last attempt's text stands. Raises RunError naming the wrong ones if the entry says "fail".
+    The last one stands; draw: the first one's number. Raises RunError if the entry says "fail".
     """
 
     def request(attempt: int, places: Sequence[int], index: int) -> GenerateRequest:
@@ -49,14 +50,13 @@ def model_responses(
 
     best: dict[int, Response] = {}
     left: Sequence[int] = range(len(examples))
-    for attempt in range(entry.attempts):
+    for attempt in range(draw, draw + entry.attempts):
         answers = yield Lazy(len(left), partial(request, attempt, left))
         for index, answer in zip(left, answers, strict=True):
             assert isinstance(answer, Generation)
-            response = _response(examples[index].id, answer, attempt + 1)
+            response = _response(examples[index].id, answer, attempt + 1 - draw)
             best[index] = checked(response, examples[index], check, white_space)
-        left = [index for index in left if _is_open(best[index])]
-        if not left:
+        if not (left := [index for index in left if _is_open(best[index])]):
             break
     tried = [_named(best[index]) for index in range(len(examples))]
     return settled(tried, entry, place, "Raise 'attempts', or set if_wrong to 'keep' or 'drop'")

@@ -154,8 +154,9 @@ RESPONSES = plain_table(
         "truncated": "bool",
         "attempts": "int",
         "changed": "str",
+        "member": "int",
     },
-    newer=["changed"],
+    newer=["changed", "member"],
 )
 OWN_OUTPUTS = plain_table(
     "own-outputs",

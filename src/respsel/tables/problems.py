@@ -29,6 +29,8 @@ TOO_FEW_LEFT = "not shown: the examples left are fewer than are shown together"
 LEFT_ASIDE = (NOT_REACHED, WITH_OTHERS, TOO_FEW_LEFT)
 # The answer check says no, and the recipe does not keep wrong answers.
 WRONG = "wrong answer"
+# An earlier member of the strategy that this one is for has a response that stands.
+NOT_ASKED = "not asked: an earlier one passes"
 # A response that was given has no text.
 NO_TEXT = "empty"
 

@@ -114,12 +114,13 @@ def select(graph: Graph, store: Store, wish: Wish) -> Selected:
 def _chosen(loaded: LoadedRecipe, strategy: str) -> Mapping[str, str]:
     """A strategy that the user named, for each dataset that it is for."""
     recipe = loaded.recipe
-    names = [entry.name for entry in recipe.strategies]
+    # The others are made only where they are needed.
+    names = [entry.name for entry in recipe.strategies if entry.compare]
     if strategy not in names:
         remedy = suggest(strategy, names)
         what = f"'{strategy}' is not a strategy"
         raise InputError(Problem(loaded.shown, "strategy", what, remedy))
-    limits = recipe.strategies[names.index(strategy)].datasets
+    limits = loaded.strategy(strategy).datasets
     return {
         entry.name: strategy for entry in recipe.datasets if limits is None or entry.name in limits
     }

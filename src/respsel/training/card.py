@@ -15,6 +15,7 @@ from respsel.backends.registry import KnownModel
 from respsel.data.prompts import is_template
 from respsel.hashing import canonical_json
 from respsel.recipe.schema import OVERALL, ModelStrategy, StrategyEntry
+from respsel.report.response_counts import members_told
 from respsel.report.templating import template_environment
 from respsel.selection.verdict import Verdict
 from respsel.training.apply import Applied, Selected
@@ -68,6 +69,7 @@ def card_of(
     """The card of a set in a format, as Markdown."""
     loaded = applied.graph.loaded
     used = _used(loaded, applied.selected)
+    origins = _origins(loaded, used)
     content = "preference pairs" if kind.pairs else "responses for fine-tuning"
     card = Card(
         name=set_name(loaded),
@@ -83,10 +85,10 @@ def card_of(
         recipe_digest=recipe_digest,
         files=_files(applied),
         models=[
-            ModelRow(name, _role(loaded, used, name), _what(known))
+            ModelRow(name, _role(loaded, origins, name), _what(known))
             for name, known in sorted(applied.graph.models.items())
         ],
-        to_license=_to_license(counts, used),
+        to_license=_to_license(counts, origins),
         template_options=_template_options(loaded),
         user_turn=_user_turn(loaded, counts),
         respsel=respsel.__version__,
@@ -103,12 +105,12 @@ def _files(applied: Applied) -> Mapping[str, str]:
     }
 
 
-def _to_license(counts: Sequence[Counts], used: Sequence[StrategyEntry]) -> list[str]:
+def _to_license(counts: Sequence[Counts], origins: Sequence[StrategyEntry]) -> list[str]:
     """What of a set may have a licence or terms of its own."""
-    writers = [strategy.model for strategy in used if isinstance(strategy, ModelStrategy)]
+    writers = [strategy.model for strategy in origins if isinstance(strategy, ModelStrategy)]
     return [
         *(f"inputs of {count.dataset}" for count in counts),
-        *(f"responses of {strategy.name}" for strategy in used),
+        *(f"responses of {strategy.name}" for strategy in origins),
         *(
             f"outputs of {name} (its licence or its provider's terms)"
             for name in dict.fromkeys(writers)
@@ -144,8 +146,16 @@ def set_name(loaded: LoadedRecipe) -> str:
 def _used(loaded: LoadedRecipe, selected: Selected) -> list[StrategyEntry]:
     names = set(selected.strategies.values())
     return [
-        strategy for strategy in loaded.recipe.strategies if not names or strategy.name in names
+        strategy
+        for strategy in loaded.recipe.strategies
+        if strategy.compare and (not names or strategy.name in names)
     ]
+
+
+def _origins(loaded: LoadedRecipe, used: Sequence[StrategyEntry]) -> list[StrategyEntry]:
+    """Where the texts of strategies come from in the end."""
+    found = [origin for entry in used for origin in loaded.recipe.origins(entry)]
+    return list({origin.name: origin for origin in found}.values())
 
 
 def _chosen_by(applied: Applied, used: Sequence[StrategyEntry]) -> str:
@@ -184,11 +194,11 @@ def _pairs_of(loaded: LoadedRecipe, used: Sequence[StrategyEntry]) -> str:
     )
 
 
-def _role(loaded: LoadedRecipe, used: Sequence[StrategyEntry], name: str) -> str:
+def _role(loaded: LoadedRecipe, origins: Sequence[StrategyEntry], name: str) -> str:
     roles = ["target"] if name == loaded.recipe.target.model else []
     roles += [
         f"wrote {strategy.name}"
-        for strategy in used
+        for strategy in origins
         if isinstance(strategy, ModelStrategy) and strategy.model == name
     ]
     judged = [m.label for m in loaded.metrics if m.needs.reward and m.needs.reward.model == name]
@@ -219,4 +229,5 @@ def _render(card: Card) -> str:
     environment.globals["listed"] = lambda counts: (
         ", ".join(f"{name} {count}" for name, count in counts.items()) or "none"
     )
+    environment.globals["members_told"] = members_told
     return environment.get_template("card.md.jinja").render(card=card)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 from respsel.data.prompts import shows_label
@@ -34,6 +34,7 @@ class Counts:
     examples: all of them.
     kept: those in the set.
     by_strategy: those in the set, by the strategy that their response is of.
+    by_member: those in the set that a strategy took from another one, by that one.
     dropped: those left out, by reason.
     judged: those in the set that the answer check has judged.
     wrong: those of the judged that have a wrong answer.
@@ -46,6 +47,7 @@ class Counts:
     dropped: Mapping[str, int]
     judged: int = 0
     wrong: int = 0
+    by_member: Mapping[str, int] = field(default_factory=dict)
 
 
 class Tally:
@@ -54,6 +56,7 @@ class Tally:
     def __init__(self, applied: Applied) -> None:
         self._kept: dict[str, Counter[str]] = {name: Counter() for name in datasets_of(applied)}
         self._dropped: dict[str, Counter[str]] = {name: Counter() for name in self._kept}
+        self._members: dict[str, Counter[str]] = {name: Counter() for name in self._kept}
         self._correct: dict[str, Counter[bool]] = {name: Counter() for name in self._kept}
 
     def kept(self, rows: Iterable[Row | Dropped]) -> Iterator[Row]:
@@ -63,6 +66,8 @@ class Tally:
                 self._dropped[row.dataset][row.reason] += 1
             else:
                 self._kept[row.dataset][row.strategy] += 1
+                if member := getattr(row, "member", ""):
+                    self._members[row.dataset][member] += 1
                 if row.correct is not None:
                     self._correct[row.dataset][row.correct] += 1
                 yield row
@@ -79,6 +84,7 @@ class Tally:
                 dropped=dict(self._dropped[name].most_common()),
                 judged=self._correct[name].total(),
                 wrong=self._correct[name][False],
+                by_member=dict(self._members[name].most_common()),
             )
             for name, kept in self._kept.items()
         )
@@ -137,4 +143,11 @@ def _shown_the_label(loaded: LoadedRecipe, counts: Sequence[Counts]) -> list[str
         if count.judged
         for name in count.by_strategy
     ]
-    return sorted({entry.name for entry, dataset in used if shows_label(entry, dataset)})
+    return sorted(
+        {
+            origin.name
+            for entry, dataset in used
+            for origin in loaded.recipe.origins(entry)
+            if shows_label(origin, dataset)
+        }
+    )

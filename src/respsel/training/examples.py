@@ -25,6 +25,7 @@ class TrainingExample:
     """An input and the response to be trained on.
 
     correct: the answer check's result, if there is one.
+    member: the strategy that the strategy took the response from; empty if it is its own.
     """
 
     dataset: str
@@ -33,6 +34,7 @@ class TrainingExample:
     response: str
     strategy: str
     correct: bool | None
+    member: str = ""
 
 
 @dataclass(frozen=True)
@@ -76,8 +78,19 @@ def training_examples(applied: Applied) -> Iterator[TrainingExample | Dropped]:
                 yield Dropped(dataset, example.id, reason)
             else:
                 yield TrainingExample(
-                    dataset, example.id, example.input, response.text, strategy, response.correct
+                    dataset=dataset,
+                    id=example.id,
+                    input=example.input,
+                    response=response.text,
+                    strategy=strategy,
+                    correct=response.correct,
+                    member=_member(applied, strategy, response),
                 )
+
+
+def _member(applied: Applied, strategy: str, response: Response) -> str:
+    members = applied.graph.loaded.strategy(strategy).members
+    return members[response.member - 1] if response.member else ""
 
 
 def training_pairs(applied: Applied) -> Iterator[Pair | Dropped]:

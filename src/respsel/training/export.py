@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     import polars
 
 # Raised when the same set would give other files.
-VERSION = 1
+VERSION = 2
 _CARD = "README.md"
 _RECIPE = "recipe.toml"
 # Where a card goes that was filled in, when the set becomes another one.

@@ -145,8 +145,8 @@ _FORMATS = (
         "parquet",
         "train.parquet",
         asdict,
-        "A table with the columns dataset, id, input, response, strategy and correct (the answer "
-        "check's result).",
+        "A table with the columns dataset, id, input, response, strategy, correct (the answer "
+        "check's result) and member (the strategy that the response was taken from, if any).",
     ),
     Format(
         "dpo",

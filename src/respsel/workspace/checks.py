@@ -14,6 +14,7 @@ from respsel.data.prompts import check_doubled, check_template, is_template
 from respsel.errors import Problem, suggest
 from respsel.metrics.contract import RewardSource
 from respsel.recipe.schema import OVERALL, FileStrategy, ModelStrategy
+from respsel.workspace.composites import check_composites
 from respsel.workspace.judge_checks import check_judge
 from respsel.workspace.loaded_recipe import LoadedRecipe
 
@@ -31,6 +32,7 @@ def check_recipe(loaded: LoadedRecipe, deeply: bool) -> list[Problem]:
         *_check_selection(loaded),
         *_check_own_outputs(loaded),
         *_check_validation(loaded),
+        *check_composites(loaded),
         *_check_models(loaded),
         *_check_authors(loaded),
         *_check_gates(loaded),
@@ -143,7 +145,8 @@ def _check_limits(loaded: LoadedRecipe, datasets: Sequence[str]) -> list[Problem
     ]
     for name in datasets:
         if not loaded.recipe.strategies_for(name):
-            what = f"none is for dataset '{name}'"
+            hidden = loaded.recipe.made_for(name)
+            what = f"none {'that is compared ' if hidden else ''}is for dataset '{name}'"
             remedy = "Add one, or take the dataset out"
             problems.append(Problem(loaded.shown, "strategies", what, remedy))
     return problems

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from respsel.backends.placement import NO_PLACE
 from respsel.graph import names as step_names
 from respsel.records import OwnOutput, Response, Score
+from respsel.report.response_counts import count_members, members_told
 from respsel.run.result import RunResult
 from respsel.tables.problems import OVER_CONTEXT
 from respsel.text.whitespace import LINE_ENDS, OUTER_BLANKS
@@ -44,11 +45,14 @@ class ChangedTexts:
 class StrategySummary:
     """One strategy on one dataset.
 
+    source: where its texts are from, in words.
+    members: of a strategy that takes from others, how many of its usable responses are of each.
     correct: of the responses that the answer check judged.
     """
 
     strategy: str
     source: str
+    members: Mapping[str, int]
     responses: int
     unusable: Mapping[str, int]
     truncated: int
@@ -108,9 +112,12 @@ def summarise(result: RunResult, dataset: str, strategy: str) -> StrategySummary
         if response.problem:
             unusable[response.problem] = unusable.get(response.problem, 0) + 1
     judged = [response.correct for response in responses if response.correct is not None]
+    entry = result.graph.loaded.strategy(strategy)
+    members = count_members(entry, responses)
     return StrategySummary(
         strategy=strategy,
-        source=result.graph.loaded.strategy(strategy).source,
+        source=f"{entry.source}: {members_told(members)}" if members else entry.source,
+        members=members,
         responses=len(responses),
         unusable=unusable,
         truncated=sum(response.truncated for response in responses),

@@ -1,0 +1,197 @@
+"""What is told of strategies that take from others where a recipe has them wrong."""
+
+from __future__ import annotations
+
+import pytest
+
+from respsel.errors import InputError
+from respsel.workspace.loading import load_recipe
+from tests.conftest import Bench
+
+STRATEGIES = """\
+[[strategies]]
+name = "mixed"
+from = "first"
+of = ["teacher", "human"]
+
+[[strategies]]
+name = "chosen"
+from = "best"
+of = ["teacher", "human"]
+n = 2
+by = "perplexity"
+
+[own_outputs]"""
+
+
+def faults(bench: Bench) -> list[str]:
+    with pytest.raises(InputError) as caught:
+        load_recipe(bench.recipe)
+    return [str(problem).removeprefix(f"{bench.recipe}: ") for problem in caught.value.problems]
+
+
+@pytest.fixture
+def with_composites(bench: Bench) -> Bench:
+    bench.edit("[own_outputs]", STRATEGIES)
+    return bench
+
+
+def test_a_good_one_loads(with_composites: Bench) -> None:
+    """Its members and what chooses are known."""
+    mixed, chosen = load_recipe(with_composites.recipe).recipe.strategies[2:]
+    assert (mixed.members, mixed.chosen_by) == (("teacher", "human"), "")
+    assert (chosen.members, chosen.chosen_by) == (("teacher", "human"), "perplexity")
+
+
+def test_origins_are_found_through_others(with_composites: Bench) -> None:
+    """A strategy's texts are in the end of those that take from no other, each once."""
+    bench = with_composites
+    bench.edit('of = ["teacher", "human"]\nn = 2', 'of = ["mixed", "teacher"]\nn = 2')
+    recipe = load_recipe(bench.recipe).recipe
+    origins = [entry.name for entry in recipe.origins(recipe.strategies[3])]
+    assert origins == ["teacher", "human"]
+    assert recipe.origins(recipe.strategies[0]) == [recipe.strategies[0]]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        (
+            'from = "first"\nof = ["teacher", "human"]',
+            'from = "first"\nof = ["techer", "human"]',
+            "strategies[2].of[0]: 'techer' is not a strategy of this recipe. "
+            "Did you mean 'teacher'?",
+        ),
+        (
+            'from = "first"\nof = ["teacher", "human"]',
+            'from = "first"\nof = ["human", "human"]',
+            "strategies[2].of[1]: 'human' stands twice. Name it once.",
+        ),
+        (
+            'from = "first"\nof = ["teacher", "human"]',
+            'from = "first"\nof = ["teacher", "mixed"]',
+            "strategies[2].of: takes from itself: mixed from mixed. Take one of them out.",
+        ),
+        (
+            'from = "first"\nof = ["teacher", "human"]',
+            'from = "first"\nof = ["teacher"]',
+            "strategies[2].of: has one member, so there is nothing to choose from. Add a member.",
+        ),
+        (
+            'from = "first"\nof = ["teacher", "human"]',
+            'from = "first"\nof = []',
+            "strategies[2].of: Tuple should have at least 1 item after validation, not 0, got [].",
+        ),
+        (
+            'name = "teacher"\nfrom',
+            'name = "teacher"\nif_wrong = "fail"\nfrom',
+            "strategies[2].of[0]: 'teacher' has if_wrong = \"fail\", so the run ends where the "
+            "next one is for it. Set if_wrong of 'teacher' to 'keep' or 'drop'.",
+        ),
+        (
+            'n = 2\nby = "perplexity"',
+            'n = 2\nby = "perplexty"',
+            "strategies[3].by: 'perplexty' is not a metric of this recipe. "
+            "Did you mean 'perplexity'?",
+        ),
+        (
+            "n = 2\n",
+            "n = 0\n",
+            "strategies[3].n: Input should be greater than or equal to 1, got 0.",
+        ),
+        (
+            'of = ["teacher", "human"]\nn = 2',
+            'of = ["human", "mixed"]\nn = 2',
+            "strategies[3].n: is 2, but no member is written by a model, and only those have "
+            "several. Take 'n' out.",
+        ),
+        (
+            'of = ["teacher", "human"]\nn = 2',
+            'of = ["human"]',
+            "strategies[3].of: has one member and n = 1, so there is nothing to choose from. "
+            "Add a member, or raise 'n'.",
+        ),
+        (
+            '\nby = "perplexity"',
+            "",
+            "strategies[3].by: is missing. Add 'by'.",
+        ),
+        (
+            'name = "chosen"',
+            'name = "chosen"\ncompare = false',
+            "strategies[3].compare: is false, but no strategy's 'of' names it, so it is for "
+            "nothing. Take 'compare' out, or the strategy.",
+        ),
+        (
+            'name = "alignment"',
+            'name = "alignment"\n\n[[metrics]]\nname = "reward"\ncolumn = "r"',
+            None,
+        ),
+    ],
+)
+def test_a_fault_is_told(with_composites: Bench, old: str, new: str, told: str | None) -> None:
+    """With its place and what to do."""
+    bench = with_composites
+    bench.edit(old, new)
+    if told is None:
+        bench.edit('n = 2\nby = "perplexity"', 'n = 2\nby = "reward"')
+        told = (
+            "strategies[3].by: 'reward' is in a column, which has no value for each draw. "
+            "Choose by a model's judgement, or set n = 1."
+        )
+    assert told in faults(bench)
+
+
+def test_a_longer_circle_is_told(with_composites: Bench) -> None:
+    """With the way round, once for each strategy on it."""
+    bench = with_composites
+    bench.edit(
+        'from = "first"\nof = ["teacher", "human"]', 'from = "first"\nof = ["chosen", "human"]'
+    )
+    bench.edit('of = ["teacher", "human"]\nn = 2', 'of = ["teacher", "mixed"]\nn = 2')
+    found = faults(bench)
+    assert found == [
+        "strategies[2].of: takes from itself: mixed from chosen from mixed. Take one of them out.",
+        "strategies[3].of: takes from itself: chosen from mixed from chosen. Take one of them out.",
+    ]
+
+
+def test_a_mix_cannot_choose(with_composites: Bench) -> None:
+    """It weighs by the spread over all strategies, which are made later."""
+    bench = with_composites
+    bench.edit(
+        'name = "alignment"', 'name = "alignment"\n\n[[metrics]]\nname = "alignment-perplexity-mix"'
+    )
+    bench.edit('n = 2\nby = "perplexity"', 'n = 2\nby = "alignment-perplexity-mix"')
+    (told,) = faults(bench)
+    assert told.startswith(
+        "strategies[3].by: 'alignment-perplexity-mix' weighs by the spread over all"
+    )
+
+
+def test_datasets_must_fit(with_composites: Bench) -> None:
+    """Each dataset of a strategy must be one of its members' too."""
+    bench = with_composites
+    text = bench.recipe.read_text()
+    second = '[[datasets]]\nname = "more"\npath = "sums.jsonl"\ninput = "question"\n\n'
+    head, tail = text.split("[[strategies]]", 1)
+    tail = tail.replace('name = "human"', 'name = "human"\ndatasets = ["sums"]', 1)
+    bench.recipe.write_text(f"{head}{second}[[strategies]]{tail}")
+    told = faults(bench)
+    assert (
+        "strategies[2].of[1]: 'human' is not for dataset 'more', and 'mixed' is. "
+        "Give both the same 'datasets'." in told
+    )
+
+
+def test_something_must_be_compared(bench: Bench) -> None:
+    """A dataset whose strategies are all only taken from has none to rank."""
+    bench.edit("[own_outputs]", STRATEGIES)
+    text = bench.recipe.read_text()
+    for name in ("human", "teacher", "mixed", "chosen"):
+        text = text.replace(f'name = "{name}"\nfrom', f'name = "{name}"\ncompare = false\nfrom')
+    bench.recipe.write_text(text)
+    assert (
+        "strategies: none that is compared is for dataset 'sums'. Add one, or take the dataset out."
+        in faults(bench)
+    )
