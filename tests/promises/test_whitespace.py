@@ -181,7 +181,8 @@ def test_training_sets_have_exactly_the_text_that_was_scored(tmp_path: Path) -> 
     """Whatever the format, the training set of a strategy with Windows line ends holds the scored
     text.
     """
-    forms = ["messages", "prompt-completion", "axolotl", "llama-factory", "openai", "parquet"]
+    forms = ["messages", "prompt-completion", "sdft", "axolotl", "llama-factory", "openai"]
+    forms += ["parquet"]
     bench = make_bench(tmp_path)
     bench.run()
     assert bench.respsel("apply", "a.toml", "--strategy", "windows").code == 0

@@ -25,7 +25,7 @@ from respsel.training.examples import Dropped, Pair, training_pairs
 from tests.conftest import RECIPE, Bench, jsonl, needs, rows
 
 ROOT = Path(__file__).parents[2]
-SETS = ("messages", "prompt-completion", "axolotl", "llama-factory", "openai", "parquet")
+SETS = ("messages", "prompt-completion", "sdft", "axolotl", "llama-factory", "openai", "parquet")
 TURN = {
     "type": "object",
     "properties": {
@@ -83,6 +83,11 @@ def check_sets(folder: Path, count: int) -> None:
     for item in lines(folder / "prompt-completion" / "train.jsonl"):
         assert list(item) == ["prompt", "completion"]
         jsonschema.validate({"messages": item["prompt"] + item["completion"]}, CHAT)
+    for item in lines(folder / "sdft" / "train.jsonl"):
+        assert list(item) == ["prompt", "privileged_context"]
+        assert [turn["role"] for turn in item["prompt"]] == ["user"]
+        answer = {"role": "assistant", "content": item["privileged_context"]}
+        jsonschema.validate({"messages": [*item["prompt"], answer]}, CHAT)
     chats = json.loads((folder / "llama-factory" / "train.json").read_text("utf-8"))
     assert chats == lines(folder / "messages" / "train.jsonl")
     info = json.loads((folder / "llama-factory" / "dataset_info.json").read_text())
@@ -367,7 +372,7 @@ def test_the_quickstarts_sets_are_whole(quickstart: Path) -> None:
 @pytest.mark.real
 @needs("trl", "datasets", "transformers", "torch")
 def test_the_quickstarts_sets_train(quickstart: Path, smollm2: Path, tmp_path: Path) -> None:
-    """datasets loads what was exported, and TRL's SFT and DPO trainers take a step on it;
+    """datasets loads what was exported, and TRL's SFT, SDFT and DPO trainers take a step on it;
     completions alone are trained on.
     """
     command = [sys.executable, str(ROOT / "tests/trainers.py")]
@@ -393,4 +398,7 @@ def test_the_quickstarts_sets_train(quickstart: Path, smollm2: Path, tmp_path: P
     responses = [item["messages"][1]["content"] for item in chats]
     # What is trained on is a response and the end of the turn, and no word of a prompt.
     assert any(found["prompt-completion"]["trained"].startswith(text) for text in responses)
+    # The teacher's prompt shows the response, and the student's does not.
+    assert found["sdft"]["rows"] == len(chats)
+    assert found["sdft"]["trained"] in responses
     assert found["dpo"]["rows"] == len(lines(quickstart / "training-per-example/dpo/train.jsonl"))

@@ -2,8 +2,9 @@
 
 Knows how a row becomes a record, and writes nothing. Invariant: it imports nothing heavy, since
 `respsel --help` names the formats. Sources: TRL's dataset formats
-(conversational language modeling, prompt-completion, preference), axolotl's chat_template datasets,
-LLaMA-Factory's data/README.md (sharegpt with OpenAI roles), OpenAI's fine-tuning guide.
+(conversational language modeling, prompt-completion, preference) and its experimental SDFTTrainer,
+axolotl's chat_template datasets, LLaMA-Factory's data/README.md (sharegpt with OpenAI roles),
+OpenAI's fine-tuning guide.
 """
 
 from __future__ import annotations
@@ -74,6 +75,10 @@ def _prompt_completion(row: TrainingExample) -> Mapping[str, Any]:
     return {"prompt": [_turn("user", row.input)], "completion": [_turn("assistant", row.response)]}
 
 
+def _sdft(row: TrainingExample) -> Mapping[str, Any]:
+    return {"prompt": [_turn("user", row.input)], "privileged_context": row.response}
+
+
 def _preference(row: Pair) -> Mapping[str, Any]:
     chosen = [_turn("assistant", row.chosen)]
     rejected = [_turn("assistant", row.rejected)]
@@ -140,6 +145,15 @@ _FORMATS = (
         "Upload `train.jsonl` with purpose `fine-tune`.",
         trainer="OpenAI",
         least=10,
+    ),
+    Format(
+        "sdft",
+        "train.jsonl",
+        _sdft,
+        "TRL (experimental, as of 1.16): `SDFTTrainer(train_dataset=load_dataset('json', "
+        "data_files='train.jsonl', split='train'), ...)`. The target answers the prompt itself; "
+        "the response is shown only to the teacher, as `privileged_context`, and no token of it "
+        "is trained on. Set `teacher_prompt_template` of `SDFTConfig` to say what it is.",
     ),
     Format(
         "parquet",
