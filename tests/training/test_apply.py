@@ -58,7 +58,7 @@ def test_a_decided_verdict_is_applied_to_the_whole_dataset(decided: Bench) -> No
     assert table["strategy"].unique().to_list() == list(made["strategies"].values()) == ["short"]
     assert table.columns == [
         *("dataset", "id", "input", "response", "strategy", "correct"),
-        "member",
+        *("member", "weight"),
     ]
 
 

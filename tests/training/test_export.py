@@ -402,3 +402,48 @@ def test_the_quickstarts_sets_train(quickstart: Path, smollm2: Path, tmp_path: P
     assert found["sdft"]["rows"] == len(chats)
     assert found["sdft"]["trained"] in responses
     assert found["dpo"]["rows"] == len(lines(quickstart / "training-per-example/dpo/train.jsonl"))
+
+
+def test_weights_are_written_where_a_trainer_takes_them(bench: Bench) -> None:
+    """By the strategy that a response was taken from, else by its own; other formats say that they
+    have none.
+    """
+    own = [
+        {**row, "mine": f"It is {row['answer'] if i < 5 else -1}."}
+        for i, row in enumerate(rows(12))
+    ]
+    bench.write("sums.jsonl", jsonl(own))
+    bench.edit(
+        "[own_outputs]",
+        '[[strategies]]\nname = "own"\nfrom = "column"\ncolumn = "mine"\n\n'
+        '[[strategies]]\nname = "mixed"\nfrom = "first"\nof = ["own", "human"]\n\n[own_outputs]',
+    )
+    bench.edit("[selection]", "[training]\nweights = { own = 2, mixed = 0.5 }\n\n[selection]")
+    bench.respsel("apply", "a.toml", "--strategy", "mixed")
+    made = {item["format"]: item for item in exported(bench, "fireworks", "messages", "parquet")}
+    # Five own answers are right and weigh 2. The human's have no weight of their own, so those that
+    # "mixed" took weigh as it says.
+    found = lines(Path(made["fireworks"]["data"]))
+    assert sorted(item["weight"] for item in found) == [0.5] * 7 + [2.0] * 5
+    assert {item["messages"][1]["content"][:5] for item in found if item["weight"] == 2} == {
+        "It is"
+    }
+    told = "The recipe's weights are not in this set: the format messages has none."
+    assert told in made["messages"]["cautions"]
+    assert [set(item) for item in lines(Path(made["messages"]["data"]))] == [{"messages"}] * 12
+    assert not any("weights" in text for text in made["fireworks"]["cautions"])
+    table = pl.read_parquet(made["parquet"]["data"])
+    assert sum(table["weight"]) == 5 * 2 + 7 * 0.5
+
+
+def test_a_weight_of_no_strategy_is_told(bench: Bench) -> None:
+    """With what may have been meant; and no weight is zero or below."""
+    bench.edit("[selection]", "[training]\nweights = { humman = 2 }\n\n[selection]")
+    done = bench.respsel("plan", "a.toml")
+    told = (
+        "training.weights.humman: 'humman' is not a strategy of this recipe. Did you mean 'human'?"
+    )
+    assert told in done.err
+    bench.edit("humman = 2", "human = 0")
+    done = bench.respsel("plan", "a.toml")
+    assert "training.weights.human" in done.err

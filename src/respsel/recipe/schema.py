@@ -523,6 +523,16 @@ class TrainingEntry(Entry):
         description="Leave out responses that the [judge] gives a lower score. All responses of "
         "the set are then judged, not only the sample's.",
     )
+    weights: Mapping[Name, Annotated[float, Field(gt=0, le=1000)]] = Field(
+        default_factory=dict,
+        description="By strategy, how much a response of it counts in training: { own = 1, "
+        "reference = 0.5 }. Of what a strategy took from another one, that one's counts first. "
+        "Those that are not named have 1. Few trainers take weights: see docs/training-sets.md.",
+    )
+
+    def weight_of(self, strategy: str, member: str) -> float:
+        """The weight of a response; member: the strategy that it was taken from, if any."""
+        return self.weights.get(member, self.weights.get(strategy, 1.0))
 
 
 class Recipe(Entry):

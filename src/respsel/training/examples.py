@@ -26,6 +26,7 @@ class TrainingExample:
 
     correct: the answer check's result, if there is one.
     member: the strategy that the strategy took the response from; empty if it is its own.
+    weight: how much it is to count.
     """
 
     dataset: str
@@ -35,6 +36,7 @@ class TrainingExample:
     strategy: str
     correct: bool | None
     member: str = ""
+    weight: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,7 @@ def training_examples(applied: Applied) -> Iterator[TrainingExample | Dropped]:
             elif reason := _fault(applied, response) or judged.get((strategy, example.id)):
                 yield Dropped(dataset, example.id, reason)
             else:
+                member = _member(applied, strategy, response)
                 yield TrainingExample(
                     dataset=dataset,
                     id=example.id,
@@ -84,7 +87,8 @@ def training_examples(applied: Applied) -> Iterator[TrainingExample | Dropped]:
                     response=response.text,
                     strategy=strategy,
                     correct=response.correct,
-                    member=_member(applied, strategy, response),
+                    member=member,
+                    weight=applied.graph.loaded.recipe.training.weight_of(strategy, member),
                 )
 
 

@@ -192,6 +192,7 @@ def _write_parts(
         part_of(folder, name).write_text(text, "utf-8")
     recipe_digest = file_digest(part_of(folder, _RECIPE), None)
     cautions = cautions_of(applied, counts, kind.pairs) + _too_few(kind, counts)
+    cautions += _not_weighed(loaded, kind)
     card = card_of(applied, kind, counts, cautions, recipe_digest)
     part_of(folder, _CARD).write_text(card, "utf-8")
     manifest: dict[str, Any] = {
@@ -236,8 +237,9 @@ def _write_json(path: Path, records: Iterable[Mapping[str, Any]], lines: bool) -
 def _frames(records: Iterator[Mapping[str, Any]]) -> Iterator[polars.DataFrame]:
     import polars as pl
 
+    kinds = {"correct": pl.Boolean, "weight": pl.Float64}
     while some := list(islice(records, _ROWS_AT_ONCE)):
-        types = {name: pl.Boolean if name == "correct" else pl.String for name in some[0]}
+        types = {name: kinds.get(name, pl.String) for name in some[0]}
         yield pl.DataFrame(some, schema=types)
 
 
@@ -262,6 +264,12 @@ def _too_few(kind: Format, counts: Sequence[Counts]) -> list[str]:
         if kept < kind.least
         else []
     )
+
+
+def _not_weighed(loaded: LoadedRecipe, kind: Format) -> list[str]:
+    if kind.weighs or not loaded.recipe.training.weights:
+        return []
+    return [f"The recipe's weights are not in this set: the format {kind.name} has none."]
 
 
 def _manifest(path: Path) -> dict[str, Any] | None:

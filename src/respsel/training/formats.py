@@ -49,6 +49,7 @@ class Format:
     use: how a trainer takes it, in Markdown.
     more: the texts of further files, by name, for a set of some name.
     pairs: whether its rows are preference pairs.
+    weighs: whether its rows have weights.
     trainer: who takes it, where that has a limit.
     least: how many examples the trainer takes at least.
     """
@@ -59,6 +60,7 @@ class Format:
     use: str
     more: Callable[[str], Mapping[str, str]] = _no_more
     pairs: bool = False
+    weighs: bool = False
     trainer: str = ""
     least: int = 0
 
@@ -69,6 +71,10 @@ def _turn(role: str, text: str) -> dict[str, str]:
 
 def _messages(row: TrainingExample) -> Mapping[str, Any]:
     return {"messages": [_turn("user", row.input), _turn("assistant", row.response)]}
+
+
+def _weighed_messages(row: TrainingExample) -> Mapping[str, Any]:
+    return {**_messages(row), "weight": row.weight}
 
 
 def _prompt_completion(row: TrainingExample) -> Mapping[str, Any]:
@@ -156,11 +162,23 @@ _FORMATS = (
         "is trained on. Set `teacher_prompt_template` of `SDFTConfig` to say what it is.",
     ),
     Format(
+        "fireworks",
+        "train.jsonl",
+        _weighed_messages,
+        "Fireworks: upload `train.jsonl` as a dataset. Each row has its `weight`, as in "
+        "docs.fireworks.ai/fine-tuning/weighted-training.",
+        weighs=True,
+        trainer="Fireworks",
+        least=3,
+    ),
+    Format(
         "parquet",
         "train.parquet",
         asdict,
         "A table with the columns dataset, id, input, response, strategy, correct (the answer "
-        "check's result) and member (the strategy that the response was taken from, if any).",
+        "check's result), member (the strategy that the response was taken from, if any) and "
+        "weight.",
+        weighs=True,
     ),
     Format(
         "dpo",

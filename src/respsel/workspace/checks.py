@@ -57,6 +57,16 @@ def _check_names(loaded: LoadedRecipe) -> list[Problem]:
         *_used_twice(shown, "strategies", strategies, "Give each its own name"),
         *_used_twice(shown, "metrics", metrics, "Give one of them a 'label'"),
         *_check_limits(loaded, datasets),
+        *(
+            Problem(
+                shown,
+                f"training.weights.{name}",
+                f"'{name}' is not a strategy of this recipe",
+                suggest(name, strategies),
+            )
+            for name in recipe.training.weights
+            if name not in strategies
+        ),
     ]
     if OVERALL in datasets:
         where = f"datasets[{datasets.index(OVERALL)}].name"
