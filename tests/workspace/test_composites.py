@@ -123,6 +123,12 @@ def test_origins_are_found_through_others(with_composites: Bench) -> None:
             "nothing. Take 'compare' out, or the strategy.",
         ),
         (
+            'prompt = "Solve: {{ input }}"',
+            'prompt = "Solve: {{ input }}"\nsampling = { temperature = 0 }',
+            "strategies[3].of[0]: 'teacher' is sampled at temperature 0, so its 2 draws are one "
+            "text. Raise its temperature, or take 'n' out.",
+        ),
+        (
             'name = "alignment"',
             'name = "alignment"\n\n[[metrics]]\nname = "reward"\ncolumn = "r"',
             None,

@@ -198,12 +198,7 @@ def _with_inputs(result: RunResult, dataset: str, strategy: str) -> polars.DataF
     """A strategy's responses, each with its example's input next to the id."""
     import polars as pl
 
-    responses = result.frame(step_names.responses(dataset, strategy))
-    # A table of an earlier version has no such column.
-    places = responses["member"] if "member" in responses.columns else [0] * len(responses)
-    members = ["", *result.graph.loaded.strategy(strategy).members]
-    named = pl.Series("member", [members[place] for place in places], pl.String)
-    responses = responses.with_columns(named)
+    responses = result.responses(dataset, strategy)
     examples = result.frame(step_names.examples(dataset), "id", "input")
     # Joins of some polars versions keep no order.
     ordered = (

@@ -71,9 +71,15 @@ class RunResult:
         """A strategy's responses.
 
         Columns: id, text, problem (why it is not used, or ""), correct, truncated, attempts,
-        changed.
+        changed, member (the strategy that it was taken from, or "").
         """
-        return self.frame(self._step("responses", dataset, strategy))
+        import polars as pl
+
+        frame = self.frame(self._step("responses", dataset, strategy))
+        # A table of an earlier version has no such column.
+        places = frame["member"] if "member" in frame.columns else [0] * len(frame)
+        names = ["", *self.graph.loaded.strategy(strategy).members]
+        return frame.with_columns(pl.Series("member", [names[i] for i in places], pl.String))
 
     def scores(self, dataset: str, strategy: str, metric: str) -> polars.DataFrame:
         """A metric's values, one for each response.

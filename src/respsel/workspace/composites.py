@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from respsel.errors import Problem, suggest
+from respsel.recipe.model import merge_sampling
 from respsel.recipe.schema import BestStrategy, FirstStrategy, ModelStrategy, StrategyEntry
 from respsel.workspace.loaded_recipe import LoadedRecipe
 
@@ -24,6 +25,7 @@ def check_composites(loaded: LoadedRecipe) -> list[Problem]:
             problems += _check_first(loaded, i, entry)
         if isinstance(entry, BestStrategy):
             problems += _check_best(loaded, i, entry)
+            problems += _check_draws(loaded, i, entry)
     taken = {name for entry in entries for name in entry.members}
     for i, entry in enumerate(entries):
         if not entry.compare and entry.name not in taken:
@@ -90,6 +92,19 @@ def _check_first(loaded: LoadedRecipe, i: int, entry: FirstStrategy) -> Iterator
         if name in named and named[name].if_wrong == "fail":
             what = f"'{name}' has if_wrong = \"fail\", so the run ends where the next one is for it"
             remedy = f"Set if_wrong of '{name}' to 'keep' or 'drop'"
+            yield Problem(loaded.shown, f"strategies[{i}].of[{j}]", what, remedy)
+
+
+def _check_draws(loaded: LoadedRecipe, i: int, entry: BestStrategy) -> Iterator[Problem]:
+    """Several draws of greedy sampling are one text."""
+    for j, name in enumerate(entry.of):
+        member = next((m for m in loaded.recipe.strategies if m.name == name), None)
+        if not isinstance(member, ModelStrategy) or member.model not in loaded.models:
+            continue
+        sampling, _ = merge_sampling(member.sampling, loaded.models[member.model].entry.sampling)
+        if entry.n > 1 and not sampling.temperature:
+            what = f"'{name}' is sampled at temperature 0, so its {entry.n} draws are one text"
+            remedy = "Raise its temperature, or take 'n' out"
             yield Problem(loaded.shown, f"strategies[{i}].of[{j}]", what, remedy)
 
 
