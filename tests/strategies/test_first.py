@@ -15,6 +15,8 @@ UNCHECKED = Response("e", "unchecked")
 WRONG_ONE = Response("e", "wrong", correct=False)
 DROPPED = Response("e", "wrong", WRONG, correct=False)
 CUT = Response("e", "right, but", correct=True, truncated=True)
+REFUSAL = Response("e", "I'm sorry, but I cannot help with that.")
+LOOP = Response("e", "and then we go on to the next one " * 20)
 NOTHING = Response("e", "", EMPTY, attempts=1)
 BROKEN = Response("e", "", f"{FAILED}refused")
 
@@ -27,6 +29,9 @@ BROKEN = Response("e", "", f"{FAILED}refused")
         ([WRONG_ONE, RIGHT], 2),
         ([DROPPED, UNCHECKED], 2),
         ([CUT, RIGHT], 2),
+        ([REFUSAL, UNCHECKED], 2),
+        ([LOOP, UNCHECKED], 2),
+        ([LOOP, WRONG_ONE], 1),
         ([NOTHING, UNCHECKED], 2),
         ([NOTHING, WRONG_ONE, RIGHT], 3),
         # None passes: the least bad stands, of equal ones the last.

@@ -295,8 +295,8 @@ class FirstStrategy(_Strategy):
     from_: Literal["first"] = Field("first", alias="from")
     of: tuple[str, ...] = Field(
         min_length=1,
-        description=f"{_OF_HELP} A response passes if it has a text, was not cut short, and is "
-        "not wrong by the answer check.",
+        description=f"{_OF_HELP} A response passes if it has a text without faults (such as a "
+        "loop or a refusal), was not cut short, and is not wrong by the answer check.",
     )
 
     @property

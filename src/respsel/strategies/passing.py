@@ -1,7 +1,7 @@
 """Which responses may be taken from a member: the one rule of strategies that take from others.
 
-Knows nothing of where responses come from. Invariant: a wrong answer never stands before a right
-one.
+Knows nothing of where responses come from. Invariants: a wrong answer never stands before a right
+one. What counts as a fault of a text is what the report counts: see health.faults.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from respsel.records import Response
 from respsel.tables.problems import is_failed_call
 
-# Raised when the same responses would pass differently.
+# Raised when the same responses would pass differently, also by other faults of texts.
 VERSION = 1
 
 
@@ -30,9 +30,12 @@ def stands(response: Response, asked: str) -> bool:
 
 
 def fault_rank(response: Response, asked: str) -> int:
-    """How bad a response is: 0 passes, 1 is cut short, 2 is wrong or left out, 3 has no text."""
+    """How bad a response is: 0 passes, 1 is cut short or faulty, 2 is wrong, 3 has no text."""
     if not response.text:
         return 3
     if response.correct is False or response.problem:
         return 2
-    return 1 if response.truncated else 0
+    # Late: a cached run takes nothing.
+    from respsel.health.faults import find_faults
+
+    return 1 if response.truncated or find_faults(response.text, asked) else 0
