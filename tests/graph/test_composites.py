@@ -203,6 +203,30 @@ def test_every_kind_of_metric_can_choose(bench: Bench, metric: str) -> None:
     assert bench.run()["steps_run"] == 0
 
 
+@pytest.mark.parametrize("by", ["judge", "judged"])
+@pytest.mark.parametrize("budget", ["all", "race"])
+def test_the_judge_can_choose(bench: Bench, by: str, budget: str) -> None:
+    """Alone, and by way of a metric that reads its rewards; each response is judged once."""
+    add(bench, BEST.replace('by = "perplexity"', f'by = "{by}"'))
+    bench.edit(
+        "[selection]",
+        '[[metrics]]\nname = "reward"\nlabel = "judged"\n\n[judge]\nmodel = "teacher"\n'
+        f'rubric = "Is it right?"\n\n[selection]\nbudget = "{budget}"',
+    )
+    done = bench.run()
+    assert "chosen" in ranked(done)
+    values = pl.read_parquet(bench.folder / "runs/a/scores.parquet")
+    mine = values.filter((pl.col("metric") == "judged") & (pl.col("strategy") == "chosen"))
+    human = values.filter((pl.col("metric") == "judged") & (pl.col("strategy") == "human"))
+    right = dict(zip(human["id"], human["value"], strict=True))
+    taken = {row["id"]: row["member"] for row in responses(bench, "chosen")}
+    for name, value in zip(mine["id"], mine["value"], strict=True):
+        # The human's are right and always candidates, so what is taken is judged no lower.
+        if value is not None and right[name] is not None and taken[name] == "teacher":
+            assert value >= right[name]
+    assert bench.run()["steps_run"] == 0
+
+
 def test_a_renamed_member_makes_nothing_again(bench: Bench) -> None:
     """Names are in no key and in no table of responses."""
     add(bench, FIRST)

@@ -113,6 +113,12 @@ def test_origins_are_found_through_others(with_composites: Bench) -> None:
         ),
         (
             '\nby = "perplexity"',
+            '\nby = "judge"',
+            "strategies[3].by: is the judge, and the recipe has no [judge]. "
+            "Add a [judge], or choose by a metric.",
+        ),
+        (
+            '\nby = "perplexity"',
             "",
             "strategies[3].by: is missing. Add 'by'.",
         ),

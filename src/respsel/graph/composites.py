@@ -19,6 +19,8 @@ from respsel.graph.model_steps import ModelSteps
 from respsel.graph.score_steps import ScoreSteps
 from respsel.graph.step import Inputs, Rows, Step
 from respsel.graph.text_steps import TextSteps
+from respsel.metrics.contract import ChosenMetric
+from respsel.recipe.judge import JUDGE
 from respsel.recipe.schema import (
     BestStrategy,
     CompositeStrategy,
@@ -120,7 +122,8 @@ class Composites:
         return self._composite(entry, {}, inputs, make)
 
     def _best(self, entry: BestStrategy) -> Step:
-        direction = self._of.loaded.metric(entry.by).direction
+        judged = entry.by == JUDGE
+        direction = "higher" if judged else self._of.loaded.metric(entry.by).direction
         candidates = self._candidates(entry)
 
         def make(tables: Inputs) -> Rows:
@@ -178,6 +181,9 @@ class Composites:
         return candidates
 
     def _scores_name(self, entry: BestStrategy, candidate: str) -> str:
+        """The step of what a candidate is chosen by."""
+        if entry.by == JUDGE:
+            return step_names.rewards(self._dataset.name, candidate, JUDGE)
         label = step_names.unraced(entry.by) if self._of.races else entry.by
         return step_names.scores(self._dataset.name, candidate, label)
 
@@ -185,24 +191,32 @@ class Composites:
         self, entry: BestStrategy, member: str, candidate: StrategyEntry
     ) -> Iterator[Step]:
         """A candidate's responses, if they are a draw, and all that its score takes."""
-        dataset = self._dataset
-        metric = self._of.loaded.metric(entry.by)
-        needs = metric.needs
-        steps = []
         if candidate.name != member and isinstance(candidate, ModelStrategy):
             number = int(candidate.name.rpartition("@")[2])
-            steps.append(self._texts.responses(dataset, candidate, draw=number - 1))
-        steps += [
-            self._asked.token_scores(dataset, candidate, view, raced=False) for view in needs.views
-        ]
+            drawn = self._texts.responses(self._dataset, candidate, draw=number - 1)
+            yield replace(drawn, level=self._level(member))
+        judge = self._of.recipe.judge
+        metrics = [metric for metric in self._of.loaded.metrics if metric.label == entry.by]
+        rewards = [metric.needs.reward for metric in metrics if metric.needs.reward]
+        if judge and (entry.by == JUDGE or any(reward.is_judges for reward in rewards)):
+            judged = self._asked.judgements(self._dataset, candidate, judge)
+            yield replace(judged, level=self._level(member))
+        if entry.by != JUDGE:
+            for step in self._measuring_steps(candidate, metrics[0]):
+                yield replace(step, level=self._level(member))
+
+    def _measuring_steps(self, candidate: StrategyEntry, metric: ChosenMetric) -> Iterator[Step]:
+        """A metric's scores of a candidate, and what models are asked for them."""
+        dataset = self._dataset
+        needs = metric.needs
+        for view in needs.views:
+            yield self._asked.token_scores(dataset, candidate, view, raced=False)
         if needs.hidden:
-            steps.append(self._asked.representations(dataset, candidate))
+            yield self._asked.representations(dataset, candidate)
             yield self._asked.representations(dataset, None)
         if needs.reward and needs.reward.model:
-            steps.append(self._asked.rewards(dataset, candidate, metric, needs.reward))
-        steps.append(self._scored.scores(dataset, candidate, metric, raced=False))
-        for step in steps:
-            yield replace(step, level=self._level(member))
+            yield self._asked.rewards(dataset, candidate, metric, needs.reward)
+        yield self._scored.scores(dataset, candidate, metric, raced=False)
 
 
 def _drawn(entry: ModelStrategy, number: int) -> ModelStrategy:

@@ -320,8 +320,8 @@ class BestStrategy(_Strategy):
         description="How many draws of each member that a model writes. Other members give one.",
     )
     by: str = Field(
-        description="Name or label of the metric of this recipe that chooses. Wrong answers are "
-        "not chosen where there is a right one."
+        description='Name or label of the metric of this recipe that chooses, or "judge" for its '
+        "[judge]. Wrong answers are not chosen where there is a right one."
     )
 
     @property

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from respsel.errors import Problem, suggest
+from respsel.recipe.judge import JUDGE
 from respsel.recipe.model import merge_sampling
 from respsel.recipe.schema import BestStrategy, FirstStrategy, ModelStrategy, StrategyEntry
 from respsel.workspace.loaded_recipe import LoadedRecipe
@@ -119,7 +120,10 @@ def _check_best(loaded: LoadedRecipe, i: int, entry: BestStrategy) -> Iterator[P
         what = "has one member and n = 1, so there is nothing to choose from"
         yield Problem(loaded.shown, f"{where}.of", what, "Add a member, or raise 'n'")
     labels = [metric.known_as for metric in loaded.recipe.metrics]
-    if entry.by not in labels:
+    if entry.by == JUDGE and loaded.recipe.judge is None:
+        what = "is the judge, and the recipe has no [judge]"
+        yield Problem(loaded.shown, f"{where}.by", what, "Add a [judge], or choose by a metric")
+    elif entry.by not in (JUDGE, *labels):
         what = f"'{entry.by}' is not a metric of this recipe"
         yield Problem(loaded.shown, f"{where}.by", what, suggest(entry.by, labels))
     for metric in loaded.metrics:
