@@ -13,7 +13,7 @@ from respsel.errors import InputError, Problem, close_match
 from respsel.graph import Graph, Rows, Step
 from respsel.graph.names import StepName
 from respsel.plan.changes import TOKENIZER_READING, Change, changes_between, reading_of_tokenizer
-from respsel.plan.nearest import input_slot
+from respsel.plan.nearest import earlier_inputs, input_slot
 from respsel.plan.plan import PlannedStep, Walked, described, walk
 from respsel.recipe.judge import JUDGE
 from respsel.store.store import StepRecord, Store
@@ -126,8 +126,9 @@ def _input_changes(
 ) -> Iterator[InputChange]:
     step = walked.step
     ledger = walked.ledger
-    earlier = {input_slot(name, step.op): value for name, value in record.inputs.items()}
-    for name, output in ledger.inputs(step).items():
+    inputs = ledger.inputs(step)
+    earlier = earlier_inputs(step, inputs, record)
+    for name, output in inputs.items():
         before = earlier.get(input_slot(name, step.op))
         if before == output:
             continue
@@ -137,10 +138,13 @@ def _input_changes(
             words = "there was no race" if before is None else "the race went differently"
             yield InputChange(name, None, None, None, None, words)
             continue
+        if before is None:
+            yield InputChange(name, None, None, None, None, "it was no input before")
+            continue
         yield compare_rows(
             name,
             table,
-            None if before is None else store.load_rows(table, before),
+            store.load_rows(table, before),
             ledger.rows(name),
         )
 
@@ -183,4 +187,6 @@ def _place(step: Step, field: str) -> str:
         return f"{JUDGE}.{field}"
     if step.op in ("scores", "mixes", "rewards"):
         return f"metrics.{name.detail}.{tail if head == 'parameters' else field}"
+    if field == "strategies":
+        return "strategies (their names)"
     return f"selection.{tail if head == 'rule' else field}"

@@ -60,6 +60,35 @@ def input_slot(step_name: str, op: str) -> str:
     return step_name if op in several else StepName.parse(step_name).op
 
 
+def earlier_inputs(
+    step: Step, inputs: Mapping[str, str | None], record: StepRecord
+) -> dict[str, str]:
+    """By slot, the digests of a record's inputs, as a step would name them.
+
+    A verdict's input that has another name but the same content is the same input.
+    """
+    before = {input_slot(name, step.op): value for name, value in record.inputs.items()}
+    slots = {input_slot(name, step.op): value for name, value in inputs.items()}
+    if step.op != "verdict":
+        return before
+    gone = [slot for slot in before if slot not in slots]
+    for slot, value in slots.items():
+        if slot in before or value is None:
+            continue
+        was = next(
+            (
+                name
+                for name in gone
+                if before[name] == value and StepName.parse(name).op == StepName.parse(slot).op
+            ),
+            None,
+        )
+        if was is not None:
+            gone.remove(was)
+            before[slot] = before.pop(was)
+    return before
+
+
 class StoredSteps:
     """The steps that are in a store, for finding the nearest ones."""
 
@@ -75,10 +104,9 @@ class StoredSteps:
             return None
         own = self._store.last_key(self._recipe, step.name)
         flat = flatten(step.fields)
-        slots = {input_slot(name, step.op): value for name, value in inputs.items()}
 
         def rank(stored: StoredStep) -> tuple[int, bool, float]:
-            return _differences(step, flat, slots, stored), stored.key != own, -stored.stored_at
+            return _differences(step, flat, inputs, stored), stored.key != own, -stored.stored_at
 
         closest = min(alike, key=rank)
         return Nearest(closest, closest.key == own)
@@ -101,14 +129,15 @@ class StoredSteps:
 
 
 def _differences(
-    step: Step, flat: Mapping[str, str], slots: Mapping[str, str | None], stored: StoredStep
+    step: Step, flat: Mapping[str, str], inputs: Mapping[str, str | None], stored: StoredStep
 ) -> int:
     record = stored.record
     fields = sum(flat.get(place) != stored.flat.get(place) for place in {*flat, *stored.flat})
-    before = {input_slot(name, step.op): value for name, value in record.inputs.items()}
-    inputs = sum(
+    before = earlier_inputs(step, inputs, record)
+    slots = {input_slot(name, step.op): value for name, value in inputs.items()}
+    changed = sum(
         slots.get(slot) != before.get(slot)
         for slot in {*slots, *before}
         if slots.get(slot, "") is not None
     )
-    return fields + inputs + (record.version != step.version)
+    return fields + changed + (record.version != step.version)

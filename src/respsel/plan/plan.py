@@ -22,7 +22,7 @@ from respsel.graph.ledger import Ledger
 from respsel.graph.names import StepName
 from respsel.plan.changes import changes_between, reading_of_tokenizer
 from respsel.plan.estimate import about_tokens, about_usage
-from respsel.plan.nearest import Nearest, StoredSteps, input_slot
+from respsel.plan.nearest import Nearest, StoredSteps, earlier_inputs, input_slot
 from respsel.records import TokenUsage
 from respsel.store.store import StepRecord, Store
 
@@ -266,7 +266,7 @@ def _changed_fields(step: Step, record: StepRecord) -> list[str]:
 
 def _changed_inputs(step: Step, inputs: Mapping[str, str], record: StepRecord) -> list[str]:
     """The kinds of inputs whose content differs from that of a stored step."""
-    before = {input_slot(name, step.op): value for name, value in record.inputs.items()}
+    before = earlier_inputs(step, inputs, record)
     after = {input_slot(name, step.op): value for name, value in inputs.items()}
     slots = {**before, **after}
     return [StepName.parse(slot).op for slot in slots if before.get(slot) != after.get(slot)]
