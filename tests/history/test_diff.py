@@ -230,6 +230,7 @@ def test_strategies_that_come_and_go_are_named(bench: Bench) -> None:
     """A strategy that only one run has is listed as such; runs can be given by their folders."""
     bench.run()
     bench.edit('name = "teacher"', 'name = "tutor"')
+    bench.edit("Solve:", "Solve this:")
     bench.run()
     first, second = sorted(
         (bench.folder / "runs/a").glob("*/run.json"), key=lambda path: path.stat().st_mtime
@@ -296,3 +297,65 @@ def test_what_is_no_run_is_told(bench: Bench) -> None:
     done = bench.respsel("diff", "runs/x", "runs/y")
     assert done.code == 2
     assert "runs/x: is not a recorded run: it cannot be read: No such file or directory" in done.err
+
+
+def test_a_renamed_strategy_is_one_line(bench: Bench) -> None:
+    """Nothing comes or goes; what changed otherwise is compared under both names."""
+    bench.run()
+    bench.edit('name = "teacher"\nfrom', 'name = "tutor"\nfrom')
+    assert "scores" not in bench.respsel("explain", "a.toml", "verdict").out.splitlines()[0]
+    bench.run()
+    head, *lines = bench.respsel("diff", "a.toml").out.splitlines()
+    assert " -> " in head
+    assert [line for line in lines if line and not line.startswith("verdict")] == [
+        "strategy teacher is now called tutor"
+    ]
+    bench.edit('name = "tutor"\nfrom', 'name = "guide"\nfrom')
+    bench.edit(
+        '[models.target]\nbackend = "fake"', '[models.target]\nbackend = "fake"\nvariant = "b"'
+    )
+    bench.run()
+    found = bench.respsel("diff", "a.toml", "--json").json
+    assert found["renames"] == [{"kind": "strategy", "old": "tutor", "new": "guide"}]
+    assert (found["only_before"], found["only_after"]) == ([], [])
+    was = {score["name"]: score["was"] for score in found["scores"]}
+    assert was["scores:sums/guide/perplexity"] == "scores:sums/tutor/perplexity"
+    assert was["scores:sums/human/perplexity"] is None
+
+
+def test_another_selection_metric_is_the_first_line(bench: Bench) -> None:
+    """Verdicts of different metrics are about different things, which is said before all else;
+    that confidence and direction changed is said too.
+    """
+    bench.run()
+    bench.edit("resamples = 500", 'resamples = 500\nmetric = "alignment"\nconfidence = 0.9')
+    bench.run()
+    _, first, *others = bench.respsel("diff", "a.toml").out.splitlines()
+    assert first == (
+        "selected by: perplexity (lower is better) -> alignment (higher is better) "
+        "(verdicts are not comparable)"
+    )
+    assert "recipe: selection.confidence: nothing -> 0.9" in others
+    found = bench.respsel("diff", "a.toml", "--json").json
+    assert not found["selected_by"]["comparable"]
+
+
+def test_another_order_of_strategies_is_one_line(bench: Bench) -> None:
+    """It is told as the order, and nothing else of them."""
+    bench.run()
+    text = bench.recipe.read_text()
+    human, teacher = (
+        text[text.index(f'[[strategies]]\nname = "{name}"') :].split("\n\n")[0]
+        for name in ("human", "teacher")
+    )
+    bench.recipe.write_text(
+        text.replace(human, "HUMAN").replace(teacher, human).replace("HUMAN", teacher)
+    )
+    bench.run()
+    assert bench.respsel("diff", "a.toml", "--json").json["recipe"] == [
+        {
+            "where": "strategies (their order)",
+            "old": "human, teacher",
+            "new": "teacher, human",
+        }
+    ]

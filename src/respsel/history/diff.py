@@ -17,6 +17,8 @@ from respsel.graph import Rows
 from respsel.graph.names import StepName
 from respsel.history.causes import Names, causes_outside
 from respsel.history.recorded_runs import RunRecord
+from respsel.history.renames import Rename, find_renames, label_of
+from respsel.history.selected_by import SelectedBy, selected_by
 from respsel.metrics.registry import find_metric
 from respsel.plan.changes import Change, changes_between
 from respsel.plan.explain import InputChange, compare_rows
@@ -44,9 +46,13 @@ class ResponseChange:
 
 @dataclass(frozen=True)
 class ScoreChange:
-    """A metric of a strategy in both runs, paired over the examples that both have."""
+    """A metric of a strategy in both runs, paired over the examples that both have.
+
+    was: the step's name in the first run, where that is another.
+    """
 
     name: str
+    was: str | None
     scale: str
     comparison: Comparison
 
@@ -62,8 +68,10 @@ class VerdictChange:
 
 @dataclass(frozen=True)
 class RunDiff:
-    """Everything that differs.
+    """Everything that differs. All but `renames` has the second run's names.
 
+    selected_by: the metrics that decided, where they are not the same.
+    renames: what has another name in the second run.
     outside: causes that are not in the recipe's text.
     not_stored: steps whose tables or records are no longer in the store.
     not_installed: scores whose metric is not installed.
@@ -71,6 +79,8 @@ class RunDiff:
 
     before: str
     after: str
+    selected_by: SelectedBy | None
+    renames: tuple[Rename, ...]
     recipe: tuple[Change, ...]
     outside: tuple[Change, ...]
     only_before: tuple[str, ...]
@@ -84,6 +94,13 @@ class RunDiff:
 
 def diff_runs(store: Store, old: RunRecord, new: RunRecord, confidence: float = 0.95) -> RunDiff:
     """Compare two recorded runs; what is the same in both is left out."""
+    before = _recipe(old)
+    after = _recipe(new)
+    renames = find_renames(old, new, before, after)
+    chosen = selected_by(old, new, before, after)
+    was = {renames.step(name): name for name in old.steps}
+    old = renames.run(old)
+    recipe = _recipe_changes(renames.recipe(before), after)
     missing: list[str] = []
     unknown: list[str] = []
     changed = [
@@ -99,26 +116,53 @@ def diff_runs(store: Store, old: RunRecord, new: RunRecord, confidence: float = 
         for name in changed
         if _op(name) == "scores"
     ]
-    recipes = _recipe(old), _recipe(new)
-    recipe = changes_between(*recipes)
-    kinds = ("responses", "scores")
     return RunDiff(
         before=old.folder.name,
         after=new.folder.name,
+        selected_by=chosen,
+        renames=tuple(renames),
         recipe=tuple(recipe),
-        outside=causes_outside(_records(store, old, new, missing), Names.of(recipes[1]), recipe),
-        only_before=tuple(
-            name for name in old.steps if name not in new.steps and _op(name) in kinds
-        ),
-        only_after=tuple(
-            name for name in new.steps if name not in old.steps and _op(name) in kinds
-        ),
+        outside=causes_outside(_records(store, old, new, missing), Names.of(after), recipe),
+        only_before=_only_in(old, new),
+        only_after=_only_in(new, old),
         responses=tuple(item for item in responses if item is not None),
-        scores=tuple(item for item in scores if item is not None),
+        scores=tuple(
+            replace(item, was=None if was[item.name] == item.name else was[item.name])
+            for item in scores
+            if item is not None
+        ),
         verdicts=_verdicts(old, new),
         not_stored=tuple(dict.fromkeys(missing)),
         not_installed=tuple(unknown),
     )
+
+
+def _only_in(run: RunRecord, other: RunRecord) -> tuple[str, ...]:
+    """The responses and scores that the other run does not have."""
+    return tuple(
+        name
+        for name in run.steps
+        if name not in other.steps and _op(name) in ("responses", "scores")
+    )
+
+
+def _recipe_changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Change]:
+    """The places that differ, and lists whose common entries are in another order."""
+    changes = changes_between(before, after)
+    kinds = {"datasets": _name, "strategies": _name, "metrics": label_of}
+    for kind, called in kinds.items():
+        was = [called(entry) for entry in before.get(kind, ())]
+        now = [called(entry) for entry in after.get(kind, ())]
+        place = f"{kind} (their order)"
+        changes += changes_between(
+            {place: ", ".join(name for name in was if name in now)},
+            {place: ", ".join(name for name in now if name in was)},
+        )
+    return changes
+
+
+def _name(entry: Mapping[str, Any]) -> str:
+    return str(entry["name"])
 
 
 def _op(name: str) -> str:
@@ -202,7 +246,7 @@ def _scores(
     old_weights, new_weights = ({row.id: row.weight for row in side} for side in rows)
     weighed = is_weighed([{name: new_weights}])
     comparison = compare(before, after, rule, (old_weights, new_weights) if weighed else None)
-    return None if comparison is None else ScoreChange(name, metric.scale, comparison)
+    return None if comparison is None else ScoreChange(name, None, metric.scale, comparison)
 
 
 def _verdicts(old: RunRecord, new: RunRecord) -> tuple[VerdictChange, ...]:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _STATES = {"cached": "cached", "run": "to run", "waits": "waits"}
 _MOST_COLUMNS = 90
+_NOT_COMPARABLE = "verdicts are not comparable"
 
 
 def explanation_lines(explanations: Sequence[Explanation]) -> Iterator[str]:
@@ -47,9 +48,14 @@ def _stored(item: Explanation) -> str:
 
 
 def diff_lines(diff: RunDiff) -> Iterator[str]:
-    """Recipe, responses, scores, verdicts; a part without changes says so in a line."""
+    """What decides, names, recipe, responses, scores, verdicts; an unchanged recipe is a line."""
     yield f"{diff.before} -> {diff.after}"
-    yield "" if diff.recipe else "recipe: unchanged"
+    if by := diff.selected_by:
+        words = "the same metric under another name" if by.comparable else _NOT_COMPARABLE
+        yield f"selected by: {by.old} -> {by.new} ({words})"
+    yield "" if diff.recipe or diff.renames else "recipe: unchanged"
+    for rename in diff.renames:
+        yield f"{rename.kind} {rename.old} is now called {rename.new}"
     yield from (f"recipe: {change.where}: {change.old} -> {change.new}" for change in diff.recipe)
     yield from (
         f"outside the recipe: {change.where}: {change.old} -> {change.new}"
@@ -75,7 +81,10 @@ def _score_line(score: ScoreChange) -> str:
     c = score.comparison
     kind = "times" if score.scale == "log" else "by"
     span = f"{kind} {number(c.difference)} ({interval(c.low, c.high, ' to ')})"
-    return f"{score.name}: {number(c.before)} -> {number(c.after)}, {span}, {c.examples} examples"
+    was = f" (before: {score.was})" if score.was else ""
+    return (
+        f"{score.name}{was}: {number(c.before)} -> {number(c.after)}, {span}, {c.examples} examples"
+    )
 
 
 def _counts(change: InputChange) -> str:
