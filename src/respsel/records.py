@@ -73,6 +73,13 @@ class Example:
 
 
 @dataclass(frozen=True, slots=True)
+class DatasetSize:
+    """How many different examples a dataset has, sampled or not."""
+
+    examples: int
+
+
+@dataclass(frozen=True, slots=True)
 class Response:
     """The text that a strategy gives for an example.
 

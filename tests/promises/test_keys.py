@@ -27,6 +27,7 @@ from respsel.calls.requests import (
     Request,
     ScoreRequest,
 )
+from respsel.data.sample import mark_of
 from respsel.graph import Graph, build_graph
 from respsel.metrics.contract import ChosenMetric, Direction
 from respsel.metrics.likelihood import IfdParameters
@@ -424,6 +425,25 @@ def test_a_judge_that_says_nothing_is_asked_again(bench: Bench) -> None:
     assert bench.run()["calls_made"] == 6
     assert silent() == 0
     assert bench.run()["steps_run"] == 0
+
+
+def test_rows_outside_the_sample_run_nothing_that_follows(bench: Bench) -> None:
+    """A dataset that grows outside the sample is read once more, and its size is known: no call."""
+    bench.run()
+    last = max(mark_of(0, row["id"]) for row in rows(12))
+    outside = [row for row in rows(99)[12:] if mark_of(0, row["id"]) > last]
+    assert outside
+    path = bench.folder / "sums.jsonl"
+    path.write_text(path.read_text() + jsonl(outside))
+    done = bench.run()
+    assert (done["calls_made"], done["steps_run"]) == (0, 2)
+    with Store(bench.folder / "cache") as store:
+        graph = build_graph(load_recipe(bench.recipe), store)
+        read = [name for name, step in graph.steps.items() if not step.inputs]
+        assert read == ["examples:sums", "dataset-size:sums"]
+        assert "dataset-size:sums" not in {
+            name for step in graph.steps.values() for name in step.inputs.values()
+        }
 
 
 RAISING = """

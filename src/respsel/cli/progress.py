@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 _LOG_EVERY_S = 10.0
 _STAGES = {
     "examples": "Reading examples",
+    "dataset-size": "Reading examples",
     "responses": "Making responses",
     "composites": "Taking responses",
     "own-outputs": "Making responses",

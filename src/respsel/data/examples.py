@@ -7,7 +7,7 @@ kept, so a file may be larger than the memory. `data.sample` says which rows are
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
@@ -36,10 +36,34 @@ VERSION = files.VERSION
 MAPPED = ("input", "reference", "label", "id")
 
 
+@dataclass(frozen=True)
+class Reading:
+    """What a dataset's file holds.
+
+    sampled: the sampled examples, in hash order.
+    total: how many different examples there are, sampled or not.
+    """
+
+    sampled: list[Example]
+    total: int
+
+
 def load_examples(
     entry: DatasetEntry, path: Path, shown: str, used: Collection[str] = ()
 ) -> list[Example]:
-    """Return the sampled examples of a dataset, in hash order.
+    """Return the sampled examples of a dataset, in hash order; see `read_dataset`."""
+    return read_dataset(entry, path, shown, used).sampled
+
+
+def count_examples(entry: DatasetEntry, path: Path, shown: str) -> int:
+    """How many different examples a dataset has; no label is checked."""
+    return read_dataset(entry.model_copy(update={"answer": None, "sample": 1}), path, shown).total
+
+
+def read_dataset(
+    entry: DatasetEntry, path: Path, shown: str, used: Collection[str] = ()
+) -> Reading:
+    """Return the sampled examples of a dataset, and how many it has.
 
     Where neither recipe nor file has ids, an id is the digest of its row, and equal rows are one
     example. Raises InputError with the first 20 bad rows: no id, an id used twice, no input.
@@ -80,7 +104,7 @@ class _Rows:
         self._used = used
         self._problems: list[Problem] = []
 
-    def sampled(self) -> list[Example]:
+    def sampled(self) -> Reading:
         """The sample. Raises InputError, and _Ids."""
         rows = read_rows(self._path, self._shown, self._columns(), MAPPED)
         begun = list(islice(rows, 1))
@@ -102,7 +126,8 @@ class _Rows:
                 Problem(self._shown, "", "holds no rows", "Give at least one example")
             )
         raise_problems(self._problems)
-        return sample.examples() if is_whole else self._completed(sample)
+        kept = sample.examples() if is_whole else self._completed(sample)
+        return Reading(kept, sample.total())
 
     def each(self) -> Iterator[tuple[str, str]]:
         """See scan_examples."""

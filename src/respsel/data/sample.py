@@ -52,12 +52,11 @@ class Sample:
     def add(self, example: Example, place: str) -> bool:
         """Take a row. Returns False if many ids are used twice, so that no more need be read."""
         rank = _rank(self._seed, example.id)
-        if self._has_ids:
-            self._marks.append(_mark(rank))
-            if len(self._marks) >= self._next_look:
-                self._next_look *= 2
-                if len(self.repeated()) > _FIRST_LOOK // 2:
-                    return False
+        self._marks.append(_mark(rank))
+        if self._has_ids and len(self._marks) >= self._next_look:
+            self._next_look *= 2
+            if len(self.repeated()) > _FIRST_LOOK // 2:
+                return False
         known = self._kept.get(example.id)
         if known is None:
             self._keep(rank, example, place)
@@ -69,10 +68,20 @@ class Sample:
 
     def repeated(self) -> Collection[int]:
         """The marks of ids that may be used twice."""
+        if not self._has_ids:
+            return self._clashes
         import numpy as np
 
         values, counts = np.unique(np.frombuffer(self._marks, np.uint64), return_counts=True)
         return self._clashes | set(values[counts > 1].tolist())
+
+    def total(self) -> int:
+        """How many different examples there are, kept or not, in a file without a problem."""
+        if self._has_ids:
+            return len(self._marks)
+        import numpy as np
+
+        return len(np.unique(np.frombuffer(self._marks, np.uint64)))
 
     def examples(self) -> list[Example]:
         """The kept examples, in hash order."""

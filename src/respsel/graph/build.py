@@ -26,6 +26,9 @@ from respsel.recipe.judge import JudgeEntry
 from respsel.recipe.schema import OVERALL, DatasetEntry, ModelStrategy, StrategyEntry
 from respsel.workspace.loaded_recipe import LoadedRecipe
 
+# They take nothing from strategies.
+_FIRST = ("examples", "dataset-size", "validation", "own-outputs")
+
 
 def build_graph(loaded: LoadedRecipe, memo: DigestMemo) -> Graph:
     """Return a recipe's steps. Digests files (not those whose stat is known) and opens no model.
@@ -88,13 +91,14 @@ class _Builder:
             compared.append(self._scored.verdict(OVERALL, names))
         for step in compared:
             # What strategies that are chosen from take has its own, earlier level.
-            level = 0 if step.op in ("examples", "validation", "own-outputs") else depth
+            level = 0 if step.op in _FIRST else depth
             steps.setdefault(step.name, replace(step, level=level))
         return sorted(steps.values(), key=lambda step: step.stage)
 
     def _compared(self, dataset: DatasetEntry) -> Iterator[Step]:
         """A dataset's steps, but for those of its strategies' responses."""
         yield self._texts.examples(dataset)
+        yield self._texts.dataset_size(dataset)
         if self._wants_held_out:
             yield self._texts.validation(dataset)
         strategies = self._recipe.strategies_for(dataset.name)

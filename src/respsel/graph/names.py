@@ -45,6 +45,11 @@ def examples(dataset: str) -> str:
     return str(StepName("examples", dataset))
 
 
+def dataset_size(dataset: str) -> str:
+    """The step that says how many examples a dataset has, sampled or not."""
+    return str(StepName("dataset-size", dataset))
+
+
 def responses(dataset: str, strategy: str) -> str:
     """The step of a strategy's responses."""
     return str(StepName("responses", dataset, strategy))

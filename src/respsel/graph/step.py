@@ -17,7 +17,7 @@ from respsel.workspace.loaded_recipe import LoadedRecipe
 # In this order: each stage needs only what the stages before it made. With strategies that take
 # from others the order is gone through once a level.
 STAGES = (
-    ("examples", "validation"),
+    ("examples", "dataset-size", "validation"),
     ("responses", "composites", "own-outputs"),
     ("representations", "rewards", "preferences"),
     ("gates",),

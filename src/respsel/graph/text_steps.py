@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
-from functools import partial
 from typing import Any
 
 from respsel import strategies
@@ -33,9 +32,10 @@ from respsel.recipe.schema import (
     PluginStrategy,
     StrategyEntry,
 )
+from respsel.records import DatasetSize
 from respsel.strategies import own_outputs
 from respsel.strategies.base import Operation, Place, settled
-from respsel.tables.kinds import EXAMPLES, OWN_OUTPUTS, RESPONSES
+from respsel.tables.kinds import DATASET_SIZES, EXAMPLES, OWN_OUTPUTS, RESPONSES
 from respsel.tables.problems import NO_FAILURES, WRITING_FAILURES
 
 OwnTexts = ColumnStrategy | FileStrategy | ModelStrategy | PluginStrategy
@@ -46,6 +46,8 @@ class TextSteps:
 
     def __init__(self, of: GraphContext) -> None:
         self._of = of
+        # By dataset, how many examples the file had when it was read for the sample.
+        self._totals: dict[str, int] = {}
 
     @property
     def _white_space(self) -> Mapping[str, str]:
@@ -56,16 +58,15 @@ class TextSteps:
     def examples(self, dataset: DatasetEntry) -> Step:
         path = self._of.loaded.resolve(dataset.path)
         shown = self._of.loaded.show(dataset.path)
-        columns = ("id", "input", "reference", "label", "sample", "seed")
-        fields: dict[str, Any] = {
-            "file": file_digest(path, self._of.memo),
-            "format": ending_of(path),
-            **{column: getattr(dataset, column) for column in columns},
-        }
+        fields = self._read_fields(dataset) | {"sample": dataset.sample, "seed": dataset.seed}
         # What is as it was in earlier versions is in no key.
         if used := self._renamed_in_prompts(dataset):
             fields["used"] = used
-        load = partial(datasets.load_examples, dataset, path, shown, used)
+
+        def load() -> Rows:
+            reading = datasets.read_dataset(dataset, path, shown, used)
+            self._totals[dataset.name] = reading.total
+            return reading.sampled
 
         def make(_inputs: Inputs) -> Rows:
             return read_unchanged(path, shown, fields["file"], load)
@@ -96,6 +97,40 @@ class TextSteps:
             fields={**self._white_space, **source.fields},
             inputs={},
             table=EXAMPLES,
+            make=make,
+        )
+
+    def _read_fields(self, dataset: DatasetEntry) -> dict[str, Any]:
+        """What decides which examples a file holds."""
+        path = self._of.loaded.resolve(dataset.path)
+        columns = ("id", "input", "reference", "label")
+        return {
+            "file": file_digest(path, self._of.memo),
+            "format": ending_of(path),
+            **{column: getattr(dataset, column) for column in columns},
+        }
+
+    def dataset_size(self, dataset: DatasetEntry) -> Step:
+        """How many examples there are to take; no step reads it, so growth makes nothing again."""
+        path = self._of.loaded.resolve(dataset.path)
+        shown = self._of.loaded.show(dataset.path)
+        fields = self._read_fields(dataset)
+
+        def load() -> Rows:
+            return [DatasetSize(datasets.count_examples(dataset, path, shown))]
+
+        def make(_inputs: Inputs) -> Rows:
+            if dataset.name in self._totals:
+                return [DatasetSize(self._totals[dataset.name])]
+            return read_unchanged(path, shown, fields["file"], load)
+
+        return Step(
+            name=step_names.dataset_size(dataset.name),
+            op="dataset-size",
+            version=datasets.VERSION,
+            fields=fields,
+            inputs={},
+            table=DATASET_SIZES,
             make=make,
         )
 

@@ -133,6 +133,7 @@ class _Step:
         strategy = f"strategies.{step.strategy}"
         owners = {
             "examples": f"datasets.{dataset}",
+            "dataset-size": f"datasets.{dataset}",
             "validation": "validation",
             "responses": strategy,
             "composites": strategy,

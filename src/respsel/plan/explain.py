@@ -170,7 +170,7 @@ def _place(step: Step, field: str) -> str:
     head, _, tail = field.partition(".")
     if head == "answer":
         return f"datasets.{name.dataset}.{field}"
-    if step.op == "examples":
+    if step.op in ("examples", "dataset-size"):
         return f"datasets.{name.dataset}.{'path (its content)' if field == 'file' else field}"
     if step.op in ("responses", "composites"):
         return f"strategies.{name.strategy}.{'path (its content)' if field == 'file' else field}"

@@ -143,6 +143,11 @@ class VerdictFacts:
         """How many examples of a dataset are used."""
         return self.result.count(step_names.examples(dataset))
 
+    def size(self, dataset: str) -> int:
+        """How many examples a dataset has, used or not."""
+        rows = self.result.rows(step_names.dataset_size(dataset))
+        return int(rows[0].examples)
+
     def laps(self, dataset: str) -> Sequence[Lap]:
         """The laps of a dataset's race; none if there was no race."""
         name = step_names.race(dataset)

@@ -12,6 +12,7 @@ from typing import Any
 
 from respsel.hashing import canonical_json
 from respsel.records import (
+    DatasetSize,
     Example,
     OwnOutput,
     Preference,
@@ -22,7 +23,7 @@ from respsel.records import (
     TokenScores,
 )
 from respsel.tables.parquet import Columns
-from respsel.tables.table import Table, plain_table
+from respsel.tables.table import Document, Table, plain_table
 
 
 def _example_digest(row: Example) -> bytes:
@@ -143,6 +144,7 @@ EXAMPLES = Table(
         "copies": "int",
     },
 )
+DATASET_SIZES = Document("dataset-sizes", lambda data: DatasetSize(**data))
 RESPONSES = plain_table(
     "responses",
     Response,
