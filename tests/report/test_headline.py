@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from respsel.data.prompts import shows_label
 from respsel.recipe.schema import DatasetEntry, ModelStrategy
+from respsel.report.headline import _has, _how_to_add
 from respsel.selection.race_rule import FIRST
 from tests.conftest import Bench, jsonl
 
@@ -67,7 +69,10 @@ def test_several_datasets_ask_for_examples_in_each(bench: Bench) -> None:
     said = headline(bench, {"d": few, "e": few})
     assert "over 16 examples of 2 datasets" in said["how_sure"]
     assert "fewer than 12 examples of a dataset decide nothing" in said["how_sure"]
-    assert said["next_step"].startswith("Take at least 12 examples in each dataset:")
+    assert said["next_step"].startswith(
+        "Take at least 12 examples in each dataset, and d and e have only 8 and 8: add examples to "
+        "d and e and run again."
+    )
 
 
 def test_a_number_of_examples_that_would_decide_is_each_datasets(bench: Bench) -> None:
@@ -241,3 +246,28 @@ def test_a_race_that_ended_early_is_not_sent_for_more_examples(bench: Bench) -> 
     assert data["datasets"][0]["race"]["laps"][-1]["examples"] == FIRST
     assert not data["headline"]["decided"]
     assert 'set selection.budget = "all"' in data["headline"]["next_step"]
+
+
+@pytest.mark.parametrize(
+    ("sizes", "samples", "has", "how"),
+    [
+        ([500], [30], "the dataset has 500", "raise 'sample' to 140 and run again."),
+        ([30], [None], "the dataset has only 30", "add examples to it and run again."),
+        ([1], [9], "the dataset has only 1", "add examples to it, raise 'sample' to 140 and"),
+        ([500, 500], [30, 40], "each has so many", "raise 'sample' of d0 and d1 to 140 and"),
+        ([500, 9], [30, None], "d1 has only 9", "add examples to d1, raise 'sample' of d0 to 140"),
+        ([140], [140], "the dataset has 140", "fix what was not scored, or add examples and"),
+    ],
+)
+def test_needed_examples_are_compared_with_the_datasets(
+    sizes: list[int], samples: list[int | None], has: str, how: str
+) -> None:
+    """What is asked for is possible: more of what is there, or more examples."""
+    entries = [
+        DatasetEntry(name=f"d{i}", path="d.jsonl", sample=sample)
+        for i, sample in enumerate(samples)
+    ]
+    by_name = {entry.name: size for entry, size in zip(entries, sizes, strict=True)}
+    facts: Any = SimpleNamespace(datasets=entries, size=by_name.__getitem__)
+    assert _has(facts, 140) == has
+    assert _how_to_add(facts, 140).startswith(how)

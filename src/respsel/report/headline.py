@@ -178,9 +178,10 @@ def _more_examples(facts: VerdictFacts) -> str | None:
     """How another run may decide an undecided verdict; None where the user has to choose."""
     verdict = facts.verdict
     each = _each(facts)
-    how = _how_to_add(facts)
     if not verdict.tied:
-        return f"Take at least {FEWEST_EXAMPLES} examples{each}: {how}"
+        has = _has(facts, FEWEST_EXAMPLES)
+        how = _how_to_add(facts, FEWEST_EXAMPLES)
+        return f"Take at least {FEWEST_EXAMPLES} examples{each}, and {has}: {how}"
     if any(set(verdict.tied) & dropped_in(facts.laps(entry.name)) for entry in facts.datasets):
         # More examples would not help: a race with the same beginning ends as early.
         return (
@@ -192,11 +193,16 @@ def _more_examples(facts: VerdictFacts) -> str | None:
     if facts.fewest < enough and (needed or enough) >= enough:
         return (
             f"Take {enough} examples{each} or more: from {facts.fewest} it cannot be told how "
-            f"many it would take; {how}"
+            f"many it would take, and {_has(facts, enough)}. To take more, "
+            f"{_how_to_add(facts, enough)}"
         )
     if needed is None or _asks_too_many(facts, needed):
         return None
-    return f"About {_at_least(facts, needed)} examples{each} would probably decide it: {how}"
+    count = _at_least(facts, needed)
+    return (
+        f"About {count} examples{each} would probably decide it, and {_has(facts, count)}: "
+        f"{_how_to_add(facts, count)}"
+    )
 
 
 def _choose(facts: VerdictFacts) -> str:
@@ -204,24 +210,47 @@ def _choose(facts: VerdictFacts) -> str:
     leaders = listed([facts.winner, *facts.verdict.tied])
     needed = _examples_needed(facts)
     if needed is None:
+        unused = any(facts.size(d.name) > facts.examples(d.name) for d in facts.datasets)
+        more = "raise 'sample'" if unused else "add examples"
         return (
-            f"Choose between {leaders} by what they cost to make and apply one, or add examples: "
+            f"Choose between {leaders} by what they cost to make and apply one, or {more}: "
             "nothing here tells them apart."
         )
+    count = _at_least(facts, needed)
     return (
-        f"It would take about {_at_least(facts, needed)} examples{_each(facts)} to tell {leaders} "
-        "apart, so the difference is small: choose between them by what they cost to make, and "
-        "apply one."
+        f"It would take about {count} examples{_each(facts)} to tell {leaders} apart, and "
+        f"{_has(facts, count)}. The difference is small: choose between them by what they cost to "
+        "make, and apply one."
     )
 
 
-def _how_to_add(facts: VerdictFacts) -> str:
-    if any(entry.sample and facts.examples(entry.name) >= entry.sample for entry in facts.datasets):
-        return (
-            "raise 'sample' (and add examples, if the dataset has no more) and run again. Only "
-            "the new ones are computed."
-        )
-    return "add some to the dataset and run again. Only the new ones are computed."
+def _has(facts: VerdictFacts, count: int) -> str:
+    """Whether the datasets have so many examples."""
+    if len(facts.datasets) == 1:
+        size = facts.size(facts.datasets[0].name)
+        return f"the dataset has {'only ' if size < count else ''}{size}"
+    lacking = [entry.name for entry in facts.datasets if facts.size(entry.name) < count]
+    if not lacking:
+        return "each has so many"
+    sizes = listed([str(facts.size(name)) for name in lacking])
+    return f"{listed(lacking)} {'has' if len(lacking) == 1 else 'have'} only {sizes}"
+
+
+def _how_to_add(facts: VerdictFacts, count: int) -> str:
+    """What to do for so many examples of each dataset."""
+    alone = len(facts.datasets) == 1
+    lacking = [entry.name for entry in facts.datasets if facts.size(entry.name) < count]
+    limited = [entry.name for entry in facts.datasets if entry.sample and entry.sample < count]
+    steps = []
+    if lacking:
+        steps.append(f"add examples to {'it' if alone else listed(lacking)}")
+    if limited:
+        of = "" if alone else f" of {listed(limited)}"
+        steps.append(f"raise 'sample'{of} to {count}")
+    if not steps:
+        # Some examples have no score for every strategy.
+        steps.append("fix what was not scored, or add examples")
+    return f"{', '.join(steps)} and run again. Only the new ones are computed."
 
 
 def _examples_needed(facts: VerdictFacts) -> int | None:
