@@ -126,14 +126,21 @@ def diff_runs(store: Store, old: RunRecord, new: RunRecord, confidence: float = 
         only_before=_only_in(old, new),
         only_after=_only_in(new, old),
         responses=tuple(item for item in responses if item is not None),
-        scores=tuple(
-            replace(item, was=None if was[item.name] == item.name else was[item.name])
-            for item in scores
-            if item is not None
-        ),
+        scores=_called(scores, was),
         verdicts=_verdicts(old, new),
         not_stored=tuple(dict.fromkeys(missing)),
         not_installed=tuple(unknown),
+    )
+
+
+def _called(
+    scores: Sequence[ScoreChange | None], was: Mapping[str, str]
+) -> tuple[ScoreChange, ...]:
+    """Those that could be compared; was: by name, the step's name in the first run."""
+    return tuple(
+        replace(item, was=None if was[item.name] == item.name else was[item.name])
+        for item in scores
+        if item is not None
     )
 
 
