@@ -390,3 +390,12 @@ def test_a_hostile_text_takes_little_time(text: str) -> None:
     find_faults(text, ORDER)
     find_faults(ESSAY, text)
     assert time.process_time() - before < 2
+
+
+@pytest.mark.parametrize("times", [1, 2, 3])
+def test_nothing_but_the_input_is_a_copy(times: int) -> None:
+    """Once or several times, also of a short input."""
+    assert Fault.COPY in find_faults(
+        " ".join(["Do you ship to Norway?"] * times), "Do you ship to Norway?"
+    )
+    assert Fault.COPY not in find_faults("We do ship to Norway.", "Do you ship to Norway?")

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from respsel.backends.fingerprint import fingerprint, is_same
 from respsel.backends.registry import KnownModel
+from respsel.recipe.schema import StrategyEntry
 from respsel.workspace.loaded_recipe import LoadedRecipe
 
 # What of a file's or repository's name says how weights are stored, not which they are.
@@ -55,11 +56,17 @@ def find_authors(loaded: LoadedRecipe, models: Mapping[str, KnownModel]) -> Mapp
 
     models: those of the recipe that were found, by name; the target is one of them.
     """
-    known = {name: _is_target(name, loaded, models) for name in _named(loaded)}
-    return {
-        entry.name: Author(entry.author or "", known.get(entry.author or "", ""))
-        for entry in loaded.recipe.strategies
-    }
+    known = {name: how_target(name, loaded, models) for name in _named(loaded)}
+    return {entry.name: _author(entry, loaded, known) for entry in loaded.recipe.strategies}
+
+
+def _author(entry: StrategyEntry, loaded: LoadedRecipe, known: Mapping[str, str]) -> Author:
+    """Who wrote a strategy's texts; those of one that takes from others have several authors."""
+    origins = loaded.recipe.origins(entry)
+    names = dict.fromkeys(origin.author or "?" for origin in origins)
+    hows = dict.fromkeys(how for name in names if (how := known.get(name, "")))
+    shown = "" if list(names) == ["?"] else ", ".join(names)
+    return Author(shown, " and ".join(hows))
 
 
 def model_named(loaded: LoadedRecipe, author: str) -> str | None:
@@ -71,8 +78,11 @@ def _named(loaded: LoadedRecipe) -> set[str]:
     return {entry.author for entry in loaded.recipe.strategies if entry.author}
 
 
-def _is_target(author: str, loaded: LoadedRecipe, models: Mapping[str, KnownModel]) -> str:
-    """How it is known that an author is the target; empty if it is not."""
+def how_target(author: str, loaded: LoadedRecipe, models: Mapping[str, KnownModel]) -> str:
+    """How it is known that an author is the target; empty if it is not.
+
+    models: those of the recipe that were found, by name.
+    """
     target = loaded.recipe.target.model
     name = model_named(loaded, author)
     if name is None:

@@ -12,9 +12,9 @@ from typing import Any
 from respsel.backends.registry import KnownModel
 from respsel.calls import keys
 from respsel.data import prompts
-from respsel.graph.authors import Author
+from respsel.graph.authors import Author, how_target
 from respsel.hashing import DigestMemo
-from respsel.metrics.contract import ChosenMetric, RewardSource, View
+from respsel.metrics.contract import ChosenMetric, View
 from respsel.recipe.schema import Recipe
 from respsel.selection.gates import GateRule
 from respsel.selection.rule import Rule
@@ -71,7 +71,6 @@ class GraphContext:
     def gate_rule(self) -> GateRule:
         """What strategies must pass before they may be recommended."""
         require = self.recipe.selection.require
-        judge = self.reward_source.model if self.reward_source else None
         return GateRule(
             right=require.right,
             reward=require.reward,
@@ -80,19 +79,20 @@ class GraphContext:
             sound=require.sound,
             confidence=self.recipe.selection.confidence,
             favours_own_text=self.selected.favours_own_text,
-            judge_is_target=judge is not None
-            and self.models[judge].identity == self.models[self.target].identity,
+            judge_is_target=self._target_judges,
         )
 
     @property
-    def rewarding(self) -> ChosenMetric | None:
-        """The metric whose rewards gates read: the recipe's first one with rewards."""
-        return next((metric for metric in self.loaded.metrics if metric.needs.reward), None)
+    def _target_judges(self) -> bool:
+        judge = self.recipe.judge.model if self.recipe.judge else None
+        if judge is None and self.rewarding is not None and self.rewarding.needs.reward:
+            judge = self.rewarding.needs.reward.model
+        return judge is not None and bool(how_target(judge, self.loaded, self.models))
 
     @property
-    def reward_source(self) -> RewardSource | None:
-        """Where those rewards come from."""
-        return self.rewarding.needs.reward if self.rewarding else None
+    def rewarding(self) -> ChosenMetric | None:
+        """The metric whose rewards gates read, if there is no judge: the first one with rewards."""
+        return next((metric for metric in self.loaded.metrics if metric.needs.reward), None)
 
     @property
     def rule(self) -> Rule:

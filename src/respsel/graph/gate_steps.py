@@ -15,6 +15,7 @@ from respsel.graph.context import GraphContext
 from respsel.graph.step import Inputs, Rows, Step
 from respsel.health.summary import UNSOUND, TextHealth, text_health
 from respsel.health.summary import VERSION as HEALTH_VERSION
+from respsel.recipe.judge import JUDGE
 from respsel.recipe.schema import DatasetEntry, StrategyEntry
 from respsel.records import Example, Response
 from respsel.selection import gates
@@ -30,7 +31,12 @@ class GateSteps:
         names = [strategy.name for strategy in strategies]
         rule = self._of.gate_rule
         by_target = [name for name in names if self._of.authors[name].is_target]
-        showing = [entry.name for entry in strategies if shows_label(entry, dataset)]
+        origins = self._of.recipe.origins
+        showing = [
+            entry.name
+            for entry in strategies
+            if any(shows_label(origin, dataset) for origin in origins(entry))
+        ]
 
         def make(tables: Inputs) -> Rows:
             examples = tables[roles.EXAMPLES]
@@ -66,17 +72,19 @@ class GateSteps:
     @property
     def _column(self) -> str | None:
         """The column that rewards are in, if they are in one."""
-        source = self._of.reward_source
-        return source.column if source else None
+        metric = self._of.rewarding
+        if self._of.recipe.judge is not None or metric is None or metric.needs.reward is None:
+            return None
+        return metric.needs.reward.column
 
     def _inputs(self, dataset: str, names: Sequence[str]) -> Mapping[str, str]:
         inputs = {roles.EXAMPLES: step_names.examples(dataset)}
         inputs |= {roles.responses_of(name): step_names.responses(dataset, name) for name in names}
         rewarding = self._of.rewarding
-        if rewarding is not None and self._column is None:
+        label = JUDGE if self._of.recipe.judge else rewarding.label if rewarding else ""
+        if label and self._column is None:
             inputs |= {
-                roles.rewards_of(name): step_names.rewards(dataset, name, rewarding.label)
-                for name in names
+                roles.rewards_of(name): step_names.rewards(dataset, name, label) for name in names
             }
         return inputs
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from respsel.backends.registry import KnownModel
-from respsel.graph.authors import Author
+from respsel.graph.authors import Author, how_target
 from respsel.hashing import canonical_json, digest
 from respsel.strategies.base import Operation
 from respsel.tables.problems import NO_FAILURES, Failures
@@ -129,12 +129,9 @@ class Graph:
 
     @property
     def judge_is_target(self) -> bool:
-        """Whether the recipe's judge is the very model that is to be fine-tuned."""
-        recipe = self.loaded.recipe
-        if recipe.judge is None:
-            return False
-        judge = self.models[recipe.judge.model]
-        return judge.identity == self.models[recipe.target.model].identity
+        """Whether the recipe's judge is the model that is to be fine-tuned, however stored."""
+        judge = self.loaded.recipe.judge
+        return judge is not None and bool(how_target(judge.model, self.loaded, self.models))
 
     def needed_for(self, names: Iterable[str]) -> Graph:
         """The part of the graph that some steps need, themselves included."""

@@ -32,7 +32,7 @@ def is_copy(words: Sequence[str], asked: str) -> bool:
     source = words_of(bounded(asked))
     if len(source) < _FEWEST:
         return False
-    if words == source:
+    if _is_repeated(words, source):
         return True
     if len(source) < _FEWEST_BEFORE_MORE:
         return False
@@ -41,6 +41,13 @@ def is_copy(words: Sequence[str], asked: str) -> bool:
         # Code is completed by writing it again with its rest.
         return len(words) < 1.2 * len(source) or not looks_like_code(bounded(asked))
     return len(words) >= _WHOLE * len(source) and _share(words, source) >= _SAME
+
+
+def _is_repeated(words: Sequence[str], source: Sequence[str]) -> bool:
+    """Whether words are the source once or several times, the last time perhaps in part."""
+    if len(words) < len(source):
+        return False
+    return all(word == source[place % len(source)] for place, word in enumerate(words))
 
 
 def _begins_alike(words: Sequence[str], asked: Sequence[str]) -> bool:

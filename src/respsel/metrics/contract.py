@@ -291,10 +291,11 @@ class ChosenMetric:
     def favours_own_text(self) -> bool:
         """Whether the target's own text is good by it by construction.
 
-        That is so wherever the target's likelihoods, own outputs or hidden states are in it.
+        That is so wherever the response's own likelihood, own outputs or hidden states are in it.
         """
         needs = self.needs
-        asks = bool(needs.views) or needs.own_outputs or needs.hidden
+        scored = any(view.is_of_response for view in needs.views)
+        asks = scored or needs.own_outputs or needs.hidden
         return asks or self.metric.combine is not None
 
     @property

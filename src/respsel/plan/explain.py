@@ -170,17 +170,18 @@ def _place(step: Step, field: str) -> str:
     head, _, tail = field.partition(".")
     if head == "answer":
         return f"datasets.{name.dataset}.{field}"
-    if step.op in ("examples", "dataset-size"):
-        return f"datasets.{name.dataset}.{'path (its content)' if field == 'file' else field}"
-    if step.op in ("responses", "composites"):
-        return f"strategies.{name.strategy}.{'path (its content)' if field == 'file' else field}"
-    if step.op == "own-outputs":
-        return f"own_outputs.{field}"
-    if step.op == "validation":
-        if head == "dataset":
-            owned = "path (its content)" if tail == "file" else tail
-            return f"datasets.{name.dataset}.{owned}"
-        return f"validation.{'path (its content)' if field == 'file' else field}"
+    if step.op == "validation" and head == "dataset":
+        return f"datasets.{name.dataset}.{_shown(tail)}"
+    owners = {
+        "examples": f"datasets.{name.dataset}",
+        "dataset-size": f"datasets.{name.dataset}",
+        "validation": "validation",
+        "responses": f"strategies.{name.strategy}",
+        "composites": f"strategies.{name.strategy}",
+        "own-outputs": "own_outputs",
+    }
+    if step.op in owners:
+        return f"{owners[step.op]}.{_shown(field)}"
     if step.op in ("token-scores", "representations", "race"):
         return f"target.{field}" if head == "model" else field
     if "rubric" in step.fields:
@@ -190,3 +191,7 @@ def _place(step: Step, field: str) -> str:
     if field == "strategies":
         return "strategies (their names)"
     return f"selection.{tail if head == 'rule' else field}"
+
+
+def _shown(field: str) -> str:
+    return "path (its content)" if field == "file" else field

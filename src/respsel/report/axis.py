@@ -7,7 +7,7 @@ from a recipe is escaped; colours come from the page's style sheet.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
 
@@ -52,6 +52,11 @@ def axis_for(values: Iterable[float], log: bool) -> Axis:
     log = log and low > 0
     ticks = _log_ticks(low, high) if log else _ticks(low, high)
     return Axis(min(ticks[0], low), max(ticks[-1], high), ticks, log)
+
+
+def marked(names: Sequence[str], by_target: Collection[str]) -> list[str]:
+    """Names, marked where the target wrote the texts; a line under the figure explains it."""
+    return [f"{name} *" if name in by_target else name for name in names]
 
 
 def figure(axis: Axis, names: Sequence[str], about: str, below: str, rows: Sequence[str]) -> str:

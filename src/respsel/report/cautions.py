@@ -15,12 +15,13 @@ from respsel.health.faults import Fault
 from respsel.recipe.schema import DatasetEntry, ModelStrategy
 from respsel.report.analysis.confounds import Controlled
 from respsel.report.analysis.faulty_texts import find_uncommon_faults
+from respsel.report.analysis.own_look import own_look
 from respsel.report.analysis.unmatched import explain_unmatched
 from respsel.report.judge_cautions import about_the_judge
 from respsel.report.response_counts import MANY_CUT_SHORT, label_caution
 from respsel.report.verdict_facts import VerdictFacts
 from respsel.selection.verdict import listed
-from respsel.text.numbers import number
+from respsel.text.numbers import number, share
 
 # Below these shares the first screen says so.
 _FEWEST_RIGHT = 0.9
@@ -68,6 +69,33 @@ def _advocate(facts: VerdictFacts) -> Iterator[str]:
             f"The target itself wrote {facts.winner}, so its likelihood says little. It may be "
             f"recommended because {listed(sorted(advocates - {''}))}."
         )
+
+
+def _chosen_by_likelihood(facts: VerdictFacts) -> Iterator[str]:
+    """The leader's texts were chosen to be likely, so a likelihood finds them so."""
+    label = facts.leader.chosen_by
+    metrics = {metric.label: metric for metric in facts.result.graph.loaded.metrics}
+    if label in metrics and metrics[label].favours_own_text:
+        yield (
+            f"The responses of {facts.winner} were chosen by {label}, which makes them look better "
+            "by any likelihood. Compare it with the others by something else."
+        )
+
+
+def _looks_like_own_text(facts: VerdictFacts) -> Iterator[str]:
+    """The target may have written the leader's texts, though nobody says so."""
+    if facts.result.graph.authors[facts.winner].is_target:
+        return
+    looks = [own_look(facts.result, entry.name, facts.winner) for entry in facts.datasets]
+    for look in looks:
+        if look is not None and look.is_own:
+            yield (
+                f"The texts of {facts.winner} look as if the target wrote them: on average a "
+                f"token is {number(look.below)} nats likelier than the target's own choices, and "
+                f"{share(look.first)} of the tokens are its first choice. If it did, say "
+                f'written_by = "{facts.recipe.target.model}".'
+            )
+            return
 
 
 def _unchecked(facts: VerdictFacts) -> Iterator[str]:
@@ -284,6 +312,8 @@ _CHECKS: tuple[Callable[[VerdictFacts], Iterator[str]], ...] = (
     _fake_target,
     _barred,
     _advocate,
+    _looks_like_own_text,
+    _chosen_by_likelihood,
     _unchecked,
     _metric_unnamed,
     _equal_rows,

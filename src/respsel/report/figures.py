@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
-from respsel.report.axis import axis_for, figure, middle, value_beside
+from respsel.report.axis import axis_for, figure, marked, middle, value_beside
 from respsel.selection.race_rule import reach_of
 from respsel.text.numbers import number, percent
 
@@ -34,7 +34,7 @@ def ranking_plot(verdict: Verdict, by_target: Collection[str] = ()) -> str:
     about = f"{verdict.metric} by strategy, with intervals at {percent(verdict.confidence)}"
     return figure(
         axis,
-        _marked([r.strategy for r in ranking], by_target),
+        marked([r.strategy for r in ranking], by_target),
         about,
         f"{verdict.metric}; {_better(verdict.direction)}",
         rows,
@@ -61,7 +61,7 @@ def difference_plot(verdict: Verdict, by_target: Collection[str] = ()) -> str:
         "is a tie"
     )
     below = f"{'times' if log else 'minus'} the score of {leader}; {none:g} is no difference"
-    return figure(axis, _marked([r.strategy for r, _ in others], by_target), about, below, rows)
+    return figure(axis, marked([r.strategy for r, _ in others], by_target), about, below, rows)
 
 
 def distribution_plot(
@@ -98,7 +98,7 @@ def distribution_plot(
     about = f"distribution of {metric} over examples, by strategy; medians at the right"
     return figure(
         axis,
-        _marked([d.strategy for d in distributions], by_target),
+        marked([d.strategy for d in distributions], by_target),
         about,
         f"{metric}, one value an example{how}",
         rows,
@@ -126,16 +126,11 @@ def race_plot(race: RaceSummary, verdict: Verdict, by_target: Collection[str] = 
     about = "race: over how many examples each strategy was scored"
     return figure(
         axis,
-        _marked(names, by_target),
+        marked(names, by_target),
         about,
         "examples scored; a cross is where a strategy dropped out",
         rows,
     )
-
-
-def _marked(names: Sequence[str], by_target: Collection[str]) -> list[str]:
-    """Names, marked where the target wrote the texts; a line under the figure explains it."""
-    return [f"{name} *" if name in by_target else name for name in names]
 
 
 def _bar(low: float, high: float, at: float, row: int, kind: str) -> str:

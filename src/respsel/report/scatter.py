@@ -6,11 +6,11 @@ a table. Names do not cover each other.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
-from respsel.report.axis import WIDTH, Axis, axis_for, shortened
+from respsel.report.axis import WIDTH, Axis, axis_for, marked, shortened
 
 if TYPE_CHECKING:
     from respsel.report.analysis.risks import Risk, RiskOfStrategy
@@ -26,7 +26,7 @@ _LINE = 17
 _CHARACTER = 7.5
 
 
-def risk_plot(risk: Risk, verdict: Verdict) -> str:
+def risk_plot(risk: Risk, verdict: Verdict, by_target: Collection[str] = ()) -> str:
     """Fit from left to right, risk upwards; bars are the intervals of both."""
     points = risk.strategies
     across = axis_for([v for p in points for v in _span(p.fit, p.fit_low, p.fit_high)], log=False)
@@ -39,7 +39,7 @@ def risk_plot(risk: Risk, verdict: Verdict) -> str:
     places = [(_x(across, point.fit), _y(up, point.risk)) for point in points]
     for point, (x, y) in zip(points, places, strict=True):
         parts += _cross(point, across, up, x, y, _kind(verdict, point.strategy))
-    parts += _names([point.strategy for point in points], places)
+    parts += _names(marked([point.strategy for point in points], by_target), places)
     better = "lower" if verdict.direction == "lower" else "higher"
     parts.append(
         f'<text class="tick" x="{_LEFT}" y="{_BOTTOM + 36}">'
@@ -128,7 +128,7 @@ def _free_line(
 
 
 def _kind(verdict: Verdict, strategy: str) -> str:
-    if strategy == verdict.ranking[0].strategy:
+    if strategy == verdict.winner:
         return "lead"
     return "tied" if strategy in verdict.tied else "rest"
 

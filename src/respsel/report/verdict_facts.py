@@ -77,9 +77,10 @@ class VerdictFacts:
 
         It is about the leader's; where nobody leads, about those of any strategy.
         """
+        judged = not self.result.graph.judge_is_target
         return all(
             any(
-                standing.judged or standing.rewarded
+                standing.judged or (standing.rewarded and judged)
                 for name, standing in rows.items()
                 if self.verdict.winner in (None, name)
             )

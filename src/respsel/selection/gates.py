@@ -28,7 +28,7 @@ from typing import Any
 from respsel.selection.statistics import chance, limits
 from respsel.selection.verdict import FEWEST_EXAMPLES
 from respsel.tables.table import Document
-from respsel.text.numbers import number, percent
+from respsel.text.numbers import counted, number, percent
 
 # Raised when the same evidence would give other objections.
 VERSION = 1
@@ -227,7 +227,7 @@ def _distinct(mine: Held, held: Mapping[str, Held], rule: GateRule) -> Iterator[
     least = _least(rule.distinct, [other.distinct for other in held.values()])
     if mine.distinct is not None and mine.distinct < least:
         different = round(mine.distinct * mine.texts)
-        what = f"it has {different} different texts for {mine.texts} inputs"
+        what = f"it has {counted(different, 'different text')} for {mine.texts} inputs"
         yield Objection("distinct", _told(what, rule.distinct, "distinct"))
 
 

@@ -209,9 +209,9 @@ def _check_gates(loaded: LoadedRecipe) -> list[Problem]:
         what = "a dataset has no answer check, so its right answers are not known"
         remedy = "Set 'answer' and 'label', or take it out"
         problems.append(Problem(loaded.shown, "selection.require.right", what, remedy))
-    if require.reward is not None and not _rewards(loaded):
-        what = "no metric of the recipe gives rewards"
-        remedy = "Add the metric 'reward', or take it out"
+    if require.reward is not None and not (_rewards(loaded) or loaded.recipe.judge):
+        what = "nothing in the recipe gives rewards"
+        remedy = "Add a [judge] or the metric 'reward', or take it out"
         problems.append(Problem(loaded.shown, "selection.require.reward", what, remedy))
     return problems
 
