@@ -256,7 +256,8 @@ def _how_to_add(facts: VerdictFacts, count: int) -> str:
 def _examples_needed(facts: VerdictFacts) -> int | None:
     """How many examples of each dataset would decide the verdict; None if that is not known."""
     needed = facts.verdict.examples_needed
-    return None if needed is None else math.ceil(needed / len(facts.datasets))
+    each = facts.result.graph.loaded.selected_metric.examples_per_value
+    return None if needed is None else math.ceil(needed * each / len(facts.datasets))
 
 
 def _at_least(facts: VerdictFacts, needed: int) -> int:
