@@ -31,12 +31,7 @@ class GateSteps:
         names = [strategy.name for strategy in strategies]
         rule = self._of.gate_rule
         by_target = [name for name in names if self._of.authors[name].is_target]
-        origins = self._of.recipe.origins
-        showing = [
-            entry.name
-            for entry in strategies
-            if any(shows_label(origin, dataset) for origin in origins(entry))
-        ]
+        showing = self._showing(dataset, strategies)
 
         def make(tables: Inputs) -> Rows:
             examples = tables[roles.EXAMPLES]
@@ -68,6 +63,15 @@ class GateSteps:
             table=gates.STANDINGS,
             make=make,
         )
+
+    def _showing(self, dataset: DatasetEntry, strategies: Sequence[StrategyEntry]) -> Sequence[str]:
+        """The strategies that were written from a prompt with the label, in all or in part."""
+        origins = self._of.recipe.origins
+        return [
+            entry.name
+            for entry in strategies
+            if any(shows_label(origin, dataset) for origin in origins(entry))
+        ]
 
     @property
     def _column(self) -> str | None:

@@ -159,18 +159,17 @@ def _dataset(result: RunResult, name: str, verdict: Verdict) -> DatasetReport:
     strategies = [entry.name for entry in loaded.recipe.strategies_for(name)]
     entry = loaded.dataset(name)
     ranked = [item.strategy for item in verdict.ranking] or strategies
-    own = step_names.own_outputs(name)
-    chosen = step_names.choices(name)
-    choices: Sequence[Choice] = result.rows(chosen) if chosen in result.graph.steps else []
-    label = loaded.recipe.selection_metric
-    scores = score_matrix(result, name, ranked, label, ids)
+    # A barred strategy without any score is not ranked, but everything else is shown of it.
+    everyone = [*ranked, *(other for other in strategies if other not in ranked)]
+    choices = _choices(result, name)
+    scores = score_matrix(result, name, ranked, loaded.recipe.selection_metric, ids)
     shown = choose_samples(ids, scores, ranked)
-    all_shown = len(loaded.recipe.datasets) * len(ranked) * len(shown)
-    summaries = tuple(summarise(result, name, strategy) for strategy in ranked)
+    all_shown = len(loaded.recipe.datasets) * len(everyone) * len(shown)
+    summaries = tuple(summarise(result, name, strategy) for strategy in everyone)
     audited = tuple(
-        audit(result, name, strategy, view) for strategy in ranked for view in views(loaded)
+        audit(result, name, strategy, view) for strategy in everyone for view in views(loaded)
     )
-    confounds = _confounds(result, name, verdict, summaries, scores, ids)
+    confounds = _confounds(result, name, verdict, summaries[: len(ranked)], scores, ids)
     return DatasetReport(
         name=name,
         examples=len(ids),
@@ -183,19 +182,28 @@ def _dataset(result: RunResult, name: str, verdict: Verdict) -> DatasetReport:
         agreement=_agreement(result, name, ranked, ids),
         confounds=confounds,
         risks=_risks(result, name, verdict, ids),
-        health=find_faulty_texts(result, name, ranked),
+        health=find_faulty_texts(result, name, everyone),
         audit=audited,
         places=places_told(audited),
-        own_outputs=summarise_own_outputs(result.rows(own)) if own in result.graph.steps else None,
-        samples=samples(result, name, shown, ranked, all_shown),
+        own_outputs=_own_outputs(result, name),
+        samples=samples(result, name, shown, everyone, all_shown),
         shaded=shown_view(result),
         race=_race(result, name, len(ids), strategies),
-        mixture=mix(choices, strategies, len(ids), verdict.scale)
-        if chosen in result.graph.steps
-        else None,
-        choices=tuple(choices),
-        judge=judge_report(result, name, ranked, verdict.confidence),
+        mixture=None if choices is None else mix(choices, strategies, len(ids), verdict.scale),
+        choices=tuple(choices or ()),
+        judge=judge_report(result, name, everyone, verdict.confidence),
     )
+
+
+def _choices(result: RunResult, dataset: str) -> Sequence[Choice] | None:
+    """The best response for each example; None where the recipe does not ask for it."""
+    name = step_names.choices(dataset)
+    return result.rows(name) if name in result.graph.steps else None
+
+
+def _own_outputs(result: RunResult, dataset: str) -> OwnOutputSummary | None:
+    name = step_names.own_outputs(dataset)
+    return summarise_own_outputs(result.rows(name)) if name in result.graph.steps else None
 
 
 def _agreement(

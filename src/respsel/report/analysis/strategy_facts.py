@@ -49,12 +49,13 @@ def _facts(
     tokens = sum(cost.prompt_tokens + cost.output_tokens for cost in costs)
     # Where a part has no price, or the prices are in several currencies, there is no sum.
     whole = len(money) == 1 and all(cost.money is not None for cost in costs)
+    lengths = dict(zip(confounds.strategies, confounds.found[0].by_strategy, strict=True))
     return StrategyFacts(
         strategy=name,
         right=standing.right,
         judged=standing.judged,
         reward=standing.reward,
-        length=confounds.found[0].by_strategy[confounds.strategies.index(name)],
+        length=lengths.get(name),
         unit=confounds.unit,
         cut_short=summary.truncated,
         responses=summary.responses,
