@@ -64,9 +64,7 @@ def test_a_changed_prompt_redoes_that_strategy_alone(quick: Bench) -> None:
 
 
 def test_the_data_is_as_promised() -> None:
-    """At least 24 problems, each with a rationale whose answer is its label, by the recipe's own
-    check.
-    """
+    """Of 40 problems, each one's answer is its label in every column, by the recipe's check."""
     from respsel.answers import is_correct
     from respsel.recipe.schema import AnswerEntry
 
@@ -74,7 +72,7 @@ def test_the_data_is_as_promised() -> None:
         json.loads(line)
         for line in (ROOT / "recipes/quickstart/problems.jsonl").read_text().splitlines()
     ]
-    assert len(rows) >= 24
+    assert len(rows) == 40
     for row in rows:
-        for column in ("rationale", "equations"):
+        for column in ("rationale", "worked", "equations"):
             assert is_correct(AnswerEntry(kind="number"), row[column], row["answer"])

@@ -364,8 +364,8 @@ def test_the_quickstarts_sets_are_whole(quickstart: Path) -> None:
     """Every example of the full dataset, beyond the sample, is kept or counted under a reason."""
     manifest = json.loads((quickstart / "training/messages/manifest.json").read_text())
     (counts,) = manifest["counts"]
-    assert counts["examples"] == 30
-    assert counts["kept"] + sum(counts["dropped"].values()) == 30
+    assert counts["examples"] == 40
+    assert counts["kept"] + sum(counts["dropped"].values()) == 40
     check_sets(quickstart / "training", counts["kept"])
 
 
