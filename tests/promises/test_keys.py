@@ -147,7 +147,7 @@ def keys(bench: Bench) -> dict[str, str]:
         ("samples = 2", "samples = 3", {"own-outputs:sums"}),
         ("samples = 2", 'samples = 2\nkeep = "correct"', {"own-outputs:sums"}),
         ("sample = 6", "sample = 7", {"examples:sums"}),
-        ("resamples = 500", "confidence = 0.9\nresamples = 500", {"verdict:sums"}),
+        ("resamples = 500", "confidence = 0.9\nresamples = 500", {"gates:sums", "verdict:sums"}),
         (
             'variant = "teacher"',
             'variant = "teacher"\nthreads = 7\nparallel = 3\ncontext_tokens = 99',

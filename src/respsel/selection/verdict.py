@@ -194,13 +194,16 @@ class Verdict:
         return "leads" if place == 0 else "tied" if ranked.strategy in self.tied else "worse"
 
     def lines(self) -> Iterator[str]:
-        """The ranking as lines: score, interval, P(best), and the distance to the leader."""
-        rows = list(self.table())
+        """The ranking as lines: score, interval, P(best), and the distance to the leader.
+
+        Without the effect, so that names of 15 letters leave them within 80 columns.
+        """
+        rows = [(*cells[:-2], cells[-1]) for cells in self.table()]
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         yield self.title
         for name, *cells, word in rows:
             cells = [cell.rjust(width) for cell, width in zip(cells, widths[1:], strict=False)]
-            yield "   ".join([f"  {name.ljust(widths[0])}", *cells, word]).rstrip()
+            yield "  ".join([f"  {name.ljust(widths[0])}", *cells, word]).rstrip()
         if self.datasets_disagree:
             by_rank = f"By the mean of ranks {self.first_by_rank} comes first"
             yield f"  {by_rank}, by the mean of standardised scores {self.winner}."

@@ -48,14 +48,14 @@ def _strategy_lines(facts: Sequence[StrategyFacts]) -> Iterator[str]:
             number(item.length),
             str(item.cut_short),
             item.cost,
-            item.author,
+            "the target" if item.by_target else item.author,
         )
         for item in facts
     ]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for name, *cells, author in rows:
         padded = [cell.rjust(width) for cell, width in zip(cells, widths[1:], strict=False)]
-        yield "   ".join([name.ljust(widths[0]), *padded, author]).rstrip()
+        yield "  ".join([name.ljust(widths[0]), *padded, author]).rstrip()
 
 
 def _race_lines(race: RaceOutcome) -> Iterator[str]:
