@@ -80,7 +80,7 @@ def test_faults_are_counted_with_the_first_of_each() -> None:
     }
     assert found.total == 10
     assert found.whole == pytest.approx(8 / 10)
-    assert found.sound == pytest.approx(6 / 10)
+    assert found.sound == pytest.approx(7 / 10)
     assert found.distinct == 1.0
 
 

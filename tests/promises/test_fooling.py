@@ -63,7 +63,7 @@ TOLD = {
     "one-text": "it has 1 different text for 14 inputs",
     "polite": "it has 1 different text for 14 inputs",
     "leftovers": f"{UNFIT} (spoilt by leftovers of templates or tags)",
-    "refusals": f"{UNFIT} (refusals)",
+    "refusals": "it has 1 different text for 14 inputs",
 }
 MODEL = """
 [[strategies]]

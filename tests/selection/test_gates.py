@@ -39,11 +39,24 @@ def test_a_strategy_without_faults_passes() -> None:
 
 
 def test_mostly_wrong_answers_bar() -> None:
-    """Fewer than half of the checked answers are right: barred, with the numbers."""
-    assert why({"a": held(right=11, wrong=13)}) == {
-        "a": "most of its answers are wrong (11 of 24 answers are right)"
-    }
-    assert why({"a": held(right=12, wrong=12)}) == {}
+    """Fewer than half of the answers, where others show that more can be right."""
+    best = held(right=23, wrong=1)
+    told = why({"a": held(right=11, wrong=13), "best": best})["a"]
+    assert told.startswith("most of its answers are wrong (11 of 24 answers are right); ")
+    assert why({"a": held(right=0, wrong=24)}).keys() == {"a"}
+    # Of few answers nothing is known.
+    assert why({"a": held(right=1, wrong=2), "best": best}) == {}
+
+
+def test_a_hard_task_bars_nobody() -> None:
+    """With 10 and 8 of 24 right, both are about as good as the task allows."""
+    assert why({"a": held(right=10, wrong=14), "b": held(right=8, wrong=16)}) == {}
+
+
+def test_what_was_chosen_to_be_right_is_not_what_others_are_held_against() -> None:
+    """A strategy whose wrong answers were dropped has only right ones left."""
+    kept = held(right=24, wrong=0, dropped=24)
+    assert why({"kept": kept, "a": held(right=16, wrong=8), "b": held(right=16, wrong=8)}) == {}
 
 
 def test_the_test_of_right_answers_is_mcnemars() -> None:
@@ -80,14 +93,15 @@ def test_a_limit_in_the_recipe_replaces_the_default() -> None:
     ("share", "told"),
     [
         ("whole", "14 of 24 texts were cut short"),
-        ("distinct", "it has 10 different texts for 24 inputs"),
+        ("distinct", "it has 2 different texts for 24 inputs"),
         ("sound", "14 of 24 texts are unfit to train on (copies of the input)"),
     ],
 )
 def test_what_most_texts_have_bars_unless_all_strategies_share_it(share: str, told: str) -> None:
-    """Ten of 24 texts are as they should be. It bars beside a strategy without the fault only."""
-    more: dict[str, Any] = {share: 10 / 24, "faults": "copies of the input"}
-    bad = held(**more)
+    """Ten of 24 texts, or two, are right. It bars beside a strategy without the fault only."""
+    kept = 2 if share == "distinct" else 10
+    more: dict[str, Any] = {share: kept / 24, "faults": "copies of the input"}
+    bad = Held(**{"texts": 24, "whole": 1.0, "distinct": 1.0, "sound": 1.0, **more})
     assert why({"bad": bad, "good": held()}) == {"bad": told}
     assert why({"bad": bad, "bad too": bad}) == {}
     rule = GateRule(**{share: 0.9})  # type: ignore[arg-type]
@@ -102,7 +116,7 @@ def test_rewards_bar_only_where_the_recipe_asks() -> None:
     assert why({"a": low}) == {}
     assert why({"a": low, "b": held()}, GateRule(reward=6)) == {
         "a": "its mean reward is 4.50, and selection.require.reward asks for 6.00",
-        "b": "none of its responses has a reward",
+        "b": "the reward that selection.require.reward asks for is not known",
     }
 
 
@@ -129,12 +143,29 @@ def test_right_answers_speak_for_the_targets_text() -> None:
     [
         {"shows_label": True},
         {"right": 8, "wrong": 3},
+        {"right": 16, "wrong": 8},
     ],
-    ids=["the prompt gives the answer away", "too few were checked"],
+    ids=["the prompt gives the answer away", "too few were checked", "others are more often right"],
 )
 def test_answers_that_say_little_speak_for_nobody(more: Mapping[str, int]) -> None:
-    """A label in the prompt, or fewer than 12 checked answers."""
-    assert why({"own": held(by_target=True, **more), "other": held()}) == {"own": OWN}
+    """A label in the prompt, fewer than 12 checked answers, or others that are more often right."""
+    (own,) = why({"own": held(by_target=True, **more), "other": held()}).values()
+    few = "fewer than 12 checked answers speak for it"
+    assert own == (
+        OWN.replace("nothing else speaks for it", few) if more.get("wrong") == 3 else OWN
+    )
+
+
+def test_texts_that_were_chosen_to_be_likely_need_an_advocate_too() -> None:
+    """The best of several by a likelihood is likely by construction, whoever wrote it."""
+    unchecked = Held(texts=24, whole=1.0, distinct=1.0, sound=1.0, chosen_by="perplexity")
+    other = Held(texts=24, whole=1.0, distinct=1.0, sound=1.0)
+    (told,) = why({"best": unchecked, "other": other}).values()
+    assert told == (
+        "its texts were chosen by perplexity, which makes them likely, and nothing else speaks "
+        "for it"
+    )
+    assert why({"best": held(chosen_by="perplexity"), "other": held()}) == {}
 
 
 def test_wrong_answers_speak_for_nobody_where_the_gate_is_off() -> None:
@@ -148,12 +179,14 @@ def rewards(mean: float) -> Mapping[str, float]:
 
 
 def test_rewards_speak_for_the_targets_text() -> None:
-    """Rewards that no other strategy's surely exceed; not those of the target as its own judge."""
+    """Rewards as high as others'; not of the target as its own judge, nor the same for all."""
     other = Held(texts=24, rewards=rewards(7))
-    good = Held(texts=24, rewards=rewards(7), by_target=True)
+    good = Held(texts=24, rewards=rewards(7.5), by_target=True)
+    same = Held(texts=24, rewards=rewards(7), by_target=True)
     poor = Held(texts=24, rewards=rewards(5), by_target=True)
     (own, _) = pass_gates({"own": good, "other": other}, RULE)
-    assert own.advocate == "its mean reward is 7.00, and no other strategy's is surely higher"
+    assert own.advocate == "its mean reward is 7.50, and no other strategy's is higher"
+    assert why({"own": same, "other": other}) == {"own": OWN}
     assert why({"own": poor, "other": other}) == {"own": OWN}
     assert why({"own": good, "other": other}, GateRule(judge_is_target=True)) == {"own": OWN}
     # Compared with its own texts alone it is not known to be good.

@@ -23,7 +23,9 @@ _STORAGE = re.compile(
 )
 # Names that say nothing of whose weights they are.
 _ANYONES = frozenset(
-    "model models weights default main small large base target teacher local llm ggml".split()
+    "model models weights default main small large base target teacher student local llm ggml "
+    "merged best last final final-model best-model hf-model adapter output outputs unsloth "
+    "checkpoint".split()
 )
 
 
@@ -63,9 +65,9 @@ def find_authors(loaded: LoadedRecipe, models: Mapping[str, KnownModel]) -> Mapp
 def _author(entry: StrategyEntry, loaded: LoadedRecipe, known: Mapping[str, str]) -> Author:
     """Who wrote a strategy's texts; those of one that takes from others have several authors."""
     origins = loaded.recipe.origins(entry)
-    names = dict.fromkeys(origin.author or "?" for origin in origins)
+    names = dict.fromkeys(origin.author or "others" for origin in origins)
     hows = dict.fromkeys(how for name in names if (how := known.get(name, "")))
-    shown = "" if list(names) == ["?"] else ", ".join(names)
+    shown = "" if list(names) == ["others"] else ", ".join(names)
     return Author(shown, " and ".join(hows))
 
 
@@ -91,8 +93,11 @@ def how_target(author: str, loaded: LoadedRecipe, models: Mapping[str, KnownMode
     if name == target:
         return "is the target"
     mine = models.get(name)
-    if mine is not None and (how := _same_model(mine, models[target])):
-        return how
+    if mine is not None:
+        if how := _same_model(mine, models[target]):
+            return how
+        if _are_others(mine, models[target]):
+            return ""
     shared = set(_names_of(loaded, name)) & set(_names_of(loaded, target))
     return "has the target's name" if shared else ""
 
@@ -105,6 +110,13 @@ def _same_model(one: KnownModel, other: KnownModel) -> str:
     if is_same(fingerprint(one.weights), fingerprint(other.weights)):
         return "has the target's weights"
     return ""
+
+
+def _are_others(one: KnownModel, other: KnownModel) -> bool:
+    """Whether the weights of both are known, and differ: then a name says nothing."""
+    if one.weights is None or other.weights is None:
+        return False
+    return bool(fingerprint(one.weights)) and bool(fingerprint(other.weights))
 
 
 def _same_fields(one: Mapping[str, object], other: Mapping[str, object]) -> bool:
@@ -135,4 +147,5 @@ def _bare(name: str) -> str:
     while (shorter := _STORAGE.sub("", last)) != last:
         last = shorter
     bare = re.sub(r"[-_. ]+", "-", last).strip("-")
-    return "" if bare in _ANYONES or len(bare) < 4 else bare
+    anyones = bare in _ANYONES or bare.rstrip("0123456789").rstrip("-") in _ANYONES
+    return "" if anyones or len(bare) < 4 else bare

@@ -5,13 +5,13 @@ Knows nothing of how a step is made. Invariant: building opens no model.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from importlib.util import find_spec
 
-from respsel.backends.registry import identify
-from respsel.errors import PreflightError, Problem
-from respsel.graph.authors import find_authors
+from respsel.backends.registry import KnownModel, identify
+from respsel.errors import PreflightError, Problem, RespselError
+from respsel.graph.authors import find_authors, model_named
 from respsel.graph.composites import Composites
 from respsel.graph.context import GraphContext
 from respsel.graph.gate_steps import GateSteps
@@ -48,9 +48,26 @@ def build_graph(loaded: LoadedRecipe, memo: DigestMemo) -> Graph:
     if recipe.judge is not None:
         names.add(recipe.judge.model)
     models = {name: identify(loaded.models[name], memo) for name in sorted(names)}
+    models |= _authors_models(loaded, models, memo)
     authors = find_authors(loaded, models)
     steps = _Builder(GraphContext(loaded, models, authors, memo)).build()
     return Graph(loaded, models, {step.name: step for step in steps}, authors)
+
+
+def _authors_models(
+    loaded: LoadedRecipe, models: Mapping[str, KnownModel], memo: DigestMemo
+) -> Mapping[str, KnownModel]:
+    """Further models that wrote texts, as far as their weights are here. None of them is asked."""
+    found = {}
+    for entry in loaded.recipe.strategies:
+        name = model_named(loaded, entry.author) if entry.author else None
+        if name is None or name in models:
+            continue
+        try:
+            found[name] = identify(loaded.models[name], memo)
+        except RespselError:
+            continue
+    return found
 
 
 class _Builder:

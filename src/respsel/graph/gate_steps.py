@@ -19,6 +19,7 @@ from respsel.recipe.judge import JUDGE
 from respsel.recipe.schema import DatasetEntry, StrategyEntry
 from respsel.records import Example, Response
 from respsel.selection import gates
+from respsel.tables.problems import WRONG
 
 
 class GateSteps:
@@ -30,8 +31,9 @@ class GateSteps:
     def gates(self, dataset: DatasetEntry, strategies: Sequence[StrategyEntry]) -> Step:
         names = [strategy.name for strategy in strategies]
         rule = self._of.gate_rule
-        by_target = [name for name in names if self._of.authors[name].is_target]
+        by_target = self._by_target(strategies)
         showing = self._showing(dataset, strategies)
+        chosen_by = self._chosen_by(strategies)
 
         def make(tables: Inputs) -> Rows:
             examples = tables[roles.EXAMPLES]
@@ -40,8 +42,9 @@ class GateSteps:
                     examples,
                     tables[roles.responses_of(name)],
                     self._rewards(name, examples, tables),
-                    by_target=name in by_target,
+                    by_target=by_target.get(name, ()),
                     shows_label=name in showing,
+                    chosen_by=chosen_by.get(name, ""),
                 )
                 for name in names
             }
@@ -57,12 +60,34 @@ class GateSteps:
                 "strategies": names,
                 "by_target": by_target,
                 "shows_label": showing,
+                "chosen_by": chosen_by,
                 "rewards": self._column,
             },
             inputs=self._inputs(dataset.name, names),
             table=gates.STANDINGS,
             make=make,
         )
+
+    def _by_target(self, strategies: Sequence[StrategyEntry]) -> Mapping[str, Sequence[int]]:
+        """By strategy, the places of the members that the target wrote; 0 where it has none."""
+        authors = self._of.authors
+        return {
+            entry.name: [
+                place for place, name in enumerate(entry.members, 1) if authors[name].is_target
+            ]
+            or [0]
+            for entry in strategies
+            if authors[entry.name].is_target
+        }
+
+    def _chosen_by(self, strategies: Sequence[StrategyEntry]) -> Mapping[str, str]:
+        """By strategy whose texts were chosen to be likely, by which metric."""
+        metrics = {metric.label: metric for metric in self._of.loaded.metrics}
+        return {
+            entry.name: entry.chosen_by
+            for entry in strategies
+            if entry.chosen_by in metrics and metrics[entry.chosen_by].favours_own_text
+        }
 
     def _showing(self, dataset: DatasetEntry, strategies: Sequence[StrategyEntry]) -> Sequence[str]:
         """The strategies that were written from a prompt with the label, in all or in part."""
@@ -96,6 +121,9 @@ class GateSteps:
         self, strategy: str, examples: Sequence[Example], tables: Inputs
     ) -> Mapping[str, float]:
         """By example, the reward of a strategy's response; without those that have none."""
+        if self._column is not None and "{strategy}" not in self._column:
+            # The same numbers for all strategies say nothing of any.
+            return {}
         if self._column is None:
             rows = tables.get(roles.rewards_of(strategy), ())
         else:
@@ -111,10 +139,14 @@ def _held(
     responses: Sequence[Response],
     rewards: Mapping[str, float],
     *,
-    by_target: bool,
+    by_target: Sequence[int],
     shows_label: bool,
+    chosen_by: str,
 ) -> gates.Held:
-    """What is known of a strategy's usable responses."""
+    """What is known of a strategy's usable responses.
+
+    by_target: the places of the members whose texts are the target's; 0 where there are none.
+    """
     usable = [response for response in responses if not response.problem]
     used = {response.id for response in usable}
     texts = text_health(usable, examples)
@@ -126,8 +158,10 @@ def _held(
         distinct=texts.distinct if usable else None,
         sound=texts.sound if usable else None,
         faults=_commonest(texts),
-        by_target=by_target,
+        by_target=any(response.member in by_target for response in usable),
         shows_label=shows_label,
+        dropped=sum(response.problem == WRONG for response in responses),
+        chosen_by=chosen_by,
     )
 
 

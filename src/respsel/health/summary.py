@@ -21,15 +21,9 @@ from respsel.text.whitespace import BLANKS
 
 # Raised when the same texts would be found to have other faults.
 VERSION = 1
-# Faults that make a text useless by itself; the others are in `whole` and `distinct`.
-UNSOUND = (
-    Fault.EMPTY,
-    Fault.LOOP,
-    Fault.COPY,
-    Fault.REFUSAL,
-    Fault.LANGUAGE,
-    Fault.LEFTOVER,
-)
+# Faults that make a text useless by itself. CUT_SHORT and SAME_TEXT are in `whole` and `distinct`.
+# A refusal and another language may be what the task asks for.
+UNSOUND = (Fault.EMPTY, Fault.LOOP, Fault.COPY, Fault.LEFTOVER)
 # Answers of few words are the same for many inputs with good reason. So are short sentences that
 # state an answer.
 _SHORT = 5

@@ -443,8 +443,8 @@ class RequireEntry(Entry):
         None,
         ge=0,
         le=1,
-        description="Least share of right answers. Default: half, and not surely fewer than the "
-        "strategy with the most.",
+        description="Least share of right answers. Default: half, or half of the best share, and "
+        "not surely fewer than the strategy with the most.",
     )
     reward: float | None = Field(None, description="Least mean reward. Default: none.")
     whole: float | None = Field(
@@ -458,7 +458,7 @@ class RequireEntry(Entry):
         None,
         ge=0,
         le=1,
-        description="Least share of different texts. Default: as for whole.",
+        description="Least share of different texts. Default: more than two, if another has.",
     )
     sound: float | None = Field(
         None,

@@ -113,7 +113,7 @@ def _without_leader(facts: VerdictFacts) -> Headline:
 
 def _without_ranking(facts: VerdictFacts) -> Headline:
     none = [own.dataset for own in facts.own_verdicts if not own.ranking]
-    where = f" of {listed(none)}" if facts.verdict.dataset == OVERALL else ""
+    where = f" of {listed(none)}" if none and facts.verdict.dataset == OVERALL else ""
     return Headline(
         which="No strategy can be ranked",
         how_sure=f"No example{where} has a score for every strategy, so none can be compared. "

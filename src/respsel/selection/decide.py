@@ -74,6 +74,8 @@ def decide(
     # Where all are barred, they are ranked among themselves.
     behind = set() if barred.keys() >= set(names) else barred.keys() & names
     out = [set(some) | behind for some in dropped] or [behind] * len(strata)
+    # A race of one dataset may have dropped all that no other dataset bars.
+    out = [some if some < set(names) else set(behind) for some in out]
     names, paired = _paired(strata, names, rule, weights, out)
     counts = [len(totals) for totals, _ in paired]
     unranked = _unranked(dataset, rule, sum(counts), _unscored(strata, names), barred)

@@ -8,24 +8,27 @@ can be changed or switched off in the recipe.
 
 The defaults, where the recipe says nothing else:
 
-right: not mostly wrong, and not less often right than the strategy that is most often right, by the
-    exact McNemar test over examples that both have answered, corrected over the strategies.
-whole, distinct, sound: half of the texts, or half of another strategy's share if that is less. What
-    all strategies share is the task's nature: labels repeat, and a translation is in another
-    language.
+right: half of the answers, or half of the best share if that is less (a hard task); and not less
+    often right than the strategy that is most often right, by the exact McNemar test over examples
+    that both have answered, corrected over the strategies. A strategy whose wrong answers were
+    dropped is no such best one: what is left of it was chosen to be right.
+whole, sound: half of the texts, or half of another strategy's share if that is less. What all
+    strategies share is the task's nature.
+distinct: more than two different texts, where another strategy has more and answers are not known
+    to be right; labels repeat by nature.
 author: where the metric favours the target's own text, the target's texts need an advocate: answers
-    that are right (and not by a label in the prompt), or rewards of another model that are not
-    lower than another strategy's.
+    (not by a label in the prompt) that are about as often right as the best other strategy's, or
+    rewards of another model that are as high. The burden of proof is on the one who is favoured.
+    So do texts that were chosen from several to be likely.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from respsel.selection.statistics import chance, limits
+from respsel.selection.statistics import limits
 from respsel.selection.verdict import FEWEST_EXAMPLES
 from respsel.tables.table import Document
 from respsel.text.numbers import counted, number, percent
@@ -34,6 +37,10 @@ from respsel.text.numbers import counted, number, percent
 VERSION = 1
 # What most texts are.
 _HALF = 0.5
+# With so many different texts at the most, they say nothing of their inputs.
+_FEW_TEXTS = 2
+# An advocate's answers may be so much less often right than the best other strategy's.
+_ABOUT = 0.1
 
 
 @dataclass(frozen=True)
@@ -49,6 +56,8 @@ class Held:
     faults: the commonest of these faults, in words.
     by_target: whether the target wrote them.
     shows_label: whether the prompt that they were written from shows the label.
+    dropped: how many other responses were left out since their answers are wrong.
+    chosen_by: the likelihood metric that they were chosen by from several; empty if by none.
     """
 
     correct: Mapping[str, bool] = field(default_factory=dict)
@@ -60,6 +69,8 @@ class Held:
     faults: str = ""
     by_target: bool = False
     shows_label: bool = False
+    dropped: int = 0
+    chosen_by: str = ""
 
     @property
     def right(self) -> int:
@@ -194,12 +205,14 @@ def _with(standing: Standing, objection: Objection) -> Standing:
     return replace(standing, objections=(*standing.objections, objection))
 
 
-def _right(mine: Held, _held: Mapping[str, Held], rule: GateRule) -> Iterator[Objection]:
+def _right(mine: Held, held: Mapping[str, Held], rule: GateRule) -> Iterator[Objection]:
     if not mine.correct:
         return
     right = f"{mine.right} of {len(mine.correct)} answers are right"
     if rule.right is None:
-        if mine.right_share < _HALF:
+        best = max(other.right_share for other in held.values())
+        least = min(_HALF, best / 2) if best else _HALF
+        if mine.right_share < least and len(mine.correct) >= FEWEST_EXAMPLES:
             yield Objection("right", f"most of its answers are wrong ({right})")
     elif mine.right_share < rule.right:
         yield Objection("right", f"{right}, {_asked('right', percent(rule.right))}")
@@ -209,7 +222,7 @@ def _reward(mine: Held, _held: Mapping[str, Held], rule: GateRule) -> Iterator[O
     if rule.reward is None or mine.texts == 0:
         return
     if mine.reward is None:
-        yield Objection("reward", "none of its responses has a reward")
+        yield Objection("reward", "the reward that selection.require.reward asks for is not known")
     elif mine.reward < rule.reward:
         mean = f"its mean reward is {number(mine.reward)}"
         yield Objection("reward", f"{mean}, {_asked('reward', number(rule.reward))}")
@@ -224,9 +237,13 @@ def _whole(mine: Held, held: Mapping[str, Held], rule: GateRule) -> Iterator[Obj
 
 
 def _distinct(mine: Held, held: Mapping[str, Held], rule: GateRule) -> Iterator[Objection]:
+    if mine.distinct is None:
+        return
+    different = round(mine.distinct * mine.texts)
     least = _least(rule.distinct, [other.distinct for other in held.values()])
-    if mine.distinct is not None and mine.distinct < least:
-        different = round(mine.distinct * mine.texts)
+    if rule.distinct is None and (different > _FEW_TEXTS or _is_right(mine)):
+        return
+    if mine.distinct < least:
         what = f"it has {counted(different, 'different text')} for {mine.texts} inputs"
         yield Objection("distinct", _told(what, rule.distinct, "distinct"))
 
@@ -254,6 +271,11 @@ def _least(asked: float | None, shares: Sequence[float | None]) -> float:
     return min(_HALF, max(share or 0.0 for share in shares) / 2) if asked is None else asked
 
 
+def _is_right(mine: Held) -> bool:
+    """Whether enough answers were checked, and most are right."""
+    return len(mine.correct) >= FEWEST_EXAMPLES and mine.right_share >= _HALF
+
+
 def _told(what: str, asked: float | None, key: str) -> str:
     return what if asked is None else f"{what}, {_asked(key, percent(asked))}"
 
@@ -267,14 +289,15 @@ def _less_often_right(held: Mapping[str, Held], rule: GateRule) -> Mapping[str, 
     checked = [name for name, mine in held.items() if len(mine.correct) >= FEWEST_EXAMPLES]
     if rule.right is not None or len(checked) < 2:
         return {}
-    best = max(checked, key=lambda name: held[name].right_share)
+    whole = [name for name in checked if not held[name].dropped] or checked
+    best = max(whole, key=lambda name: held[name].right_share)
     others = [name for name in checked if name != best]
     chances = [mcnemar(held[name].correct, held[best].correct) for name in others]
     allowed = limits(chances, 1 - rule.confidence, all_pairs=False)
     return {
         name: Objection("right", _compared(held, name, best))
         for name, p, most in zip(others, chances, allowed, strict=True)
-        if p <= most and held[name].right_share >= _HALF
+        if p <= most
     }
 
 
@@ -301,13 +324,24 @@ def mcnemar(one: Mapping[str, bool], other: Mapping[str, bool]) -> float:
 
 def _with_author(standing: Standing, held: Mapping[str, Held], rule: GateRule) -> Standing:
     """The standing of a strategy with what its author has to do with it."""
-    if not (standing.by_target and rule.favours_own_text):
+    chosen = held[standing.strategy].chosen_by
+    if not rule.favours_own_text or not (standing.by_target or chosen):
         return standing
     advocate = _right_answers(standing, held) or _high_rewards(standing, held, rule)
     if advocate:
         return replace(standing, advocate=advocate)
-    what = "the target wrote it and finds its own text likely, and nothing else speaks for it"
-    return _with(standing, Objection("author", what))
+    why = (
+        "the target wrote it and finds its own text likely"
+        if standing.by_target
+        else f"its texts were chosen by {chosen}, which makes them likely"
+    )
+    few = 0 < standing.judged < FEWEST_EXAMPLES
+    other = f"fewer than {FEWEST_EXAMPLES} checked answers" if few else "nothing else"
+    return _with(standing, Objection("author", f"{why}, and {other} {_speaks(few)} for it"))
+
+
+def _speaks(several: bool) -> str:
+    return "speak" if several else "speaks"
 
 
 def _right_answers(standing: Standing, held: Mapping[str, Held]) -> str:
@@ -316,7 +350,8 @@ def _right_answers(standing: Standing, held: Mapping[str, Held]) -> str:
     barred = any(objection.gate == "right" for objection in standing.objections)
     if barred or mine.shows_label or len(mine.correct) < FEWEST_EXAMPLES:
         return ""
-    if mine.right_share < _HALF:
+    others = [other.right_share for other in held.values() if other is not mine and other.correct]
+    if mine.right_share < max(_HALF, max(others, default=0.0) - _ABOUT):
         # Where the recipe switches the gate off, wrong answers still speak for nobody.
         return ""
     return f"{mine.right} of {len(mine.correct)} answers are right"
@@ -328,17 +363,15 @@ def _high_rewards(standing: Standing, held: Mapping[str, Held], rule: GateRule) 
     others = [name for name, other in held.items() if other.rewards and not other.by_target]
     if rule.judge_is_target or len(mine.rewards) < FEWEST_EXAMPLES or not others:
         return ""
-    if any(_is_lower(mine.rewards, held[name].rewards, rule.confidence) for name in others):
+    if any(_is_lower(mine.rewards, held[name].rewards) for name in others):
         return ""
-    return f"its mean reward is {number(mine.reward)}, and no other strategy's is surely higher"
+    if all(dict(held[name].rewards) == dict(mine.rewards) for name in others):
+        # A judge that sees no difference says nothing.
+        return ""
+    return f"its mean reward is {number(mine.reward)}, and no other strategy's is higher"
 
 
-def _is_lower(one: Mapping[str, float], other: Mapping[str, float], confidence: float) -> bool:
-    """Whether rewards are lower than others', by a paired t-test."""
-    both = sorted(one.keys() & other.keys())
-    if len(both) < 2:
-        return True
-    gaps = [other[name] - one[name] for name in both]
-    mean = sum(gaps) / len(gaps)
-    variance = sum((gap - mean) ** 2 for gap in gaps) / (len(gaps) - 1)
-    return chance(mean, math.sqrt(variance / len(gaps)), len(gaps)) <= 1 - confidence
+def _is_lower(one: Mapping[str, float], other: Mapping[str, float]) -> bool:
+    """Whether rewards are lower than others' on average, over the examples that both have."""
+    both = one.keys() & other.keys()
+    return sum(one[name] for name in both) < sum(other[name] for name in both) or not both

@@ -18,6 +18,7 @@ from respsel.training.judged import judged_out
 
 CUT_SHORT = "cut short at max_tokens"
 NO_SCORE = "no strategy has a score"
+ALL_BARRED = "no strategy may be recommended"
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,8 @@ def training_examples(applied: Applied) -> Iterator[TrainingExample | Dropped]:
         judged = judged_out(applied, dataset)
         for example, response, strategy in chosen(applied, dataset):
             if response is None:
-                yield Dropped(dataset, example.id, NO_SCORE)
+                open_to = applied.selected.mode == "strategy" or has_open(applied, dataset)
+                yield Dropped(dataset, example.id, NO_SCORE if open_to else ALL_BARRED)
             elif reason := _fault(applied, response) or judged.get((strategy, example.id)):
                 yield Dropped(dataset, example.id, reason)
             else:
@@ -148,6 +150,12 @@ def datasets_of(applied: Applied) -> list[str]:
 def barred_strategies(applied: Applied, dataset: str) -> Mapping[str, str]:
     """By strategy that may be in no choice between responses, why."""
     return barred_in(applied.rows(step_names.gates(dataset)))
+
+
+def has_open(applied: Applied, dataset: str) -> bool:
+    """Whether a strategy of a dataset may be chosen."""
+    strategies = applied.graph.loaded.recipe.strategies_for(dataset)
+    return len(barred_strategies(applied, dataset)) < len(strategies)
 
 
 def _one_strategys(

@@ -209,8 +209,10 @@ def _check_gates(loaded: LoadedRecipe) -> list[Problem]:
         what = "a dataset has no answer check, so its right answers are not known"
         remedy = "Set 'answer' and 'label', or take it out"
         problems.append(Problem(loaded.shown, "selection.require.right", what, remedy))
-    if require.reward is not None and not (_rewards(loaded) or loaded.recipe.judge):
-        what = "nothing in the recipe gives rewards"
+    sources = [source.column for _, source in _rewards(loaded)]
+    of_each = [name for name in sources if name is None or "{strategy}" in name]
+    if require.reward is not None and not (of_each or loaded.recipe.judge):
+        what = "nothing in the recipe gives each strategy's responses rewards"
         remedy = "Add a [judge] or the metric 'reward', or take it out"
         problems.append(Problem(loaded.shown, "selection.require.reward", what, remedy))
     return problems
