@@ -190,7 +190,8 @@ by = "perplexity"
         ('name = "chosen"', 'name = "chosen"\nif_wrong = "drop"', {"chosen"}),
         # Attempts and if_wrong are of the strategy itself, and draws have none.
         ('{{ input }}"', '{{ input }}"\nattempts = 2\nif_wrong = "drop"', {"teacher"}),
-        ('by = "perplexity"', 'by = "alignment"', {"chosen"}),
+        # Gates know by what texts were chosen.
+        ('by = "perplexity"', 'by = "alignment"', {"chosen", "gates:sums"}),
         ('of = ["teacher", "human"]\nn = 2', 'of = ["human", "teacher"]\nn = 2', {"chosen"}),
     ],
 )

@@ -14,7 +14,7 @@ from tests.conftest import Bench, jsonl, rows
 def test_a_run_ends_in_a_verdict_and_a_report(bench: Bench) -> None:
     """The first run makes every call and says which strategy leads."""
     done = bench.run()
-    assert done["steps_total"] == done["steps_run"] == 16
+    assert done["steps_total"] == done["steps_run"] == 17
     # 6 teacher responses, 12 own outputs, 6 examples x 2 strategies x 2 views.
     assert done["calls_made"] == 6 + 12 + 24
     (verdict,) = done["verdicts"]
@@ -220,7 +220,7 @@ def test_plan_counts_what_run_makes(bench: Bench) -> None:
     announced = sum(step["calls_at_most"] for step in plan["steps"])
     assert announced == bench.run()["calls_made"]
     after = bench.respsel("plan", "a.toml", "--json").json
-    assert (after["cached"], after["run"], after["waits"]) == (16, 0, 0)
+    assert (after["cached"], after["run"], after["waits"]) == (17, 0, 0)
 
 
 def test_plan_says_why(bench: Bench) -> None:
@@ -275,7 +275,8 @@ def test_plan_counts_shared_calls_once(bench: Bench) -> None:
         0,
     )
     bench.edit(AGAIN, f"{AGAIN}attempts = 3\n")
-    again = bench.respsel("plan", "a.toml", "--json").json["steps"][3]
+    found = bench.respsel("plan", "a.toml", "--json").json["steps"]
+    (again,) = [step for step in found if step["name"] == "responses:sums/again"]
     assert (again["name"], again["calls"], again["calls_at_most"]) == (
         "responses:sums/again",
         0,

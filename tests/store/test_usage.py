@@ -61,4 +61,4 @@ def test_size_and_ls(bench: Bench) -> None:
     assert "answers of models" in size
     listed = bench.respsel("cache", "ls").out
     assert "a.toml: verdict:sums" in listed
-    assert listed.splitlines()[-1] == "15 steps"
+    assert listed.splitlines()[-1] == "17 steps"

@@ -176,7 +176,8 @@ def _judgements(recipe: Recipe, names: Sequence[str]) -> list[str]:
     """The steps that judge the responses of some steps, if the judge leaves out any."""
     if recipe.training.least_reward is None:
         return []
-    about = dict.fromkeys(StepName.parse(name).parts[:2] for name in names)
+    parsed = [StepName.parse(name) for name in names]
+    about = dict.fromkeys((step.dataset, step.strategy) for step in parsed if step.strategy)
     return [step_names.rewards(dataset, strategy, JUDGE) for dataset, strategy in about]
 
 

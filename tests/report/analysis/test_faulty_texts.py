@@ -115,6 +115,10 @@ def test_faults_are_counted_with_a_case_to_read(bench: Bench) -> None:
     assert "| other | 10 | – | 1 |" in page(bench, "md")
 
 
+# Three different texts for ten inputs: with fewer, a gate bars them.
+POLITE = [f"We are {word} to help you with that." for word in ("glad", "happy", "proud")]
+
+
 @pytest.mark.parametrize(
     ("texts", "references", "expected"),
     [
@@ -127,7 +131,7 @@ def test_faults_are_counted_with_a_case_to_read(bench: Bench) -> None:
         ({"own": GERMAN, "b": ANSWERS}, (), "unless the task is to translate"),
         ({"own": GERMAN, "b": ANSWERS, "c": GERMAN}, GERMAN, None),
         (
-            {"own": ["We are glad to help you with that, dear customer."] * 10, "b": ANSWERS},
+            {"own": (POLITE * 4)[:10], "b": ANSWERS},
             (),
             "10 of 10 responses of own are the same text for several inputs, which most other "
             "strategies are not (one is that to ",
