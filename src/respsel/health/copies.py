@@ -52,15 +52,16 @@ def _is_repeated(words: Sequence[str], source: Sequence[str]) -> bool:
 
 def _begins_alike(words: Sequence[str], asked: Sequence[str]) -> bool:
     """Whether three words from the input's beginning stand at the beginning."""
-    begun = _groups(words[: _LEAD + 6])
-    return not begun.isdisjoint(_groups(asked[:6]))
+    begun = groups_of(words[: _LEAD + 6])
+    return not begun.isdisjoint(groups_of(asked[:6]))
 
 
 def _share(some: Sequence[str], others: Sequence[str]) -> float:
     """The share of one text's different groups of three words that another has."""
-    groups = _groups(some)
-    return len(groups & _groups(others)) / max(1, len(groups))
+    groups = groups_of(some)
+    return len(groups & groups_of(others)) / max(1, len(groups))
 
 
-def _groups(words: Sequence[str]) -> set[tuple[str, str, str]]:
+def groups_of(words: Sequence[str]) -> set[tuple[str, str, str]]:
+    """All groups of three words in a row."""
     return set(zip(words, words[1:], words[2:], strict=False))

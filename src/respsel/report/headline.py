@@ -98,6 +98,7 @@ def _without_leader(facts: VerdictFacts) -> Headline:
         if by_target
         else "Fix the responses, or say in [selection.require] what they need not pass"
     )
+    remedy = _own_winners(facts) or remedy
     return Headline(
         which="No strategy can be recommended",
         how_sure=f"None passes the gates before the ranking. {' '.join(reasons)}",
@@ -109,6 +110,14 @@ def _without_leader(facts: VerdictFacts) -> Headline:
         checked=facts.is_checked,
         compared=not facts.verdict.is_alone,
     )
+
+
+def _own_winners(facts: VerdictFacts) -> str:
+    """That single datasets have a winner, though none may be recommended for all; else empty."""
+    winners = [f"{own.winner} for {own.dataset}" for own in facts.own_verdicts if own.winner]
+    if facts.verdict.dataset != OVERALL or not winners:
+        return ""
+    return f"On its own, a dataset has one: {listed(winners)}. Give each dataset a recipe"
 
 
 def _without_ranking(facts: VerdictFacts) -> Headline:

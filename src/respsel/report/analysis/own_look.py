@@ -3,10 +3,11 @@
 A text that a model samples at temperature 1 surprises it, on average, by the entropy of its
 predictions. Sampled below that, or greedily, it surprises it less. What others write surprises it
 about as much, or more. So the mean of nll minus entropy tells texts that the target wrote in the
-usual way, at a low temperature. Measured with SmolLM2-135M on solutions of word problems, in nats a
-token: its own at temperature 0 -1.03, at 0.7 -0.61, rewording a solution at 0.7 -0.51, at 1 -0.13;
-by people and three larger models -0.09 to 0.28. Knows nothing of who wrote them. Invariant: it is a
-sign and no proof, so it bars nothing.
+usual way, at a low temperature. Texts that quote their input are left out: a quotation is likely
+too. Measured with SmolLM2-135M on solutions of word problems, in nats a token: its own at
+temperature 0 -1.03, at 0.7 -0.61, rewording a solution at 0.7 -0.51, at 1 -0.13; by people and
+three larger models -0.09 to 0.28. Knows nothing of who wrote them. Invariant: it is a sign and no
+proof, so it bars nothing.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from respsel.graph import names as step_names
+from respsel.health.copies import groups_of
+from respsel.health.words import bounded, words_of
 from respsel.metrics.contract import View
 from respsel.run.result import RunResult
 from respsel.selection.statistics import reach
@@ -21,6 +24,8 @@ from respsel.selection.statistics import reach
 # Nats a token below the entropy. Those of others were at most 0.09 below.
 _OWN = 0.25
 _FEWEST = 12
+# So large a share of a text's groups of three words is no chance.
+_QUOTED = 0.25
 # So many responses show it, and keep a large table out of memory.
 _MOST = 1000
 _CONFIDENCE = 0.95
@@ -57,8 +62,10 @@ def own_look(result: RunResult, dataset: str, strategy: str) -> OwnLook | None:
     if view is None:
         return None
     name = step_names.token_scores(dataset, strategy, view.name)
-    frame = result.frame(name, "nll", "entropy", "rank", "problem")
-    rows = frame.filter(frame["problem"] == "").head(_MOST)
+    frame = result.frame(name, "id", "nll", "entropy", "rank", "problem")
+    quoting = _quoting(result, dataset, strategy)
+    usable = frame.filter((frame["problem"] == "") & ~frame["id"].is_in(quoting))
+    rows = usable.head(_MOST)
     gaps = []
     ranks = []
     for nll, entropy, rank in rows.select("nll", "entropy", "rank").iter_rows():
@@ -70,6 +77,19 @@ def own_look(result: RunResult, dataset: str, strategy: str) -> OwnLook | None:
     error = float(np.std(gaps, ddof=1)) / len(gaps) ** 0.5
     first = float((np.concatenate(ranks) == 1).mean())
     return OwnLook(float(np.mean(gaps)), error, len(gaps), first)
+
+
+def _quoting(result: RunResult, dataset: str, strategy: str) -> list[str]:
+    """The examples whose responses are in large part their input's words, three in a row."""
+    asked = result.frame(step_names.examples(dataset), "id", "input")
+    inputs = dict(asked.select("id", "input").iter_rows())
+    told = result.frame(step_names.responses(dataset, strategy), "id", "text").head(_MOST)
+    found = []
+    for name, text in told.select("id", "text").iter_rows():
+        groups = groups_of(words_of(bounded(text)))
+        if len(groups & groups_of(words_of(bounded(inputs[name])))) > _QUOTED * len(groups):
+            found.append(name)
+    return found
 
 
 def _view(result: RunResult) -> View | None:
