@@ -7,15 +7,8 @@ from typing import Any
 
 import pytest
 
-from respsel.selection.gates import (
-    GateRule,
-    Held,
-    Standing,
-    barred_in,
-    mcnemar,
-    pass_gates,
-    standing_from_json,
-)
+from respsel.selection.gates import GateRule, mcnemar, pass_gates
+from respsel.selection.standing import Held, Standing, barred_in, standing_from_json
 
 RULE = GateRule()
 

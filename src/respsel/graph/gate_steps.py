@@ -19,6 +19,7 @@ from respsel.recipe.judge import JUDGE
 from respsel.recipe.schema import DatasetEntry, StrategyEntry
 from respsel.records import Example, Response
 from respsel.selection import gates
+from respsel.selection.standing import STANDINGS, Held
 from respsel.tables.problems import WRONG
 
 
@@ -64,7 +65,7 @@ class GateSteps:
                 "rewards": self._column,
             },
             inputs=self._inputs(dataset.name, names),
-            table=gates.STANDINGS,
+            table=STANDINGS,
             make=make,
         )
 
@@ -142,7 +143,7 @@ def _held(
     by_target: Sequence[int],
     shows_label: bool,
     chosen_by: str,
-) -> gates.Held:
+) -> Held:
     """What is known of a strategy's usable responses.
 
     by_target: the places of the members whose texts are the target's; 0 where there are none.
@@ -150,7 +151,7 @@ def _held(
     usable = [response for response in responses if not response.problem]
     used = {response.id for response in usable}
     texts = text_health(usable, examples)
-    return gates.Held(
+    return Held(
         correct={one.id: one.correct for one in usable if one.correct is not None},
         rewards={name: value for name, value in rewards.items() if name in used},
         texts=len(usable),

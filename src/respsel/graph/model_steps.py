@@ -26,7 +26,7 @@ from respsel.scoring import (
 from respsel.scoring.race import run_race
 from respsel.scoring.token_scores import Shown
 from respsel.selection import race_rule
-from respsel.selection.gates import barred_in
+from respsel.selection.standing import barred_in
 from respsel.strategies.base import Operation, Place
 from respsel.strategies.own_outputs import kept_by_example, neighbours
 from respsel.tables.kinds import PREFERENCES, REPRESENTATIONS, SCORES, TOKEN_SCORES

@@ -22,8 +22,8 @@ from respsel.recipe.schema import DatasetEntry, StrategyEntry
 from respsel.records import Example
 from respsel.selection import decide as selection
 from respsel.selection import per_example
-from respsel.selection.gates import Standing, barred_in
 from respsel.selection.race_rule import dropped_in
+from respsel.selection.standing import Standing, barred_in
 from respsel.selection.verdict import VERDICTS
 from respsel.tables.kinds import SCORES
 from respsel.tables.problems import is_reached

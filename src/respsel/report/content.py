@@ -45,9 +45,9 @@ from respsel.report.summary import (
     Summary,
 )
 from respsel.run.result import RunResult
-from respsel.selection.gates import Standing
 from respsel.selection.per_example import Choice, Mixture, mix
 from respsel.selection.race_rule import Lap, reach_of
+from respsel.selection.standing import Standing
 from respsel.selection.verdict import Verdict
 from respsel.text.whitespace import LINE_ENDS, OUTER_BLANKS
 

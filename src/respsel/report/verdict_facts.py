@@ -17,8 +17,8 @@ from respsel.report.analysis.confounds import Confounds
 from respsel.report.analysis.summaries import AuditRow
 from respsel.report.response_counts import ResponseCounts, count_responses
 from respsel.run.result import RunResult
-from respsel.selection.gates import Standing
 from respsel.selection.race_rule import Lap
+from respsel.selection.standing import Standing
 from respsel.selection.verdict import Verdict, listed
 
 # At most this many reasons of missing scores are named for a strategy.

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from respsel.graph import names as step_names
 from respsel.records import Example, Response, Score
-from respsel.selection.gates import barred_in
+from respsel.selection.standing import barred_in
 from respsel.tables.problems import is_failed_call
 from respsel.training.apply import Applied
 from respsel.training.judged import judged_out

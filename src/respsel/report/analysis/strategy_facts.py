@@ -14,7 +14,7 @@ from respsel.report.analysis.confounds import Confounds
 from respsel.report.analysis.summaries import StrategySummary
 from respsel.report.summary import StrategyFacts
 from respsel.run.result import RunResult
-from respsel.selection.gates import Standing
+from respsel.selection.standing import Standing
 
 _THOUSAND = 1000
 
