@@ -9,7 +9,7 @@ from itertools import combinations
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from respsel.report.analysis.risks import find_risk
@@ -20,6 +20,7 @@ from tests.report.analysis.test_risks import verdict_of
 NAMES = ('<b>&"', "x" * 40, "human", "teacher", "step-by-step", "own")
 
 
+@example([(0.0, 5e-324)])
 @given(st.lists(st.tuples(st.floats(0, 9), st.floats(0, 1)), min_size=1, max_size=6))
 def test_names_do_not_cover_each_other(points: list[tuple[float, float]]) -> None:
     """However near the dots are, names stand apart; they are text, whatever is in them, and begin

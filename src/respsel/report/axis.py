@@ -18,6 +18,7 @@ RIGHT = 70
 TOP = 8
 _LONGEST_NAME = 22
 _MOST_TICKS = 8
+_LEAST_SPAN = 1e-300
 
 
 @dataclass(frozen=True)
@@ -110,6 +111,9 @@ def shortened(name: str) -> str:
 def _ticks(low: float, high: float) -> list[float]:
     """About five round numbers within the range."""
     span = (high - low) or abs(high) or 1.0
+    if span < _LEAST_SPAN:
+        # A quarter of the smallest float is 0, which has no logarithm.
+        return [low]
     step = 10 ** math.floor(math.log10(span / 4))
     step *= next(factor for factor in (1, 2, 5, 10) if span / (step * factor) <= 6)
     first = math.ceil(low / step)
