@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from respsel.backends.contract import Model
+from respsel.backends.fingerprint import fingerprint
 from respsel.backends.transformers.device import choose_device, choose_dtype
 from respsel.errors import InputError, PreflightError, Problem
 from respsel.hashing import DigestMemo, canonical_json, digest, file_digest
@@ -57,6 +59,11 @@ class KnownModel:
     identity: str
     weights: Path | None
     chat_template: str | None
+
+    @cached_property
+    def fingerprint(self) -> frozenset[str]:
+        """What tells its weights however they are stored; empty where they cannot be read."""
+        return frozenset() if self.weights is None else fingerprint(self.weights)
 
     @property
     def prepared(self) -> Path | None:

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from respsel.backends.fingerprint import fingerprint, is_same
+from respsel.backends.fingerprint import is_same
 from respsel.backends.registry import KnownModel
 from respsel.recipe.schema import StrategyEntry
 from respsel.workspace.loaded_recipe import LoadedRecipe
@@ -92,31 +92,23 @@ def how_target(author: str, loaded: LoadedRecipe, models: Mapping[str, KnownMode
         return "has the target's name" if _bare(author) in names else ""
     if name == target:
         return "is the target"
-    mine = models.get(name)
-    if mine is not None:
-        if how := _same_model(mine, models[target]):
-            return how
-        if _are_others(mine, models[target]):
-            return ""
+    if name in models and (how := _compared(models[name], models[target])) is not None:
+        return how
     shared = set(_names_of(loaded, name)) & set(_names_of(loaded, target))
     return "has the target's name" if shared else ""
 
 
-def _same_model(one: KnownModel, other: KnownModel) -> str:
-    if one.identity == other.identity or _same_fields(one.fields, other.fields):
+def _compared(one: KnownModel, target: KnownModel) -> str | None:
+    """How it is known that a model is the target; empty if it is known not to be, None if neither.
+
+    Where the weights of both are known, a name says nothing.
+    """
+    if one.identity == target.identity or _same_fields(one.fields, target.fields):
         return "is the target"
-    if one.weights is None or other.weights is None:
-        return ""
-    if is_same(fingerprint(one.weights), fingerprint(other.weights)):
-        return "has the target's weights"
-    return ""
-
-
-def _are_others(one: KnownModel, other: KnownModel) -> bool:
-    """Whether the weights of both are known, and differ: then a name says nothing."""
-    if one.weights is None or other.weights is None:
-        return False
-    return bool(fingerprint(one.weights)) and bool(fingerprint(other.weights))
+    if not one.fingerprint or not target.fingerprint:
+        return None
+    same = is_same(one.fingerprint, target.fingerprint)
+    return "has the target's weights" if same else ""
 
 
 def _same_fields(one: Mapping[str, object], other: Mapping[str, object]) -> bool:

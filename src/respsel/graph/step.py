@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 from respsel.backends.registry import KnownModel
@@ -127,7 +128,7 @@ class Graph:
     steps: Mapping[str, Step]
     authors: Mapping[str, Author]
 
-    @property
+    @cached_property
     def judge_is_target(self) -> bool:
         """Whether the recipe's judge is the model that is to be fine-tuned, however stored."""
         judge = self.loaded.recipe.judge
