@@ -198,9 +198,8 @@ def _cut_short(facts: VerdictFacts) -> Iterator[str]:
 def _faulty_texts(facts: VerdictFacts) -> Iterator[str]:
     """A fault of the leader's texts that most other strategies do not share."""
     for dataset in facts.datasets:
-        others = [entry.name for entry in facts.recipe.strategies_for(dataset.name)]
-        others = [name for name in others if name != facts.winner]
-        for found in find_uncommon_faults(facts.result, dataset.name, facts.winner, others):
+        healths = facts.texts[dataset.name].healths
+        for found in find_uncommon_faults(facts.result, dataset.name, facts.winner, healths):
             if found.fault is Fault.CUT_SHORT and facts.responses.truncated:
                 continue
             where = f" to {dataset.name}" if len(facts.datasets) > 1 else ""

@@ -140,12 +140,17 @@ def build_report(result: RunResult, finished_at: datetime) -> Report:
     """Gather a run's tables into a report."""
     loaded = result.graph.loaded
     verdicts = {verdict.dataset: verdict for verdict in result.verdicts}
+    texts = {
+        name: find_faulty_texts(result, name, _everyone(result, verdicts[name]))
+        for name in (entry.name for entry in loaded.recipe.datasets)
+    }
     datasets = tuple(
-        _dataset(result, entry.name, verdicts[entry.name]) for entry in loaded.recipe.datasets
+        _dataset(result, entry.name, verdicts[entry.name], texts[entry.name].table)
+        for entry in loaded.recipe.datasets
     )
     confounds = {data.name: data.confounds for data in datasets}
     audits = {data.name: data.audit for data in datasets}
-    answers = headline(result, confounds, audits)
+    answers = headline(result, confounds, audits, texts)
     costs = costs_of(result.took, loaded.models)
     overall = verdicts.get(OVERALL)
     origin = provenance(result, finished_at)
@@ -153,14 +158,23 @@ def build_report(result: RunResult, finished_at: datetime) -> Report:
     return Report(loaded.name, loaded.shown, answers, overall, datasets, costs, origin, by_target)
 
 
-def _dataset(result: RunResult, name: str, verdict: Verdict) -> DatasetReport:
+def _everyone(result: RunResult, verdict: Verdict) -> list[str]:
+    """A dataset's strategies, the ranked ones first and in their order.
+
+    A barred strategy without any score is not ranked, but everything else is shown of it.
+    """
+    ranked = [item.strategy for item in verdict.ranking]
+    entries = result.graph.loaded.recipe.strategies_for(verdict.dataset)
+    return [*ranked, *(entry.name for entry in entries if entry.name not in ranked)]
+
+
+def _dataset(result: RunResult, name: str, verdict: Verdict, health: HealthTable) -> DatasetReport:
     loaded = result.graph.loaded
     ids = example_ids(result, name)
     strategies = [entry.name for entry in loaded.recipe.strategies_for(name)]
     entry = loaded.dataset(name)
     ranked = [item.strategy for item in verdict.ranking] or strategies
-    # A barred strategy without any score is not ranked, but everything else is shown of it.
-    everyone = [*ranked, *(other for other in strategies if other not in ranked)]
+    everyone = _everyone(result, verdict)
     choices = _choices(result, name)
     scores = score_matrix(result, name, ranked, loaded.recipe.selection_metric, ids)
     shown = choose_samples(ids, scores, ranked)
@@ -182,7 +196,7 @@ def _dataset(result: RunResult, name: str, verdict: Verdict) -> DatasetReport:
         agreement=_agreement(result, name, ranked, ids),
         confounds=confounds,
         risks=_risks(result, name, verdict, ids),
-        health=find_faulty_texts(result, name, everyone),
+        health=health,
         audit=audited,
         places=places_told(audited),
         own_outputs=_own_outputs(result, name),

@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from respsel.recipe.schema import OVERALL
 from respsel.report.analysis.confounds import Confounds
+from respsel.report.analysis.faulty_texts import FaultyTexts
 from respsel.report.analysis.summaries import AuditRow
 from respsel.report.cautions import cautions_of, unmatched
 from respsel.report.summary import Headline
@@ -25,17 +26,23 @@ _TOO_MANY_MORE = 10
 
 
 def headline(
-    result: RunResult, confounds: Mapping[str, Confounds], audits: Mapping[str, Sequence[AuditRow]]
+    result: RunResult,
+    confounds: Mapping[str, Confounds],
+    audits: Mapping[str, Sequence[AuditRow]],
+    texts: Mapping[str, FaultyTexts],
 ) -> Headline:
     """The answers that a user wants first.
 
     Several datasets without an overall verdict have one answer each.
     confounds: by dataset, what its ranking may really be about.
     audits: by dataset, what was scored.
+    texts: by dataset, what was found in the texts.
     """
     overall = [verdict for verdict in result.verdicts if verdict.dataset == OVERALL]
     verdicts = overall or list(result.verdicts)
-    answers = [_answer(VerdictFacts(result, verdict, confounds, audits)) for verdict in verdicts]
+    answers = [
+        _answer(VerdictFacts(result, verdict, confounds, audits, texts)) for verdict in verdicts
+    ]
     if len(answers) == 1:
         return answers[0]
     ready = all(answer.ready for answer in answers)
@@ -99,16 +106,11 @@ def _without_leader(facts: VerdictFacts) -> Headline:
         else "Fix the responses, or say in [selection.require] what they need not pass"
     )
     remedy = _own_winners(facts) or remedy
-    return Headline(
+    return _without_winner(
+        facts,
         which="No strategy can be recommended",
         how_sure=f"None passes the gates before the ranking. {' '.join(reasons)}",
-        cautions=tuple(unmatched(facts)),
         next_step=f"{remedy}, and run again.",
-        command=_run(facts),
-        decided=False,
-        ready=False,
-        checked=facts.is_checked,
-        compared=not facts.verdict.is_alone,
     )
 
 
@@ -123,34 +125,36 @@ def _own_winners(facts: VerdictFacts) -> str:
 def _without_ranking(facts: VerdictFacts) -> Headline:
     none = [own.dataset for own in facts.own_verdicts if not own.ranking]
     where = f" of {listed(none)}" if none and facts.verdict.dataset == OVERALL else ""
-    return Headline(
+    return _without_winner(
+        facts,
         which="No strategy can be ranked",
         how_sure=f"No example{where} has a score for every strategy, so none can be compared. "
         f"{facts.unscored()}",
-        cautions=tuple(unmatched(facts)),
         next_step="Fix what was not scored, or take those strategies out of the recipe, and run "
         "again.",
+    )
+
+
+def _without_winner(facts: VerdictFacts, which: str, how_sure: str, next_step: str) -> Headline:
+    return Headline(
+        which=which,
+        how_sure=how_sure,
+        cautions=tuple(unmatched(facts)),
+        next_step=next_step,
         command=_run(facts),
         decided=False,
         ready=False,
         checked=facts.is_checked,
-        compared=not facts.verdict.is_alone,
+        compared=True,
     )
 
 
 def _decided(facts: VerdictFacts) -> Headline:
-    return Headline(
-        which=_alone(facts) or f"Fine-tune on {facts.winner}",
-        how_sure=_how_sure(facts),
-        cautions=cautions_of(facts),
-        next_step="Have it applied to the whole dataset, which writes the training set; what is "
-        "there is reused.",
-        command=_apply(facts),
-        decided=True,
-        ready=True,
-        checked=facts.is_checked,
-        compared=not facts.verdict.is_alone,
+    step = (
+        "Have it applied to the whole dataset, which writes the training set; what is there is "
+        "reused."
     )
+    return _with_winner(facts, f"Fine-tune on {facts.winner}", step, _apply(facts))
 
 
 def _undecided(facts: VerdictFacts) -> Headline:
@@ -162,14 +166,20 @@ def _undecided(facts: VerdictFacts) -> Headline:
         leaders = (facts.winner, *facts.verdict.tied)
         command = "\n".join(f"{_apply(facts)} --strategy {name}" for name in leaders)
         step = _choose(facts)
+    return _with_winner(facts, f"No clear winner yet; {facts.winner} leads", step, command)
+
+
+def _with_winner(facts: VerdictFacts, which: str, next_step: str, command: str) -> Headline:
+    """which: what to say of a winner that was compared with others."""
+    decided = facts.verdict.decided
     return Headline(
-        which=_alone(facts) or f"No clear winner yet; {facts.winner} leads",
+        which=_alone(facts) or which,
         how_sure=_how_sure(facts),
         cautions=cautions_of(facts),
-        next_step=step,
+        next_step=next_step,
         command=command,
-        decided=False,
-        ready=False,
+        decided=decided,
+        ready=decided,
         checked=facts.is_checked,
         compared=not facts.verdict.is_alone,
     )

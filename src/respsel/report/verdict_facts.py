@@ -14,6 +14,7 @@ from functools import cached_property
 from respsel.graph import names as step_names
 from respsel.recipe.schema import OVERALL, DatasetEntry, Recipe, StrategyEntry
 from respsel.report.analysis.confounds import Confounds
+from respsel.report.analysis.faulty_texts import FaultyTexts
 from respsel.report.analysis.summaries import AuditRow
 from respsel.report.response_counts import ResponseCounts, count_responses
 from respsel.run.result import RunResult
@@ -33,12 +34,14 @@ class VerdictFacts:
     verdict: of one dataset, or over all of them.
     confounds: by dataset, what its ranking may really be about.
     audits: by dataset, what was scored.
+    texts: by dataset, what was found in the texts.
     """
 
     result: RunResult
     verdict: Verdict
     confounds: Mapping[str, Confounds]
     audits: Mapping[str, Sequence[AuditRow]]
+    texts: Mapping[str, FaultyTexts]
 
     @property
     def recipe(self) -> Recipe:

@@ -71,6 +71,36 @@ class HealthTable:
 
 
 @dataclass(frozen=True)
+class FaultyTexts:
+    """What was found in a dataset's texts.
+
+    healths: by strategy.
+    cases: one for each strategy and fault.
+    """
+
+    healths: Mapping[str, TextHealth]
+    cases: tuple[FaultyText, ...]
+
+    @property
+    def table(self) -> HealthTable:
+        """The counts, as a report shows them."""
+        found = self.healths.values()
+        faults = [fault for fault in Fault if any(health.counts.get(fault) for health in found)]
+        rows = (
+            StrategyHealth(
+                strategy,
+                health.total,
+                tuple(health.counts.get(fault, 0) for fault in faults),
+                health.whole,
+                health.distinct,
+                health.sound,
+            )
+            for strategy, health in self.healths.items()
+        )
+        return HealthTable(tuple(fault.words for fault in faults), tuple(rows), self.cases)
+
+
+@dataclass(frozen=True)
 class UncommonFault:
     """A fault that many of a strategy's responses have, and most other strategies do not share.
 
@@ -86,7 +116,7 @@ class UncommonFault:
     compared: bool
 
 
-def find_faulty_texts(result: RunResult, dataset: str, strategies: Sequence[str]) -> HealthTable:
+def find_faulty_texts(result: RunResult, dataset: str, strategies: Sequence[str]) -> FaultyTexts:
     """Look at all responses of some strategies to a dataset."""
     examples: Sequence[Example] = result.rows(step_names.examples(dataset))
     found: dict[str, TextHealth] = {}
@@ -96,38 +126,24 @@ def find_faulty_texts(result: RunResult, dataset: str, strategies: Sequence[str]
         health = text_health(responses, examples)
         found[strategy] = health
         cases += _cases(strategy, health, responses, examples)
-    faults = [fault for fault in Fault if any(h.counts.get(fault) for h in found.values())]
-    rows = (
-        StrategyHealth(
-            strategy,
-            health.total,
-            tuple(health.counts.get(fault, 0) for fault in faults),
-            health.whole,
-            health.distinct,
-            health.sound,
-        )
-        for strategy, health in found.items()
-    )
-    return HealthTable(tuple(fault.words for fault in faults), tuple(rows), tuple(cases))
+    return FaultyTexts(found, tuple(cases))
 
 
 def find_uncommon_faults(
-    result: RunResult, dataset: str, strategy: str, others: Sequence[str]
+    result: RunResult, dataset: str, strategy: str, healths: Mapping[str, TextHealth]
 ) -> tuple[UncommonFault, ...]:
     """Faults of a strategy that most others do not share.
 
     A fault that they share is in the nature of the task, such as translation. References count as
     one of the others.
+    healths: by strategy, what was found in its texts.
     """
-    examples: Sequence[Example] = result.rows(step_names.examples(dataset))
-    mine = text_health(result.rows(step_names.responses(dataset, strategy)), examples)
+    mine = healths[strategy]
     many = [fault for fault, count in mine.counts.items() if count > MANY * mine.total]
     if not many:
         return ()
-    beside: dict[str, TextHealth] = {
-        other: text_health(result.rows(step_names.responses(dataset, other)), examples)
-        for other in others
-    }
+    beside = {other: health for other, health in healths.items() if other != strategy}
+    examples: Sequence[Example] = result.rows(step_names.examples(dataset))
     references = [Response(e.id, e.reference) for e in examples if e.reference]
     if references:
         beside[_REFERENCES] = text_health(references, examples)
