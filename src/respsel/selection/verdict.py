@@ -12,6 +12,7 @@ from typing import Any
 
 from respsel.tables.table import Document
 from respsel.text.characters import one_line
+from respsel.text.columns import aligned
 from respsel.text.numbers import interval, number, percent, share
 
 # With fewer, a t-test is at the mercy of how the values are distributed.
@@ -198,12 +199,8 @@ class Verdict:
 
         Without the effect, so that names of 15 letters leave them within 80 columns.
         """
-        rows = [(*cells[:-2], cells[-1]) for cells in self.table()]
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         yield self.title
-        for name, *cells, word in rows:
-            cells = [cell.rjust(width) for cell, width in zip(cells, widths[1:], strict=False)]
-            yield "  ".join([f"  {name.ljust(widths[0])}", *cells, word]).rstrip()
+        yield from aligned([(*cells[:-2], cells[-1]) for cells in self.table()])
         if self.datasets_disagree:
             by_rank = f"By the mean of ranks {self.first_by_rank} comes first"
             yield f"  {by_rank}, by the mean of standardised scores {self.winner}."

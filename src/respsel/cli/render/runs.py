@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from respsel.calls.costs import Cost, costs_of, total
 from respsel.text.characters import one_line
+from respsel.text.columns import aligned
 from respsel.text.numbers import number
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def _strategy_lines(facts: Sequence[StrategyFacts]) -> Iterator[str]:
     rows = [("", "right answers", unit, "cut short", "cost of 1,000", "written by")]
     rows += [
         (
-            f"  {item.strategy}",
+            item.strategy,
             item.answers,
             number(item.length),
             str(item.cut_short),
@@ -52,10 +53,7 @@ def _strategy_lines(facts: Sequence[StrategyFacts]) -> Iterator[str]:
         )
         for item in facts
     ]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for name, *cells, author in rows:
-        padded = [cell.rjust(width) for cell, width in zip(cells, widths[1:], strict=False)]
-        yield "  ".join([name.ljust(widths[0]), *padded, author]).rstrip()
+    yield from aligned(rows)
 
 
 def _race_lines(race: RaceOutcome) -> Iterator[str]:
