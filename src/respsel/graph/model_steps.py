@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -239,20 +239,8 @@ class ModelSteps:
             examples = tables[roles.EXAMPLES]
             return judge.judge(source, examples, tables[roles.RESPONSES], place)
 
-        return Step(
-            name=step_names.rewards(dataset.name, strategy.name, metric.label),
-            op="rewards",
-            version=judge.VERSION,
-            fields=fields,
-            inputs={
-                roles.EXAMPLES: step_names.examples(dataset.name),
-                roles.RESPONSES: step_names.responses(dataset.name, strategy.name),
-            },
-            table=SCORES,
-            make=make,
-            calls_per_example=(1, 1),
-            failures=JUDGING_FAILURES,
-        )
+        name = step_names.rewards(dataset.name, strategy.name, metric.label)
+        return _rewards(name, dataset, strategy, fields, make)
 
     def judgements(self, dataset: DatasetEntry, strategy: StrategyEntry, entry: JudgeEntry) -> Step:
         """The recipe's judge's rewards for a strategy's responses."""
@@ -267,20 +255,8 @@ class ModelSteps:
             examples = tables[roles.EXAMPLES]
             return judging.score_responses(entry, examples, tables[roles.RESPONSES], place)
 
-        return Step(
-            name=step_names.rewards(dataset.name, strategy.name, JUDGE),
-            op="rewards",
-            version=judge.VERSION,
-            fields=fields,
-            inputs={
-                roles.EXAMPLES: step_names.examples(dataset.name),
-                roles.RESPONSES: step_names.responses(dataset.name, strategy.name),
-            },
-            table=SCORES,
-            make=make,
-            calls_per_example=(1, 1),
-            failures=JUDGING_FAILURES,
-        )
+        name = step_names.rewards(dataset.name, strategy.name, JUDGE)
+        return _rewards(name, dataset, strategy, fields, make)
 
     def preferences(
         self, dataset: DatasetEntry, strategy: StrategyEntry, other: str, entry: JudgeEntry
@@ -321,3 +297,27 @@ class ModelSteps:
             "reading": judge_answers.VERSION,
             **PROMPTS,
         }
+
+
+def _rewards(
+    name: str,
+    dataset: DatasetEntry,
+    strategy: StrategyEntry,
+    fields: Mapping[str, Any],
+    make: Callable[[Inputs], Operation],
+) -> Step:
+    """A step that asks a model for a reward of each response of a strategy."""
+    return Step(
+        name=name,
+        op="rewards",
+        version=judge.VERSION,
+        fields=fields,
+        inputs={
+            roles.EXAMPLES: step_names.examples(dataset.name),
+            roles.RESPONSES: step_names.responses(dataset.name, strategy.name),
+        },
+        table=SCORES,
+        make=make,
+        calls_per_example=(1, 1),
+        failures=JUDGING_FAILURES,
+    )
