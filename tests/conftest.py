@@ -74,6 +74,23 @@ require = { right = 0 }
 """
 
 
+# Strategies that take from those of RECIPE, to stand before its own outputs.
+TAKING = """\
+[[strategies]]
+name = "mixed"
+from = "first"
+of = ["teacher", "human"]
+
+[[strategies]]
+name = "chosen"
+from = "best"
+of = ["teacher", "human"]
+n = 2
+by = "perplexity"
+
+[own_outputs]"""
+
+
 @dataclass(frozen=True)
 class Finished:
     """A respsel process that has ended."""

@@ -34,7 +34,7 @@ from respsel.metrics.likelihood import IfdParameters
 from respsel.records import Message, Sampling
 from respsel.store.store import Store
 from respsel.workspace.loading import load_recipe
-from tests.conftest import Bench, jsonl, needs, rows
+from tests.conftest import TAKING, Bench, jsonl, needs, rows
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 MESSAGES = st.lists(
@@ -164,22 +164,6 @@ def test_a_recipe_field_changes_the_keys_that_it_must_and_no_other(
     bench.edit(old, new)
     after = keys(bench)
     assert {name for name in after if after[name] != before[name]} == changed
-
-
-TAKING = """\
-[[strategies]]
-name = "mixed"
-from = "first"
-of = ["teacher", "human"]
-
-[[strategies]]
-name = "chosen"
-from = "best"
-of = ["teacher", "human"]
-n = 2
-by = "perplexity"
-
-[own_outputs]"""
 
 
 @pytest.mark.parametrize(

@@ -6,22 +6,7 @@ import pytest
 
 from respsel.errors import InputError
 from respsel.workspace.loading import load_recipe
-from tests.conftest import Bench
-
-STRATEGIES = """\
-[[strategies]]
-name = "mixed"
-from = "first"
-of = ["teacher", "human"]
-
-[[strategies]]
-name = "chosen"
-from = "best"
-of = ["teacher", "human"]
-n = 2
-by = "perplexity"
-
-[own_outputs]"""
+from tests.conftest import TAKING, Bench
 
 
 def faults(bench: Bench) -> list[str]:
@@ -32,7 +17,7 @@ def faults(bench: Bench) -> list[str]:
 
 @pytest.fixture
 def with_composites(bench: Bench) -> Bench:
-    bench.edit("[own_outputs]", STRATEGIES)
+    bench.edit("[own_outputs]", TAKING)
     return bench
 
 
@@ -198,7 +183,7 @@ def test_datasets_must_fit(with_composites: Bench) -> None:
 
 def test_something_must_be_compared(bench: Bench) -> None:
     """A dataset whose strategies are all only taken from has none to rank."""
-    bench.edit("[own_outputs]", STRATEGIES)
+    bench.edit("[own_outputs]", TAKING)
     text = bench.recipe.read_text()
     for name in ("human", "teacher", "mixed", "chosen"):
         text = text.replace(f'name = "{name}"\nfrom', f'name = "{name}"\ncompare = false\nfrom')
