@@ -81,7 +81,7 @@ class Verdict:
     barred: Mapping[str, str] = field(default_factory=dict)
 
     @property
-    def open(self) -> list[Ranked]:
+    def eligible(self) -> list[Ranked]:
         """The ranked strategies that may be recommended, best first."""
         return [ranked for ranked in self.ranking if ranked.strategy not in self.barred]
 
@@ -95,7 +95,7 @@ class Verdict:
     @property
     def is_alone(self) -> bool:
         """Whether the winner was compared with no other strategy."""
-        return len(self.open) == 1
+        return len(self.eligible) == 1
 
     @property
     def datasets_disagree(self) -> bool:
