@@ -210,8 +210,6 @@ def mcnemar(one: Mapping[str, bool], other: Mapping[str, bool]) -> float:
     both = one.keys() & other.keys()
     only_one = sum(one[name] and not other[name] for name in both)
     only_other = sum(other[name] and not one[name] for name in both)
-    if only_one >= only_other:
-        return 1.0
     return min(1.0, 2 * float(bdtr(only_one, only_one + only_other, 0.5)))
 
 
