@@ -11,26 +11,9 @@ import pytest
 
 from tests.conftest import Bench, jsonl
 from tests.health.test_summary import ANSWERS, INPUTS
+from tests.report.test_headline import DATASET, HEAD, STRATEGY
 
-RECIPE = """\
-format = 1
-target = { model = "target" }
-
-[models.target]
-backend = "fake"
-
-[[metrics]]
-name = "reward"
-column = "{strategy}_reward"
-
-[selection]
-resamples = 500
-
-[[datasets]]
-name = "tickets"
-path = "tickets.jsonl"
-"""
-STRATEGY = '\n[[strategies]]\nname = "{0}"\nfrom = "column"\ncolumn = "{0}"\n'
+RECIPE = HEAD + DATASET.format("tickets")
 REFUSAL = "I'm sorry, but I can't help with the {} of this."
 GERMAN = tuple(
     f"Das ist die Antwort auf Ihre Frage nach dem {word}, und sie kommt von uns."
