@@ -20,18 +20,27 @@ if TYPE_CHECKING:
 
 # The role of a message that is not a chat: its text is the whole prompt, without the chat template.
 TEXT = "text"
+# The role of a first message that is no turn: its text is a JSON list of the tools of the chat.
+TOOLS = "tools"
+ASSISTANT = "assistant"
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
     """One turn of a chat, or a whole prompt.
 
-    role: whose turn it is; TEXT for a whole prompt.
+    role: whose turn it is; TEXT for a whole prompt; TOOLS for the tools of the chat.
     content: the text.
+    fields: what else the turn has (tool calls, reasoning, a name), as a canonical JSON object under
+        the names that the file gives them; empty if it has nothing else. `{"content":null}` says
+        that the turn has no text at all.
+    trained: whether the turn is one that the target is to be trained on.
     """
 
     role: str
     content: str
+    fields: str = ""
+    trained: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +66,14 @@ class Example:
     """One input of a dataset.
 
     id: its id, unique in the dataset.
-    input: what the target is asked.
+    input: what the target is asked; of a conversation, the text of the last user's turn before the
+        response.
     reference: the reference response, if the dataset has one.
     label: the right answer, if the dataset has one.
     columns: the row's fields under their own names, for prompts.
     copies: how many equal rows of the file it stands for.
+    turns: the whole conversation, with the dataset's own turns that are trained; empty where the
+        input alone is asked.
     """
 
     id: str
@@ -70,6 +82,21 @@ class Example:
     label: str | None = None
     columns: Mapping[str, Any] = field(default_factory=dict)
     copies: int = 1
+    turns: tuple[Message, ...] = ()
+
+    @property
+    def asked(self) -> tuple[Message, ...]:
+        """The chat that the last trained turn answers: all before it, or all if there is none."""
+        if not self.turns:
+            return (Message("user", self.input),)
+        last = max((i for i, turn in enumerate(self.turns) if turn.trained), default=None)
+        return self.turns[:last]
+
+    @property
+    def context(self) -> tuple[Message, ...]:
+        """The chat before the first trained turn."""
+        first = next((i for i, turn in enumerate(self.turns) if turn.trained), None)
+        return self.asked if first is None else self.turns[:first]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +118,8 @@ class Response:
     attempts: how many calls of a model it took; 0 for text from a file.
     changed: what white space was changed ("line ends", "outer blanks"); empty if none.
     member: the place in its strategy's members, from 1, that it was taken from; 0 for all others.
+    turns: the whole conversation that it is trained in, if it is more than the text of one turn
+        behind the example's own; empty for all others. The text is then that of the trained turns.
     """
 
     id: str
@@ -101,6 +130,7 @@ class Response:
     attempts: int = 0
     changed: str = ""
     member: int = 0
+    turns: tuple[Message, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +149,21 @@ class OwnOutput:
     changed: str = ""
 
 
+class TokenKind:
+    """What of a trained turn a token is of, as numbers in TokenScores.kinds.
+
+    ANSWER: what is said, and tool calls.
+    THINKING: reasoning before it, with its tags.
+    END: the token that ends the turn.
+    BEHIND: what the template writes behind that, such as a line end.
+    """
+
+    ANSWER = 0
+    THINKING = 1
+    END = 2
+    BEHIND = 3
+
+
 @dataclass(frozen=True, slots=True)
 class TokenScores:
     """One response under one view. Arrays have one value per scored token, all of one length.
@@ -131,6 +176,8 @@ class TokenScores:
         say.
     squares: the sum of p^2 over the full vocabulary at each token, which is in (0, 1]. None if the
         engine does not say.
+    kinds: what of a turn each token is of; see TokenKind. None outside of conversations.
+    turns: the place of each token's turn among the messages. None outside of conversations.
     """
 
     token_ids: IntArray
@@ -139,6 +186,8 @@ class TokenScores:
     entropy: FloatArray
     lengths: IntArray | None = None
     squares: FloatArray | None = None
+    kinds: IntArray | None = None
+    turns: IntArray | None = None
 
     def __len__(self) -> int:
         return len(self.nll)
@@ -155,6 +204,8 @@ class ScoredResponse:
     problem: why there are none; empty if there are.
     place: how the response's place in training differs from the end of the prompt, in words; empty
         if it does not.
+    text: what the scored tokens spell, in conversations; `lengths` are of it. Empty elsewhere,
+        where they are of the response's text.
     """
 
     id: str
@@ -163,6 +214,7 @@ class ScoredResponse:
     scores: TokenScores | None
     problem: str = ""
     place: str = ""
+    text: str = ""
 
 
 @dataclass(frozen=True, slots=True)

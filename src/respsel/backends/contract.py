@@ -28,7 +28,9 @@ __all__ = [
     "Model",
     "ModelText",
     "Placed",
+    "PlacedTurns",
     "ScoreCall",
+    "TrainedTurn",
 ]
 
 
@@ -51,11 +53,50 @@ class Placed:
 
 
 @dataclass(frozen=True, slots=True)
+class TrainedTurn:
+    """What a trainer trains on of one assistant's turn.
+
+    place: the turn's place among the messages.
+    start, end: its tokens [start, end) in PlacedTurns.ids; the end of the turn is among them.
+    text: what they spell.
+    lengths: how many UTF-8 bytes of `text` each of them spells.
+    kinds: what of the turn each is of; see records.TokenKind.
+    """
+
+    place: int
+    start: int
+    end: int
+    text: str
+    lengths: tuple[int, ...]
+    kinds: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PlacedTurns:
+    """A whole conversation as a trainer tokenises it, and what of it is trained.
+
+    ids: all of its tokens.
+    turns: the trained turns, in order.
+    problem: why a trained turn has no place; `turns` is empty then.
+    """
+
+    ids: tuple[int, ...]
+    turns: tuple[TrainedTurn, ...]
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class ScoreCall:
-    """Score the response's tokens, each given the prompt and the response tokens before it."""
+    """Score the response's tokens, each given the prompt and the response tokens before it.
+
+    cuts: places in the prompt, ascending, where an engine may cut it: there turns of a conversation
+        that are scored themselves begin, and one token before they end. Calls with the same
+        beginning and cuts share what is evaluated up to a cut. No answer's key holds them.
+    """
 
     prompt_ids: tuple[int, ...]
     response_ids: tuple[int, ...]
+    cuts: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +158,12 @@ class ModelText(Protocol):
         That is not always how the template writes the prompt that asks for a response. Without
         messages, or behind one of role TEXT: `prompt_ids` and `response_ids`. Raises
         PreflightError where the template writes no assistant's turn.
+        """
+
+    def placed_turns(self, messages: Sequence[Message]) -> PlacedTurns:
+        """A whole conversation, with the tokens that a trainer trains on of its trained turns.
+
+        Raises PreflightError where the template refuses the messages.
         """
 
     def training_text(self, messages: Sequence[Message], response: str) -> TextPlace | None:
