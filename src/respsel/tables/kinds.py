@@ -14,6 +14,7 @@ from respsel.hashing import canonical_json
 from respsel.records import (
     DatasetSize,
     Example,
+    Message,
     OwnOutput,
     Preference,
     Represented,
@@ -23,14 +24,27 @@ from respsel.records import (
     TokenScores,
 )
 from respsel.tables.parquet import Columns
-from respsel.tables.table import Document, Table, plain_table
+from respsel.tables.table import Document, Table, TextForm, plain_table
+
+
+def _turns_text(turns: Sequence[Message]) -> str:
+    """A conversation as JSON text; empty for none."""
+    rows = [[turn.role, turn.content, turn.fields, turn.trained] for turn in turns]
+    return canonical_json(rows).decode() if rows else ""
+
+
+def _turns_of(text: str) -> tuple[Message, ...]:
+    """The conversation that `_turns_text` wrote."""
+    return tuple(Message(*turn) for turn in json.loads(text)) if text else ()
 
 
 def _example_digest(row: Example) -> bytes:
     fields = {"id": row.id, "input": row.input, "reference": row.reference, "label": row.label}
     # What is as it was in earlier versions is in no digest.
-    copies = {} if row.copies == 1 else {"copies": row.copies}
-    return canonical_json({**fields, "columns": dict(row.columns), **copies})
+    newer: dict[str, Any] = {} if row.copies == 1 else {"copies": row.copies}
+    if row.turns:
+        newer["turns"] = _turns_text(row.turns)
+    return canonical_json({**fields, "columns": dict(row.columns), **newer})
 
 
 def _examples_to_columns(rows: Sequence[Example]) -> Columns:
@@ -41,16 +55,18 @@ def _examples_to_columns(rows: Sequence[Example]) -> Columns:
         "label": [row.label for row in rows],
         "columns": [canonical_json(dict(row.columns)).decode() for row in rows],
         "copies": [row.copies for row in rows],
+        "turns": [_turns_text(row.turns) for row in rows],
     }
 
 
 def _examples_from_columns(columns: Columns) -> list[Example]:
     names = ("id", "input", "reference", "label", "columns")
     copies = columns.get("copies") or [1] * len(columns["id"])
-    values = zip(*(columns[name] for name in names), copies, strict=True)
+    turns = columns.get("turns") or [""] * len(columns["id"])
+    values = zip(*(columns[name] for name in names), copies, turns, strict=True)
     return [
-        Example(i, text, reference, label, json.loads(more), n)
-        for i, text, reference, label, more, n in values
+        Example(i, text, reference, label, json.loads(more), n, _turns_of(chat))
+        for i, text, reference, label, more, n, chat in values
     ]
 
 
@@ -69,10 +85,13 @@ def _scored_digest(row: ScoredResponse) -> bytes:
     squares = b"" if scores.squares is None else scores.squares.astype("<f4").tobytes()
     # Hazard: without a mark, sums of squares could be taken for lengths.
     newer = b"\0squares\0" + squares if squares else b""
+    if scores.kinds is not None and scores.turns is not None:
+        newer += b"\0turns\0" + scores.kinds.astype("<i4").tobytes()
+        newer += scores.turns.astype("<i4").tobytes() + row.text.encode("utf-8")
     return head + b"\0" + b"".join(array.tobytes() for array in arrays) + lengths + newer
 
 
-_SCORED_ARRAYS = ("token_ids", "nll", "rank", "entropy", "lengths", "squares")
+_SCORED_ARRAYS = ("token_ids", "nll", "rank", "entropy", "lengths", "squares", "kinds", "turns")
 
 
 def _scored_to_columns(rows: Sequence[ScoredResponse]) -> Columns:
@@ -82,6 +101,7 @@ def _scored_to_columns(rows: Sequence[ScoredResponse]) -> Columns:
         "response_tokens": [row.response_tokens for row in rows],
         "problem": [row.problem for row in rows],
         "place": [row.place for row in rows],
+        "text": [row.text for row in rows],
         **{
             name: [None if row.scores is None else getattr(row.scores, name) for row in rows]
             for name in _SCORED_ARRAYS
@@ -100,13 +120,21 @@ def _scored_from_columns(columns: Columns) -> list[ScoredResponse]:
     # An earlier table may lack its last columns.
     none = [()] * len(columns["id"])
     arrays = (columns.get(name, none) for name in _SCORED_ARRAYS)
-    places = columns.get("place") or [""] * len(columns["id"])
+    blank = [""] * len(columns["id"])
+    places = columns.get("place") or blank
+    texts = columns.get("text") or blank
     return [
         ScoredResponse(
-            i, prompt_tokens, response_tokens, None if problem else scores(*some), problem, place
+            id=i,
+            prompt_tokens=prompt_tokens,
+            response_tokens=response_tokens,
+            scores=None if problem else scores(*some),
+            problem=problem,
+            place=place,
+            text=text,
         )
-        for i, prompt_tokens, response_tokens, problem, place, *some in zip(
-            *(columns[name] for name in names), places, *arrays, strict=True
+        for i, prompt_tokens, response_tokens, problem, place, text, *some in zip(
+            *(columns[name] for name in names), places, texts, *arrays, strict=True
         )
     ]
 
@@ -142,6 +170,7 @@ EXAMPLES = Table(
         "label": "str",
         "columns": "str",
         "copies": "int",
+        "turns": "str",
     },
 )
 DATASET_SIZES = Document("dataset-sizes", lambda data: DatasetSize(**data))
@@ -157,8 +186,10 @@ RESPONSES = plain_table(
         "attempts": "int",
         "changed": "str",
         "member": "int",
+        "turns": "str",
     },
-    newer=["changed", "member"],
+    newer=["changed", "member", "turns"],
+    forms={"turns": TextForm(_turns_text, _turns_of)},
 )
 OWN_OUTPUTS = plain_table(
     "own-outputs",
@@ -200,11 +231,14 @@ TOKEN_SCORES = Table(
         "response_tokens": "int",
         "problem": "str",
         "place": "str",
+        "text": "str",
         "token_ids": "ints",
         "nll": "floats",
         "rank": "ints",
         "entropy": "floats",
         "lengths": "ints",
         "squares": "floats",
+        "kinds": "ints",
+        "turns": "ints",
     },
 )

@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import islice
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from respsel.hashing import RunningDigest, canonical_json, digest
@@ -126,25 +127,44 @@ class Document(Generic[Row]):
         return [self.from_json(item) for item in json.loads(data)]
 
 
+@dataclass(frozen=True)
+class TextForm:
+    """How a value that is nested is kept in a column of texts."""
+
+    write: Callable[[Any], str]
+    read: Callable[[str], Any]
+
+
 def plain_table(
-    name: str, kind: Callable[..., Row], column_types: Mapping[str, str], newer: Sequence[str] = ()
+    name: str,
+    kind: Callable[..., Row],
+    column_types: Mapping[str, str],
+    newer: Sequence[str] = (),
+    forms: Mapping[str, TextForm] = MappingProxyType({}),
 ) -> Table[Row]:
     """A table of flat rows, one column a field.
 
     newer: columns that earlier versions did not have. Where they are empty they are not in a row's
     digest, so what follows from an earlier table is not made again.
+    forms: of the columns whose values are kept as text.
     """
 
+    def written(row: Row, column: str) -> Any:
+        value = getattr(row, column)
+        return forms[column].write(value) if column in forms else value
+
     def digest_row(row: Row) -> bytes:
-        fields = {column: getattr(row, column) for column in column_types}
+        fields = {column: written(row, column) for column in column_types}
         return canonical_json(
             {column: value for column, value in fields.items() if value or column not in newer}
         )
 
     def to_columns(rows: Sequence[Row]) -> Columns:
-        return {column: [getattr(row, column) for row in rows] for column in column_types}
+        return {column: [written(row, column) for row in rows] for column in column_types}
 
     def from_columns(columns: Columns) -> list[Row]:
+        for column in forms.keys() & columns.keys():
+            columns[column] = list(map(forms[column].read, columns[column]))
         return [
             kind(**dict(zip(columns, values, strict=True)))
             for values in zip(*columns.values(), strict=True)
