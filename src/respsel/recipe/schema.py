@@ -424,6 +424,11 @@ class MetricEntry(BaseModel):
     label: Name | None = Field(
         None, description="Its name in this recipe, if one metric is used twice."
     )
+    part: Literal["all", "thinking", "answer"] = Field(
+        "all",
+        description="Which part of each response counts: all of it, its thinking (such as between "
+        "`<think>` and `</think>`), or the answer behind that. The parts take no call more.",
+    )
 
     @property
     def known_as(self) -> str:

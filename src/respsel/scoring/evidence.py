@@ -7,15 +7,16 @@ reward has a problem gets that problem and no value.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from respsel.answers import PatternTimeoutError
 from respsel.data.rows import find_value
-from respsel.metrics.contract import ChosenMetric, Evidence
+from respsel.metrics.contract import ChosenMetric, Evidence, ResponsePart
 from respsel.recipe.schema import AnswerEntry
 from respsel.records import Example, OwnOutput, Represented, Response, Score, ScoredResponse
 from respsel.scoring.judge import finite_number
+from respsel.scoring.response_parts import NoPartError, part_of, text_part
 from respsel.strategies.own_outputs import kept_by_example
 from respsel.tables.problems import is_reached
 
@@ -84,10 +85,24 @@ def measure(
             reward=None if reward is None else reward.value,
         )
         try:
+            evidence = _about(evidence, metric.part)
+        except NoPartError as error:
+            yield Score(response.id, None, str(error))
+            continue
+        try:
             value, problem, weight = metric.measure(evidence)
         except PatternTimeoutError:
             raise PatternTimeoutError(response.id, f"strategy '{strategy}'") from None
         yield Score(response.id, value, problem, weight)
+
+
+def _about(evidence: Evidence, part: ResponsePart) -> Evidence:
+    """The evidence of a part of a response. Raises NoPartError if there is none."""
+    if part == "all":
+        return evidence
+    text, scores = part_of(evidence.text, evidence.scores, part)
+    own = [text for text in (text_part(own, part) for own in evidence.own_outputs) if text]
+    return replace(evidence, text=text, scores=scores, own_outputs=own)
 
 
 def _first_problem(*rows: Response | ScoredResponse | Represented | Score | None) -> str:
