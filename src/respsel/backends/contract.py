@@ -78,11 +78,13 @@ class PlacedTurns:
     ids: all of its tokens.
     turns: the trained turns, in order.
     problem: why a trained turn has no place; `turns` is empty then.
+    told: what the template leaves out of a turn without changing what it says, in words.
     """
 
     ids: tuple[int, ...]
     turns: tuple[TrainedTurn, ...]
     problem: str = ""
+    told: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ from respsel.calls.requests import (
     RepresentRequest,
     Request,
     ScoreRequest,
+    TurnCall,
 )
 from respsel.hashing import Beginning, canonical_json, digest
 from respsel.records import Message
@@ -33,19 +34,31 @@ from respsel.store.store import Store
 RENDERING_VERSION = 1
 # Raised when a response's place behind the same messages would be another.
 PLACING_VERSION = 1
+# Raised when other tokens of the same conversation would be trained, or be of another kind.
+TURNS_VERSION = 1
 
 
 def request_key(identity: str, request: Request) -> str:
     """The key of a request: everything in it that changes the answer, and the model's identity."""
     if isinstance(request, ScoreRequest) and request.part is not None:
         return _part_key(identity, request, request.part)
-    messages = [[message.role, message.content] for message in request.messages]
-    if isinstance(request, ScoreRequest | RepresentRequest):
+    messages = _chat(request.messages)
+    if isinstance(request, ScoreRequest) and request.turn is not None:
+        parts: list[Any] = ["turn", messages, request.turn, TURNS_VERSION]
+    elif isinstance(request, ScoreRequest | RepresentRequest):
         kind = "score" if isinstance(request, ScoreRequest) else "represent"
-        parts: list[Any] = [kind, messages, request.response, PLACING_VERSION]
+        parts = [kind, messages, request.response, PLACING_VERSION]
     else:
         parts = ["generate", messages, _draw_parts(request)]
     return f"request/{digest('request', str(RENDERING_VERSION), identity, canonical_json(parts))}"
+
+
+def _chat(messages: Sequence[Message]) -> list[list[str]]:
+    """What of messages is in keys: turns without further fields are as in earlier versions."""
+    return [
+        [turn.role, turn.content, turn.fields] if turn.fields else [turn.role, turn.content]
+        for turn in messages
+    ]
 
 
 def _part_key(identity: str, request: ScoreRequest, part: Part) -> str:
@@ -60,8 +73,7 @@ def _part_key(identity: str, request: ScoreRequest, part: Part) -> str:
 
 @lru_cache(maxsize=8)
 def _beginning(identity: str, messages: tuple[Message, ...], response: str, rest: int) -> Beginning:
-    chat = [[message.role, message.content] for message in messages]
-    begun = canonical_json(["score", chat, response, PLACING_VERSION])[:-1]
+    begun = canonical_json(["score", _chat(messages), response, PLACING_VERSION])[:-1]
     return Beginning(
         "request", str(RENDERING_VERSION), identity, begun=begun, size=len(begun) + rest
     )
@@ -69,7 +81,8 @@ def _beginning(identity: str, messages: tuple[Message, ...], response: str, rest
 
 def score_key(identity: str, call: ScoreCall) -> str:
     """The key of a call for scores, or for hidden states."""
-    kind = "call/represent" if isinstance(call, RepresentCall) else "call/score"
+    kinds = {RepresentCall: "call/represent", TurnCall: "call/turn"}
+    kind = kinds.get(type(call), "call/score")
     return f"call/{digest(kind, identity, _ids(call.prompt_ids), _ids(call.response_ids))}"
 
 

@@ -44,7 +44,7 @@ def answers_of(model: Model, resolved: Sequence[Resolved]) -> Iterator[tuple[int
         yield from _generations(model, generate)
     if score:
         for place, scored in _scored(model, score):
-            yield place, _with_lengths(scored, resolved[place])
+            yield place, _with_places(scored, resolved[place])
     if represent:
         yield from _vectors(model, represent)
 
@@ -133,13 +133,16 @@ def _check_tokens(call: ScoreCall, scores: TokenScores) -> None:
         raise RunError(Problem("", "", what, "This is a fault of the backend: report it"))
 
 
-def _with_lengths(scored: Scored, resolved: Resolved) -> Scored:
+def _with_places(scored: Scored, resolved: Resolved) -> Scored:
+    """Scores with what the request's text says of their tokens."""
     import numpy as np
 
     if scored.scores is None or resolved.lengths is None:
         return scored
     lengths = np.array(resolved.lengths, np.int32)
-    return replace(scored, scores=replace(scored.scores, lengths=lengths))
+    kinds = np.array(resolved.kinds, np.int32) if resolved.kinds else None
+    scores = replace(scored.scores, lengths=lengths, kinds=kinds)
+    return replace(scored, scores=scores, text=resolved.text)
 
 
 def _unicode(text: str) -> str:

@@ -69,7 +69,11 @@ def to_record(answer: Answer) -> Mapping[str, Any]:
         }
     assert answer.scores is not None
     scores = answer.scores
+    turn = {}
+    if scores.kinds is not None:
+        turn = {"kinds": _pack(scores.kinds, "<i4"), "spelled": answer.text}
     return {
+        **turn,
         "lengths": None if scores.lengths is None else _pack(scores.lengths, "<i4"),
         "prompt_tokens": answer.prompt_tokens,
         "response_tokens": answer.response_tokens,
@@ -103,8 +107,10 @@ def from_record(record: Mapping[str, Any]) -> Answer | None:
     entropy = _unpack(record["entropy"], "<f4")
     packed = record.get("squares")
     squares = None if packed is None else _unpack(packed, "<f4")
-    scores = TokenScores(ids, nll, rank, entropy, lengths, squares)
-    return Scored(record["prompt_tokens"], record["response_tokens"], scores)
+    kinds = _unpack(record["kinds"], "<i4") if "kinds" in record else None
+    scores = TokenScores(ids, nll, rank, entropy, lengths, squares, kinds)
+    text = record.get("spelled", "")
+    return Scored(record["prompt_tokens"], record["response_tokens"], scores, text=text)
 
 
 def is_whole(record: Mapping[str, Any]) -> bool:

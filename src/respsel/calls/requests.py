@@ -56,6 +56,8 @@ class ScoreRequest:
     if_too_long: "fail", or "drop" for a Scored with the problem OVER_CONTEXT; in no key.
     about, example: name it in errors, and are in no key.
     part: score this part only, given the messages and what is before it.
+    turn: the messages are a whole conversation, and what a trainer trains on of the one at this
+        place is scored, given all before it; there is no other response then.
     """
 
     model: str
@@ -65,10 +67,14 @@ class ScoreRequest:
     example: str
     if_too_long: str = "fail"
     part: Part | None = None
+    turn: int | None = None
 
     @property
     def characters(self) -> int:
         """About how long the text is that is evaluated after the messages."""
+        if self.turn is not None:
+            turn = self.messages[self.turn]
+            return len(turn.content) + len(turn.fields)
         return len(self.response) if self.part is None else self.part.end - self.part.context
 
 
@@ -92,10 +98,20 @@ class RepresentCall(ScoreCall):
 
 
 @dataclass(frozen=True, slots=True)
+class TurnCall(ScoreCall):
+    """A call for the trained tokens of a conversation's turn.
+
+    Its key is not that of other calls with these tokens, since its answer says more of them.
+    """
+
+
+@dataclass(frozen=True, slots=True)
 class Resolved:
     """The call that a request became.
 
     lengths: how many bytes of the response each of its tokens spells; None where that is not known.
+    text: what its tokens spell, for a turn; empty for all others.
+    kinds: what of the turn each token is of (see TokenKind); none for all others.
     told: how the response's place differs from the end of the prompt, in words (see Placed).
     problem: why there is nothing to call for; the call then only counts tokens.
     """
@@ -104,6 +120,8 @@ class Resolved:
     lengths: tuple[int, ...] | None = None
     told: str = ""
     problem: str = ""
+    text: str = ""
+    kinds: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +143,7 @@ class Scored:
 
     prompt_tokens, response_tokens: as they were asked for.
     scores: None where `problem` says why.
-    told: see Resolved.
+    told, text: see Resolved.
     """
 
     prompt_tokens: int
@@ -133,6 +151,7 @@ class Scored:
     scores: TokenScores | None
     problem: str = ""
     told: str = ""
+    text: str = ""
 
 
 Request = GenerateRequest | ScoreRequest | RepresentRequest

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import accumulate
 
-from respsel.backends.contract import GenerateCall, ModelText, Placed, ScoreCall
+from respsel.backends.contract import GenerateCall, ModelText, Placed, PlacedTurns, ScoreCall
 from respsel.calls.keys import draw_seed
 from respsel.calls.requests import (
     GenerateRequest,
@@ -21,6 +21,8 @@ from respsel.calls.requests import (
     RepresentRequest,
     Request,
     Resolved,
+    ScoreRequest,
+    TurnCall,
 )
 from respsel.records import Message
 
@@ -50,6 +52,9 @@ class Resolver:
     def __init__(self, text: ModelText) -> None:
         self._text = text
         self._placed = lru_cache(maxsize=_PLACED_AT_HAND)(self._place)
+        self._placed_turns = lru_cache(maxsize=_PLACED_AT_HAND)(
+            lambda messages: text.placed_turns(messages)
+        )
 
     def resolve(self, request: Request) -> Resolved:
         """What a request becomes."""
@@ -57,6 +62,8 @@ class Resolver:
             prompt = self._text.prompt_ids(request.messages)
             seed = draw_seed(prompt, request)
             return Resolved(GenerateCall(prompt, request.sampling, seed, request.messages))
+        if isinstance(request, ScoreRequest) and request.turn is not None:
+            return _turn(self._placed_turns(request.messages), request.turn)
         known = self._placed(request.messages, request.response)
         placed = known.placed
         if isinstance(request, RepresentRequest):
@@ -89,3 +96,19 @@ class Resolver:
     def _place(self, messages: tuple[Message, ...], text: str) -> _PlacedText:
         placed = self._text.placed(messages, text)
         return _PlacedText(placed, list(accumulate(placed.lengths or ())))
+
+
+def _turn(placed: PlacedTurns, place: int) -> Resolved:
+    """The trained tokens of the turn at a place, behind all that is before it."""
+    found = next((turn for turn in placed.turns if turn.place == place), None)
+    if found is None:
+        assert placed.problem, "a trained turn without a place has a problem"
+        return Resolved(TurnCall(placed.ids, ()), problem=placed.problem)
+    cuts = [
+        cut
+        for turn in placed.turns
+        if turn.place < place
+        for cut in dict.fromkeys((turn.start, turn.end - 1))
+    ]
+    call = TurnCall(placed.ids[: found.start], placed.ids[found.start : found.end], tuple(cuts))
+    return Resolved(call, found.lengths, placed.told, text=found.text, kinds=found.kinds)

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence, Set
+from dataclasses import replace
 from functools import cache, lru_cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from respsel.errors import InputError, Problem, suggest
-from respsel.records import TEXT, Example, Message
+from respsel.records import ASSISTANT, TEXT, TOOLS, Example, Message
 
 if TYPE_CHECKING:
     from respsel.recipe.judge import JudgeEntry
@@ -31,6 +32,8 @@ _SELF_ALIGNED = (
     "{examples}"
     "now, according to the inference examples, please solve the problem. \n\n\n"
 )
+# What stands before the first turn of a chat.
+_BEFORE_TURNS = (TOOLS, "system", "developer")
 _SYSTEM = "<<SYS>>\nYou are a helpful assistant.\n<</SYS>>\n\n"
 # How Jinja2 says that a name is not there.
 _UNDEFINED = re.compile(r"'(\w+)' is undefined$")
@@ -41,6 +44,32 @@ _PLAIN_FIELD = re.compile(r"\{\{\s*([A-Za-z_]\w*)\s*\}\}")
 def plain_messages(question: str) -> tuple[Message, ...]:
     """The `plain` view: the input alone, as the user's turn."""
     return (Message("user", question),)
+
+
+def shown_in_question(
+    chat: Sequence[Message], own_outputs: Sequence[str], template: str = "native"
+) -> tuple[Message, ...]:
+    """The `self-aligned` view of a chat: own outputs to other inputs beside its last question.
+
+    That is the last user's turn before the first trained one. The published prompts know no
+    conversation, so with another template than "native" the chat is that question alone.
+    """
+    first = next((i for i, turn in enumerate(chat) if turn.trained), len(chat))
+    place = max((i for i in range(first) if chat[i].role == "user"), default=None)
+    if place is None:
+        raise ValueError("the chat has no user's turn")
+    (asked,) = self_aligned_messages(chat[place].content, own_outputs, template)
+    if template != "native":
+        return (asked,)
+    return (*chat[:place], replace(chat[place], content=asked.content), *chat[place + 1 :])
+
+
+def shown_behind(
+    chat: Sequence[Message], demonstrations: Sequence[tuple[str, str]]
+) -> tuple[Message, ...]:
+    """A chat with inputs and their responses as earlier turns, behind its system turn."""
+    start = next((i for i, turn in enumerate(chat) if turn.role not in _BEFORE_TURNS), len(chat))
+    return (*chat[:start], *_demonstrated(demonstrations), *chat[start:])
 
 
 def self_aligned_messages(
@@ -67,12 +96,15 @@ def demonstration_messages(
 
     Without demonstrations it is the `plain` view. Prompts with the same demonstrations begin alike.
     """
-    turns = [
+    return shown_behind(plain_messages(question), demonstrations)
+
+
+def _demonstrated(demonstrations: Sequence[tuple[str, str]]) -> list[Message]:
+    return [
         message
         for asked, answered in demonstrations
-        for message in (Message("user", asked), Message("assistant", answered))
+        for message in (Message("user", asked), Message(ASSISTANT, answered))
     ]
-    return (*turns, *plain_messages(question))
 
 
 def template_fields(example: Example) -> Mapping[str, Any]:

@@ -10,15 +10,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from itertools import accumulate, pairwise
-from typing import Any
 
 from respsel.calls.lazy import Lazy
 from respsel.calls.requests import Answer, Part, RepresentRequest, Scored, ScoreRequest, Vector
-from respsel.data.prompts import (
-    demonstration_messages,
-    plain_messages,
-    self_aligned_messages,
-)
 from respsel.metrics.contract import View
 from respsel.metrics.reasoning_steps import split_steps, word_places
 from respsel.records import (
@@ -31,11 +25,10 @@ from respsel.records import (
     TokenScores,
 )
 from respsel.scoring import held_out
+from respsel.scoring.trained_turns import IN_CHAT, Shown, TrainedTurns, last_turn, view_chat
 from respsel.strategies.base import Operation
 from respsel.tables.problems import NOT_REACHED
 
-# By example, what its prompts have besides its input.
-Shown = Mapping[str, Sequence[Any]]
 # Each step is a call in the local view. A looping text has millions, which no model is to be asked
 # about.
 MOST_STEPS = 10_000
@@ -52,20 +45,29 @@ SQUARES = (
 
 
 class _Calls:
-    """The calls that the responses to score take: one each, or one for each step or reference.
+    """The calls that the responses to score take.
+
+    One each; or one for each reasoning step, for each reference, or for each trained turn.
 
     counts: by the place of a response, how many calls; without those that are not scored.
     places: by call, the place of its response.
     """
 
-    def __init__(self, view: View, responses: Sequence[Response]) -> None:
+    def __init__(
+        self, view: View, responses: Sequence[Response], trained: TrainedTurns | None
+    ) -> None:
         # Hazard: a text is split once for all its steps, or the time grows with the square of its
         # length.
         self._parts_of = lru_cache(maxsize=1)(
             lambda place: _parts(view, _scored_text(view, responses[place]))
         )
         usable = [place for place, response in enumerate(responses) if not response.problem]
-        sizes = {place: view.references or len(self._parts_of(place)) for place in usable}
+        sizes = {
+            place: len(trained.places(place))
+            if trained is not None
+            else view.references or len(self._parts_of(place))
+            for place in usable
+        }
         self.counts = {place: count for place, count in sizes.items() if count <= MOST_STEPS}
         self.places = [place for place, count in self.counts.items() for _ in range(count)]
         starts = accumulate(self.counts.values(), initial=0)
@@ -76,8 +78,9 @@ class _Calls:
         return index - self._starts[self.places[index]]
 
     def part(self, index: int) -> Part | None:
-        """What of its response a call is about; None if it is about all."""
-        return self._parts_of(self.places[index])[self.number(index)]
+        """What of its response a call is about; None if it is about all, or about a reference."""
+        parts = self._parts_of(self.places[index])
+        return parts[self.number(index)] if len(parts) > 1 or parts[0] else None
 
 
 def score_responses(
@@ -89,10 +92,9 @@ def score_responses(
     about: str,
     if_too_long: str,
     reached: int | None = None,
+    in_turns: bool = False,
 ) -> Operation:
     """Score every usable response.
-
-    It takes a call for each step in the local view, or for each held-out reference.
 
     Returns an iterator of one ScoredResponse per response, in order, without scores where the
     response has a problem. A table of them is never in memory.
@@ -100,23 +102,36 @@ def score_responses(
     shown_with: by example, what the view takes besides the input: own outputs to other inputs,
         held-out inputs with references, or tries; see `held_out`.
     reached: only the responses to so many of the first examples are scored, after a race.
+    in_turns: score the tokens that trainers train on, with the ends of turns; else the text alone.
     """
     responses = _taking_part(view, responses, reached)
-    calls = _Calls(view, responses)
+    trained = TrainedTurns(examples, responses) if in_turns and view.kind in IN_CHAT else None
+    calls = _Calls(view, responses, trained)
 
     def request(index: int) -> ScoreRequest:
         place = calls.places[index]
-        example = examples[place]
-        if not view.is_of_response:
-            messages, text = shown_with[example.id][calls.number(index)]
-            return ScoreRequest(target, messages, text, about, example.id, if_too_long)
-        messages = view_messages(view, example, shown_with)
-        text = _scored_text(view, responses[place])
-        part = calls.part(index)
-        return ScoreRequest(target, messages, text, about, example.id, if_too_long, part)
+        bare = ScoreRequest(target, (), "", about, examples[place].id, if_too_long)
+        if trained is not None:
+            messages, turn = trained.turn(view, place, calls.number(index), shown_with)
+            return replace(bare, messages=messages, turn=turn)
+        messages, text = _asked(
+            view, examples[place], responses[place], calls.number(index), shown_with
+        )
+        return replace(bare, messages=messages, response=text, part=calls.part(index))
 
     answers = yield Lazy(len(calls.places), request)
-    return _scored_rows(responses, calls.counts, answers)
+    rows = _scored_rows(responses, calls.counts, answers)
+    return rows if trained is None else trained.placed(rows)
+
+
+def _asked(
+    view: View, example: Example, response: Response, number: int, shown_with: Shown
+) -> tuple[tuple[Message, ...], str]:
+    """The prompt and the text of a response's call; number: which of its calls it is."""
+    if view.is_of_response:
+        return view_messages(view, example, response, shown_with), _scored_text(view, response)
+    messages, text = shown_with[example.id][number]
+    return messages, text
 
 
 def _taking_part(
@@ -153,12 +168,13 @@ def represent_texts(
 
     Returns Represented rows in order.
     """
-    inputs = {example.id: example.input for example in examples}
+    by_id = {example.id: example for example in examples}
     usable = [text for text in texts if not text.problem]
 
     def request(index: int) -> RepresentRequest:
         text = usable[index]
-        return RepresentRequest(target, plain_messages(inputs[text.id]), text.text, about, text.id)
+        messages, answer = last_turn(by_id[text.id], text)
+        return RepresentRequest(target, messages, answer, about, text.id)
 
     answers = yield Lazy(len(usable), request)
 
@@ -176,14 +192,14 @@ def represent_texts(
     return rows()
 
 
-def view_messages(view: View, example: Example, shown_with: Shown) -> tuple[Message, ...]:
-    """The prompt under which an example's responses are scored."""
-    if view.kind == "self-aligned":
-        return self_aligned_messages(example.input, shown_with[example.id], view.template)
-    if view.kind == "validation":
-        return demonstration_messages(example.input, shown_with[example.id])
-    bare = view.kind == "unconditional" or (view.kind == "local" and not view.with_input)
-    return () if bare else plain_messages(example.input)
+def view_messages(
+    view: View, example: Example, response: Response, shown_with: Shown
+) -> tuple[Message, ...]:
+    """The prompt under which a response's text is scored."""
+    if view.kind == "unconditional" or (view.kind == "local" and not view.with_input):
+        return ()
+    messages, _ = last_turn(example, response)
+    return view_chat(view, example, messages, shown_with)[0]
 
 
 def _scored_text(view: View, response: Response) -> str:
@@ -223,13 +239,16 @@ def _joined(name: str, answers: Sequence[object]) -> ScoredResponse:
         scores=None,
         problem=problem,
         place=next((part.told for part in parts if part.told), ""),
+        text="" if problem else "".join(part.text for part in parts),
     )
     if problem:
         return row
-    if len(scored) == 1:
+    if len(scored) == 1 and scored[0].kinds is None:
         return replace(row, scores=scored[0])
     lengths = [scores.lengths for scores in scored if scores.lengths is not None]
     squares = [scores.squares for scores in scored if scores.squares is not None]
+    kinds = [scores.kinds for scores in scored if scores.kinds is not None]
+    numbers = np.repeat(np.arange(len(scored)), list(map(len, scored))).astype(np.int32)
     whole = TokenScores(
         token_ids=np.concatenate([scores.token_ids for scores in scored]),
         nll=np.concatenate([scores.nll for scores in scored]),
@@ -237,5 +256,7 @@ def _joined(name: str, answers: Sequence[object]) -> ScoredResponse:
         entropy=np.concatenate([scores.entropy for scores in scored]),
         lengths=np.concatenate(lengths) if len(lengths) == len(scored) else None,
         squares=np.concatenate(squares) if len(squares) == len(scored) else None,
+        kinds=np.concatenate(kinds) if kinds else None,
+        turns=numbers if kinds else None,
     )
     return replace(row, scores=whole)

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 from respsel.backends.contract import Generation
 from respsel.calls.lazy import Lazy
 from respsel.calls.requests import GenerateRequest
-from respsel.data.prompts import plain_messages
 from respsel.errors import InputError, Problem, raise_problems
 from respsel.recipe.schema import AnswerEntry, OwnOutputsEntry
 from respsel.records import Example, OwnOutput, Sampling
@@ -39,14 +38,14 @@ def sample_own_outputs(
     check: AnswerEntry | None,
     white_space: WhiteSpace = "normalise",
 ) -> Operation:
-    """Sample `samples` outputs per example from the target, asked with the input alone."""
+    """Sample `samples` outputs per example from the target, asked what `Example.asked` holds."""
 
     def request(index: int) -> GenerateRequest:
         place, sample = divmod(index, entry.samples)
         example = examples[place]
         return GenerateRequest(
             target,
-            plain_messages(example.input),
+            example.asked,
             sampling,
             "own-output",
             seed,
@@ -155,10 +154,10 @@ def neighbours(
 
 
 def _walk(examples: Sequence[Example], place: int) -> Iterator[str]:
-    mine = examples[place].input
+    mine = examples[place].asked
     for i in chain(range(place - 1, -1, -1), range(place + 1, len(examples))):
         # An example that asks the same under another id would show the answer.
-        if examples[i].input != mine:
+        if examples[i].asked != mine:
             yield examples[i].id
 
 
