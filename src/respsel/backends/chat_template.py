@@ -11,16 +11,22 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from types import MappingProxyType
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 from jinja2 import TemplateError, nodes
 from jinja2.ext import Extension
 from jinja2.parser import Parser
 
+from respsel.backends.placed_chat import PlacedChat, Stretch, cut_stretches, place_kinds
 from respsel.backends.placement import find_place
+from respsel.backends.turn_fields import as_turn, map_message, split_tools, texts_in
+from respsel.backends.turn_kinds import Ends
+from respsel.backends.turn_marks import MarkedEnvironment, Piece, TurnMarks
+from respsel.backends.turn_places import TokenEnds, TurnFinder, Unplaced
 from respsel.errors import PreflightError, Problem, suggest
-from respsel.records import Message
+from respsel.records import ASSISTANT, Message
 from respsel.sandbox.environment import FAULTS, BoundedEnvironment, BoundedTemplate, fault_text
 
 # A template that asks for the date gets this one: with the real date, prompts and keys change
@@ -29,8 +35,6 @@ FROZEN_DATE = "01 Jan 2025"
 _MARK = "\ue000"
 # What a template is given in any case.
 _GIVEN = ("messages", "add_generation_prompt", "bos_token", "eos_token")
-# (text, whether it may hold control tokens)
-Stretch = tuple[str, bool]
 
 
 class _Generation(Extension):
@@ -73,14 +77,8 @@ class ChatTemplate:
         """options: more variables for the template, such as enable_thinking."""
         self._origin = origin
         self._variables = {**options, "bos_token": bos, "eos_token": eos}
-        env = BoundedEnvironment(
-            own_filters={"tojson": _to_json},
-            trim_blocks=True,
-            lstrip_blocks=True,
-            extensions=["jinja2.ext.loopcontrols", _Generation],
-        )
-        env.globals["raise_exception"] = _raise
-        env.globals["strftime_now"] = lambda _format: FROZEN_DATE
+        self._source = source
+        env = _environment(BoundedEnvironment, _Generation)
         try:
             self._template = BoundedTemplate(env, source)
             used = self._template.names if options else frozenset()
@@ -100,15 +98,74 @@ class ChatTemplate:
 
         ask: whether it ends where the assistant's turn begins.
         """
-        turns = [{"role": message.role, "content": message.content} for message in messages]
+        return self._fill(self._template, messages, ask)
+
+    @property
+    def has_blocks(self) -> bool:
+        """Whether the template marks with `{% generation %}` what is trained."""
+        return "generation" in self._source and self._marked[1]
+
+    def pieces(self, messages: Sequence[Message], ask: bool = True) -> list[Piece] | None:
+        """What of the chat's text is written for which message.
+
+        None where the template cannot be marked without a change of its text.
+        """
+        template, _ = self._marked
+        plain = self.render(messages, ask)
+        marks = TurnMarks.beside(plain)
+        if template is None or marks is None:
+            return None
         try:
-            return self._template.fill(
-                {"messages": turns, "add_generation_prompt": ask, **self._variables}
-            )
+            found = marks.read(self._fill(template, messages, ask, marks))
+        except PreflightError:
+            # The marks are some more work, which may be too much.
+            return None
+        return found[1] if found and found[0] == plain else None
+
+    @cached_property
+    def _marked(self) -> tuple[BoundedTemplate | None, bool]:
+        """The template with marks, and whether it has generation blocks."""
+        env = _environment(MarkedEnvironment)
+        try:
+            template = BoundedTemplate(env, self._source)
+        except FAULTS:
+            # With marks it is too long.
+            return None, False
+        return template, env.has_blocks
+
+    def _fill(
+        self,
+        template: BoundedTemplate,
+        messages: Sequence[Message],
+        ask: bool,
+        marks: TurnMarks | None = None,
+    ) -> str:
+        try:
+            try:
+                return template.fill(self._given(messages, ask, marks, nulls=False))
+            except FAULTS:
+                # Templates that ask whether a text is null may need one.
+                if not any("null" in message.fields for message in messages):
+                    raise
+                return template.fill(self._given(messages, ask, marks, nulls=True))
         except FAULTS as error:
             raise PreflightError(
                 self._problem(f"the template failed: {fault_text(error)}")
             ) from error
+
+    def _given(
+        self, messages: Sequence[Message], ask: bool, marks: TurnMarks | None, nulls: bool
+    ) -> dict[str, Any]:
+        """The variables of the template."""
+        tools, turns = split_tools(messages)
+        given = [as_turn(message, nulls) for message in turns]
+        variables = {"messages": given, "add_generation_prompt": ask, **self._variables}
+        if tools is not None:
+            variables["tools"] = tools
+        if marks is None:
+            return variables
+        places = enumerate(given, len(messages) - len(turns))
+        return {**variables, **marks.given(places)}
 
     def split_text(
         self, messages: Sequence[Message], control_texts: Iterable[str]
@@ -135,7 +192,7 @@ class ChatTemplate:
             raise PreflightError(
                 self._problem("the template does not write an assistant's turn once, as it stands")
             )
-        (spelled,), own = _Marks.of([Message("assistant", found.response)], control)
+        (spelled,), own = _Marks.of([Message(ASSISTANT, found.response)], control)
         return PlacedStretches(
             marks.stretches(found.before),
             own.stretches(spelled.content),
@@ -144,6 +201,27 @@ class ChatTemplate:
             found.verbatim,
             found.problem,
         )
+
+    def place_turns(
+        self,
+        messages: Sequence[Message],
+        control_texts: Iterable[str],
+        token_ends: TokenEnds = lambda _text: None,
+    ) -> PlacedChat:
+        """Return the text of a whole conversation, and what of it is trained.
+
+        token_ends: see turn_places.TokenEnds.
+        """
+        control = list(control_texts)
+        marked, marks = _Marks.of(messages, control)
+        finder = TurnFinder(self, marked, token_ends)
+        try:
+            spans = finder.spans()
+        except Unplaced as error:
+            return PlacedChat(marks.stretches(finder.text), problem=str(error))
+        stretches, places = cut_stretches(finder.text, spans, marks.stretches)
+        ends = Ends(control, str(self._variables["eos_token"]))
+        return place_kinds(self, messages, stretches, places, ends)
 
     def _problem(self, what: str) -> Problem:
         return Problem(
@@ -164,19 +242,22 @@ class _Marks:
         cls, messages: Sequence[Message], control_texts: Iterable[str]
     ) -> tuple[Sequence[Message], _Marks]:
         """Return the messages with stand-ins, and what those stand for."""
-        spelled = [
-            text for text in control_texts if any(text in message.content for message in messages)
-        ]
+        texts = [text for message in messages for text in texts_in(message)]
+        spelled = [control for control in control_texts if any(control in text for text in texts)]
         if not spelled:
             return messages, cls(None, _MARK)
         mark = _MARK
-        while any(mark in message.content for message in messages):
+        while any(mark in text for text in texts):
             mark += _MARK
         pattern = re.compile(
             "|".join(re.escape(text) for text in sorted(spelled, key=len, reverse=True))
         )
         marks = cls(pattern, mark)
-        return [Message(m.role, pattern.sub(marks._stand_in, m.content)) for m in messages], marks
+        return [map_message(message, marks.replace) for message in messages], marks
+
+    def replace(self, text: str) -> str:
+        """A text with stand-ins."""
+        return text if self._pattern is None else self._pattern.sub(self._stand_in, text)
 
     def _stand_in(self, match: re.Match[str]) -> str:
         self._found.append(match.group())
@@ -192,8 +273,36 @@ class _Marks:
         return [(known.get(part, part), part not in known) for part in parts if part]
 
 
-def _to_json(value: Any, indent: int | None = None) -> str:
-    return json.dumps(value, ensure_ascii=False, indent=indent)
+_Environment = TypeVar("_Environment", bound=BoundedEnvironment)
+
+
+def _environment(kind: type[_Environment], *extensions: type[Extension]) -> _Environment:
+    """What chat templates find around them, as in transformers."""
+    env = kind(
+        own_filters={"tojson": _to_json},
+        trim_blocks=True,
+        lstrip_blocks=True,
+        extensions=["jinja2.ext.loopcontrols", *extensions],
+    )
+    env.globals["raise_exception"] = _raise
+    env.globals["strftime_now"] = lambda _format: FROZEN_DATE
+    return env
+
+
+def _to_json(
+    value: Any,
+    indent: int | None = None,
+    ensure_ascii: bool = False,
+    separators: tuple[str, str] | None = None,
+    sort_keys: bool = False,
+) -> str:
+    return json.dumps(
+        value,
+        indent=indent,
+        ensure_ascii=ensure_ascii,
+        separators=separators,
+        sort_keys=sort_keys,
+    )
 
 
 def _raise(message: str) -> NoReturn:

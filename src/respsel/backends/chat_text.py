@@ -11,9 +11,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from itertools import accumulate
 
-from respsel.backends.chat_template import ChatTemplate, Stretch
-from respsel.backends.contract import TEXT, Placed
+from respsel.backends.chat_template import ChatTemplate
+from respsel.backends.contract import TEXT, Placed, PlacedTurns
+from respsel.backends.placed_chat import Stretch
 from respsel.backends.placement import NO_PLACE, TextPlace
+from respsel.backends.turn_tokens import SpelledTokens
 from respsel.records import Message
 
 
@@ -88,6 +90,47 @@ class ChatText(ABC):
         first, last, own_lengths = _overlap(lengths, begin, begin + _n_bytes(own))
         given = tuple(own_lengths) if place.verbatim else None
         return Placed(tuple(ids[:first]), tuple(ids[first:last]), given, place.told)
+
+    def placed_turns(self, messages: Sequence[Message]) -> PlacedTurns:
+        """See ModelText.placed_turns.
+
+        A token over the first border of a turn is in it, as transformers has it. One that spells
+        two kinds of text is of the later kind.
+        """
+        chat = self._template.place_turns(messages, self.control_texts(), self._token_ends)
+        stretches = _merged(chat.stretches)
+        measured = [self._measured(text, control) for text, control in stretches]
+        known = [item for item in measured if item is not None]
+        problem = chat.problem
+        if len(known) < len(measured):
+            ids = self._encode_all(stretches)
+            problem = problem or f"{NO_PLACE}its tokenizer does not show what its tokens spell"
+            return PlacedTurns(tuple(ids), (), problem if chat.turns or chat.problem else "")
+        tokens = SpelledTokens(
+            "".join(text for text, _ in stretches),
+            [token for tokens, _ in known for token in tokens],
+            [length for _, lengths in known for length in lengths],
+        )
+        turns = tuple(tokens.turns(chat.turns))
+        return PlacedTurns(tuple(tokens.ids), turns, problem, chat.told)
+
+    def _measured(self, text: str, control: bool) -> tuple[list[int], list[int]] | None:
+        """What `measure` gives; where it gives nothing, what each token spells alone."""
+        if (found := self.measure(text, control)) is not None:
+            return found
+        ids = self.encode(text, control)
+        spelled = [self.spell([token]) for token in ids]
+        if "".join(spelled) != text:
+            return None
+        return ids, [len(part.encode("utf-8")) for part in spelled]
+
+    def _token_ends(self, text: str) -> list[int] | None:
+        """Where the tokens of a prompt's last words end, in characters."""
+        measured = self._measured(text, control=True)
+        if measured is None:
+            return None
+        data = text.encode("utf-8")
+        return [len(data[:end].decode("utf-8", "ignore")) for end in accumulate(measured[1])]
 
     def training_text(self, messages: Sequence[Message], response: str) -> TextPlace:
         """See ModelText.training_text."""

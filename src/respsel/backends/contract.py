@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from respsel.records import TEXT, Message, Sampling, TokenScores
+from respsel.records import TEXT, Message, Sampling, TokenKind, TokenScores
 
 if TYPE_CHECKING:
     from respsel.backends.placement import TextPlace
@@ -76,15 +76,26 @@ class PlacedTurns:
     """A whole conversation as a trainer tokenises it, and what of it is trained.
 
     ids: all of its tokens.
-    turns: the trained turns, in order.
+    turns: the trained turns, in order. A turn that the template writes in several stretches, with
+        what is not trained between them, is there once for each.
     problem: why a trained turn has no place; `turns` is empty then.
-    told: what the template leaves out of a turn without changing what it says, in words.
+    told: what the template leaves out of trained turns though their answers are whole, in words;
+        empty where it leaves out nothing.
     """
 
     ids: tuple[int, ...]
     turns: tuple[TrainedTurn, ...]
     problem: str = ""
     told: str = ""
+
+    @property
+    def stops(self) -> bool:
+        """Whether the token that ends a turn is trained in every trained turn.
+
+        If not, the target may not learn to stop (TRL: is_chat_template_stop_token_trained).
+        """
+        ended = {turn.place for turn in self.turns if TokenKind.END in turn.kinds}
+        return bool(self.turns) and ended == {turn.place for turn in self.turns}
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,13 +8,24 @@ its numbers change.
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from respsel.backends.contract import TEXT, GenerateCall, Generation, Placed, ScoreCall
+from respsel.backends.contract import (
+    TEXT,
+    GenerateCall,
+    Generation,
+    Placed,
+    PlacedTurns,
+    ScoreCall,
+    TrainedTurn,
+)
+from respsel.backends.turn_fields import as_turn
+from respsel.backends.turn_kinds import Ends, Said, find_borders
 from respsel.hashing import digest
-from respsel.records import Message, TokenScores
+from respsel.records import ASSISTANT, Message, TokenKind, TokenScores
 
 if TYPE_CHECKING:
     import numpy as np
@@ -62,7 +73,7 @@ class FakeText:
             )
         ids: list[int] = []
         for message in messages:
-            ids += [_USER, *message.content.encode("utf-8"), _END]
+            ids += [_USER, *_written(message).encode("utf-8"), _END]
         return (*ids, _ASSISTANT)
 
     def response_ids(self, text: str) -> tuple[int, ...]:
@@ -74,8 +85,42 @@ class FakeText:
         ids = self.response_ids(response)
         return Placed(self.prompt_ids(messages), ids, (1,) * len(ids))
 
+    def placed_turns(self, messages: Sequence[Message]) -> PlacedTurns:
+        """See ModelText.placed_turns: each turn ends with a token, and nothing is behind it."""
+        ids: list[int] = []
+        turns: list[TrainedTurn] = []
+        for place, message in enumerate(messages):
+            ids.append(_ASSISTANT if message.role == ASSISTANT else _USER)
+            text = _written(message)
+            own = [*text.encode("utf-8"), _END]
+            if message.trained:
+                kinds = _kinds(message, text)
+                lengths = (1,) * (len(own) - 1)
+                end = len(ids) + len(own)
+                turns.append(TrainedTurn(place, len(ids), end, text, (*lengths, 0), kinds))
+            ids += own
+        return PlacedTurns(tuple(ids), tuple(turns))
+
     def training_text(self, messages: Sequence[Message], response: str) -> None:
         """See ModelText.training_text: there is no chat template."""
+
+
+def _written(message: Message) -> str:
+    """A message as this model reads it: thinking in tags, its text, its tool calls as JSON."""
+    turn = as_turn(message)
+    thinking = Said.of(turn).thinking
+    content = turn.get("content") or ""
+    opened = f"<think>\n{thinking}\n</think>\n\n" if thinking and thinking not in content else ""
+    calls = turn.get("tool_calls")
+    return opened + content + (json.dumps(calls, ensure_ascii=False) if calls else "")
+
+
+def _kinds(message: Message, text: str) -> tuple[int, ...]:
+    borders = find_borders(text, Said.of(as_turn(message)), len(text), Ends((), ""))
+    n_thinking = len(text[: borders.answer].encode("utf-8"))
+    n_answer = len(text.encode("utf-8")) - n_thinking
+    kinds = [TokenKind.THINKING] * n_thinking + [TokenKind.ANSWER] * n_answer
+    return (*kinds, TokenKind.END)
 
 
 class FakeModel:

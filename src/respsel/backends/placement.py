@@ -63,8 +63,8 @@ def find_place(render: Render, messages: Sequence[Message], text: str) -> TextPl
         return None
     trained = render([*messages, Message("assistant", text)], False)
     asked = render(messages, True)
-    begin = _same(trained, marked)
-    end = len(trained) - _same(trained[begin:][::-1], marked[::-1])
+    begin = same_beginning(trained, marked)
+    end = len(trained) - same_beginning(trained[begin:][::-1], marked[::-1])
     found = (
         _between(trained, begin, end, text)
         or _verbatim(trained, end, text)
@@ -130,7 +130,7 @@ def _part(trained: str, begin: int, end: int, text: str) -> TextPlace | None:
 
 def _difference(asked: str, before: str) -> str:
     """How the text before a trained response differs from the prompt that asks for one."""
-    same = _same(asked, before)
+    same = same_beginning(asked, before)
     only_asked = asked[same:]
     only_trained = before[same:]
     if only_asked and only_trained:
@@ -145,7 +145,7 @@ def _shown(text: str) -> str:
     return repr(text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}...")
 
 
-def _same(one: str, other: str) -> int:
+def same_beginning(one: str, other: str) -> int:
     """How many characters two texts have in common at their beginning."""
     low = 0
     high = min(len(one), len(other))

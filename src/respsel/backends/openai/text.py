@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from respsel.backends.chat_text import ChatText
-from respsel.backends.contract import Placed
+from respsel.backends.contract import Placed, PlacedTurns
 from respsel.records import Message
 
 if TYPE_CHECKING:
@@ -41,7 +41,10 @@ class EndpointText:
         """See ModelText.prompt_ids, and above."""
         if self._tokens is not None:
             return self._tokens.prompt_ids(messages)
-        chat = [[message.role, message.content] for message in messages]
+        chat = [
+            [message.role, message.content, *([message.fields] if message.fields else [])]
+            for message in messages
+        ]
         data = json.dumps(chat, ensure_ascii=False).encode("utf-8")
         # JSON holds no zero byte, so the padding takes nothing away.
         return tuple(
@@ -56,6 +59,10 @@ class EndpointText:
     def placed(self, messages: Sequence[Message], response: str) -> Placed:
         """See ModelText.placed. Raises what `tested` raises."""
         return self._tested().placed(messages, response)
+
+    def placed_turns(self, messages: Sequence[Message]) -> PlacedTurns:
+        """See ModelText.placed_turns. Raises what `tested` raises."""
+        return self._tested().placed_turns(messages)
 
     def training_text(self, messages: Sequence[Message], response: str) -> TextPlace | None:
         """See ModelText.training_text."""
