@@ -156,12 +156,14 @@ class TokenKind:
     THINKING: reasoning before it, with its tags.
     END: the token that ends the turn.
     BEHIND: what the template writes behind that, such as a line end.
+    UNTRAINED: what stands between two trained stretches of a turn; no row of token scores has any.
     """
 
     ANSWER = 0
     THINKING = 1
     END = 2
     BEHIND = 3
+    UNTRAINED = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +193,13 @@ class TokenScores:
 
     def __len__(self) -> int:
         return len(self.nll)
+
+    def chosen(self, tokens: npt.NDArray[np.bool_]) -> TokenScores:
+        """The scores of some of the tokens."""
+        arrays = {name: getattr(self, name) for name in self.__slots__}
+        return TokenScores(
+            **{name: None if array is None else array[tokens] for name, array in arrays.items()}
+        )
 
 
 @dataclass(frozen=True, slots=True)

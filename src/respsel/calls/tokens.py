@@ -10,7 +10,7 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import accumulate
+from itertools import accumulate, groupby, pairwise
 
 from respsel.backends.contract import GenerateCall, ModelText, Placed, PlacedTurns, ScoreCall
 from respsel.calls.keys import draw_seed
@@ -24,7 +24,7 @@ from respsel.calls.requests import (
     ScoreRequest,
     TurnCall,
 )
-from respsel.records import Message
+from respsel.records import Message, TokenKind
 
 # So many responses are kept with their places: a text of thousands of steps is asked about for each
 # of them.
@@ -99,16 +99,31 @@ class Resolver:
 
 
 def _turn(placed: PlacedTurns, place: int) -> Resolved:
-    """The trained tokens of the turn at a place, behind all that is before it."""
-    found = next((turn for turn in placed.turns if turn.place == place), None)
-    if found is None:
+    """The trained tokens of the turn at a place, behind all that is before it.
+
+    What is untrained between its stretches is asked for too, since a call is one stretch.
+    """
+    found = [turn for turn in placed.turns if turn.place == place]
+    if not found:
         assert placed.problem, "a trained turn without a place has a problem"
         return Resolved(TurnCall(placed.ids, ()), problem=placed.problem)
-    cuts = [
-        cut
-        for turn in placed.turns
-        if turn.place < place
-        for cut in dict.fromkeys((turn.start, turn.end - 1))
-    ]
-    call = TurnCall(placed.ids[: found.start], placed.ids[found.start : found.end], tuple(cuts))
-    return Resolved(call, found.lengths, placed.told, text=found.text, kinds=found.kinds)
+    lengths = list(found[0].lengths)
+    kinds = list(found[0].kinds)
+    for before, turn in pairwise(found):
+        between = turn.start - before.end
+        lengths += [*([0] * between), *turn.lengths]
+        kinds += [*([TokenKind.UNTRAINED] * between), *turn.kinds]
+    start = found[0].start
+    call = TurnCall(placed.ids[:start], placed.ids[start : found[-1].end], _cuts(placed, place))
+    text = "".join(turn.text for turn in found)
+    return Resolved(call, tuple(lengths), placed.told, text=text, kinds=tuple(kinds))
+
+
+def _cuts(placed: PlacedTurns, place: int) -> tuple[int, ...]:
+    """Where the earlier trained turns begin, and one token before they end."""
+    cuts = []
+    for _, stretches in groupby(placed.turns, lambda turn: turn.place):
+        whole = list(stretches)
+        if whole[0].place < place:
+            cuts += [whole[0].start, whole[-1].end - 1]
+    return tuple(dict.fromkeys(cuts))

@@ -24,7 +24,7 @@ from respsel.scoring import (
     token_scores,
 )
 from respsel.scoring.race import run_race
-from respsel.scoring.token_scores import Shown
+from respsel.scoring.trained_turns import Shown
 from respsel.selection import race_rule
 from respsel.selection.standing import barred_in
 from respsel.strategies.base import Operation, Place

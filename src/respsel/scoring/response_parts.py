@@ -7,7 +7,6 @@ of the part that it begins in.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from respsel.records import TokenKind, TokenScores
@@ -53,7 +52,7 @@ def part_of(
 
 def _scores_of(text: str, scores: TokenScores, part: ResponsePart) -> TokenScores:
     thinking = _is_thinking(text, scores)
-    return _chosen(scores, thinking if part == "thinking" else ~thinking)
+    return scores.chosen(thinking if part == "thinking" else ~thinking)
 
 
 def _is_thinking(text: str, scores: TokenScores) -> npt.NDArray[np.bool_]:
@@ -61,24 +60,11 @@ def _is_thinking(text: str, scores: TokenScores) -> npt.NDArray[np.bool_]:
     import numpy as np
 
     if scores.kinds is not None:
-        return np.equal(scores.kinds, TokenKind.THINKING)
+        return np.asarray(scores.kinds == TokenKind.THINKING)
     start = len(text[: answer_start(text)].encode("utf-8"))
     if not start:
         return np.zeros(len(scores), bool)
     if scores.lengths is None:
         raise NoPartError(_NO_PLACES)
     begins = np.cumsum(scores.lengths) - scores.lengths
-    return np.less(begins, start)
-
-
-def _chosen(scores: TokenScores, tokens: npt.NDArray[np.bool_]) -> TokenScores:
-    optional = ("lengths", "squares", "kinds", "turns")
-    more = {name: getattr(scores, name) for name in optional}
-    return replace(
-        scores,
-        token_ids=scores.token_ids[tokens],
-        nll=scores.nll[tokens],
-        rank=scores.rank[tokens],
-        entropy=scores.entropy[tokens],
-        **{name: None if some is None else some[tokens] for name, some in more.items()},
-    )
+    return np.asarray(begins < start)

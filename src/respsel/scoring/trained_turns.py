@@ -12,7 +12,15 @@ from typing import Any
 
 from respsel.data.prompts import shown_behind, shown_in_question
 from respsel.metrics.contract import View
-from respsel.records import ASSISTANT, Example, Message, OwnOutput, Response, ScoredResponse
+from respsel.records import (
+    ASSISTANT,
+    Example,
+    Message,
+    OwnOutput,
+    Response,
+    ScoredResponse,
+    TokenKind,
+)
 
 # By example, what its prompts have besides its input.
 Shown = Mapping[str, Sequence[Any]]
@@ -46,15 +54,17 @@ class TrainedTurns:
         return chat, self.places(place)[number] + more
 
     def placed(self, rows: Iterable[ScoredResponse]) -> Iterator[ScoredResponse]:
-        """The scores with the place of each token's turn, where they have its number."""
+        """The scores of trained tokens, with the place of each token's turn for its number."""
         import numpy as np
 
         for place, row in enumerate(rows):
-            if row.scores is None or row.scores.turns is None:
+            if row.scores is None or row.scores.turns is None or row.scores.kinds is None:
                 yield row
-            else:
-                turns = np.array(self.places(place), np.int32)[row.scores.turns]
-                yield replace(row, scores=replace(row.scores, turns=turns))
+                continue
+            turns = np.array(self.places(place), np.int32)[row.scores.turns]
+            trained = row.scores.kinds != TokenKind.UNTRAINED
+            scores = replace(row.scores, turns=turns).chosen(trained)
+            yield replace(row, response_tokens=len(scores), scores=scores)
 
 
 def trained_chat(example: Example, response: Response) -> tuple[Message, ...]:
