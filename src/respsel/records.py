@@ -196,10 +196,10 @@ class TokenScores:
 
     def chosen(self, tokens: npt.NDArray[np.bool_]) -> TokenScores:
         """The scores of some of the tokens."""
-        arrays = {name: getattr(self, name) for name in self.__slots__}
-        return TokenScores(
-            **{name: None if array is None else array[tokens] for name, array in arrays.items()}
-        )
+        arrays: dict[str, Any] = {name: getattr(self, name) for name in self.__slots__}
+        for name, array in arrays.items():
+            arrays[name] = None if array is None else array[tokens]
+        return TokenScores(**arrays)
 
 
 @dataclass(frozen=True, slots=True)
