@@ -117,9 +117,10 @@ def raw_transformers(
 
     def deep() -> None:
         tree = grow([call.prompt_ids for call in calls], [call.response_ids[:-1] for call in calls])
+        scored = set(tree.leaves) - set(tree.ends)
         for batch, hidden, _ in branching.hidden(tree.segments, 1024):
             for piece in batch.pieces:
-                if tree.segments[piece.segment].call >= 0:
+                if piece.segment in scored:
                     branching.logits(hidden[piece.row : piece.row + piece.end - piece.begin])
 
     return lambda: list(branching.hidden(grow([tuple(ids)], [()]).segments, 1024)), deep

@@ -104,6 +104,34 @@ def branching(request: pytest.FixtureRequest) -> Any:
     made.close()
 
 
+def check_scores(branching: Any, calls: list[ScoreCall], scores: dict[int, Any]) -> None:
+    """Each score is that of one plain pass over its call's tokens."""
+    import torch
+
+    assert sorted(scores) == list(range(len(calls)))
+    for index, call in enumerate(calls):
+        plain = branching._plain(call.prompt_ids + call.response_ids)[
+            len(call.prompt_ids) - 1 : -1
+        ].log_softmax(-1)
+        chosen = plain.gather(1, torch.tensor(call.response_ids)[:, None])[:, 0]
+        assert scores[index].token_ids.tolist() == list(call.response_ids)
+        assert torch.tensor(scores[index].nll).numpy() == pytest.approx(-chosen.numpy(), abs=2e-5)
+        assert scores[index].entropy == pytest.approx(
+            (-(plain.exp() * plain).sum(1)).numpy(), abs=2e-5
+        )
+        assert scores[index].squares == pytest.approx((plain * 2).exp().sum(1).numpy(), rel=1e-4)
+        assert (scores[index].rank == 1 + (plain > chosen[:, None]).sum(1).numpy()).all()
+
+
+def turns_of(text: tuple[int, ...], *turns: tuple[int, int]) -> list[ScoreCall]:
+    """The calls of a conversation, one for each trained turn [start, end)."""
+    cuts = [place for start, end in turns for place in (start, end - 1)]
+    return [
+        ScoreCall(text[:start], text[start:end], tuple(cuts[: 2 * place]))
+        for place, (start, end) in enumerate(turns)
+    ]
+
+
 @pytest.mark.filterwarnings(
     "ignore"
 )  # of transformers' own making, about these made-up configurations
@@ -111,8 +139,6 @@ def test_branched_scores_are_those_of_plain_forward_passes(branching: Any) -> No
     """With shared beginnings, cut prompts and many responses to a batch, each score is as if its
     call were alone.
     """
-    import torch
-
     from respsel.backends.transformers.scoring import represent, score
 
     stream = random.Random(1)
@@ -122,20 +148,46 @@ def test_branched_scores_are_those_of_plain_forward_passes(branching: Any) -> No
     branching.tokens = 0
     scores = dict(score(branching, calls, 70, N_VOCAB))
     assert branching.tokens == 50 + 20 + 90 + 40 + 3 * (0 + 16 + 59)
-    for index, call in enumerate(calls):
-        plain = branching._plain(call.prompt_ids + call.response_ids)[
-            len(call.prompt_ids) - 1 : -1
-        ].log_softmax(-1)
-        chosen = plain.gather(1, torch.tensor(call.response_ids)[:, None])[:, 0]
-        assert torch.tensor(scores[index].nll).numpy() == pytest.approx(-chosen.numpy(), abs=2e-5)
-        assert scores[index].entropy == pytest.approx(
-            (-(plain.exp() * plain).sum(1)).numpy(), abs=2e-5
-        )
-        assert scores[index].squares == pytest.approx((plain * 2).exp().sum(1).numpy(), rel=1e-4)
-        assert (scores[index].rank == 1 + (plain > chosen[:, None]).sum(1).numpy()).all()
+    check_scores(branching, calls, scores)
     alone = {index: next(represent(branching, [call], 1000))[1] for index, call in enumerate(calls)}
     for index, mean in represent(branching, calls, 70):
         assert mean == pytest.approx(alone[index], abs=1e-5)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("budget", [45, 1000])
+def test_turns_of_conversations_are_scored_as_if_alone(branching: Any, budget: int) -> None:
+    """Three trajectories, the second parting in the message behind the first turn and the third
+    within the second turn: each token that they share is evaluated once, in whatever order and
+    with a turn left out, and each score is that of a plain pass.
+    """
+    from respsel.backends.transformers.scoring import represent, score
+
+    stream = random.Random(3)
+    one = ids(stream, 160)
+    two = one[:50] + ids(stream, 60)
+    three = one[:100] + ids(stream, 30)
+    calls = [
+        *turns_of(one, (30, 41), (60, 120), (125, 160)),
+        *turns_of(two, (30, 41), (70, 110)),
+        *turns_of(three, (30, 41), (60, 130)),
+    ]
+    for some, tokens in (
+        (calls, 159 + 59 + 29),
+        (calls[::-1], 159 + 59 + 29),
+        ([calls[0], calls[2]], 159),
+        ([calls[2]], 159),
+        ([calls[1], calls[6]], 119 + 29),
+    ):
+        branching.tokens = 0
+        check_scores(branching, some, dict(score(branching, some, budget, N_VOCAB)))
+        assert branching.tokens == tokens
+    alone = [next(represent(branching, [call], 1000))[1] for call in calls]
+    branching.tokens = 0
+    found = dict(represent(branching, calls, budget))
+    assert branching.tokens == 160 + 60 + 30
+    for index, mean in enumerate(alone):
+        assert found[index] == pytest.approx(mean, abs=1e-5)
 
 
 @pytest.mark.filterwarnings("ignore")

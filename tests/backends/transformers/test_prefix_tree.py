@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from itertools import pairwise
+from operator import add
+from random import Random
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from respsel.backends.transformers.prefix_tree import FEWEST_SHARED, Segment, fill, grow
+from respsel.backends.transformers.prefix_tree import FEWEST_SHARED, Segment, Tree, fill, grow
 
 Ids = tuple[int, ...]
 # Few different tokens and a shared stem, so that prompts begin alike at all lengths.
@@ -29,6 +32,30 @@ def sequences(draw: st.DrawFn) -> tuple[list[Ids], list[Ids]]:
     return chosen, [draw(tails) for _ in chosen]
 
 
+@st.composite
+def conversations(draw: st.DrawFn) -> tuple[list[Ids], list[Ids], list[Ids]]:
+    """Prompts, what is evaluated of responses, and cuts of some turns of some conversations."""
+    texts = draw(
+        st.lists(
+            st.lists(st.tuples(st.integers(1, 40), st.integers(0, 1)), min_size=1, max_size=5),
+            min_size=1,
+            max_size=4,
+        )
+    )
+    calls = []
+    for text in texts:
+        ids: Ids = (7,)
+        cuts: Ids = ()
+        for length, kind in text:
+            ids += (8, *((kind, *STEM)[:length]))
+            turn = (9, *((kind, *STEM[5:])[:length]))
+            calls.append((ids, turn[:-1], cuts))
+            cuts = (*cuts, len(ids), len(ids) + length)
+            ids += turn
+    chosen = draw(st.lists(st.sampled_from(calls), min_size=1, max_size=9))
+    return [p for p, _, _ in chosen], [r for _, r, _ in chosen], [c for _, _, c in chosen]
+
+
 def path_of(segments: Sequence[Segment], index: int) -> Ids:
     tokens: Ids = ()
     while index >= 0:
@@ -37,27 +64,39 @@ def path_of(segments: Sequence[Segment], index: int) -> Ids:
     return tokens
 
 
-@given(sequences())
-def test_a_path_spells_its_call(calls: tuple[list[Ids], list[Ids]]) -> None:
-    """Each call's prompt is the path to the segment it ends with, and its response stands right
-    behind that.
-    """
-    prompts, responses = calls
-    tree = grow(prompts, responses)
-    leaves = {segment.call: segment for segment in tree.segments if segment.call >= 0}
+def evaluated(tree: Tree) -> int:
+    return sum(len(segment.tokens) for segment in tree.segments)
+
+
+def check_paths(tree: Tree, prompts: list[Ids], responses: list[Ids]) -> None:
+    """Each call's prompt is the path to the segment it ends with; its spans spell its response."""
     for call, (prompt, response) in enumerate(zip(prompts, responses, strict=True)):
         assert path_of(tree.segments, tree.ends[call]) == prompt
-        if response:
-            assert (leaves[call].tokens, leaves[call].parent, leaves[call].start) == (
-                response,
-                tree.ends[call],
-                len(prompt),
-            )
-        else:
-            assert call not in leaves
+        whole = prompt + response
+        assert path_of(tree.segments, tree.leaves[call])[: len(whole)] == whole
+        for start, stop in ((0, len(whole)), (len(prompt), len(whole)), (len(prompt) - 1, 1)):
+            said = [
+                token
+                for span in tree.spans(call, start, stop)
+                for token in tree.segments[span.segment].tokens[span.begin : span.end]
+            ]
+            assert tuple(said) == whole[start:stop]
     for index, segment in enumerate(tree.segments):
+        assert segment.tokens
         assert segment.parent < index
         assert segment.start == len(path_of(tree.segments, index)) - len(segment.tokens)
+
+
+@given(sequences())
+def test_a_path_spells_its_call(calls: tuple[list[Ids], list[Ids]]) -> None:
+    """Prompts are paths, and what is evaluated of their responses stands right behind them."""
+    check_paths(grow(*calls), *calls)
+
+
+@given(conversations())
+def test_turns_of_conversations_are_paths(calls: tuple[list[Ids], list[Ids], list[Ids]]) -> None:
+    """So it is where a response goes on as another call's prompt."""
+    check_paths(grow(*calls), *calls[:2])
 
 
 @given(sequences())
@@ -65,11 +104,88 @@ def test_each_distinct_prompt_is_evaluated_once_and_no_more(
     calls: tuple[list[Ids], list[Ids]],
 ) -> None:
     """The tokens to evaluate are at most each distinct prompt's and each response's, and less where
-    prompts begin alike.
+    they begin alike.
     """
     prompts, responses = calls
-    total = sum(len(segment.tokens) for segment in grow(prompts, responses).segments)
-    assert total <= sum(map(len, set(prompts))) + sum(map(len, responses))
+    assert evaluated(grow(*calls)) <= sum(map(len, set(prompts))) + sum(map(len, responses))
+
+
+@given(conversations())
+def test_no_whole_turn_is_evaluated_twice(calls: tuple[list[Ids], list[Ids], list[Ids]]) -> None:
+    """No two segments with the same path before them begin with the same scored turn, and no more
+    is evaluated again than is too short to be shared.
+    """
+    prompts, responses, cuts = calls
+    tree = grow(*calls)
+    ends = {
+        prompt[:end] for prompt, places in zip(prompts, cuts, strict=True) for end in places[1::2]
+    }
+    twice = Counter(
+        path_of(tree.segments, index)[: segment.start + length]
+        for index, segment in enumerate(tree.segments)
+        for length in range(1, len(segment.tokens) + 1)
+    )
+    assert not [path for path in ends if twice[path] > 1]
+    nodes = {path[:end] for path in map(add, prompts, responses) for end in range(1, len(path) + 1)}
+    assert set(twice) == nodes
+    assert evaluated(tree) <= len(nodes) + FEWEST_SHARED * len(tree.segments)
+
+
+@given(sequences(), st.randoms(use_true_random=False))
+def test_the_order_of_calls_does_not_matter(
+    calls: tuple[list[Ids], list[Ids]], stream: Random
+) -> None:
+    """The same segments are evaluated, whatever the order in which calls come."""
+    order = list(range(len(calls[0])))
+    stream.shuffle(order)
+    other = grow([calls[0][i] for i in order], [calls[1][i] for i in order])
+    tree = grow(*calls)
+    assert sorted(path_of(tree.segments, i) for i in range(len(tree.segments))) == sorted(
+        path_of(other.segments, i) for i in range(len(other.segments))
+    )
+
+
+def test_a_conversation_is_one_chain() -> None:
+    """Each turn's prompt goes on behind the turn before, which lies within its segment."""
+    turns = [((1, 2), (3,)), ((1, 2, 3, 4, 5), (6, 7)), ((1, 2, 3, 4, 5, 6, 7, 8, 9), (1, 1, 1))]
+    tree = grow(*zip(*turns, strict=True))
+    assert [segment.tokens for segment in tree.segments] == [
+        (1, 2),
+        (3, 4, 5),
+        (6, 7, 8, 9),
+        (1, 1, 1),
+    ]
+    assert tree.ends == (0, 1, 2)
+    assert tree.leaves == (1, 2, 3)
+
+
+def test_trajectories_share_a_turn_however_short() -> None:
+    """Two that part in the message behind a scored turn share all before it. Without a scored turn
+    so short a beginning is not worth a segment.
+    """
+    prompts = [(1, 2, 3, 4, 5), (1, 2, 3, 4, 6)]
+    none: list[Ids] = [(), ()]
+    assert [s.tokens for s in grow(prompts, none, [(2, 3), (2, 3)]).segments] == [
+        (1, 2, 3, 4),
+        (5,),
+        (6,),
+    ]
+    assert [s.tokens for s in grow(prompts, none, [(), ()]).segments] == prompts
+
+
+def test_responses_that_begin_alike_share_a_long_beginning() -> None:
+    """Like prompts; and a response that is the beginning of another one costs nothing."""
+    responses = [(*STEM[:40], 7), (*STEM[:40], 8, 8), STEM[:10], STEM[:39], ()]
+    tree = grow([(1,)] * 5, responses)
+    assert [s.tokens for s in tree.segments] == [(1,), STEM[:40], (7,), (8, 8)]
+    assert tree.leaves == (2, 3, 1, 1, 0)
+    assert tree.ends == (0,) * 5
+
+
+def test_a_short_beginning_hides_no_longer_one() -> None:
+    """Of three prompts two share much, and all share enough: both beginnings are shared."""
+    prompts = [(*STEM[:80], 1), (*STEM[:80], 2), (*STEM[:40], 3)]
+    assert [len(s.tokens) for s in grow(prompts, [()] * 3).segments] == [40, 1, 40, 1, 1]
 
 
 def test_a_long_common_beginning_is_evaluated_once() -> None:
@@ -85,13 +201,13 @@ def test_a_long_common_beginning_is_evaluated_once() -> None:
 
 def test_a_prompt_that_is_the_beginning_of_another_is_shared() -> None:
     """Where a prompt goes on from another one, only its rest is evaluated."""
-    tree = grow([STEM, (*STEM, 5, 6)], [(1,), (2,)])
-    assert [segment.tokens for segment in tree.segments] == [STEM, (1,), (5, 6), (2,)]
+    tree = grow([STEM, (*STEM, 5, 6)], [(9,), (2,)])
+    assert [segment.tokens for segment in tree.segments] == [STEM, (9,), (5, 6), (2,)]
 
 
-@given(sequences(), st.integers(1, 64))
+@given(sequences() | conversations(), st.integers(1, 64))
 def test_batches_hold_every_token_once_behind_its_path(
-    calls: tuple[list[Ids], list[Ids]], budget: int
+    calls: tuple[list[Ids], ...], budget: int
 ) -> None:
     """Batches keep to the budget, lie row by row, hold each token once, and what a piece stands
     behind is there or kept.

@@ -1,6 +1,6 @@
 """transformers: PyTorch weights on CUDA, MPS or a CPU; from a hub, a directory or a GGUF file.
 
-Scoring evaluates each distinct prompt once and its responses behind it (`branching`), and the
+Scoring evaluates what calls share of prompts and responses once (`branching`), and the
 output head at scored positions only (`scoring`). Out of memory halves the batch and goes on.
 
 Knows nothing of files (see `files`). Invariant: in float32 a token score moves by less than 1e-4

@@ -1,18 +1,26 @@
 """Token sequences that begin alike to a tree of segments, and the tree to batches.
 
-Each prompt is one path of the tree, and each response a leaf behind it. Prompts that share a long
-beginning (system text, fixed examples) share that segment too. Knows no engine. Invariant: every
-token of a distinct prompt is in the batches once, every response's once, and always after the
-tokens before it.
+Each call is one path of the tree: its prompt, then what is evaluated of its response. Paths share
+their beginnings, wherever they run through prompts or responses. A path that is the beginning of
+another one lies on it. A prompt always ends with a segment, a response may end within one.
+
+Knows no engine. Invariant: every token of a path is in the batches, always after the tokens before
+it. It is there once for all paths that share it, but where sharing costs more than it saves.
 """
 
 from __future__ import annotations
 
+import sys
+from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
+from itertools import groupby, pairwise
 
 # A shorter common beginning costs more in bookkeeping than it saves.
 FEWEST_SHARED = 32
+
+Ids = tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -21,13 +29,24 @@ class Segment:
 
     parent: that segment's index, or -1.
     start: the position of the first token.
-    call: the index of the call whose response this is, or -1.
     """
 
-    tokens: tuple[int, ...]
+    tokens: Ids
     parent: int
     start: int
+
+
+@dataclass(frozen=True)
+class Span:
+    """A stretch of a call's path in one segment.
+
+    begin, end: the segment's tokens [begin, end).
+    """
+
     call: int
+    segment: int
+    begin: int
+    end: int
 
 
 @dataclass(frozen=True)
@@ -36,10 +55,25 @@ class Tree:
 
     segments: parents before children.
     ends: for each call, the segment that its prompt ends with.
+    leaves: for each call, the segment in which its path ends.
     """
 
     segments: tuple[Segment, ...]
     ends: tuple[int, ...]
+    leaves: tuple[int, ...]
+
+    def spans(self, call: int, start: int, stop: int) -> list[Span]:
+        """Where the tokens at positions [start, stop) of a call's path are, in order."""
+        found = []
+        index = self.leaves[call]
+        while index >= 0 and start < stop:
+            segment = self.segments[index]
+            begin = max(start, segment.start)
+            if begin < stop:
+                found.append(Span(call, index, begin - segment.start, stop - segment.start))
+                stop = begin
+            index = segment.parent
+        return found[::-1]
 
 
 @dataclass(frozen=True)
@@ -74,42 +108,160 @@ class Batch:
     dropped: tuple[int, ...]
 
 
-def grow(prompts: Sequence[tuple[int, ...]], responses: Sequence[tuple[int, ...]]) -> Tree:
+@dataclass
+class _Path:
+    """A distinct path, or the beginning of one that is a prompt.
+
+    call: the first call that has it.
+    is_prompt: whether a prompt ends with it.
+    turns: where turns that are scored themselves end in it.
+    segment: the one in which it ends.
+    """
+
+    tokens: Ids
+    call: int
+    is_prompt: bool = False
+    turns: tuple[int, ...] = ()
+    segment: int = -1
+
+
+@dataclass(frozen=True)
+class _Group:
+    """Paths [first, last] in their order, that go on from a segment with the same tokens.
+
+    parent: the segment, or -1.
+    reached: where it ends.
+    end: how many tokens the paths share.
+    """
+
+    first: int
+    last: int
+    parent: int
+    reached: int
+    end: int
+
+
+def grow(
+    prompts: Sequence[Ids], responses: Sequence[Ids], cuts: Sequence[Sequence[int]] = ()
+) -> Tree:
     """Return the tree of some calls, given what is to be evaluated of each.
 
-    Prompts are not empty. An empty response makes no segment.
+    Prompts are not empty, responses may be. For `cuts` see ScoreCall.
     """
-    by_prompt: dict[tuple[int, ...], list[int]] = {}
-    for call, prompt in enumerate(prompts):
-        by_prompt.setdefault(prompt, []).append(call)
+    paths, ends, leaves = _paths(prompts, responses, cuts)
+    order = sorted(paths)
+    # A response that is the beginning of the next path lies on that one.
+    upon = [
+        (paths[one], paths[other])
+        for one, other in pairwise(order)
+        if not paths[one].is_prompt and other.startswith(one)
+    ]
+    lying = {id(one) for one, _ in upon}
+    segments = _segments([path for name in order if id(path := paths[name]) not in lying])
+    for one, other in reversed(upon):
+        one.segment = other.segment
+        while segments[one.segment].start >= len(one.tokens):
+            one.segment = segments[one.segment].parent
+    return Tree(
+        tuple(segments),
+        tuple(end.segment for end in ends),
+        tuple(leaf.segment for leaf in leaves),
+    )
+
+
+def _paths(
+    prompts: Sequence[Ids], responses: Sequence[Ids], cuts: Sequence[Sequence[int]]
+) -> tuple[dict[bytes, _Path], list[_Path], list[_Path]]:
+    """Distinct prompts and paths by name, each call's prompt, and each call's path."""
+    paths: dict[bytes, _Path] = {}
+    names: dict[Ids, bytes] = {}
+    ends = []
+    leaves = []
+    for call, (prompt, response) in enumerate(zip(prompts, responses, strict=True)):
+        name = names.get(prompt) or names.setdefault(prompt, _name(prompt))
+        end = paths.setdefault(name, _Path(prompt, call))
+        end.is_prompt = True
+        end.turns = end.turns or (tuple(cuts[call][1::2]) if cuts else ())
+        leaf = end
+        if response:
+            leaf = paths.setdefault(name + _name(response), _Path(prompt + response, call))
+            leaf.turns = leaf.turns or end.turns
+        ends.append(end)
+        leaves.append(leaf)
+    return paths, ends, leaves
+
+
+def _name(tokens: Ids) -> bytes:
+    """Tokens as bytes, which sort like them and many times faster."""
+    words = array("I", tokens)
+    if sys.byteorder == "little":
+        words.byteswap()
+    return words.tobytes()
+
+
+def _segments(ordered: Sequence[_Path]) -> list[Segment]:
+    """The segments of sorted paths, depth first. Each path is told which one it ends with."""
     segments: list[Segment] = []
-    ends = [0] * len(prompts)
-    # The path of the newest prompt: (segment, length of the path with it).
-    path: list[tuple[int, int]] = []
-    ordered = sorted(by_prompt)
-    for place, prompt in enumerate(ordered):
-        before = _shared(ordered[place - 1], prompt) if place else 0
-        after = _shared(prompt, ordered[place + 1]) if place + 1 < len(ordered) else 0
-        while path and path[-1][1] > before:
-            path.pop()
-        for end in (after, len(prompt)):
-            reached = path[-1][1] if path else 0
-            if end - reached >= FEWEST_SHARED or (end == len(prompt) and end > reached):
-                segments.append(
-                    Segment(prompt[reached:end], path[-1][0] if path else -1, reached, -1)
-                )
-                path.append((len(segments) - 1, end))
-        for call in by_prompt[prompt]:
-            ends[call] = path[-1][0]
-            if responses[call]:
-                segments.append(Segment(responses[call], path[-1][0], len(prompt), call))
-    return Tree(tuple(segments), tuple(ends))
+    waiting = _branches(ordered, 0, len(ordered), -1, 0)
+    while waiting:
+        group = waiting.pop()
+        path = ordered[group.first]
+        index = len(segments)
+        segments.append(
+            Segment(path.tokens[group.reached : group.end], group.parent, group.reached)
+        )
+        begin = group.first
+        if group.end == len(path.tokens):
+            path.segment = index
+            begin = begin + 1
+        waiting += _branches(ordered, begin, group.last + 1, index, group.end)
+    return segments
 
 
-def _shared(one: Sequence[int], other: Sequence[int]) -> int:
-    """How many tokens two prompts have in common at their beginning."""
+def _branches(
+    ordered: Sequence[_Path], begin: int, stop: int, parent: int, reached: int
+) -> list[_Group]:
+    """How paths [begin, stop) go on from a segment, as a stack: what comes first is last.
+
+    Responses come first, in the order of their calls, then longer prompts in their own order.
+    """
+    branches: list[tuple[bool, int, _Group]] = []
+    parting = [(begin, stop, reached)]
+    while parting:
+        begin, stop, depth = parting.pop()
+        token = partial(_token, ordered, depth)
+        for some in (list(places) for _, places in groupby(range(begin, stop), token)):
+            first = ordered[some[0]].tokens
+            end = _shared(first, ordered[some[-1]].tokens, reached)
+            group = _Group(some[0], some[-1], parent, reached, end)
+            if end == len(first) or _is_worth(ordered, group):
+                goes_on = any(ordered[i].is_prompt for i in some)
+                rank = some[0] if goes_on else min(ordered[i].call for i in some)
+                branches.append((goes_on, rank, group))
+            else:
+                parting.append((some[0], some[-1] + 1, end))
+    return [group for _, _, group in sorted(branches, key=lambda branch: branch[:2])][::-1]
+
+
+def _token(ordered: Sequence[_Path], depth: int, place: int) -> int:
+    return ordered[place].tokens[depth]
+
+
+def _is_worth(ordered: Sequence[_Path], group: _Group) -> bool:
+    """Whether a beginning is shared: it is long, or has a whole turn that is scored."""
+    return group.end - group.reached >= FEWEST_SHARED or any(
+        group.reached < turn <= group.end
+        for path in ordered[group.first : group.last + 1]
+        for turn in path.turns
+    )
+
+
+def _shared(one: Ids, other: Ids, known: int) -> int:
+    """How many tokens two paths have in common at their beginning, at least `known`."""
     most = min(len(one), len(other))
-    return next((i for i in range(most) if one[i] != other[i]), most)
+    if one[known:most] == other[known:most]:
+        return most
+    return next(i for i in range(known, most) if one[i] != other[i])
 
 
 def fill(segments: Sequence[Segment], budget: int) -> Iterator[Batch]:

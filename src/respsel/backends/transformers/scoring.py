@@ -7,7 +7,7 @@ vocabulary and the batch.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,7 @@ import torch
 
 from respsel.backends.contract import ScoreCall
 from respsel.backends.transformers.branching import Branching
-from respsel.backends.transformers.prefix_tree import Batch, Tree, grow
+from respsel.backends.transformers.prefix_tree import Batch, Piece, Span, Tree, grow
 from respsel.records import TokenScores
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class _Stretch:
     """Rows of a batch's hidden states, and the tokens of a call's response that they predict."""
 
     call: int
-    rows: slice
+    rows: range
     tokens: tuple[int, ...]
 
 
@@ -46,55 +46,122 @@ def score(
 
     A response's last token predicts nothing and is not evaluated.
     """
-    parts: dict[int, list[Columns]] = {index: [] for index in range(len(calls))}
+    asked = [index for index, call in enumerate(calls) if call.response_ids]
     for index, call in enumerate(calls):
         if not call.response_ids:
             yield (
                 index,
                 _joined(call, [score_hidden(torch.empty(0), (), branching.logits, n_vocab)]),
             )
-    tree = grow([call.prompt_ids for call in calls], [call.response_ids[:-1] for call in calls])
-    beginning: dict[int, list[int]] = {}
-    for index, end in enumerate(tree.ends):
-        if calls[index].response_ids:
-            beginning.setdefault(end, []).append(index)
+    wanted = [calls[index] for index in asked]
+    tree = grow(
+        [call.prompt_ids for call in wanted],
+        [call.response_ids[:-1] for call in wanted],
+        [call.cuts for call in wanted],
+    )
+    # A prompt's last row predicts the first token of its responses, a response's rows the next
+    # ones.
+    spans = _by_segment(
+        tree,
+        [
+            (len(call.prompt_ids) - 1, len(call.prompt_ids) - 1 + len(call.response_ids))
+            for call in wanted
+        ],
+    )
+    parts: dict[int, list[Columns]] = {place: [] for place in range(len(wanted))}
     for batch, hidden, _ in branching.hidden(tree.segments, budget):
-        stretches = list(_stretches(tree, batch, calls, beginning))
+        stretches = list(_stretches(tree, batch, wanted, spans))
         if not stretches:
             continue
-        rows = torch.cat([hidden[stretch.rows] for stretch in stretches])
+        rows, tokens, places = _distinct(stretches)
         columns = score_hidden(
-            rows,
-            [token for stretch in stretches for token in stretch.tokens],
-            branching.logits,
-            n_vocab,
+            hidden[torch.tensor(rows, device=hidden.device)], tokens, branching.logits, n_vocab
         )
-        at = 0
-        for stretch in stretches:
-            where = slice(at, at := at + len(stretch.tokens))
+        for stretch, where in zip(stretches, places, strict=True):
             found = parts[stretch.call]
-            call = calls[stretch.call]
             nll, rank, entropy, squares = columns
             found.append((nll[where], rank[where], entropy[where], squares[where]))
+            call = wanted[stretch.call]
             if sum(len(part[0]) for part in found) == len(call.response_ids):
-                yield stretch.call, _joined(call, parts.pop(stretch.call))
+                yield asked[stretch.call], _joined(call, parts.pop(stretch.call))
 
 
 def represent(
     branching: Branching, calls: Sequence[ScoreCall], budget: int
 ) -> Iterator[tuple[int, FloatArray]]:
     """Yield (index in calls, mean hidden state over the response's tokens)."""
-    tree = grow([call.prompt_ids for call in calls], [call.response_ids for call in calls])
+    tree = grow(
+        [call.prompt_ids for call in calls],
+        [call.response_ids for call in calls],
+        [call.cuts for call in calls],
+    )
+    ends = [len(call.prompt_ids) + len(call.response_ids) for call in calls]
+    spans = _by_segment(
+        tree, [(len(call.prompt_ids), end) for call, end in zip(calls, ends, strict=True)]
+    )
     sums: dict[int, torch.Tensor] = {}
     for batch, hidden, _ in branching.hidden(tree.segments, budget):
         for piece in batch.pieces:
-            segment = tree.segments[piece.segment]
-            if segment.call < 0:
-                continue
-            more = hidden[piece.row : piece.row + piece.end - piece.begin].float().sum(0)
-            sums[segment.call] = sums[segment.call] + more if segment.call in sums else more
-            if piece.end == len(segment.tokens):
-                yield segment.call, (sums.pop(segment.call) / len(segment.tokens)).cpu().numpy()
+            for span, rows in _in_piece(piece, spans):
+                more = hidden[rows.start : rows.stop].float().sum(0)
+                sums[span.call] = sums[span.call] + more if span.call in sums else more
+                start = tree.segments[piece.segment].start
+                if start + min(span.end, piece.end) == ends[span.call]:
+                    count = len(calls[span.call].response_ids)
+                    yield span.call, (sums.pop(span.call) / count).cpu().numpy()
+
+
+def _by_segment(tree: Tree, stretches: Sequence[tuple[int, int]]) -> dict[int, list[Span]]:
+    """By segment, where the tokens at positions [start, stop) of each call's path are."""
+    found: dict[int, list[Span]] = {}
+    for call, (start, stop) in enumerate(stretches):
+        for span in tree.spans(call, start, stop):
+            found.setdefault(span.segment, []).append(span)
+    return found
+
+
+def _in_piece(piece: Piece, spans: Mapping[int, Sequence[Span]]) -> Iterator[tuple[Span, range]]:
+    """The spans that have tokens in a piece, and the rows of these in the batch."""
+    for span in spans.get(piece.segment, ()):
+        begin = max(span.begin, piece.begin)
+        end = min(span.end, piece.end)
+        if begin < end:
+            yield span, range(piece.row + begin - piece.begin, piece.row + end - piece.begin)
+
+
+def _stretches(
+    tree: Tree, batch: Batch, calls: Sequence[ScoreCall], spans: Mapping[int, Sequence[Span]]
+) -> Iterator[_Stretch]:
+    """What a batch predicts."""
+    for piece in batch.pieces:
+        for span, rows in _in_piece(piece, spans):
+            call = calls[span.call]
+            start = tree.segments[piece.segment].start + max(span.begin, piece.begin)
+            at = start + 1 - len(call.prompt_ids)
+            yield _Stretch(span.call, rows, call.response_ids[at : at + len(rows)])
+
+
+def _distinct(
+    stretches: Sequence[_Stretch],
+) -> tuple[list[int], list[int], list[npt.NDArray[np.intp]]]:
+    """Rows and the tokens that they predict, each pair once, and where those of each stretch are.
+
+    Single rows are not compared: there is one for each response behind a prompt.
+    """
+    rows: list[int] = []
+    tokens: list[int] = []
+    places = []
+    known: dict[tuple[int, int], int] = {}
+    for stretch in stretches:
+        where = np.empty(len(stretch.tokens), np.intp)
+        for i, pair in enumerate(zip(stretch.rows, stretch.tokens, strict=True)):
+            place = len(rows) if len(where) == 1 else known.setdefault(pair, len(rows))
+            if place == len(rows):
+                rows.append(pair[0])
+                tokens.append(pair[1])
+            where[i] = place
+        places.append(where)
+    return rows, tokens, places
 
 
 def score_hidden(
@@ -121,24 +188,6 @@ def score_hidden(
         else (torch.empty(0),) * 4
     )
     return nll.numpy(), rank.to(torch.int32).numpy(), entropy.numpy(), squares.numpy()
-
-
-def _stretches(
-    tree: Tree, batch: Batch, calls: Sequence[ScoreCall], beginning: dict[int, list[int]]
-) -> Iterator[_Stretch]:
-    """What a batch predicts.
-
-    A prompt's last row predicts the first token of its responses, a response's rows the next ones.
-    """
-    for piece in batch.pieces:
-        segment = tree.segments[piece.segment]
-        stop = piece.row + piece.end - piece.begin
-        if piece.end == len(segment.tokens):
-            for index in beginning.get(piece.segment, ()):
-                yield _Stretch(index, slice(stop - 1, stop), calls[index].response_ids[:1])
-        if segment.call >= 0:
-            tokens = calls[segment.call].response_ids[piece.begin + 1 : piece.end + 1]
-            yield _Stretch(segment.call, slice(piece.row, stop), tokens)
 
 
 def _joined(call: ScoreCall, parts: Sequence[Columns]) -> TokenScores:
