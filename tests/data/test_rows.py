@@ -103,7 +103,7 @@ def text(column: str, required: bool = True) -> str | None:
             "turns",
             "column 'turns' is a conversation, not text. "
             "Name a turn: here 'turns.1.content' is the first question, 'turns.2.content' its "
-            "answer.",
+            "answer. A dataset of conversations has 'messages' in place of 'input'.",
         ),
     ],
 )

@@ -14,6 +14,7 @@ from typing import Any
 
 from respsel.answers import label_problem
 from respsel.data import files
+from respsel.data.conversations import ChatReader, ChatRules, question_of
 from respsel.data.files import read_rows
 from respsel.data.prompts import TemplateFault, fill_columns, is_template, template_names
 from respsel.data.rows import (
@@ -29,11 +30,14 @@ from respsel.data.rows import (
 from respsel.data.sample import Sample, mark_of
 from respsel.errors import InputError, Problem, raise_problems, stop_at_many, suggest
 from respsel.recipe.schema import DatasetEntry
-from respsel.records import Example
+from respsel.records import Example, Message
 
 VERSION = files.VERSION
 # The names that a dataset's entry gives to columns, and that prompts use for them.
 MAPPED = ("input", "reference", "label", "id")
+# What prompts call the chat, as text.
+CONVERSATION = "conversation"
+_NO_RULES = ChatRules()
 
 
 @dataclass(frozen=True)
@@ -49,31 +53,42 @@ class Reading:
 
 
 def load_examples(
-    entry: DatasetEntry, path: Path, shown: str, used: Collection[str] = ()
+    entry: DatasetEntry,
+    path: Path,
+    shown: str,
+    used: Collection[str] = (),
+    rules: ChatRules = _NO_RULES,
 ) -> list[Example]:
     """Return the sampled examples of a dataset, in hash order; see `read_dataset`."""
-    return read_dataset(entry, path, shown, used).sampled
+    return read_dataset(entry, path, shown, used, rules).sampled
 
 
-def count_examples(entry: DatasetEntry, path: Path, shown: str) -> int:
+def count_examples(
+    entry: DatasetEntry, path: Path, shown: str, rules: ChatRules = _NO_RULES
+) -> int:
     """How many different examples a dataset has; no label is checked."""
-    return read_dataset(entry.model_copy(update={"answer": None, "sample": 1}), path, shown).total
+    bare = entry.model_copy(update={"answer": None, "sample": 1})
+    return read_dataset(bare, path, shown, rules=rules).total
 
 
 def read_dataset(
-    entry: DatasetEntry, path: Path, shown: str, used: Collection[str] = ()
+    entry: DatasetEntry,
+    path: Path,
+    shown: str,
+    used: Collection[str] = (),
+    rules: ChatRules = _NO_RULES,
 ) -> Reading:
     """Return the sampled examples of a dataset, and how many it has.
 
     Where neither recipe nor file has ids, an id is the digest of its row, and equal rows are one
     example. Raises InputError with the first 20 bad rows: no id, an id used twice, no input.
 
-    used: the mapped names that prompts use.
+    used: the mapped names that prompts use. rules: what the recipe says of chats besides.
     """
     try:
-        return _Rows(entry, entry.id, path, shown, used).sampled()
+        return _Rows(entry, entry.id, path, shown, used, rules).sampled()
     except _Ids:
-        return _Rows(entry, "id", path, shown, used).sampled()
+        return _Rows(entry, "id", path, shown, used, rules).sampled()
 
 
 def scan_examples(entry: DatasetEntry, path: Path, shown: str) -> Iterator[tuple[str, str]]:
@@ -94,7 +109,13 @@ class _Rows:
     """A dataset's rows, read one after another; the sample and a few bytes of each row are kept."""
 
     def __init__(
-        self, entry: DatasetEntry, ids: str | None, path: Path, shown: str, used: Collection[str]
+        self,
+        entry: DatasetEntry,
+        ids: str | None,
+        path: Path,
+        shown: str,
+        used: Collection[str],
+        rules: ChatRules = _NO_RULES,
     ) -> None:
         """ids: the column of ids; where it is None, `id` if the first row has that, else none."""
         self._entry = entry
@@ -102,11 +123,12 @@ class _Rows:
         self._path = path
         self._shown = shown
         self._used = used
+        self._chats = ChatReader(entry, rules, shown)
         self._problems: list[Problem] = []
 
     def sampled(self) -> Reading:
         """The sample. Raises InputError, and _Ids."""
-        rows = read_rows(self._path, self._shown, self._columns(), MAPPED)
+        rows = self._read()
         begun = list(islice(rows, 1))
         if self._ids is None and any(map(_has_id, begun)):
             self._ids = "id"
@@ -125,20 +147,27 @@ class _Rows:
             self._problems.append(
                 Problem(self._shown, "", "holds no rows", "Give at least one example")
             )
+        self._problems += self._chats.missing()
         raise_problems(self._problems)
         kept = sample.examples() if is_whole else self._completed(sample)
         return Reading(kept, sample.total())
 
     def each(self) -> Iterator[tuple[str, str]]:
         """See scan_examples."""
-        for row in read_rows(self._path, self._shown, self._columns(), MAPPED):
+        for row in self._read():
             ids = self._ids or ("id" if _has_id(row) else None)
-            example = _example(self._entry, ids, row, self._shown, self._used, [])
+            example = _example(self._entry, ids, row, self._shown, self._used, self._chats, [])
             if example is not None:
                 yield example.id, example.input
 
+    def _read(self) -> Iterator[FileRow]:
+        more = (*MAPPED, CONVERSATION, *self._chats.more_columns)
+        return read_rows(self._path, self._shown, self._columns(), more)
+
     def _example(self, row: FileRow) -> Example | None:
-        return _example(self._entry, self._ids, row, self._shown, self._used, self._problems)
+        return _example(
+            self._entry, self._ids, row, self._shown, self._used, self._chats, self._problems
+        )
 
     def _columns(self) -> list[str] | None:
         """The columns that are read of every row; None for all.
@@ -148,7 +177,9 @@ class _Rows:
         if self._entry.sample is None:
             return None
         columns = [self._ids or "id", *([self._entry.label] if self._entry.label else [])]
-        for source in (self._entry.input, self._entry.reference):
+        columns += self._chats.columns
+        asked = self._entry.input if self._entry.messages is None else None
+        for source in (asked, self._entry.reference):
             if source is not None:
                 columns += template_names(source) if is_template(source) else [source]
         return columns
@@ -168,7 +199,7 @@ class _Rows:
         """Read the rows again for ids that are used twice, and note each with its first place."""
         self._problems.clear()
         first_seen: dict[str, str] = {}
-        for row in read_rows(self._path, self._shown, self._columns(), MAPPED):
+        for row in self._read():
             example = self._example(row)
             if example is None or mark_of(self._entry.seed, example.id) not in suspects:
                 continue
@@ -201,11 +232,12 @@ def _example(
     row: FileRow,
     shown: str,
     used: Collection[str],
+    chats: ChatReader,
     problems: list[Problem],
 ) -> Example | None:
     before = len(problems)
     name = text_field(row, ids, shown, problems) if ids else row_id(row.fields)
-    text = _text(entry.input, "input", row, shown, problems)
+    text, turns = _asked(entry, row, shown, chats, problems)
     reference = (
         _text(entry.reference, "reference", row, shown, problems) if entry.reference else None
     )
@@ -217,7 +249,22 @@ def _example(
         problems += _hidden(entry, row, shown, used, values)
     if len(problems) > before:
         return None
-    return Example(str(name), str(text), reference, label, row.fields)
+    return Example(str(name), str(text), reference, label, row.fields, turns=turns)
+
+
+def _asked(
+    entry: DatasetEntry, row: FileRow, shown: str, chats: ChatReader, problems: list[Problem]
+) -> tuple[str | None, tuple[Message, ...]]:
+    """What a row asks, as one text and as a chat; no chat where the text says all."""
+    is_chat = entry.messages is not None
+    text = None if is_chat else _text(entry.input, "input", row, shown, problems)
+    if text is None and not is_chat:
+        return None, ()
+    turns = chats.read(row, text)
+    if isinstance(turns, Problem):
+        problems.append(turns)
+        return None, ()
+    return question_of(turns) if text is None else text, turns
 
 
 def _text(source: str, name: str, row: FileRow, shown: str, problems: list[Problem]) -> str | None:
@@ -245,9 +292,11 @@ def _hidden(
 
     A column `input` is part of the question, so hiding it is a problem even if no prompt uses it.
     """
-    problems = []
+    problems = _hidden_by_chat(entry, row, shown, used, values)
     for name in MAPPED:
         source: str | None = getattr(entry, name)
+        if name == "input" and entry.messages is not None:
+            continue
         if source is None or is_template(source) or source.replace("[", ".").split(".")[0] == name:
             continue
         own: Any = find_value(row.fields, name)
@@ -260,6 +309,27 @@ def _hidden(
             continue
         what = f"has a column '{name}' of its own, which {name} = \"{source}\" hides"
         problems.append(Problem(shown, row.where, what, _way_out(name, source)))
+    return problems
+
+
+def _hidden_by_chat(
+    entry: DatasetEntry,
+    row: FileRow,
+    shown: str,
+    used: Collection[str],
+    values: dict[str, str | None],
+) -> list[Problem]:
+    """The problems of columns that have the names which prompts use for parts of the chat."""
+    if entry.messages is None:
+        return []
+    means = {"input": "the last user turn", CONVERSATION: "the chat as text"}
+    problems = []
+    for name, meaning in means.items():
+        own = row.fields.get(name)
+        if name not in used or is_blank(own) or name == entry.messages or own == values.get(name):
+            continue
+        what = f"has a column '{name}' of its own, and in prompts '{name}' is {meaning}"
+        problems.append(Problem(shown, row.where, what, "Rename the column"))
     return problems
 
 

@@ -55,6 +55,7 @@ def parquet_rows(
                         f"row {number}",
                         {name: _plain(value) for name, value in row.items()},
                         is_whole,
+                        is_filled=True,
                     )
     except (pl.exceptions.PolarsError, OSError, ValueError, OverflowError) as error:
         raise _bad(shown, first_line(error)[:200]) from error

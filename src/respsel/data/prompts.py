@@ -141,6 +141,10 @@ class TemplateFault(Exception):
         self.remedy = remedy
 
 
+class BlankText(TemplateFault):
+    """A template gives no text for a row."""
+
+
 def fill_columns(source: str, columns: Mapping[str, Any]) -> str:
     """Fill a template with a row's columns alone.
 
@@ -163,7 +167,7 @@ def fill_columns(source: str, columns: Mapping[str, Any]) -> str:
     except FAULTS as error:
         raise TemplateFault(f"the template failed: {fault_text(error)}") from error
     if not text:
-        raise TemplateFault("gives no text", remedy="Fill in the columns or take the row out")
+        raise BlankText("gives no text", remedy="Fill in the columns or take the row out")
     return text
 
 

@@ -40,11 +40,13 @@ class FileRow:
     where: its place in the file: "line 7" or "row 7".
     fields: by column, its values.
     is_whole: whether it has all columns of the file.
+    is_filled: whether its objects may have nulls for keys that only other rows' objects have.
     """
 
     where: str
     fields: Mapping[str, Any]
     is_whole: bool = True
+    is_filled: bool = False
 
 
 def find_value(value: Any, path: str) -> Any:
@@ -185,7 +187,8 @@ def _many(items: Sequence[Any], column: str) -> tuple[str, str]:
     answer = f"{column}.{start + 1}.{part}"
     return (
         "is a conversation, not text",
-        f"Name a turn: here '{question}' is the first question, '{answer}' its answer",
+        f"Name a turn: here '{question}' is the first question, '{answer}' its answer. A dataset "
+        "of conversations has 'messages' in place of 'input'",
     )
 
 

@@ -12,8 +12,9 @@ from typing import Any
 
 from respsel import strategies
 from respsel.answers import check_fields
+from respsel.data import conversations, validation
 from respsel.data import examples as datasets
-from respsel.data import validation
+from respsel.data.conversations import ChatRules
 from respsel.data.files import ending_of
 from respsel.data.prompts import template_names
 from respsel.graph import names as step_names
@@ -62,9 +63,12 @@ class TextSteps:
         # What is as it was in earlier versions is in no key.
         if used := self._renamed_in_prompts(dataset):
             fields["used"] = used
+        rules = self._chat_rules(dataset)
+        if rules.must_answer:
+            fields["must_answer"] = True
 
         def load() -> Rows:
-            reading = datasets.read_dataset(dataset, path, shown, used)
+            reading = datasets.read_dataset(dataset, path, shown, used, rules)
             self._totals[dataset.name] = reading.total
             return reading.sampled
 
@@ -104,11 +108,28 @@ class TextSteps:
         """What decides which examples a file holds."""
         path = self._of.loaded.resolve(dataset.path)
         columns = ("id", "input", "reference", "label")
-        return {
+        fields = {
             "file": file_digest(path, self._of.memo),
             "format": ending_of(path),
             **{column: getattr(dataset, column) for column in columns},
         }
+        # What is as it was in earlier versions is in no key.
+        chats = dict(dataset.chat_keys)
+        if system := self._of.recipe.target.system:
+            chats["target_system"] = system
+        if chats:
+            fields["chats"] = {**chats, "version": conversations.VERSION}
+        return fields
+
+    def _chat_rules(self, dataset: DatasetEntry) -> ChatRules:
+        """What the recipe says of a dataset's chats besides its entry."""
+        takes_own = any(
+            isinstance(entry, ColumnStrategy)
+            and entry.column == dataset.messages
+            and entry.if_missing == "fail"
+            for entry in self._of.recipe.made_for(dataset.name)
+        )
+        return ChatRules(self._of.recipe.target.system or "", takes_own)
 
     def dataset_size(self, dataset: DatasetEntry) -> Step:
         """How many examples there are to take; no step reads it, so growth makes nothing again."""
@@ -116,8 +137,10 @@ class TextSteps:
         shown = self._of.loaded.show(dataset.path)
         fields = self._read_fields(dataset)
 
+        rules = self._chat_rules(dataset)
+
         def load() -> Rows:
-            return [DatasetSize(datasets.count_examples(dataset, path, shown))]
+            return [DatasetSize(datasets.count_examples(dataset, path, shown, rules))]
 
         def make(_inputs: Inputs) -> Rows:
             if dataset.name in self._totals:
@@ -147,7 +170,9 @@ class TextSteps:
         judge = self._of.recipe.judge
         prompts += judge.templates.values() if judge else ()
         used = {name for prompt in prompts for name in template_names(prompt)}
-        return [name for name in renamed if name != "input" and name in used]
+        names = [name for name in renamed if name != "input"]
+        names += ["input", datasets.CONVERSATION] if dataset.messages is not None else []
+        return [name for name in names if name in used]
 
     def place(self, strategy: StrategyEntry) -> Place:
         """Where a strategy is declared."""

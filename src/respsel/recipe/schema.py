@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_val
 
 from respsel.recipe.judge import JudgeEntry
 from respsel.recipe.model import Entry, ModelEntry, Name, Options, SamplingEntry
+from respsel.recipe.validation import json_only
 from respsel.text.whitespace import WhiteSpace
 
 # The verdict over all datasets; no dataset has this name.
@@ -111,6 +112,30 @@ class DatasetEntry(Entry):
         description="What the target is asked: a column, a path such as `messages.0.content`, or "
         "Jinja2 over columns.",
     )
+    messages: str | None = Field(
+        None,
+        description="In place of `input`: the conversation, a column or a path. OpenAI's messages, "
+        "ShareGPT, Gemini's contents, pairs, or JSON text of these.",
+    )
+    history: str | None = Field(
+        None,
+        description="Earlier turns that stand before `input`: a column or a path, as for "
+        "`messages`.",
+    )
+    system: str | None = Field(
+        None,
+        description="A system turn where the conversation has none: a column, a path, or Jinja2.",
+    )
+    tools: str | tuple[Mapping[str, Any], ...] | None = Field(
+        None,
+        description="The tools of the chat: a column or a path of a list, or the list itself.",
+    )
+    train: str = Field(
+        "last",
+        min_length=1,
+        description="Which assistant turns of `messages` are trained: last, every, or the name of "
+        "a column or of a key of the turns that marks them with 0 or 1.",
+    )
     reference: str | None = Field(
         None, description="The reference response, for prompts: a column, a path, or Jinja2."
     )
@@ -127,12 +152,37 @@ class DatasetEntry(Entry):
 
     @model_validator(mode="after")
     def _ids_and_labels_are_columns(self) -> DatasetEntry:
-        for name, source in (("id", self.id), ("label", self.label)):
-            if source is not None and ("{{" in source or "{%" in source):
+        for name in ("id", "label", "messages", "history", "tools", "train"):
+            source = getattr(self, name)
+            if isinstance(source, str) and ("{{" in source or "{%" in source):
                 raise ValueError(
-                    f"'{name}' is a column or a path to a part of one; only 'input' and "
+                    f"'{name}' is a column or a path to a part of one; only 'input', 'system' and "
                     "'reference' are templates"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _one_thing_is_asked(self) -> DatasetEntry:
+        if self.messages is None:
+            if self.train != "last":
+                raise ValueError(
+                    "'train' says which turns of 'messages' are trained, and there are no messages"
+                )
+            return self
+        for name in ("input", "history"):
+            if name in self.model_fields_set:
+                raise ValueError(
+                    f"'messages' is the whole conversation, so it has no '{name}': keep one of them"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _tools_are_json(self) -> DatasetEntry:
+        for i, tool in enumerate(() if isinstance(self.tools, str) else self.tools or ()):
+            json_only(tool)
+            inner = tool.get("function", tool)
+            if not isinstance(inner, Mapping) or not isinstance(inner.get("name"), str):
+                raise ValueError(f"tools[{i}] has no name: give it name, description, parameters")
         return self
 
     @model_validator(mode="after")
@@ -149,6 +199,14 @@ class DatasetEntry(Entry):
     def check(self) -> AnswerEntry | None:
         """The answer check in its long form."""
         return AnswerEntry(kind=self.answer) if isinstance(self.answer, str) else self.answer
+
+    @property
+    def chat_keys(self) -> Mapping[str, Any]:
+        """By key, what it says of chats; nothing where only an input is asked."""
+        fields = {key: getattr(self, key) for key in ("messages", "history", "system", "tools")}
+        if self.train != "last":
+            fields["train"] = self.train
+        return {key: value for key, value in fields.items() if value is not None}
 
 
 class _Strategy(Entry):
@@ -512,6 +570,17 @@ class TargetEntry(Entry):
         "fail",
         description="What happens to a response that does not fit the context: an error before "
         "any call, or it stays unscored.",
+    )
+    system: str | None = Field(
+        None,
+        min_length=1,
+        description="A system turn for every prompt that has none from its dataset.",
+    )
+    mask: Literal["text", "trained"] | None = Field(
+        None,
+        description="What is scored of a response. text: its text alone. trained: exactly the "
+        "tokens that trainers train on, with the end of the turn. Default: trained for datasets "
+        "with `messages`, text for all others.",
     )
 
 

@@ -121,6 +121,14 @@ def _check_validation(loaded: LoadedRecipe) -> list[Problem]:
         ]
     problems = []
     for dataset in loaded.recipe.datasets:
+        chats = [*dataset.chat_keys, *(["target.system"] if loaded.recipe.target.system else [])]
+        if chats:
+            what = (
+                f"holds out single inputs, and examples of dataset '{dataset.name}' are chats "
+                f"('{chats[0]}')"
+            )
+            remedy = "Take [validation] and the metrics that need it out, or the chats"
+            problems.append(Problem(loaded.shown, "validation", what, remedy))
         if entry.reference is None and dataset.reference is None:
             what = f"dataset '{dataset.name}' names no 'reference' that it could take over"
             remedy = "Add 'reference', the column of the responses that are wanted"
@@ -247,7 +255,8 @@ def _check_templates(loaded: LoadedRecipe) -> list[Problem]:
         for key, text in strategy.templates.items():
             problems += check_template(text, loaded.shown, f"strategies[{i}].{key}")
     for i, entry in enumerate(loaded.recipe.datasets):
-        for name, source in (("input", entry.input), ("reference", entry.reference)):
+        for name in ("input", "system", "reference"):
+            source = getattr(entry, name)
             if source is not None and is_template(source):
                 problems += check_template(source, loaded.shown, f"datasets[{i}].{name}")
     if (held_out := loaded.recipe.validation) is not None:
