@@ -159,6 +159,33 @@ def test_scores_do_not_depend_on_what_else_is_scored(model: Model) -> None:
             np.testing.assert_allclose(squares_of(found), squares_of(alone), rtol=0, atol=tolerance)
 
 
+def test_turns_of_a_conversation_share_what_is_before_them(model: Model) -> None:
+    """Turns score as if they were alone, in any order and with one left out, and cost no more than
+    the whole conversation; so do those of one that goes on differently.
+    """
+    ids = prompt_of(model, "tell me something that is long enough to be shared")
+    parts = [model.text.response_ids(text * 9) for text in ("yes ", "and? ", "no: ", "why? ")]
+    one = (*ids, *parts[0], *parts[1])
+    cuts = (len(ids), len(ids) + len(parts[0]) - 1)
+    other = (*ids, *parts[0], *parts[3])
+    calls = [
+        ScoreCall(ids, parts[0]),
+        ScoreCall(one, parts[2], cuts),
+        ScoreCall(other, parts[2], cuts),
+    ]
+    alone = [scored(model, [call])[0] for call in calls]
+    tolerance = 1e-4 if type(model).__name__ == "TransformersModel" else 0.0
+    before = model.tokens_evaluated
+    for order in ([0, 1, 2], [2, 1, 0], [1, 0], [2]):
+        for index, found in zip(order, scored(model, [calls[i] for i in order]), strict=True):
+            np.testing.assert_allclose(found.nll, alone[index].nll, rtol=0, atol=tolerance)
+            np.testing.assert_allclose(found.entropy, alone[index].entropy, rtol=0, atol=tolerance)
+        if order == [0, 1, 2]:
+            whole = len(one) + len(parts[2]) - 1
+            own = len(parts[3]) + len(parts[2])
+            assert model.tokens_evaluated - before <= whole + own
+
+
 def test_an_empty_response_has_no_scores(model: Model) -> None:
     """An empty response is answered with no token, and does not disturb the others."""
     prompt = prompt_of(model, "tell me")

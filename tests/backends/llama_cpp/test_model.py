@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from pathlib import Path
 
@@ -105,6 +106,92 @@ def test_layers_that_cannot_go_back_are_scored_anew(
         np.testing.assert_array_equal(other.nll, alone.nll)
     call = calls[-3]
     np.testing.assert_allclose(together[-3].nll, plain_nll(tmp_path / "tiny.gguf", call), atol=0.02)
+
+
+def turns_of(text: tuple[int, ...], *turns: tuple[int, int]) -> list[ScoreCall]:
+    """The calls of a conversation, one for each trained turn [start, end)."""
+    cuts = [place for start, end in turns for place in (start, end - 1)]
+    return [
+        ScoreCall(text[:start], text[start:end], tuple(cuts[: 2 * place]))
+        for place, (start, end) in enumerate(turns)
+    ]
+
+
+def trajectories() -> list[ScoreCall]:
+    """Three conversations: the second parts from the first behind the first turn, the third within
+    the second turn. A turn of one token, one of more than a batch, and one call without a turn.
+    """
+    stream = random.Random(4)
+    one, two, three = (tuple(stream.randrange(3, 250) for _ in range(400)) for _ in range(3))
+    return [
+        *turns_of(one, (150, 180), (185, 186), (220, 300), (310, 400)),
+        *turns_of(one[:200] + two[:100], (150, 180), (250, 300)),
+        *turns_of(one[:260] + three[:90], (150, 180), (185, 186), (220, 350)),
+        ScoreCall(one[:150], two[:20]),
+    ]
+
+
+def check_same(one: TokenScores, other: TokenScores) -> None:
+    for column in ("nll", "rank", "entropy", "squares"):
+        np.testing.assert_array_equal(getattr(one, column), getattr(other, column))
+
+
+@pytest.mark.parametrize("write", [None, write_tiny_mamba, write_tiny_hybrid])
+def test_turns_score_as_if_they_were_alone(
+    write: Callable[..., None] | None, make_tiny_gguf: MakeGguf, tmp_path: Path
+) -> None:
+    """Turns of conversations: the same scores to the last bit alone, together, backwards, and with
+    turns left out; and those of one plain pass.
+    """
+    path = make_tiny_gguf() if write is None else tmp_path / "tiny.gguf"
+    if write is not None:
+        write(path, TEMPLATE)
+    model = load(path)
+    model._batch_tokens = 64
+    calls = trajectories()
+    alone = [scores_of(model, [call])[0] for call in calls]
+    for order in (range(len(calls)), range(len(calls))[::-1], [0, 2, 3], [3], [8, 5, 1]):
+        for index, scores in zip(
+            order, scores_of(model, [calls[index] for index in order]), strict=True
+        ):
+            check_same(scores, alone[index])
+            assert scores.token_ids.tolist() == list(calls[index].response_ids)
+    for index in (2, 3, 8):
+        off = np.abs(alone[index].nll - plain_nll(path, calls[index]))
+        assert off.mean() < 0.02  # an off-by-one is nats
+        assert off.max() < 0.1
+
+
+def test_turns_are_evaluated_once(model: LlamaCppModel) -> None:
+    """A conversation costs its own tokens, whichever of its turns are asked for. One that parts
+    from another costs what is its own, from its segment's last whole chunk on.
+    """
+    calls = trajectories()
+    for some, tokens in (
+        (calls[:4], 399),
+        ([calls[3]], 399),
+        ([calls[0], calls[3]], 399),
+        # The second parts within the prompt behind its first turn, which has no whole chunk.
+        (calls[:6], 399 + (299 - 179)),
+        # The third parts within its last turn.
+        (calls[:4] + calls[6:9], 399 + (349 - 220)),
+        # Equal calls are one.
+        ([calls[0], calls[4], calls[6], calls[0]], 179),
+    ):
+        before = model.tokens_evaluated
+        scores_of(model, some)
+        assert model.tokens_evaluated - before == tokens
+
+
+def test_a_path_that_cannot_go_back_goes_on(tmp_path: Path) -> None:
+    """With recurrent layers too a conversation is evaluated once; another one begins anew."""
+    write_tiny_mamba(tmp_path / "tiny.gguf", TEMPLATE)
+    model = load(tmp_path / "tiny.gguf")
+    calls = trajectories()
+    scores_of(model, calls[:4])
+    assert model.tokens_evaluated == 399
+    scores_of(model, calls[:6])
+    assert model.tokens_evaluated == 399 + 399 + 299
 
 
 def plain_nll(weights: Path, call: ScoreCall) -> npt.NDArray[np.float64]:

@@ -1,9 +1,6 @@
 """llama.cpp through its low-level batch API: GGUF weights on a CPU, or on a GPU.
 
-Scoring. The prompt is evaluated once. Each response is evaluated behind it and then dropped from
-the key-value cache (`llama_memory_seq_rm`), so the next response branches from the same prompt.
-Prompts that begin alike share their beginning in the same way. Recurrent layers cannot go back to a
-prompt: there each response is evaluated with its prompt again. The context holds one sequence.
+Scoring. See `scoring`. The context holds one sequence.
 
 Sampling. Many sequences are in one batch, one cache each (`kv_unified=False`).
 
@@ -24,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from respsel.backends.contract import Failure, GenerateCall, Generation, ScoreCall
 from respsel.backends.llama_cpp.context import CACHE_PADDING, LlamaContext
 from respsel.backends.llama_cpp.library import capture_log, load_file
-from respsel.backends.llama_cpp.logits import reduce_logits
+from respsel.backends.llama_cpp.scoring import Scoring
 from respsel.backends.llama_cpp.text import LlamaText
 from respsel.backends.rope import steady_tokens_of_gguf, told
 from respsel.backends.sampling import Drawn
@@ -43,9 +40,6 @@ os.environ.setdefault("GOMP_SPINCOUNT", "5000")
 
 _LOGITS_BYTES = 128 << 20
 _MAX_BATCH_TOKENS = 512
-# Prompts are evaluated in chunks of so many tokens; larger ones share less, smaller ones are
-# slower.
-_PROMPT_CHUNK = 128
 
 
 @dataclass(frozen=True)
@@ -125,56 +119,12 @@ class LlamaCppModel:
         return {"weights": where, "special tokens": self.text.special_tokens, **self._told_of_rope}
 
     def score(self, calls: Sequence[ScoreCall]) -> Iterator[tuple[int, TokenScores]]:
-        """See Model.score.
-
-        Prompts are taken in order, so that each keeps what it shares with the one before.
-        """
+        """See Model.score."""
         if not calls:
             return
-        by_prompt: dict[tuple[int, ...], list[int]] = {}
-        for index, call in enumerate(calls):
-            by_prompt.setdefault(call.prompt_ids, []).append(index)
         longest = max(len(call.prompt_ids) + len(call.response_ids) for call in calls)
         with self._context(longest, sequences=1, flash=True) as context:
-            before: tuple[int, ...] = ()
-            for prompt in sorted(by_prompt):
-                first: list[npt.NDArray[np.float32]] = []
-                for index in by_prompt[prompt]:
-                    if first and self._goes_back:
-                        context.drop(0, len(prompt))
-                    else:
-                        shared = _whole_chunks_shared(before, prompt) if self._goes_back else 0
-                        context.drop(0, shared)
-                        first = context.evaluate(
-                            0, prompt[shared:], shared, len(prompt) - 1 - shared, _PROMPT_CHUNK
-                        )
-                        before = prompt
-                    yield (
-                        index,
-                        self._score_response(
-                            context, first, len(prompt), calls[index].response_ids
-                        ),
-                    )
-
-    def _score_response(
-        self,
-        context: LlamaContext,
-        first: list[npt.NDArray[np.float32]],
-        n_prompt: int,
-        response: tuple[int, ...],
-    ) -> TokenScores:
-        import numpy as np
-
-        parts = [reduce_logits(first[0], response[:1])]
-        for start in range(0, len(response) - 1, self._batch_tokens):
-            chunk = response[start : min(start + self._batch_tokens, len(response) - 1)]
-            (logits,) = context.evaluate(0, chunk, n_prompt + start, logits_from=0)
-            parts.append(reduce_logits(logits, response[start + 1 : start + 1 + len(chunk)]))
-        nll, rank, entropy, squares = (
-            np.concatenate(column) for column in zip(*parts, strict=True)
-        )
-        ids = np.array(response, np.int32)
-        return TokenScores(ids, nll, rank, entropy, squares=squares)
+            yield from Scoring(context, calls, self._batch_tokens, self._goes_back).run()
 
     def represent(self, calls: Sequence[ScoreCall]) -> Iterator[tuple[int, FloatArray]]:
         """See Model.represent."""
@@ -293,17 +243,6 @@ class _Prompt:
         self._context.copy(self._sequence, sequence)
         logits: npt.NDArray[np.float32] = self._logits[0][0]
         return logits
-
-
-def _whole_chunks_shared(before: Sequence[int], prompt: Sequence[int]) -> int:
-    """How many tokens of the prompt before can stay: whole chunks, without the last token.
-
-    Hazard: the sums over a token depend on the chunk that it is evaluated in. So chunks begin at
-    the same positions whatever is shared, or a score would depend on what was scored before it.
-    """
-    most = min(len(before), len(prompt) - 1)
-    shared = next((i for i in range(most) if before[i] != prompt[i]), most)
-    return shared - shared % _PROMPT_CHUNK
 
 
 def _cpu_count() -> int:
