@@ -10,12 +10,11 @@ it. It is there once for all paths that share it, but where sharing costs more t
 
 from __future__ import annotations
 
-import sys
-from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import groupby, pairwise
+from struct import pack
 
 # A shorter common beginning costs more in bookkeeping than it saves.
 FEWEST_SHARED = 32
@@ -193,10 +192,7 @@ def _paths(
 
 def _name(tokens: Ids) -> bytes:
     """Tokens as bytes, which sort like them and many times faster."""
-    words = array("I", tokens)
-    if sys.byteorder == "little":
-        words.byteswap()
-    return words.tobytes()
+    return pack(f">{len(tokens)}I", *tokens)
 
 
 def _segments(ordered: Sequence[_Path]) -> list[Segment]:
