@@ -19,6 +19,7 @@ from respsel.report.response_counts import members_told
 from respsel.report.templating import template_environment
 from respsel.selection.verdict import Verdict
 from respsel.training.apply import Applied, Selected
+from respsel.training.conversations import Conversations
 from respsel.training.counts import Counts
 from respsel.training.formats import Format
 from respsel.workspace.loaded_recipe import LoadedRecipe
@@ -57,6 +58,9 @@ class Card:
     template_options: str
     user_turn: str
     respsel: str
+    conversations: Conversations
+    notes: Sequence[str]
+    features: Mapping[str, str]
 
 
 def card_of(
@@ -65,6 +69,7 @@ def card_of(
     counts: Sequence[Counts],
     cautions: Sequence[str],
     recipe_digest: str,
+    found: Conversations,
 ) -> str:
     """The card of a set in a format, as Markdown."""
     loaded = applied.graph.loaded
@@ -92,8 +97,17 @@ def card_of(
         template_options=_template_options(loaded),
         user_turn=_user_turn(loaded, counts),
         respsel=respsel.__version__,
+        conversations=found,
+        notes=kind.notes(found) if found.rows else (),
+        features=_features(kind, found) if found.rows else {},
     )
     return _render(card)
+
+
+def _features(kind: Format, found: Conversations) -> Mapping[str, str]:
+    """By column, its type in the card's head, by which the hub reads objects as they are."""
+    tools = {"tools": "dtype: string"} if found.with_tools else {}
+    return {**dict.fromkeys(kind.columns, "list: json"), **tools} if kind.columns else {}
 
 
 def _files(applied: Applied) -> Mapping[str, str]:

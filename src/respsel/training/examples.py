@@ -10,10 +10,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from respsel.graph import names as step_names
-from respsel.records import Example, Response, Score
+from respsel.records import Example, Message, Response, Score
 from respsel.selection.standing import barred_in
 from respsel.tables.problems import is_failed_call
 from respsel.training.apply import Applied
+from respsel.training.conversations import common_turns, said, tools_of, trained_conversation
 from respsel.training.judged import judged_out
 
 CUT_SHORT = "cut short at max_tokens"
@@ -28,6 +29,7 @@ class TrainingExample:
     correct: the answer check's result, if there is one.
     member: the strategy that the strategy took the response from; empty if it is its own.
     weight: how much it is to count.
+    turns: the whole conversation that is trained; empty where the response answers the input alone.
     """
 
     dataset: str
@@ -38,6 +40,7 @@ class TrainingExample:
     correct: bool | None
     member: str = ""
     weight: float = 1.0
+    turns: tuple[Message, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,8 @@ class Pair:
 
     strategy, rejected_strategy: whose responses the two are.
     correct: the answer check's result for the chosen one.
+    turns: what the two conversations begin with, their tools too; empty where there is none.
+    chosen_turns, rejected_turns: the turns of each behind that.
     """
 
     dataset: str
@@ -58,6 +63,9 @@ class Pair:
     chosen_score: float
     rejected_score: float
     correct: bool | None = None
+    turns: tuple[Message, ...] = ()
+    chosen_turns: tuple[Message, ...] = ()
+    rejected_turns: tuple[Message, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -91,6 +99,7 @@ def training_examples(applied: Applied) -> Iterator[TrainingExample | Dropped]:
                     correct=response.correct,
                     member=member,
                     weight=applied.graph.loaded.recipe.training.weight_of(strategy, member),
+                    turns=trained_conversation(example, response),
                 )
 
 
@@ -123,10 +132,18 @@ def training_pairs(applied: Applied) -> Iterator[Pair | Dropped]:
 def _pair(dataset: str, example: Example, best: _Candidate, worst: _Candidate) -> Pair | Dropped:
     chosen = best.response
     rejected = worst.response
-    if chosen.text == rejected.text or best.rank == worst.rank:
+    better = trained_conversation(example, chosen)
+    worse = trained_conversation(example, rejected)
+    shared = common_turns(better, worse)
+    same = chosen.text == rejected.text
+    if better or worse:
+        same = len(better) == len(worse) == shared
+    if same or best.rank == worst.rank:
         return Dropped(dataset, example.id, "best and worst are the same")
     if chosen.correct is False:
         return Dropped(dataset, example.id, "the best has a wrong answer")
+    if reason := _unpaired(better, worse, shared):
+        return Dropped(dataset, example.id, reason)
     return Pair(
         dataset=dataset,
         id=example.id,
@@ -138,13 +155,41 @@ def _pair(dataset: str, example: Example, best: _Candidate, worst: _Candidate) -
         chosen_score=best.score,
         rejected_score=worst.score,
         correct=chosen.correct,
+        turns=better[:shared],
+        chosen_turns=better[shared:],
+        rejected_turns=worse[shared:],
     )
+
+
+def _unpaired(better: Sequence[Message], worse: Sequence[Message], shared: int) -> str:
+    """Why two conversations make no pair; empty if they do, or are none."""
+    if not better and not worse:
+        return ""
+    if tools_of(better) != tools_of(worse):
+        return "best and worst have different tools"
+    if shared in (len(better), len(worse)):
+        return "one of best and worst is the beginning of the other"
+    if not said(better[:shared]):
+        return "best and worst begin differently, so that there is no prompt"
+    ends = (better[shared], better[-1], worse[shared], worse[-1])
+    if not all(turn.trained for turn in ends):
+        return "best and worst differ in a turn that is not trained"
+    return ""
 
 
 def datasets_of(applied: Applied) -> list[str]:
     """The datasets that a set is made of."""
     names = [entry.name for entry in applied.graph.loaded.recipe.datasets]
     return [name for name in names if step_names.examples(name) in applied.graph.steps]
+
+
+def has_conversations(applied: Applied) -> bool:
+    """Whether an example of the datasets is a conversation."""
+    return any(
+        example.turns
+        for dataset in datasets_of(applied)
+        for example in applied.rows(step_names.examples(dataset))
+    )
 
 
 def barred_strategies(applied: Applied, dataset: str) -> Mapping[str, str]:

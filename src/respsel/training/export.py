@@ -29,10 +29,13 @@ from respsel.system.disk import remedy_of
 from respsel.tables.parquet import stack
 from respsel.training.apply import Applied
 from respsel.training.card import card_of, set_name
+from respsel.training.conversations import Conversations
 from respsel.training.counts import Counts, Tally, cautions_of
-from respsel.training.examples import training_examples, training_pairs
+from respsel.training.examples import has_conversations, training_examples, training_pairs
 from respsel.training.formats import FORMATS, Format
 from respsel.training.modes import Mode
+from respsel.training.turn_formats import table
+from respsel.training.watched import Watched
 from respsel.workspace.loaded_recipe import LoadedRecipe
 
 if TYPE_CHECKING:
@@ -157,7 +160,7 @@ def _write(applied: Applied, kind: Format, folder: Path, key: str, keep_card: bo
     from polars.exceptions import PolarsError
 
     loaded = applied.graph.loaded
-    names = [kind.data, *kind.more(set_name(loaded)), _RECIPE, _CARD]
+    names = [kind.data, *kind.more(set_name(loaded), Conversations()), _RECIPE, _CARD]
     try:
         _refuse_others(folder, loaded.place, [*names, MANIFEST])
         folder.mkdir(parents=True, exist_ok=True)
@@ -185,15 +188,18 @@ def _write_parts(
     """Write the files next to their places; return what the manifest says of them."""
     loaded = applied.graph.loaded
     part_of(folder, _RECIPE).write_bytes(loaded.content)
-    counts = _write_data(applied, kind, part_of(folder, kind.data))
+    watched = Watched(kind)
+    counts = _write_data(applied, kind, part_of(folder, kind.data), watched)
     if not any(count.kept for count in counts):
         raise _nothing_kept(loaded, counts)
-    for name, text in kind.more(set_name(loaded)).items():
+    watched.refuse(loaded.shown)
+    found = watched.found
+    for name, text in kind.more(set_name(loaded), found).items():
         part_of(folder, name).write_text(text, "utf-8")
     recipe_digest = file_digest(part_of(folder, _RECIPE), None)
     cautions = cautions_of(applied, counts, kind.pairs) + _too_few(kind, counts)
-    cautions += _not_weighed(loaded, kind)
-    card = card_of(applied, kind, counts, cautions, recipe_digest)
+    cautions += _not_weighed(loaded, kind) + (kind.cautions(found) if found.rows else [])
+    card = card_of(applied, kind, counts, cautions, recipe_digest, found)
     part_of(folder, _CARD).write_text(card, "utf-8")
     manifest: dict[str, Any] = {
         "format": kind.name,
@@ -205,19 +211,22 @@ def _write_parts(
     }
     if options := loaded.models[loaded.recipe.target.model].entry.template_options:
         manifest["template_options"] = dict(options)
+    if found.rows:
+        manifest["conversations"] = found.manifest
     return manifest
 
 
-def _write_data(applied: Applied, kind: Format, path: Path) -> tuple[Counts, ...]:
+def _write_data(applied: Applied, kind: Format, path: Path, watched: Watched) -> tuple[Counts, ...]:
     tally = Tally(applied)
     rows: Iterator[Any] = (
-        tally.kept(training_pairs(applied))
+        watched.passed(tally.kept(training_pairs(applied)))
         if kind.pairs
-        else tally.kept(training_examples(applied))
+        else watched.passed(tally.kept(training_examples(applied)))
     )
     records = map(kind.record, rows)
     if kind.data.endswith(".parquet"):
-        stack(path, (({}, frame) for frame in _frames(records)))
+        none = table(()) if has_conversations(applied) else {}
+        stack(path, (({}, frame) for frame in _frames({**none, **row} for row in records)))
     else:
         _write_json(path, records, lines=kind.data.endswith(".jsonl"))
     return tally.counts
@@ -237,9 +246,9 @@ def _write_json(path: Path, records: Iterable[Mapping[str, Any]], lines: bool) -
 def _frames(records: Iterator[Mapping[str, Any]]) -> Iterator[polars.DataFrame]:
     import polars as pl
 
-    kinds = {"correct": pl.Boolean, "weight": pl.Float64}
+    kinds = {"correct": pl.Boolean, "weight": pl.Float64, "trained": pl.List(pl.Int64)}
     while some := list(islice(records, _ROWS_AT_ONCE)):
-        types = {name: kinds.get(name, pl.String) for name in some[0]}
+        types: dict[str, Any] = {name: kinds.get(name, pl.String) for name in some[0]}
         yield pl.DataFrame(some, schema=types)
 
 
