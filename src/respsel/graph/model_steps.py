@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
+from respsel.calls import keys
 from respsel.graph import names as step_names
 from respsel.graph import roles
 from respsel.graph.context import PROMPTS, SCORED, GraphContext
@@ -24,7 +25,7 @@ from respsel.scoring import (
     token_scores,
 )
 from respsel.scoring.race import run_race
-from respsel.scoring.trained_turns import Shown
+from respsel.scoring.trained_turns import IN_CHAT, Shown
 from respsel.selection import race_rule
 from respsel.selection.standing import barred_in
 from respsel.strategies.base import Operation, Place
@@ -49,7 +50,7 @@ class ModelSteps:
             roles.RESPONSES: step_names.responses(dataset.name, strategy.name),
             **self._shown_for(dataset, view),
         }
-        fields = self._view_fields(view)
+        fields = self._view_fields(dataset, view)
         calls = (view.references or 1, view.references or 1)
         if raced and self._of.races:
             inputs[roles.RACE] = step_names.race(dataset.name)
@@ -64,7 +65,9 @@ class ModelSteps:
             # Without the race's laps (before it is run) it is about all responses.
             laps = tables.get(roles.RACE)
             reached = None if laps is None else race_rule.reach_of(laps, strategy.name)
-            return self._score(view, shown_with, strategy.name, examples, responses, reached)
+            return self._score(
+                dataset, view, shown_with, strategy.name, examples, responses, reached
+            )
 
         return Step(
             name=step_names.token_scores(dataset.name, strategy.name, name),
@@ -100,6 +103,7 @@ class ModelSteps:
 
     def _score(
         self,
+        dataset: DatasetEntry,
         view: View,
         shown_with: Shown,
         strategy: str,
@@ -116,10 +120,13 @@ class ModelSteps:
             about=f"{strategy}, {view.name}",
             if_too_long=self._of.recipe.target.if_too_long,
             reached=reached,
+            in_turns=self._of.scores_turns(dataset),
         )
 
-    def _view_fields(self, view: View) -> dict[str, Any]:
+    def _view_fields(self, dataset: DatasetEntry, view: View) -> dict[str, Any]:
         fields = {"model": self._of.target_fields, "view": view.fields, **SCORED}
+        if self._of.scores_turns(dataset) and view.kind in IN_CHAT:
+            fields["turns"] = keys.TURNS_VERSION
         if view.kind == "local":
             fields["steps"] = reasoning_steps.VERSION
         if view.is_held_out:
@@ -140,7 +147,8 @@ class ModelSteps:
         def make(tables: Inputs) -> Operation:
             examples = tables[roles.EXAMPLES]
             # What a race scores are responses, so it shows them with no responses.
-            score = partial(self._score, view, self._shown_with(view, examples, (), tables))
+            shown_with = self._shown_with(view, examples, (), tables)
+            score = partial(self._score, dataset, view, shown_with)
             responses = {name: tables[roles.responses_of(name)] for name in names}
             barred = barred_in(tables[roles.STANDINGS])
             return run_race(examples, responses, self._of.rule, score, self._raced_scores, barred)
@@ -149,7 +157,7 @@ class ModelSteps:
             name=step_names.race(dataset.name),
             op="race",
             version=race_rule.VERSION,
-            fields=self._race_fields(names),
+            fields=self._race_fields(dataset, names),
             inputs={
                 roles.EXAMPLES: step_names.examples(dataset.name),
                 roles.STANDINGS: step_names.gates(dataset.name),
@@ -164,10 +172,10 @@ class ModelSteps:
             news={3: token_scores.SQUARES},
         )
 
-    def _race_fields(self, names: Sequence[str]) -> Mapping[str, Any]:
+    def _race_fields(self, dataset: DatasetEntry, names: Sequence[str]) -> Mapping[str, Any]:
         metric = self._of.selected
         fields = {
-            **self._view_fields(self._of.raced_view),
+            **self._view_fields(dataset, self._of.raced_view),
             **metric.fields,
             "strategies": list(names),
         }
