@@ -105,14 +105,13 @@ class ChatTemplate:
         """Whether the template marks with `{% generation %}` what is trained."""
         return "generation" in self._source and self._marked[1]
 
-    def pieces(self, messages: Sequence[Message], ask: bool = True) -> list[Piece] | None:
+    def pieces(self, messages: Sequence[Message], ask: bool, text: str) -> list[Piece] | None:
         """What of the chat's text is written for which message.
 
         None where the template cannot be marked without a change of its text.
         """
         template, _ = self._marked
-        plain = self.render(messages, ask)
-        marks = TurnMarks.beside(plain)
+        marks = TurnMarks.beside(text)
         if template is None or marks is None:
             return None
         try:
@@ -120,7 +119,7 @@ class ChatTemplate:
         except PreflightError:
             # The marks are some more work, which may be too much.
             return None
-        return found[1] if found and found[0] == plain else None
+        return found[1] if found and found[0] == text else None
 
     @cached_property
     def _marked(self) -> tuple[BoundedTemplate | None, bool]:
@@ -242,12 +241,12 @@ class _Marks:
         cls, messages: Sequence[Message], control_texts: Iterable[str]
     ) -> tuple[Sequence[Message], _Marks]:
         """Return the messages with stand-ins, and what those stand for."""
-        texts = [text for message in messages for text in texts_in(message)]
-        spelled = [control for control in control_texts if any(control in text for text in texts)]
+        texts = "\0".join(text for message in messages for text in texts_in(message))
+        spelled = [control for control in control_texts if control in texts]
         if not spelled:
             return messages, cls(None, _MARK)
         mark = _MARK
-        while any(mark in text for text in texts):
+        while mark in texts:
             mark += _MARK
         pattern = re.compile(
             "|".join(re.escape(text) for text in sorted(spelled, key=len, reverse=True))

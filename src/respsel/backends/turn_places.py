@@ -37,7 +37,7 @@ class Writer(Protocol):
     def render(self, messages: Sequence[Message], ask: bool) -> str:
         """The text of a chat. Raises PreflightError where the template refuses it."""
 
-    def pieces(self, messages: Sequence[Message], ask: bool) -> list[Piece] | None:
+    def pieces(self, messages: Sequence[Message], ask: bool, text: str) -> list[Piece] | None:
         """What of that text is of which message; None where that is not known."""
 
 
@@ -67,7 +67,7 @@ class TurnFinder:
         self._token_ends = token_ends
         self._prompts: dict[str, str] = {}
         self.text = writer.render(messages, False)
-        self._pieces = writer.pieces(messages, False)
+        self._pieces = writer.pieces(messages, False, self.text)
 
     def spans(self) -> list[Span]:
         """The spans of all trained turns, in the order of the text. Raises Unplaced."""
@@ -131,7 +131,7 @@ class TurnFinder:
         for messages in (self._messages[:place], self._messages):
             try:
                 text = self._writer.render(messages, True)
-                pieces = self._writer.pieces(messages, True)
+                pieces = self._writer.pieces(messages, True, text)
             except PreflightError:
                 continue
             ends = [piece.end for piece in pieces or () if piece.place is not None]

@@ -23,6 +23,7 @@ from respsel.backends.openai.logprobs import EndpointScores, find_way
 from respsel.backends.openai.tally import CallFailure
 from respsel.backends.openai.text import EndpointText
 from respsel.backends.openai.tokenizer import open_text
+from respsel.backends.turn_fields import fields_of, split_tools
 from respsel.errors import PreflightError, Problem
 from respsel.records import Message, Sampling, TokenScores
 from respsel.replies.completions import EMPTY_TEXT, written_in
@@ -169,11 +170,13 @@ class EndpointModel:
 
     def _body(self, call: GenerateCall) -> dict[str, Any]:
         sampling = call.sampling
+        tools, turns = split_tools(call.messages)
         body: dict[str, Any] = {
             "model": self._settings.model,
             "messages": [
-                {"role": message.role, "content": message.content} for message in call.messages
+                {"role": turn.role, "content": turn.content, **fields_of(turn)} for turn in turns
             ],
+            **({"tools": tools} if tools is not None else {}),
             "temperature": sampling.temperature,
             "top_p": sampling.top_p,
             self._max_tokens: sampling.max_tokens,
