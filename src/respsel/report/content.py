@@ -16,6 +16,7 @@ from respsel.graph import names as step_names
 from respsel.recipe.schema import OVERALL
 from respsel.report.analysis.agreement import Agreement, find_agreement
 from respsel.report.analysis.confounds import Confounds, find_confounds
+from respsel.report.analysis.conversations import ConversationFacts, conversation_facts
 from respsel.report.analysis.distributions import Distribution, distributions
 from respsel.report.analysis.faulty_texts import HealthTable, find_faulty_texts
 from respsel.report.analysis.judged import JudgeReport, judge_report
@@ -80,6 +81,7 @@ class DatasetReport:
     places: in sentences, whose responses are scored elsewhere than where their prompt ends.
     risks: one for each metric of the recipe that measures what training may harm.
     judge: what the recipe's judge found.
+    conversations: what they are made of; None where every input is one text.
     """
 
     name: str
@@ -103,6 +105,7 @@ class DatasetReport:
     mixture: Mixture | None
     choices: tuple[Choice, ...]
     judge: JudgeReport | None
+    conversations: ConversationFacts | None
 
     @property
     def white_space_changes(self) -> list[str]:
@@ -206,6 +209,7 @@ def _dataset(result: RunResult, name: str, verdict: Verdict, health: HealthTable
         mixture=None if choices is None else mix(choices, strategies, len(ids), verdict.scale),
         choices=tuple(choices or ()),
         judge=judge_report(result, name, everyone, verdict.confidence),
+        conversations=conversation_facts(result, name, everyone, shown_view(result)),
     )
 
 

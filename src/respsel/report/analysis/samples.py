@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 from respsel.graph import names as step_names
 from respsel.metrics.registry import components
-from respsel.records import Response, Score, ScoredResponse
+from respsel.records import Example, Response, Score, ScoredResponse
+from respsel.report.analysis.bubbles import ShownTurn, shown_context, shown_turns
 from respsel.report.analysis.shading import Piece, pieces
 from respsel.run.result import RunResult
 from respsel.tables.kinds import EXAMPLES, RESPONSES, SCORES, TOKEN_SCORES
@@ -33,9 +34,10 @@ _CHARACTERS = 400_000
 class SampleResponse:
     """One strategy's response to a shown example, with its selection score.
 
-    pieces: the text, or its beginning.
+    pieces: the text, or its beginning; none where there are turns.
     left_out: how many characters follow.
     problem: why it has no score.
+    turns: of a conversation, the turns behind those that all strategies share.
     """
 
     strategy: str
@@ -44,17 +46,22 @@ class SampleResponse:
     correct: bool | None
     pieces: tuple[Piece, ...]
     left_out: int
+    turns: tuple[ShownTurn, ...] = ()
 
 
 @dataclass(frozen=True)
 class SampleExample:
-    """An example that is shown with all its responses, and why it is."""
+    """An example that is shown with all its responses, and why it is.
+
+    turns: of a conversation, those that all strategies share; none where the input is one text.
+    """
 
     id: str
     why: str
     input: str
     label: str | None
     responses: tuple[SampleResponse, ...]
+    turns: tuple[ShownTurn, ...] = ()
 
 
 def choose_samples(
@@ -105,12 +112,12 @@ def samples(
     for key, why in chosen.items():
         example = examples[key]
         shown = [
-            _response(name, responses[key], scores.get(key), tokens.get(key), *size)
+            _response(example, name, responses[key], scores.get(key), tokens.get(key), *size)
             for name, responses, scores, tokens in columns
         ]
-        found.append(
-            SampleExample(key, why, _cut(example.input, size[1]), example.label, tuple(shown))
-        )
+        asked = _cut(example.input, size[1])
+        turns = shown_context(example, size[1])
+        found.append(SampleExample(key, why, asked, example.label, tuple(shown), turns))
     return tuple(found)
 
 
@@ -137,6 +144,7 @@ def _some(result: RunResult, step: str, table: Table[Row], chosen: Mapping[str, 
 
 
 def _response(
+    example: Example,
     name: str,
     response: Response,
     score: Score | None,
@@ -144,13 +152,16 @@ def _response(
     tokens: int,
     characters: int,
 ) -> SampleResponse:
+    value, problem = (None, response.problem) if score is None else (score.value, score.problem)
+    if example.turns:
+        turns = shown_turns(example, response, scored, tokens, characters)
+        return SampleResponse(name, value, problem, response.correct, (), 0, turns)
     shown = []
     room = characters
     for piece in pieces(response.text, scored.scores if scored is not None else None, tokens):
         if room > 0:
             shown.append(replace(piece, text=piece.text[:room]))
         room -= len(piece.text)
-    value, problem = (None, response.problem) if score is None else (score.value, score.problem)
     return SampleResponse(name, value, problem, response.correct, tuple(shown), max(0, -room))
 
 
