@@ -143,7 +143,7 @@ def test_generation_blocks_say_what_is_trained() -> None:
     assert spans(placed) == ["Seven.<|im_end|>", f"{CHAT[3].content}<|im_end|>", "<eos>"]
     assert [turn.span.place for turn in placed.turns] == [1, 3, 3]
     none = place(source.replace("== 'assistant'", "== 'nobody'"), CHAT, "<eos>")
-    assert "in none of its generation blocks" in none.problem
+    assert "generation blocks has a part of it" in none.problem
 
 
 def test_every_text_of_a_turn_is_data() -> None:
@@ -322,6 +322,17 @@ def test_the_fake_models_turns() -> None:
     thinking = own.kinds.count(TokenKind.THINKING)
     assert own.text.encode()[:thinking].decode() == "<think>\nb\n</think>\n\n"
     assert placed.stops
+
+
+def test_a_closed_tool_call_is_no_end_of_the_turn() -> None:
+    """Where a template writes no end behind a call, the target does not learn to stop."""
+    source = CHATML.replace("<|im_end|>", "<tool_call|>")
+    template = ChatTemplate(source, "", "", "test")
+    placed = template.place_turns(CHAT, [*CONTROL, "<tool_call|>"])
+    assert kinds(placed)[0] == [
+        (TokenKind.ANSWER, "Seven.<tool_call|>"),
+        (TokenKind.BEHIND, "\n"),
+    ]
 
 
 def of_kinds(trainer: str, source: str) -> list[str]:

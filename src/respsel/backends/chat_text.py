@@ -111,6 +111,9 @@ class ChatText(ABC):
             stretches, known, lambda text: self.encode(text, control=True), controls
         )
         turns = tuple(tokens.turns(chat.turns))
+        if {turn.place for turn in turns} != {turn.span.place for turn in chat.turns}:
+            turns = ()
+            problem = f"{NO_PLACE}all of its tokens spell a part of another turn"
         return PlacedTurns(tuple(tokens.ids), turns, problem, chat.told)
 
     def _measured(self, text: str, control: bool) -> tuple[list[int], list[int]] | None:

@@ -132,6 +132,9 @@ def _ending(text: str, said: Said, floor: int, ends: Ends) -> tuple[int, int]:
         return end, end
     known = (i for i, (begin, end) in enumerate(tail) if ends.end_turns(text[begin:end]))
     first = next(known, len(tail) - 1)
+    if "tool" in text[slice(*tail[first])] and not ends.end_turns(text[slice(*tail[first])]):
+        # It closes a tool call, behind which this template writes no end.
+        return tail[first][1], tail[first][1]
     last = first
     while last + 1 < len(tail) and tail[last + 1][0] == tail[last][1]:
         last += 1

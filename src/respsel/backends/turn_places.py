@@ -89,7 +89,9 @@ class TurnFinder:
             if piece.generated and latest == place:
                 found.append(Span(place, piece.start, piece.end))
         if not found:
-            raise Unplaced(f"{NO_PLACE}the chat template has it in none of its generation blocks")
+            raise Unplaced(
+                f"{NO_PLACE}none of the chat template's generation blocks has a part of it"
+            )
         return _joined(found)
 
     def _completed(self, place: int) -> list[Span]:
