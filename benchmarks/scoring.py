@@ -11,7 +11,7 @@ Attention costs more behind a long prompt. "at depth" therefore reads the same t
 batches, with logits where they are scored.
 
 tokens: what was run through the weights.
-minimum: each distinct prompt once, and each response but its last token once per view.
+minimum: each distinct beginning once; a response's last token predicts nothing.
 memory: the peak of a process of its own above what it held with the weights loaded.
 """
 
@@ -47,15 +47,6 @@ def calls_of(model: Any, cases: Sequence[Any]) -> list[Any]:
         ):
             calls.append(ScoreCall(model.text.prompt_ids(messages), response))
     return calls
-
-
-def fewest_tokens(calls: Sequence[Any]) -> int:
-    """Each distinct prompt once, each response once per view; a response's last token predicts
-    nothing.
-    """
-    return sum(map(len, {call.prompt_ids for call in calls})) + sum(
-        len(call.response_ids) - 1 for call in calls
-    )
 
 
 def open_kind(kind: str, weights: Path, folder: Path) -> Any:
@@ -97,6 +88,8 @@ def raw(model: Any, calls: Sequence[Any]) -> tuple[float, float]:
     """Tokens/s of reading 512 tokens without logits, and of the calls' own tokens at their depth
     with logits.
     """
+    from respsel.calls.beginnings import fewest_tokens
+
     ids = (calls[1].prompt_ids * 3)[:512]
     ordered = sorted(calls, key=lambda call: call.prompt_ids)
     read, deep = (
@@ -209,6 +202,8 @@ def main() -> None:
 
 def compare(args: argparse.Namespace, weights: Path, folder: Path, cases: Sequence[Any]) -> None:
     """Time all kinds, alternating, and print a row each."""
+    from respsel.calls.beginnings import fewest_tokens
+
     models = {kind: open_kind(kind, weights, folder) for kind in KINDS[1:]}
     calls = {kind: calls_of(model, cases) for kind, model in models.items()}
     runs: dict[str, Callable[[], Any]] = {"naive": naive(args.reference, folder, calls[KINDS[1]])}

@@ -102,9 +102,10 @@ class PlacedTurns:
 class ScoreCall:
     """Score the response's tokens, each given the prompt and the response tokens before it.
 
-    cuts: places in the prompt, ascending, where an engine may cut it: there turns of a conversation
-        that are scored themselves begin, and one token before they end. Calls with the same
-        beginning and cuts share what is evaluated up to a cut. No answer's key holds them.
+    cuts: places in the prompt, ascending, where an engine may cut it. They are pairs: where a turn
+        of the conversation begins that is scored itself, and one token before it ends, which is the
+        same place for a turn of one token. Calls with the same beginning and cuts share what is
+        evaluated up to a cut. No answer's key holds them.
     """
 
     prompt_ids: tuple[int, ...]

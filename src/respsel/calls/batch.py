@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from functools import partial
 from itertools import groupby
 
+from respsel.calls.beginnings import Beginnings
 from respsel.calls.records import Trail
-from respsel.calls.requests import Answer, Call, Request, answer_tokens, most_tokens
+from respsel.calls.requests import Answer, Call, Request, answer_tokens
 
 # Answers of so many tokens are kept at hand.
 _TOKENS_AT_HAND = 1_000_000
@@ -59,9 +60,10 @@ class Batch:
 class PromptRequests:
     """The requests that ask one model with one prompt.
 
-    tokens: how many the prompt has.
+    tokens: how many the prompt has that no prompt before it has; see Beginnings.
     indices: the requests' places in the batch.
-    response_tokens: how many tokens each request's response has at most.
+    response_tokens: how many tokens each request's response has at most, and none where it is a
+        turn in a prompt before it.
     """
 
     tokens: int
@@ -89,8 +91,7 @@ class ModelRequests:
 
     indices: the requests' places in the batch.
     numbers: of their prompts.
-    response_tokens: how many tokens each request's response has at most.
-    prompt_tokens: how many tokens each prompt has, by its number.
+    response_tokens, prompt_tokens: as in PromptRequests, the latter by the prompts' numbers.
     """
 
     indices: array[int] = field(default_factory=partial(array, "L"))
@@ -98,15 +99,17 @@ class ModelRequests:
     response_tokens: array[int] = field(default_factory=partial(array, "L"))
     prompt_tokens: array[int] = field(default_factory=partial(array, "L"))
     _prompts: _PromptNumbers = field(default_factory=_PromptNumbers)
+    _beginnings: Beginnings = field(default_factory=Beginnings)
 
     def add(self, index: int, call: Call) -> None:
         """Note a request and the call that it became."""
         number = self._prompts.number_of(call.prompt_ids)
         self.indices.append(index)
         self.numbers.append(number)
-        self.response_tokens.append(most_tokens(call))
+        prompt, response = self._beginnings.new_tokens(call)
+        self.response_tokens.append(response)
         if number == len(self.prompt_tokens):
-            self.prompt_tokens.append(len(call.prompt_ids))
+            self.prompt_tokens.append(prompt)
 
     def by_prompt(self) -> Iterator[PromptRequests]:
         """One prompt after another, each with its requests."""

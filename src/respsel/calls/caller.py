@@ -19,6 +19,7 @@ from typing import Protocol
 
 from respsel.backends.contract import Model
 from respsel.calls.batch import Batch, ModelRequests, PromptRequests
+from respsel.calls.beginnings import Beginnings
 from respsel.calls.context_check import ContextCheck
 from respsel.calls.events import CallEvents
 from respsel.calls.keys import call_key, find_call, remembered, request_key
@@ -212,7 +213,7 @@ class Caller:
         batch: Batch,
     ) -> None:
         """Make a few calls, each for the requests of some indices; store and hold the answers."""
-        evaluated: set[tuple[int, ...]] = set()
+        beginnings = Beginnings()
         for place, answer in answers_of(model, resolved):
             indices = wanted[place]
             usable = is_usable(answer)
@@ -222,11 +223,9 @@ class Caller:
             self.made += 1
             self.took[name] = self.took.get(name, TokenUsage()) + usage_of(answer)
             self.reused += len(indices) - 1
-            # A prompt is evaluated once, since its responses branch from it.
-            prompt = resolved[place].call.prompt_ids
-            again = prompt in evaluated
-            self._events.call_made(answer_tokens(answer) + (0 if again else len(prompt)))
-            evaluated.add(prompt)
+            # A prompt is evaluated once, since its responses branch from it. So is a turn.
+            prompt, response = beginnings.new_tokens(resolved[place].call)
+            self._events.call_made(prompt + min(response, answer_tokens(answer)))
 
     def _keep(self, key: str, answer: Answer, indices: Sequence[int], batch: Batch) -> None:
         """Store an answer and what led to it; when this returns the call is acknowledged."""

@@ -120,10 +120,10 @@ def _turn(placed: PlacedTurns, place: int) -> Resolved:
 
 
 def _cuts(placed: PlacedTurns, place: int) -> tuple[int, ...]:
-    """Where the earlier trained turns begin, and one token before they end."""
+    """Where each earlier trained turn begins, and one token before it ends."""
     cuts = []
     for _, stretches in groupby(placed.turns, lambda turn: turn.place):
         whole = list(stretches)
         if whole[0].place < place:
             cuts += [whole[0].start, whole[-1].end - 1]
-    return tuple(dict.fromkeys(cuts))
+    return tuple(cuts)

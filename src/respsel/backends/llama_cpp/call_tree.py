@@ -49,6 +49,7 @@ def segments_of(calls: Sequence[ScoreCall]) -> list[Segment]:
     """The segments of all calls, depth first; those that begin alike are next to each other."""
     roots: dict[tuple[bool, Ids], Segment] = {}
     for index, call in enumerate(calls):
+        assert len(call.cuts) % 2 == 0, "cuts are pairs"
         last: Segment | None = None
         bounds = (0, *call.cuts, len(call.prompt_ids))
         parts = [call.prompt_ids[begin:end] for begin, end in pairwise(bounds)]
