@@ -8,8 +8,15 @@ import pytest
 
 from respsel.errors import InputError
 from respsel.recipe.schema import AnswerEntry, OwnOutputsEntry
-from respsel.records import Example, OwnOutput
-from respsel.strategies.own_outputs import kept_by_example, neighbours, read_own_outputs
+from respsel.records import Example, Message, OwnOutput
+from respsel.strategies.own_outputs import (
+    LEFT_OUT,
+    MOST_SHOWN_BYTES,
+    kept_by_example,
+    neighbours,
+    read_own_outputs,
+    shown_output,
+)
 
 EXAMPLES = [Example(f"e{i}", f"q{i}", label=str(i)) for i in range(8)]
 
@@ -37,6 +44,41 @@ def test_a_larger_sample_leaves_the_choice_as_it_was() -> None:
         before = neighbours(EXAMPLES[:5], small, 1, "a.toml")
         after = neighbours(EXAMPLES, kept, 1, "a.toml")
         assert {name: after[name] for name in before} == before
+
+
+def test_an_own_output_in_a_conversation_is_shown_behind_its_turns() -> None:
+    """One to a single question is the text alone, whatever the system turn says."""
+    system = Message("system", "Be short.")
+    asked = Message("user", "How long do loaves bake?")
+    first = Message("assistant", "Forty minutes.")
+    more = Message("user", "And rolls?")
+    single = Example("a", "How long do loaves bake?", turns=(system, asked))
+    longer = Example("b", "And rolls?", turns=(system, asked, first, more))
+
+    assert shown_output(single, "Forty.") == "Forty."
+    assert shown_output(longer, "Twenty.") == (
+        "User: How long do loaves bake?\n\nAssistant: Forty minutes.\n\n"
+        "User: And rolls?\n\nAssistant: Twenty."
+    )
+
+
+def test_a_shown_conversation_has_a_limit() -> None:
+    """Its earliest turns are left out, and that is said; the last question and the text stay."""
+    turns = [
+        Message("user" if i % 2 == 0 else "assistant", f"{i}: {'word ' * 200}") for i in range(9)
+    ]
+    text = "own " * 1200
+    example = Example("a", "q", turns=tuple(turns))
+
+    shown = shown_output(example, "short")
+    long = shown_output(example, text)
+
+    assert len(shown.encode()) <= MOST_SHOWN_BYTES + len(LEFT_OUT) + 2
+    assert shown.startswith(LEFT_OUT)
+    assert "0: word" not in shown
+    assert "8: word" in shown
+    assert "8: word" in long
+    assert long.endswith(text)
 
 
 def test_too_few_own_outputs_are_told() -> None:

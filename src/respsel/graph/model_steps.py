@@ -65,9 +65,8 @@ class ModelSteps:
             # Without the race's laps (before it is run) it is about all responses.
             laps = tables.get(roles.RACE)
             reached = None if laps is None else race_rule.reach_of(laps, strategy.name)
-            return self._score(
-                dataset, view, shown_with, strategy.name, examples, responses, reached
-            )
+            score = partial(self._score, dataset, view, shown_with, strategy.name)
+            return score(examples, responses, reached)
 
         return Step(
             name=step_names.token_scores(dataset.name, strategy.name, name),
@@ -79,6 +78,7 @@ class ModelSteps:
             make=make,
             calls_per_example=calls,
             failures=SCORING_FAILURES,
+            asks_each_turn="turns" in fields,
             news={4: token_scores.SQUARES},
         )
 
@@ -169,6 +169,7 @@ class ModelSteps:
             # How many calls it makes is known when it is over; at most one for each response.
             calls_per_example=(0, len(names)),
             failures=SCORING_FAILURES,
+            asks_each_turn=self._of.scores_turns(dataset),
             news={3: token_scores.SQUARES},
         )
 

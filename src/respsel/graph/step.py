@@ -79,6 +79,7 @@ class Step:
         model, or only for what an input of it has asked for.
     failures: the problems of rows whose own call failed. With such a row the step is not recorded
         as done.
+    asks_each_turn: whether it takes these calls for each trained turn of an example.
     news: by version, in words, why it was raised.
     level: how many strategies deep its texts are taken from each other; see STAGES.
     """
@@ -92,6 +93,7 @@ class Step:
     make: Callable[[Inputs], Rows | Operation]
     calls_per_example: tuple[int, int] = (0, 0)
     failures: Failures = NO_FAILURES
+    asks_each_turn: bool = False
     news: Mapping[int, str] = field(default_factory=dict)
     level: int = 0
 

@@ -226,7 +226,11 @@ class _Planner:
 
     def _most_calls(self, step: Step) -> int:
         examples = step_names.examples(StepName.parse(step.name).dataset)
-        return step.calls_per_example[1] * self._ledger.counts.get(examples, 0)
+        count = self._ledger.counts.get(examples, 0)
+        if step.asks_each_turn and count:
+            rows: Rows = self._ledger.rows(examples) or ()
+            count = sum(max(1, sum(turn.trained for turn in row.turns)) for row in rows)
+        return step.calls_per_example[1] * count
 
     def _why_run(self, step: Step, nearest: Nearest | None) -> str:
         """In words, why a step with a known key is not in the store."""

@@ -17,14 +17,18 @@ from respsel.calls.lazy import Lazy
 from respsel.calls.requests import GenerateRequest
 from respsel.errors import InputError, Problem, raise_problems
 from respsel.recipe.schema import AnswerEntry, OwnOutputsEntry
-from respsel.records import Example, OwnOutput, Sampling
+from respsel.records import ASSISTANT, TOOLS, Example, Message, OwnOutput, Sampling
 from respsel.strategies.base import Operation, judged
 from respsel.tables.problems import EMPTY, WRONG
+from respsel.text.transcript import transcript
 from respsel.text.whitespace import WhiteSpace, normalised
 
 if TYPE_CHECKING:
     from respsel.data.response_files import Found
 
+# A conversation that is shown as an example has about 1,000 tokens at most, of 4 bytes each.
+MOST_SHOWN_BYTES = 4_000
+LEFT_OUT = "[earlier turns are left out]"
 # Raised when the same parameters would give another table, or another neighbour to an example.
 VERSION = 2
 
@@ -125,16 +129,18 @@ def neighbours(
 ) -> Mapping[str, list[str]]:
     """For each example, the first kept own outputs of its k nearest neighbours in sample order.
 
+    An own output in a conversation is shown behind the turns that it answers; see `shown_output`.
+
     The order is a cycle walked from the next one before the example to the first, and on from the
     next one after it: later examples are only reached where the earlier ones do not suffice, so a
     larger sample leaves the choice as it was. Raises InputError if there are fewer than k others
     with any.
     """
+    by_id = {example.id: example for example in examples}
     chosen = {}
     for place, example in enumerate(examples):
-        shown_outputs = list(
-            islice((kept[name][0] for name in _walk(examples, place) if kept.get(name)), k)
-        )
+        near = (by_id[name] for name in _walk(examples, place) if kept.get(name))
+        shown_outputs = [shown_output(one, kept[one.id][0]) for one in islice(near, k)]
         if len(shown_outputs) < k:
             have = len([name for name in kept if kept[name]])
             what = (
@@ -151,6 +157,22 @@ def neighbours(
             )
         chosen[example.id] = shown_outputs
     return chosen
+
+
+def shown_output(example: Example, text: str) -> str:
+    """An own output as a prompt shows it.
+
+    Behind a single question it is the text alone. In a longer conversation it is the whole of that,
+    without the earliest turns where it has more than MOST_SHOWN_BYTES.
+    """
+    turns = [turn for turn in example.asked if turn.role not in (TOOLS, "system", "developer")]
+    if len(turns) < 2:
+        return text
+    shown = [*turns, Message(ASSISTANT, text)]
+    while len(shown) > 2 and len(transcript(shown).encode("utf-8")) > MOST_SHOWN_BYTES:
+        shown = shown[1:]
+    left_out = f"{LEFT_OUT}\n\n" if len(shown) <= len(turns) else ""
+    return left_out + transcript(shown)
 
 
 def _walk(examples: Sequence[Example], place: int) -> Iterator[str]:

@@ -59,15 +59,7 @@ def score(
         [call.response_ids[:-1] for call in wanted],
         [call.cuts for call in wanted],
     )
-    # A prompt's last row predicts the first token of its responses, a response's rows the next
-    # ones.
-    spans = _by_segment(
-        tree,
-        [
-            (len(call.prompt_ids) - 1, len(call.prompt_ids) - 1 + len(call.response_ids))
-            for call in wanted
-        ],
-    )
+    spans = _by_segment(tree, [_predicting(call) for call in wanted])
     parts: dict[int, list[Columns]] = {place: [] for place in range(len(wanted))}
     for batch, hidden, _ in branching.hidden(tree.segments, budget):
         stretches = list(_stretches(tree, batch, wanted, spans))
@@ -84,6 +76,12 @@ def score(
             call = wanted[stretch.call]
             if sum(len(part[0]) for part in found) == len(call.response_ids):
                 yield asked[stretch.call], _joined(call, parts.pop(stretch.call))
+
+
+def _predicting(call: ScoreCall) -> tuple[int, int]:
+    """The places [start, end) that predict a call's response, from the prompt's last one on."""
+    start = len(call.prompt_ids) - 1
+    return start, start + len(call.response_ids)
 
 
 def represent(
