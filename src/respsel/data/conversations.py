@@ -21,6 +21,8 @@ from respsel.errors import Problem, suggest
 from respsel.recipe.schema import DatasetEntry
 from respsel.records import ASSISTANT, TOOLS, Message
 
+# What prompts call the chat, as text.
+CONVERSATION = "conversation"
 Read = TypeVar("Read")
 # Raised when the same row would give another chat.
 VERSION = 1
@@ -74,8 +76,7 @@ class ChatReader:
             tools = self._tools(row)
             system = self._system(row)
         except TurnFault as fault:
-            place = ", ".join(part for part in (row.where, fault.place) if part)
-            return Problem(self._shown, place, fault.what, fault.remedy)
+            return fault.problem(self._shown, row.where)
         has_system = bool(turns) and turns[0].role in SYSTEMS
         first = [Message(TOOLS, tools)] if tools else []
         if not has_system and (system or self._rules.system):

@@ -14,7 +14,7 @@ from typing import Any
 
 from respsel.answers import label_problem
 from respsel.data import files
-from respsel.data.conversations import ChatReader, ChatRules, question_of
+from respsel.data.conversations import CONVERSATION, ChatReader, ChatRules, question_of
 from respsel.data.files import read_rows
 from respsel.data.prompts import TemplateFault, fill_columns, is_template, template_names
 from respsel.data.rows import (
@@ -35,8 +35,6 @@ from respsel.records import Example, Message
 VERSION = files.VERSION
 # The names that a dataset's entry gives to columns, and that prompts use for them.
 MAPPED = ("input", "reference", "label", "id")
-# What prompts call the chat, as text.
-CONVERSATION = "conversation"
 _NO_RULES = ChatRules()
 
 

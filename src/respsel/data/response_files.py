@@ -10,6 +10,7 @@ cannot be used is named.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -26,6 +27,7 @@ from respsel.data.rows import (
     text_field,
     wrong_turn,
 )
+from respsel.data.trajectories import is_trajectory
 from respsel.errors import InputError, Problem, stop_at_many
 from respsel.recipe.schema import FileStrategy, OwnOutputsEntry
 from respsel.records import Example
@@ -48,6 +50,9 @@ class Found:
     text: the text; empty where there is none.
     problem: why it cannot be used, if it cannot.
     truncated: it was cut short at a limit of tokens.
+    turns: the conversation that it is, as the file has it; the text is then its JSON. None for all
+        others.
+    row: where the conversation is from.
     """
 
     id: str
@@ -55,6 +60,8 @@ class Found:
     text: str
     problem: str = ""
     truncated: bool = False
+    turns: Any = None
+    row: FileRow | None = None
 
 
 def read_texts(
@@ -63,18 +70,21 @@ def read_texts(
     shown: str,
     wanted: Container[str],
     problems: list[Problem],
+    marks: str | None = None,
 ) -> Iterator[Found]:
     """Yield the file's texts as they come, and note what is wrong with rows.
 
     A row may have several texts, which have its id. A row without a text gives an empty one, and so
     does a row whose id is not wanted.
+
+    marks: the column that may mark trained turns, where a row may hold a conversation.
     """
     is_batch = entry.format == "batch"
     column = "custom_id" if is_batch else entry.id
     columns = None if is_batch else (entry.id, entry.response)
     first = None
     has_texts = is_batch
-    for row in read_rows(path, shown, columns, ("custom_id",)):
+    for row in read_rows(path, shown, columns, ("custom_id", *([marks] if marks else []))):
         stop_at_many(problems)
         if not is_batch:
             _refuse_batch(row, shown)
@@ -88,7 +98,7 @@ def read_texts(
         elif is_batch:
             yield from _batch_row(row, blank, shown, problems)
         else:
-            yield from _row_texts(entry, row, blank, shown, problems)
+            yield from _row_texts(entry, row, blank, shown, problems, marks)
     if first is not None and not has_texts:
         problems.append(absent(first, entry.response, shown))
 
@@ -105,12 +115,17 @@ def _row_texts(
     blank: Found,
     shown: str,
     problems: list[Problem],
+    marks: str | None,
 ) -> Iterator[Found]:
     """The texts of a row: several where it has a list of own outputs.
 
     A missing text is an empty one here; whether that matters is known after the last row.
     """
     value = find_value(row.fields, entry.response)
+    if marks is not None and is_trajectory(value):
+        written = value if isinstance(value, str) else json.dumps(value, sort_keys=True)
+        yield replace(blank, text=written, turns=value, row=row)
+        return
     if isinstance(entry, OwnOutputsEntry) and isinstance(value, list) and not is_blank(value):
         samples = [FileRow(row.where, {entry.response: item}) for item in value]
     else:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from respsel.data.json_text import DEEPEST, parse, too_deep
-from respsel.errors import InputError
+from respsel.errors import InputError, Problem
 from respsel.records import Message
 
 # The keys of a turn that say whether it is trained, and nothing to a model.
@@ -45,6 +45,11 @@ class TurnFault(Exception):
         self.place = place
         self.what = what
         self.remedy = remedy
+
+    def problem(self, shown: str, where: str) -> Problem:
+        """The fault in a file; where: the row."""
+        place = ", ".join(part for part in (where, self.place) if part)
+        return Problem(shown, place, self.what, self.remedy)
 
 
 def parsed(text: str, place: str, name: str) -> Any:

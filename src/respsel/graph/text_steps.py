@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 from respsel import strategies
 from respsel.answers import check_fields
-from respsel.data import conversations, validation
+from respsel.data import conversations, trajectories, validation
 from respsel.data import examples as datasets
 from respsel.data.conversations import ChatRules
 from respsel.data.files import ending_of
@@ -121,6 +122,13 @@ class TextSteps:
             fields["chats"] = {**chats, "version": conversations.VERSION}
         return fields
 
+    def _chat_fields(self, dataset: DatasetEntry) -> Mapping[str, Any]:
+        """What decides how a response goes with a chat, besides the chat; nothing without one."""
+        if not (dataset.chat_keys or self._of.recipe.target.system):
+            return {}
+        fields = {"messages": dataset.messages, "train": dataset.train}
+        return {"chats": {**fields, "version": trajectories.VERSION}}
+
     def _chat_rules(self, dataset: DatasetEntry) -> ChatRules:
         """What the recipe says of a dataset's chats besides its entry."""
         takes_own = any(
@@ -171,7 +179,7 @@ class TextSteps:
         prompts += judge.templates.values() if judge else ()
         used = {name for prompt in prompts for name in template_names(prompt)}
         names = [name for name in renamed if name != "input"]
-        names += ["input", datasets.CONVERSATION] if dataset.messages is not None else []
+        names += ["input", conversations.CONVERSATION] if dataset.messages is not None else []
         return [name for name in names if name in used]
 
     def place(self, strategy: StrategyEntry) -> Place:
@@ -203,6 +211,7 @@ class TextSteps:
             "from": strategy.from_,
             "answer": check_fields(dataset.check),
             **self._white_space,
+            **self._chat_fields(dataset),
             **source.fields,
         }
         return Step(
@@ -257,7 +266,8 @@ class TextSteps:
         elif isinstance(strategy, FileStrategy):
             from respsel.strategies.file import file_responses
 
-            source = file_source(self._of, dataset, strategy, strategy.path, file_responses)
+            load = partial(file_responses, train=dataset.train)
+            source = file_source(self._of, dataset, strategy, strategy.path, load)
         else:
             source = self._plugin(dataset, strategy, place)
         fields = dict(source.fields)
@@ -281,7 +291,7 @@ class TextSteps:
         def texts(examples: Rows) -> Rows:
             from respsel.strategies.column import column_responses
 
-            return column_responses(strategy, examples, dataset.check, shown, rule)
+            return column_responses(strategy, examples, dataset.check, shown, rule, dataset)
 
         return Source(fields, texts)
 
@@ -298,7 +308,9 @@ class TextSteps:
         }
 
         def texts(examples: Rows) -> Rows:
-            return plugin_responses(plugin, strategy, examples, dataset.check, place, rule)
+            return plugin_responses(
+                plugin, strategy, examples, dataset.check, place, rule, dataset.train
+            )
 
         return Source(fields, texts)
 
@@ -327,7 +339,7 @@ class TextSteps:
             from respsel.strategies.model import model_responses
 
             return model_responses(
-                strategy, sampling, seed, examples, dataset.check, place, rule, draw
+                strategy, sampling, seed, examples, dataset.check, place, rule, draw, dataset.train
             )
 
         return Source(fields, texts)

@@ -15,6 +15,7 @@ from respsel.errors import Problem, RunError
 from respsel.recipe.schema import AnswerEntry, StrategyEntry
 from respsel.records import Example, Response
 from respsel.tables.problems import NO_TEXT, WRONG
+from respsel.text.transcript import answer_text
 from respsel.text.whitespace import WhiteSpace, normalised
 
 Responses = Generator[Sequence[Request], Sequence[Answer], list[Response]]
@@ -37,12 +38,14 @@ def checked(
     """Return the response as it is scored and written.
 
     Its white space is by the recipe's rule. It has the answer check's result, if the example can be
-    checked. Every response of every strategy comes through here.
+    checked: of a conversation, by its last trained turn, or else its last tool's result. Every
+    response of every strategy comes through here.
     """
     response = normalised(response, white_space)
     if check is None or example.label is None or not response.text:
         return response
-    return replace(response, correct=judged(check, response.text, example))
+    answer = answer_text(response.turns) or response.text
+    return replace(response, correct=judged(check, answer, example))
 
 
 def judged(check: AnswerEntry, text: str, example: Example) -> bool:

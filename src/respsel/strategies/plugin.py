@@ -6,6 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from respsel.data.rows import FileRow
+from respsel.data.trajectories import read_trajectory, refuse_text, response_of
+from respsel.data.turns import TurnFault
 from respsel.errors import Problem, RunError
 from respsel.plugins import find_plugin
 from respsel.recipe.schema import AnswerEntry, PluginStrategy
@@ -21,12 +24,13 @@ class StrategyPlugin:
     """A strategy of another package.
 
     version: raised when the same options would give other texts.
-    respond: from the recipe's options and the examples to one text for each, in order.
+    respond: from the recipe's options and the examples to one text for each, in order; for an
+        example that is a chat it may also be a list of turns, as files have them.
     origin: the distribution that it comes from, and that one's version; respsel sets it.
     """
 
     version: int
-    respond: Callable[[Mapping[str, Any], Sequence[Example]], Sequence[str]]
+    respond: Callable[[Mapping[str, Any], Sequence[Example]], Sequence[Any]]
     origin: str = ""
 
 
@@ -42,8 +46,9 @@ def plugin_responses(
     check: AnswerEntry | None,
     place: Place,
     white_space: WhiteSpace = "normalise",
+    train: str = "last",
 ) -> list[Response]:
-    """Return the plug-in's texts.
+    """Return the plug-in's texts or conversations.
 
     Raises RunError naming it if it fails or gives anything but a text for each example.
     """
@@ -53,16 +58,34 @@ def plugin_responses(
         raise
     except BaseException as error:
         raise _fault(plugin, place, f"failed: {type(error).__name__}: {error}") from error
-    if len(texts) != len(examples) or not all(isinstance(text, str) for text in texts):
+    pairs = list(zip(examples, texts, strict=False))
+    if len(texts) != len(examples) or not all(_is_response(*pair) for pair in pairs):
         raise _fault(
             plugin,
             place,
             f"gave {len(texts)} answers for {len(examples)} examples, or some that are not text",
         )
-    pairs = zip(examples, texts, strict=True)
-    return [
-        checked(Response(example.id, text), example, check, white_space) for example, text in pairs
-    ]
+    responses = []
+    for example, given in pairs:
+        try:
+            response = _response(example, given, train)
+        except TurnFault as fault:
+            where = ", ".join(part for part in (f"example '{example.id}'", fault.place) if part)
+            raise _fault(plugin, place, f"gave for {where} what {fault.what}") from fault
+        responses.append(checked(response, example, check, white_space))
+    return responses
+
+
+def _is_response(example: Example, given: Any) -> bool:
+    return isinstance(given, str) or (bool(example.turns) and isinstance(given, list))
+
+
+def _response(example: Example, given: Any, train: str) -> Response:
+    """Raises TurnFault."""
+    if not isinstance(given, str):
+        return response_of(example, read_trajectory(given, example, train, FileRow("", {})))
+    refuse_text(example, "")
+    return Response(example.id, given)
 
 
 def _fault(plugin: StrategyPlugin, place: Place, what: str) -> RunError:

@@ -15,6 +15,7 @@ from dataclasses import replace
 from typing import Literal, TypeVar
 
 from respsel.records import OwnOutput, Response
+from respsel.text.transcript import trained_text
 
 WhiteSpace = Literal["normalise", "keep"]
 LINE_ENDS = "line ends"
@@ -35,15 +36,41 @@ Row = TypeVar("Row", Response, OwnOutput)
 
 
 def normalised(row: Row, rule: WhiteSpace) -> Row:
-    """Return the row with its text by the rule, and with what the rule changed."""
+    """Return the row with its text by the rule, and with what the rule changed.
+
+    Of a conversation these are the texts of the trained turns.
+    """
     if rule == "keep":
         return row
-    text = _RETURNS.sub(_line_ends, row.text)
+    if isinstance(row, Response) and row.turns:
+        return _normalised_turns(row)
+    text, kinds = _changed(row.text)
+    return replace(row, text=text, changed=_in_words(kinds)) if kinds else row
+
+
+def _normalised_turns(row: Response) -> Response:
+    turns = []
+    kinds: set[str] = set()
+    for turn in row.turns:
+        text, found = _changed(turn.content) if turn.trained else (turn.content, set())
+        kinds |= found
+        turns.append(replace(turn, content=text) if found else turn)
+    if not kinds:
+        return row
+    return replace(row, text=trained_text(turns), turns=tuple(turns), changed=_in_words(kinds))
+
+
+def _changed(given: str) -> tuple[str, set[str]]:
+    """A text by the rule, and what the rule changed in it."""
+    text = _RETURNS.sub(_line_ends, given)
     bare = text.strip(BLANKS)
     # A line end that is stripped anyway counts as an outer blank only.
-    kinds = [LINE_ENDS] if "\r" in row.text.strip(BLANKS) else []
-    kinds += [OUTER_BLANKS] if bare != text else []
-    return replace(row, text=bare, changed=", ".join(kinds)) if kinds else row
+    kinds = {LINE_ENDS} if "\r" in given.strip(BLANKS) else set()
+    return bare, kinds | ({OUTER_BLANKS} if bare != text else set())
+
+
+def _in_words(kinds: set[str]) -> str:
+    return ", ".join(kind for kind in (LINE_ENDS, OUTER_BLANKS) if kind in kinds)
 
 
 def _line_ends(found: re.Match[str]) -> str:
