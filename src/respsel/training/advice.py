@@ -41,7 +41,7 @@ def _numbers(found: Conversations) -> list[str]:
         f"{_some(found.with_numbers, found)} a number in a tool call that `datasets` changes as it "
         "reads it (0.3 becomes 0.30000000000000004; of digits behind the point it keeps ten). To "
         "train on what was scored, read the rows yourself: `IterableDataset.from_generator(lambda: "
-        "map(json.loads, open('train.jsonl', encoding='utf-8')))`, with `max_steps`."
+        "map(json.loads, Path('train.jsonl').read_text('utf-8').splitlines()))`, with `max_steps`."
     ]
 
 
@@ -63,7 +63,11 @@ def of_prompt_completion(found: Conversations) -> Sequence[str]:
     """TRL's prompt-completion, with completion_only_loss as by default."""
     rule = "TRL trains on all that comes behind the prompt"
     if not found.beside:
-        return [f"{rule}: the trained turns.", _loaded(["prompt", "completion"], found)]
+        return [
+            f"{rule}: the trained turns, and what the chat template writes behind them. Where it "
+            "warns that the prompt is no prefix, it trains on the end of the prompt too.",
+            _loaded(["prompt", "completion"], found),
+        ]
     return [
         f"{rule}, and in {found.beside} of {found.rows} conversations there are turns among it "
         "that are not the assistant's (tool results, say). Set `assistant_only_loss=True` too: TRL "
@@ -151,16 +155,6 @@ def cautions_of_dpo(found: Conversations) -> list[str]:
             "results, say), and they count too."
         )
     return cautions
-
-
-def cautions_of_axolotl(found: Conversations) -> list[str]:
-    """Turns that lose their null."""
-    if not found.without_text:
-        return []
-    return [
-        f"{_some(found.without_text, found)} a turn without a text, which axolotl gives to the "
-        "chat template without a `content`. Look whether the template writes it as it was scored."
-    ]
 
 
 def cautions_of_llama_factory(found: Conversations) -> list[str]:

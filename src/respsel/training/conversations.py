@@ -100,7 +100,6 @@ class Conversations:
     turns, trained: of all of them, and how many of these are trained.
     with_tools, with_calls, with_thinking: in how many there are tools, a call, a field of thinking.
     with_numbers: in how many a turn has a number that `datasets` may change.
-    without_text: in how many a turn has no text at all.
     beside: in how many there are turns that are not trained among those behind the prompt.
     every, last: in how many all of the assistant's turns are trained, or its last one alone.
     fields: the names of the turns' fields.
@@ -113,7 +112,6 @@ class Conversations:
     with_calls: int = 0
     with_thinking: int = 0
     with_numbers: int = 0
-    without_text: int = 0
     beside: int = 0
     every: int = 0
     last: int = 0
@@ -135,7 +133,6 @@ class Conversations:
         self.with_calls += any("tool_calls" in some for some in fields)
         self.with_thinking += any(some.get(name) for some in fields for name in THINKING)
         self.with_numbers += any(map(may_change, fields))
-        self.without_text += any(some.get("content", "") is None for some in fields)
         self.beside += any(not turn.trained for turn in behind)
         self.every += places == answers
         self.last += places == answers[-1:]

@@ -202,7 +202,6 @@ _FORMATS = (
         _axolotl,
         limit=limits.of_axolotl,
         notes=advice.of_axolotl,
-        cautions=advice.cautions_of_axolotl,
     ),
     Format(
         "llama-factory",
