@@ -15,10 +15,19 @@ _CHARS_PER_TOKEN = 4
 
 
 def about_tokens(requests: Sequence[Request]) -> int:
-    """About how many tokens are evaluated: each prompt once."""
-    prompts = {request.messages for request in requests}
-    return sum(_prompt_tokens(messages) for messages in prompts) + sum(
-        map(_response_tokens, requests)
+    """About how many tokens are evaluated: each prompt once, and each turn of a conversation."""
+    plain = [request for request in requests if not _is_of_turn(request)]
+    prompts = {request.messages for request in plain}
+    turns = {
+        request.messages[: place + 1]
+        for request in requests
+        if _is_of_turn(request)
+        for place in range(len(_before(request)) + 1)
+    }
+    return (
+        sum(_prompt_tokens(messages) for messages in prompts)
+        + sum(_prompt_tokens(messages[-1:]) for messages in turns)
+        + sum(map(_response_tokens, plain))
     )
 
 
@@ -33,12 +42,23 @@ def about_usage(requests: Sequence[Request]) -> TokenUsage:
         if not isinstance(request, GenerateRequest)
     )
     return TokenUsage(
-        len(requests), read + sum(_prompt_tokens(request.messages) for request in requests), output
+        len(requests), read + sum(_prompt_tokens(_before(request)) for request in requests), output
     )
 
 
+def _is_of_turn(request: Request) -> bool:
+    return isinstance(request, ScoreRequest) and request.turn is not None
+
+
+def _before(request: Request) -> Sequence[Message]:
+    """The messages before what is asked for."""
+    place = request.turn if isinstance(request, ScoreRequest) else None
+    return request.messages if place is None else request.messages[:place]
+
+
 def _prompt_tokens(messages: Sequence[Message]) -> int:
-    return sum(len(message.content) for message in messages) // _CHARS_PER_TOKEN
+    characters = sum(len(message.content) + len(message.fields) for message in messages)
+    return characters // _CHARS_PER_TOKEN
 
 
 def _response_tokens(request: Request) -> int:

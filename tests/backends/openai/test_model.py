@@ -29,6 +29,9 @@ SAMPLING = Sampling(0.7, 0.9, 0, 0.0, 20)
 KEY = "sk-canary-0123456789"
 
 
+HELLO = Message("user", "Hello.")
+
+
 def model_of(endpoint: Endpoint, weights: Path | None = None, **settings: Any) -> Any:
     from respsel.backends.openai.client import EndpointSettings
     from respsel.backends.openai.model import EndpointModel
@@ -85,6 +88,39 @@ def test_what_is_asked_and_what_comes_back(monkeypatch: pytest.MonkeyPatch) -> N
         "top_k": 0,
         "min_p": 0.0,
     }
+
+
+def test_tools_and_fields_of_turns_are_sent() -> None:
+    """Tools as a request has them, each turn with what else it has, and no text where it has none;
+    a server that counts no tokens has them estimated from all of it.
+    """
+    tools = [{"type": "function", "function": {"name": "add", "parameters": {}}}]
+    asks = [{"id": "1", "type": "function", "function": {"name": "add", "arguments": "{}"}}]
+    fields = json.dumps({"content": None, "tool_calls": asks})
+    messages = (
+        Message("tools", json.dumps(tools)),
+        Message("user", "Add."),
+        Message("assistant", "", fields),
+        Message("tool", "3", '{"tool_call_id":"1"}'),
+    )
+    with serving(lambda asked: chat("3", None, 1)) as endpoint:
+        model = model_of(endpoint)
+        prompt = model.text.prompt_ids(messages)
+        assert prompt != model.text.prompt_ids((*messages[:3], Message("tool", "3")))
+        found = dict(model.generate([GenerateCall(prompt, SAMPLING, 1, messages)]))
+        dict(model.generate([GenerateCall((), SAMPLING, 1, (Message("tools", "[]"), HELLO))]))
+        model.close()
+    length = sum(len(message.content) + len(message.fields) for message in messages)
+    assert found[0].prompt_tokens == -(-length // 4)
+    first, second = (asked.body for asked in endpoint.asked)
+    assert first["tools"] == tools
+    assert first["messages"] == [
+        {"role": "user", "content": "Add."},
+        {"role": "assistant", "content": None, "tool_calls": asks},
+        {"role": "tool", "content": "3", "tool_call_id": "1"},
+    ]
+    assert "tools" not in second
+    assert second["messages"] == [{"role": "user", "content": "Hello."}]
 
 
 def test_a_key_is_sent_only_where_it_is_for(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -176,7 +176,8 @@ class EndpointModel:
             "messages": [
                 {"role": turn.role, "content": turn.content, **fields_of(turn)} for turn in turns
             ],
-            **({"tools": tools} if tools is not None else {}),
+            # Servers refuse a list without a tool.
+            **({"tools": tools} if tools else {}),
             "temperature": sampling.temperature,
             "top_p": sampling.top_p,
             self._max_tokens: sampling.max_tokens,
@@ -232,7 +233,7 @@ class EndpointModel:
         prompt = _count(
             usage,
             "prompt_tokens",
-            -(-sum(len(m.content) for m in call.messages) // _CHARS_PER_TOKEN),
+            -(-sum(len(m.content) + len(m.fields) for m in call.messages) // _CHARS_PER_TOKEN),
         )
         return Generation(text, n_tokens, written[0].truncated, prompt_tokens=prompt)
 
