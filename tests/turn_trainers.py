@@ -61,7 +61,7 @@ def trained(job: dict[str, Any], tokenizer: Any, folder: Path) -> Any:
     set_seed(5)
     sizes: dict[str, Any] = {"num_attention_heads": 2, "num_key_value_heads": 2}
     sizes |= {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 2}
-    model = LlamaForCausalLM(LlamaConfig(vocab_size=len(tokenizer), **sizes)).float()
+    model = LlamaForCausalLM(LlamaConfig(vocab_size=len(tokenizer), **sizes))
     # Hazard: weights near zero would give all tokens one likelihood.
     with torch.no_grad():
         for weights in model.parameters():

@@ -146,7 +146,7 @@ class FakeModel:
 
         nll, rank, entropy, squares = self._bigrams()
         for index, call in enumerate(calls):
-            self.tokens_evaluated += len(call.response_ids)
+            self.tokens_evaluated += len(call.prompt_ids) + len(call.response_ids) - 1
             ids = np.array(call.response_ids, np.int32)
             # The prompt shifts which row of the table is "the token before".
             shift = sum(call.prompt_ids) % 7

@@ -14,9 +14,9 @@ from collections.abc import Mapping, Sequence
 
 from respsel.records import TokenKind
 
-TRL = "trl"
+TRL = "TRL"
 AXOLOTL = "axolotl"
-LLAMA_FACTORY = "llama-factory"
+LLAMA_FACTORY = "LLaMA-Factory"
 _CONTENT = frozenset((TokenKind.ANSWER, TokenKind.THINKING))
 _TRAINED: Mapping[str, frozenset[int]] = {
     # What is in the generation block, or behind the prompt: the line end behind a turn too.

@@ -7,9 +7,22 @@ evaluated and not of what was.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from respsel.backends.contract import ScoreCall
 from respsel.calls.requests import Call, RepresentCall, TurnCall, most_tokens
+
+
+@dataclass(frozen=True)
+class ScoringWork:
+    """Tokens that models evaluated for scores, and the least that these calls take."""
+
+    evaluated: int = 0
+    fewest: int = 0
+
+    def more(self, evaluated: int, fewest: int) -> ScoringWork:
+        """The work with that of further calls."""
+        return ScoringWork(self.evaluated + evaluated, self.fewest + fewest)
 
 
 def fewest_tokens(calls: Iterable[ScoreCall]) -> int:

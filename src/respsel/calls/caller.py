@@ -17,9 +17,9 @@ from functools import partial
 from itertools import islice
 from typing import Protocol
 
-from respsel.backends.contract import Model
+from respsel.backends.contract import Model, ScoreCall
 from respsel.calls.batch import Batch, ModelRequests, PromptRequests
-from respsel.calls.beginnings import Beginnings
+from respsel.calls.beginnings import Beginnings, ScoringWork, fewest_tokens
 from respsel.calls.context_check import ContextCheck
 from respsel.calls.events import CallEvents
 from respsel.calls.keys import call_key, find_call, remembered, request_key
@@ -78,6 +78,7 @@ class Caller:
         self.reused = 0
         # By model, what the calls took that were made now.
         self.took: dict[str, TokenUsage] = {}
+        self.work = ScoringWork()
 
     def look_up(self, requests: Sequence[Request]) -> PendingAnswers:
         """Find what the store has of some requests; no model is opened yet."""
@@ -214,6 +215,7 @@ class Caller:
     ) -> None:
         """Make a few calls, each for the requests of some indices; store and hold the answers."""
         beginnings = Beginnings()
+        before = model.tokens_evaluated
         for place, answer in answers_of(model, resolved):
             indices = wanted[place]
             usable = is_usable(answer)
@@ -226,6 +228,9 @@ class Caller:
             # A prompt is evaluated once, since its responses branch from it. So is a turn.
             prompt, response = beginnings.new_tokens(resolved[place].call)
             self._events.call_made(prompt + min(response, answer_tokens(answer)))
+        scored = [item.call for item in resolved if isinstance(item.call, ScoreCall)]
+        if len(scored) == len(resolved):
+            self.work = self.work.more(model.tokens_evaluated - before, fewest_tokens(scored))
 
     def _keep(self, key: str, answer: Answer, indices: Sequence[int], batch: Batch) -> None:
         """Store an answer and what led to it; when this returns the call is acknowledged."""

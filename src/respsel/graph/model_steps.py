@@ -62,11 +62,8 @@ class ModelSteps:
             examples = tables[roles.EXAMPLES]
             responses = tables[roles.RESPONSES]
             shown_with = self._shown_with(view, examples, responses, tables)
-            # Without the race's laps (before it is run) it is about all responses.
-            laps = tables.get(roles.RACE)
-            reached = None if laps is None else race_rule.reach_of(laps, strategy.name)
             score = partial(self._score, dataset, view, shown_with, strategy.name)
-            return score(examples, responses, reached)
+            return score(examples, responses, _reached(tables, strategy.name))
 
         return Step(
             name=step_names.token_scores(dataset.name, strategy.name, name),
@@ -306,6 +303,12 @@ class ModelSteps:
             "reading": judge_answers.VERSION,
             **PROMPTS,
         }
+
+
+def _reached(tables: Inputs, strategy: str) -> int | None:
+    """How many examples a race came to; None without its laps, which is about all responses."""
+    laps = tables.get(roles.RACE)
+    return None if laps is None else race_rule.reach_of(laps, strategy)
 
 
 def _rewards(

@@ -47,6 +47,8 @@ def provenance(result: RunResult, finished_at: datetime) -> Mapping[str, Any]:
             "steps_run": result.steps_run,
             "calls_made": result.calls_made,
             "calls_reused": result.calls_reused,
+            "tokens_evaluated_for_scores": result.scoring_work.evaluated,
+            "fewest_tokens_for_scores": result.scoring_work.fewest,
             "models_opened": list(result.models_opened),
         },
     }

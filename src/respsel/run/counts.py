@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from respsel.backends.open_models import OpenModels
+from respsel.calls.beginnings import ScoringWork
 from respsel.records import TokenUsage
 
 if TYPE_CHECKING:
@@ -43,6 +44,11 @@ class RunCounts:
     def took(self) -> Mapping[str, TokenUsage]:
         """By model, the tokens of the calls that were made now."""
         return self.caller.took if self.caller else MappingProxyType({})
+
+    @property
+    def scoring_work(self) -> ScoringWork:
+        """The tokens that were evaluated for scores now."""
+        return self.caller.work if self.caller else ScoringWork()
 
     @property
     def models_opened(self) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from dataclasses import astuple
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
+from respsel.calls.beginnings import ScoringWork
 from respsel.errors import InputError, Problem, RunError, StoreError, suggest
 from respsel.graph import Graph, Rows
 from respsel.graph.names import StepName
@@ -199,6 +200,11 @@ class RunResult:
     def calls_made(self) -> int:
         """How many requests a model answered now."""
         return self._counts.calls_made
+
+    @property
+    def scoring_work(self) -> ScoringWork:
+        """See RunCounts."""
+        return self._counts.scoring_work
 
     @property
     def calls_reused(self) -> int:

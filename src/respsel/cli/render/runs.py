@@ -93,6 +93,8 @@ def work_json(result: RunResult) -> dict[str, Any]:
         "steps_run": result.steps_run,
         "calls_made": result.calls_made,
         "calls_reused": result.calls_reused,
+        "tokens_evaluated_for_scores": result.scoring_work.evaluated,
+        "fewest_tokens_for_scores": result.scoring_work.fewest,
         "models_opened": list(result.models_opened),
         "costs_now": [asdict(cost) for cost in costs],
     }
