@@ -202,6 +202,33 @@ def test_sharegpt_with_tools(tmp_path: Path) -> None:
     assert example.context == example.turns[:3]
 
 
+def test_calls_may_be_written_as_text(tmp_path: Path) -> None:
+    """Some sets write the call into the text; its result then stands behind that turn."""
+    chat = [
+        {"from": "human", "value": "1 + 2?"},
+        {"from": "gpt", "value": '<tool_call>\n{"name": "add"}\n</tool_call>'},
+        {"from": "tool", "value": "<tool_response>3</tool_response>"},
+        {"from": "gpt", "value": "3."},
+    ]
+    turns = one(tmp_path, {"m": chat}, messages="m", train="every").turns
+    assert [turn.role for turn in turns] == ["user", "assistant", "tool", "assistant"]
+    assert not any(turn.fields for turn in turns)
+
+
+def test_the_older_function_call_becomes_a_tool_call(tmp_path: Path) -> None:
+    """OpenAI's key before tool_calls, and the role of its result."""
+    call = {"name": "add", "arguments": '{"a": 1}'}
+    chat = [
+        {"role": "user", "content": "1 + 2?", "function_call": None},
+        {"role": "assistant", "content": None, "function_call": call},
+        {"role": "function", "name": "add", "content": "3"},
+        {"role": "assistant", "content": "3."},
+    ]
+    turns = one(tmp_path, {"m": chat}, messages="m").turns
+    assert fields_of(turns[1])["tool_calls"] == [{"type": "function", "function": call}]
+    assert turns[2] == Message("tool", "3", '{"name":"add"}')
+
+
 def test_gemini_functions(tmp_path: Path) -> None:
     """functionCall and functionResponse are a call and its result, whatever role they have."""
     chat = [

@@ -108,9 +108,11 @@ def _is_whole(given: Sequence[Turn], own: Sequence[Message]) -> bool:
 
 
 def _context(example: Example, start: int) -> list[Turn]:
+    """The chat before the response, from a place on; the tools of the chat count as no turn."""
+    skipped = sum(turn.role == TOOLS for turn in example.turns)
     return [
         Turn(f"turn {i} of the example", message)
-        for i, message in enumerate(untrained(example.context[start:]), start + 1)
+        for i, message in enumerate(untrained(example.context[start:]), start + 1 - skipped)
     ]
 
 

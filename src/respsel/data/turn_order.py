@@ -14,6 +14,7 @@ from respsel.data.tool_calls import call_ids
 from respsel.data.turns import Turn, TurnFault
 from respsel.errors import name_list
 from respsel.records import ASSISTANT
+from respsel.text.tags import CALL_MARKS
 from respsel.text.transcript import RESULT, fields_of, tool_calls_of
 
 SYSTEMS = ("system", "developer")
@@ -24,10 +25,11 @@ def check_order(turns: Sequence[Turn]) -> None:
     calling: _Calling | None = None
     for i, turn in enumerate(turns):
         if turn.message.role == RESULT:
-            if calling is None:
+            if calling is None and not _calls_in_text(turns, i):
                 what = "is a tool's result without a tool call before it"
                 raise TurnFault(turn.place, what, "Put the call before it, or take the row out")
-            calling.take(turn)
+            if calling is not None:
+                calling.take(turn)
             continue
         if calling is not None:
             calling.close()
@@ -80,6 +82,16 @@ class _Calling:
         what = f"calls a tool, and {which} has no result behind it"
         remedy = "Add a turn of role tool with the result, or end the conversation with the call"
         raise TurnFault(self.turn.place, what, remedy)
+
+
+def _calls_in_text(turns: Sequence[Turn], i: int) -> bool:
+    """Whether the assistant's turn that a result stands behind writes its calls as text."""
+    before = next((t.message for t in reversed(turns[:i]) if t.message.role != RESULT), None)
+    return (
+        before is not None
+        and before.role == ASSISTANT
+        and any(mark in before.content for mark in CALL_MARKS)
+    )
 
 
 def _check_role(turns: Sequence[Turn], i: int) -> None:

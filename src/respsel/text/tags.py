@@ -26,3 +26,13 @@ TURN_ENDS = (
     "</s>",
     "<end_of_turn>",
 )
+# What tool calls begin with, where a turn writes them as text.
+CALL_MARKS = (
+    "<tool_call",
+    "<function_call",
+    "<functioncall",
+    "<function=",
+    "<|python_tag|>",
+    "<|tool_call",
+    "[TOOL_CALLS]",
+)
