@@ -195,6 +195,35 @@ def test_what_is_taken_from_others_has_the_keys_that_it_must(
     } == (changed)
 
 
+_READ = {"examples:sums", "dataset-size:sums"}
+_CHATS = {*_READ, "responses:sums/human", "responses:sums/teacher"}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "changed"),
+    [
+        ('messages = "m"', 'messages = "n"', _CHATS),
+        ('messages = "m"', 'messages = "m"\ntrain = "every"', _CHATS),
+        ('messages = "m"', 'messages = "m"\ntrain = "mask"', _CHATS),
+        # What of a chat a response does not go by is in the examples alone.
+        ('messages = "m"', 'messages = "m"\nsystem = "s"', _READ),
+        ('messages = "m"', 'messages = "m"\ntools = "t"', _READ),
+        ('messages = "m"', 'messages = "m"\ntools = [{ name = "f" }]', _READ),
+        ('model = "target"', 'model = "target"\nsystem = "s"', _READ),
+        ('column = "rationale"', 'column = "m"', {"examples:sums", "responses:sums/human"}),
+    ],
+)
+def test_what_is_said_of_chats_is_in_the_keys_that_it_must(
+    bench: Bench, old: str, new: str, changed: set[str]
+) -> None:
+    """Chats are the examples' own, and what is trained of a response is the responses', too."""
+    bench.edit('input = "question"', 'messages = "m"')
+    before = keys(bench)
+    bench.edit(old, new)
+    after = keys(bench)
+    assert {name for name in after if after[name] != before[name]} == changed
+
+
 def test_a_metrics_direction_is_in_every_key_that_goes_by_it(bench: Bench) -> None:
     """Of a metric that a recipe may turn round, the race, the choices and the verdict go by the
     direction, and no score does.

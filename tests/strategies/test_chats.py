@@ -27,6 +27,7 @@ from respsel.strategies.column import column_responses
 from respsel.strategies.file import file_responses
 from respsel.strategies.model import model_responses
 from respsel.strategies.plugin import StrategyPlugin, plugin_responses
+from respsel.tables.kinds import EXAMPLES
 
 U1 = {"role": "user", "content": "1 + 1?"}
 A1 = {"role": "assistant", "content": "2."}
@@ -348,3 +349,14 @@ def test_a_plugin_may_bring_turns(tmp_path: Path) -> None:
     assert trained(response) == [1, 3]
     with pytest.raises(RunError, match=r"example 'e', turn 2"):
         plugin_responses(plugin(lambda *_: [[U1, U2]]), entry, found, None, PLACE, train="every")
+
+
+def test_a_stored_example_keeps_the_order_of_keys(tmp_path: Path) -> None:
+    """A conversation in another column is read from the store, with its arguments in order."""
+    function = {"name": "f", "arguments": {"z": 1, "a": 2}}
+    call = {"role": "assistant", "tool_calls": [{"function": function}]}
+    found = examples(tmp_path, dataset(), r=[*CHAT[:3], call])
+    stored = EXAMPLES.decode(EXAMPLES.pack(found).data)
+    strategy = ColumnStrategy(name="s", column="r")
+    (response,) = column_responses(strategy, stored, None, "d.jsonl", dataset=dataset())
+    assert '"arguments":{"z":1,"a":2}' in response.turns[-1].fields

@@ -53,7 +53,10 @@ def _examples_to_columns(rows: Sequence[Example]) -> Columns:
         "input": [row.input for row in rows],
         "reference": [row.reference for row in rows],
         "label": [row.label for row in rows],
-        "columns": [canonical_json(dict(row.columns)).decode() for row in rows],
+        # As the file orders them: a template may write a tool call's arguments in that order.
+        "columns": [
+            json.dumps(dict(row.columns), separators=(",", ":"), allow_nan=False) for row in rows
+        ],
         "copies": [row.copies for row in rows],
         "turns": [_turns_text(row.turns) for row in rows],
     }
