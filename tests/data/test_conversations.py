@@ -11,13 +11,14 @@ from typing import Any
 
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from respsel.data.conversations import ChatRules
+from respsel.data.conversations import ChatReader, ChatRules, question_of
 from respsel.data.examples import load_examples
+from respsel.data.rows import FileRow
 from respsel.data.turn_shapes import read_turns
-from respsel.errors import InputError
+from respsel.errors import InputError, Problem
 from respsel.recipe.schema import DatasetEntry
 from respsel.records import TOOLS, Example, Message
 from respsel.text.transcript import fields_of, trained_text, transcript, turn_text
@@ -411,3 +412,56 @@ def test_a_column_that_no_row_has_is_an_error(tmp_path: Path) -> None:
         more: dict[str, Any] = {key: "nope"}
         with pytest.raises(InputError, match=r"has no column 'nope'"):
             read(path, None, messages="m", **more)
+
+
+def test_the_shapes_of_the_documentation_are_read() -> None:
+    """Each example in docs/data.md is a conversation."""
+    page = (Path(__file__).parents[2] / "docs" / "data.md").read_text()
+    rows = re.findall(r"^\| [^|]+ \| `([\[{]\S* ?\{?\"?.*)` \|$", page, re.MULTILINE)
+    shapes = [json.loads(row) for row in rows if "1 + 2?" in row]
+    assert len(shapes) == 6
+    assert {read_turns(shape)[0].message for shape in shapes} == {Message("user", "1 + 2?")}
+
+
+_KEYS = (
+    "role content from value parts tool_calls function name arguments id tool_call_id type text "
+    "function_call functionCall functionResponse"
+)
+_WORDS = st.sampled_from(f"{_KEYS} user assistant tool system gpt human image {{}} []".split())
+_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | _WORDS | st.text(max_size=3),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_WORDS, inner, max_size=4),
+    max_leaves=12,
+)
+_TURNS = st.fixed_dictionaries(
+    {"role": _WORDS | _VALUES, "content": _VALUES},
+    optional={"tool_calls": _VALUES, "function_call": _VALUES, "weight": _VALUES, "name": _VALUES},
+)
+
+
+@given(
+    st.lists(_TURNS | _VALUES, max_size=5) | _VALUES, st.booleans(), _VALUES, st.sampled_from("mw")
+)
+@settings(max_examples=400)
+def test_whatever_a_row_holds_is_a_chat_or_one_problem(
+    chat: Any, is_filled: bool, marks: Any, train: str
+) -> None:
+    """No value of a row is a bug."""
+    entry = DatasetEntry(
+        name="d",
+        path="d.jsonl",
+        messages="m",
+        tools="t",
+        system="s",
+        train={"m": "marks", "w": "weight"}[train],
+    )
+    reader = ChatReader(entry, ChatRules(), "d.jsonl")
+    row = FileRow("line 1", {"m": chat, "marks": marks, "t": marks, "s": marks}, True, is_filled)
+    found = reader.read(row, None)
+    if isinstance(found, Problem):
+        assert found.what
+        assert found.remedy
+    else:
+        assert any(turn.trained for turn in found)
+        assert transcript(found)
+        assert question_of(found)

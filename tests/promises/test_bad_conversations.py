@@ -12,6 +12,7 @@ from respsel.data.conversations import ChatRules
 from respsel.data.examples import load_examples
 from respsel.errors import InputError
 from respsel.recipe.schema import DatasetEntry
+from tests.conftest import Bench
 
 U = {"role": "user", "content": "Who?"}
 A = {"role": "assistant", "content": "I."}
@@ -188,3 +189,12 @@ def test_at_most_twenty_are_shown(tmp_path: Path) -> None:
     with pytest.raises(InputError) as caught:
         load_examples(entry, path, "d.jsonl")
     assert len(caught.value.problems) == 21
+
+
+def test_held_out_examples_go_with_no_chats(held_out: Bench) -> None:
+    """They are single inputs, so a recipe with both says which to take out."""
+    held_out.edit('model = "target"', 'model = "target"\nsystem = "Be brief."')
+    done = held_out.respsel("plan", "a.toml")
+    assert done.code == 2
+    assert "validation: holds out single inputs" in done.err
+    assert "Take [validation] and the metrics that need it out" in done.err

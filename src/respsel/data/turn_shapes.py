@@ -160,8 +160,11 @@ def _turn(item: Any, place: str, mark: str, is_filled: bool) -> Turn:
         if content.result_of:
             role = RESULT
             fields.setdefault("name", content.result_of)
+        if content.calls and "tool_calls" in fields:
+            what = "calls tools in its parts, and also in tool_calls"
+            raise TurnFault(place, what, "Keep one of them")
         if content.calls:
-            fields["tool_calls"] = [*content.calls, *fields.get("tool_calls", ())]
+            fields["tool_calls"] = list(content.calls)
         if "function_call" in fields and role == ASSISTANT:
             # OpenAI's older key, which no chat template reads.
             is_joint = True
