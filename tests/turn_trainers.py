@@ -102,9 +102,7 @@ def scores_of(model: Any, ids: list[int], spans: list[tuple[int, int]]) -> list[
 
 
 def placed_of(model: Any, turns: list[Any]) -> Any:
-    """The tokens and the trained stretches by respsel; None where it does not say them yet."""
-    if not hasattr(model.text, "placed_turns"):
-        return None
+    """The tokens and the trained stretches by respsel."""
     placed = model.text.placed_turns([Message(*turn) for turn in turns])
     spans = [[turn.start, turn.end] for turn in placed.turns]
     return {"ids": list(placed.ids), "spans": spans, "problem": placed.problem}

@@ -467,7 +467,7 @@ def test_trl_trains_on_the_trained_turns_and_nothing_else(
 
 
 def check_trained(case: tuple[str, str, str, str, bool], answer: Any) -> None:
-    name, kind, train, template, _ = case
+    name, kind, train, template, assistant_only = case
     assert len(answer["rows"]) == COUNT
     for i, row in enumerate(answer["rows"]):
         chat = SETS[name][i % 3]
@@ -483,9 +483,17 @@ def check_trained(case: tuple[str, str, str, str, bool], answer: Any) -> None:
         if template:
             assert row["text"] == rendered(template, chat["messages"], chat.get("tools"))
         assert row["loss"] == pytest.approx(row["nll"], abs=1e-3)
-        if row["placed"] is not None:
-            assert row["placed"]["problem"] == ""
-            assert row["placed"]["ids"] == row["ids"]
+        placed = row["placed"]
+        assert placed["problem"] == ""
+        assert placed["ids"] == row["ids"]
+        if assistant_only:
+            assert placed["spans"] == row["spans"]
+        else:
+            # What completion-only training takes beside is what the template writes.
+            ((start, end),) = row["spans"]
+            ((first, last),) = placed["spans"]
+            assert start <= first < last <= end
+            print(answer["job"], start, first, last, end)
     assert answer["batch"]["loss"] == pytest.approx(answer["batch"]["nll"], abs=1e-3)
     # The rows differ, so that equal numbers say something.
     assert len({round(row["loss"], 2) for row in answer["rows"]}) > 1

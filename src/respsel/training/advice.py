@@ -169,7 +169,7 @@ def cautions_of_llama_factory(found: Conversations) -> list[str]:
 
 def cautions_of_openai(found: Conversations) -> list[str]:
     """Fields that the format does not have."""
-    lost = sorted(found.fields - OPENAI_FIELDS - {"content", *THINKING})
+    lost = sorted(found.fields - OPENAI_FIELDS - {"content", "weight", *THINKING})
     if not lost:
         return []
     return [f"Fields of turns that OpenAI's format does not have are left out: {', '.join(lost)}."]
