@@ -19,6 +19,7 @@ from respsel.scoring.judge import finite_number
 from respsel.scoring.response_parts import NoPartError, part_of, text_part
 from respsel.strategies.own_outputs import kept_by_example
 from respsel.tables.problems import is_reached
+from respsel.text.transcript import last_trained_text
 
 if TYPE_CHECKING:
     from respsel.records import FloatArray
@@ -75,7 +76,7 @@ def measure(
             yield Score(response.id, None, problem)
             continue
         evidence = Evidence(
-            text=response.text,
+            text=_compared_text(metric, response),
             scores={kind: row.scores for kind, row in scored.items() if row.scores is not None},
             own_outputs=by_id.own_outputs.get(response.id, []),
             vector=None if vector is None else vector.vector,
@@ -94,6 +95,13 @@ def measure(
         except PatternTimeoutError:
             raise PatternTimeoutError(response.id, f"strategy '{strategy}'") from None
         yield Score(response.id, value, problem, weight)
+
+
+def _compared_text(metric: ChosenMetric, response: Response) -> str:
+    """A response's text; beside own outputs, what its last trained turn says, as they do."""
+    if metric.needs.own_outputs and response.turns:
+        return last_trained_text(response.turns)
+    return response.text
 
 
 def _about(evidence: Evidence, part: ResponsePart) -> Evidence:

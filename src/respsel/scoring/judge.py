@@ -17,8 +17,10 @@ from respsel.calls.requests import Answer, GenerateRequest
 from respsel.data.prompts import render
 from respsel.metrics.contract import RewardSource
 from respsel.records import Example, Message, Response, Sampling, Score
+from respsel.scoring.judged_text import response_text
 from respsel.strategies.base import Operation, Place
 from respsel.tables.problems import SILENT
+from respsel.text.transcript import transcript
 
 # Raised when a judge's answer would be read differently.
 VERSION = 3
@@ -53,8 +55,10 @@ def judge(
 
     def request(index: int) -> GenerateRequest:
         response = usable[index]
-        more = {"response": response.text}
-        prompt = render(str(source.prompt), by_id[response.id], place.file, place.where, more)
+        example = by_id[response.id]
+        more = {"response": response_text(example, response)}
+        more |= {"conversation": transcript(example.context)} if example.turns else {}
+        prompt = render(str(source.prompt), example, place.file, place.where, more)
         return GenerateRequest(
             model=str(source.model),
             messages=(Message("user", prompt),),

@@ -17,6 +17,7 @@ from unicodedata import normalize
 from respsel.hashing import digest
 from respsel.recipe.judge import JudgeEntry
 from respsel.records import Example, Message
+from respsel.scoring.judged_text import request_text
 
 # Raised when a judge would be asked something else about the same texts.
 VERSION = 1
@@ -41,7 +42,7 @@ class Shown:
 
 def request_of(example: Example, with_reference: bool) -> Sequence[tuple[str, str]]:
     """What is shown of an example next to responses, by tag."""
-    known = [("request", example.input)]
+    known = [("request", request_text(example))]
     if with_reference:
         known.append(("reference", example.reference or ""))
         known.append(("right-answer", example.label or ""))

@@ -16,6 +16,7 @@ from respsel.recipe.judge import JudgeEntry
 from respsel.records import Example, Message, Preference, Response, Sampling, Score
 from respsel.scoring.judge_answers import Choice, read_choice, read_score
 from respsel.scoring.judge_prompt import pair_messages, score_messages
+from respsel.scoring.judged_text import request_text, response_text
 from respsel.strategies.base import Operation, Place
 
 # By the choice, how the response that is shown first is found, and the one that is shown second.
@@ -33,9 +34,8 @@ def score_responses(
         response = usable[index]
         example = by_id[response.id]
         rubric = _rubric(judge, example, place)
-        return _request(
-            judge, score_messages(judge, rubric, example, response.text), example, place
-        )
+        text = response_text(example, response)
+        return _request(judge, score_messages(judge, rubric, example, text), example, place)
 
     answers = iter((yield Lazy(len(usable), request)))
 
@@ -44,7 +44,7 @@ def score_responses(
             return Score(response.id, None, response.problem)
         answer = next(answers)
         assert isinstance(answer, Generation)
-        value, problem = read_score(answer, _judged(by_id[response.id], response.text), judge.scale)
+        value, problem = read_score(answer, _judged(by_id[response.id], response), judge.scale)
         return Score(response.id, value, problem)
 
     return [score(response) for response in responses]
@@ -66,9 +66,10 @@ def compare_responses(
     asked = [pair for pair in pairs if not _known(*pair)]
 
     def request(index: int) -> GenerateRequest:
-        one, other = asked[index // 2]
-        texts = (one.text, other.text) if index % 2 == 0 else (other.text, one.text)
-        example = by_id[one.id]
+        pair = asked[index // 2]
+        example = by_id[pair[0].id]
+        one, other = (response_text(example, response) for response in pair)
+        texts = (one, other) if index % 2 == 0 else (other, one)
         rubric = _rubric(judge, example, place)
         return _request(judge, pair_messages(judge, rubric, example, *texts), example, place)
 
@@ -77,7 +78,7 @@ def compare_responses(
     def preference(one: Response, other: Response) -> Preference:
         if known := _known(one, other):
             return known
-        judged = _judged(by_id[one.id], one.text, other.text)
+        judged = _judged(by_id[one.id], one, other)
         forward = _choice(next(answers), judged)
         backward = _choice(next(answers), judged)
         if problem := forward[1] or backward[1]:
@@ -91,7 +92,8 @@ def _known(one: Response, other: Response) -> Preference | None:
     """What is known of a pair without asking."""
     if problem := one.problem or other.problem:
         return Preference(one.id, "", "", problem)
-    return Preference(one.id, "tie", "tie") if one.text == other.text else None
+    same = one.text == other.text and one.turns == other.turns
+    return Preference(one.id, "tie", "tie") if same else None
 
 
 def _choice(answer: object, judged: Sequence[str]) -> tuple[Choice | None, str]:
@@ -99,9 +101,10 @@ def _choice(answer: object, judged: Sequence[str]) -> tuple[Choice | None, str]:
     return read_choice(answer, judged)
 
 
-def _judged(example: Example, *texts: str) -> Sequence[str]:
+def _judged(example: Example, *responses: Response) -> Sequence[str]:
     """All that an answer may quote."""
-    return [example.input, example.reference or "", *texts]
+    texts = [response_text(example, response) for response in responses]
+    return [request_text(example), example.reference or "", *texts]
 
 
 def _rubric(judge: JudgeEntry, example: Example, place: Place) -> str:

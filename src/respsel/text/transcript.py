@@ -53,6 +53,11 @@ def trained_text(turns: Iterable[Message]) -> str:
     return "\n\n".join(turn_text(turn) for turn in turns if turn.trained)
 
 
+def last_trained_text(turns: Sequence[Message]) -> str:
+    """What the last trained turn says; empty if there is none."""
+    return next((turn_text(turn) for turn in reversed(turns) if turn.trained), "")
+
+
 def answer_text(turns: Sequence[Message]) -> str:
     """Where the answer stands: the last trained turn's text, or else the last tool's result."""
     trained = [turn.content for turn in turns if turn.trained]
