@@ -319,6 +319,17 @@ def test_a_single_input_may_have_system_tools_and_history(tmp_path: Path) -> Non
     assert example.asked == example.turns
 
 
+def test_rows_of_a_table_may_have_no_history_tools_or_system(tmp_path: Path) -> None:
+    """What says nothing, in a CSV's cell too, is not there."""
+    rows: Rows = [
+        {"id": "a", "input": "q", "h": [], "t": [], "s": ""},
+        {"id": "b", "input": "q", "h": [["x", "y"]], "t": [TOOL], "s": "S"},
+    ]
+    for write in (lines, table):
+        found = read(write(tmp_path, rows), history="h", tools="t", system="s")
+        assert {e.id: len(e.turns) for e in found} == {"a": 0, "b": 5}
+
+
 def test_the_nearest_system_turn_counts(tmp_path: Path) -> None:
     """The conversation's own, then the dataset's, then the target's."""
     chat = SHAPES["openai"]("A")

@@ -112,6 +112,7 @@ def test_a_bad_turn_is_named(tmp_path: Path, chat: list[Any], turn: int, what: s
         ([], "column 'm' is empty"),
         ("hello", "column 'm' is a text, not a conversation"),
         ("[{'role': 'user', 'content': 'a'}]", "write the column with json.dumps"),
+        ("[['Who?', 'I.']]", "write the column with json.dumps"),
         ('[{"role": "user"', "column 'm' is text that is not JSON"),
         (json.dumps(deep(120)), "column 'm' is text that nests more than 100 levels deep"),
         ("[" * 5000 + "]" * 5000, "column 'm' is text that nests more than 100 levels deep"),

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from respsel.data.prompts import BlankText, TemplateFault, fill_columns, is_template, template_names
-from respsel.data.rows import ABSENT, FileRow, absent, find_value, is_blank, text_field
+from respsel.data.rows import ABSENT, FileRow, absent, find_value, text_field
 from respsel.data.tool_calls import read_tools
 from respsel.data.trained_turns import EVERY, LAST, is_marked, with_trained
 from respsel.data.turn_order import SYSTEMS, check_order
 from respsel.data.turn_shapes import read_turns
-from respsel.data.turns import Turn, TurnFault
+from respsel.data.turns import Turn, TurnFault, says_nothing
 from respsel.errors import Problem, suggest
 from respsel.recipe.schema import DatasetEntry
 from respsel.records import ASSISTANT, TOOLS, Message
@@ -123,7 +123,7 @@ class ChatReader:
             problem = absent(row, column, "")
             raise TurnFault("", problem.what, problem.remedy)
         self._met |= set() if value is ABSENT else {column}
-        if value is ABSENT or is_blank(value):
+        if value is ABSENT or says_nothing(value):
             if required:
                 raise TurnFault("", f"column '{column}' is empty", "Fill it in or take the row out")
             return []

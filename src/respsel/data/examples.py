@@ -145,7 +145,8 @@ class _Rows:
             self._problems.append(
                 Problem(self._shown, "", "holds no rows", "Give at least one example")
             )
-        self._problems += self._chats.missing()
+        # A row with a fault may not have been read to its end.
+        self._problems += [] if self._problems else self._chats.missing()
         raise_problems(self._problems)
         kept = sample.examples() if is_whole else self._completed(sample)
         return Reading(kept, sample.total())

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from respsel.data.turn_content import call_of
-from respsel.data.turns import TurnFault, parsed, without_nulls
+from respsel.data.turns import TurnFault, parsed, says_nothing, without_nulls
 from respsel.errors import name_list
 
 _CALL = 'Write {"name": ..., "arguments": {...}}'
@@ -48,11 +48,11 @@ def read_tools(value: Any, is_filled: bool) -> str:
 
     Empty where there are none. Raises TurnFault.
     """
-    if isinstance(value, str) and value.strip():
+    if says_nothing(value):
+        return ""
+    if isinstance(value, str):
         value = parsed(value, "", "the list of tools")
         is_filled = False
-    if not value:
-        return ""
     if isinstance(value, Mapping) or not isinstance(value, (list, tuple)):
         raise TurnFault("", "is not a list of tools", "Write a list of objects, each with a name")
     tools = []

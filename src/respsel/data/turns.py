@@ -5,16 +5,22 @@ Knows nothing of shapes and order. Invariant: a fault names the turn as the file
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from respsel.data.json_text import DEEPEST, parse, too_deep
+from respsel.data.rows import is_blank
 from respsel.errors import InputError, Problem
 from respsel.records import Message
 
 # The keys of a turn that say whether it is trained, and nothing to a model.
 MARKS = ("weight", "train", "training")
+# How a list or an object begins that Python wrote, and not JSON.
+_PYTHON = re.compile(r"\s*[\[{(][\s\[{(]*'")
+# JSON texts that say nothing.
+_NOTHING = ("[]", "{}", "null")
 
 
 @dataclass(frozen=True)
@@ -62,11 +68,16 @@ def parsed(text: str, place: str, name: str) -> Any:
     except InputError as error:
         problem = error.problems[0]
         remedy = problem.remedy
-        if "{'" in text:
+        if _PYTHON.match(text):
             remedy = "It looks like Python's way of writing it: write the column with json.dumps"
         raise TurnFault(place, f"{name} {problem.what}", remedy) from error
     refuse_deep(value, place, name)
     return value
+
+
+def says_nothing(value: Any) -> bool:
+    """Whether a value, or its JSON text, is blank."""
+    return is_blank(value) or (isinstance(value, str) and value.strip() in _NOTHING)
 
 
 def refuse_deep(value: Any, place: str, name: str) -> None:
