@@ -180,6 +180,9 @@ class ModelText(Protocol):
         Raises PreflightError where the template refuses the messages.
         """
 
+    def spell(self, tokens: Sequence[int]) -> str:
+        """The text that tokens spell, control tokens included, for people."""
+
     def training_text(self, messages: Sequence[Message], response: str) -> TextPlace | None:
         """The text that a trainer makes of the chat and its response.
 

@@ -101,6 +101,12 @@ class FakeText:
             ids += own
         return PlacedTurns(tuple(ids), tuple(turns))
 
+    def spell(self, tokens: Sequence[int]) -> str:
+        """See ModelText.spell."""
+        signs = {_USER: b"<user>", _ASSISTANT: b"<assistant>", _END: b"<end>"}
+        parts = (signs.get(token) or bytes((token,)) for token in tokens)
+        return b"".join(parts).decode("utf-8", "replace")
+
     def training_text(self, messages: Sequence[Message], response: str) -> None:
         """See ModelText.training_text: there is no chat template."""
 

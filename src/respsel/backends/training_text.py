@@ -6,16 +6,17 @@ reads no more of the data than one example.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from respsel.backends.contract import Model
+from respsel.data.conversations import ChatRules
 from respsel.data.examples import load_examples
 from respsel.data.prompts import plain_messages
 from respsel.data.rows import find_value
 from respsel.errors import InputError, PreflightError
 from respsel.recipe.schema import ColumnStrategy
-from respsel.records import Response
+from respsel.records import ASSISTANT, Message, Response
 from respsel.text.whitespace import normalised
 from respsel.workspace.loaded_recipe import LoadedRecipe
 
@@ -29,43 +30,59 @@ class TrainingText:
     """One example as it is trained.
 
     example: which one it is, in words.
-    before, response, after: the text; only `response` is scored.
-    told: how that place differs from where a prompt ends, in words; empty where it does not.
-    problem: why it has no place; the text is empty then.
+    pieces: its text, each piece with whether it is scored.
+    told: how the scored place differs from where a prompt ends, in words; empty where it does not.
+    problem: why it has no place; there are no pieces then.
     """
 
     example: str
-    before: str
-    response: str
-    after: str
+    pieces: tuple[tuple[str, bool], ...]
     told: str
     problem: str
 
 
 def show_training(loaded: LoadedRecipe, model: Model) -> TrainingText | None:
     """One example of a recipe as the model's template writes it; None without a template."""
-    which, question, response = _example(loaded)
+    which, chat = _example(loaded)
+    dataset = loaded.recipe.datasets[0]
     try:
-        place = model.text.training_text(plain_messages(question), response)
+        if dataset.messages is not None or loaded.recipe.target.mask == "trained":
+            return _turns(which, model, chat)
+        place = model.text.training_text(chat[:-1], chat[-1].content)
     except PreflightError as error:
-        return TrainingText(which, "", "", "", "", error.problems[0].what)
+        return TrainingText(which, (), "", error.problems[0].what)
     if place is None:
         return None
-    return TrainingText(which, place.before, place.response, place.after, place.told, place.problem)
+    pieces = ((place.before, False), (place.response, True), (place.after, False))
+    return TrainingText(which, pieces, place.told, place.problem)
+
+
+def _turns(which: str, model: Model, chat: Sequence[Message]) -> TrainingText:
+    """A conversation, with all that a trainer trains on."""
+    placed = model.text.placed_turns(chat)
+    pieces: list[tuple[str, bool]] = []
+    at = 0
+    for turn in placed.turns:
+        pieces += [(model.text.spell(placed.ids[at : turn.start]), False), (turn.text, True)]
+        at = turn.end
+    pieces.append((model.text.spell(placed.ids[at:]), False))
+    return TrainingText(which, tuple(pieces), placed.told, placed.problem)
 
 
 def training_lines(training: TrainingText) -> Iterator[str]:
     """A training text as lines for a terminal.
 
-    The scored part is in white brackets, which no chat template writes.
+    The scored parts are in white brackets, which no chat template writes.
     """
     if training.problem:
         yield f"  training text   {training.problem}"
         return
     yield f"  training text   of {training.example}; what is scored is between \u27e6 and \u27e7"
-    scored = f"\u27e6{_shortened(training.response)}\u27e7"
-    whole = f"{_shortened(training.before)}{scored}{_shortened(training.after)}"
-    yield from (f"    | {line}" for line in whole.rstrip("\n").split("\n"))
+    parts = [
+        f"\u27e6{_shortened(text)}\u27e7" if scored else _shortened(text)
+        for text, scored in training.pieces
+    ]
+    yield from (f"    | {line}" for line in "".join(parts).rstrip("\n").split("\n"))
     if training.told:
         yield f"    The response is scored where it is in training: {training.told}."
         yield (
@@ -74,14 +91,20 @@ def training_lines(training: TrainingText) -> Iterator[str]:
         )
 
 
-def _example(loaded: LoadedRecipe) -> tuple[str, str, str]:
-    """Which example, its input and a response: the recipe's first, as far as its files have one."""
+def _example(loaded: LoadedRecipe) -> tuple[str, tuple[Message, ...]]:
+    """Which example, and its chat with a response: the recipe's first, as far as it has one."""
     dataset = loaded.recipe.datasets[0]
+    rules = ChatRules(loaded.recipe.target.system or "")
+    path = loaded.resolve(dataset.path)
     try:
-        first = load_examples(dataset, loaded.resolve(dataset.path), loaded.show(dataset.path))[0]
+        first = load_examples(dataset, path, loaded.show(dataset.path), rules=rules)[0]
     except InputError:
         # What is wrong with the data is for `plan` and `run` to say.
-        return ("a made-up example", *_MADE_UP)
+        question, answer = _MADE_UP
+        return "a made-up example", (*plain_messages(question), _answered(answer))
+    which = f"example '{first.id}'"
+    if any(turn.trained for turn in first.turns):
+        return which, first.turns
     columns = [
         s.column
         for s in loaded.recipe.strategies_for(dataset.name)
@@ -89,14 +112,14 @@ def _example(loaded: LoadedRecipe) -> tuple[str, str, str]:
     ]
     texts = [*(find_value(first.columns, column) for column in columns), first.reference]
     response = next((text for text in texts if isinstance(text, str) and text.strip()), None)
-    which = f"example '{first.id}'"
     if response is None:
-        return f"{which} with a made-up response", first.input, _MADE_UP[1]
-    return (
-        which,
-        first.input,
-        normalised(Response(first.id, response), loaded.recipe.whitespace).text,
-    )
+        return f"{which} with a made-up response", (*first.asked, _answered(_MADE_UP[1]))
+    text = normalised(Response(first.id, response), loaded.recipe.whitespace).text
+    return which, (*first.asked, _answered(text))
+
+
+def _answered(text: str) -> Message:
+    return Message(ASSISTANT, text, trained=True)
 
 
 def _shortened(text: str) -> str:

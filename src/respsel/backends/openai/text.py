@@ -64,6 +64,10 @@ class EndpointText:
         """See ModelText.placed_turns. Raises what `tested` raises."""
         return self._tested().placed_turns(messages)
 
+    def spell(self, tokens: Sequence[int]) -> str:
+        """See ModelText.spell. Raises what `tested` raises."""
+        return self._tested().spell(tokens)
+
     def training_text(self, messages: Sequence[Message], response: str) -> TextPlace | None:
         """See ModelText.training_text."""
         return None if self._tokens is None else self._tokens.training_text(messages, response)
