@@ -23,7 +23,7 @@ from respsel.store.locks import Wait
 from respsel.study import open_study
 from respsel.training.apply import Applied, find_applied
 from respsel.training.export import TrainingSet, write_sets
-from tests.conftest import Bench, needs
+from tests.conftest import Bench, jsonl, needs
 from tests.conversations import (
     LLAMA3_LIKE,
     MULTI,
@@ -106,12 +106,12 @@ def rendered(template: str, messages: list[Any], tools: Any) -> str:
     return str(texts[0])
 
 
-def loaded(made: TrainingSet, cache: Path) -> list[Any]:
-    """The rows as the card says that they are to be loaded."""
+def loaded(data: Path, card: str, cache: Path) -> list[Any]:
+    """The rows as a card says that they are to be loaded."""
     from datasets import Features, Json, List, Value, load_dataset
 
-    (call,) = re.findall(r"`(load_dataset\('json'.*Features.*?\))`", card_of(made))
-    call = call.replace("'train.jsonl'", repr(str(made.data))).removesuffix(")")
+    (call,) = re.findall(r"`(load_dataset\('json'.*Features.*?\))`", card)
+    call = call.replace("'train.jsonl'", repr(str(data))).removesuffix(")")
     names = {"load_dataset": load_dataset, "Features": Features, "Json": Json, "List": List}
     rows = eval(f"{call}, cache_dir={str(cache)!r})", {**names, "Value": Value})
     return list(rows)
@@ -132,7 +132,7 @@ def test_a_round_trip_for_trl_changes_nothing(
 ) -> None:
     """The chat template writes of the loaded rows what it writes of the file's own."""
     made = export(kind, [as_turns(chat) for chat in SETS[name]])
-    found = loaded(made, tmp_path / "cache")
+    found = loaded(made.data, card_of(made), tmp_path / "cache")
     assert len(found) == COUNT
     for i, row in enumerate(found):
         chat = SETS[name][i % 3]
@@ -169,7 +169,7 @@ def test_numbers_that_a_loader_changes_are_told(export: Export, tmp_path: Path) 
         ]
     }
     made = export("messages", [as_turns(chat)])
-    assert loaded(made, tmp_path / "cache")[0]["messages"] != chat["messages"]
+    assert loaded(made.data, card_of(made), tmp_path / "cache")[0]["messages"] != chat["messages"]
     (caution,) = made.cautions
     assert caution.startswith("12 of 12 conversations have a number in a tool call")
     assert caution in card_of(made)
@@ -400,6 +400,47 @@ def test_tool_results_behind_the_prompt_of_a_pair_are_told(export: Export) -> No
     other = {**first, "messages": [first["messages"][0], call, *first["messages"][2:]]}
     made = export("dpo", [as_turns(first)], [as_turns(other)])
     assert any("in 12 of 12 pairs there are turns that are not trained" in c for c in made.cautions)
+
+
+@needs("datasets", "transformers")
+@pytest.mark.parametrize("name", SETS)
+def test_from_the_input_file_to_the_trainers_loader(
+    bench: Bench, tmp_path: Path, name: str
+) -> None:
+    """A recipe over conversations, run, applied and exported: the loaded rows are the file's."""
+    chats = [{"id": f"c{i}", **SETS[name][i % 3]} for i in range(COUNT)]
+    bench.write("sums.jsonl", jsonl(chats))
+    bench.edit('input = "question"\nreference = "rationale"\nlabel = "answer"\n', "")
+    bench.edit('answer = "number"\n', "")
+    said = 'messages = "messages"\ntrain = "every"\n'
+    bench.edit("sample = 6\n", said + ('tools = "tools"\n' if name == "tools" else ""))
+    bench.edit('column = "rationale"', 'column = "messages"')
+    text = bench.recipe.read_text()
+    teacher = text.index('[[strategies]]\nname = "teacher"')
+    kept = text[:teacher] + text[text.index("[own_outputs]") :]
+    bench.recipe.write_text(kept)
+    bench.edit('[models.teacher]\nbackend = "fake"\nvariant = "teacher"\n', "")
+    applied = bench.respsel("apply", "a.toml", "--strategy", "human")
+    assert applied.code == 0, applied.err
+    done = bench.respsel("export", "a.toml", "--format", "messages", "--json")
+    assert done.code == 0, done.err
+    (made,) = done.json
+    folder = Path(made["folder"])
+    rows = loaded(folder / "train.jsonl", (folder / "README.md").read_text(), tmp_path / "cache")
+    assert len(rows) == COUNT
+    # Texts, so that the order of the keys counts, which a template writes.
+    found = sorted(json.dumps(of_row(row)) for row in rows)
+    assert found == sorted(
+        json.dumps([in_their_order(chat["messages"]), chat.get("tools")]) for chat in chats
+    )
+
+
+def in_their_order(messages: list[Any]) -> list[Any]:
+    """The role and the text of a turn come first, and all else by its name."""
+    return [
+        {"role": turn["role"], "content": turn["content"], **dict(sorted(turn.items()))}
+        for turn in messages
+    ]
 
 
 def spoken(chat: dict[str, Any], template: str) -> list[str]:

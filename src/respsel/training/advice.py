@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from respsel.training.conversations import THINKING, Conversations
+from respsel.text.transcript import REASONING_KEYS
+from respsel.training.conversations import Conversations
 from respsel.training.turn_formats import OPENAI_FIELDS
 
 _TEMPLATE = (
@@ -169,7 +170,7 @@ def cautions_of_llama_factory(found: Conversations) -> list[str]:
 
 def cautions_of_openai(found: Conversations) -> list[str]:
     """Fields that the format does not have."""
-    lost = sorted(found.fields - OPENAI_FIELDS - {"content", "weight", *THINKING})
+    lost = sorted(found.fields - OPENAI_FIELDS - {"content", "weight", *REASONING_KEYS})
     if not lost:
         return []
     return [f"Fields of turns that OpenAI's format does not have are left out: {', '.join(lost)}."]

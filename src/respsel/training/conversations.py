@@ -6,28 +6,18 @@ template was given it, so {"role", "content"} and the turn's own fields, and not
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from respsel.records import ASSISTANT, TOOLS, Example, Message, Response
+from respsel.records import ASSISTANT, TOOLS, Message
+from respsel.text.transcript import REASONING_KEYS, fields_of
 
-# The names under which chat templates look for a turn's thinking.
-THINKING = ("reasoning_content", "thinking", "reasoning")
 # The key of axolotl's rows that says whether a turn is trained.
 TRAIN = "train"
 # What a 64-bit integer holds; readers of JSON differ on others.
 _LEAST = -(2**63)
 _MOST = 2**63 - 1
-
-
-def trained_conversation(example: Example, response: Response) -> tuple[Message, ...]:
-    """The whole conversation that a response is trained in; empty where an input alone is asked."""
-    if not example.turns:
-        return ()
-    answer = Message(ASSISTANT, response.text, trained=True)
-    return response.turns or (*example.asked, answer)
 
 
 def tools_of(turns: Sequence[Message]) -> str | None:
@@ -38,12 +28,6 @@ def tools_of(turns: Sequence[Message]) -> str | None:
 def said(turns: Sequence[Message]) -> Sequence[Message]:
     """The turns of a conversation, without its tools."""
     return turns[1:] if tools_of(turns) is not None else turns
-
-
-def fields_of(turn: Message) -> dict[str, Any]:
-    """What a turn has besides its role and its text."""
-    fields: dict[str, Any] = json.loads(turn.fields) if turn.fields else {}
-    return fields
 
 
 def as_dict(turn: Message) -> dict[str, Any]:
@@ -131,7 +115,7 @@ class Conversations:
         self.trained += len(places)
         self.with_tools += tools
         self.with_calls += any("tool_calls" in some for some in fields)
-        self.with_thinking += any(some.get(name) for some in fields for name in THINKING)
+        self.with_thinking += any(some.get(name) for some in fields for name in REASONING_KEYS)
         self.with_numbers += any(map(may_change, fields))
         self.beside += any(not turn.trained for turn in behind)
         self.every += places == answers

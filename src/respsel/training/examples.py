@@ -11,10 +11,11 @@ from dataclasses import dataclass
 
 from respsel.graph import names as step_names
 from respsel.records import Example, Message, Response, Score
+from respsel.scoring.trained_turns import trained_chat
 from respsel.selection.standing import barred_in
 from respsel.tables.problems import is_failed_call
 from respsel.training.apply import Applied
-from respsel.training.conversations import common_turns, said, tools_of, trained_conversation
+from respsel.training.conversations import common_turns, said, tools_of
 from respsel.training.judged import judged_out
 
 CUT_SHORT = "cut short at max_tokens"
@@ -99,8 +100,13 @@ def training_examples(applied: Applied) -> Iterator[TrainingExample | Dropped]:
                     correct=response.correct,
                     member=member,
                     weight=applied.graph.loaded.recipe.training.weight_of(strategy, member),
-                    turns=trained_conversation(example, response),
+                    turns=_conversation(example, response),
                 )
+
+
+def _conversation(example: Example, response: Response) -> tuple[Message, ...]:
+    """The whole conversation that is trained; empty where an input alone is asked."""
+    return trained_chat(example, response) if example.turns else ()
 
 
 def _member(applied: Applied, strategy: str, response: Response) -> str:
@@ -132,8 +138,8 @@ def training_pairs(applied: Applied) -> Iterator[Pair | Dropped]:
 def _pair(dataset: str, example: Example, best: _Candidate, worst: _Candidate) -> Pair | Dropped:
     chosen = best.response
     rejected = worst.response
-    better = trained_conversation(example, chosen)
-    worse = trained_conversation(example, rejected)
+    better = _conversation(example, chosen)
+    worse = _conversation(example, rejected)
     shared = common_turns(better, worse)
     same = chosen.text == rejected.text
     if better or worse:

@@ -11,10 +11,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from respsel.records import ASSISTANT, Message
+from respsel.text.transcript import REASONING_KEYS, fields_of
 from respsel.training.conversations import (
-    THINKING,
     Conversations,
-    fields_of,
     said,
     split_at_trained,
     tools_of,
@@ -35,7 +34,7 @@ def _untrained(turns: Sequence[Message]) -> bool:
 
 def _thinks(turn: Message) -> bool:
     fields = fields_of(turn)
-    return any(fields.get(name) for name in THINKING)
+    return any(fields.get(name) for name in REASONING_KEYS)
 
 
 def of_messages(turns: Sequence[Message]) -> str:

@@ -17,11 +17,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from respsel.records import ASSISTANT, Message
+from respsel.text.transcript import REASONING_KEYS, fields_of
 from respsel.training.conversations import (
-    THINKING,
     TRAIN,
     as_dict,
-    fields_of,
     said,
     split_at_trained,
     told,
@@ -130,7 +129,7 @@ def llama_factory(turns: Sequence[Message]) -> Mapping[str, Any]:
     rows = []
     for turn in said(turns):
         fields = fields_of(turn)
-        thinking = next((fields[name] for name in THINKING if fields.get(name)), "")
+        thinking = next((fields[name] for name in REASONING_KEYS if fields.get(name)), "")
         before = f"<think>\n{thinking.strip()}\n</think>\n\n" if thinking else ""
         role = "observation" if turn.role == "tool" else turn.role
         text = turn.content
