@@ -85,7 +85,7 @@ def _has_no_parts(metric: ChosenMetric) -> str:
         return "a reward is for the whole response"
     if any(not view.is_of_response for view in needs.views):
         return "responses are shown as a whole"
-    if any(view.kind == "local" for view in needs.views):
+    if needs.steps or any(view.kind == "local" for view in needs.views):
         return "reasoning steps are of the whole response"
     return ""
 

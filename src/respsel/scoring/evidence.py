@@ -17,6 +17,7 @@ from respsel.recipe.schema import AnswerEntry
 from respsel.records import Example, OwnOutput, Represented, Response, Score, ScoredResponse
 from respsel.scoring.judge import finite_number
 from respsel.scoring.response_parts import NoPartError, part_of, text_part
+from respsel.scoring.trained_turns import last_text
 from respsel.strategies.own_outputs import kept_by_example
 from respsel.tables.problems import is_reached
 from respsel.text.transcript import last_trained_text
@@ -76,7 +77,7 @@ def measure(
             yield Score(response.id, None, problem)
             continue
         evidence = Evidence(
-            text=_compared_text(metric, response),
+            text=_text_for(metric, response, scored),
             scores={kind: row.scores for kind, row in scored.items() if row.scores is not None},
             own_outputs=by_id.own_outputs.get(response.id, []),
             vector=None if vector is None else vector.vector,
@@ -97,10 +98,19 @@ def measure(
         yield Score(response.id, value, problem, weight)
 
 
-def _compared_text(metric: ChosenMetric, response: Response) -> str:
-    """A response's text; beside own outputs, what its last trained turn says, as they do."""
+def _text_for(
+    metric: ChosenMetric, response: Response, scored: Mapping[str, ScoredResponse]
+) -> str:
+    """The text that a metric reads beside the rest of its evidence.
+
+    Beside own outputs it is what the last trained turn says, as they do. Where it is split into
+    steps, it is the text that the scored tokens spell.
+    """
     if metric.needs.own_outputs and response.turns:
         return last_trained_text(response.turns)
+    if metric.needs.steps:
+        spelled = next((row.text for row in scored.values() if row.text), "")
+        return spelled or last_text(response)
     return response.text
 
 

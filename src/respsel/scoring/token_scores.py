@@ -25,7 +25,14 @@ from respsel.records import (
     TokenScores,
 )
 from respsel.scoring import held_out
-from respsel.scoring.trained_turns import IN_CHAT, Shown, TrainedTurns, last_turn, view_chat
+from respsel.scoring.trained_turns import (
+    IN_CHAT,
+    Shown,
+    TrainedTurns,
+    last_text,
+    last_turn,
+    view_chat,
+)
 from respsel.strategies.base import Operation
 from respsel.tables.problems import NOT_REACHED
 
@@ -206,7 +213,8 @@ def _scored_text(view: View, response: Response) -> str:
     # The published code puts a blank behind its wrapping: to byte-level vocabularies (Llama 3,
     # Qwen) it is the beginning of the first word's token; SentencePiece (Mistral) sees to it
     # itself.
-    return f" {response.text}" if view.template == "paper-system" else response.text
+    text = last_text(response) if view.kind == "local" else response.text
+    return f" {text}" if view.template == "paper-system" else text
 
 
 def _parts(view: View, text: str) -> list[Part | None]:

@@ -90,4 +90,14 @@ def last_turn(example: Example, response: Response | OwnOutput) -> tuple[tuple[M
     if not turns:
         return example.asked, response.text
     last = max(i for i, turn in enumerate(turns) if turn.trained)
-    return turns[:last], turns[last].content or response.text
+    return turns[:last], last_text(response)
+
+
+def last_text(response: Response | OwnOutput) -> str:
+    """What a response's last trained turn says besides its thinking and its tool calls.
+
+    All of the response where that turn only calls tools.
+    """
+    turns = response.turns if isinstance(response, Response) else ()
+    said = [turn.content for turn in turns if turn.trained]
+    return said[-1] if said and said[-1] else response.text

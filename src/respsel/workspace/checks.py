@@ -37,6 +37,7 @@ def check_recipe(loaded: LoadedRecipe, deeply: bool) -> list[Problem]:
         *_check_authors(loaded),
         *_check_gates(loaded),
         *_check_templates(loaded),
+        *_check_masks(loaded),
         *_check_files(loaded),
         *_check_endpoint(loaded),
         *check_judge(loaded),
@@ -246,6 +247,30 @@ def _check_endpoint(loaded: LoadedRecipe) -> list[Problem]:
             what = f"'{metric.label}' needs hidden states, which an endpoint does not hand out"
             remedy = "Take it out, or use backend 'transformers'"
             problems.append(Problem(loaded.shown, f"metrics[{i}]", what, remedy))
+    return problems
+
+
+def _check_masks(loaded: LoadedRecipe) -> list[Problem]:
+    """The problems of recipes whose conversations cannot be scored as they say."""
+    recipe = loaded.recipe
+    chats = [entry.name for entry in recipe.datasets if entry.messages is not None]
+    problems = []
+    if chats and recipe.target.mask == "text":
+        what = f"'text' leaves out ends of turns and tool calls, and '{chats[0]}' is conversations"
+        remedy = "Take it out: conversations are scored as trainers train on them"
+        problems.append(Problem(loaded.shown, "target.mask", what, remedy))
+    if not chats and recipe.target.mask != "trained":
+        return problems
+    for i, metric in enumerate(loaded.metrics):
+        for view in metric.needs.views:
+            if view.template != "native":
+                what = (
+                    f"'{view.template}' is the published prompt of single questions, which has no "
+                    "turns to train on"
+                )
+                remedy = 'Use template = "native", or a dataset with input and mask = "text"'
+                place = f"metrics[{i}].template"
+                problems.append(Problem(loaded.shown, place, what, remedy))
     return problems
 
 
