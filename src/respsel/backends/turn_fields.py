@@ -11,9 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from respsel.records import TOOLS, Message
-
-# The names under which a turn has its reasoning, in the order in which transformers looks for them.
-REASONING_FIELDS = ("reasoning_content", "thinking", "reasoning")
+from respsel.text.transcript import REASONING_KEYS, fields_of
 
 
 def split_tools(messages: Sequence[Message]) -> tuple[Any, Sequence[Message]]:
@@ -21,12 +19,6 @@ def split_tools(messages: Sequence[Message]) -> tuple[Any, Sequence[Message]]:
     if messages and messages[0].role == TOOLS:
         return json.loads(messages[0].content), messages[1:]
     return None, messages
-
-
-def fields_of(message: Message) -> dict[str, Any]:
-    """What a turn has besides its role and text."""
-    found: dict[str, Any] = json.loads(message.fields) if message.fields else {}
-    return found
 
 
 def as_turn(message: Message, nulls: bool = False) -> dict[str, Any]:
@@ -41,7 +33,7 @@ def as_turn(message: Message, nulls: bool = False) -> dict[str, Any]:
     turn = {"role": message.role, "content": message.content, **fields_of(message)}
     if not nulls:
         turn = {name: value for name, value in turn.items() if value is not None}
-    reasoning = next((turn[name] for name in REASONING_FIELDS if turn.get(name) is not None), None)
+    reasoning = next((turn[name] for name in REASONING_KEYS if turn.get(name) is not None), None)
     if reasoning is None:
         return turn
     return {"thinking": reasoning, **turn, "reasoning_content": reasoning}

@@ -11,9 +11,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from respsel.backends.turn_fields import REASONING_FIELDS
 from respsel.records import TokenKind
 from respsel.text.tags import REASONING_PAIRS, TURN_ENDS
+from respsel.text.thinking import answer_start
+from respsel.text.transcript import REASONING_KEYS
 
 # Further texts by which turns end, whether or not a tokenizer has them as one token.
 _ENDS = frozenset(
@@ -46,7 +47,7 @@ class Said:
         content = found if isinstance(found, str) else ""
         calls = turn.get("tool_calls")
         own = tuple(calls) if isinstance(calls, list) else ()
-        fields = (turn.get(name) for name in REASONING_FIELDS)
+        fields = (turn.get(name) for name in REASONING_KEYS)
         given = next((value for value in fields if value is not None), "")
         if isinstance(given, str) and given.strip():
             return cls(given, content, own)
@@ -55,17 +56,11 @@ class Said:
 
 def _split(content: str) -> tuple[str, str]:
     """Thinking and answer of a text that may begin with reasoning in tags."""
-    begun = content.lstrip()
+    start = answer_start(content)
+    thinking = content[:start].strip()
     for opening, closing in REASONING_PAIRS:
-        if begun.startswith(opening):
-            thinking, _, answer = begun.removeprefix(opening).partition(closing)
-            return (thinking, answer) if thinking.strip() else ("", answer)
-    for opening, closing in REASONING_PAIRS:
-        # Templates that open the reasoning in the prompt leave only its end to the turn.
-        thinking, found, answer = content.partition(closing)
-        if found and thinking.strip() and opening not in thinking:
-            return thinking, answer
-    return "", content
+        thinking = thinking.removeprefix(opening).removesuffix(closing)
+    return (thinking, content[start:]) if thinking.strip() else ("", content[start:])
 
 
 @dataclass(frozen=True)

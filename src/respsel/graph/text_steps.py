@@ -227,6 +227,7 @@ class TextSteps:
             make=self._make(dataset, source, earlier, f"strategy '{strategy.name}'"),
             calls_per_example=(min(1, attempts), attempts),
             failures=WRITING_FAILURES if attempts else NO_FAILURES,
+            asks_each_turn=attempts > 0 and dataset.train != "last",
         )
 
     def responses_by_role(self, dataset: DatasetEntry, names: Sequence[str]) -> Mapping[str, str]:

@@ -14,7 +14,8 @@ from typing import Any
 
 from respsel.records import ASSISTANT, TOOLS, Message
 
-# The keys under which data sets and servers keep what a model thought before its answer.
+# The keys under which data sets and servers keep what a model thought before its answer, in the
+# order in which transformers looks for them.
 REASONING_KEYS = ("reasoning_content", "thinking", "reasoning")
 # The role of a turn that gives a tool's result.
 RESULT = "tool"

@@ -23,10 +23,11 @@ from respsel.backends.openai.logprobs import EndpointScores, find_way
 from respsel.backends.openai.tally import CallFailure
 from respsel.backends.openai.text import EndpointText
 from respsel.backends.openai.tokenizer import open_text
-from respsel.backends.turn_fields import fields_of, split_tools
+from respsel.backends.turn_fields import split_tools
 from respsel.errors import PreflightError, Problem
 from respsel.records import Message, Sampling, TokenScores
 from respsel.replies.completions import EMPTY_TEXT, written_in
+from respsel.text.transcript import fields_of
 
 if TYPE_CHECKING:
     from respsel.records import FloatArray
