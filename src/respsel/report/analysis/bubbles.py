@@ -1,13 +1,16 @@
 """The turns of a conversation as a report shows them: who speaks, and which tokens were scored.
 
 Knows nothing of markup. Invariant: a trained turn with scores shows exactly what was scored, the
-end of the turn included; every other turn shows what it says.
+end of the turn included; every other turn shows what it says. Of tools only what a caller needs to
+know is shown: names, parameters and descriptions.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from respsel.records import TOOLS, Example, Message, Response, ScoredResponse
 from respsel.report.analysis.shading import Piece, pieces
@@ -86,13 +89,29 @@ def _scored(scored: ScoredResponse, place: int, most: int) -> tuple[Piece, ...]:
 
 
 def _plain(turn: Message) -> ShownTurn:
-    text = turn.content if turn.role == TOOLS else turn_text(turn)
+    text = _tools_text(turn.content) if turn.role == TOOLS else turn_text(turn)
     return ShownTurn(_speaker(turn), turn.trained, (Piece(text, None, 0),) if text else ())
+
+
+def _tools_text(tools: str) -> str:
+    """One line for each tool of a chat: `name(parameters): description`."""
+    return "\n".join(map(_tool_line, json.loads(tools)))
+
+
+def _tool_line(tool: Mapping[str, Any]) -> str:
+    inner = tool.get("function")
+    inner = inner if isinstance(inner, Mapping) else tool
+    parameters = inner.get("parameters") or inner.get("input_schema")
+    properties = parameters.get("properties") if isinstance(parameters, Mapping) else None
+    names = ", ".join(properties) if isinstance(properties, Mapping) else ""
+    description = inner.get("description")
+    told = f": {description}" if isinstance(description, str) and description else ""
+    return f"{inner.get('name', '')}({names}){told}"
 
 
 def _speaker(turn: Message) -> str:
     if turn.role == TOOLS:
-        return "tools of the chat"
+        return "tools that can be called"
     name = fields_of(turn).get("name")
     return f"{turn.role} {name}" if isinstance(name, str) else turn.role
 

@@ -16,6 +16,9 @@ from respsel.run.result import RunResult
 from respsel.scoring.trained_turns import trained_chat
 from respsel.text.transcript import tool_calls_of
 
+# What strategies may differ in, by field of ConversationRow.
+_COUNTED = {"turns": "turns", "trained": "trained turns", "calls": "tool calls"}
+
 
 @dataclass(frozen=True)
 class ConversationRow:
@@ -128,16 +131,13 @@ def _n_calls(chat: Sequence[Message]) -> int:
 def _lengths(rows: Sequence[ConversationRow]) -> str:
     """How the strategies' conversations differ in length, in words."""
     parts = []
-    for what in ("turns", "trained", "calls"):
+    for what, name in _COUNTED.items():
         values: Mapping[str, float] = {row.strategy: getattr(row, what) for row in rows}
         least = min(values, key=values.__getitem__, default="")
         most = max(values, key=values.__getitem__, default="")
         if least and values[most] > values[least]:
-            name = {"turns": "turns", "trained": "trained turns", "calls": "tool calls"}[what]
-            parts.append(
-                f"{name} from {values[least]:.3g} ({least}) to {values[most]:.3g} ({most})"
-            )
-    return f"A conversation has {', '.join(parts)}, on average." if parts else ""
+            parts.append(f"{values[least]:.3g} ({least}) to {values[most]:.3g} ({most}) {name}")
+    return f"On average a conversation has {', '.join(parts)}." if parts else ""
 
 
 @dataclass(frozen=True)
