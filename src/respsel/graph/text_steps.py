@@ -201,12 +201,12 @@ class TextSteps:
         draw: the number of a model's draw, from 0.
         """
         place = self.place(strategy)
-        if isinstance(strategy, ModelStrategy):
-            source = self._written(dataset, strategy, place, draw)
-            attempts = strategy.attempts
-        else:
-            source = self._given(dataset, strategy, place)
-            attempts = 0
+        attempts = strategy.attempts if isinstance(strategy, ModelStrategy) else 0
+        source = (
+            self._written(dataset, strategy, place, draw)
+            if isinstance(strategy, ModelStrategy)
+            else self._given(dataset, strategy, place)
+        )
         fields = {
             "from": strategy.from_,
             "answer": check_fields(dataset.check),
