@@ -50,8 +50,8 @@ def test_tokens_are_of_the_part_that_they_begin_in() -> None:
     text = "<think>é</think>Vier heute."
     scores = _scores(lengths=[3, 9, 10, 5, 1])
 
-    _, thought = part_of(text, {"plain": scores}, "thinking")
-    said, answered = part_of(text, {"plain": scores}, "answer")
+    _, thought = part_of([text], {"plain": scores}, "thinking")
+    said, answered = part_of([text], {"plain": scores}, "answer")
 
     assert said == "Vier heute."
     assert thought["plain"].nll.tolist() == [0, 1, 2]
@@ -71,8 +71,8 @@ def test_in_conversations_the_template_says_what_is_thinking() -> None:
     ]
     scores = _scores(lengths=[1] * 6, kinds=kinds)
 
-    _, thought = part_of("no tags here", {"plain": scores}, "thinking")
-    _, answered = part_of("no tags here", {"plain": scores}, "answer")
+    _, thought = part_of(["no tags here"], {"plain": scores}, "thinking")
+    _, answered = part_of(["no tags here"], {"plain": scores}, "answer")
 
     assert thought["plain"].nll.tolist() == [0, 4]
     assert answered["plain"].nll.tolist() == [1, 2, 3, 5]
@@ -90,7 +90,7 @@ def test_a_part_that_is_not_there_is_no_number(text: str, part: ResponsePart, re
     """The reason is said in words."""
     lengths = None if "known" in reason else [len(text)]
     with pytest.raises(NoPartError, match=reason):
-        part_of(text, {"plain": _scores(lengths=lengths)}, part)
+        part_of([text], {"plain": _scores(lengths=lengths)}, part)
 
 
 def _scores(lengths: list[int] | None, kinds: list[int] | None = None) -> TokenScores:

@@ -214,3 +214,45 @@ def test_steps_of_a_conversation_are_those_of_the_text_that_was_scored() -> None
     (score,) = measure(metric, Sources([response], views={"plain": [row]}), None, "s")
 
     assert score.value == pytest.approx(8.5)
+
+
+def test_alone_a_turn_has_the_same_tokens_behind_nothing() -> None:
+    """A ratio of both losses is about one text, its end of turn included."""
+    response = Response("e", "Four.\n\nNine.", turns=CHAT)
+
+    requests, alone, row = resolved(EVERY, response, View("unconditional"))
+    _, given, _ = resolved(EVERY, response)
+
+    assert all(request.alone for request in requests)
+    assert [len(item.call.prompt_ids) for item in alone] == [1, 1]
+    assert [getattr(item.call, "response_ids", ()) for item in alone] == [
+        getattr(item.call, "response_ids", None) for item in given
+    ]
+    assert row.text == "Four.Nine."
+    request = requests[0]
+    assert request_key("m", request) != request_key("m", replace(request, alone=False))
+
+
+def test_the_parts_of_a_conversation_are_those_of_each_turn() -> None:
+    """Each turn's thinking is no part of the answers, whether its tokens or its text is read."""
+    chat = (
+        ASKED,
+        replace(FIRST, content="<think>two twos</think>Four."),
+        MORE,
+        replace(LAST, fields='{"reasoning_content":"three threes"}'),
+    )
+    example = Example("e", "q", turns=chat)
+    response = Response("e", "all of it", turns=chat)
+    _, _, row = resolved(example, response)
+
+    def value(name: str, part: str, of: Response = response) -> float | None:
+        metric, _ = choose(MetricEntry.model_validate({"name": name, "part": part}), "", "")
+        assert metric is not None
+        views = {"plain": [row]} if metric.needs.views else {}
+        (score,) = measure(metric, Sources([of], views=views), None, "s")
+        return score.value
+
+    # "Four." and "Nine.", each with an end of turn.
+    assert value("response-tokens", "answer") == 5 + 1 + 5 + 1
+    answers = Response("e", "Four.\n\nNine.")
+    assert value("compression-ratio", "answer") == value("compression-ratio", "all", answers)

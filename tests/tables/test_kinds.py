@@ -9,7 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from respsel.records import Example, OwnOutput, Response, Score, ScoredResponse, TokenScores
+from respsel.records import (
+    Example,
+    Message,
+    OwnOutput,
+    Response,
+    Score,
+    ScoredResponse,
+    TokenScores,
+)
 from respsel.tables.kinds import EXAMPLES, OWN_OUTPUTS, RESPONSES, SCORES, TOKEN_SCORES
 from respsel.tables.table import Table
 
@@ -88,3 +96,22 @@ def test_a_table_of_nothing_but_unscored_responses_survives() -> None:
     """Where no response is scored there are rows all the same, with their reasons."""
     rows = [ScoredResponse("a", 0, 0, None, "empty"), ScoredResponse("b", 3, 2, None, "not finite")]
     assert TOKEN_SCORES.decode(TOKEN_SCORES.pack(rows).data) == rows
+
+
+def test_the_order_of_keys_is_content_where_an_example_is_a_conversation() -> None:
+    """A chat template writes a call's arguments in their own order, whichever column they are in.
+    Elsewhere a digest is as in earlier versions, which sorted keys.
+    """
+    one = {"path": [{"arguments": {"x": 1, "y": 2}}]}
+    other = {"path": [{"arguments": {"y": 2, "x": 1}}]}
+    chat = (Message("user", "q"), Message("assistant", "a", trained=True))
+
+    def digest(columns: dict[str, Any], turns: tuple[Message, ...]) -> str:
+        return EXAMPLES.digest([Example("e", "q", columns=columns, turns=turns)])
+
+    assert digest(one, chat) != digest(other, chat)
+    assert digest(one, ()) == digest(other, ())
+    row = Example("e", "q", columns=other, turns=chat)
+    (read,) = EXAMPLES.decode(EXAMPLES.pack([row]).data)
+    assert list(read.columns["path"][0]["arguments"]) == ["y", "x"]
+    assert read == row

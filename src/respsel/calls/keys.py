@@ -44,7 +44,8 @@ def request_key(identity: str, request: Request) -> str:
         return _part_key(identity, request, request.part)
     messages = _chat(request.messages)
     if isinstance(request, ScoreRequest) and request.turn is not None:
-        parts: list[Any] = ["turn", messages, request.turn, TURNS_VERSION]
+        alone = ["alone"] if request.alone else []
+        parts: list[Any] = ["turn", messages, request.turn, TURNS_VERSION, *alone]
     elif isinstance(request, ScoreRequest | RepresentRequest):
         kind = "score" if isinstance(request, ScoreRequest) else "represent"
         parts = [kind, messages, request.response, PLACING_VERSION]

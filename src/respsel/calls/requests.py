@@ -58,6 +58,7 @@ class ScoreRequest:
     part: score this part only, given the messages and what is before it.
     turn: the messages are a whole conversation, and what a trainer trains on of the one at this
         place is scored, given all before it; there is no other response then.
+    alone: the turn is scored given nothing but the token that begins a text.
     """
 
     model: str
@@ -68,6 +69,7 @@ class ScoreRequest:
     if_too_long: str = "fail"
     part: Part | None = None
     turn: int | None = None
+    alone: bool = False
 
     @property
     def characters(self) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import accumulate, groupby, pairwise
 
@@ -63,7 +63,8 @@ class Resolver:
             seed = draw_seed(prompt, request)
             return Resolved(GenerateCall(prompt, request.sampling, seed, request.messages))
         if isinstance(request, ScoreRequest) and request.turn is not None:
-            return _turn(self._placed_turns(request.messages), request.turn)
+            found = _turn(self._placed_turns(request.messages), request.turn)
+            return self._alone(found) if request.alone else found
         known = self._placed(request.messages, request.response)
         placed = known.placed
         if isinstance(request, RepresentRequest):
@@ -73,6 +74,12 @@ class Resolver:
         else:
             return self._part(known, request.response, request.part)
         return Resolved(call, placed.lengths, placed.told, placed.problem)
+
+    def _alone(self, turn: Resolved) -> Resolved:
+        """The same tokens behind nothing but the token that begins a text."""
+        assert isinstance(turn.call, TurnCall)
+        call = TurnCall(self._text.prompt_ids(()), turn.call.response_ids)
+        return replace(turn, call=call)
 
     def _part(self, known: _PlacedText, text: str, part: Part) -> Resolved:
         """The tokens of a part, behind those before it, as they are in the whole text.

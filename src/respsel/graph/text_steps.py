@@ -197,16 +197,15 @@ class TextSteps:
     ) -> Step:
         """Responses of a strategy that takes from no other.
 
-        earlier: strategies that go before it; it is asked only where none of theirs stands.
+        earlier: strategies before it; it is asked only where none of theirs stands.
         draw: the number of a model's draw, from 0.
         """
         place = self.place(strategy)
         attempts = strategy.attempts if isinstance(strategy, ModelStrategy) else 0
-        source = (
-            self._written(dataset, strategy, place, draw)
-            if isinstance(strategy, ModelStrategy)
-            else self._given(dataset, strategy, place)
-        )
+        if isinstance(strategy, ModelStrategy):
+            source = self._written(dataset, strategy, place, draw)
+        else:
+            source = self._given(dataset, strategy, place)
         fields = {
             "from": strategy.from_,
             "answer": check_fields(dataset.check),

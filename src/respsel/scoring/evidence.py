@@ -14,13 +14,21 @@ from respsel.answers import PatternTimeoutError
 from respsel.data.rows import find_value
 from respsel.metrics.contract import ChosenMetric, Evidence, ResponsePart
 from respsel.recipe.schema import AnswerEntry
-from respsel.records import Example, OwnOutput, Represented, Response, Score, ScoredResponse
+from respsel.records import (
+    Example,
+    Message,
+    OwnOutput,
+    Represented,
+    Response,
+    Score,
+    ScoredResponse,
+)
 from respsel.scoring.judge import finite_number
 from respsel.scoring.response_parts import NoPartError, part_of, text_part
 from respsel.scoring.trained_turns import last_text
 from respsel.strategies.own_outputs import kept_by_example
 from respsel.tables.problems import is_reached
-from respsel.text.transcript import last_trained_text
+from respsel.text.transcript import last_trained_text, turn_text
 
 if TYPE_CHECKING:
     from respsel.records import FloatArray
@@ -87,7 +95,7 @@ def measure(
             reward=None if reward is None else reward.value,
         )
         try:
-            evidence = _about(evidence, metric.part)
+            evidence = _about(evidence, metric.part, response.turns)
         except NoPartError as error:
             yield Score(response.id, None, str(error))
             continue
@@ -114,11 +122,13 @@ def _text_for(
     return response.text
 
 
-def _about(evidence: Evidence, part: ResponsePart) -> Evidence:
+def _about(evidence: Evidence, part: ResponsePart, turns: Sequence[Message]) -> Evidence:
     """The evidence of a part of a response. Raises NoPartError if there is none."""
     if part == "all":
         return evidence
-    text, scores = part_of(evidence.text, evidence.scores, part)
+    # Beside own outputs the text is already the last turn's.
+    said = [] if evidence.own_outputs else [turn_text(turn) for turn in turns if turn.trained]
+    text, scores = part_of(said or [evidence.text], evidence.scores, part)
     own = [text for text in (text_part(own, part) for own in evidence.own_outputs) if text]
     return replace(evidence, text=text, scores=scores, own_outputs=own)
 

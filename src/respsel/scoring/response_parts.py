@@ -6,7 +6,7 @@ of the part that it begins in.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from respsel.records import TokenKind, TokenScores
@@ -36,14 +36,15 @@ def text_part(text: str, part: ResponsePart) -> str:
 
 
 def part_of(
-    text: str, scores: Mapping[str, TokenScores], part: ResponsePart
+    texts: Sequence[str], scores: Mapping[str, TokenScores], part: ResponsePart
 ) -> tuple[str, dict[str, TokenScores]]:
     """The part of a response, and its token scores by view.
 
+    texts: what each of its trained turns says; one that is not of a conversation has one.
     Raises NoPartError if there is none.
     """
-    chosen = text_part(text, part)
-    found = {kind: _scores_of(text, some, part) for kind, some in scores.items()}
+    chosen = "\n\n".join(filter(None, (text_part(text, part) for text in texts)))
+    found = {kind: _scores_of(texts[0], some, part) for kind, some in scores.items()}
     is_empty = any(not len(some) for some in found.values()) if found else not chosen
     if is_empty:
         raise NoPartError(NO_THINKING if part == "thinking" else NO_ANSWER)

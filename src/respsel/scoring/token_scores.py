@@ -120,7 +120,8 @@ def score_responses(
         bare = ScoreRequest(target, (), "", about, examples[place].id, if_too_long)
         if trained is not None:
             messages, turn = trained.turn(view, place, calls.number(index), shown_with)
-            return replace(bare, messages=messages, turn=turn)
+            alone = view.kind == "unconditional"
+            return replace(bare, messages=messages, turn=turn, alone=alone)
         messages, text = _asked(
             view, examples[place], responses[place], calls.number(index), shown_with
         )

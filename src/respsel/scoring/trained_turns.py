@@ -25,7 +25,7 @@ from respsel.records import (
 # By example, what its prompts have besides its input.
 Shown = Mapping[str, Sequence[Any]]
 # The views that score a response where it is in its conversation.
-IN_CHAT = ("plain", "self-aligned", "validation")
+IN_CHAT = ("plain", "self-aligned", "validation", "unconditional")
 
 
 class TrainedTurns:

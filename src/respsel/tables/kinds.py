@@ -43,8 +43,18 @@ def _example_digest(row: Example) -> bytes:
     # What is as it was in earlier versions is in no digest.
     newer: dict[str, Any] = {} if row.copies == 1 else {"copies": row.copies}
     if row.turns:
-        newer["turns"] = _turns_text(row.turns)
+        # Hazard: canonical JSON sorts keys, but a template writes a call's arguments in their own
+        # order. So two orders are two conversations, in any column that a strategy may take.
+        newer |= {"turns": _turns_text(row.turns), "columns in order": _columns_text(row)}
     return canonical_json({**fields, "columns": dict(row.columns), **newer})
+
+
+def _columns_text(row: Example) -> str:
+    """The columns of an example as JSON, those of a conversation with keys in the file's order."""
+    columns = dict(row.columns)
+    if not row.turns:
+        return canonical_json(columns).decode()
+    return json.dumps(columns, separators=(",", ":"), allow_nan=False)
 
 
 def _examples_to_columns(rows: Sequence[Example]) -> Columns:
@@ -53,10 +63,7 @@ def _examples_to_columns(rows: Sequence[Example]) -> Columns:
         "input": [row.input for row in rows],
         "reference": [row.reference for row in rows],
         "label": [row.label for row in rows],
-        # As the file orders them: a template may write a tool call's arguments in that order.
-        "columns": [
-            json.dumps(dict(row.columns), separators=(",", ":"), allow_nan=False) for row in rows
-        ],
+        "columns": list(map(_columns_text, rows)),
         "copies": [row.copies for row in rows],
         "turns": [_turns_text(row.turns) for row in rows],
     }
