@@ -273,12 +273,12 @@ REFUSED: list[tuple[str, bytes | str, str]] = [
     (
         "a.jsonl",
         '{"id": 1, "m": {"a": 1, "a": 1}}\n',
-        "a.jsonl: line 1, column 25: the name 'a' comes twice in one object",
+        "a.jsonl: line 1, column 25: has the name 'a' twice in one object",
     ),
     (
         "a.json",
         '[{"id": 1},\n {"id": 2,\n  "q": "\\"id\\":", "id": 3}]',
-        "line 3, column 19: the name 'id' comes twice",
+        "line 3, column 19: has the name 'id' twice",
     ),
     (
         "a.jsonl",

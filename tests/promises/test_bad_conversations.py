@@ -168,7 +168,7 @@ def test_a_conversation_without_the_answer_that_is_taken(
 @pytest.mark.parametrize(
     ("tools", "place", "what"),
     [
-        ("nonsense", "line 2", "the list of tools is not JSON"),
+        ("nonsense", "line 2", "column 'tools' is text that is not JSON"),
         ({"name": "f"}, "line 2", "is not a list of tools"),
         ([{"name": "f"}, {}], "line 2, tool 2", "is not a tool with a name"),
         (["f"], "line 2, tool 1", "it is not JSON"),

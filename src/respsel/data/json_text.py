@@ -211,7 +211,7 @@ def _problem(
     if isinstance(error, _Twice):
         offset, name = _twice_at(text, at)
         place = f"{line}, column {offset + 1}" if line else origin.place(text, offset)
-        what = f"the name '{name}' comes twice in one object"
+        what = f"has the name '{name}' twice in one object"
         return Problem(shown, place, what, "Keep one of them, or rename one")
     if isinstance(error, UnicodeEncodeError):
         return Problem(shown, where, "holds half a surrogate pair", "Fix the text's encoding")

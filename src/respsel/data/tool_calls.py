@@ -51,7 +51,7 @@ def read_tools(value: Any, is_filled: bool) -> str:
     if says_nothing(value):
         return ""
     if isinstance(value, str):
-        value = parsed(value, "", "the list of tools")
+        value = parsed(value, "", "is text that")
         is_filled = False
     if isinstance(value, Mapping) or not isinstance(value, (list, tuple)):
         raise TurnFault("", "is not a list of tools", "Write a list of objects, each with a name")
@@ -100,13 +100,15 @@ def _check_arguments(inner: Mapping[str, Any], name: str, place: str) -> None:
     if "arguments" not in inner:
         raise TurnFault(place, f"calls '{name}' without arguments", remedy)
     value = inner["arguments"]
+    whose = f"the arguments of '{name}'"
     if isinstance(value, str):
         try:
-            value = parsed(value, place, f"the arguments of '{name}'")
+            value = parsed(value, place, whose)
         except TurnFault as fault:
             if "levels deep" in fault.what:
                 raise
-            what = f"the arguments of '{name}' are no JSON object"
+            told = fault.what.removeprefix(whose)
+            what = f"the arguments of '{name}' are no JSON object (the text{told})"
             raise TurnFault(place, what, remedy) from fault
     if not isinstance(value, Mapping):
         raise TurnFault(place, f"the arguments of '{name}' are no JSON object", remedy)
