@@ -352,7 +352,9 @@ def test_the_card_says_what_is_trained(export: Export) -> None:
         "in 8 of 12 conversations there are turns among it that are not the assistant's" in beside
     )
     last = card_of(export("prompt-completion", [as_turns(chat, "last") for chat in TOOL_USE]))
-    assert "assistant_only_loss" not in last.split("## The verdict")[0]
+    assert "turns among it" not in last
+    # The blocks may leave out what the template writes behind the end of a turn.
+    assert "If the chat template has `{% generation %}`, set `assistant_only_loss=True`" in last
 
 
 def test_pairs_begin_where_they_differ(export: Export) -> None:

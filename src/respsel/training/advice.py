@@ -67,6 +67,8 @@ def of_prompt_completion(found: Conversations) -> Sequence[str]:
         return [
             f"{rule}: the trained turns, and what the chat template writes behind them. Where it "
             "warns that the prompt is no prefix, it trains on the end of the prompt too.",
+            "If the chat template has `{% generation %}`, set `assistant_only_loss=True` too. Then "
+            "what stands in these blocks was scored, and TRL trains on nothing else.",
             _loaded(["prompt", "completion"], found),
         ]
     return [
