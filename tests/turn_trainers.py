@@ -28,6 +28,7 @@ from respsel.records import Message
 
 # What the templates of tests/conversations.py write as one token each.
 SPECIAL = ["<|begin_of_text|>", "<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>"]
+SPECIAL += ["<|eom_id|>"]
 
 
 def tokenizer_of(job: dict[str, Any], gguf: Path) -> Any:
@@ -48,16 +49,8 @@ def spans_of(labels: list[int]) -> list[tuple[int, int]]:
     return spans
 
 
-def trained(job: dict[str, Any], tokenizer: Any, folder: Path) -> Any:
-    """A trainer that has taken one step on the rows, and the rows' tokens and labels."""
-    kinds: dict[str, Any] = {name: List(Json()) for name in job["columns"]}
-    rows = load_dataset(
-        "json",
-        data_files=job["data"],
-        split="train",
-        features=Features({**kinds, "tools": Value("string")}),
-        cache_dir=str(folder / "cache"),
-    )
+def tiny_model(tokenizer: Any) -> Any:
+    """A random Llama for a tokenizer."""
     set_seed(5)
     sizes: dict[str, Any] = {"num_attention_heads": 2, "num_key_value_heads": 2}
     sizes |= {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 2}
@@ -66,6 +59,11 @@ def trained(job: dict[str, Any], tokenizer: Any, folder: Path) -> Any:
     with torch.no_grad():
         for weights in model.parameters():
             weights.mul_(8)
+    return model
+
+
+def trainer_of(model: Any, tokenizer: Any, rows: Any, assistant_only: bool, folder: Path) -> Any:
+    """A trainer that takes one step on the rows."""
     args = SFTConfig(
         output_dir=str(folder / "out"),
         max_steps=1,
@@ -75,9 +73,23 @@ def trained(job: dict[str, Any], tokenizer: Any, folder: Path) -> Any:
         max_length=None,
         per_device_train_batch_size=4,
         gradient_checkpointing=False,
-        assistant_only_loss=job["assistant_only"],
+        assistant_only_loss=assistant_only,
     )
-    trainer = SFTTrainer(model=model, args=args, train_dataset=rows, processing_class=tokenizer)
+    return SFTTrainer(model=model, args=args, train_dataset=rows, processing_class=tokenizer)
+
+
+def trained(job: dict[str, Any], tokenizer: Any, folder: Path) -> Any:
+    """A trainer for the rows of a job, and its model beside."""
+    kinds: dict[str, Any] = {name: List(Json()) for name in job["columns"]}
+    rows = load_dataset(
+        "json",
+        data_files=job["data"],
+        split="train",
+        features=Features({**kinds, "tools": Value("string")}),
+        cache_dir=str(folder / "cache"),
+    )
+    model = tiny_model(tokenizer)
+    trainer = trainer_of(model, tokenizer, rows, job["assistant_only"], folder)
     model.save_pretrained(folder / "model")
     tokenizer.save_pretrained(folder / "model")
     return trainer
