@@ -93,6 +93,9 @@ def test_a_recipe_of_conversations_runs_on_the_real_model(
     shutil.copy(bench.folder / f"{name}.toml", bench.recipe)
     done = bench.run()
     assert done["calls_made"] == calls
+    # llama.cpp shares whole turns, and beginnings of messages in chunks of 128 tokens.
+    fewest = done["fewest_tokens_for_scores"]
+    assert 0 < fewest <= done["tokens_evaluated_for_scores"] < fewest + 128 * 2 * 12
     (verdict,) = done["verdicts"]
     assert {ranked["strategy"] for ranked in verdict["ranking"]} == strategies
     assert all(1 < ranked["score"] < 50 for ranked in verdict["ranking"])
