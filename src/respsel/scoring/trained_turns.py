@@ -21,6 +21,7 @@ from respsel.records import (
     ScoredResponse,
     TokenKind,
 )
+from respsel.text.transcript import turn_text
 
 # By example, what its prompts have besides its input.
 Shown = Mapping[str, Sequence[Any]]
@@ -94,10 +95,12 @@ def last_turn(example: Example, response: Response | OwnOutput) -> tuple[tuple[M
 
 
 def last_text(response: Response | OwnOutput) -> str:
-    """What a response's last trained turn says besides its thinking and its tool calls.
+    """What a response's last trained turn says besides its thinking.
 
-    All of the response where that turn only calls tools.
+    Of a turn that only calls tools, these calls.
     """
     turns = response.turns if isinstance(response, Response) else ()
-    said = [turn.content for turn in turns if turn.trained]
-    return said[-1] if said and said[-1] else response.text
+    last = next((turn for turn in reversed(turns) if turn.trained), None)
+    if last is None:
+        return response.text
+    return last.content if last.content.strip() else turn_text(last)

@@ -164,8 +164,13 @@ def shown_output(example: Example, text: str) -> str:
 
     Behind a single question it is the text alone. In a longer conversation it is the whole of that,
     without the earliest turns where it has more than MOST_SHOWN_BYTES.
+
+    Hazard: trained turns that the dataset has are a strategy's own, and showing them would favour
+    it. So only what is behind the last of them is shown.
     """
-    turns = [turn for turn in example.asked if turn.role not in (TOOLS, "system", "developer")]
+    asked = example.asked
+    behind = max((i + 1 for i, turn in enumerate(asked) if turn.trained), default=0)
+    turns = [turn for turn in asked[behind:] if turn.role not in (TOOLS, "system", "developer")]
     if len(turns) < 2:
         return text
     shown = [*turns, Message(ASSISTANT, text)]
@@ -176,10 +181,11 @@ def shown_output(example: Example, text: str) -> str:
 
 
 def _walk(examples: Sequence[Example], place: int) -> Iterator[str]:
-    mine = examples[place].asked
+    mine = examples[place]
     for i in chain(range(place - 1, -1, -1), range(place + 1, len(examples))):
         # An example that asks the same under another id would show the answer.
-        if examples[i].asked != mine:
+        other = examples[i]
+        if other.asked != mine.asked and other.context != mine.context:
             yield examples[i].id
 
 

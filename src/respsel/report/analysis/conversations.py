@@ -74,6 +74,7 @@ class MaskRow:
 class ConversationFacts:
     """What a report says of a dataset's conversations; masks and trainers where turns are scored.
 
+    rows: none where each input is one text.
     lengths: how the strategies differ in turns, in words; empty if they do not.
     """
 
@@ -91,17 +92,18 @@ class ConversationFacts:
 def conversation_facts(
     result: RunResult, dataset: str, strategies: Sequence[str], view: str
 ) -> ConversationFacts | None:
-    """The facts of a dataset's conversations; None where every input is one text.
+    """The facts of a dataset's conversations; None where each input and response is one text.
 
     view: the name of a view in which trained turns are scored; empty for none.
     """
     examples: Sequence[Example] = result.rows(step_names.examples(dataset))
-    if not any(example.turns for example in examples):
-        return None
-    rows = tuple(_row(result, dataset, strategy, examples) for strategy in strategies)
+    has_chats = any(example.turns for example in examples)
+    rows = tuple(_row(result, dataset, strategy, examples) for strategy in strategies if has_chats)
     scored = {strategy: _scored(result, dataset, strategy, view) for strategy in strategies if view}
     masks = {name: _mask(name, found) for name, found in scored.items() if found.rows}
     trainers = [_trainer(name, trainer, scored[name]) for trainer in TRAINERS for name in masks]
+    if not rows and not masks:
+        return None
     return ConversationFacts(rows, tuple(masks.values()), tuple(trainers), _lengths(rows))
 
 

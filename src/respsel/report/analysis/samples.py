@@ -153,7 +153,7 @@ def _response(
     characters: int,
 ) -> SampleResponse:
     value, problem = (None, response.problem) if score is None else (score.value, score.problem)
-    if example.turns:
+    if example.turns or (scored is not None and scored.text):
         turns = shown_turns(example, response, scored, tokens, characters)
         return SampleResponse(name, value, problem, response.correct, (), 0, turns)
     shown = []
