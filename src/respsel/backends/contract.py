@@ -105,12 +105,13 @@ class ScoreCall:
     cuts: places in the prompt, ascending, where an engine may cut it. They are pairs: where a turn
         of the conversation begins that is scored itself, and one token before it ends, which is the
         same place for a turn of one token. Calls with the same beginning and cuts share what is
-        evaluated up to a cut. No answer's key holds them.
+        evaluated up to a cut. No answer's key holds them. None where the response is no turn of a
+        conversation that is scored turn by turn.
     """
 
     prompt_ids: tuple[int, ...]
     response_ids: tuple[int, ...]
-    cuts: tuple[int, ...] = ()
+    cuts: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

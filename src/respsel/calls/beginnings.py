@@ -61,7 +61,7 @@ class Beginnings:
         their own. Of one that is still to be written, the most that it may have.
         """
         prompt = call.prompt_ids
-        turns = call.cuts if isinstance(call, TurnCall) else ()
+        turns = (call.cuts or ()) if isinstance(call, TurnCall) else ()
         # Where a turn begins is the first of two cuts; its last token stands behind the second.
         bounds = [cut + place % 2 for place, cut in enumerate(turns)]
         reached = 0

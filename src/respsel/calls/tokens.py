@@ -78,7 +78,7 @@ class Resolver:
     def _alone(self, turn: Resolved) -> Resolved:
         """The same tokens behind nothing but the token that begins a text."""
         assert isinstance(turn.call, TurnCall)
-        call = TurnCall(self._text.prompt_ids(()), turn.call.response_ids)
+        call = TurnCall(self._text.prompt_ids(()), turn.call.response_ids, ())
         return replace(turn, call=call)
 
     def _part(self, known: _PlacedText, text: str, part: Part) -> Resolved:

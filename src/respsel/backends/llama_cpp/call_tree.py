@@ -49,9 +49,10 @@ def segments_of(calls: Sequence[ScoreCall]) -> list[Segment]:
     """The segments of all calls, depth first; those that begin alike are next to each other."""
     roots: dict[tuple[bool, Ids], Segment] = {}
     for index, call in enumerate(calls):
-        assert len(call.cuts) % 2 == 0, "cuts are pairs"
+        cuts = call.cuts or ()
+        assert len(cuts) % 2 == 0, "cuts are pairs"
         last: Segment | None = None
-        bounds = (0, *call.cuts, len(call.prompt_ids))
+        bounds = (0, *cuts, len(call.prompt_ids))
         parts = [call.prompt_ids[begin:end] for begin, end in pairwise(bounds)]
         for place, tokens in enumerate((*parts, call.response_ids[:-1])):
             beside = roots if last is None else last.behind

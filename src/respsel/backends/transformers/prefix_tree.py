@@ -16,7 +16,8 @@ from functools import partial
 from itertools import groupby, pairwise
 from struct import pack
 
-# A shorter common beginning costs more in bookkeeping than it saves.
+# A shorter common beginning costs more in bookkeeping than it saves, but in conversations, which
+# part at many places.
 FEWEST_SHARED = 32
 
 Ids = tuple[int, ...]
@@ -113,14 +114,14 @@ class _Path:
 
     call: the first call that has it.
     is_prompt: whether a prompt ends with it.
-    turns: where turns that are scored themselves end in it.
+    in_chat: whether it is of a conversation that is scored turn by turn.
     segment: the one in which it ends.
     """
 
     tokens: Ids
     call: int
     is_prompt: bool = False
-    turns: tuple[int, ...] = ()
+    in_chat: bool = False
     segment: int = -1
 
 
@@ -140,9 +141,7 @@ class _Group:
     end: int
 
 
-def grow(
-    prompts: Sequence[Ids], responses: Sequence[Ids], cuts: Sequence[Sequence[int]] = ()
-) -> Tree:
+def grow(prompts: Sequence[Ids], responses: Sequence[Ids], cuts: Sequence[Ids | None] = ()) -> Tree:
     """Return the tree of some calls, given what is to be evaluated of each.
 
     Prompts are not empty, responses may be. For `cuts` see ScoreCall.
@@ -169,7 +168,7 @@ def grow(
 
 
 def _paths(
-    prompts: Sequence[Ids], responses: Sequence[Ids], cuts: Sequence[Sequence[int]]
+    prompts: Sequence[Ids], responses: Sequence[Ids], cuts: Sequence[Ids | None]
 ) -> tuple[dict[bytes, _Path], list[_Path], list[_Path]]:
     """Distinct prompts and paths by name, each call's prompt, and each call's path."""
     paths: dict[bytes, _Path] = {}
@@ -180,11 +179,11 @@ def _paths(
         name = names.get(prompt) or names.setdefault(prompt, _name(prompt))
         end = paths.setdefault(name, _Path(prompt, call))
         end.is_prompt = True
-        end.turns = end.turns or (tuple(cuts[call][1::2]) if cuts else ())
+        end.in_chat = end.in_chat or (bool(cuts) and cuts[call] is not None)
         leaf = end
         if response:
             leaf = paths.setdefault(name + _name(response), _Path(prompt + response, call))
-            leaf.turns = leaf.turns or end.turns
+            leaf.in_chat = leaf.in_chat or end.in_chat
         ends.append(end)
         leaves.append(leaf)
     return paths, ends, leaves
@@ -244,12 +243,9 @@ def _token(ordered: Sequence[_Path], depth: int, place: int) -> int:
 
 
 def _is_worth(ordered: Sequence[_Path], group: _Group) -> bool:
-    """Whether a beginning is shared: it is long, or has a whole turn that is scored."""
-    return group.end - group.reached >= FEWEST_SHARED or any(
-        group.reached < turn <= group.end
-        for path in ordered[group.first : group.last + 1]
-        for turn in path.turns
-    )
+    """Whether a beginning is shared: it is long, or of conversations."""
+    paths = ordered[group.first : group.last + 1]
+    return group.end - group.reached >= FEWEST_SHARED or any(path.in_chat for path in paths)
 
 
 def _shared(one: Ids, other: Ids, known: int) -> int:
