@@ -13,7 +13,12 @@ import pytest
 from respsel.backends.chat_template import ChatTemplate
 from respsel.backends.fake import FakeText
 from respsel.backends.placed_chat import PlacedChat
-from respsel.backends.placement import NO_PLACE
+from respsel.backends.placement import (
+    LEFT_OUT_RESULTS,
+    LEFT_OUT_SYSTEM,
+    LEFT_OUT_TOOLS,
+    NO_PLACE,
+)
 from respsel.backends.trainer_rules import AXOLOTL, LLAMA_FACTORY, TRL, trained_by, trains_end
 from respsel.backends.turn_places import LEFT_OUT_THINKING
 from respsel.errors import PreflightError
@@ -363,3 +368,100 @@ def test_what_other_trainers_train_on(source: str, end: str, behind: str) -> Non
     assert of_kinds(AXOLOTL, source) == [f"{content}{end}" for content in contents]
     assert of_kinds(LLAMA_FACTORY, source) == [f"{content}{end}{behind}" for content in contents]
     assert of_kinds(TRL, source) == of_kinds(LLAMA_FACTORY, source)
+
+
+ASKED = [
+    Message(TOOLS, json.dumps([{"type": "function", "function": {"name": "look"}}])),
+    Message("system", "Be brief."),
+    Message("user", "Is it?"),
+    Message(ASSISTANT, "I look.", trained=True),
+    Message("tool", "It is."),
+    Message(ASSISTANT, "Be brief. It is.", trained=True),
+]
+
+
+def without(*roles: str) -> str:
+    """ChatML that writes no turn of some roles."""
+    return CHATML.replace("in messages", f"in messages if m.role not in {list(roles)}")
+
+
+WITH_TOOLS = "{{ tools | tojson }}" + CHATML
+
+
+@pytest.mark.parametrize(
+    ("source", "told"),
+    [
+        (WITH_TOOLS, ""),
+        (CHATML, LEFT_OUT_TOOLS),
+        (WITH_TOOLS.replace("{% for", "{{ raise_exception('no tools') if not tools }}{% for"), ""),
+        ("{{ tools | tojson }}" + without("tool"), LEFT_OUT_RESULTS),
+        ("{{ tools | tojson }}" + without("system"), LEFT_OUT_SYSTEM),
+        ("{{ tools | tojson }}{{ messages[0].content | upper }}" + without("system"), ""),
+        (
+            without("system", "tool"),
+            f"{LEFT_OUT_TOOLS}; {LEFT_OUT_RESULTS}; {LEFT_OUT_SYSTEM}",
+        ),
+    ],
+)
+def test_what_a_template_does_not_show_the_target_is_told(source: str, told: str) -> None:
+    """Whether it depends on the tools, the results and the system turn counts, and not whether
+    their words are somewhere."""
+    placed = place(source, ASKED)
+    assert (placed.told, placed.problem) == (told, "")
+    assert len(placed.turns) == 2
+
+
+@pytest.mark.parametrize(
+    "chat",
+    [
+        ASKED[2:4],
+        [Message(TOOLS, "[]"), Message("system", " "), *ASKED[2:4], Message("tool", "")],
+        [Message(TOOLS, "null"), *ASKED[2:4]],
+    ],
+)
+def test_what_a_chat_does_not_have_is_not_left_out(chat: Sequence[Message]) -> None:
+    """A template that writes nothing but the questions and answers is enough for such a chat."""
+    assert not place(without("system", "tool"), chat).told
+
+
+def test_a_developers_turn_is_a_system_turn() -> None:
+    """Templates that know one of the two names may write nothing for the other."""
+    chat = [Message("developer", "Be brief."), *ASKED[2:4]]
+    assert place(without("developer"), chat).told == LEFT_OUT_SYSTEM
+    assert not place(CHATML, chat).told
+
+
+@pytest.mark.parametrize("text", ["x", "y"])
+def test_a_result_that_is_what_stands_in_for_others_is_seen(text: str) -> None:
+    """No text is taken for itself."""
+    chat = [Message("tool", text) if turn.role == "tool" else turn for turn in ASKED]
+    assert not place(WITH_TOOLS, chat).told
+    assert place("{{ tools }}" + without("tool"), chat).told == LEFT_OUT_RESULTS
+
+
+def test_thinking_and_tools_that_are_left_out_are_told_together() -> None:
+    """Each in words of its own."""
+    thinks = Message(ASSISTANT, "Yes.", fields(reasoning_content="Hm."), trained=True)
+    placed = place(CHATML, [*ASKED[:3], thinks])
+    assert placed.told == f"{LEFT_OUT_THINKING}; {LEFT_OUT_TOOLS}"
+
+
+def test_what_a_template_writes_is_looked_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The three renderings are a model's, not a conversation's; what is left out is in each."""
+    rendered: list[int] = []
+    render = ChatTemplate.render
+
+    def counted(self: ChatTemplate, messages: Sequence[Message], ask: bool = True) -> str:
+        rendered.append(len(messages))
+        return render(self, messages, ask)
+
+    monkeypatch.setattr(ChatTemplate, "render", counted)
+    counts = []
+    whole = ChatTemplate(WITH_TOOLS, "", "", "test")
+    bare = ChatTemplate(CHATML, "", "", "test")
+    for template in (whole, whole, whole, bare, bare):
+        rendered.clear()
+        placed = template.place_turns(ASKED, CONTROL)
+        assert placed.told == (LEFT_OUT_TOOLS if template is bare else "")
+        counts.append(len(rendered))
+    assert [count - counts[1] for count in counts] == [3, 0, 0, 3, 1]

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from types import MappingProxyType
 from typing import Any, NoReturn, TypeVar
@@ -20,7 +20,8 @@ from jinja2.ext import Extension
 from jinja2.parser import Parser
 
 from respsel.backends.placed_chat import PlacedChat, Stretch, cut_stretches, place_kinds
-from respsel.backends.placement import find_place
+from respsel.backends.placement import AND_ALSO, find_place
+from respsel.backends.read_parts import ReadParts
 from respsel.backends.turn_fields import as_turn, map_message, split_tools, texts_in
 from respsel.backends.turn_kinds import Ends
 from respsel.backends.turn_marks import MarkedEnvironment, Piece, TurnMarks
@@ -92,6 +93,7 @@ class ChatTemplate:
             raise PreflightError(
                 Problem(origin, "chat template", what, suggest(unused[0], known) or "Take it out")
             )
+        self._read = ReadParts(lambda messages: self.render(messages, False))
 
     def render(self, messages: Sequence[Message], ask: bool = True) -> str:
         """Return the text of the chat.
@@ -220,7 +222,11 @@ class ChatTemplate:
             return PlacedChat(marks.stretches(finder.text), problem=str(error))
         stretches, places = cut_stretches(finder.text, spans, marks.stretches)
         ends = Ends(control, str(self._variables["eos_token"]))
-        return place_kinds(self, messages, stretches, places, ends)
+        placed = place_kinds(self, messages, stretches, places, ends)
+        if placed.problem:
+            return placed
+        told = (placed.told, *self._read.left_out(marked, finder.text))
+        return replace(placed, told=AND_ALSO.join(part for part in told if part))
 
     def _problem(self, what: str) -> Problem:
         return Problem(

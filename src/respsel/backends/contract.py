@@ -79,8 +79,8 @@ class PlacedTurns:
     turns: the trained turns, in order. A turn that the template writes in several stretches, with
         what is not trained between them, is there once for each.
     problem: why a trained turn has no place; `turns` is empty then.
-    told: what the template leaves out of trained turns though their answers are whole, in words;
-        empty where it leaves out nothing.
+    told: what the template leaves out though the trained answers are whole, in words: thinking, and
+        what the target is to read (see read_parts). Empty where it leaves out nothing.
     """
 
     ids: tuple[int, ...]

@@ -20,8 +20,16 @@ from respsel.records import Message
 Render = Callable[[Sequence[Message], bool], str]
 # Why a response has no place begins so.
 NO_PLACE = "not in the training text: "
-# What is said where the template writes only a part of a response.
-LEFT_OUT = "the template leaves out a part of it"
+# What is said where the template does not write all.
+LEAVES_OUT = "the template leaves out "
+# Of a response.
+LEFT_OUT = f"{LEAVES_OUT}a part of it"
+# Of what the target is to read in a conversation.
+LEFT_OUT_TOOLS = f"{LEAVES_OUT}the tools"
+LEFT_OUT_RESULTS = f"{LEAVES_OUT}the tools' results"
+LEFT_OUT_SYSTEM = f"{LEAVES_OUT}the system turn"
+# What stands between two such words.
+AND_ALSO = "; "
 _SPACED = "the template changes its white space"
 _SHOWN = 40
 # Private characters: no text has both, and no template changes them.
@@ -80,7 +88,7 @@ def find_place(render: Render, messages: Sequence[Message], text: str) -> TextPl
         )
         return TextPlace("", "", "", problem=NO_PLACE + what)
     told = [found.told, _difference(asked, found.before)]
-    return replace(found, told="; ".join(part for part in told if part))
+    return replace(found, told=AND_ALSO.join(part for part in told if part))
 
 
 def _between(trained: str, begin: int, end: int, text: str) -> TextPlace | None:
