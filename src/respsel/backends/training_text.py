@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from respsel.backends.contract import Model
+from respsel.backends.left_out import left_out_sentence, parts_left_out
 from respsel.data.conversations import ChatRules
 from respsel.data.examples import load_examples
 from respsel.data.prompts import plain_messages
@@ -31,7 +32,8 @@ class TrainingText:
 
     example: which one it is, in words.
     pieces: its text, each piece with whether it is scored.
-    told: how the scored place differs from where a prompt ends, in words; empty where it does not.
+    told: how the scored place differs from where a prompt ends, or what of a conversation the
+        template leaves out, in words; empty where there is nothing to say.
     problem: why it has no place; there are no pieces then.
     """
 
@@ -83,7 +85,9 @@ def training_lines(training: TrainingText) -> Iterator[str]:
         for text, scored in training.pieces
     ]
     yield from (f"    | {line}" for line in "".join(parts).rstrip("\n").split("\n"))
-    if training.told:
+    if parts := parts_left_out(training.told):
+        yield from (f"    {left_out_sentence(part)}" for part in parts)
+    elif training.told:
         yield f"    The response is scored where it is in training: {training.told}."
         yield (
             "    What the target writes itself begins where its prompt ends; 'template_options' "

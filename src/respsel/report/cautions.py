@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from respsel.backends.left_out import TO_READ, parts_left_out
 from respsel.backends.placement import LEFT_OUT
 from respsel.data.prompts import shows_label
 from respsel.graph import names as step_names
@@ -241,6 +242,22 @@ def _partly_trained(facts: VerdictFacts) -> Iterator[str]:
         )
 
 
+def _without_what_it_reads(facts: VerdictFacts) -> Iterator[str]:
+    """The chat template does not show the target what conversations have for it."""
+    left_out = {
+        part
+        for dataset in facts.datasets
+        for row in facts.audits[dataset.name]
+        for place in row.places
+        for part in parts_left_out(place)
+    }
+    if lacking := [part for part in TO_READ if part in left_out]:
+        yield (
+            f"The target's chat template leaves out {listed(lacking)}, so the target is scored and "
+            "trained without: give a template of your own with 'chat_template'."
+        )
+
+
 def _extreme_length(facts: VerdictFacts) -> Iterator[str]:
     """The leader is simply the shortest or the longest of all strategies, in every dataset."""
     kinds = {facts.confounds[dataset.name].extreme_of(facts.winner) for dataset in facts.datasets}
@@ -326,5 +343,6 @@ _CHECKS: tuple[Callable[[VerdictFacts], Iterator[str]], ...] = (
     _faulty_texts,
     _own_outputs_cut_short,
     _partly_trained,
+    _without_what_it_reads,
     _extreme_length,
 )

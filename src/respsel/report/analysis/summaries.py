@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from respsel.backends.left_out import left_out_sentence, parts_left_out
 from respsel.backends.placement import NO_PLACE
 from respsel.graph import names as step_names
 from respsel.records import OwnOutput, Response, Score
@@ -70,7 +71,9 @@ class AuditRow:
     tokens_scored: the values that are in the table of token scores and finite.
     over_context: responses that do not fit the context.
     not_trained: responses that the chat template does not write into the training text.
-    places: responses whose place in training is not where their prompt ends, by how it differs.
+    places: responses whose place in training is not where their prompt ends, by how it differs;
+        and conversations of which the template leaves out a part, by which.
+    prompt_tokens_mean: of a conversation, the tokens before its last trained turn.
     """
 
     strategy: str
@@ -172,25 +175,44 @@ def audit(result: RunResult, dataset: str, strategy: str, view: str) -> AuditRow
 
 
 def places_told(rows: Sequence[AuditRow]) -> tuple[str, ...]:
-    """In sentences, whose responses are scored at another place than where their prompt ends."""
-    places: dict[str, dict[str, int]] = {}
+    """In sentences, what training has differently, and in whose responses.
+
+    That is what the template leaves out of conversations, and places that are not where the prompt
+    ends.
+    """
+    left_out: dict[str, dict[str, int]] = {}
+    elsewhere: dict[str, dict[str, int]] = {}
     for row in rows:
+        own: Counter[str] = Counter()
         for place, count in row.places.items():
-            counts = places.setdefault(place, {})
-            counts[row.strategy] = max(count, counts.get(row.strategy, 0))
+            parts = parts_left_out(place)
+            own.update(dict.fromkeys(parts, count))
+            if not parts:
+                _count_in(elsewhere, place, row.strategy, count)
+        for part, count in own.items():
+            _count_in(left_out, part, row.strategy, count)
     sizes = {row.strategy: row.responses for row in rows}
-    sentences = []
-    for place, counts in places.items():
-        whose = (
-            "all responses"
-            if counts == sizes
-            else ", ".join(f"{n} of {name}" for name, n in counts.items())
-        )
-        sentences.append(
-            f"Scored where training has them, which is not where the prompt ends: {whose} "
-            f"({place})."
-        )
-    return tuple(sentences)
+    about = [
+        left_out_sentence(part, f" in {_whose(counts, sizes)}") for part, counts in left_out.items()
+    ]
+    about += [
+        f"Scored where training has them, which is not where the prompt ends: "
+        f"{_whose(counts, sizes)} ({place})."
+        for place, counts in elsewhere.items()
+    ]
+    return tuple(about)
+
+
+def _count_in(found: dict[str, dict[str, int]], what: str, strategy: str, count: int) -> None:
+    """Of several views of a strategy, the one with the most counts."""
+    counts = found.setdefault(what, {})
+    counts[strategy] = max(count, counts.get(strategy, 0))
+
+
+def _whose(counts: Mapping[str, int], sizes: Mapping[str, int]) -> str:
+    if counts == sizes:
+        return "all responses"
+    return ", ".join(f"{count} of {name}" for name, count in counts.items())
 
 
 def summarise_own_outputs(outputs: Sequence[OwnOutput]) -> OwnOutputSummary:
