@@ -207,12 +207,13 @@ class ScoredResponse:
     """The token scores of one example's response.
 
     id: the example's id.
-    prompt_tokens: how many tokens the prompt has.
+    prompt_tokens: how many tokens the prompt has; of a conversation, how many are before its last
+        trained turn.
     response_tokens: how many tokens of the response were to be scored.
     scores: the scores, or None where `problem` says why there are none.
     problem: why there are none; empty if there are.
-    place: how the response's place in training differs from the end of the prompt, in words; empty
-        if it does not.
+    place: how the response's place in training differs from the end of the prompt, or what of a
+        conversation the template leaves out, in words; empty if there is nothing to say.
     text: what the scored tokens spell, in conversations; `lengths` are of it. Empty elsewhere,
         where they are of the response's text.
     """

@@ -54,7 +54,7 @@ def test_each_trained_turn_is_one_call_behind_all_before_it() -> None:
 
     "Be kind." has 8 + 2 tokens, "Two?" 4 + 2, "Four." 5 + 2, "And three?" 10 + 2, "Nine." 5 + 2.
     The first trained turn begins at 10 + 6 + 1 = 17 and has 5 + 1 tokens with its end; the second
-    begins at 16 + 7 + 12 + 1 = 36.
+    begins at 16 + 7 + 12 + 1 = 36. What is before the first is counted once, with the second.
     """
     response = Response("e", "Four.\n\nNine.", turns=CHAT)
 
@@ -70,7 +70,7 @@ def test_each_trained_turn_is_one_call_behind_all_before_it() -> None:
     assert row.scores.turns is not None
     assert row.scores.lengths is not None
     assert row.text == "Four.Nine."
-    assert row.response_tokens == 12
+    assert (row.prompt_tokens, row.response_tokens) == (36, 12)
     assert row.scores.kinds.tolist() == [TokenKind.ANSWER] * 5 + [TokenKind.END] + [
         TokenKind.ANSWER
     ] * 5 + [TokenKind.END]

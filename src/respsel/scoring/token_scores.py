@@ -128,7 +128,7 @@ def score_responses(
         return replace(bare, messages=messages, response=text, part=calls.part(index))
 
     answers = yield Lazy(len(calls.places), request)
-    rows = _scored_rows(responses, calls.counts, answers)
+    rows = _scored_rows(responses, calls.counts, answers, trained is not None)
     return rows if trained is None else trained.placed(rows)
 
 
@@ -155,13 +155,16 @@ def _taking_part(
 
 
 def _scored_rows(
-    responses: Sequence[Response], counts: Mapping[int, int], answers: Sequence[Answer]
+    responses: Sequence[Response],
+    counts: Mapping[int, int],
+    answers: Sequence[Answer],
+    in_turns: bool,
 ) -> Iterator[ScoredResponse]:
     """counts: by the place of a response, how many of the answers are its own."""
     left = iter(answers)
     for place, response in enumerate(responses):
         if place in counts:
-            yield _joined(response.id, [next(left) for _ in range(counts[place])])
+            yield _joined(response.id, [next(left) for _ in range(counts[place])], in_turns)
         else:
             yield ScoredResponse(response.id, 0, 0, None, response.problem or TOO_MANY_STEPS)
 
@@ -233,17 +236,23 @@ def _parts(view: View, text: str) -> list[Part | None]:
     ]
 
 
-def _joined(name: str, answers: Sequence[object]) -> ScoredResponse:
-    """One response's row from the answers of its parts; a part's problem is the response's."""
+def _joined(name: str, answers: Sequence[object], in_turns: bool) -> ScoredResponse:
+    """One response's row from the answers of its parts; a part's problem is the response's.
+
+    in_turns: the parts are turns of one conversation. What is before the last of them holds what
+        is before the others, so that alone is counted. What was paid for each call is not counted
+        here (see records.TokenUsage).
+    """
     import numpy as np
 
     parts = [answer for answer in answers if isinstance(answer, Scored)]
     assert len(parts) == len(answers)
     problem = next((part.problem for part in parts if part.problem), "")
     scored = [part.scores for part in parts if part.scores is not None]
+    prompts = [part.prompt_tokens for part in parts]
     row = ScoredResponse(
         id=name,
-        prompt_tokens=sum(part.prompt_tokens for part in parts),
+        prompt_tokens=sum(prompts[-1:] if in_turns else prompts),
         response_tokens=sum(part.response_tokens for part in parts),
         scores=None,
         problem=problem,
