@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.conftest import Bench, jsonl
+from tests.backends.test_placement import CHATML
+from tests.conftest import Bench, jsonl, needs
 
 COUNT = 14
 RECIPE = """\
@@ -245,3 +247,34 @@ def test_the_answer_is_in_the_last_turn(desk: Bench) -> None:
     desk.run()
     right = {one["strategy"]: one["correct"] for one in report_of(desk)["strategies"]}
     assert right == {"human": COUNT, "edited": 0}
+
+
+@needs("llama_cpp", "gguf")
+@pytest.mark.parametrize("writes_tools", [False, True])
+def test_tools_that_the_template_leaves_out_are_told(
+    desk: Bench, make_tiny_gguf: Callable[..., Path], writes_tools: bool
+) -> None:
+    """The target would be trained without seeing them: the audit and the first screen say so."""
+    (desk.folder / "t.jinja").write_text(f"{{{{ tools | tojson if tools }}}}{CHATML}")
+    template = '\nchat_template = "t.jinja"' if writes_tools else ""
+    llama = f'backend = "llama-cpp"\npath = "{make_tiny_gguf(CHATML, context=1024)}"{template}'
+    recipe = desk.recipe.read_text().replace('backend = "fake"', llama, 1)
+    desk.recipe.write_text(recipe.replace('train = "every"', 'train = "every"\ntools = "tools"'))
+    tool = {"type": "function", "function": {"name": "add", "parameters": {}}}
+    rows = [{"id": f"e{i}", "messages": chat(i), "answer": 2 * i + 1} for i in range(COUNT)]
+    desk.write("desk.jsonl", jsonl([{**row, "tools": [tool]} for row in rows]))
+
+    done = desk.respsel("run", "a.toml")
+
+    assert done.code == 0, done.err
+    data = report_of(desk)
+    sentence = (
+        "The chat template leaves out the tools in all responses: the target is trained without "
+        "seeing them. Give a template of your own with 'chat_template'."
+    )
+    assert data["places"] == ([] if writes_tools else [sentence])
+    page = (desk.folder / "runs/a/report.md").read_text()
+    assert ("The target's chat template leaves out the tools, so" in page) is not writes_tools
+    whole = json.loads((desk.folder / "runs/a/report.json").read_text())
+    cautions = [text for text in whole["headline"]["cautions"] if "leaves out the tools" in text]
+    assert len(cautions) == (not writes_tools)

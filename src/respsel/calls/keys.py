@@ -34,8 +34,9 @@ from respsel.store.store import Store
 RENDERING_VERSION = 1
 # Raised when a response's place behind the same messages would be another.
 PLACING_VERSION = 1
-# Raised when other tokens of the same conversation would be trained, or be of another kind.
-TURNS_VERSION = 1
+# Raised when other tokens of the same conversation would be trained, be of another kind, or have
+# something else told of them.
+TURNS_VERSION = 2
 
 
 def request_key(identity: str, request: Request) -> str:
