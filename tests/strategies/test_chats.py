@@ -28,6 +28,7 @@ from respsel.strategies.file import file_responses
 from respsel.strategies.model import model_responses
 from respsel.strategies.plugin import StrategyPlugin, plugin_responses
 from respsel.tables.kinds import EXAMPLES
+from respsel.text.transcript import REASONING_KEYS
 
 U1 = {"role": "user", "content": "1 + 1?"}
 A1 = {"role": "assistant", "content": "2."}
@@ -63,6 +64,21 @@ def column(tmp_path: Path, value: Any, check: AnswerEntry | None = None, **more:
     found = examples(tmp_path, entry, r=value, **row)
     strategy = ColumnStrategy(name="s", column="r")
     return column_responses(strategy, found, check, "d.jsonl", dataset=entry)[0]
+
+
+def in_file(tmp_path: Path, value: Any) -> Response:
+    """The response that a file's value is."""
+    found = examples(tmp_path, dataset())
+    path = tmp_path / "r.jsonl"
+    path.write_text(json.dumps({"id": "e", "response": value}) + "\n")
+    strategy = FileStrategy(name="s", path="r.jsonl")
+    return file_responses(strategy, path, "r.jsonl", found, None, train="last")[0]
+
+
+def from_plugin(tmp_path: Path, value: Any) -> Response:
+    entry = PluginStrategy.model_validate({"name": "s", "from": "plugin", "plugin": "p"})
+    given = StrategyPlugin(1, lambda *_: [value], "package 1")
+    return plugin_responses(given, entry, examples(tmp_path, dataset()), None, PLACE)[0]
 
 
 def own(tmp_path: Path, **more: Any) -> Response:
@@ -179,6 +195,29 @@ def test_a_bad_trajectory_is_named(
     assert len(caught.value.problems) == 1
     assert what in str(caught.value)
     assert caught.value.problems[0].remedy
+
+
+@pytest.mark.parametrize("key", REASONING_KEYS)
+@pytest.mark.parametrize("value", [["a"], 5, {"a": 1}, True])
+def test_reasoning_that_is_no_text_is_named(tmp_path: Path, key: str, value: Any) -> None:
+    """A trajectory's too, wherever it is from."""
+    turns = [*CHAT[:3], {**A2, key: value}]
+    with pytest.raises(InputError, match=f"example 'e', turn 4: has .* as its '{key}', not text"):
+        column(tmp_path, turns)
+    with pytest.raises(InputError, match=f"line 1, turn 4: has .* as its '{key}', not text"):
+        in_file(tmp_path, turns)
+    with pytest.raises(RunError, match=f"example 'e', turn 4 what has .* as its '{key}'"):
+        from_plugin(tmp_path, turns)
+
+
+@pytest.mark.parametrize("key", REASONING_KEYS)
+def test_reasoning_that_is_null_is_none(tmp_path: Path, key: str) -> None:
+    """As every key of a turn that is null."""
+    turns = [*CHAT[:3], {**A2, key: None}]
+    plain = Response("e", "3.")
+    assert column(tmp_path, turns) == plain
+    assert in_file(tmp_path, turns) == plain
+    assert from_plugin(tmp_path, turns) == plain
 
 
 def test_a_file_has_texts_and_trajectories(tmp_path: Path) -> None:

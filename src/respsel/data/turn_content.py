@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from respsel.data.turns import TurnFault
+from respsel.text.transcript import REASONING_KEYS
 
 _MEDIA = ("image", "audio", "video", "file", "document", "inline", "media")
 _GEMINI_CALL = ("functionCall", "function_call")
@@ -51,9 +52,28 @@ def read_content(value: Any, place: str, is_result: bool) -> Content:
     return _joined(parts, place)
 
 
+def refuse_reasoning(fields: Mapping[str, Any], place: str) -> None:
+    """Raise TurnFault if a turn's reasoning is no text: trainers and templates take it for one."""
+    for key in REASONING_KEYS:
+        value = fields.get(key)
+        if value is None or isinstance(value, str):
+            continue
+        what = f"has {_kind(value)} as its '{key}', not text"
+        raise TurnFault(place, what, "Write it as text, or leave it out")
+
+
 def call_of(name: Any, arguments: Any, more: Mapping[str, Any] | None = None) -> Mapping[str, Any]:
     """A call as an item of OpenAI's tool_calls; more: its further keys."""
     return {**(more or {}), "type": "function", "function": {"name": name, "arguments": arguments}}
+
+
+def _kind(value: Any) -> str:
+    """What JSON calls a value that is no text."""
+    if isinstance(value, bool):
+        return "a boolean"
+    if isinstance(value, Mapping):
+        return "an object"
+    return "a list" if isinstance(value, Sequence) else "a number"
 
 
 def _joined(parts: Sequence[Any], place: str) -> Content:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from respsel.data.tool_calls import read_calls, refuse_equal_ids, written_calls
-from respsel.data.turn_content import read_content
+from respsel.data.turn_content import read_content, refuse_reasoning
 from respsel.data.turns import MARKS, Turn, TurnFault, parsed, refuse_deep, without_nulls
 from respsel.errors import close_match
 from respsel.records import ASSISTANT, Message
@@ -148,6 +148,7 @@ def _turn(item: Any, place: str, mark: str, is_filled: bool) -> Turn:
         for key, value in raw.fields.items()
         if key not in (raw.role_key, raw.content_key, mark, *MARKS)
     }
+    refuse_reasoning(fields, place)
     role = _ROLES[raw.role]
     is_joint = raw.role in _CALLING
     given = raw.fields.get(raw.content_key)
