@@ -85,8 +85,8 @@ def training_lines(training: TrainingText) -> Iterator[str]:
         for text, scored in training.pieces
     ]
     yield from (f"    | {line}" for line in "".join(parts).rstrip("\n").split("\n"))
-    if parts := parts_left_out(training.told):
-        yield from (f"    {left_out_sentence(part)}" for part in parts)
+    if left_out := parts_left_out(training.told):
+        yield from (f"    {left_out_sentence(part)}" for part in left_out)
     elif training.told:
         yield f"    The response is scored where it is in training: {training.told}."
         yield (
