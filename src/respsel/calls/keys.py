@@ -36,7 +36,7 @@ RENDERING_VERSION = 1
 PLACING_VERSION = 1
 # Raised when other tokens of the same conversation would be trained, be of another kind, or have
 # something else told of them.
-TURNS_VERSION = 1
+TURNS_VERSION = 2
 
 
 def request_key(identity: str, request: Request) -> str:

@@ -239,9 +239,7 @@ def _parts(view: View, text: str) -> list[Part | None]:
 def _joined(name: str, answers: Sequence[object], in_turns: bool) -> ScoredResponse:
     """One response's row from the answers of its parts; a part's problem is the response's.
 
-    in_turns: the parts are turns of one conversation. What is before the last of them holds what
-        is before the others, so that alone is counted. What was paid for each call is not counted
-        here (see records.TokenUsage).
+    in_turns: they are turns; only the prompt of the last counts, which holds those of the others.
     """
     import numpy as np
 
