@@ -15,7 +15,7 @@ from respsel.data.rows import ABSENT, FileRow, absent, find_value, text_field
 from respsel.data.tool_calls import read_tools
 from respsel.data.trained_turns import EVERY, LAST, is_marked, with_trained
 from respsel.data.turn_order import SYSTEMS, check_order
-from respsel.data.turn_shapes import read_turns
+from respsel.data.turn_shapes import read_turns, without_filling
 from respsel.data.turns import Turn, TurnFault, says_nothing
 from respsel.errors import Problem, suggest
 from respsel.recipe.schema import DatasetEntry
@@ -70,6 +70,7 @@ class ChatReader:
 
         Empty where there is nothing but the input.
         """
+        row = without_filling(row)
         self._first = self._first or row
         try:
             turns = self._turns(row, question)
@@ -128,7 +129,7 @@ class ChatReader:
                 raise TurnFault("", f"column '{column}' is empty", "Fill it in or take the row out")
             return []
         mark = "" if self._entry.train in (LAST, EVERY) else self._entry.train
-        return in_column(column, lambda: read_turns(value, mark, row.is_filled))
+        return in_column(column, lambda: read_turns(value, mark))
 
     def _tools(self, row: FileRow) -> str:
         tools = self._entry.tools

@@ -6,7 +6,7 @@ kept, so a file may be larger than the memory. `data.sample` says which rows are
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, islice
 from pathlib import Path
@@ -28,6 +28,7 @@ from respsel.data.rows import (
     wrong_turn,
 )
 from respsel.data.sample import Sample, mark_of
+from respsel.data.turn_shapes import without_filling
 from respsel.errors import InputError, Problem, raise_problems, stop_at_many, suggest
 from respsel.recipe.schema import DatasetEntry
 from respsel.records import Example, Message
@@ -186,11 +187,11 @@ class _Rows:
     def _completed(self, sample: Sample) -> list[Example]:
         """The sample with all columns of its rows."""
         rows = read_rows(self._path, self._shown, places=sample.places.values())
-        fields = {row.where: row.fields for row in rows}
-        if not fields.keys() >= set(sample.places.values()):
+        found = {row.where: row for row in rows}
+        if not found.keys() >= set(sample.places.values()):
             raise InputError(Problem(self._shown, "", "changed while it was read", "Run again"))
         return [
-            replace(example, columns=fields[sample.places[example.id]])
+            replace(example, columns=_columns(found[sample.places[example.id]], example.turns))
             for example in sample.examples()
         ]
 
@@ -248,7 +249,12 @@ def _example(
         problems += _hidden(entry, row, shown, used, values)
     if len(problems) > before:
         return None
-    return Example(str(name), str(text), reference, label, row.fields, turns=turns)
+    return Example(str(name), str(text), reference, label, _columns(row, turns), turns=turns)
+
+
+def _columns(row: FileRow, turns: Sequence[Message]) -> Mapping[str, Any]:
+    """The columns of an example; those of a chat may hold turns, which strategies bring."""
+    return without_filling(row).fields if turns else row.fields
 
 
 def _asked(

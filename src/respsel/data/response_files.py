@@ -28,6 +28,7 @@ from respsel.data.rows import (
     wrong_turn,
 )
 from respsel.data.trajectories import is_trajectory
+from respsel.data.turn_shapes import without_filling
 from respsel.errors import InputError, Problem, stop_at_many
 from respsel.recipe.schema import FileStrategy, OwnOutputsEntry
 from respsel.records import Example
@@ -121,6 +122,8 @@ def _row_texts(
 
     A missing text is an empty one here; whether that matters is known after the last row.
     """
+    if marks is not None:
+        row = without_filling(row)
     value = find_value(row.fields, entry.response)
     if marks is not None and is_trajectory(value):
         written = value if isinstance(value, str) else json.dumps(value, sort_keys=True)

@@ -47,6 +47,8 @@ def read_tools(value: Any, is_filled: bool) -> str:
     """A list of tools, or its JSON text, as the JSON text of a TOOLS message.
 
     Empty where there are none. Raises TurnFault.
+
+    is_filled: objects may have nulls for keys that only others have; in JSON text all are written.
     """
     if says_nothing(value):
         return ""
@@ -57,8 +59,10 @@ def read_tools(value: Any, is_filled: bool) -> str:
         raise TurnFault("", "is not a list of tools", "Write a list of objects, each with a name")
     tools = []
     for i, item in enumerate(value, 1):
-        tool = parsed(item, f"tool {i}", "it") if isinstance(item, str) else item
-        tool = without_nulls(tool) if is_filled else tool
+        if isinstance(item, str):
+            tool = parsed(item, f"tool {i}", "it")
+        else:
+            tool = without_nulls(item) if is_filled else item
         inner = tool.get("function", tool) if isinstance(tool, Mapping) else None
         if not isinstance(inner, Mapping) or not isinstance(inner.get("name"), str):
             remedy = "Give it name, description and parameters"

@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from respsel.data.rows import FileRow
 from respsel.data.trained_turns import EVERY, LAST, is_marked, with_trained
 from respsel.data.turn_order import SYSTEMS, check_order
 from respsel.data.turn_shapes import looks_like_turns, read_turns
@@ -49,14 +48,16 @@ def refuse_text(example: Example, place: str) -> None:
         raise TurnFault(place, what, remedy)
 
 
-def read_trajectory(value: Any, example: Example, train: str, row: FileRow) -> tuple[Message, ...]:
+def read_trajectory(
+    value: Any, example: Example, train: str, fields: Mapping[str, Any]
+) -> tuple[Message, ...]:
     """The whole conversation of a response. Raises TurnFault.
 
     value: its turns, from the beginning or from behind the example's context.
-    train: as the dataset has it. row: where the value is from, which may have marks, too.
+    train: as the dataset has it. fields: the row of the value's file, which may have marks, too.
     """
     mark = "" if train in (LAST, EVERY) else train
-    given = read_turns([value] if _is_turn(value) else value, mark, row.is_filled)
+    given = read_turns([value] if _is_turn(value) else value, mark)
     head = _head(example.turns)
     own = example.turns[len(head) :]
     skipped = next((i for i, t in enumerate(given) if t.message.role not in SYSTEMS), len(given))
@@ -73,10 +74,10 @@ def read_trajectory(value: Any, example: Example, train: str, row: FileRow) -> t
         return (*head, *with_trained(turns, train, {}))
     if len(turns) == len(own):
         return (*head, *_same_places(turns, own))
-    if not is_marked(given, train, row.fields):
+    if not is_marked(given, train, fields):
         what = f"has {len(turns)} turns, the example has {len(own)}, and none is marked as trained"
         raise TurnFault("", what, f"Mark its turns with '{train}', or set train = \"every\"")
-    marked = with_trained(given, train, row.fields)[skipped:]
+    marked = with_trained(given, train, fields)[skipped:]
     trained = [False] * len(before) + [message.trained for message in marked]
     return (
         *head,

@@ -9,9 +9,10 @@ key of a turn that a chat template may read is kept as the file has it.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from respsel.data.rows import FileRow
 from respsel.data.tool_calls import read_calls, refuse_equal_ids, written_calls
 from respsel.data.turn_content import read_content, refuse_reasoning
 from respsel.data.turns import MARKS, Turn, TurnFault, parsed, refuse_deep, without_nulls
@@ -45,17 +46,26 @@ _CONTENT_KEYS = ("content", "value", "parts", "text")
 _SHAPE = 'Write a list of turns: [{"role": "user", "content": "..."}, ...]'
 
 
-def read_turns(value: Any, mark: str = "", is_filled: bool = False) -> list[Turn]:
+def without_filling(row: FileRow) -> FileRow:
+    """A row whose turns have no nulls but written ones, as far as its file lets one know.
+
+    It is for every row that conversations are read of. All but the turns stays as it is.
+    """
+    if not row.is_filled:
+        return row
+    return replace(row, fields={name: _unfilled(value) for name, value in row.fields.items()})
+
+
+def read_turns(value: Any, mark: str = "") -> list[Turn]:
     """The turns of a conversation, in order. Raises TurnFault.
 
+    value: as it stands in a row of `without_filling`.
     mark: the key of a turn that says whether it is trained.
-    is_filled: objects may have nulls for keys that only others have.
     """
     if isinstance(value, str):
         if value.lstrip()[:1] not in ("[", "{"):
             raise TurnFault("", "is a text, not a conversation", _SHAPE)
         value = parsed(value, "", "is text that")
-        is_filled = False
     if isinstance(value, Mapping):
         value = _turned(value)
     if not isinstance(value, list):
@@ -65,7 +75,7 @@ def read_turns(value: Any, mark: str = "", is_filled: bool = False) -> list[Turn
         raise TurnFault("", "is a conversation without turns", "Fill it in or take the row out")
     if all(isinstance(item, list) for item in value):
         return _pairs(value)
-    return [_turn(item, f"turn {i}", mark, is_filled) for i, item in enumerate(value, 1)]
+    return [_turn(item, f"turn {i}", mark) for i, item in enumerate(value, 1)]
 
 
 def looks_like_turns(value: Any) -> bool:
@@ -86,6 +96,24 @@ def looks_like_turns(value: Any) -> bool:
             isinstance(item, Mapping) and any(key in item for key in _ROLE_KEYS) for item in value
         )
     )
+
+
+def _unfilled(value: Any) -> Any:
+    """A value without the nulls inside its turns, at whatever depth these are.
+
+    A turn's own keys stay: whether they are null is the same in every format.
+    """
+    if isinstance(value, list):
+        return [_unfilled(item) for item in value]
+    if not isinstance(value, Mapping):
+        return value
+    is_turn = _is_turned(value) or any(_is_role(value.get(key)) for key in _ROLE_KEYS)
+    clean = without_nulls if is_turn else _unfilled
+    return {key: clean(item) for key, item in value.items()}
+
+
+def _is_role(value: Any) -> bool:
+    return isinstance(value, str) and value.strip().lower() in _ROLES
 
 
 def _is_turned(value: Mapping[str, Any]) -> bool:
@@ -141,8 +169,8 @@ class _Raw:
     content_key: str
 
 
-def _turn(item: Any, place: str, mark: str, is_filled: bool) -> Turn:
-    raw = _raw(item, place, is_filled)
+def _turn(item: Any, place: str, mark: str) -> Turn:
+    raw = _raw(item, place)
     fields = {
         key: value
         for key, value in raw.fields.items()
@@ -178,13 +206,12 @@ def _turn(item: Any, place: str, mark: str, is_filled: bool) -> Turn:
     return Turn(place, message, raw.fields.get(mark) if mark else None, is_joint)
 
 
-def _raw(item: Any, place: str, is_filled: bool) -> _Raw:
+def _raw(item: Any, place: str) -> _Raw:
     """The keys of a turn. Raises TurnFault."""
     if not isinstance(item, Mapping):
         kind = "a text without a role" if isinstance(item, str) else "no turn"
         raise TurnFault(place, f"is {kind}", _SHAPE)
-    bare = {key: value for key, value in item.items() if value is not None}
-    fields = without_nulls(bare) if is_filled else bare
+    fields = {key: value for key, value in item.items() if value is not None}
     role_key = next((key for key in _ROLE_KEYS if key in fields), "")
     if not role_key:
         raise TurnFault(place, "has no role", "Give it 'role' and 'content', or 'from' and 'value'")

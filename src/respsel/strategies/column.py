@@ -93,6 +93,5 @@ def _chat_response(
         if not (value is ABSENT or is_blank(value)):
             in_column(entry.column, lambda: refuse_text(example, ""))
         return None
-    bare = FileRow(row.where, {}, is_filled=True)
-    turns = in_column(entry.column, lambda: read_trajectory(value, example, dataset.train, bare))
+    turns = in_column(entry.column, lambda: read_trajectory(value, example, dataset.train, {}))
     return response_of(example, turns)

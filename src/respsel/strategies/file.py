@@ -77,7 +77,7 @@ def _responses(
 def _response(example: Example, found: Found, train: str) -> Response:
     """Raises TurnFault."""
     if found.row is not None:
-        turns = read_trajectory(found.turns, example, train, found.row)
+        turns = read_trajectory(found.turns, example, train, found.row.fields)
         return response_of(example, turns)
     if found.text:
         refuse_text(example, "")

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from respsel.data.rows import FileRow
 from respsel.data.trajectories import read_trajectory, refuse_text, response_of
 from respsel.data.turns import TurnFault
 from respsel.errors import Problem, RunError
@@ -83,7 +82,7 @@ def _is_response(example: Example, given: Any) -> bool:
 def _response(example: Example, given: Any, train: str) -> Response:
     """Raises TurnFault."""
     if not isinstance(given, str):
-        return response_of(example, read_trajectory(given, example, train, FileRow("", {})))
+        return response_of(example, read_trajectory(given, example, train, {}))
     refuse_text(example, "")
     return Response(example.id, given)
 
