@@ -272,6 +272,44 @@ def test_the_answer_is_in_the_last_turn(
     assert own(tmp_path, row=row, train="every", label="label", answer="number").correct is correct
 
 
+G = {
+    "role": "assistant",
+    "content": None,
+    "tool_calls": [{"id": "g", "function": {"name": "g", "arguments": '{"a": 5}'}}],
+}
+FOUND = {"role": "tool", "content": "42", "tool_call_id": "c"}
+GOT = {"role": "tool", "content": "42", "tool_call_id": "g"}
+
+
+@pytest.mark.parametrize(
+    ("chat", "train", "label", "correct"),
+    [
+        # The result is in what was asked; the response is the call alone.
+        ([U1, CALL, FOUND, G], "last", 42, False),
+        ([U1, CALL, FOUND, G], "last", 5, True),
+        ([U1, {**CALL, "weight": 0}, FOUND, G], "weight", 42, False),
+        ([U1, {**CALL, "weight": 0}, FOUND, G], "weight", 5, True),
+        # The response caused it.
+        ([U1, CALL, FOUND, G], "every", 42, True),
+        ([U1, G, GOT], "every", 42, True),
+        ([U1, CALL, FOUND, {**G, "weight": 1}, {**GOT, "content": "7"}], "every", 7, True),
+        # It has no text, so it says nothing.
+        ([U1, CALL, {**FOUND, "content": ""}, G], "every", 5, True),
+        # The result of an earlier question's call, and a later call.
+        ([U1, CALL, FOUND, A1, U2, G], "last", 42, False),
+        ([U1, CALL, FOUND, A1, U2, G], "last", 5, True),
+    ],
+)
+def test_a_result_is_the_answer_if_the_response_caused_it(
+    tmp_path: Path, chat: list[dict[str, Any]], train: str, label: int, correct: bool
+) -> None:
+    """One in the context is every strategy's alike; then the call itself is what is checked."""
+    row = {"messages": chat, "label": label}
+    more: dict[str, Any] = {"train": train, "label": "label", "answer": "number"}
+    assert own(tmp_path, row=row, **more).correct is correct
+    assert column(tmp_path, chat, dataset(**more).check, row=row, **more).correct is correct
+
+
 Answers = Callable[[tuple[Message, ...], int], str]
 
 

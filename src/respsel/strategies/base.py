@@ -38,8 +38,8 @@ def checked(
     """Return the response as it is scored and written.
 
     Its white space is by the recipe's rule. It has the answer check's result, if the example can be
-    checked: of a conversation, by its last trained turn, or else its last tool's result. Every
-    response of every strategy comes through here.
+    checked: of a conversation, by `answer_text`. Every response of every strategy comes through
+    here.
     """
     response = normalised(response, white_space)
     if check is None or example.label is None or not response.text:

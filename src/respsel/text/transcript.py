@@ -60,12 +60,18 @@ def last_trained_text(turns: Sequence[Message]) -> str:
 
 
 def answer_text(turns: Sequence[Message]) -> str:
-    """Where the answer stands: the last trained turn's text, or else the last tool's result."""
+    """Where the answer of a conversation's trained turns stands; empty if none is trained.
+
+    It is the last one's text. Where it has none, it is the last tool's result behind the first
+    trained turn: one before it is part of what was asked. Without such a result it is the call.
+    """
+    first = next((i for i, turn in enumerate(turns) if turn.trained), len(turns))
     trained = [turn.content for turn in turns if turn.trained]
     if trained and trained[-1].strip():
         return trained[-1]
-    results = [turn.content for turn in turns if turn.role == RESULT and turn.content.strip()]
-    return results[-1] if results else ""
+    behind = [turn.content for turn in turns[first:] if turn.role == RESULT]
+    results = [text for text in behind if text.strip()]
+    return results[-1] if results else last_trained_text(turns)
 
 
 def transcript(turns: Iterable[Message]) -> str:
