@@ -286,6 +286,256 @@ def test_kinds(source: str, turn: Message, expected: list[str]) -> None:
     assert found == [(kind, text) for kind, text in zip(order, expected, strict=True) if text]
 
 
+# As Qwen3's: it writes the thinking of the last turn alone.
+LATE = CHATML.replace(
+    "{{ m.content }}",
+    "{% if loop.last and m.thinking %}<think>\n{{ m.thinking }}\n</think>\n\n{% endif %}"
+    "{{ m.content }}{% for c in m.tool_calls %}{{ c.function | tojson }}{% endfor %}",
+)
+
+
+@pytest.mark.parametrize(
+    ("thinking", "content", "calls"),
+    [
+        ("Let me check.", "Let me check. It is 3.", []),
+        ("3", "The answer is 3, since 1 + 2.", []),
+        ("Yes.", "Yes.", []),
+        ("end", "Yes.", []),
+        ("weather", "", [CALL]),
+        ("city", "", [CALL]),
+        ("I look.", "I look.", [CALL]),
+        ("Hm, rich", "rich", [CALL]),
+    ],
+)
+def test_thinking_is_not_found_in_other_words(
+    thinking: str, content: str, calls: list[Any]
+) -> None:
+    """Thinking that is left out is told, whatever the answer, its calls and the template say."""
+    more = {"tool_calls": calls} if calls else {}
+    turn = Message(ASSISTANT, content, fields(reasoning=thinking, **more), trained=True)
+    early = place(LATE, [turn, Message("user", "Sure?")])
+    assert early.told == LEFT_OUT_THINKING
+    assert not early.problem
+    written = content + "".join(json.dumps(c["function"], ensure_ascii=False) for c in calls)
+    end = [(TokenKind.END, "<|im_end|>"), (TokenKind.BEHIND, "\n")]
+    assert kinds(early) == [[(TokenKind.ANSWER, written), *end]]
+    late = place(LATE, [Message("user", "Sure?"), turn])
+    assert not late.told
+    thought = (TokenKind.THINKING, f"<think>\n{thinking}\n</think>\n\n")
+    assert kinds(late) == [[thought, (TokenKind.ANSWER, written), *end]]
+
+
+def test_an_answer_is_not_found_in_the_templates_words() -> None:
+    """Where words stand between the thinking and the answer, and these have the answer in them."""
+    source = THINK.replace("</think>\n\n", "</think>\n\nNow the answer: ")
+    turn = Message(ASSISTANT, "e", fields(thinking="e a"), trained=True)
+    assert kinds(place(source, [turn]))[0][:2] == [
+        (TokenKind.THINKING, "<think>\ne a\n</think>\n\nNow the answer: "),
+        (TokenKind.ANSWER, "e"),
+    ]
+
+
+def test_an_answer_that_only_its_thinking_repeats_is_a_problem() -> None:
+    """The template leaves it out all the same."""
+    source = CHATML.replace("{{ m.content }}", "{{ m.thinking or m.content }}")
+    turn = Message(ASSISTANT, "Seven.", fields(thinking="Is it seven? Seven."), trained=True)
+    assert "its text" in place(source, [turn]).problem
+
+
+def called(*arguments: object, name: str = "f") -> str:
+    calls = [{"function": {"name": name, "arguments": own}} for own in arguments]
+    return fields(tool_calls=calls)
+
+
+EVERY_VALUE = {
+    "text": "a",
+    "blank": "",
+    "whole": 5,
+    "broken": -0.25,
+    "long": 13.404954123456789,
+    "small": 1e-7,
+    "zero": 0,
+    "yes": True,
+    "no": False,
+    "null": None,
+    "none": [],
+    "empty": {},
+    "list": ["a", 5, True, None, 0, ""],
+    "deep": {"a": [{"b": {"c": 5, "d": None}}]},
+}
+
+
+@pytest.mark.parametrize("as_text", [False, True])
+def test_whole_calls_have_a_place(as_text: bool) -> None:
+    """Whatever values they have, and in whatever form they are written."""
+    arguments: Any = json.dumps(EVERY_VALUE, indent=1) if as_text else EVERY_VALUE
+    turn = Message(ASSISTANT, "", called(arguments, {}, arguments), trained=True)
+    other = (
+        CALLS_BY_ITEMS if not as_text else WITH_CALLS.replace("c.function | tojson", "c | string")
+    )
+    for source in (WITH_CALLS, WITH_CALLS.replace("| tojson", "| tojson | upper"), other):
+        for chat in ([turn], [turn, Message("tool", "5"), turn]):
+            placed = place(source, chat)
+            assert not placed.problem
+            assert len(placed.turns) == sum(turn.trained for turn in chat)
+
+
+NOTHING: Sequence[object] = ("", 0, 0.0, False, None, [], {})
+FIRST_CALL = "(m.tool_calls or [])[:1]"
+CALLS_BY_ITEMS = WITH_CALLS.replace(
+    "{{ c.function | tojson }}",
+    "{{ c.function.name }}({% for key, value in c.function.arguments | items %}"
+    "{{ key }}={{ value }};{% endfor %})",
+)
+
+
+@pytest.mark.parametrize(
+    ("turn", "source"),
+    [
+        (
+            called({"x": 1}, {"x": 2}),
+            WITH_CALLS.replace("m.tool_calls", "(m.tool_calls or [])[:1]"),
+        ),
+        (
+            called({"x": 1}, {"x": 1}),
+            WITH_CALLS.replace("m.tool_calls", "(m.tool_calls or [])[:1]"),
+        ),
+        (called({}, {}), WITH_CALLS.replace("m.tool_calls", "(m.tool_calls or [])[1:]")),
+        (called({"f": "f"}), WITH_CALLS.replace("c.function ", "c.function.arguments ")),
+        *(
+            (called({"a": 1, key: value}), source)
+            for key, value in EVERY_VALUE.items()
+            for source in (
+                CALLS_BY_ITEMS.replace(
+                    "{{ key }}={{ value }}", "{{ key }}={{ value if key == 'a' }}"
+                ),
+                CALLS_BY_ITEMS.replace("arguments | items", "arguments | items if key == 'a'"),
+                WITH_CALLS.replace("c.function | tojson", "c.function.name"),
+            )
+        ),
+        *(
+            (called({"f": "t", "x": value}), CALLS_BY_ITEMS.replace("| items", "| items if value"))
+            for value in NOTHING
+        ),
+        (called({"x": [1, 1]}), CALLS_BY_ITEMS.replace("{{ value }}", "{{ value[0] }}")),
+        (called({"x": "1234567"}), CALLS_BY_ITEMS.replace("{{ value }}", "{{ value[:5] }}")),
+        (called('{"x": true}'), WITH_CALLS.replace("c.function | tojson", "c.function.name")),
+        (called("no JSON"), WITH_CALLS.replace("c.function | tojson", "c.function.name")),
+        (called([0] * 200), WITH_CALLS.replace("c.function | tojson", "c.function.name")),
+    ],
+)
+def test_a_part_of_a_call_that_is_not_written_is_a_problem(turn: str, source: str) -> None:
+    """Also if the text holds it somewhere else, for another call or in the answer."""
+    trained = Message(ASSISTANT, f"{json.dumps(json.loads(turn))} a f", turn, trained=True)
+    for chat in ([trained], [Message("user", "f"), trained, Message("tool", "1"), trained]):
+        placed = place(source, chat)
+        assert "its tool calls" in placed.problem
+        assert not placed.turns
+
+
+def test_a_call_that_another_turn_repeats_is_not_written() -> None:
+    """What is written for a tool's result is not what is trained."""
+    source = CHATML.replace(
+        "{{ m.content }}",
+        "{{ m.content }}{% if m.role == 'tool' %}{{ messages[loop.index0 - 1].tool_calls }}"
+        "{% endif %}",
+    )
+    turn = Message(ASSISTANT, "", called({"x": True, "y": "a"}), trained=True)
+    assert "its tool calls" in place(source, [turn, Message("tool", "1")]).problem
+
+
+def test_templates_that_look_at_calls_write_them() -> None:
+    """A name that is no tool's is refused, and what is refused was read."""
+    source = WITH_CALLS.replace(
+        "{% for c in m.tool_calls %}",
+        "{% for c in m.tool_calls %}{% if c.function.name != 'f' %}{{ raise_exception('no') }}"
+        "{% endif %}",
+    )
+    turn = Message(ASSISTANT, "", called({"x": "see </s>"}, EVERY_VALUE), trained=True)
+    assert not place(source, [turn]).problem
+    lost = source.replace("c.function | tojson", "c.function.name")
+    assert "its tool calls" in place(lost, [turn]).problem
+
+
+def test_calls_cost_few_renderings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As many for a long conversation as for a short one, and at most some for a hostile one."""
+    rendered: list[object] = []
+    render = ChatTemplate.render
+
+    def counted(self: ChatTemplate, messages: Sequence[Message], ask: bool = True) -> str:
+        rendered.append(messages)
+        return render(self, messages, ask)
+
+    monkeypatch.setattr(ChatTemplate, "render", counted)
+    values = {key: value for key, value in EVERY_VALUE.items() if key != "list"}
+    turn = Message(ASSISTANT, "I look.", called(values, values), trained=True)
+    for n_turns in (1, 30):
+        rendered.clear()
+        assert not place(WITH_CALLS, [turn, Message("tool", "1")] * n_turns).problem
+        assert len(rendered) <= 6
+    rendered.clear()
+    flags = Message(ASSISTANT, "", called({"x": [False] * 1000}), trained=True)
+    assert not place(WITH_CALLS, [flags]).problem
+    assert len(rendered) < 150
+
+
+@pytest.mark.parametrize("arguments", ["", "{}", "[]", "0", "false", "null", None, {}, [], 0])
+def test_a_call_may_have_no_arguments(arguments: object) -> None:
+    """Then its name alone has to be written."""
+    turn = Message(ASSISTANT, "", called(arguments), trained=True)
+    assert not place(WITH_CALLS.replace("c.function ", "c.function.name "), [turn]).problem
+    assert "its tool calls" in place(CHATML, [turn]).problem
+
+
+def test_thinking_before_a_generation_block_is_not_trained() -> None:
+    """It is written, and the trained part begins behind it."""
+    source = (
+        "{% for m in messages %}{{ m.thinking }}{% generation %}{{ m.content }}<|im_end|>"
+        "{% endgeneration %}{% endfor %}"
+    )
+    placed = place(source, [Message(ASSISTANT, "a", fields(thinking="a"), trained=True)])
+    assert placed.told == LEFT_OUT_THINKING
+    assert kinds(placed) == [[(TokenKind.ANSWER, "a"), (TokenKind.END, "<|im_end|>")]]
+
+
+def test_templates_may_write_digits() -> None:
+    """Whatever they make of those that are put into the parts, nothing fails."""
+    digits = "{{ m.content | replace('7', '77') | replace('0', '6') }}"
+    source = WITH_CALLS.replace("{{ m.content }}", digits + "{{ m.content }}")
+    chat = [Message("user", "700666668"), Message(ASSISTANT, "70", called({"x": 7}), trained=True)]
+    assert not place(source, chat).problem
+
+
+NO_END = CHATML.replace("<|im_end|>", "")
+
+
+@pytest.mark.parametrize("words", ["</s>", "<eos>", "<|eot_id|>", "<|end|>", "</think>", "|>"])
+def test_own_words_are_no_end(words: str) -> None:
+    """Only what the template writes ends a turn, whatever the answer or a call ends with."""
+    call = called({"x": f"a {words}"})
+    source = CALLS_BY_ITEMS.replace(";", "").replace("({%", " {%").replace("%})", "%}")
+    for content, more in ((f"see {words}", ""), (words, ""), (f"{words} \n", ""), ("", call)):
+        turn = Message(ASSISTANT, content, more, trained=True)
+        placed = place(source.replace("<|im_end|>", ""), [turn])
+        assert all(kind != TokenKind.END for kind, _ in kinds(placed)[0])
+        for end in ("<|im_end|>", "</s>"):
+            (own,) = kinds(place(source.replace("<|im_end|>", end), [turn]))
+            assert [text for kind, text in own if kind == TokenKind.END] == [end]
+
+
+def test_own_words_are_no_end_where_places_are_not_known() -> None:
+    """A template that writes a text's length is another with every mark."""
+    source = NO_END.replace("{{ m.content }}", "{{ m.content | length }} {{ m.content }}")
+    turn = Message(ASSISTANT, "see </s>", trained=True)
+    assert kinds(place(source, [turn])) == [
+        [(TokenKind.ANSWER, "8 see </s>"), (TokenKind.BEHIND, "\n")]
+    ]
+    late = LATE.replace("{{ m.content }}", "{{ m.content | length }} {{ m.content }}")
+    thinking = Message(ASSISTANT, "It is 3.", fields(thinking="3"), trained=True)
+    early = place(late, [thinking, Message("user", "Sure?")])
+    assert (early.told, kinds(early)[0][0]) == (LEFT_OUT_THINKING, (TokenKind.ANSWER, "8 It is 3."))
+
+
 def test_a_refused_chat_is_an_error() -> None:
     """The template's own words are in it."""
     with pytest.raises(PreflightError, match="no system"):

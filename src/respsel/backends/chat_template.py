@@ -25,6 +25,7 @@ from respsel.backends.read_parts import ReadParts
 from respsel.backends.turn_fields import as_turn, map_message, split_tools, texts_in
 from respsel.backends.turn_kinds import Ends
 from respsel.backends.turn_marks import MarkedEnvironment, Piece, TurnMarks
+from respsel.backends.turn_parts import PartFinder
 from respsel.backends.turn_places import TokenEnds, TurnFinder, Unplaced
 from respsel.errors import PreflightError, Problem, suggest
 from respsel.records import ASSISTANT, Message
@@ -222,7 +223,8 @@ class ChatTemplate:
             return PlacedChat(marks.stretches(finder.text), problem=str(error))
         stretches, places = cut_stretches(finder.text, spans, marks.stretches)
         ends = Ends(control, str(self._variables["eos_token"]))
-        placed = place_kinds(self, messages, stretches, places, ends)
+        parts = PartFinder(self, marked, finder.text, spans, marks.spelled)
+        placed = place_kinds(parts, messages, stretches, places, ends, self.has_blocks)
         if placed.problem:
             return placed
         told = (placed.told, *self._read.left_out(marked, finder.text))
@@ -267,6 +269,10 @@ class _Marks:
     def _stand_in(self, match: re.Match[str]) -> str:
         self._found.append(match.group())
         return f"{self._mark}{len(self._found) - 1};"
+
+    def spelled(self, text: str) -> str:
+        """A text with what its stand-ins stand for."""
+        return "".join(part for part, _ in self.stretches(text))
 
     def stretches(self, text: str) -> list[Stretch]:
         """A text with stand-ins as stretches."""

@@ -9,10 +9,23 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from respsel.backends.placement import NO_PLACE
 from respsel.backends.turn_fields import as_turn
-from respsel.backends.turn_kinds import Borders, Ends, Said, find_borders
-from respsel.backends.turn_places import LEFT_OUT_THINKING, Span, Writer, dropped
+from respsel.backends.turn_kinds import (
+    Borders,
+    Ends,
+    Said,
+    TurnParts,
+    find_borders,
+    is_written,
+    thinking_end,
+)
+from respsel.backends.turn_parts import PartFinder
+from respsel.backends.turn_places import LEFT_OUT_THINKING, Span
 from respsel.records import Message
+
+_NO_TEXT = f"{NO_PLACE}the chat template leaves out or changes its text"
+_NO_CALL = f"{NO_PLACE}the chat template leaves out its tool calls, or a part of them"
 
 # (text, whether it may hold control tokens)
 Stretch = tuple[str, bool]
@@ -67,11 +80,12 @@ def cut_stretches(
 
 
 def place_kinds(
-    writer: Writer,
+    finder: PartFinder,
     messages: Sequence[Message],
     stretches: Sequence[Stretch],
     spans: Sequence[Span],
     ends: Ends,
+    has_blocks: bool,
 ) -> PlacedChat:
     """The trained turns with their kinds, or why one has no place."""
     text = "".join(part for part, _ in stretches)
@@ -81,17 +95,25 @@ def place_kinds(
     for place in sorted({span.place for span in spans}):
         own = [span for span in spans if span.place == place]
         written = "".join(text[span.start : span.end] for span in own)
-        if problem := dropped(writer, messages, place, written):
-            return PlacedChat(stretches, problem=problem)
+        parts = finder.parts(place)
         said = Said.of(as_turn(messages[place]))
-        if said.thinking.strip() not in written:
+        if not _has_answer(said, written, parts):
+            return PlacedChat(stretches, problem=_NO_TEXT)
+        if finder.loses_call(place):
+            return PlacedChat(stretches, problem=_NO_CALL)
+        if said.thinking.strip() and thinking_end(written, said, parts) is None:
             told = LEFT_OUT_THINKING
-        borders = find_borders(written, said, _floor(own, plain), ends)
+        borders = find_borders(written, said, _floor(own, plain), ends, parts)
         begun = 0
         for span in own:
-            turns.append(TurnText(span, begun, borders, not (begun or writer.has_blocks)))
+            turns.append(TurnText(span, begun, borders, not (begun or has_blocks)))
             begun += span.end - span.start
     return PlacedChat(stretches, sorted(turns, key=lambda turn: turn.span.start), told)
+
+
+def _has_answer(said: Said, written: str, parts: TurnParts | None) -> bool:
+    is_found = parts is None or parts.answer is not None or not said.answer.strip()
+    return is_found and is_written(said.answer, written)
 
 
 def _plain(stretches: Sequence[Stretch]) -> list[tuple[int, int]]:

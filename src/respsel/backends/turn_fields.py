@@ -72,21 +72,5 @@ def texts_in(message: Message) -> list[str]:
     return found
 
 
-def with_call_text(message: Message, call: int, leaf: str, other: str) -> Message:
-    """A turn in which one text of one of its tool calls is another."""
-    fields = fields_of(message)
-    calls = list(fields["tool_calls"])
-    calls[call] = map_texts(calls[call], lambda text: _exchanged(text, leaf, other))
-    return replace(message, fields=json.dumps({**fields, "tool_calls": calls}))
-
-
-def _exchanged(text: str, leaf: str, other: str) -> str:
-    if text == leaf:
-        return other
-    # Arguments may be a text of JSON.
-    quoted = json.dumps(leaf, ensure_ascii=False)
-    return text.replace(quoted, json.dumps(other)).replace(json.dumps(leaf), json.dumps(other))
-
-
 def _mapped_json(text: str, change: Callable[[str], str]) -> str:
     return json.dumps(map_texts(json.loads(text), change), ensure_ascii=False)

@@ -6,7 +6,6 @@ answer, end, what is behind it. All of a turn's text has a kind.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -64,6 +63,20 @@ def _split(content: str) -> tuple[str, str]:
 
 
 @dataclass(frozen=True)
+class TurnParts:
+    """Where the parts of a turn are, in characters of what a template writes for it.
+
+    thinking: where its reasoning ends; None if it is not written.
+    answer: where its answer begins; None if it is not written.
+    said: where the last of its own words end.
+    """
+
+    thinking: int | None
+    answer: int | None
+    said: int
+
+
+@dataclass(frozen=True)
 class Borders:
     """Where the kinds of a turn's text begin, in characters.
 
@@ -109,13 +122,37 @@ class Ends:
         return at + max(len(tag) for tag in self._closings if text.startswith(tag, at))
 
 
-def find_borders(text: str, said: Said, floor: int, ends: Ends) -> Borders:
+def find_borders(
+    text: str, said: Said, floor: int, ends: Ends, parts: TurnParts | None = None
+) -> Borders:
     """Find the kinds of what a template writes for a turn.
 
     floor: behind this place nobody but the template spells control tokens.
+    parts: None where they are not known, so that they are looked for by their words.
     """
-    end, behind = _ending(text, said, floor, ends)
-    return Borders(min(_answer(text, said, ends), end), end, behind)
+    answer = _answer(text, said, ends, parts)
+    own = parts.said if parts else _own_end(text, said, answer, ends)
+    end, behind = _ending(text, said, max(floor, own), ends)
+    return Borders(min(answer, end), end, behind)
+
+
+def thinking_end(text: str, said: Said, parts: TurnParts | None) -> int | None:
+    """Where the reasoning ends in a turn's text; None if it is not written."""
+    thinking = said.thinking.strip()
+    if parts or not thinking:
+        return parts.thinking if parts else None
+    answer = said.answer.strip()
+    before = text.rfind(answer) if answer else len(text)
+    found = text.find(thinking, 0, max(before, 0))
+    return found + len(thinking) if found >= 0 else None
+
+
+def _own_end(text: str, said: Said, begin: int, ends: Ends) -> int:
+    """Where an answer ends that itself ends with what may be an end of the turn."""
+    own = said.answer.strip()
+    if ends.before(own, len(own), 0) == len(own):
+        return 0
+    return max(text.find(own, begin), 0) + len(own)
 
 
 def _ending(text: str, said: Said, floor: int, ends: Ends) -> tuple[int, int]:
@@ -149,15 +186,17 @@ def _tail(text: str, floor: int, ends: Ends) -> Iterator[tuple[int, int]]:
         at = begin
 
 
-def _answer(text: str, said: Said, ends: Ends) -> int:
+def _answer(text: str, said: Said, ends: Ends, parts: TurnParts | None) -> int:
     """Where the answer begins: behind the reasoning, its closing tag and white space."""
-    thinking = said.thinking.strip()
-    found = text.find(thinking) if thinking else -1
-    if found >= 0:
-        closing = _behind_blanks(text, found + len(thinking))
-        at = _behind_blanks(text, ends.behind_closing(text, closing))
-    else:
+    thought = thinking_end(text, said, parts)
+    if thought is None:
         at = _behind_empty(text)
+    else:
+        closing = _behind_blanks(text, thought)
+        at = _behind_blanks(text, ends.behind_closing(text, closing))
+    if parts is not None and parts.answer is not None:
+        at = min(at, parts.answer)
+        return parts.answer if at and not said.calls else at
     answer = text.find(said.answer.strip(), at) if said.answer.strip() else -1
     return answer if at and answer > at and not said.calls else at
 
@@ -182,42 +221,3 @@ def _behind_blanks(text: str, at: int) -> int:
 def is_written(part: str, text: str) -> bool:
     """Whether a text has a part, up to white space."""
     return part.strip() in text or "".join(part.split()) in "".join(text.split())
-
-
-def unseen_in_calls(said: Said, text: str) -> Iterator[tuple[int, str]]:
-    """The texts of tool calls that a text does not spell, each with the place of its call.
-
-    A template may have written those in another form, so the caller looks closer.
-    """
-    for place, call in enumerate(said.calls):
-        own = call.get("function", call) if isinstance(call, dict) else {}
-        if not isinstance(own, dict):
-            continue
-        leaves = texts_of([own.get("name"), _parsed(own.get("arguments"))])
-        yield from ((place, leaf) for leaf in leaves if not _spelled(leaf, text))
-
-
-def _parsed(arguments: object) -> object:
-    """Arguments are an object, or a text of JSON."""
-    if not isinstance(arguments, str):
-        return arguments
-    try:
-        return json.loads(arguments)
-    except ValueError:
-        return arguments
-
-
-def texts_of(value: object) -> Iterator[str]:
-    """All texts within a JSON value, without its keys."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict):
-        for item in value.values():
-            yield from texts_of(item)
-    elif isinstance(value, list):
-        for item in value:
-            yield from texts_of(item)
-
-
-def _spelled(leaf: str, text: str) -> bool:
-    return leaf in text or json.dumps(leaf, ensure_ascii=False)[1:-1] in text

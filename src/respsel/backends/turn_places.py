@@ -15,8 +15,6 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from respsel.backends.placement import NO_PLACE, same_beginning
-from respsel.backends.turn_fields import as_turn, with_call_text
-from respsel.backends.turn_kinds import Said, is_written, unseen_in_calls
 from respsel.backends.turn_marks import Piece
 from respsel.errors import PreflightError
 from respsel.records import Message
@@ -172,28 +170,3 @@ def _joined(spans: Sequence[Span]) -> list[Span]:
         else:
             joined.append(span)
     return joined
-
-
-def dropped(writer: Writer, messages: Sequence[Message], place: int, own: str) -> str:
-    """What of a turn's answer the template does not write, in words; empty if it writes all.
-
-    own: what it writes for the turn.
-    """
-    turn = messages[place]
-    said = Said.of(as_turn(turn))
-    if not is_written(said.answer, own):
-        return f"{NO_PLACE}the chat template leaves out or changes its text"
-    for call, leaf in unseen_in_calls(said, own):
-        other = with_call_text(turn, call, leaf, "x" if leaf != "x" else "y")
-        changed = [*messages[:place], other, *messages[place + 1 :]]
-        if _text_of(writer, changed) == writer.render(messages, False):
-            return f"{NO_PLACE}the chat template leaves out its tool calls, or a part of them"
-    return ""
-
-
-def _text_of(writer: Writer, messages: Sequence[Message]) -> str | None:
-    try:
-        return writer.render(messages, False)
-    except PreflightError:
-        # The template looks at the call.
-        return None
