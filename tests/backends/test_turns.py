@@ -579,6 +579,14 @@ def test_the_fake_models_turns() -> None:
     assert placed.stops
 
 
+def test_the_fake_model_writes_thinking_that_the_answer_repeats() -> None:
+    """It leaves out no thinking, and none is found in the answer."""
+    turn = Message(ASSISTANT, "3, I say.", fields(thinking="3"), trained=True)
+    (own,) = FakeText().placed_turns([Message("user", "q"), turn]).turns
+    assert own.text == "<think>\n3\n</think>\n\n3, I say."
+    assert own.kinds.count(TokenKind.THINKING) == len("<think>\n3\n</think>\n\n")
+
+
 def test_a_closed_tool_call_is_no_end_of_the_turn() -> None:
     """Where a template writes no end behind a call, the target does not learn to stop."""
     source = CHATML.replace("<|im_end|>", "<tool_call|>")

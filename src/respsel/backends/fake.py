@@ -114,9 +114,11 @@ class FakeText:
 def _written(message: Message) -> str:
     """A message as this model reads it: thinking in tags, its text, its tool calls as JSON."""
     turn = as_turn(message)
-    thinking = Said.of(turn).thinking
+    said = Said.of(turn)
     content = turn.get("content") or ""
-    opened = f"<think>\n{thinking}\n</think>\n\n" if thinking and thinking not in content else ""
+    # Thinking that is not in the text is in a field.
+    is_apart = said.thinking and said.answer == content
+    opened = f"<think>\n{said.thinking}\n</think>\n\n" if is_apart else ""
     calls = turn.get("tool_calls")
     return opened + content + (json.dumps(calls, ensure_ascii=False) if calls else "")
 
