@@ -157,6 +157,7 @@ class TokenKind:
     END: the token that ends the turn.
     BEHIND: what the template writes behind that, such as a line end.
     UNTRAINED: what stands between two trained stretches of a turn; no row of token scores has any.
+    EMPTY_THINKING: a block for thinking that the template writes before a turn without any.
     """
 
     ANSWER = 0
@@ -164,6 +165,7 @@ class TokenKind:
     END = 2
     BEHIND = 3
     UNTRAINED = 4
+    EMPTY_THINKING = 5
 
 
 @dataclass(frozen=True, slots=True)

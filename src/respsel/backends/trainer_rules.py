@@ -3,9 +3,8 @@
 Known of TRL, axolotl and LLaMA-Factory, from their code and documentation. Knows no template and no
 tokenizer. Invariant: a rule looks at nothing but the kinds.
 
-What the kinds do not say: axolotl leaves out an empty think block that the template writes itself,
-since its content begins where two contents differ. LLaMA-Factory has templates of its own: the
-rule holds where its template writes what the model's does.
+What the kinds do not say: LLaMA-Factory has templates of its own, and the rule holds where its
+template writes what the model's does.
 """
 
 from __future__ import annotations
@@ -18,15 +17,18 @@ TRL = "TRL"
 AXOLOTL = "axolotl"
 LLAMA_FACTORY = "LLaMA-Factory"
 _CONTENT = frozenset((TokenKind.ANSWER, TokenKind.THINKING))
+# What the template writes itself. An empty block for thinking is in no content, which axolotl finds
+# by how two contents differ.
+_TEMPLATES = frozenset((TokenKind.BEHIND, TokenKind.EMPTY_THINKING))
 _TRAINED: Mapping[str, frozenset[int]] = {
     # What is in the generation block, or behind the prompt: the line end behind a turn too.
-    TRL: _CONTENT | {TokenKind.END, TokenKind.BEHIND},
+    TRL: _CONTENT | _TEMPLATES | {TokenKind.END},
     # chat_template with roles_to_train assistant and train_on_eos turn: the content, and then the
     # token that ends the turn.
     AXOLOTL: _CONTENT | {TokenKind.END},
     # sharegpt with mask_history off: the slots of format_assistant, such as
     # `{{content}}<|im_end|>\n`, all of which are the response.
-    LLAMA_FACTORY: _CONTENT | {TokenKind.END, TokenKind.BEHIND},
+    LLAMA_FACTORY: _CONTENT | _TEMPLATES | {TokenKind.END},
 }
 TRAINERS = tuple(_TRAINED)
 

@@ -83,17 +83,21 @@ class Borders:
     answer: behind the thinking.
     end: behind the answer.
     behind: behind the end of the turn.
+    thinks: whether what is before the answer has any thinking.
     """
 
     answer: int
     end: int
     behind: int
+    thinks: bool
 
     def kind(self, at: int) -> int:
         """The kind of the character at a place."""
         if at >= self.end:
             return TokenKind.END if at < self.behind else TokenKind.BEHIND
-        return TokenKind.THINKING if at < self.answer else TokenKind.ANSWER
+        if at >= self.answer:
+            return TokenKind.ANSWER
+        return TokenKind.THINKING if self.thinks else TokenKind.EMPTY_THINKING
 
 
 class Ends:
@@ -133,7 +137,8 @@ def find_borders(
     answer = _answer(text, said, ends, parts)
     own = parts.said if parts else _own_end(text, said, answer, ends)
     end, behind = _ending(text, said, max(floor, own), ends)
-    return Borders(min(answer, end), end, behind)
+    thinks = thinking_end(text, said, parts) is not None
+    return Borders(min(answer, end), end, behind, thinks)
 
 
 def thinking_end(text: str, said: Said, parts: TurnParts | None) -> int | None:

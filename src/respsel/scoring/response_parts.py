@@ -53,7 +53,11 @@ def part_of(
 
 def _scores_of(text: str, scores: TokenScores, part: ResponsePart) -> TokenScores:
     thinking = _is_thinking(text, scores)
-    return scores.chosen(thinking if part == "thinking" else ~thinking)
+    if part == "thinking":
+        return scores.chosen(thinking)
+    if scores.kinds is not None:
+        thinking = thinking | (scores.kinds == TokenKind.EMPTY_THINKING)
+    return scores.chosen(~thinking)
 
 
 def _is_thinking(text: str, scores: TokenScores) -> npt.NDArray[np.bool_]:

@@ -6,6 +6,7 @@ that were scored.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -59,6 +60,7 @@ class MaskRow:
 
     turns: trained turns with scores.
     ended: those of them whose end is among the trained tokens.
+    template: tokens that the template writes itself: behind the end, or a block without thinking.
     """
 
     strategy: str
@@ -67,7 +69,7 @@ class MaskRow:
     thinking: int
     answer: int
     end: int
-    behind: int
+    template: int
 
 
 @dataclass(frozen=True)
@@ -165,17 +167,14 @@ def _scored(result: RunResult, dataset: str, strategy: str, view: str) -> _Score
 
 
 def _mask(strategy: str, scored: _Scored) -> MaskRow:
-    counts = dict.fromkeys(
-        (TokenKind.THINKING, TokenKind.ANSWER, TokenKind.END, TokenKind.BEHIND), 0
-    )
+    counts: Counter[int] = Counter()
     turns = 0
     ended = 0
     for kinds, places in scored.rows:
         turns += len(set(places))
         pairs = zip(kinds, places, strict=True)
         ended += len({place for kind, place in pairs if kind == TokenKind.END})
-        for kind in kinds:
-            counts[kind] += 1
+        counts.update(kinds)
     return MaskRow(
         strategy=strategy,
         turns=turns,
@@ -183,7 +182,7 @@ def _mask(strategy: str, scored: _Scored) -> MaskRow:
         thinking=counts[TokenKind.THINKING],
         answer=counts[TokenKind.ANSWER],
         end=counts[TokenKind.END],
-        behind=counts[TokenKind.BEHIND],
+        template=counts[TokenKind.BEHIND] + counts[TokenKind.EMPTY_THINKING],
     )
 
 
