@@ -14,7 +14,14 @@ from itertools import groupby
 
 from respsel.calls.beginnings import Beginnings
 from respsel.calls.records import Trail
-from respsel.calls.requests import Answer, Call, Request, answer_tokens
+from respsel.calls.requests import (
+    Answer,
+    Call,
+    Request,
+    TurnCall,
+    answer_tokens,
+    most_tokens,
+)
 
 # Answers of so many tokens are kept at hand.
 _TOKENS_AT_HAND = 1_000_000
@@ -106,7 +113,12 @@ class ModelRequests:
         number = self._prompts.number_of(call.prompt_ids)
         self.indices.append(index)
         self.numbers.append(number)
-        prompt, response = self._beginnings.new_tokens(call)
+        # A hash for each prompt is kept already, so further ones are for conversations alone.
+        prompt, response = (
+            self._beginnings.new_tokens(call)
+            if isinstance(call, TurnCall)
+            else (len(call.prompt_ids), most_tokens(call))
+        )
         self.response_tokens.append(response)
         if number == len(self.prompt_tokens):
             self.prompt_tokens.append(prompt)
