@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from respsel.backends.common_prefix import common_prefix
 from respsel.records import Message
 
 # Renders messages; the second argument asks for the beginning of an assistant's turn behind them.
@@ -71,8 +72,8 @@ def find_place(render: Render, messages: Sequence[Message], text: str) -> TextPl
         return None
     trained = render([*messages, Message("assistant", text)], False)
     asked = render(messages, True)
-    begin = same_beginning(trained, marked)
-    end = len(trained) - same_beginning(trained[begin:][::-1], marked[::-1])
+    begin = common_prefix(trained, marked)
+    end = len(trained) - common_prefix(trained[begin:][::-1], marked[::-1])
     found = (
         _between(trained, begin, end, text)
         or _verbatim(trained, end, text)
@@ -138,7 +139,7 @@ def _part(trained: str, begin: int, end: int, text: str) -> TextPlace | None:
 
 def _difference(asked: str, before: str) -> str:
     """How the text before a trained response differs from the prompt that asks for one."""
-    same = same_beginning(asked, before)
+    same = common_prefix(asked, before)
     only_asked = asked[same:]
     only_trained = before[same:]
     if only_asked and only_trained:
@@ -151,13 +152,3 @@ def _difference(asked: str, before: str) -> str:
 def _shown(text: str) -> str:
     """A text within a sentence, shortened."""
     return repr(text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}...")
-
-
-def same_beginning(one: str, other: str) -> int:
-    """How many characters two texts have in common at their beginning."""
-    low = 0
-    high = min(len(one), len(other))
-    while low < high:
-        middle = (low + high + 1) // 2
-        low, high = (middle, high) if one[:middle] == other[:middle] else (low, middle - 1)
-    return low

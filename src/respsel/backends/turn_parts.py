@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from respsel.backends.call_values import ARGUMENTS, Edit, call_values, with_edits
-from respsel.backends.placement import same_beginning
+from respsel.backends.common_prefix import common_prefix
 from respsel.backends.turn_fields import as_turn
 from respsel.backends.turn_kinds import Said, TurnParts
 from respsel.backends.turn_places import Span, Writer
@@ -169,8 +169,8 @@ class PartFinder:
             return True
         if text == self._text:
             return False
-        first = same_beginning(text, self._text)
-        last = len(self._text) - same_beginning(text[::-1], self._text[::-1])
+        first = common_prefix(text, self._text)
+        last = len(self._text) - common_prefix(text[::-1], self._text[::-1])
         return any(first <= span.end and span.start <= last for span in self._spans[place])
 
     def _edited(self, edits: Mapping[int, Sequence[Edit]]) -> list[Message]:

@@ -14,7 +14,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from respsel.backends.placement import NO_PLACE, same_beginning
+from respsel.backends.common_prefix import common_prefix
+from respsel.backends.placement import NO_PLACE
 from respsel.backends.turn_marks import Piece
 from respsel.errors import PreflightError
 from respsel.records import Message
@@ -154,7 +155,7 @@ class TurnFinder:
 
         A prompt that opens `<think>` and a turn that begins with `<b>` share a sign, and no token.
         """
-        same = same_beginning(prompt, text)
+        same = common_prefix(prompt, text)
         if same in (0, len(prompt)):
             return same
         ends = self._token_ends(prompt)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from respsel.backends.common_prefix import distinct_tokens
 from respsel.backends.contract import ScoreCall
 from respsel.calls.requests import Call, RepresentCall, TurnCall, most_tokens
 
@@ -31,18 +32,11 @@ def fewest_tokens(calls: Iterable[ScoreCall]) -> int:
     That is each distinct beginning of their tokens once. A scored response's last token predicts
     nothing, and an empty response needs nothing.
     """
-    paths = {
+    return distinct_tokens(
         call.prompt_ids + call.response_ids[: None if isinstance(call, RepresentCall) else -1]
         for call in calls
         if call.response_ids
-    }
-    count = 0
-    before: tuple[int, ...] = ()
-    for path in sorted(paths):
-        most = min(len(before), len(path))
-        count += len(path) - next((i for i in range(most) if before[i] != path[i]), most)
-        before = path
-    return count
+    )
 
 
 class Beginnings:

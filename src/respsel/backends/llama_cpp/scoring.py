@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from respsel.backends.common_prefix import common_prefix
 from respsel.backends.contract import ScoreCall
 from respsel.backends.llama_cpp.call_tree import Segment, segments_of
 from respsel.backends.llama_cpp.context import LlamaContext
@@ -99,10 +100,8 @@ class Scoring:
         """
         if segment.is_turn != beside.is_turn or segment.calls:
             return 0
-        one = beside.tokens
-        other = segment.tokens
-        most = min(len(one), len(other) - (not segment.is_turn))
-        shared = next((i for i in range(most) if one[i] != other[i]), most)
+        most = len(segment.tokens) - (not segment.is_turn)
+        shared = min(most, common_prefix(beside.tokens, segment.tokens))
         chunk = self._batch_tokens if segment.is_turn else PROMPT_CHUNK
         return shared - shared % chunk
 

@@ -16,6 +16,8 @@ from functools import partial
 from itertools import groupby, pairwise
 from struct import pack
 
+from respsel.backends.common_prefix import common_prefix
+
 # A shorter common beginning costs more in bookkeeping than it saves, but in conversations, which
 # part at many places.
 FEWEST_SHARED = 32
@@ -227,7 +229,7 @@ def _branches(
         token = partial(_token, ordered, depth)
         for some in (list(places) for _, places in groupby(range(begin, stop), token)):
             first = ordered[some[0]].tokens
-            end = _shared(first, ordered[some[-1]].tokens, reached)
+            end = common_prefix(first, ordered[some[-1]].tokens, reached)
             group = _Group(some[0], some[-1], parent, reached, end)
             if end == len(first) or _is_worth(ordered, group):
                 goes_on = any(ordered[i].is_prompt for i in some)
@@ -246,14 +248,6 @@ def _is_worth(ordered: Sequence[_Path], group: _Group) -> bool:
     """Whether a beginning is shared: it is long, or of conversations."""
     paths = ordered[group.first : group.last + 1]
     return group.end - group.reached >= FEWEST_SHARED or any(path.in_chat for path in paths)
-
-
-def _shared(one: Ids, other: Ids, known: int) -> int:
-    """How many tokens two paths have in common at their beginning, at least `known`."""
-    most = min(len(one), len(other))
-    if one[known:most] == other[known:most]:
-        return most
-    return next(i for i in range(known, most) if one[i] != other[i])
 
 
 def fill(segments: Sequence[Segment], budget: int) -> Iterator[Batch]:
