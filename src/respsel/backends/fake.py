@@ -13,6 +13,7 @@ import random
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from respsel.backends.common_prefix import distinct_tokens
 from respsel.backends.contract import (
     TEXT,
     GenerateCall,
@@ -153,8 +154,10 @@ class FakeModel:
         import numpy as np
 
         nll, rank, entropy, squares = self._bigrams()
+        self.tokens_evaluated += distinct_tokens(
+            call.prompt_ids + call.response_ids[:-1] for call in calls
+        )
         for index, call in enumerate(calls):
-            self.tokens_evaluated += len(call.prompt_ids) + len(call.response_ids) - 1
             ids = np.array(call.response_ids, np.int32)
             # The prompt shifts which row of the table is "the token before".
             shift = sum(call.prompt_ids) % 7
