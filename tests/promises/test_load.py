@@ -135,13 +135,17 @@ def test_requests_that_are_open_take_a_few_bytes_each(tmp_path: Path) -> None:
 
     models = _Models()
     models.calls_wanted = stop  # type: ignore[method-assign]
-    tracemalloc.start()
-    try:
-        with Store(tmp_path / "cache") as store, pytest.raises(InterruptedError):
-            Caller(store, models, models).look_up(Lazy(4000, request)).answers()
-    finally:
-        tracemalloc.stop()
-    assert seen[0] / 4000 < 400
+    with Store(tmp_path / "cache") as store:
+        # What the first request loads is no cost of a request, and depends on the tests before.
+        with pytest.raises(InterruptedError):
+            Caller(store, models, models).look_up(Lazy(1, request)).answers()
+        tracemalloc.start()
+        try:
+            with pytest.raises(InterruptedError):
+                Caller(store, models, models).look_up(Lazy(4000, request)).answers()
+        finally:
+            tracemalloc.stop()
+    assert seen[1] / 4000 < 400
 
 
 def test_a_table_is_read_by_columns(tmp_path: Path) -> None:
