@@ -6,7 +6,7 @@ in `problem`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +23,8 @@ TEXT = "text"
 # The role of a first message that is no turn: its text is a JSON list of the tools of the chat.
 TOOLS = "tools"
 ASSISTANT = "assistant"
+# The roles of turns that say how the model is to behave. They come before all others.
+SYSTEMS = ("system", "developer")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,11 @@ class Message:
     content: str
     fields: str = ""
     trained: bool = False
+
+
+def trained_places(turns: Sequence[Message]) -> list[int]:
+    """Where in a conversation its trained turns are."""
+    return [place for place, turn in enumerate(turns) if turn.trained]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,14 +96,14 @@ class Example:
         """The chat that the last trained turn answers: all before it, or all if there is none."""
         if not self.turns:
             return (Message("user", self.input),)
-        last = max((i for i, turn in enumerate(self.turns) if turn.trained), default=None)
-        return self.turns[:last]
+        places = trained_places(self.turns)
+        return self.turns[: places[-1]] if places else self.turns
 
     @property
     def context(self) -> tuple[Message, ...]:
         """The chat before the first trained turn."""
-        first = next((i for i, turn in enumerate(self.turns) if turn.trained), None)
-        return self.asked if first is None else self.turns[:first]
+        places = trained_places(self.turns)
+        return self.turns[: places[0]] if places else self.asked
 
 
 @dataclass(frozen=True, slots=True)

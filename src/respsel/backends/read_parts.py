@@ -17,10 +17,9 @@ from functools import partial
 from respsel.backends.placement import LEFT_OUT_RESULTS, LEFT_OUT_SYSTEM, LEFT_OUT_TOOLS
 from respsel.backends.turn_fields import split_tools
 from respsel.errors import PreflightError
-from respsel.records import Message
+from respsel.records import SYSTEMS, Message
 from respsel.text.transcript import RESULT
 
-_SYSTEMS = ("system", "developer")
 # What stands in for a text, and for that text itself.
 _OTHER = "x"
 _ANOTHER = "y"
@@ -79,5 +78,5 @@ def _with_others(messages: Sequence[Message], roles: Sequence[str]) -> Sequence[
 _CHANGES: dict[str, Callable[[Sequence[Message]], Sequence[Message] | None]] = {
     LEFT_OUT_TOOLS: _without_tools,
     LEFT_OUT_RESULTS: partial(_with_others, roles=(RESULT,)),
-    LEFT_OUT_SYSTEM: partial(_with_others, roles=_SYSTEMS),
+    LEFT_OUT_SYSTEM: partial(_with_others, roles=SYSTEMS),
 }

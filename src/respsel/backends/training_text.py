@@ -17,7 +17,7 @@ from respsel.data.prompts import plain_messages
 from respsel.data.rows import find_value
 from respsel.errors import InputError, PreflightError
 from respsel.recipe.schema import ColumnStrategy
-from respsel.records import ASSISTANT, Message, Response
+from respsel.records import ASSISTANT, Message, Response, trained_places
 from respsel.text.whitespace import normalised
 from respsel.workspace.loaded_recipe import LoadedRecipe
 
@@ -107,7 +107,7 @@ def _example(loaded: LoadedRecipe) -> tuple[str, tuple[Message, ...]]:
         question, answer = _MADE_UP
         return "a made-up example", (*plain_messages(question), _answered(answer))
     which = f"example '{first.id}'"
-    if any(turn.trained for turn in first.turns):
+    if trained_places(first.turns):
         return which, first.turns
     columns = [
         s.column

@@ -18,7 +18,7 @@ from respsel.backends.common_prefix import common_prefix
 from respsel.backends.placement import NO_PLACE
 from respsel.backends.turn_marks import Piece
 from respsel.errors import PreflightError
-from respsel.records import Message
+from respsel.records import Message, trained_places
 
 # What is said where the template writes a turn without its reasoning.
 LEFT_OUT_THINKING = "the template leaves out its thinking"
@@ -70,7 +70,7 @@ class TurnFinder:
 
     def spans(self) -> list[Span]:
         """The spans of all trained turns, in the order of the text. Raises Unplaced."""
-        trained = [place for place, turn in enumerate(self._messages) if turn.trained]
+        trained = trained_places(self._messages)
         if not trained:
             return []
         by_rule = self._generated if self._writer.has_blocks else self._completed

@@ -14,12 +14,12 @@ from respsel.data.prompts import BlankText, TemplateFault, fill_columns, is_temp
 from respsel.data.rows import ABSENT, FileRow, absent, find_value, text_field
 from respsel.data.tool_calls import read_tools
 from respsel.data.trained_turns import EVERY, LAST, is_marked, with_trained
-from respsel.data.turn_order import SYSTEMS, check_order
+from respsel.data.turn_order import check_order
 from respsel.data.turn_shapes import read_turns, without_filling
 from respsel.data.turns import Turn, TurnFault, says_nothing
 from respsel.errors import Problem, suggest
 from respsel.recipe.schema import DatasetEntry
-from respsel.records import ASSISTANT, TOOLS, Message
+from respsel.records import ASSISTANT, SYSTEMS, TOOLS, Message, trained_places
 
 # What prompts call the chat, as text.
 CONVERSATION = "conversation"
@@ -170,7 +170,7 @@ def in_column(column: str, read: Callable[[], Read]) -> Read:
 
 def question_of(turns: Sequence[Message]) -> str:
     """What the target is asked in a chat: the last user's turn before the first trained one."""
-    first = next((i for i, turn in enumerate(turns) if turn.trained), len(turns))
+    first = min(trained_places(turns), default=len(turns))
     before = [turn.content for turn in turns[:first] if turn.role == "user"]
     # Only a greeting has none before it.
     return before[-1] if before else next(t.content for t in turns if t.role == "user")

@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from respsel.errors import InputError, Problem, suggest
-from respsel.records import ASSISTANT, TEXT, TOOLS, Example, Message
+from respsel.records import ASSISTANT, SYSTEMS, TEXT, TOOLS, Example, Message, trained_places
 
 if TYPE_CHECKING:
     from respsel.recipe.judge import JudgeEntry
@@ -32,8 +32,6 @@ _SELF_ALIGNED = (
     "{examples}"
     "now, according to the inference examples, please solve the problem. \n\n\n"
 )
-# What stands before the first turn of a chat.
-_BEFORE_TURNS = (TOOLS, "system", "developer")
 _SYSTEM = "<<SYS>>\nYou are a helpful assistant.\n<</SYS>>\n\n"
 # How Jinja2 says that a name is not there.
 _UNDEFINED = re.compile(r"'(\w+)' is undefined$")
@@ -54,7 +52,7 @@ def shown_in_question(
     That is the last user's turn before the first trained one. The published prompts know no
     conversation, so with another template than "native" the chat is that question alone.
     """
-    first = next((i for i, turn in enumerate(chat) if turn.trained), len(chat))
+    first = min(trained_places(chat), default=len(chat))
     place = max((i for i in range(first) if chat[i].role == "user"), default=None)
     if place is None:
         raise ValueError("the chat has no user's turn")
@@ -68,7 +66,8 @@ def shown_behind(
     chat: Sequence[Message], demonstrations: Sequence[tuple[str, str]]
 ) -> tuple[Message, ...]:
     """A chat with inputs and their responses as earlier turns, behind its system turn."""
-    start = next((i for i, turn in enumerate(chat) if turn.role not in _BEFORE_TURNS), len(chat))
+    is_said = [turn.role not in (TOOLS, *SYSTEMS) for turn in chat]
+    start = is_said.index(True) if True in is_said else len(chat)
     return (*chat[:start], *_demonstrated(demonstrations), *chat[start:])
 
 

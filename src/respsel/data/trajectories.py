@@ -11,10 +11,10 @@ from dataclasses import replace
 from typing import Any
 
 from respsel.data.trained_turns import EVERY, LAST, is_marked, with_trained
-from respsel.data.turn_order import SYSTEMS, check_order
+from respsel.data.turn_order import check_order
 from respsel.data.turn_shapes import looks_like_turns, read_turns
 from respsel.data.turns import Turn, TurnFault
-from respsel.records import ASSISTANT, TOOLS, Example, Message, Response
+from respsel.records import ASSISTANT, SYSTEMS, TOOLS, Example, Message, Response, trained_places
 from respsel.text.transcript import trained_text, untrained
 
 # Raised when the same value would give another trajectory or response.
@@ -34,15 +34,15 @@ def response_of(example: Example, turns: Sequence[Message]) -> Response:
     It is a text where that says all: one plain turn behind the example's own.
     """
     last = turns[-1]
-    is_plain = last.trained and not last.fields
-    if is_plain and untrained(turns[:-1]) == untrained(example.asked) and _count(turns) == 1:
+    is_plain = not last.fields and trained_places(turns) == [len(turns) - 1]
+    if is_plain and untrained(turns[:-1]) == untrained(example.asked):
         return Response(example.id, last.content)
     return Response(example.id, trained_text(turns), turns=tuple(turns))
 
 
 def refuse_text(example: Example, place: str) -> None:
     """Raise TurnFault where one text cannot be the response to an example."""
-    if (count := _count(example.turns)) > 1:
+    if (count := len(trained_places(example.turns))) > 1:
         what = f"is one text, and the example has {count} turns that are trained"
         remedy = 'Bring the whole conversation as a list of turns, or set train = "last"'
         raise TurnFault(place, what, remedy)
@@ -83,10 +83,6 @@ def read_trajectory(
         *head,
         *(replace(t.message, trained=flag) for t, flag in zip(turns, trained, strict=True)),
     )
-
-
-def _count(turns: Sequence[Message]) -> int:
-    return sum(turn.trained for turn in turns)
 
 
 def _is_turn(value: Any) -> bool:

@@ -13,11 +13,9 @@ from collections.abc import Sequence
 from respsel.data.tool_calls import call_ids
 from respsel.data.turns import Turn, TurnFault
 from respsel.errors import name_list
-from respsel.records import ASSISTANT
+from respsel.records import ASSISTANT, SYSTEMS
 from respsel.text.tags import CALL_MARKS
 from respsel.text.transcript import RESULT, fields_of, tool_calls_of
-
-SYSTEMS = ("system", "developer")
 
 
 def check_order(turns: Sequence[Turn]) -> None:

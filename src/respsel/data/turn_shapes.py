@@ -17,16 +17,15 @@ from respsel.data.tool_calls import read_calls, refuse_equal_ids, written_calls
 from respsel.data.turn_content import read_content, refuse_reasoning
 from respsel.data.turns import MARKS, Turn, TurnFault, parsed, refuse_deep, without_nulls
 from respsel.errors import close_match
-from respsel.records import ASSISTANT, Message
+from respsel.records import ASSISTANT, SYSTEMS, Message
 from respsel.text.transcript import REASONING_KEYS, RESULT, fields_text
 
-_SYSTEMS = ("system", "developer")
 _CALLING = ("function_call", "tool_call", "tool_calls")
 # By the names that files give to roles, in small letters: the role.
 _ROLES = {
     **dict.fromkeys(("user", "human", "prompter"), "user"),
     **dict.fromkeys((ASSISTANT, "gpt", "model", "chatgpt", "bot", "ai", *_CALLING), ASSISTANT),
-    **{name: name for name in _SYSTEMS},
+    **{name: name for name in SYSTEMS},
     **dict.fromkeys(
         (
             "tool",
@@ -251,6 +250,6 @@ def _refuse_empty(role: str, text: str | None, fields: Mapping[str, Any], place:
     says = bool(text and text.strip()) or (
         role == ASSISTANT and ("tool_calls" in fields or has_thoughts)
     )
-    if says or (text is not None and role in (RESULT, *_SYSTEMS)):
+    if says or (text is not None and role in (RESULT, *SYSTEMS)):
         return
     raise TurnFault(place, f"is empty (role '{role}')", "Fill it in or take the row out")

@@ -23,7 +23,7 @@ from respsel.graph.names import StepName
 from respsel.plan.changes import changes_between, reading_of_tokenizer
 from respsel.plan.estimate import about_tokens, about_usage
 from respsel.plan.nearest import Nearest, StoredSteps, earlier_inputs, input_slot
-from respsel.records import TokenUsage
+from respsel.records import TokenUsage, trained_places
 from respsel.store.store import StepRecord, Store
 
 # With more changes than these, another step is not what a step "was".
@@ -229,7 +229,7 @@ class _Planner:
         count = self._ledger.counts.get(examples, 0)
         if step.asks_each_turn and count:
             rows: Rows = self._ledger.rows(examples) or ()
-            count = sum(max(1, sum(turn.trained for turn in row.turns)) for row in rows)
+            count = sum(max(1, len(trained_places(row.turns))) for row in rows)
         return step.calls_per_example[1] * count
 
     def _why_run(self, step: Step, nearest: Nearest | None) -> str:

@@ -9,16 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from respsel.records import TOOLS, Example, Message, Response
+from respsel.records import Example, Message, Response
 from respsel.scoring.trained_turns import trained_chat
-from respsel.text.transcript import transcript
+from respsel.text.transcript import dialogue, transcript
 
 
 def request_text(example: Example) -> str:
     """What responses to an example answer: its input, or the conversation up to the question."""
     asked = example.context[: _behind(example.context, _questions(example))]
-    turns = [turn for turn in asked if turn.role not in (TOOLS, "system", "developer")]
-    return transcript(asked) if len(turns) > 1 else example.input
+    return transcript(asked) if len(dialogue(asked)) > 1 else example.input
 
 
 def response_text(example: Example, response: Response) -> str:

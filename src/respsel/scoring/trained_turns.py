@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from respsel.backends.common_prefix import common_prefix
 from respsel.data.prompts import shown_behind, shown_in_question
 from respsel.metrics.contract import View
 from respsel.records import (
@@ -20,8 +21,9 @@ from respsel.records import (
     Response,
     ScoredResponse,
     TokenKind,
+    trained_places,
 )
-from respsel.text.transcript import turn_text
+from respsel.text.transcript import turn_text, untrained
 
 # By example, what its prompts have besides its input.
 Shown = Mapping[str, Sequence[Any]]
@@ -42,7 +44,7 @@ class TrainedTurns:
 
     def places(self, place: int) -> list[int]:
         """Where in its conversation the response's trained turns are."""
-        return [i for i, turn in enumerate(self.chat(place)) if turn.trained]
+        return trained_places(self.chat(place))
 
     def turn(
         self, view: View, place: int, number: int, shown_with: Shown
@@ -73,6 +75,11 @@ def trained_chat(example: Example, response: Response) -> tuple[Message, ...]:
     return response.turns or (*example.asked, Message(ASSISTANT, response.text, trained=True))
 
 
+def common_turns(turns: Sequence[Message], others: Sequence[Message]) -> int:
+    """How many turns two conversations begin with alike, trained or not."""
+    return common_prefix(untrained(turns), untrained(others))
+
+
 def view_chat(
     view: View, example: Example, chat: tuple[Message, ...], shown_with: Shown
 ) -> tuple[tuple[Message, ...], int]:
@@ -90,8 +97,7 @@ def last_turn(example: Example, response: Response | OwnOutput) -> tuple[tuple[M
     turns = response.turns if isinstance(response, Response) else ()
     if not turns:
         return example.asked, response.text
-    last = max(i for i, turn in enumerate(turns) if turn.trained)
-    return turns[:last], last_text(response)
+    return turns[: trained_places(turns)[-1]], last_text(response)
 
 
 def last_text(response: Response | OwnOutput) -> str:
@@ -100,7 +106,8 @@ def last_text(response: Response | OwnOutput) -> str:
     Of a turn that only calls tools, these calls.
     """
     turns = response.turns if isinstance(response, Response) else ()
-    last = next((turn for turn in reversed(turns) if turn.trained), None)
-    if last is None:
+    places = trained_places(turns)
+    if not places:
         return response.text
+    last = turns[places[-1]]
     return last.content if last.content.strip() else turn_text(last)

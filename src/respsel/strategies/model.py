@@ -18,9 +18,17 @@ from respsel.data.conversations import CONVERSATION
 from respsel.data.prompts import render, template_names
 from respsel.data.trained_turns import LAST
 from respsel.data.trajectories import response_of
-from respsel.data.turn_order import SYSTEMS
 from respsel.recipe.schema import AnswerEntry, ModelStrategy
-from respsel.records import ASSISTANT, TOOLS, Example, Message, Response, Sampling
+from respsel.records import (
+    ASSISTANT,
+    SYSTEMS,
+    TOOLS,
+    Example,
+    Message,
+    Response,
+    Sampling,
+    trained_places,
+)
 from respsel.strategies.base import Place, Responses, checked, settled
 from respsel.tables.problems import EMPTY
 from respsel.text.transcript import is_answerable, transcript, turn_text, untrained
@@ -144,14 +152,13 @@ class _Written:
         """Whether a text is asked for again: it is empty, or gives the wrong answer."""
         if asked.turn is None:
             return not response.text or response.correct is False
-        turns = self._examples[asked.example].turns
-        is_last = not any(turn.trained for turn in turns[asked.turn + 1 :])
+        is_last = asked.turn == trained_places(self._examples[asked.example].turns)[-1]
         return not self._answers[asked].text.strip() or (is_last and response.correct is False)
 
 
 def _wanted(index: int, example: Example, train: str) -> list[_Asked]:
     """The texts that an example asks for. A turn that calls tools stays as it is."""
-    trained = [i for i, turn in enumerate(example.turns) if turn.trained]
+    trained = trained_places(example.turns)
     if train == LAST or not trained:
         return [_Asked(index)]
     return [_Asked(index, i) for i in trained if is_answerable(example.turns[i])]
@@ -195,7 +202,7 @@ def _chat_fields(example: Example, chat: Sequence[Message], turn: int | None) ->
     users = [message.content for message in chat if message.role == "user"]
     fields = {CONVERSATION: transcript(chat)}
     fields |= {"input": users[-1]} if users else {}
-    trained = [i for i, message in enumerate(example.turns) if message.trained]
+    trained = trained_places(example.turns)
     own = trained[-1] if turn is None and trained else turn
     if example.reference is None and own is not None:
         fields["reference"] = turn_text(example.turns[own])

@@ -17,10 +17,10 @@ from respsel.calls.lazy import Lazy
 from respsel.calls.requests import GenerateRequest
 from respsel.errors import InputError, Problem, raise_problems
 from respsel.recipe.schema import AnswerEntry, OwnOutputsEntry
-from respsel.records import ASSISTANT, TOOLS, Example, Message, OwnOutput, Sampling
+from respsel.records import ASSISTANT, Example, Message, OwnOutput, Sampling, trained_places
 from respsel.strategies.base import Operation, judged
 from respsel.tables.problems import EMPTY, WRONG
-from respsel.text.transcript import transcript
+from respsel.text.transcript import dialogue, transcript
 from respsel.text.whitespace import WhiteSpace, normalised
 
 if TYPE_CHECKING:
@@ -169,8 +169,7 @@ def shown_output(example: Example, text: str) -> str:
     it. So only what is behind the last of them is shown.
     """
     asked = example.asked
-    behind = max((i + 1 for i, turn in enumerate(asked) if turn.trained), default=0)
-    turns = [turn for turn in asked[behind:] if turn.role not in (TOOLS, "system", "developer")]
+    turns = dialogue(asked[max(trained_places(asked), default=-1) + 1 :])
     if len(turns) < 2:
         return text
     shown = [*turns, Message(ASSISTANT, text)]

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from respsel.records import ASSISTANT, TOOLS, Message
+from respsel.records import ASSISTANT, SYSTEMS, TOOLS, Message, trained_places
 
 # The keys under which data sets and servers keep what a model thought before its answer, in the
 # order in which transformers looks for them.
@@ -65,13 +65,17 @@ def answer_text(turns: Sequence[Message]) -> str:
     It is the last one's text. Where it has none, it is the last tool's result behind the first
     trained turn: one before it is part of what was asked. Without such a result it is the call.
     """
-    first = next((i for i, turn in enumerate(turns) if turn.trained), len(turns))
-    trained = [turn.content for turn in turns if turn.trained]
-    if trained and trained[-1].strip():
-        return trained[-1]
-    behind = [turn.content for turn in turns[first:] if turn.role == RESULT]
+    places = trained_places(turns)
+    if not places or turns[places[-1]].content.strip():
+        return turns[places[-1]].content if places else ""
+    behind = [turn.content for turn in turns[places[0] :] if turn.role == RESULT]
     results = [text for text in behind if text.strip()]
     return results[-1] if results else last_trained_text(turns)
+
+
+def dialogue(turns: Iterable[Message]) -> list[Message]:
+    """What is said in a chat: its turns without the system's, and without its tools."""
+    return [turn for turn in turns if turn.role not in (TOOLS, *SYSTEMS)]
 
 
 def transcript(turns: Iterable[Message]) -> str:

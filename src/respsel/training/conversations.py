@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from respsel.records import ASSISTANT, TOOLS, Message
+from respsel.records import ASSISTANT, TOOLS, Message, trained_places
 from respsel.text.transcript import REASONING_KEYS, fields_of
 
 # The key of axolotl's rows that says whether a turn is trained.
@@ -33,26 +33,6 @@ def said(turns: Sequence[Message]) -> Sequence[Message]:
 def as_dict(turn: Message) -> dict[str, Any]:
     """A turn as the chat template gets it."""
     return {"role": turn.role, "content": turn.content, **fields_of(turn)}
-
-
-def same_words(turn: Message, other: Message) -> bool:
-    """Whether two turns are the same, trained or not."""
-    return (turn.role, turn.content, turn.fields) == (other.role, other.content, other.fields)
-
-
-def common_turns(turns: Sequence[Message], others: Sequence[Message]) -> int:
-    """How many turns two conversations begin with alike."""
-    count = 0
-    for turn, other in zip(turns, others, strict=False):
-        if not same_words(turn, other):
-            break
-        count += 1
-    return count
-
-
-def trained_places(turns: Sequence[Message]) -> list[int]:
-    """The places of the trained turns."""
-    return [place for place, turn in enumerate(turns) if turn.trained]
 
 
 def split_at_trained(turns: Sequence[Message]) -> tuple[list[Message], list[Message]]:

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 
 from respsel.graph import names as step_names
 from respsel.records import Example, Message, Response, Score
-from respsel.scoring.trained_turns import trained_chat
+from respsel.scoring.trained_turns import common_turns, trained_chat
 from respsel.selection.standing import barred_in
 from respsel.tables.problems import is_failed_call
 from respsel.training.apply import Applied
-from respsel.training.conversations import common_turns, said, tools_of
+from respsel.training.conversations import said, tools_of
 from respsel.training.judged import judged_out
 
 CUT_SHORT = "cut short at max_tokens"

@@ -10,14 +10,13 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from respsel.records import ASSISTANT, Message
+from respsel.records import ASSISTANT, Message, trained_places
 from respsel.text.transcript import REASONING_KEYS, fields_of
 from respsel.training.conversations import (
     Conversations,
     said,
     split_at_trained,
     tools_of,
-    trained_places,
 )
 
 _OPENAI_ROLES = {"system", "developer", "user", "assistant", "tool"}

@@ -16,7 +16,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from respsel.records import ASSISTANT, Message
+from respsel.records import ASSISTANT, Message, trained_places
 from respsel.text.transcript import REASONING_KEYS, fields_of
 from respsel.training.conversations import (
     TRAIN,
@@ -25,7 +25,6 @@ from respsel.training.conversations import (
     split_at_trained,
     told,
     tools_of,
-    trained_places,
 )
 
 # What the messages of OpenAI's fine-tuning files may have.

@@ -14,7 +14,7 @@ from typing import Any
 
 from respsel.records import TOOLS, Example, Message, Response, ScoredResponse
 from respsel.report.analysis.shading import Piece, pieces
-from respsel.scoring.trained_turns import trained_chat
+from respsel.scoring.trained_turns import common_turns, trained_chat
 from respsel.text.transcript import fields_of, turn_text
 
 
@@ -59,10 +59,7 @@ def shown_turns(
     if not response.text and not response.turns:
         return ()
     chat = trained_chat(example, response)
-    context = example.context
-    same = 0
-    while same < min(len(context), len(chat)) and _says(context[same]) == _says(chat[same]):
-        same += 1
+    same = common_turns(example.context, chat)
     shown = []
     for place, turn in enumerate(chat[same:], same):
         if turn.trained and scored is not None and (found := _scored(scored, place, tokens)):
@@ -71,10 +68,6 @@ def shown_turns(
         else:
             shown.append(_plain(turn))
     return tuple(_cut(shown, characters))
-
-
-def _says(turn: Message) -> tuple[str, str, str]:
-    return turn.role, turn.content, turn.fields
 
 
 def _scored(scored: ScoredResponse, place: int, most: int) -> tuple[Piece, ...]:
