@@ -18,12 +18,13 @@ def about_tokens(requests: Sequence[Request]) -> int:
     """About how many tokens are evaluated: each prompt once, and each turn of a conversation."""
     plain = [request for request in requests if not _is_of_turn(request)]
     prompts = {request.messages for request in plain}
-    turns = {
-        request.messages[: place + 1]
-        for request in requests
-        if _is_of_turn(request)
-        for place in range(len(_before(request)) + 1)
-    }
+    # Of each conversation the last turn that is asked about has all the others before it.
+    chats: dict[tuple[Message, ...], int] = {}
+    for request in requests:
+        if _is_of_turn(request):
+            length = len(_before(request)) + 1
+            chats[request.messages] = max(length, chats.get(request.messages, 0))
+    turns = {chat[:stop] for chat, length in chats.items() for stop in range(1, length + 1)}
     return (
         sum(_prompt_tokens(messages) for messages in prompts)
         + sum(_prompt_tokens(messages[-1:]) for messages in turns)
