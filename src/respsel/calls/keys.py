@@ -43,13 +43,12 @@ def request_key(identity: str, request: Request) -> str:
     """The key of a request: everything in it that changes the answer, and the model's identity."""
     if isinstance(request, ScoreRequest) and request.part is not None:
         return _part_key(identity, request, request.part)
-    messages = _chat(request.messages)
     if isinstance(request, ScoreRequest) and request.turn is not None:
-        alone = ["alone"] if request.alone else []
-        parts: list[Any] = ["turn", messages, request.turn, TURNS_VERSION, *alone]
-    elif isinstance(request, ScoreRequest | RepresentRequest):
+        return _turn_key(identity, request)
+    messages = _chat(request.messages)
+    if isinstance(request, ScoreRequest | RepresentRequest):
         kind = "score" if isinstance(request, ScoreRequest) else "represent"
-        parts = [kind, messages, request.response, PLACING_VERSION]
+        parts: list[Any] = [kind, messages, request.response, PLACING_VERSION]
     else:
         parts = ["generate", messages, _draw_parts(request)]
     return f"request/{digest('request', str(RENDERING_VERSION), identity, canonical_json(parts))}"
@@ -69,13 +68,28 @@ def _part_key(identity: str, request: ScoreRequest, part: Part) -> str:
     Hazard: a text is not digested again for each of its parts.
     """
     rest = b"," + canonical_json([part.context, part.start, part.end]) + b"]"
-    beginning = _beginning(identity, request.messages, request.response, len(rest))
-    return f"request/{beginning.digest(rest)}"
+    shared = ("score", request.messages, request.response, PLACING_VERSION)
+    return f"request/{_beginning(identity, shared, len(rest)).digest(rest)}"
+
+
+def _turn_key(identity: str, request: ScoreRequest) -> str:
+    """The key of a request for a turn.
+
+    Hazard: a conversation is not digested again for each of its turns.
+    """
+    alone = ["alone"] if request.alone else []
+    rest = b"," + canonical_json([request.turn, TURNS_VERSION, *alone])[1:]
+    return f"request/{_beginning(identity, ('turn', request.messages), len(rest)).digest(rest)}"
 
 
 @lru_cache(maxsize=8)
-def _beginning(identity: str, messages: tuple[Message, ...], response: str, rest: int) -> Beginning:
-    begun = canonical_json(["score", _chat(messages), response, PLACING_VERSION])[:-1]
+def _beginning(identity: str, shared: tuple[Any, ...], rest: int) -> Beginning:
+    """What the keys of some requests begin with: its kind, its messages, and what is behind them.
+
+    rest: how many bytes are left to each key.
+    """
+    kind, messages, *more = shared
+    begun = canonical_json([kind, _chat(messages), *more])[:-1]
     return Beginning(
         "request", str(RENDERING_VERSION), identity, begun=begun, size=len(begun) + rest
     )
