@@ -48,7 +48,7 @@ def show_training(loaded: LoadedRecipe, model: Model) -> TrainingText | None:
     which, chat = _example(loaded)
     dataset = loaded.recipe.datasets[0]
     try:
-        if dataset.messages is not None or loaded.recipe.target.mask == "trained":
+        if loaded.recipe.scores_turns(dataset):
             return _turns(which, model, chat)
         place = model.text.training_text(chat[:-1], chat[-1].content)
     except PreflightError as error:

@@ -15,7 +15,7 @@ from respsel.data import prompts
 from respsel.graph.authors import Author, how_target
 from respsel.hashing import DigestMemo
 from respsel.metrics.contract import ChosenMetric, View
-from respsel.recipe.schema import DatasetEntry, Recipe
+from respsel.recipe.schema import Recipe
 from respsel.selection.gates import GateRule
 from respsel.selection.rule import Rule
 from respsel.workspace.loaded_recipe import LoadedRecipe
@@ -51,11 +51,6 @@ class GraphContext:
     def target_fields(self) -> Mapping[str, Any]:
         """What of the target is in keys."""
         return self.models[self.target].fields
-
-    def scores_turns(self, dataset: DatasetEntry) -> bool:
-        """Whether the tokens that trainers train on are scored, or the text alone."""
-        mask = self.recipe.target.mask
-        return mask == "trained" or (mask is None and dataset.messages is not None)
 
     @property
     def races(self) -> bool:

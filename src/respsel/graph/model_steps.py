@@ -117,12 +117,12 @@ class ModelSteps:
             about=f"{strategy}, {view.name}",
             if_too_long=self._of.recipe.target.if_too_long,
             reached=reached,
-            in_turns=self._of.scores_turns(dataset),
+            in_turns=self._of.recipe.scores_turns(dataset),
         )
 
     def _view_fields(self, dataset: DatasetEntry, view: View) -> dict[str, Any]:
         fields = {"model": self._of.target_fields, "view": view.fields, **SCORED}
-        if self._of.scores_turns(dataset) and view.kind in IN_CHAT:
+        if self._of.recipe.scores_turns(dataset) and view.kind in IN_CHAT:
             fields["turns"] = keys.TURNS_VERSION
         if view.kind == "local":
             fields["steps"] = reasoning_steps.VERSION
@@ -166,7 +166,7 @@ class ModelSteps:
             # How many calls it makes is known when it is over; at most one for each response.
             calls_per_example=(0, len(names)),
             failures=SCORING_FAILURES,
-            asks_each_turn=self._of.scores_turns(dataset),
+            asks_each_turn=self._of.recipe.scores_turns(dataset),
             news={3: token_scores.SQUARES},
         )
 

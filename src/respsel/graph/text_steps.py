@@ -124,7 +124,7 @@ class TextSteps:
 
     def _chat_fields(self, dataset: DatasetEntry) -> Mapping[str, Any]:
         """What decides how a response goes with a chat, besides the chat; nothing without one."""
-        if not (dataset.chat_keys or self._of.recipe.target.system):
+        if not self._of.recipe.has_chats(dataset):
             return {}
         fields = {"messages": dataset.messages, "train": dataset.train}
         return {"chats": {**fields, "version": trajectories.VERSION}}

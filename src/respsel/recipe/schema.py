@@ -653,6 +653,15 @@ class Recipe(Entry):
         found = [origin for name in entry.members for origin in self.origins(named[name])]
         return list({origin.name: origin for origin in found}.values())
 
+    def scores_turns(self, entry: DatasetEntry) -> bool:
+        """Whether the tokens that trainers train on are scored, or the text alone."""
+        mask = self.target.mask
+        return mask == "trained" or (mask is None and entry.messages is not None)
+
+    def has_chats(self, entry: DatasetEntry) -> bool:
+        """Whether a dataset's examples may be more than one input each."""
+        return bool(entry.chat_keys or self.target.system)
+
     def compared_with(self, dataset: str) -> str:
         """The strategy that a dataset's others are compared with by the judge; empty if none is."""
         names = [entry.name for entry in self.strategies_for(dataset)]
