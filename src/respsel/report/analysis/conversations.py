@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from respsel.backends.trainer_rules import TRAINERS, trained_by
+from respsel.backends.trainer_rules import TRAINERS, TRL, trained_by, trains_end
 from respsel.graph import names as step_names
 from respsel.records import TOOLS, Example, Message, Response, TokenKind
 from respsel.run.result import RunResult
@@ -98,6 +98,10 @@ def conversation_facts(
 
     view: the name of a view in which trained turns are scored; empty for none.
     """
+    recipe = result.graph.loaded.recipe
+    entry = result.graph.loaded.dataset(dataset)
+    if not recipe.has_chats(entry) and not recipe.scores_turns(entry):
+        return None
     examples: Sequence[Example] = result.rows(step_names.examples(dataset))
     has_chats = any(example.turns for example in examples)
     rows = tuple(_row(result, dataset, strategy, examples) for strategy in strategies if has_chats)
@@ -171,9 +175,11 @@ def _mask(strategy: str, scored: _Scored) -> MaskRow:
     turns = 0
     ended = 0
     for kinds, places in scored.rows:
-        turns += len(set(places))
-        pairs = zip(kinds, places, strict=True)
-        ended += len({place for kind, place in pairs if kind == TokenKind.END})
+        by_turn: dict[int, list[int]] = {}
+        for kind, place in zip(kinds, places, strict=True):
+            by_turn.setdefault(place, []).append(kind)
+        turns += len(by_turn)
+        ended += sum(trains_end(TRL, own) for own in by_turn.values())
         counts.update(kinds)
     return MaskRow(
         strategy=strategy,
