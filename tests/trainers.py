@@ -1,7 +1,7 @@
 """A process of its own: gives exported sets to TRL's trainers, one step each, and prints what they
 train on.
 
-python trainers.py SETS PAIRS GGUF: the folders of a recipe's training sets and of its pairs, and
+python -m tests.trainers SETS PAIRS GGUF: the folders of a recipe's training sets and of its pairs, and
 weights for their tokenizer.
 """
 

@@ -7,17 +7,15 @@ like Qwen3's and one like Llama 3's, in float32.
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.conftest import needs
+from tests.trainer_process import trainer_output
 
 ROOT = Path(__file__).parents[2]
 QWEN3_LIKE = (ROOT / "recipes/conversations/chatml-tools.jinja").read_text("utf-8")
@@ -111,13 +109,9 @@ def test_the_loss_that_training_begins_at_is_what_was_scored(smollm2: Path, tmp_
     """
     jobs = [job(tmp_path / str(i), *case) for i, case in enumerate(CASES)]
     (tmp_path / "jobs.json").write_text(json.dumps(jobs), "utf-8")
-    command = [sys.executable, "-m", "tests.loss_trainers", str(tmp_path / "jobs.json")]
-    env = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path)}
-    done = subprocess.run(
-        [*command, str(smollm2)], cwd=ROOT, capture_output=True, text=True, env=env, check=False
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    found = [json.loads(line) for line in done.stdout.splitlines() if line.startswith('{"job')]
+    arguments = [str(tmp_path / "jobs.json"), str(smollm2)]
+    printed = trainer_output("loss_trainers", arguments, tmp_path)
+    found = [json.loads(line) for line in printed.splitlines() if line.startswith('{"job')]
     assert len(found) == len(CASES)
     for case, made, answer in zip(CASES, jobs, found, strict=True):
         answer = answer["job"]

@@ -6,11 +6,8 @@ Held against TRL's own trainer and collator, token by token, on every chat templ
 from __future__ import annotations
 
 import json
-import os
 import random
 import re
-import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -25,6 +22,7 @@ from respsel.records import TOOLS, Message, TokenKind
 from tests.backends.test_placement import CHATML
 from tests.conftest import needs
 from tests.promises.test_training_place import BARE, Counted
+from tests.trainer_process import trainer_output
 from tests.trl_masks import (
     CHATS,
     MODES,
@@ -60,17 +58,7 @@ ASKING = {
 def trl(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with what TRL trains on."""
     folder = tmp_path_factory.mktemp("trl")
-    root = Path(__file__).parents[2]
-    script = root / "tests" / "trl_masks.py"
-    path = os.pathsep.join((str(root / "src"), str(root), os.environ.get("PYTHONPATH", "")))
-    done = subprocess.run(
-        [sys.executable, str(script), str(folder)],
-        env={**os.environ, "PYTHONPATH": path, "HF_HUB_OFFLINE": "1", "HF_HOME": str(folder)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
+    trainer_output("trl_masks", [str(folder)], folder)
     return folder
 
 

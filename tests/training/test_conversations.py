@@ -5,10 +5,7 @@ trained; and what a format cannot say is refused or told.
 from __future__ import annotations
 
 import json
-import os
 import re
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -33,6 +30,7 @@ from tests.conversations import (
     TOOL_USE,
     as_turns,
 )
+from tests.trainer_process import trainer_output
 
 ROOT = Path(__file__).parents[2]
 COUNT = 12
@@ -497,13 +495,9 @@ def test_trl_trains_on_the_trained_turns_and_nothing_else(
             }
         )
     (tmp_path / "jobs.json").write_text(json.dumps(jobs), "utf-8")
-    command = [sys.executable, "-m", "tests.turn_trainers", str(tmp_path / "jobs.json")]
-    env = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path)}
-    done = subprocess.run(
-        [*command, str(smollm2)], cwd=ROOT, capture_output=True, text=True, env=env, check=False
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    found = [json.loads(line) for line in done.stdout.splitlines() if line.startswith('{"job')]
+    arguments = [str(tmp_path / "jobs.json"), str(smollm2)]
+    printed = trainer_output("turn_trainers", arguments, tmp_path)
+    found = [json.loads(line) for line in printed.splitlines() if line.startswith('{"job')]
     assert len(found) == len(TRAINED)
     for case, answer in zip(TRAINED, found, strict=True):
         check_trained(case, answer)

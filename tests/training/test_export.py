@@ -5,7 +5,6 @@ what the card says.
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -23,6 +22,7 @@ from respsel.selection.per_example import Choice
 from respsel.training.apply import Applied, Selected
 from respsel.training.examples import Dropped, Pair, training_pairs
 from tests.conftest import RECIPE, Bench, jsonl, needs, rows
+from tests.trainer_process import trainer_output
 
 ROOT = Path(__file__).parents[2]
 SETS = ("messages", "prompt-completion", "sdft", "axolotl", "llama-factory", "openai", "parquet")
@@ -375,22 +375,12 @@ def test_the_quickstarts_sets_train(quickstart: Path, smollm2: Path, tmp_path: P
     """datasets loads what was exported, and TRL's SFT, SDFT and DPO trainers take a step on it;
     completions alone are trained on.
     """
-    command = [sys.executable, str(ROOT / "tests/trainers.py")]
     folders = [str(quickstart / "training"), str(quickstart / "training-per-example"), str(smollm2)]
-    env = {
-        **os.environ,
-        "HF_HUB_OFFLINE": "1",
-        "HF_HOME": str(tmp_path),
-        "TRL_EXPERIMENTAL_SILENCE": "1",
-    }
-    done = subprocess.run(
-        [*command, *folders], capture_output=True, text=True, check=False, timeout=600, env=env
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
+    printed = trainer_output("trainers", folders, tmp_path, timeout_s=600)
     found = {
         item["set"]: item
         for item in map(
-            json.loads, filter(lambda line: line.startswith('{"set'), done.stdout.splitlines())
+            json.loads, filter(lambda line: line.startswith('{"set'), printed.splitlines())
         )
     }
     chats = lines(quickstart / "training/messages/train.jsonl")
