@@ -1,8 +1,8 @@
 """A process of its own: gives exported sets to TRL's trainers, one step each, and prints what they
 train on.
 
-python -m tests.trainers SETS PAIRS GGUF: the folders of a recipe's training sets and of its pairs, and
-weights for their tokenizer.
+python -m tests.trainers SETS PAIRS GGUF: the folders of a recipe's training sets and of its pairs,
+and weights for their tokenizer.
 """
 
 from __future__ import annotations
