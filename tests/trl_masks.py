@@ -1,8 +1,8 @@
 """What TRL trains on of conversations, under the chat templates that lie in its package.
 
 python -m tests.trl_masks FOLDER: a process of its own, for TRL's trainers are heavy. It writes one
-JSON file a template and mode: the token ids and labels of TRL's own collator for each chat, or why TRL
-refuses it.
+JSON file a template and mode: the token ids and labels of TRL's own collator for each chat, or why
+TRL refuses it.
 """
 
 from __future__ import annotations
