@@ -278,3 +278,89 @@ def test_tools_that_the_template_leaves_out_are_told(
     whole = json.loads((desk.folder / "runs/a/report.json").read_text())
     cautions = [text for text in whole["headline"]["cautions"] if "leaves out the tools" in text]
     assert len(cautions) == (not writes_tools)
+
+
+def test_single_inputs_are_scored_as_trained_where_the_recipe_says_so(bench: Bench) -> None:
+    """Each token of a fake model is a byte, and the end of the turn is one more. The report then
+    shades what was scored, and holds it against what trainers train on.
+    """
+    bench.edit('model = "target"\n', 'model = "target"\nmask = "trained"\n')
+    bench.run()
+    data = report_of(bench)
+    masks = {mask["strategy"]: mask for mask in data["conversations"]["masks"]}
+    assert data["conversations"]["rows"] == []
+    assert (masks["human"]["turns"], masks["human"]["ended"], masks["human"]["end"]) == (6, 6, 6)
+    texts = [f"{i} + {i} = {2 * i}" for i in range(12)]
+    for sample in data["samples"]:
+        (human,) = [r for r in sample["responses"] if r["strategy"] == "human"]
+        (turn,) = human["turns"]
+        assert turn["trained"]
+        assert "".join(piece["text"] for piece in turn["pieces"]) in texts
+        assert all(piece["nats"] is not None for piece in turn["pieces"])
+
+
+def test_single_inputs_are_scored_by_their_text_alone_else(bench: Bench) -> None:
+    """No step and no report of them knows of turns."""
+    bench.run()
+    data = report_of(bench)
+    assert data["conversations"] is None
+    assert not any(response["turns"] for s in data["samples"] for response in s["responses"])
+
+
+def test_responses_that_are_not_scored_are_trained_all_the_same(desk: Bench) -> None:
+    """The audit counts their tokens apart: each byte of the turns, and the two ends."""
+    desk.edit('backend = "fake"\n\n[models.teacher]', CONTEXT)
+    desk.edit('[target]\nmodel = "target"', '[target]\nmodel = "target"\nif_too_long = "drop"')
+    rows: list[Any] = [{"id": f"e{i}", "response": chat(i)[1:]} for i in range(COUNT)]
+    rows[0]["response"][-1]["content"] += " so" * 200
+    desk.write("edited.jsonl", jsonl(rows))
+    desk.run()
+    trainers = report_of(desk)["conversations"]["trainers"]
+    trained = {(row["strategy"], row["trainer"]): row for row in trainers}
+    whole = sum(len(turn["content"]) + 1 for turn in rows[0]["response"] if turn["role"] != "user")
+    assert trained["edited", "TRL"]["only_trained"] == whole
+    assert trained["human", "TRL"]["only_trained"] == 0
+
+
+CONTEXT = 'backend = "fake"\ncontext_tokens = 300\n\n[models.teacher]'
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "error"),
+    [
+        (
+            '[target]\nmodel = "target"',
+            '[target]\nmodel = "target"\nmask = "text"',
+            "a.toml: target.mask: 'text' leaves out ends of turns and tool calls, and 'desk' is "
+            "conversations. Take it out: conversations are scored as trainers train on them.",
+        ),
+        (
+            'name = "perplexity"',
+            'name = "self-aligned-perplexity"\ntemplate = "paper"',
+            "a.toml: metrics[0].template: 'paper' is the published prompt of single questions",
+        ),
+        (
+            'name = "perplexity"',
+            'name = "aslec-drop"\npart = "answer"',
+            "a.toml: metrics[0].part: reasoning steps are of the whole response. Take 'part' out.",
+        ),
+    ],
+    ids=["mask", "template", "part"],
+)
+def test_what_conversations_cannot_be_scored_by_is_refused(
+    desk: Bench, old: str, new: str, error: str
+) -> None:
+    """One error says what to do, before anything is made."""
+    desk.edit(old, new)
+    done = desk.respsel("plan", "a.toml")
+    assert done.code == 2
+    assert error in done.err
+
+
+def test_a_plan_counts_a_call_for_each_turn_that_is_not_known_yet(desk: Bench) -> None:
+    """A model writes two turns of each conversation, and each is scored."""
+    add(desk, TEACHER)
+    done = desk.respsel("plan", "a.toml", "--json")
+    steps = {step["name"]: step for step in done.json["steps"]}
+    assert steps["responses:desk/teacher"]["calls"] == 2 * COUNT
+    assert steps["token-scores:desk/teacher/plain"]["calls_at_most"] == 2 * COUNT

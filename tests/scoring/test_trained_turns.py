@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from respsel.backends.contract import PlacedTurns, ScoreCall, TrainedTurn
@@ -16,9 +17,21 @@ from respsel.calls.tokens import Resolver
 from respsel.metrics.contract import PLAIN, ChosenMetric, View
 from respsel.metrics.registry import choose
 from respsel.recipe.schema import MetricEntry
-from respsel.records import TOOLS, Example, Message, Response, ScoredResponse, TokenKind
+from respsel.records import (
+    TOOLS,
+    Example,
+    Message,
+    OwnOutput,
+    Response,
+    ScoredResponse,
+    TokenKind,
+    TokenScores,
+)
 from respsel.scoring.evidence import Sources, measure
+from respsel.scoring.judged_text import request_text, response_text
+from respsel.scoring.response_parts import NO_THINKING, NoPartError, part_of
 from respsel.scoring.token_scores import score_responses
+from respsel.scoring.trained_turns import last_turn
 
 SYSTEM = Message("system", "Be kind.")
 ASKED = Message("user", "Two?")
@@ -256,3 +269,78 @@ def test_the_parts_of_a_conversation_are_those_of_each_turn() -> None:
     assert value("response-tokens", "answer") == 5 + 1 + 5 + 1
     answers = Response("e", "Four.\n\nNine.")
     assert value("compression-ratio", "answer") == value("compression-ratio", "all", answers)
+
+
+CALL = '{"tool_calls":[{"function":{"arguments":{"of":2},"name":"double"}}]}'
+
+
+def test_a_last_turn_that_only_calls_tools_is_its_calls() -> None:
+    """What was said before it stands in its prompt, and is not scored or compared again."""
+    calling = Message("assistant", "", CALL, trained=True)
+    chat = (ASKED, FIRST, MORE, calling)
+    response = Response("e", "Four.\n\ndouble", turns=chat)
+
+    before, text = last_turn(Example("e", "Two?", turns=chat), response)
+
+    assert before == chat[:3]
+    assert text == 'double({"of": 2})'
+
+
+def test_alignment_compares_what_the_last_turn_says() -> None:
+    """Own outputs answer the last question, so earlier turns are not held against them."""
+    response = Response("e", "Four.\n\nNine.", turns=CHAT)
+    metric, _ = choose(MetricEntry.model_validate({"name": "alignment", "kernel": "chrf"}), "", "")
+    assert metric is not None
+
+    sources = Sources([response], own_outputs=[OwnOutput("e", 0, "Nine.")])
+    (score,) = measure(metric, sources, None, "s")
+
+    assert score.value == pytest.approx(1)
+
+
+def test_an_empty_block_for_thinking_is_in_neither_part() -> None:
+    """The template writes it for every strategy alike."""
+    kinds = [TokenKind.EMPTY_THINKING] * 3 + [TokenKind.ANSWER, TokenKind.END]
+    numbers = np.arange(5)
+    scores = TokenScores(
+        token_ids=numbers.astype(np.int32),
+        nll=numbers.astype(np.float32),
+        rank=(numbers + 1).astype(np.int32),
+        entropy=numbers.astype(np.float32),
+        kinds=np.array(kinds, np.int32),
+    )
+
+    _, answered = part_of(["Four."], {"plain": scores}, "answer")
+
+    assert answered["plain"].nll.tolist() == [3, 4]
+    with pytest.raises(NoPartError, match=NO_THINKING):
+        part_of(["Four."], {"plain": scores}, "thinking")
+
+
+def test_a_trajectory_is_judged_from_the_question_on() -> None:
+    """However many turns it has before its trained one; the request is the same for all."""
+    calling = Message("assistant", "", CALL)
+    own = (SYSTEM, ASKED, calling, Message("tool", "4"), replace(FIRST, content="It is 4."))
+    example = Example("e", "Two?", turns=own)
+    shorter = (SYSTEM, ASKED, replace(FIRST, content="It is 5."))
+    longer = (*own[:4], calling, Message("tool", "8"), replace(FIRST, content="It is 8."))
+
+    assert request_text(example) == "Two?"
+    assert response_text(example, Response("e", "It is 5.", turns=shorter)) == "It is 5."
+    assert response_text(example, Response("e", "It is 4.")) == (
+        'Assistant: double({"of": 2})\n\nTool: 4\n\nAssistant: It is 4.'
+    )
+    assert response_text(example, Response("e", "It is 8.", turns=longer)) == (
+        'Assistant: double({"of": 2})\n\nTool: 4\n\n'
+        'Assistant: double({"of": 2})\n\nTool: 8\n\nAssistant: It is 8.'
+    )
+
+
+def test_a_judge_reads_the_conversation_before_the_question() -> None:
+    """A later question means little without it."""
+    last = Example("e", "And three?", turns=(*CHAT[:2], replace(FIRST, trained=False), MORE, LAST))
+
+    assert request_text(last) == (
+        "System: Be kind.\n\nUser: Two?\n\nAssistant: Four.\n\nUser: And three?"
+    )
+    assert response_text(last, Response("e", "Nine.")) == "Nine."

@@ -62,6 +62,39 @@ def test_an_own_output_in_a_conversation_is_shown_behind_its_turns() -> None:
     )
 
 
+def test_an_example_never_sees_the_answer_to_its_own_first_question() -> None:
+    """Conversations that begin with one question and go on differently do not show each other."""
+
+    def chat(i: int, first: str) -> Example:
+        turns = (
+            Message("user", first),
+            Message("assistant", f"answer {i}", trained=True),
+            Message("user", f"more {i}"),
+            Message("assistant", "well", trained=True),
+        )
+        return Example(f"e{i}", first, turns=turns)
+
+    examples = [chat(0, "same?"), chat(1, "same?"), chat(2, "other?")]
+    kept = {f"e{i}": [f"own {i}"] for i in range(3)}
+
+    shown = neighbours(examples, kept, 1, "a.toml")
+
+    assert shown["e0"] == shown["e1"] == ["own 2"]
+
+
+def test_trained_turns_of_the_dataset_are_not_shown() -> None:
+    """They may be one strategy's own, which showing them would favour."""
+    turns = (
+        Message("user", "How long do loaves bake?"),
+        Message("assistant", "Forty minutes.", trained=True),
+        Message("user", "And rolls?"),
+        Message("assistant", "Twenty.", trained=True),
+    )
+    example = Example("a", "How long do loaves bake?", turns=turns)
+
+    assert shown_output(example, "Less.") == "Less."
+
+
 def test_a_shown_conversation_has_a_limit() -> None:
     """Its earliest turns are left out, and that is said; the last question and the text stay."""
     turns = [
