@@ -78,6 +78,17 @@ def test_the_training_text_of_an_example_is_shown(
 
 
 @needs("llama_cpp", "gguf")
+def test_the_training_text_begins_with_the_system_prompt(
+    bench: Bench, make_tiny_gguf: Callable[..., Path]
+) -> None:
+    """`[target] system` is part of what the target is trained on."""
+    target = f'backend = "llama-cpp"\npath = "{make_tiny_gguf()}"'
+    bench.edit('[models.target]\nbackend = "fake"', f"[models.target]\n{target}")
+    bench.edit("[target]\n", '[target]\nsystem = "Answer like a pirate."\n')
+    assert "Answer like a pirate." in bench.respsel("doctor", "a.toml").out
+
+
+@needs("llama_cpp", "gguf")
 @pytest.mark.parametrize("broken", ["k", "u"])
 def test_logits_that_are_no_numbers_are_told(
     bench: Bench, make_tiny_gguf: Callable[..., Path], broken: str
