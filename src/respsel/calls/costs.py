@@ -16,7 +16,11 @@ from respsel.records import TokenUsage
 class Cost:
     """What calls to one model cost.
 
+    model: the model's name in the recipe.
+    calls: how many calls.
+    prompt_tokens, output_tokens: as an API bills them.
     money: None where the recipe gives no price.
+    currency: the price's; empty without one.
     """
 
     model: str

@@ -214,7 +214,8 @@ def console_of(stderr: bool = False) -> Console:
 
 def show_plan(plan: Plan, loaded: LoadedRecipe, as_json: bool) -> None:
     """Print a plan with what its calls would cost."""
-    from respsel.cli.render.runs import plan_json, plan_table, planned_cost_lines
+    from respsel.cli.render.plan_document import plan_json
+    from respsel.cli.render.runs import plan_table, planned_cost_lines
 
     if as_json:
         print_json(plan_json(plan, loaded))

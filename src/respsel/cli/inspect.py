@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated
+from enum import StrEnum
+from typing import Annotated, Any
 
 import typer
 
 from respsel.cli.app import AsJson, RecipePath, app, opened_store, reported
 from respsel.cli.terminal import print_json, say
 from respsel.errors import RespselError
+from respsel.text.documents import VERSIONS
+
+SchemaKind = StrEnum("SchemaKind", ["recipe", *VERSIONS])  # type: ignore[misc]
+_RECIPE = SchemaKind("recipe")
 
 
 @app.command()
@@ -75,8 +80,21 @@ def list_metrics(
 
 @app.command()
 @reported
-def schema() -> None:
-    """Print the recipe's JSON Schema, for editors."""
-    from respsel.recipe.schema import Recipe
+def schema(
+    kind: Annotated[SchemaKind, typer.Argument(help="What the schema is of.")] = _RECIPE,
+) -> None:
+    """Print a JSON Schema: the recipe's for editors, or that of what commands write as JSON.
 
-    print(json.dumps(Recipe.model_json_schema(by_alias=True), indent=2))
+    report is that of report.json; plan and run are those of `--json`.
+    """
+    print(json.dumps(_schema_of(kind.value), indent=2))
+
+
+def _schema_of(kind: str) -> dict[str, Any]:
+    if kind == "recipe":
+        from respsel.recipe.schema import Recipe
+
+        return Recipe.model_json_schema(by_alias=True)
+    from respsel.cli.render.document_schemas import document_schema
+
+    return document_schema(kind)

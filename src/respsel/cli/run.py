@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from respsel.cli.app import (
     AsJson,
@@ -32,7 +32,9 @@ def run(recipe: RecipePath, as_json: AsJson = False) -> None:
         for problem in study.damage:
             tell("warning", problem)
     if as_json:
-        print_json(_run_json(result))
+        from respsel.cli.render.run_document import run_json
+
+        print_json(run_json(result))
     else:
         _show_result(result, study.summary)
 
@@ -44,26 +46,6 @@ def plan(recipe: RecipePath, as_json: AsJson = False) -> None:
     with study_of(recipe, reading=True) as study:
         made = study.plan()
     show_plan(made, study.loaded, as_json)
-
-
-def _run_json(result: RunResult) -> dict[str, Any]:
-    from dataclasses import asdict
-
-    from respsel.calls.costs import costs_of
-    from respsel.cli.render.runs import work_json
-    from respsel.recipe.schema import OVERALL
-
-    verdicts = [asdict(verdict) for verdict in result.verdicts if verdict.dataset != OVERALL]
-    overall = [asdict(verdict) for verdict in result.verdicts if verdict.dataset == OVERALL]
-    costs = costs_of(result.took, result.graph.loaded.models)
-    return {
-        "recipe": result.graph.loaded.shown,
-        **work_json(result),
-        "costs": [asdict(cost) for cost in costs],
-        "verdicts": verdicts,
-        "overall": overall[0] if overall else None,
-        "report": str(result.page),
-    }
 
 
 def _show_result(result: RunResult, summary: Summary) -> None:

@@ -125,6 +125,12 @@ def _changes(counts: ChangedTexts) -> str:
 class Report:
     """The whole report.
 
+    recipe: the recipe's name, which is also that of its folder below runs/.
+    recipe_path: its path as it was given.
+    headline: the first screen.
+    overall: the verdict over several datasets; None with one.
+    datasets: one entry a dataset, in the recipe's order.
+    provenance: versions, models and times, for people.
     costs: the token usage of all calls that the recipe's steps use, whenever they were made.
     by_target: the strategies whose texts the target itself wrote.
     """

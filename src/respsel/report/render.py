@@ -15,6 +15,7 @@ from respsel.report.content import Report
 from respsel.report.scatter import risk_plot
 from respsel.report.templating import template_environment
 from respsel.text.characters import visible_json
+from respsel.text.documents import stamped
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -27,7 +28,8 @@ def render(report: Report, formats: Sequence[str]) -> Mapping[str, str]:
 
 
 def _json(report: Report) -> str:
-    return visible_json(json.dumps(asdict(report), indent=1, ensure_ascii=False))
+    document = stamped("report", asdict(report))
+    return visible_json(json.dumps(document, indent=1, ensure_ascii=False))
 
 
 def _markdown(report: Report) -> str:

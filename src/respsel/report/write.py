@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     import polars
 
 # Raised when the same results would give another report.
-VERSION = 8
+VERSION = 9
 FORMATS = ("json", "md", "html")
 PAGE = "report.html"
 

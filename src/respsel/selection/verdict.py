@@ -25,6 +25,8 @@ _MOST_TIMES = 100
 class Ranked:
     """One strategy in a ranking. Over a single example there are no intervals.
 
+    strategy: its name.
+    score: the mean of its scores; geometric on a log scale.
     low, high: the interval of its score.
     p_best: the share of resamples in which it is the best of those that may lead; None for one
         that is barred.
@@ -54,10 +56,17 @@ class Ranked:
 class Verdict:
     """The selection for one dataset, or for all of them (dataset = "overall").
 
+    dataset, metric: of what, and by what.
+    direction: "lower" or "higher", which scores are better.
+    scale: "log" (means are geometric, differences are factors), "linear" or "standardised".
+    confidence: that of the intervals and of the decision, e.g. 0.95.
     examples: how many are paired, i.e. have a score for every strategy.
+    winner: the strategy in the lead; None if there is none.
+    decided: whether the winner beats every other strategy that may be recommended.
     tied: the strategies that the leader does not beat.
     examples_needed: about how many would decide it in four cases of five, if the differences are as
         they look; None where no number would.
+    ranking: all strategies with a score, best first, barred ones last.
     unscored: by strategy, how many examples have no score.
     first_by_rank: over several datasets, the strategy with the best mean rank (the winner, if it
         shares it).

@@ -100,17 +100,6 @@ def work_json(result: RunResult) -> dict[str, Any]:
     }
 
 
-def plan_json(plan: Plan, loaded: LoadedRecipe) -> dict[str, Any]:
-    """A plan with what its calls would cost, for programs."""
-    return {
-        "recipe": loaded.shown,
-        **{state: plan.count(state) for state in ("cached", "run", "waits")},
-        "costs": [asdict(cost) for cost in costs_of(plan.takes, loaded.models)],
-        "calls_later": plan.calls_later,
-        "steps": [asdict(step) for step in plan.steps],
-    }
-
-
 def planned_cost_lines(plan: Plan, loaded: LoadedRecipe) -> Iterator[str]:
     """What a plan's calls would cost, and what that leaves out."""
     costs = costs_of(plan.takes, loaded.models)
