@@ -118,6 +118,8 @@ class Study:
         self._store = store
         self._opened = opened
         self._summary: Summary | None = None
+        # What went wrong when the last run's verdict was logged.
+        self.untracked: Sequence[Problem] = ()
 
     def __enter__(self) -> Study:
         return self
@@ -176,6 +178,7 @@ class Study:
         Raises RespselError; what is done is kept.
         """
         from respsel.history.recorded_runs import record_run
+        from respsel.history.tracking import track
         from respsel.report.write import write_report
         from respsel.store.notes import save_latest
 
@@ -188,10 +191,11 @@ class Study:
             result = Runner(self._graph, store, models, events, register=note.begin).run()
             finished_at = _now()
             report = write_report(result, finished_at, events.waits_for_report)
-            record_run(result, report.page, finished_at, events.waits_for_report)
+            record = record_run(result, report.page, finished_at, events.waits_for_report)
             save_latest(store, result.graph.loaded.key, result.latest_run())
             note.finish()
         self._summary = report.summary
+        self.untracked = track(result, report.summary.headline, record)
         refuse_unscored(result)
         return result
 

@@ -29,7 +29,7 @@ def run(recipe: RecipePath, as_json: AsJson = False) -> None:
     with study_of(recipe) as study:
         with run_display() as progress:
             result = study.run(progress)
-        for problem in study.damage:
+        for problem in (*study.damage, *study.untracked):
             tell("warning", problem)
     if as_json:
         from respsel.cli.render.run_document import run_json

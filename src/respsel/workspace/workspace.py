@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -22,6 +23,21 @@ from respsel.recipe.validation import check_shape
 FILE_NAME = "respsel.toml"
 
 
+class TrackingEntry(BaseModel):
+    """Experiment trackers that get the verdict of each run that differs."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
+    to: tuple[Literal["mlflow", "wandb"], ...] = Field(
+        (), description="The trackers. Default: none."
+    )
+    project: str = Field(
+        "respsel", min_length=1, description="MLflow's experiment, or W&B's project."
+    )
+    report: bool = Field(
+        False, description="Log the report's page too. It has texts of the data and of models."
+    )
+
+
 class WorkspaceEntry(BaseModel):
     """What respsel.toml may say."""
 
@@ -29,6 +45,7 @@ class WorkspaceEntry(BaseModel):
     store: str = Field("cache", description="Folder of the store, relative to this file.")
     runs: str = Field("runs", description="Folder of the reports, relative to this file.")
     models: Mapping[Name, ModelEntry] = Field(default_factory=dict)
+    tracking: TrackingEntry = Field(default_factory=lambda: TrackingEntry())
 
 
 @dataclass(frozen=True)
@@ -39,12 +56,14 @@ class Workspace:
     store: the folder of the store.
     runs: the folder of the reports.
     models: by name, the models that respsel.toml declares.
+    tracking: where the verdicts of its runs are logged.
     """
 
     root: Path
     store: Path
     runs: Path
     models: Mapping[str, NamedModel]
+    tracking: TrackingEntry
 
     @cached_property
     def owns_store(self) -> bool:
@@ -102,4 +121,4 @@ def _workspace(root: Path, entry: WorkspaceEntry) -> Workspace:
     models = {
         name: NamedModel(name, model, root, FILE_NAME) for name, model in entry.models.items()
     }
-    return Workspace(root, root / entry.store, root / entry.runs, models)
+    return Workspace(root, root / entry.store, root / entry.runs, models, entry.tracking)
