@@ -12,10 +12,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryFile
+from typing import IO, Any
 
 import pytest
 from hypothesis import settings
+
+from tests.respsel_server import server
 
 # A busy machine is slow now and then; that is no fault of what is tested.
 settings.register_profile("no deadline", deadline=None)
@@ -129,6 +132,13 @@ class Bench:
 
     def respsel(self, *args: str, env: Mapping[str, str] | None = None) -> Finished:
         """Run respsel in the folder, as a process of its own."""
+        if env is None and server().can_run():
+            with (
+                TemporaryFile("w+", encoding="utf-8") as out,
+                TemporaryFile("w+", encoding="utf-8") as err,
+            ):
+                code = server().run(args, self.folder, out, err)
+                return Finished(code, _text(out), _text(err))
         done = subprocess.run(
             [sys.executable, "-m", "respsel", *args],
             cwd=self.folder,
@@ -145,6 +155,11 @@ class Bench:
         done = self.respsel("run", "a.toml", "--json")
         assert done.code == 0, done.err
         return done.json
+
+
+def _text(stream: IO[str]) -> str:
+    stream.seek(0)
+    return stream.read()
 
 
 def rows(count: int) -> list[dict[str, Any]]:
