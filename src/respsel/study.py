@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, NoReturn, Protocol
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 from respsel.backends.open_models import OpenModels
 from respsel.errors import InputError, Problem, RunError, suggest
@@ -26,6 +26,7 @@ from respsel.store.locks import Holder
 from respsel.store.store import Store
 from respsel.workspace.loaded_recipe import LoadedRecipe
 from respsel.workspace.loading import load_recipe
+from respsel.workspace.variant import Changes, changes_of
 
 if TYPE_CHECKING:
     from respsel.backends.registry import KnownModel
@@ -89,17 +90,24 @@ class ApplyResult:
 def open_study(
     path: str | Path,
     *,
+    changes: Mapping[str, Any] | Changes | None = None,
+    limit: int | None = None,
     reading: bool = False,
     warn: Callable[[Problem], None] = lambda problem: None,
 ) -> Study:
     """Open a recipe and its store; close the study again, or use it in a `with` block.
 
+    changes: values by their keys, as `{"strategies.terse.sampling.temperature": 0.2}`. The file
+    stays as it is, and the runs of the changed recipe are kept apart from its own.
+    limit: take at most so many examples of each dataset.
     reading: nothing is to be run or applied, so a store that cannot be written is opened too.
     warn: is called with what the store has lost, see Study.lost.
     Raises InputError or PreflightError if the recipe or its files are wrong.
     Raises StoreError if the store cannot be used.
     """
-    loaded = load_recipe(Path(path))
+    if not isinstance(changes, Changes):
+        changes = changes_of(values=changes or {}, limit=limit)
+    loaded = load_recipe(Path(path), changes)
     with ExitStack() as opened:
         store = opened.enter_context(Store(loaded.workspace.store, reading))
         # Told at once, since no later command knows of it.
@@ -133,7 +141,7 @@ class Study:
         self.close()
 
     def __repr__(self) -> str:
-        return f"<Study {self.loaded.shown}{' (closed)' if self._store.closed else ''}>"
+        return f"<Study {self.loaded.typed}{' (closed)' if self._store.closed else ''}>"
 
     def close(self) -> None:
         """Close the store. Tables can then no longer be read; verdicts and counts can."""

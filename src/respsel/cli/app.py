@@ -10,7 +10,7 @@ import gc as garbage
 import os
 import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial, wraps
 from pathlib import Path
@@ -76,6 +76,21 @@ app = typer.Typer(
     add_completion=False,
 )
 RecipePath = Annotated[Path, typer.Argument(metavar="RECIPE", help="The recipe, a TOML file.")]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="Change a value for this command, e.g. strategies.terse.sampling.temperature=0.2; "
+        "may be given several times. The file stays, and so do its runs.",
+    ),
+]
+Limit = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N", min=1, help="Take at most N examples of each dataset, for a first look."
+    ),
+]
 AsJson = Annotated[
     bool, typer.Option("--json", help="JSON on standard output; everything else on standard error.")
 ]
@@ -178,11 +193,21 @@ def _options(
     pass
 
 
-def study_of(recipe: Path, reading: bool = False) -> Study:
-    """A recipe with the open store of its workspace; reading: see Store."""
-    from respsel.study import open_study
+def study_of(
+    recipe: Path,
+    settings: Sequence[str] | None = None,
+    limit: int | None = None,
+    reading: bool = False,
+) -> Study:
+    """A recipe with the open store of its workspace.
 
-    return open_study(recipe, reading=reading, warn=partial(tell, "warning"))
+    settings: texts KEY=VALUE that change it. limit: see open_study. reading: see Store.
+    """
+    from respsel.study import open_study
+    from respsel.workspace.variant import changes_of
+
+    changes = changes_of(settings or (), limit=limit)
+    return open_study(recipe, changes=changes, reading=reading, warn=partial(tell, "warning"))
 
 
 def run_display() -> RunDisplay:

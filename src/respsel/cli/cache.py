@@ -71,13 +71,17 @@ def gc(
     yes: Annotated[
         bool, typer.Option("--yes", help="Delete it. Without this option, only list it.")
     ] = False,
+    variants: Annotated[
+        bool,
+        typer.Option("--variants", help="Also free what only runs with --set or --limit need."),
+    ] = False,
 ) -> None:
     """Free what no recipe's latest run needs. Says what it would free, unless --yes is given."""
     from respsel.cli.render.store import garbage_lines
     from respsel.store.gc import clean
 
     with store_of(folder, reading=not yes) as (store, root):
-        garbage = clean(store, root, yes, waits_for("freeing space in the store"))
+        garbage = clean(store, root, yes, waits_for("freeing space in the store"), variants)
     say("\n".join(garbage_lines(garbage, freed=yes)))
 
 

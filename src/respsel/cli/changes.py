@@ -7,7 +7,16 @@ from typing import Annotated
 
 import typer
 
-from respsel.cli.app import AsJson, RecipePath, app, opened_store, reported, study_of
+from respsel.cli.app import (
+    AsJson,
+    Limit,
+    RecipePath,
+    Settings,
+    app,
+    opened_store,
+    reported,
+    study_of,
+)
 from respsel.cli.terminal import print_json, say
 
 
@@ -22,6 +31,8 @@ def explain(
             help="A step's name or its beginning, a strategy or a dataset. Default: all.",
         ),
     ] = None,
+    settings: Settings = None,
+    limit: Limit = None,
     as_json: AsJson = False,
 ) -> None:
     """Say why steps are cached or would run.
@@ -31,7 +42,7 @@ def explain(
     """
     from dataclasses import asdict
 
-    with study_of(recipe, reading=True) as study:
+    with study_of(recipe, settings, limit, reading=True) as study:
         explanations = study.explain(step)
     if as_json:
         print_json([asdict(item) for item in explanations])

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from respsel.cli.app import AsJson, RecipePath, app, opened_store, reported
+from respsel.cli.app import AsJson, Limit, RecipePath, Settings, app, opened_store, reported
 from respsel.cli.terminal import print_json, say
 from respsel.errors import RespselError
 from respsel.text.documents import VERSIONS
@@ -19,7 +19,12 @@ _RECIPE = SchemaKind("recipe")
 
 @app.command()
 @reported
-def doctor(recipe: RecipePath, as_json: AsJson = False) -> None:
+def doctor(
+    recipe: RecipePath,
+    settings: Settings = None,
+    limit: Limit = None,
+    as_json: AsJson = False,
+) -> None:
     """Load each model of a recipe; say what it is, how fast it is here, and what is wrong.
 
     Shows an example as the target is trained on it, with the scored part marked. For llama.cpp it
@@ -32,8 +37,9 @@ def doctor(recipe: RecipePath, as_json: AsJson = False) -> None:
     from respsel.cli.render.models import checkup_lines
     from respsel.errors import PreflightError, Problem
     from respsel.workspace.loading import load_recipe
+    from respsel.workspace.variant import changes_of
 
-    loaded = load_recipe(recipe)
+    loaded = load_recipe(recipe, changes_of(settings or (), limit=limit))
     checkups = []
     problems: list[Problem] = []
     with opened_store(loaded.workspace.store, reading=True) as store:

@@ -7,7 +7,16 @@ from typing import Annotated
 
 import typer
 
-from respsel.cli.app import RecipePath, app, reported, run_display, shown_path, study_of
+from respsel.cli.app import (
+    Limit,
+    RecipePath,
+    Settings,
+    app,
+    reported,
+    run_display,
+    shown_path,
+    study_of,
+)
 from respsel.cli.terminal import html_text, json_text, say, tell
 from respsel.text.characters import visible
 
@@ -28,11 +37,13 @@ def report(
         Format | None,
         typer.Option("--format", help="Print the report in this format; write no files."),
     ] = None,
+    settings: Settings = None,
+    limit: Limit = None,
 ) -> None:
     """Rebuild a recipe's report from what is stored. Opens no model."""
     from respsel.errors import RunError
 
-    with study_of(recipe, reading=True) as study, run_display() as progress:
+    with study_of(recipe, settings, limit, reading=True) as study, run_display() as progress:
         if kind is not None:
             show = {"json": json_text, "html": html_text}.get(kind.value, visible)
             print(show(study.report_text(kind.value, progress)))

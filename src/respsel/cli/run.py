@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 
 from respsel.cli.app import (
     AsJson,
+    Limit,
     RecipePath,
+    Settings,
     app,
     reported,
     run_display,
@@ -24,9 +26,14 @@ if TYPE_CHECKING:
 
 @app.command()
 @reported
-def run(recipe: RecipePath, as_json: AsJson = False) -> None:
+def run(
+    recipe: RecipePath,
+    settings: Settings = None,
+    limit: Limit = None,
+    as_json: AsJson = False,
+) -> None:
     """Run a recipe to its report. What was done before is reused; Ctrl-C loses nothing."""
-    with study_of(recipe) as study:
+    with study_of(recipe, settings, limit) as study:
         with run_display() as progress:
             result = study.run(progress)
         for problem in (*study.damage, *study.untracked):
@@ -41,9 +48,14 @@ def run(recipe: RecipePath, as_json: AsJson = False) -> None:
 
 @app.command()
 @reported
-def plan(recipe: RecipePath, as_json: AsJson = False) -> None:
+def plan(
+    recipe: RecipePath,
+    settings: Settings = None,
+    limit: Limit = None,
+    as_json: AsJson = False,
+) -> None:
     """Show what a run would do, step by step, and why. Opens no model."""
-    with study_of(recipe, reading=True) as study:
+    with study_of(recipe, settings, limit, reading=True) as study:
         made = study.plan()
     show_plan(made, study.loaded, as_json)
 

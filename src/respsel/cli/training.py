@@ -11,7 +11,9 @@ import typer
 
 from respsel.cli.app import (
     AsJson,
+    Limit,
     RecipePath,
+    Settings,
     app,
     reported,
     run_display,
@@ -56,6 +58,8 @@ def apply(
         bool,
         typer.Option("--dry-run", help="Only show what it would take: calls, tokens and money."),
     ] = False,
+    settings: Settings = None,
+    limit: Limit = None,
     as_json: AsJson = False,
 ) -> None:
     """Make the selected strategy's responses for the whole datasets.
@@ -65,7 +69,7 @@ def apply(
     from respsel.training.apply import Wish
 
     wish = Wish(mode.value, strategy, accept_undecided)
-    with study_of(recipe, reading=dry_run) as study:
+    with study_of(recipe, settings, limit, reading=dry_run) as study:
         if dry_run:
             _show_dry_run(study, wish, as_json)
             return
@@ -95,6 +99,8 @@ def export(
     out: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Write to DIR/FORMAT instead of below runs/.")
     ] = None,
+    settings: Settings = None,
+    limit: Limit = None,
     as_json: AsJson = False,
 ) -> None:
     """Write what was applied as a training set, with a card.
@@ -105,7 +111,7 @@ def export(
     wanted: Wanted | None = None if mode is None else mode.value
     # Before the recipe is read, so that wrong options are reported first.
     formats_by_mode(formats, wanted)
-    with study_of(recipe, reading=True) as study, run_display() as progress:
+    with study_of(recipe, settings, limit, reading=True) as study, run_display() as progress:
         made = study.export(*formats, mode=wanted, folder=out, progress=progress)
     if as_json:
         print_json([_exported_json(item) for item in made])

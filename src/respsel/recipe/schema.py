@@ -613,6 +613,16 @@ class Recipe(Entry):
     """A whole recipe."""
 
     format: Literal[1] = Field(1, description="The recipe format.")
+    extends: str | tuple[str, ...] | None = Field(
+        None,
+        description="Recipes that this one takes over, relative to it; of several the last one "
+        "counts. Tables and entries of the same name merge; other values replace.",
+    )
+    without: tuple[str, ...] = Field(
+        (),
+        description='What of them is not taken over: `["strategies.terse", '
+        '"datasets.math.sample"]`.',
+    )
     whitespace: WhiteSpace = Field(
         "normalise",
         description="White space of all responses and own outputs. normalise: line ends become "

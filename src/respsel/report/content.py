@@ -164,7 +164,7 @@ def build_report(result: RunResult, finished_at: datetime) -> Report:
     overall = verdicts.get(OVERALL)
     origin = provenance(result, finished_at)
     by_target = tuple(name for name, who in result.graph.authors.items() if who.is_target)
-    return Report(loaded.name, loaded.shown, answers, overall, datasets, costs, origin, by_target)
+    return Report(loaded.title, loaded.shown, answers, overall, datasets, costs, origin, by_target)
 
 
 def _everyone(result: RunResult, verdict: Verdict) -> list[str]:

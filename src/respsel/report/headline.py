@@ -160,7 +160,7 @@ def _decided(facts: VerdictFacts) -> Headline:
 def _undecided(facts: VerdictFacts) -> Headline:
     more = _more_examples(facts)
     if more is not None:
-        command = _run(facts)
+        command = f"respsel run {facts.result.graph.loaded.typed_without_limit}"
         step = more
     else:
         leaders = (facts.winner, *facts.verdict.tied)
@@ -263,7 +263,9 @@ def _how_to_add(facts: VerdictFacts, count: int) -> str:
     steps = []
     if lacking:
         steps.append(f"add examples to {'it' if alone else listed(lacking)}")
-    if limited:
+    if limited and facts.result.graph.loaded.variant.limit is not None:
+        steps.append("leave out --limit")
+    elif limited:
         of = "" if alone else f" of {listed(limited)}"
         steps.append(f"raise 'sample'{of} to {count}")
     if not steps:

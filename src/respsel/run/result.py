@@ -179,7 +179,8 @@ class RunResult:
         refuse_closed(self.store, loaded)
         return LatestRun(
             place=loaded.recipe_place,
-            purpose=loaded.purpose,
+            purpose=loaded.changed_for,
+            variant=loaded.variant.options,
             steps={name: self.key(name) for name in self.graph.steps},
             weights=tuple(path.name for path in self.weights),
             unrecorded=self.unrecorded,

@@ -1,7 +1,9 @@
 """Garbage collection: which records and files no recipe needs any more, and freeing them.
 
-gc keeps what the latest finished run of any recipe needs. It also keeps everything stored since
-the last run finished, and what a stopped run had found. While a run goes on it frees nothing.
+gc keeps what the latest finished run of any recipe needs, and of each of its variants, which
+commands changed by options. It frees what only variants need if it is told to. It also keeps
+everything stored since the last run finished, and what a stopped run had found. While a run goes on
+it frees nothing.
 
 Knows nothing of recipes. Invariant: a run that begins is either known to gc, or starts from what gc
 has left.
@@ -17,6 +19,7 @@ from pathlib import Path
 from respsel.errors import Problem, StoreError
 from respsel.store.folder import QUARANTINE, WEIGHTS, is_prepared, leftovers, listed
 from respsel.store.locks import Wait
+from respsel.store.notes import forget_runs
 from respsel.store.sealed import Entry
 from respsel.store.store import Store
 from respsel.store.unfinished_runs import GC_LOCK, Unfinished, find_unfinished
@@ -35,7 +38,7 @@ class Garbage:
     files: the files and folders that it would free.
     size_bytes: how much disk these take.
     kept: the latest runs of recipes that exist; what they need is kept.
-    forgotten: the latest runs of recipes whose file is gone.
+    forgotten: the latest runs of recipes whose file is gone, and of variants that are to go.
     running: the runs that go on; if there are any, nothing is freed.
     """
 
@@ -47,31 +50,33 @@ class Garbage:
     running: Sequence[Unfinished]
 
 
-def clean(store: Store, root: Path, free: bool, wait: Wait) -> Garbage:
+def clean(store: Store, root: Path, free: bool, wait: Wait, variants: bool = False) -> Garbage:
     """List what gc may free, and free it if `free` says so.
 
-    root: the folder of the workspace that asks.
+    root: the folder of the workspace that asks. variants: also free what only variants need.
     """
     with store.lock(GC_LOCK, wait):
-        garbage = find_garbage(store, root)
+        garbage = find_garbage(store, root, variants)
         if free:
             collect(store, garbage)
     return garbage
 
 
-def find_garbage(store: Store, root: Path) -> Garbage:
+def find_garbage(store: Store, root: Path, variants: bool = False) -> Garbage:
     """List the records and files that gc may free.
 
     A record is kept if the latest finished run of any existing recipe needs it. If no run has
     finished, or one goes on, no record is listed; what dead processes left is listed in any case.
 
-    root: the folder of the workspace that asks; others may use the store too. Raises StoreError
-    after damage, since it is then not known what is needed.
+    root: the folder of the workspace that asks; others may use the store too. variants: variants
+    of recipes are not kept. Raises StoreError after damage, since it is then not known what is
+    needed.
     """
     entries = list(store.entries())
     runs = list(find_runs(store, root, entries))
-    kept = [run for run in runs if run.exists]
-    forgotten = [run for run in runs if not run.exists]
+    stays = [run.exists and not (variants and run.note.variant) for run in runs]
+    kept = [run for run, stay in zip(runs, stays, strict=True) if stay]
+    forgotten = [run for run, stay in zip(runs, stays, strict=True) if not stay]
     reached = _reached_by(store, kept)
     unfinished = find_unfinished(store, root)
     if running := [run for run in unfinished if run.holder]:
@@ -88,6 +93,9 @@ def find_garbage(store: Store, root: Path) -> Garbage:
 
 def collect(store: Store, garbage: Garbage) -> None:
     """Free what `find_garbage` listed."""
+    if not garbage.running:
+        # Without its note a variant counts as not run, and not as damaged.
+        forget_runs(store, [run.note for run in garbage.forgotten if run.exists])
     for entry in garbage.entries:
         store.discard(entry)
     for path in garbage.files:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -76,6 +76,8 @@ class LatestRun:
 
     place: where the recipe is.
     purpose: what the recipe was changed for, if it ran differently from its file.
+    variant: the options that changed it, if the user gave any.
+    key: the recipe's key that it is noted under; empty before it is noted.
     steps: by name, the keys of its steps.
     weights: the names of the prepared weights that it used.
     unrecorded: by name, the steps that have no record.
@@ -88,6 +90,8 @@ class LatestRun:
     weights: tuple[str, ...]
     unrecorded: Mapping[str, Unrecorded]
     finished: float
+    variant: str = ""
+    key: str = ""
 
 
 @dataclass(frozen=True)
@@ -151,6 +155,8 @@ def save_latest(store: Store, recipe: str, run: LatestRun) -> None:
         "weights": list(run.weights),
         "unrecorded": {name: _unrecorded_json(left) for name, left in run.unrecorded.items()},
     }
+    if run.variant:
+        document["variant"] = run.variant
     if known is None or {name: known.get(name) for name in document} != document:
         store.save_json(key, {**document, "finished": run.finished})
 
@@ -167,7 +173,14 @@ def latest_runs(store: Store, entries: Iterable[Entry] | None = None) -> Iterato
         keys = [key for key in listed if key.startswith(f"{_LATEST}/")]
     for key in keys:
         if (note := store.load_json(key)) is not None:
-            yield _latest_of(note)
+            yield replace(_latest_of(note), key=key.partition("/")[2])
+
+
+def forget_runs(store: Store, runs: Iterable[LatestRun]) -> None:
+    """Remove the notes of latest runs, and of what was applied under the same keys."""
+    for run in runs:
+        store.forget(f"{_LATEST}/{run.key}")
+        store.forget(f"{_APPLIED}/{run.key}")
 
 
 def begun_key(recipe: str, slot: int) -> str:
@@ -238,6 +251,7 @@ def _latest_of(note: Mapping[str, Any]) -> LatestRun:
         weights=tuple(note["weights"]),
         unrecorded={name: Unrecorded(**item) for name, item in left.items()},
         finished=note["finished"],
+        variant=note.get("variant") or "",
     )
 
 

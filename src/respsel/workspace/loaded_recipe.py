@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from respsel.hashing import digest
@@ -17,6 +17,7 @@ from respsel.recipe.model import NamedModel
 from respsel.recipe.schema import DatasetEntry, Recipe, StrategyEntry
 from respsel.recipe.toml import text_of
 from respsel.store.notes import RecipePlace
+from respsel.workspace.variant import AS_IT_IS, Variant
 from respsel.workspace.workspace import Workspace
 
 
@@ -29,10 +30,12 @@ class LoadedRecipe:
     shown: its path as the user gave it.
     name: the folder under `runs` that its runs are kept in.
     content: the file's bytes as they were read; it may be edited or moved while a run goes on.
+        Where it extends others or was changed, all of it written out.
     workspace: where its store and runs are.
     models: by name, the models of the recipe and of the workspace.
     metrics: the metrics in the recipe's order.
     purpose: what the recipe was changed for, if it is not as the file has it.
+    variant: what the user changed it by.
     """
 
     recipe: Recipe
@@ -44,6 +47,7 @@ class LoadedRecipe:
     models: Mapping[str, NamedModel]
     metrics: Sequence[ChosenMetric]
     purpose: str = ""
+    variant: Variant = AS_IT_IS
 
     def dataset(self, name: str) -> DatasetEntry:
         """The dataset with a name."""
@@ -64,8 +68,29 @@ class LoadedRecipe:
 
     @property
     def typed(self) -> str:
-        """Its path as a shell takes it, for commands in messages."""
-        return shlex.quote(self.shown)
+        """Its path as a shell takes it, with the options that changed it.
+
+        For commands in messages.
+        """
+        path = shlex.quote(self.shown)
+        return f"{path} {self.variant.options}" if self.variant else path
+
+    @property
+    def typed_without_limit(self) -> str:
+        """As `typed`, for the recipe's own number of examples."""
+        return replace(self, variant=replace(self.variant, limit=None)).typed
+
+    @property
+    def title(self) -> str:
+        """Its name for people, with what the user changed it by."""
+        if not self.variant:
+            return self.name
+        return f"{self.name.removesuffix(f'/{self.variant.folder}')} ({self.variant.words})"
+
+    @property
+    def changed_for(self) -> str:
+        """What it was changed for and by, in words; empty if it is as the file has it."""
+        return ", ".join(part for part in (self.purpose, self.variant.words) if part)
 
     @property
     def text(self) -> str:
@@ -83,6 +108,7 @@ class LoadedRecipe:
         # Two workspaces with one store may both have a recipe at this place.
         root = [] if self.workspace.owns_store else [self.workspace.roots[0]]
         details = [self.purpose, *root] if self.purpose or root else []
+        details += ["variant", self.variant.options] if self.variant else []
         return digest("recipe", self.place, *details)
 
     @property

@@ -7,6 +7,7 @@ reported at once.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,25 +18,51 @@ from respsel.recipe.model import NamedModel
 from respsel.recipe.schema import MetricEntry, Recipe
 from respsel.recipe.toml import parse_toml, read_file
 from respsel.recipe.validation import check_shape
+from respsel.workspace.bases import compose, moved_entry
 from respsel.workspace.checks import check_recipe
 from respsel.workspace.loaded_recipe import LoadedRecipe, place_in, readable
+from respsel.workspace.origins import Origins, written_out
+from respsel.workspace.variant import AS_IT_IS, NO_CHANGES, Changes, Variant, change
 from respsel.workspace.workspace import Workspace, find_workspace
 
 # What a run writes in its recipe's folder under runs/. A recipe or folder of such a name keeps
 # `.toml` in the name of its own folder: `report.html.toml` in a folder `a` next to the recipe `a`.
 _WRITTEN = re.compile(
-    r"(report\.(html|md|json)|manifest\.json|\w+\.parquet|\d{8}-\d{6}-[0-9a-f]{8}|\..*\.part.*)"
+    r"(report\.(html|md|json)|manifest\.json|\w+\.parquet|\d{8}-\d{6}-[0-9a-f]{8}|\..*\.part.*"
+    r"|with-.*-[0-9a-f]{8})"
     r"(\.toml)*",
     re.IGNORECASE,
 )
 
 
-def load_recipe(path: Path) -> LoadedRecipe:
-    """Read and check a recipe. Raises InputError with every problem found."""
+def load_recipe(path: Path, changes: Changes = NO_CHANGES) -> LoadedRecipe:
+    """Read and check a recipe, with what it extends and with changes.
+
+    Raises InputError with every problem found.
+    """
     shown = readable(path)
     content = read_file(path, shown)
-    data = parse_toml(content, shown)
     workspace = find_workspace(path.resolve().parent)
+    data = parse_toml(content, shown)
+    composed = compose(data, path, shown)
+    data = composed.data
+    variant = AS_IT_IS
+    if changes:
+        data, variant = change(data, changes, _declared(workspace, path.resolve().parent))
+    if composed.layers or changes:
+        content = written_out(data, composed.layers, variant)
+    try:
+        return _checked(data, content, path, workspace, variant)
+    except InputError as error:
+        origins = Origins(data, composed.layers, variant, shown)
+        raise InputError([origins.placed(problem) for problem in error.problems]) from None
+
+
+def _checked(
+    data: dict[str, Any], content: bytes, path: Path, workspace: Workspace, variant: Variant
+) -> LoadedRecipe:
+    """A recipe's data as a LoadedRecipe. Raises InputError with every problem found."""
+    shown = readable(path)
     recipe, problems = check_shape(Recipe, data, shown)
     metrics, more = _choose_metrics(data.get("metrics"), shown)
     problems += more
@@ -45,19 +72,31 @@ def load_recipe(path: Path) -> LoadedRecipe:
         name: NamedModel(name, entry, path.resolve().parent, shown)
         for name, entry in recipe.models.items()
     }
+    name = run_name(workspace, path)
     loaded = LoadedRecipe(
         recipe=recipe,
         path=path.resolve(),
         shown=shown,
-        name=run_name(workspace, path),
+        name=f"{name}/{variant.folder}" if variant else name,
         content=content,
         workspace=workspace,
         models={**workspace.models, **own},
         metrics=metrics,
+        variant=variant,
     )
     if problems := [*problems, *check_recipe(loaded, deeply=not problems)]:
         raise InputError(problems)
     return loaded
+
+
+def _declared(workspace: Workspace, folder: Path) -> Mapping[str, Mapping[str, Any]]:
+    """By name, the workspace's models as a recipe in a folder would declare them."""
+    entries = {
+        name: named.entry.model_dump(mode="json", by_alias=True, exclude_unset=True)
+        for name, named in workspace.models.items()
+    }
+    home = workspace.root
+    return {name: moved_entry("models", item, home, folder) for name, item in entries.items()}
 
 
 def _choose_metrics(entries: Any, shown: str) -> tuple[list[ChosenMetric], list[Problem]]:

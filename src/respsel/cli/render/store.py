@@ -50,7 +50,8 @@ def garbage_lines(garbage: Garbage, freed: bool) -> Iterator[str]:
         who = f" by process {pid}" if pid else ""
         yield f"{running.recipe} is being run{who}: nothing is freed until that run has finished"
     for run in garbage.forgotten:
-        yield f"{run.recipe} is gone: what only its latest run needs is not kept"
+        why = "is not to be kept" if run.exists else "is gone"
+        yield f"{run.recipe} {why}: what only its latest run needs is not kept"
     verb = "Freed" if freed else "Would free"
     files = f" and {counted(len(garbage.files), 'file')}" if garbage.files else ""
     some = garbage.entries or garbage.files

@@ -1,0 +1,249 @@
+"""A recipe put together from the ones that it extends.
+
+`extends` names recipes whose tables are taken over; `without` names what is not. Knows nothing of
+what the values mean, but for which of them are paths. Invariants: a path of a base leads to the
+same file as in the base itself, and the step keys are those of the recipe written out whole.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from respsel.errors import InputError, Problem
+from respsel.recipe.dotted_keys import (
+    NAMED_LISTS,
+    NotThereError,
+    called,
+    find,
+    join_key,
+    resolve,
+    split_key,
+    take_out,
+)
+from respsel.recipe.toml import read_toml
+
+# An entry of another kind than the base's has other keys, so it replaces the base's.
+_KINDS = ("from", "backend", "kind")
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
+# By table, the keys that hold a path.
+PATH_KEYS = {
+    "datasets": ("path",),
+    "strategies": ("path",),
+    "models": ("path", "chat_template"),
+    "own_outputs": ("path",),
+    "validation": ("path",),
+}
+
+
+@dataclass(frozen=True)
+class Layer:
+    """What one file says itself.
+
+    shown: the file's path as messages show it.
+    data: its values, with paths as the extending recipe would write them.
+    """
+
+    shown: str
+    data: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Composed:
+    """A recipe with all that it extends: its data, and the files' own, the recipe's first."""
+
+    data: dict[str, Any]
+    layers: tuple[Layer, ...]
+
+
+def compose(data: dict[str, Any], path: Path, shown: str) -> Composed:
+    """Put a recipe together with what it extends.
+
+    path: the recipe's file. Raises InputError for bases that are not there, are no TOML or go
+    round in a circle, and for names in `without` that no base has.
+    """
+    if "extends" not in data and "without" not in data:
+        return Composed(data, ())
+    return _compose(data, path.resolve(), shown, ())
+
+
+def moved(data: Mapping[str, Any], old: Path, new: Path) -> dict[str, Any]:
+    """A recipe's data with its paths relative to another folder."""
+    if old == new:
+        return dict(data)
+    return {kind: _moved_table(kind, value, old, new) for kind, value in data.items()}
+
+
+def moved_entry(kind: str, entry: Any, old: Path, new: Path) -> Any:
+    """An entry of a kind, such as a model, with its paths relative to another folder."""
+    if not isinstance(entry, Mapping):
+        return entry
+    return {
+        key: _moved_path(value, old, new) if key in PATH_KEYS[kind] else value
+        for key, value in entry.items()
+    }
+
+
+def merge(base: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    """Two recipes' data as one: tables and entries of named lists merge, other values replace."""
+    merged = dict(base)
+    for key, value in own.items():
+        known: Any = merged.get(key)
+        if key in NAMED_LISTS and _all_named(key, known) and _all_named(key, value):
+            merged[key] = _merged_list(key, known, value)
+        else:
+            merged[key] = _merged(known, value)
+    return merged
+
+
+def _compose(data: dict[str, Any], path: Path, shown: str, within: tuple[Path, ...]) -> Composed:
+    """within: the files that extend this one, so that a circle is seen."""
+    own = {key: value for key, value in data.items() if key not in ("extends", "without")}
+    merged: dict[str, Any] = {}
+    layers: list[Layer] = []
+    for i, name in enumerate(_names(data, "extends", shown)):
+        place = f"extends[{i}]" if isinstance(data["extends"], list) else "extends"
+        base = _base(name, path, Problem(shown, place, "", ""), (*within, path))
+        merged = merge(merged, base.data)
+        # Of several bases the last one counts, so it comes first.
+        layers[:0] = base.layers
+    problems = [*_taken_out(merged, data, shown), *_named_twice(own, shown)]
+    if problems:
+        raise InputError(problems)
+    return Composed(merge(merged, own), (Layer(shown, own), *layers))
+
+
+def _base(name: str, path: Path, place: Problem, within: tuple[Path, ...]) -> Composed:
+    """The recipe that another one extends, with paths relative to the other's folder.
+
+    place: where the other names it.
+    """
+    file = path.parent / name
+    shown = _shown(file)
+    if (target := file.resolve()) in within:
+        what = "it extends itself" if target == path else f"{shown} extends it too, in a circle"
+        raise InputError(Problem(place.file, place.where, what, "Take one of them out"))
+    if not file.is_file():
+        what = f"there is no file {shown}"
+        remedy = "Give a path relative to the recipe's folder"
+        raise InputError(Problem(place.file, place.where, what, remedy))
+    base = _compose(read_toml(file, shown), target, shown, within)
+    folders = (target.parent, path.parent)
+    layers = tuple(Layer(layer.shown, moved(layer.data, *folders)) for layer in base.layers)
+    return Composed(moved(base.data, *folders), layers)
+
+
+def _names(data: Mapping[str, Any], key: str, shown: str) -> Sequence[str]:
+    """The texts of a key that takes one or several. Raises InputError for other values."""
+    value = data.get(key, [])
+    names = [value] if isinstance(value, str) and key == "extends" else value
+    if not isinstance(names, list) or not all(isinstance(name, str) and name for name in names):
+        examples = {"extends": '"base.toml"', "without": '["strategies.terse"]'}
+        what = f"{value!r} is not {'a path or a list of paths' if key == 'extends' else 'a list'}"
+        raise InputError(Problem(shown, key, what, f"Write for instance {key} = {examples[key]}"))
+    return names
+
+
+def _taken_out(merged: dict[str, Any], data: Mapping[str, Any], shown: str) -> Iterator[Problem]:
+    """Take what `without` names out of what was inherited; the problems of names."""
+    for i, text in enumerate(_names(data, "without", shown)):
+        try:
+            parts, rest = split_key(text)
+            if rest:
+                raise NotThereError("is not a key", "Write for instance strategies.terse")
+            if len(parts) == 1 and (kinds := _kinds_with(merged, parts[0])):
+                whole = join_key((kinds[0], parts[0]))
+                raise NotThereError("does not say of what kind", f"Did you mean '{whole}'?")
+            found = resolve(merged, parts)
+            find(merged, found)
+        except NotThereError as error:
+            yield Problem(shown, f"without[{i}]", f"'{text}': {error.what}", error.remedy)
+        except LookupError:
+            what = f"'{text}' is not in what this recipe extends"
+            yield Problem(shown, f"without[{i}]", what, "Take it out")
+        else:
+            take_out(merged, found)
+
+
+def _named_twice(own: Mapping[str, Any], shown: str) -> Iterator[Problem]:
+    for kind in NAMED_LISTS:
+        entries = own.get(kind)
+        names = [called(kind, entry) for entry in entries] if isinstance(entries, list) else []
+        for i, name in enumerate(names):
+            if name is not None and name in names[:i]:
+                place = join_key((kind, name))
+                yield Problem(shown, place, f"'{name}' is used twice", "Give each its own name")
+
+
+def _kinds_with(data: Mapping[str, Any], name: str) -> list[str]:
+    """The kinds that have an entry with a name."""
+    if name in data:
+        return []
+    lists = {kind: data.get(kind) for kind in (*NAMED_LISTS, "models")}
+    return [
+        kind
+        for kind, entries in lists.items()
+        if (isinstance(entries, Mapping) and name in entries)
+        or (isinstance(entries, list) and name in [called(kind, entry) for entry in entries])
+    ]
+
+
+def _merged(base: Any, own: Any) -> Any:
+    if not isinstance(base, Mapping) or not isinstance(own, Mapping):
+        return own
+    if any(key in base and key in own and base[key] != own[key] for key in _KINDS):
+        return own
+    return {**base, **{key: _merged(base.get(key), value) for key, value in own.items()}}
+
+
+def _merged_list(kind: str, base: Sequence[Any], own: Sequence[Any]) -> list[Any]:
+    """Entries by name: those of the base in its order, then the new ones."""
+    entries = {called(kind, entry): entry for entry in base}
+    merged = dict(entries)
+    for entry in own:
+        name = called(kind, entry)
+        known: Any = entries.get(name, {})
+        # A label may stand for another metric than in the base.
+        other = kind == "metrics" and entry.get("name", known.get("name")) != known.get("name")
+        merged[name] = entry if other else _merged(known, entry)
+    return list(merged.values())
+
+
+def _all_named(kind: str, entries: Any) -> bool:
+    """Whether a list's entries have names, each its own."""
+    if not isinstance(entries, list):
+        return False
+    names = [called(kind, entry) for entry in entries]
+    return None not in names and len({*names}) == len(names)
+
+
+def _moved_table(kind: str, value: Any, old: Path, new: Path) -> Any:
+    if kind not in PATH_KEYS:
+        return value
+    if isinstance(value, list):
+        return [moved_entry(kind, entry, old, new) for entry in value]
+    if kind == "models" and isinstance(value, Mapping):
+        return {name: moved_entry(kind, entry, old, new) for name, entry in value.items()}
+    return moved_entry(kind, value, old, new)
+
+
+def _moved_path(path: Any, old: Path, new: Path) -> Any:
+    if not isinstance(path, str) or not path or os.path.isabs(path) or _URL.match(path):
+        return path
+    try:
+        return Path(os.path.relpath(old / path, new)).as_posix()
+    except ValueError:
+        # On another drive, or with a character that no path has.
+        return str(old / path)
+
+
+def _shown(file: Path) -> str:
+    """A path from here, as messages show it."""
+    path = os.path.normpath(file)
+    here = os.path.relpath(path)
+    shown = path if here.startswith(os.pardir) else here
+    return shown.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
