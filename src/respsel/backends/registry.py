@@ -112,6 +112,23 @@ def identify(named: NamedModel, memo: DigestMemo) -> KnownModel:
     return KnownModel(named, fields, digest("model", canonical_json(fields)), weights, template)
 
 
+def look_for(named: NamedModel) -> None:
+    """Look whether the files of a model are there; reads no weights.
+
+    Raises InputError and PreflightError as `identify` does.
+    """
+    from respsel.backends.transformers.files import check_commit
+
+    entry = named.entry
+    _chat_template(named)
+    if entry.backend == "plugin":
+        plugin_of(named)
+    elif entry.repo is not None:
+        check_commit(str(entry.revision), named.declared_in, place_of(named))
+    elif entry.path is not None or entry.package is not None:
+        _weights(named)
+
+
 def plugin_of(named: NamedModel) -> BackendPlugin:
     """The plug-in that a model entry names."""
     return find_plugin(

@@ -1,6 +1,7 @@
 """The commands. The only package that prints, reads the terminal's environment, or exits."""
 
 # The order of the imports is that of the commands in --help.
+from respsel.cli import starting  # isort: skip
 from respsel.cli import run  # isort: skip
 from respsel.cli import changes  # isort: skip
 from respsel.cli import training  # isort: skip
@@ -9,4 +10,4 @@ from respsel.cli import inspect  # isort: skip
 from respsel.cli import cache
 from respsel.cli.app import app, main
 
-__all__ = ["app", "cache", "changes", "inspect", "main", "report", "run", "training"]
+__all__ = ["app", "cache", "changes", "inspect", "main", "report", "run", "starting", "training"]

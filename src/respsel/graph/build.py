@@ -35,8 +35,32 @@ def build_graph(loaded: LoadedRecipe, memo: DigestMemo) -> Graph:
 
     Raises InputError and PreflightError where files, weights or packages are missing.
     """
+    check_extras(loaded)
+    names = asked_models(loaded)
+    models = {name: identify(loaded.models[name], memo) for name in sorted(names)}
+    models |= _authors_models(loaded, models, memo)
+    authors = find_authors(loaded, models)
+    steps = _Builder(GraphContext(loaded, models, authors, memo)).build()
+    return Graph(loaded, models, {step.name: step for step in steps}, authors)
+
+
+def sketch_graph(loaded: LoadedRecipe, memo: DigestMemo) -> Graph:
+    """A recipe's steps without looking for weights and packages.
+
+    They give the texts and prompts of a run, but their keys are no run's.
+    """
+    models = {
+        name: KnownModel(loaded.models[name], {"name": name}, name, None, None)
+        for name in sorted(asked_models(loaded))
+    }
+    authors = find_authors(loaded, models)
+    steps = _Builder(GraphContext(loaded, models, authors, memo)).build()
+    return Graph(loaded, models, {step.name: step for step in steps}, authors)
+
+
+def asked_models(loaded: LoadedRecipe) -> set[str]:
+    """The names of the models that a recipe may ask."""
     recipe = loaded.recipe
-    _check_extras(loaded)
     names = {recipe.target.model} | {
         s.model for s in recipe.strategies if isinstance(s, ModelStrategy)
     }
@@ -47,11 +71,7 @@ def build_graph(loaded: LoadedRecipe, memo: DigestMemo) -> Graph:
     }
     if recipe.judge is not None:
         names.add(recipe.judge.model)
-    models = {name: identify(loaded.models[name], memo) for name in sorted(names)}
-    models |= _authors_models(loaded, models, memo)
-    authors = find_authors(loaded, models)
-    steps = _Builder(GraphContext(loaded, models, authors, memo)).build()
-    return Graph(loaded, models, {step.name: step for step in steps}, authors)
+    return names
 
 
 def _authors_models(
@@ -158,7 +178,7 @@ class _Builder:
                 yield self._asked.preferences(dataset, strategy, other, judge)
 
 
-def _check_extras(loaded: LoadedRecipe) -> None:
+def check_extras(loaded: LoadedRecipe) -> None:
     """Raise PreflightError for metrics and answer checks whose packages are missing.
 
     That is before any model is asked.

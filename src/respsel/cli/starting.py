@@ -1,0 +1,45 @@
+"""The commands before a first run: validate."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from respsel.cli.app import AsJson, RecipePath, app, reported
+from respsel.cli.terminal import print_json, say, tell
+
+
+@app.command()
+@reported
+def validate(recipe: RecipePath, as_json: AsJson = False) -> None:
+    """Check all of a recipe that needs no model: data, labels, response files, prompts.
+
+    Writes nothing. Exits with 0 if all is fine and with 2 if not.
+
+    Example: respsel validate recipe.toml
+    """
+    from respsel.cli.render.checked import checked_json, checked_lines
+    from respsel.errors import InputError
+    from respsel.plan.check import check_study
+    from respsel.workspace.loading import load_recipe
+
+    try:
+        loaded = load_recipe(recipe)
+    except InputError as error:
+        if as_json:
+            print_json(_refused_json(recipe, error))
+        raise
+    checked = check_study(loaded)
+    if as_json:
+        print_json(checked_json(loaded, checked))
+    for note in checked.notes:
+        tell("note", note)
+    if checked.problems:
+        raise InputError(checked.problems)
+    if not as_json:
+        say("\n".join(checked_lines(loaded, checked)))
+
+
+def _refused_json(recipe: object, error: Any) -> dict[str, Any]:
+    from respsel.cli.render.checked import problems_json
+
+    return {"recipe": str(recipe), "valid": False, "problems": problems_json(error.problems)}
