@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -13,7 +13,7 @@ from respsel.cli.terminal import print_json, say
 from respsel.errors import RespselError
 from respsel.text.documents import VERSIONS
 
-SchemaKind = StrEnum("SchemaKind", ["recipe", *VERSIONS])  # type: ignore[misc]
+SchemaKind = StrEnum("SchemaKind", ["recipe", "workspace", *VERSIONS])  # type: ignore[misc]
 _RECIPE = SchemaKind("recipe")
 
 
@@ -89,18 +89,24 @@ def list_metrics(
 def schema(
     kind: Annotated[SchemaKind, typer.Argument(help="What the schema is of.")] = _RECIPE,
 ) -> None:
-    """Print a JSON Schema: the recipe's for editors, or that of what commands write as JSON.
+    """Print a JSON Schema: for editors, or of what commands write as JSON.
 
-    report is that of report.json; plan and run are those of `--json`.
+    recipe and workspace (respsel.toml) are for editors: save it as recipe.schema.json, and begin
+    the recipe with `#:schema ./recipe.schema.json`. report is that of report.json; plan and run are
+    those of `--json`.
     """
-    print(json.dumps(_schema_of(kind.value), indent=2))
+    print(_schema_text(kind.value), end="")
 
 
-def _schema_of(kind: str) -> dict[str, Any]:
-    if kind == "recipe":
+def _schema_text(kind: str) -> str:
+    if kind not in VERSIONS:
         from respsel.recipe.schema import Recipe
+        from respsel.recipe.schema_line import RECIPE_SCHEMA, WORKSPACE_SCHEMA, schema_text
+        from respsel.workspace.workspace import WorkspaceEntry
 
-        return Recipe.model_json_schema(by_alias=True)
+        if kind == "workspace":
+            return schema_text(WorkspaceEntry, WORKSPACE_SCHEMA)
+        return schema_text(Recipe, RECIPE_SCHEMA)
     from respsel.cli.render.document_schemas import document_schema
 
-    return document_schema(kind)
+    return json.dumps(document_schema(kind), indent=2) + "\n"

@@ -1,0 +1,46 @@
+"""The JSON Schemas as files for editors, and the comment by which a TOML file names its own.
+
+Taplo and Tombi read `#:schema PATH`, relative to the TOML file. Knows nothing of what the schemas
+say. Invariant: a line names a file on this machine, since respsel publishes none.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import PurePath
+from typing import Any
+
+from pydantic import BaseModel
+
+# The files' names in docs/ of this repository, and beside a recipe that `respsel init` writes.
+RECIPE_SCHEMA = "recipe.schema.json"
+WORKSPACE_SCHEMA = "workspace.schema.json"
+
+
+def schema_line(schema: str = RECIPE_SCHEMA, folder: str | PurePath = ".") -> str:
+    """The first line of a recipe or of respsel.toml, without its end.
+
+    folder: where the schema lies, seen from the TOML file.
+    """
+    path = (PurePath(folder) / schema).as_posix()
+    # Hazard: without a dot, editors may take a relative path for a part of an address.
+    return f"#:schema {path if path.startswith(('/', '../')) else f'./{path}'}"
+
+
+def schema_text(kind: type[BaseModel], schema: str) -> str:
+    """The content of a schema's file, with its last line end.
+
+    kind: Recipe or WorkspaceEntry. schema: its RECIPE_SCHEMA or WORKSPACE_SCHEMA.
+    """
+    return json.dumps(json_schema(kind, schema), indent=2, ensure_ascii=False) + "\n"
+
+
+def json_schema(kind: type[BaseModel], schema: str) -> dict[str, Any]:
+    """The JSON Schema of what a TOML file may say; see `schema_text`."""
+    made = kind.model_json_schema(by_alias=True)
+    name = schema.removesuffix(".schema.json")
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": f"urn:respsel:{name}:1",
+        **made,
+    }
