@@ -28,7 +28,7 @@ LAYERS = (
     {"graph"},
     {"plan", "run"},
     {"report"},
-    {"history", "training"},
+    {"history", "training", "draft"},
     {"study"},
     {"cli"},
     {"__main__"},

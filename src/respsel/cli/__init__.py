@@ -1,7 +1,8 @@
 """The commands. The only package that prints, reads the terminal's environment, or exits."""
 
 # The order of the imports is that of the commands in --help.
-from respsel.cli import starting  # isort: skip
+from respsel.cli import init  # isort: skip
+from respsel.cli import validate  # isort: skip
 from respsel.cli import run  # isort: skip
 from respsel.cli import changes  # isort: skip
 from respsel.cli import training  # isort: skip
@@ -10,4 +11,15 @@ from respsel.cli import inspect  # isort: skip
 from respsel.cli import cache
 from respsel.cli.app import app, main
 
-__all__ = ["app", "cache", "changes", "inspect", "main", "report", "run", "starting", "training"]
+__all__ = [
+    "app",
+    "cache",
+    "changes",
+    "init",
+    "inspect",
+    "main",
+    "report",
+    "run",
+    "training",
+    "validate",
+]

@@ -53,6 +53,22 @@ def write_beside(path: Path, data: bytes) -> None:
         os.replace(part, path)
 
 
+def write_new(path: Path, data: bytes) -> None:
+    """Write a file whole where nothing is. Raises FileExistsError if something is, also a link."""
+    with part_for(path) as part:
+        part.write_bytes(data)
+        try:
+            # Hazard: os.replace would take the place of a file that came meanwhile.
+            os.link(part, path)
+        except FileExistsError:
+            raise
+        except OSError:
+            # A file system without hard links.
+            if os.path.lexists(path):
+                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), path) from None
+            os.rename(part, path)
+
+
 def is_part(name: str) -> bool:
     """Whether a name is one that `part_for` gives."""
     return _LOCKED.fullmatch(name) is not None

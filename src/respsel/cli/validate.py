@@ -1,4 +1,4 @@
-"""The commands before a first run: validate."""
+"""The command that checks a recipe without a model."""
 
 from __future__ import annotations
 

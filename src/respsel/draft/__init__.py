@@ -1,0 +1,1 @@
+"""A data file looked at, and a first recipe drafted for it."""
