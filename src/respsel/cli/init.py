@@ -112,12 +112,16 @@ def init(
         _refuse_options(said, target, name)
         _write_demo(folder)
         return
-    asks = not yes and sys.stdin.isatty() and sys.stdout.isatty()
+    asks = not yes and _is_terminal()
     try:
         _Start(data, folder, name, said, target).go(asks)
     except (typer.Abort, KeyboardInterrupt):
         say("\nStopped. Nothing was written.", file=sys.stderr)
         raise typer.Exit(EXIT_INTERRUPTED) from None
+
+
+def _is_terminal() -> bool:
+    return sys.stdin.isatty() and sys.stdout.isatty()
 
 
 @dataclass(frozen=True)

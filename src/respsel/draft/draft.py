@@ -10,7 +10,8 @@ from __future__ import annotations
 import json
 import os
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -117,14 +118,33 @@ def draft_recipe(
     target = choose_target(wish, place.workspace, place.folder)
     facts = _facts(data, looked, proposal, place, target)
     text = recipe_text(proposal, target, facts)
-    checked = check_draft(text, place, target)
+    with _made(place.folder):
+        checked = _check(text, place, target)
     return Draft(place, target, {**support_files(place, target), place.recipe: text}, checked)
 
 
-def check_draft(text: str, place: Place, target: Target) -> Checked:
+@contextmanager
+def _made(folder: Path) -> Iterator[None]:
+    """Have a folder while a draft is checked: the way to its data may lead through it.
+
+    What was made for it goes again. Raises RunError if it cannot be made.
+    """
+    missing = [part for part in (folder, *folder.parents) if not os.path.lexists(part)]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _unwritable(folder, error) from error
+    try:
+        yield
+    finally:
+        for part in missing:
+            with suppress(OSError):
+                part.rmdir()
+
+
+def _check(text: str, place: Place, target: Target) -> Checked:
     """Check a recipe that is not written yet. Raises InputError with all that is wrong."""
-    loaded = _load(text, place, target)
-    checked = check_study(loaded)
+    checked = check_study(_load(text, place, target))
     if checked.problems:
         raise InputError(checked.problems)
     return checked
@@ -152,14 +172,16 @@ def write_files(files: Mapping[Path, str]) -> None:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             write_new(path, text.encode())
-        except FileExistsError:
+        except FileExistsError as error:
             refuse_existing(path, "Move it away, and run this again")
-            what = "a part of its path is a file, not a folder"
-            raise InputError(Problem(shown_from_here(path), "", what, "Give another DIR")) from None
+            raise _unwritable(path, error) from error
         except OSError as error:
-            what = f"cannot be written: {why_of(error)}"
-            remedy = remedy_of(error, "Give another DIR")
-            raise RunError(Problem(shown_from_here(path), "", what, remedy)) from error
+            raise _unwritable(path, error) from error
+
+
+def _unwritable(path: Path, error: OSError) -> RunError:
+    what = f"cannot be written: {why_of(error)}"
+    return RunError(Problem(shown_from_here(path), "", what, remedy_of(error, "Give another DIR")))
 
 
 def shown_from_here(path: Path) -> str:

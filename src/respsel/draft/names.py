@@ -34,12 +34,17 @@ LABELS = (
     "answerkey ergebnis ergebnis resultado resultat risultato antwort respuesta risposta "
     "solution final ответ 答案 정답 正解"
 ).split()
+# With a word or two, they describe a row or say who wrote a text. Longer texts are responses.
+ABOUT_IF_SHORT = (
+    "lang level type page status version skill domain model generator engine expert teacher "
+    "student human assistant"
+).split()
 # They describe a row and are no part of it.
 ABOUT = (
-    "category categories topic source url link split difficulty level language lang type tag tags "
+    "category categories topic source url link split difficulty language tag tags "
     "date time timestamp created updated author license licence subject rating score scores "
-    "dataset file filename path hash md5 sha count tokens length version status annotator origin "
-    "domain skill year page kategorie thema quelle categoria fuente theme"
+    "dataset file filename path hash md5 sha count tokens length annotator origin "
+    "year kategorie thema quelle categoria fuente theme"
 ).split()
 SYSTEMS = ("system", "system_prompt")
 HISTORIES = ("history",)
@@ -64,9 +69,20 @@ def says_any(name: str, known: Sequence[str]) -> bool:
 
 
 def is_one(name: str, known: Sequence[str]) -> bool:
-    """Whether a whole name, or the first or last part of a path, is one of those known."""
-    parts = (name, name.partition(".")[0], name.rpartition(".")[2])
-    return any(plain_name(part) in known for part in parts)
+    """Whether a whole name, or a part of a path, is one of those known."""
+    return any(plain_name(part) in known for part in (name, *name.split(".")))
+
+
+def is_asked(name: str) -> bool:
+    """Whether a name, or the last part of a path, is that of what is asked."""
+    return any(plain_name(part) in INPUTS for part in (name, name.rpartition(".")[2]))
+
+
+def is_about(name: str) -> bool:
+    """Whether a name is that of something that describes a row: `topic`, `answer_source`."""
+    words = words_of(name)
+    last = words[-1] if words else ""
+    return last in ABOUT or (says_any(name, ABOUT) and not says_any(name, [*INPUTS, *RESPONSES]))
 
 
 def is_id(name: str) -> bool:

@@ -80,7 +80,11 @@ def propose(looked: LookedAt, wish: Wish, shown: str) -> Proposal:
     proposal = _asked(looked, wish, shown)
     proposal = replace(proposal, id=_id(looked, wish))
     proposal = replace(proposal, responses=_responses(looked, wish, proposal))
-    return _with_label(looked, wish, proposal)
+    proposal = _with_label(looked, wish, proposal)
+    if wish.answer and not proposal.label:
+        what = "says how answers are compared with the label, and there is no label"
+        raise InputError(Problem(shown, "--answer", what, "Add --label COLUMN"))
+    return proposal
 
 
 def used_columns(looked: LookedAt, proposal: Proposal) -> set[str]:
@@ -204,27 +208,18 @@ def _inputs(looked: LookedAt, wish: Wish) -> list[str]:
         if column.kind == TEXT
         and column.path not in taken
         and not names.is_id(column.path)
-        and not names.says_any(column.path, names.ABOUT)
+        and not names.is_about(column.path)
         and not names.is_one(column.path, names.SYSTEMS)
     ]
-    usable = [path for path in texts if column_words(looked, path) > 1 or _is_asked(path)]
-    free = [path for path in usable if not _is_response(path) or _is_asked(path)]
+    usable = [path for path in texts if looked.columns[path].words > 1 or names.is_asked(path)]
+    free = [path for path in usable if not _is_response(path)]
     # A text that is the same in all rows asks nothing.
     free = [path for path in free if looked.columns[path].distinct > 1 or looked.rows == 1]
     return sorted(free, key=lambda path: (not looked.is_full(path), _rank(path)))
 
 
-def column_words(looked: LookedAt, path: str) -> float:
-    """The median number of words of a column."""
-    return looked.columns[path].words
-
-
-def _is_asked(path: str) -> bool:
-    return names.is_one(path, names.INPUTS)
-
-
 def _is_response(path: str) -> bool:
-    return names.says_any(path, names.RESPONSES) and not _is_asked(path)
+    return names.says_any(path, names.RESPONSES) and not names.is_asked(path)
 
 
 def _rank(path: str) -> int:
@@ -323,7 +318,8 @@ def _ends_answered(looked: LookedAt, proposal: Proposal) -> bool:
 
 def _may_be_response(column: Column) -> bool:
     path = column.path
-    about = names.says_any(path, names.ABOUT) and not names.says_any(path, names.RESPONSES)
+    word = names.plain_name(path) in names.ABOUT_IF_SHORT and column.words <= 2
+    about = names.is_about(path) or word
     reserved = (*names.SYSTEMS, *names.HISTORIES, *names.TOOLS)
     same = column.distinct < 2 <= column.filled
     return not (about or same or names.is_id(path) or names.is_one(path, reserved))
@@ -401,7 +397,7 @@ def _labels(looked: LookedAt, taken: Collection[str]) -> Sequence[Column]:
         if column not in named
         and column.kinds == {NUMBER}
         and column.distinct > 2
-        and not names.says_any(column.path, names.ABOUT)
+        and not names.is_about(column.path)
     ]
     return [*named, *numbers]
 
