@@ -15,7 +15,7 @@ from respsel.recipe.schema import Recipe
 from respsel.recipe.validation import check_shape
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
 NAMES = [page.relative_to(ROOT).as_posix() for page in PAGES]
 _FENCED = re.compile(r"^```.*?^```$", re.DOTALL | re.MULTILINE)
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
@@ -45,10 +45,15 @@ def test_every_relative_link_leads_somewhere(name: str) -> None:
         assert not anchor or anchor in anchors(target), link
 
 
-def test_the_readme_leads_to_every_page() -> None:
-    """No page is lost: each has its line in the README."""
+def test_the_start_page_leads_to_every_page() -> None:
+    """No page is lost: the README leads to the start page, and that one and the site to each."""
     links = {link.partition("#")[0] for link in _LINK.findall(prose(ROOT / "README.md"))}
-    assert links >= {name for name in NAMES if name.startswith("docs/")}
+    assert "docs/README.md" in links
+    pages = {name.removeprefix("docs/") for name in NAMES if name.startswith("docs/")}
+    site = set(re.findall(r": (\S+\.md)$", (ROOT / "mkdocs.yml").read_text(), re.MULTILINE))
+    assert site == pages
+    start = {link.partition("#")[0] for link in _LINK.findall(prose(ROOT / "docs" / "README.md"))}
+    assert start >= pages - {"README.md"}
 
 
 def test_the_pages_recipe_is_well_formed() -> None:
