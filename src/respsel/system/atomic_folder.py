@@ -2,7 +2,7 @@
 
 1. Each part is written next to its place.
 2. The old manifest is removed.
-3. Each part takes its place.
+3. Each part takes its place; a folder inside takes it as a whole.
 4. The new manifest is written.
 
 A process that is killed between these leaves whole files without a manifest, and the next process
@@ -41,24 +41,41 @@ def part_of(folder: Path, name: str) -> Path:
 
 
 def put_in_place(
-    folder: Path, key: str, names: Sequence[str], more: Mapping[str, Any] = MappingProxyType({})
+    folder: Path,
+    key: str,
+    names: Sequence[str],
+    more: Mapping[str, Any] = MappingProxyType({}),
+    inner: str = "",
 ) -> None:
     """Have the parts of some files take their places, and then the manifest.
 
     more: what else the manifest says.
+    inner: a folder of files in `folder` that is replaced as a whole, if it is not empty.
     """
-    manifest = {
-        "key": key,
-        **more,
-        "files": {name: part_of(folder, name).stat().st_size for name in names},
-    }
+    sizes = {name: part_of(folder, name).stat().st_size for name in names}
+    if inner:
+        with os.scandir(part_of(folder, inner)) as entries:
+            sizes |= {f"{inner}/{entry.name}": entry.stat().st_size for entry in entries}
+    manifest = {"key": key, **more, "files": sizes}
     remove_dead_parts(folder, part_of(folder, MANIFEST).name)
     # Hazard: in a folder that came from others, what is left of an earlier part may be a link.
     write_beside(part_of(folder, MANIFEST), json.dumps(manifest, indent=1).encode())
     # Hazard: a process that is killed below could leave new files whose sizes fit the old manifest.
     (folder / MANIFEST).unlink(missing_ok=True)
-    for name in (*names, MANIFEST):
+    for name in names:
         os.replace(part_of(folder, name), folder / name)
+    if inner:
+        _replace_folder(part_of(folder, inner), folder / inner)
+    os.replace(part_of(folder, MANIFEST), folder / MANIFEST)
+
+
+def _replace_folder(part: Path, place: Path) -> None:
+    old = part_of(place.parent, f"{place.name}-before")
+    # Hazard: a folder takes no other's place while that one has files. A link is moved as such.
+    if os.path.lexists(place):
+        os.replace(place, old)
+    os.replace(part, place)
+    remove(old)
 
 
 def is_written(folder: Path, key: str) -> bool:
