@@ -40,7 +40,7 @@ def test_names_are_escaped_and_shortened() -> None:
     root = ET.fromstring(figure(axis, ['<b>&"', "x" * 40], 'about "it" <', "below", []))
     names = [node.text for node in root.iter() if node.get("class") == "name"]
     assert names[0] == '<b>&"'
-    assert len(names[1] or "") <= 22
+    assert len(names[1] or "") <= 24
     assert shortened("strategy-with-a-long-name-1") != shortened("strategy-with-a-long-name-2")
 
 

@@ -18,7 +18,7 @@ from typing import Any
 from respsel.errors import InputError, Problem, RunError
 from respsel.hashing import canonical_json, digest
 from respsel.report.format import utc_text
-from respsel.report.write import report_lock
+from respsel.report.write import PAGE, alone, report_lock
 from respsel.run.result import RunResult
 from respsel.selection.verdict import Verdict, verdict_from_json
 from respsel.store.locks import Wait
@@ -32,7 +32,7 @@ RECORD = "run.json"
 _LIKE_THIS = "Give a folder like runs/quickstart/20260101-120000-0a1b2c3d"
 # A recipe's text and some numbers for each of its steps.
 _MOST_BYTES = 1 << 27
-_PAGES = ("report.html", "report.md", "report.json")
+_PAGES = (PAGE, "report.md", "report.json")
 
 
 @dataclass(frozen=True)
@@ -176,7 +176,8 @@ def _write_folder(folder: Path, pages: Path, data: Mapping[str, Any]) -> None:
     try:
         part.mkdir(parents=True)
         for name in _PAGES:
-            (part / name).write_bytes((pages / name).read_bytes())
+            page = (pages / name).read_bytes()
+            (part / name).write_bytes(alone(page) if name == PAGE else page)
         (part / RECORD).write_text(json.dumps(data, indent=1, ensure_ascii=False), "utf-8")
         if not folder.exists():
             os.replace(part, folder)

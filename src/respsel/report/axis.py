@@ -10,13 +10,16 @@ import math
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
+from unicodedata import east_asian_width
 
 WIDTH = 720
 ROW = 30
 LEFT = 190
 RIGHT = 70
 TOP = 8
-_LONGEST_NAME = 22
+# In widths of a usual letter: what fits at the left of the axis.
+_LONGEST_NAME = 24.0
+_WIDE = frozenset("MWmw@%—…")
 _MOST_TICKS = 8
 _LEAST_SPAN = 1e-300
 
@@ -79,7 +82,7 @@ def figure(axis: Axis, names: Sequence[str], about: str, below: str, rows: Seque
     for i, name in enumerate(names):
         parts.append(
             f'<text class="name" x="{LEFT - 12}" y="{middle(i) + 4.5:.1f}" '
-            f'text-anchor="end">{escape(shortened(name))}</text>'
+            f'text-anchor="end">{escape(shortened(name))}{_whole(name)}</text>'
         )
     parts += rows
     parts.append(f'<text class="tick" x="{LEFT}" y="{bottom + 36}">{escape(below)}</text></svg>')
@@ -104,8 +107,28 @@ def shortened(name: str) -> str:
 
     Names that begin alike often end differently, so the middle goes.
     """
-    half = (_LONGEST_NAME - 1) // 2
-    return name if len(name) <= _LONGEST_NAME else f"{name[:half]}…{name[-half:]}"
+    if name_width(name) <= _LONGEST_NAME:
+        return name
+    half = len(name) // 2
+    while half > 1 and name_width(f"{name[:half]}…{name[-half:]}") > _LONGEST_NAME:
+        half -= 1
+    return f"{name[:half]}…{name[-half:]}"
+
+
+def name_width(text: str) -> float:
+    """About how wide a text is, in widths of a usual letter."""
+    return sum(map(_width, text))
+
+
+def _width(char: str) -> float:
+    if east_asian_width(char) in "WF":
+        return 2.0
+    return 1.6 if char in _WIDE else 1.25 if char.isupper() else 1.0
+
+
+def _whole(name: str) -> str:
+    """What a reader who points at a shortened name is shown."""
+    return "" if shortened(name) == name else f"<title>{escape(name)}</title>"
 
 
 def _ticks(low: float, high: float) -> list[float]:

@@ -1,8 +1,8 @@
 """The report's figures as SVG text: no library, no script.
 
 Knows what a verdict, a distribution and a race are, and nothing of files. by_target: the strategies
-whose texts the target wrote; they are marked everywhere. Invariant: every number
-in a figure is also in a table or in report.json.
+whose texts the target wrote; they are marked everywhere. unit: of the scores. Invariant: every
+number in a figure is also in a table or in report.json.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
-from respsel.report.axis import axis_for, figure, marked, middle, value_beside
+from respsel.report.axis import axis_for, figure, marked, middle, shortened, value_beside
+from respsel.report.together import score_title
 from respsel.selection.race_rule import reach_of
 from respsel.text.numbers import number, percent
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from respsel.selection.verdict import Ranked, Verdict
 
 
-def ranking_plot(verdict: Verdict, by_target: Collection[str] = ()) -> str:
+def ranking_plot(verdict: Verdict, by_target: Collection[str] = (), unit: str = "") -> str:
     """One line per strategy: its score as a dot and its interval as a bar; best at the top."""
     ranking = verdict.ranking
     spans = [(_or(r.low, r.score), _or(r.high, r.score)) for r in ranking]
@@ -31,17 +32,18 @@ def ranking_plot(verdict: Verdict, by_target: Collection[str] = ()) -> str:
             _bar(axis.x(low), axis.x(high), axis.x(ranked.score), i, _kind(verdict, ranked))
         )
         rows.append(value_beside(i, number(ranked.score)))
-    about = f"{verdict.metric} by strategy, with intervals at {percent(verdict.confidence)}"
+    title = score_title(verdict)
+    about = f"{title} by strategy, with intervals at {percent(verdict.confidence)}"
     return figure(
         axis,
         marked([r.strategy for r in ranking], by_target),
         about,
-        f"{verdict.metric}; {_better(verdict.direction)}",
+        f"{_with_unit(title, unit)}; {_better(verdict.direction)}",
         rows,
     )
 
 
-def difference_plot(verdict: Verdict, by_target: Collection[str] = ()) -> str:
+def difference_plot(verdict: Verdict, by_target: Collection[str] = (), unit: str = "") -> str:
     """One line per strategy behind the leader: the paired difference and its interval."""
     others = [(r, r.difference) for r in verdict.ranking if r.difference is not None]
     log = verdict.scale == "log"
@@ -57,15 +59,21 @@ def difference_plot(verdict: Verdict, by_target: Collection[str] = ()) -> str:
         rows.append(value_beside(i, number(apart)))
     leader = verdict.ranking[0].strategy
     about = (
-        f"paired differences of {verdict.metric} to {leader}; an interval that holds {none:g} "
+        f"paired differences of {score_title(verdict)} to {leader}; one that holds {none:g} "
         "is a tie"
     )
-    below = f"{'times' if log else 'minus'} the score of {leader}; {none:g} is no difference"
+    score = f"the {score_title(verdict)} of {shortened(leader)}"
+    how = f"times {score}" if log else _with_unit(f"minus {score}", unit)
+    below = f"{how}; {none:g} is no difference"
     return figure(axis, marked([r.strategy for r, _ in others], by_target), about, below, rows)
 
 
 def distribution_plot(
-    distributions: Sequence[Distribution], metric: str, scale: str, by_target: Collection[str] = ()
+    distributions: Sequence[Distribution],
+    metric: str,
+    scale: str,
+    by_target: Collection[str] = (),
+    unit: str = "",
 ) -> str:
     """One box per strategy: the middle half of its scores, whiskers at 5 % and 95 %.
 
@@ -100,7 +108,7 @@ def distribution_plot(
         axis,
         marked([d.strategy for d in distributions], by_target),
         about,
-        f"{metric}, one value an example{how}",
+        f"{_with_unit(metric, unit)}, one value an example{how}",
         rows,
     )
 
@@ -147,6 +155,10 @@ def _kind(verdict: Verdict, ranked: Ranked) -> str:
 
 def _better(direction: str) -> str:
     return "lower is better" if direction == "lower" else "higher is better"
+
+
+def _with_unit(title: str, unit: str) -> str:
+    return f"{title} ({unit})" if unit else title
 
 
 def _or(end: float | None, value: float) -> float:

@@ -10,7 +10,7 @@ from collections.abc import Collection, Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
-from respsel.report.axis import WIDTH, Axis, axis_for, marked, shortened
+from respsel.report.axis import WIDTH, Axis, axis_for, marked, name_width, shortened
 
 if TYPE_CHECKING:
     from respsel.report.analysis.risks import Risk, RiskOfStrategy
@@ -91,7 +91,7 @@ def _names(names: Sequence[str], places: Sequence[tuple[float, float]]) -> list[
     for i in sorted(range(len(names)), key=lambda i: places[i][1]):
         x, y = places[i]
         text = shortened(names[i])
-        width = len(text) * _CHARACTER
+        width = name_width(text) * _CHARACTER
         toward_left = x + 12 + width > WIDTH
         start = x - 12 - width if toward_left else x + 12
         line = _free_line(y - 9, start, start + width, taken)
@@ -104,7 +104,7 @@ def _names(names: Sequence[str], places: Sequence[tuple[float, float]]) -> list[
         anchor = "end" if toward_left else "start"
         parts.append(
             f'<text class="name" x="{end:.1f}" y="{line + 4.5:.1f}" text-anchor="{anchor}">'
-            f"{escape(text)}</text>"
+            f"{escape(text)}<title>{escape(names[i])}</title></text>"
         )
     return parts
 

@@ -30,6 +30,7 @@ def template_environment(package: str, autoescape: bool = False) -> Environment:
     )
     for show in (number, interval, percent, share, signed, told):
         environment.filters[show.__name__] = show
+    environment.filters["capitalize_first"] = lambda text: text[:1].upper() + text[1:]
     return environment
 
 

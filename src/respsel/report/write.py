@@ -6,6 +6,7 @@ Knows nothing of markup. Invariant: tables are copied from the store one at a ti
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -40,6 +41,10 @@ if TYPE_CHECKING:
 VERSION = 9
 FORMATS = ("json", "md", "html")
 PAGE = "report.html"
+# The folder of all examples.
+EXAMPLES = "examples"
+# What of a page leads there, when the page is copied to where there is no such folder.
+_LEADS = re.compile(rb'<p class="around">.*?</p>|<a class="to" [^>]*>(.*?)</a>', re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -92,6 +97,11 @@ def render_report(
     return render(build_report(result, finished_at), formats)
 
 
+def alone(page: bytes) -> bytes:
+    """The report's page without the links to the pages of examples, for where those are not."""
+    return _LEADS.sub(lambda found: found[1] or b"", page)
+
+
 def report_lock(loaded: LoadedRecipe) -> str:
     """The name of the lock to write a recipe's reports."""
     return f"report/{loaded.place}"
@@ -111,12 +121,16 @@ def _written(folder: Path, key: str) -> Summary | None:
 def _write(result: RunResult, folder: Path, key: str, finished_at: datetime) -> Summary:
     from polars.exceptions import PolarsError
 
+    from respsel.report.analysis.example_layout import lay_out
     from respsel.report.content import build_report, summary_of
+    from respsel.report.example_pages import write_example_pages
     from respsel.report.render import render
 
     report = build_report(result, finished_at)
-    pages = {f"report.{kind}": text for kind, text in render(report, FORMATS).items()}
+    layout = lay_out(result, report)
+    pages = {f"report.{kind}": text for kind, text in render(report, FORMATS, layout).items()}
     summary = summary_of(report)
+    _refuse_others(folder / EXAMPLES)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         remove_leftovers(folder)
@@ -126,12 +140,23 @@ def _write(result: RunResult, folder: Path, key: str, finished_at: datetime) -> 
             tables = _tables(result)
             for name, parts in tables.items():
                 stack(part_of(folder, name), parts)
-            put_in_place(folder, key, [*pages, *tables], {"summary": asdict(summary)})
+            part_of(folder, EXAMPLES).mkdir()
+            write_example_pages(result, layout, part_of(folder, EXAMPLES))
+            more = {"summary": asdict(summary)}
+            put_in_place(folder, key, [*pages, *tables], more, EXAMPLES)
         finally:
             remove_leftovers(folder)
     except (OSError, PolarsError) as error:
         raise _unwritten(result, folder, error) from error
     return summary
+
+
+def _refuse_others(folder: Path) -> None:
+    """Raise RunError if the folder of all examples has other files than pages."""
+    others = () if folder.is_symlink() else folder.glob("[!.]*")
+    if other := next((path.name for path in others if path.suffix != ".html"), None):
+        what = f"holds {other!r}, and respsel replaces this folder as a whole"
+        raise RunError(Problem(str(folder), "", what, "Move what is not respsel's out of it"))
 
 
 def _unwritten(result: RunResult, folder: Path, error: Exception) -> RunError:

@@ -33,6 +33,7 @@ _WRITTEN = re.compile(
     r"(\.toml)*",
     re.IGNORECASE,
 )
+_PAGES = re.compile(r"examples(\.toml)*", re.IGNORECASE)
 
 
 def load_recipe(path: Path, changes: Changes = NO_CHANGES) -> LoadedRecipe:
@@ -130,6 +131,8 @@ def run_name(workspace: Workspace, path: Path) -> str:
     place = place if (workspace.root / short).is_file() else short
     # Hazard: polars takes only paths that are UTF-8.
     name = readable(place.removesuffix(".toml").replace("../", "").lstrip("/"))
+    # Nothing is written at the top of runs/, where folders of recipes may be called `examples`.
     return "/".join(
-        f"{part}.toml" if _WRITTEN.fullmatch(part) else part for part in name.split("/")
+        f"{part}.toml" if _WRITTEN.fullmatch(part) or (deep and _PAGES.fullmatch(part)) else part
+        for deep, part in enumerate(name.split("/"))
     )
