@@ -55,3 +55,10 @@ def docs(session: nox.Session) -> None:
     session.install("-e", ".", "mkdocs>=1.6,<2", "mkdocs-material>=9.6,<10")
     quiet = {"NO_MKDOCS_2_WARNING": "1"}
     session.run("mkdocs", "build", "--strict", *session.posargs, env=quiet)
+
+
+@nox.session
+def gallery(session: nox.Session) -> None:
+    """Pictures of the report in the folder `gallery`, to be looked at; needs a Chromium on PATH."""
+    session.install("-e", ".")
+    session.run("python", "tools/gallery.py", *session.posargs)
