@@ -9,7 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
+import respsel
+from respsel.cli import app
+from respsel.cli.browser import open_page
 from respsel.report.analysis.samples import choose_samples
 from tests.conftest import Bench, jsonl, rows
 
@@ -127,3 +131,64 @@ def test_the_page_stays_small(bench: Bench) -> None:
     page = files(bench)["report.html"]
     assert len(page) < 2_000_000
     assert b"characters more" in page
+
+
+@pytest.mark.parametrize(
+    ("environment", "found", "told"),
+    [
+        ({"DISPLAY": ":0"}, True, ""),
+        ({"WAYLAND_DISPLAY": "wayland-0"}, True, ""),
+        ({"BROWSER": "firefox"}, True, ""),
+        ({"DISPLAY": ":0"}, False, "no browser is found"),
+        ({}, True, "there is no display"),
+        ({"DISPLAY": "for lynx"}, True, "no browser is found"),
+        ({"DISPLAY": ":0", "BROWSER": "w3m"}, True, "BROWSER is w3m, which needs a terminal"),
+        ({"DISPLAY": ":0"}, OSError("no such file"), "the browser cannot be started: no such file"),
+    ],
+)
+def test_a_page_is_opened_where_there_is_a_browser(
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    environment: dict[str, str],
+    found: bool | OSError,
+    told: str,
+) -> None:
+    """Where there is none it is said why; nothing is raised, and none in the terminal starts."""
+    opened: list[str] = []
+
+    class Browser:
+        name = "lynx" if environment.get("DISPLAY") == "for lynx" else "firefox"
+
+        def open(self, address: str) -> bool:
+            opened.append(address)
+            if isinstance(found, OSError):
+                raise found
+            return found
+
+    for name in ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr("sys.platform", "linux")
+    monkeypatch.setattr("webbrowser.get", Browser)
+    page = tmp_path / "a b.html"
+    assert open_page(page) == told
+    if not told:
+        assert opened == [page.as_uri()]
+
+
+def test_open_says_the_path_where_there_is_no_browser(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The report is written and the command succeeds; with --format there is no file to open."""
+    for name in ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("sys.platform", "linux")
+    monkeypatch.chdir(bench.folder)
+    with respsel.open_study(bench.recipe) as study:
+        study.run()
+    done = CliRunner().invoke(app, ["report", "a.toml", "--open"])
+    assert done.exit_code == 0, done.output
+    page = bench.folder / "runs/a/report.html"
+    assert f"Not opened: there is no display. Open this file yourself: {page}" in done.output
+    assert CliRunner().invoke(app, ["report", "a.toml", "--open", "--format", "md"]).exit_code == 2

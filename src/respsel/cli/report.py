@@ -37,11 +37,18 @@ def report(
         Format | None,
         typer.Option("--format", help="Print the report in this format; write no files."),
     ] = None,
+    in_browser: Annotated[
+        bool, typer.Option("--open", help="Open the page in the browser, if there is one.")
+    ] = False,
     settings: Settings = None,
     limit: Limit = None,
 ) -> None:
     """Rebuild a recipe's report from what is stored. Opens no model."""
-    from respsel.errors import RunError
+    from respsel.errors import InputError, Problem, RunError
+
+    if in_browser and kind is not None:
+        what = "prints the report, so there is no file to open"
+        raise InputError(Problem("", "--format", what, "Leave out --format or --open"))
 
     with study_of(recipe, settings, limit, reading=True) as study, run_display() as progress:
         if kind is not None:
@@ -59,3 +66,8 @@ def report(
             say(study.report_text("md", progress, result))
             return
         say(f"Report: {shown_path(page)}")
+    if in_browser:
+        from respsel.cli.browser import open_page
+
+        if reason := open_page(page):
+            say(f"Not opened: {reason}. Open this file yourself: {page.resolve()}")
