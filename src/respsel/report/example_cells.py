@@ -99,7 +99,9 @@ class StrategyCells:
         for key in keys:
             response = responses.get(key, Response(key, "", _NONE))
             own = {label: rows[key] for label, rows in scores.items() if key in rows}
-            judged = self._judged(rewards.get(key), preferences.get(key))
+            judged = (
+                "" if response.problem else self._judged(rewards.get(key), preferences.get(key))
+            )
             yield self._shown(examples[key], response, own, judged)
 
     def _shown(
