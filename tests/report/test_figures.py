@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from respsel.report.analysis.distributions import distributions
-from respsel.report.axis import LEFT, RIGHT, WIDTH, axis_for, figure, shortened
+from respsel.report.axis import LEFT, RIGHT, WIDTH, axis_for, figure, name_width, shortened
 from respsel.report.figures import distribution_plot
 
 # An interval of two examples may reach very far.
@@ -62,3 +62,16 @@ def test_quantiles_are_those_of_the_scores() -> None:
     root = ET.fromstring(distribution_plot((many, few), "perplexity", "log"))
     assert sum(node.get("class") == "point" for node in root.iter()) == 40
     assert distributions(("none",), np.full((3, 1), np.nan), log=False) == ()
+
+
+def test_a_shortened_name_fits_and_is_there_whole() -> None:
+    """Wide letters and other scripts take more room, so more of their middle goes; who points at a
+    name sees all of it.
+    """
+    axis = axis_for([0, 1], False)
+    names = ["W" * 60, "日本語の名前です" * 4, "short"]
+    root = ET.fromstring(figure(axis, names, "about", "below", []))
+    shown = [node for node in root.iter() if node.get("class") == "name"]
+    assert [node.findtext("title") for node in shown] == [*names[:2], None]
+    assert all(name_width(node.text or "") <= 24 for node in shown)
+    assert [len(node.text or "") for node in shown] == [13, 11, 5]
