@@ -130,6 +130,12 @@ def test_one_example_tells_nothing(bench: Bench) -> None:
     """No interval of no width, and no advice that follows from one."""
     said = headline(bench, {"d": {"s0": ([1.0], 9), "s1": ([0.5], 9)}})
     assert said["next_step"].startswith("Take 24 examples or more: from 1 it cannot be told")
+    # There may be no more examples: a second command goes on with the leader.
+    assert said["next_step"].endswith("apply the leader, undecided.")
+    assert said["command"].splitlines() == [
+        "respsel run a.toml",
+        "respsel apply a.toml --accept-undecided",
+    ]
     (_, line, *_) = bench.respsel("run", "a.toml").out.splitlines()[1:]
     assert "1.00" in line
     assert "1.00 – 1.00" not in line

@@ -205,8 +205,8 @@ def _self_written(target: Target, name: str, prompt: str, what: str) -> str:
 
 _METRICS = "\n".join(
     [
-        _line("[[metrics]]", "the first decides. Lower: the target would rather write it so"),
-        'name = "perplexity"',
+        "[[metrics]]",
+        _line('name = "perplexity"', "lower: the target would rather write it so itself"),
         "",
         "[[metrics]]",
         _line('name = "response-tokens"', "a control: is the winner just the shortest?"),
@@ -214,6 +214,9 @@ _METRICS = "\n".join(
         _line("# [[metrics]]", "a second opinion, for which the target writes answers first"),
         '# name = "self-aligned-perplexity"',
         "# k = 2",
+        "",
+        "[selection]",
+        _line('metric = "perplexity"', "decides"),
     ]
 )
 

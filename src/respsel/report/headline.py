@@ -162,6 +162,10 @@ def _undecided(facts: VerdictFacts) -> Headline:
     if more is not None:
         command = f"respsel run {facts.result.graph.loaded.typed_without_limit}"
         step = more
+        if _may_end_here(facts):
+            # There may be no more examples, and the user is not to be left there.
+            command += f"\n{_apply(facts)} --accept-undecided"
+            step += " Or go on with what there is: apply the leader, undecided."
     else:
         leaders = (facts.winner, *facts.verdict.tied)
         command = "\n".join(f"{_apply(facts)} --strategy {name}" for name in leaders)
@@ -240,6 +244,14 @@ def _choose(facts: VerdictFacts) -> str:
         f"It would take about {count} examples{_each(facts)} to tell {leaders} apart, and "
         f"{_has(facts, count)}. The difference is small: choose between them by what they cost to "
         "make, and apply one."
+    )
+
+
+def _may_end_here(facts: VerdictFacts) -> bool:
+    """Whether some dataset has no further examples, and this is the only answer."""
+    recipe = facts.result.graph.loaded.recipe
+    return len(facts.datasets) == len(recipe.datasets) and any(
+        entry.sample is None or entry.sample >= facts.size(entry.name) for entry in facts.datasets
     )
 
 
