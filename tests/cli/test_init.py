@@ -484,7 +484,7 @@ def test_on_a_terminal_it_asks(monkeypatch: pytest.MonkeyPatch) -> None:
     assert columns(tomli.loads(Path("a.toml").read_text())) == ["human", "other"]
     stopped = respsel("init", "a.jsonl", "--name", "b", typed="\n")
     assert stopped.exit_code == 130
-    assert "Nothing was written" in stopped.output
+    assert "No recipe was written" in stopped.output
     assert not Path("b.toml").exists()
     assert respsel("init", "a.jsonl", "--name", "c", "--yes").exit_code == 0
 

@@ -131,3 +131,11 @@ def test_a_store_that_is_damaged_does_not_matter(bench: Bench) -> None:
     """It opens no store."""
     Path("cache").write_text("no folder")
     assert validate().exit_code == 0
+
+
+def test_changes_for_one_command_are_checked(bench: Bench) -> None:
+    """--set and --limit are those of a run."""
+    assert "2 of 12 examples" in validate("--limit", "2").output
+    done = validate("--set", "strategies.teacher.prompt={{ inputs }}")
+    assert done.exit_code == 2
+    assert "'inputs' is not a field" in done.output

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from respsel.draft.target import TargetWish
 
 Taken = TypeVar("Taken")
+# Lines of a table in a file or a wide terminal.
+_WIDEST = 100
 _NONE = ("", "-", "none")
 
 
@@ -116,7 +118,7 @@ def init(
     try:
         _Start(data, folder, name, said, target).go(asks)
     except (typer.Abort, KeyboardInterrupt):
-        say("\nStopped. Nothing was written.", file=sys.stderr)
+        say("\nStopped. No recipe was written.", file=sys.stderr)
         raise typer.Exit(EXIT_INTERRUPTED) from None
 
 
@@ -236,11 +238,12 @@ class _Start:
         return proposal
 
     def _show(self, proposal: Proposal) -> None:
-        from respsel.cli.render.drafts import columns_table
+        from respsel.cli.render.drafts import column_lines
 
         rows = f"{self._looked.rows:,} rows" + ("" if self._looked.is_whole else " and more")
         say(f"{self._shown}: {rows}")
-        console_of().print(columns_table(self._looked, proposal))
+        width = min(_WIDEST, console_of().width)
+        say("\n".join(column_lines(self._looked, proposal, width)))
 
 
 def _proposed(proposal: Proposal, key: str) -> str:

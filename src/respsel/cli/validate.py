@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from respsel.cli.app import AsJson, RecipePath, app, reported
+from respsel.cli.app import AsJson, Limit, RecipePath, Settings, app, reported
 from respsel.cli.terminal import print_json, say, tell
 
 
 @app.command()
 @reported
-def validate(recipe: RecipePath, as_json: AsJson = False) -> None:
+def validate(
+    recipe: RecipePath, settings: Settings = None, limit: Limit = None, as_json: AsJson = False
+) -> None:
     """Check all of a recipe that needs no model: data, labels, response files, prompts.
 
     Writes nothing. Exits with 0 if all is fine and with 2 if not.
@@ -21,9 +23,10 @@ def validate(recipe: RecipePath, as_json: AsJson = False) -> None:
     from respsel.errors import InputError
     from respsel.plan.check import check_study
     from respsel.workspace.loading import load_recipe
+    from respsel.workspace.variant import changes_of
 
     try:
-        loaded = load_recipe(recipe)
+        loaded = load_recipe(recipe, changes_of(settings or (), limit=limit))
     except InputError as error:
         if as_json:
             print_json(_refused_json(recipe, error))

@@ -12,7 +12,7 @@ import os
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
 
@@ -22,17 +22,15 @@ from respsel.draft.proposal import Proposal, used_columns
 from respsel.draft.recipe_text import SCHEMAS, Facts, recipe_text, workspace_text
 from respsel.draft.target import Target, TargetWish, choose_target, relative_path
 from respsel.errors import InputError, Problem, RunError
-from respsel.metrics.registry import choose
 from respsel.plan.check import Checked, check_study
 from respsel.recipe.model import ModelEntry, NamedModel
 from respsel.recipe.schema import Recipe
 from respsel.recipe.schema_line import RECIPE_SCHEMA, WORKSPACE_SCHEMA, schema_text
 from respsel.recipe.toml import parse_toml
-from respsel.recipe.validation import check_shape
 from respsel.system.disk import remedy_of, why_of
 from respsel.system.parts import write_new
-from respsel.workspace.checks import check_recipe
 from respsel.workspace.loaded_recipe import LoadedRecipe, readable
+from respsel.workspace.loading import checked_recipe
 from respsel.workspace.workspace import (
     FILE_NAME,
     Workspace,
@@ -192,35 +190,14 @@ def shown_from_here(path: Path) -> str:
 
 def _load(text: str, place: Place, target: Target) -> LoadedRecipe:
     """The drafted recipe as it will be loaded. Raises InputError."""
-    data = parse_toml(text.encode(), place.shown)
-    recipe, problems = check_shape(Recipe, data, place.shown)
-    if recipe is None:
-        raise InputError(problems)
-    metrics = []
-    for i, entry in enumerate(recipe.metrics):
-        metric, more = choose(entry, place.shown, f"metrics[{i}]")
-        problems += more
-        metrics += [metric] if metric is not None else []
-    folder = place.folder.resolve()
-    models = {
-        name: NamedModel(name, entry, folder, place.shown) for name, entry in recipe.models.items()
-    }
+    content = text.encode()
+    workspace = place.workspace
     if place.is_new and target.entry is not None:
         entry = ModelEntry.model_validate(target.entry)
-        models[target.name] = NamedModel(target.name, entry, folder, FILE_NAME)
-    loaded = LoadedRecipe(
-        recipe=recipe,
-        path=folder / place.recipe.name,
-        shown=place.shown,
-        name=place.recipe.stem,
-        content=text.encode(),
-        workspace=place.workspace,
-        models={**place.workspace.models, **models},
-        metrics=metrics,
-    )
-    if problems := [*problems, *check_recipe(loaded, deeply=not problems)]:
-        raise InputError(problems)
-    return loaded
+        model = NamedModel(target.name, entry, workspace.root, FILE_NAME)
+        workspace = replace(workspace, models={target.name: model})
+    shown = Path(place.shown)
+    return checked_recipe(parse_toml(content, place.shown), content, shown, workspace)
 
 
 def _facts(data: Path, looked: LookedAt, proposal: Proposal, place: Place, target: Target) -> Facts:

@@ -53,14 +53,18 @@ def load_recipe(path: Path, changes: Changes = NO_CHANGES) -> LoadedRecipe:
     if composed.layers or changes:
         content = written_out(data, composed.layers, variant)
     try:
-        return _checked(data, content, path, workspace, variant)
+        return checked_recipe(data, content, path, workspace, variant)
     except InputError as error:
         origins = Origins(data, composed.layers, variant, shown)
         raise InputError([origins.placed(problem) for problem in error.problems]) from None
 
 
-def _checked(
-    data: dict[str, Any], content: bytes, path: Path, workspace: Workspace, variant: Variant
+def checked_recipe(
+    data: dict[str, Any],
+    content: bytes,
+    path: Path,
+    workspace: Workspace,
+    variant: Variant = AS_IT_IS,
 ) -> LoadedRecipe:
     """A recipe's data as a LoadedRecipe. Raises InputError with every problem found."""
     shown = readable(path)

@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING
 from respsel.text.characters import one_line
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from respsel.draft.columns import Column, LookedAt
     from respsel.draft.draft import Place
     from respsel.draft.proposal import Proposal
 
 _MOST_UNUSED = 12
 _LONGEST_EXAMPLE = 200
+_WIDEST_NAME = 30
 # By name, what files are for.
 _ABOUT = {
     "respsel.toml": "where results are kept, and the model",
@@ -24,27 +23,36 @@ _ABOUT = {
 }
 
 
-def columns_table(looked: LookedAt, proposal: Proposal) -> Table:
-    """A file's columns, what each is taken for, and its first value."""
-    from rich.table import Table
-    from rich.text import Text
+def column_lines(looked: LookedAt, proposal: Proposal, width: int) -> Iterator[str]:
+    """A file's columns, what each is taken for, and its first value, in lines of a width."""
+    from rich.cells import cell_len, set_cell_size
 
     from respsel.draft.proposal import used_columns
 
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_column("  column", overflow="fold", max_width=26)
-    table.add_column("taken for", overflow="fold", max_width=28)
-    table.add_column("first value", no_wrap=True, overflow="ellipsis", ratio=1)
     used = used_columns(looked, proposal)
     unused = [name for name in looked.columns if name not in used and not _is_part(name, looked)]
-    listed = [name for name in looked.columns if name in used or name in unused[:_MOST_UNUSED]]
-    for name in listed:
-        role = _role(name, looked, proposal) if name in used else "not used"
-        example = one_line(_example(looked.columns[name]))
-        table.add_row(Text(f"  {one_line(name)}"), Text(role), Text(example))
-    if (rest := len(unused) - _MOST_UNUSED) > 0:
-        table.add_row(Text(f"  and {rest} more"), Text("not used"), Text(""))
-    return table
+    rows = [("column", "taken for", "first value")]
+    for name, column in looked.columns.items():
+        if name in used or name in unused[:_MOST_UNUSED]:
+            role = _role(name, looked, proposal) if name in used else "not used"
+            rows.append((one_line(name), role, one_line(_example(column))))
+    names = min(_WIDEST_NAME, max(cell_len(name) for name, _, _ in rows))
+    roles = max(cell_len(role) for _, role, _ in rows)
+    rest = max(20, width - names - roles - 7)
+    for name, role, example in rows:
+        cells = [_cut(name, names), role]
+        sizes = (names, roles)
+        shown = [set_cell_size(cell, size) for cell, size in zip(cells, sizes, strict=True)]
+        yield f"  {'  '.join(shown)}  {_cut(example, rest)}".rstrip()
+    if len(unused) > _MOST_UNUSED:
+        yield f"  and {len(unused) - _MOST_UNUSED} more columns that are not used"
+
+
+def _cut(text: str, size: int) -> str:
+    """The beginning of a text, in so many cells of a terminal."""
+    from rich.cells import cell_len, set_cell_size
+
+    return text if cell_len(text) <= size else f"{set_cell_size(text, size - 1).rstrip()}…"
 
 
 def written_lines(place: Place, paths: Sequence[Path]) -> Iterator[str]:
