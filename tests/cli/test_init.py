@@ -100,7 +100,7 @@ def test_what_it_prints_leads_to_the_run() -> None:
     assert ["question", "input", "What"] in [line[:3] for line in words]
     assert ["topic", "not", "used", "sums"] in words
     assert "It uses respsel.toml, which was there." in lines
-    assert "Note: 3 examples decide nothing: that takes at least 12." in done.output
+    assert "Fewer than 12 examples decide nothing, and this is 3 examples." in done.output
     assert lines[-1] == "Next: respsel run a.toml"
 
 
@@ -129,7 +129,7 @@ def test_without_a_workspace_it_makes_one(tmp_path: Path) -> None:
         (["prompt", "chosen", "rejected"], ("prompt", ["chosen", "rejected"])),
         (["Question Text", "Answer A", "Answer B"], ("Question Text", ["Answer A", "Answer B"])),
         (["Frage", "Lösung (Mensch)", "Lösung 'KI'"], None),
-        (["質問", "回答1", "回答2"], None),
+        (["質問", "回答1", "回答B"], None),
         (["a", "b", "c"], ("a", ["b", "c"])),
         (['we"ird', "an,swer\\n", "{{ output }}"], None),
         (
@@ -256,6 +256,12 @@ def test_no_check_that_would_call_all_answers_wrong() -> None:
     assert recipe["datasets"][0]["answer"] == "exact"
 
 
+def test_equal_columns_are_one_candidate() -> None:
+    """A column that repeats another is not compared with it."""
+    items = [{**item, "best_response": item["human"]} for item in rows(12)]
+    assert columns(init(write("a.jsonl", items))) == ["human", "gpt"]
+
+
 def test_what_describes_a_row_is_no_candidate() -> None:
     """Categories, sources, addresses, dates and counts are not used."""
     more = {
@@ -263,6 +269,7 @@ def test_what_describes_a_row_is_no_candidate() -> None:
         "source_url": "https://example.org/a/b",
         "created_at": "2026-01-01",
         "num_tokens": 12,
+        "model": "gpt-4",
         "difficulty": "hard",
     }
     items = [{**more, **item, "uuid": f"{i:08x}-aaaa"} for i, item in enumerate(rows(12))]
@@ -304,6 +311,18 @@ def test_alpacas_rows_ask_in_two_columns(given: str | None) -> None:
         "{{ instruction }}{% if input %}\n\n{{ input }}{% endif %}"
     )
     assert columns(recipe) == ["output"]
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_options_have_the_numbers_of_the_labels(first: int) -> None:
+    """Labels that count the options from 0 or 1 are checked as choices."""
+    items = [
+        {"question": f"Which is {i}?", "choices": ["this", "that"], "answer": i % 2 + first}
+        for i in range(12)
+    ]
+    (dataset,) = init(write("a.jsonl", items))["datasets"]
+    assert f"{{{{ loop.index{'' if first else '0'} }}}}. {{{{ c }}}}" in dataset["input"]
+    assert dataset["answer"] == "choice"
 
 
 def test_options_are_part_of_the_question() -> None:
@@ -383,6 +402,7 @@ def test_a_large_file_is_sampled() -> None:
     assert recipe["datasets"][0]["sample"] == 48
     assert "of 2,000, for a first look" in Path("a.toml").read_text()
     long = [{**item, "human": item["human"] * 200} for item in rows(60)]
+    assert "sample" not in init(write("c.jsonl", rows(60)))["datasets"][0]
     assert init(write("b.jsonl", long))["datasets"][0]["sample"] == 24
 
 

@@ -18,6 +18,7 @@ from respsel.cli.app import app, console_of, reported
 from respsel.cli.terminal import say, tell
 from respsel.errors import EXIT_INTERRUPTED, InputError, Problem
 from respsel.text.characters import one_line
+from respsel.text.numbers import counted
 
 if TYPE_CHECKING:
     from respsel.draft.columns import LookedAt
@@ -225,6 +226,7 @@ class _Start:
         """Ask for what no option says; each answer may change what is proposed next."""
         from respsel.draft.proposal import propose
 
+        say("Return takes what is in brackets.")
         for key, question in _QUESTIONS.items():
             if getattr(wish, key) is not None:
                 continue
@@ -240,8 +242,8 @@ class _Start:
     def _show(self, proposal: Proposal) -> None:
         from respsel.cli.render.drafts import column_lines
 
-        rows = f"{self._looked.rows:,} rows" + ("" if self._looked.is_whole else " and more")
-        say(f"{self._shown}: {rows}")
+        rows = counted(self._looked.rows, "row")
+        say(f"{self._shown}: {rows}{'' if self._looked.is_whole else ' and more'}")
         width = min(_WIDEST, console_of().width)
         say("\n".join(column_lines(self._looked, proposal, width)))
 
@@ -326,7 +328,7 @@ def _notes(proposal: Proposal, examples: int) -> list[str]:
     notes = [*candidate_notes(proposal), *proposal.notes]
     if examples < FEWEST_EXAMPLES:
         notes.append(
-            f"{examples} examples decide nothing: that takes at least {FEWEST_EXAMPLES}. The run "
-            "shows who leads."
+            f"Fewer than {FEWEST_EXAMPLES} examples decide nothing, and this is "
+            f"{counted(examples, 'example')}. The run shows who leads."
         )
     return notes

@@ -29,9 +29,9 @@ RESPONSES = (
     "resposta antwoord svar odpowiedz ответ решение 回答 答案 解答 답변 답"
 ).split()
 LABELS = (
-    "label gold gold_label gold_answer answer final_answer correct_answer right_answer "
-    "expected expected_answer ground_truth groundtruth truth target correct result answer_key "
-    "answerkey ergebnis ergebnis resultado resultat risultato antwort respuesta risposta "
+    "label labels answers gold gold_label gold_answer answer final_answer correct_answer "
+    "right_answer expected expected_answer ground_truth groundtruth truth target correct "
+    "result answer_key answerkey ergebnis resultado resultat risultato antwort respuesta risposta "
     "solution final ответ 答案 정답 正解"
 ).split()
 # With a word or two, they describe a row or say who wrote a text. Longer texts are responses.
@@ -65,7 +65,12 @@ def words_of(name: str) -> Sequence[str]:
 def says_any(name: str, known: Sequence[str]) -> bool:
     """Whether a word of a name is one of those known, figures behind it aside."""
     words = words_of(name)
-    return any(word in known or word.rstrip("0123456789") in known for word in words)
+    # Scripts without blanks between words have a letter or figure right behind one.
+    wide = tuple(word for word in known if not word.isascii())
+    return any(
+        word in known or word.rstrip("0123456789") in known or word.startswith(wide)
+        for word in words
+    )
 
 
 def is_one(name: str, known: Sequence[str]) -> bool:

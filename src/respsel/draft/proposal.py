@@ -252,12 +252,24 @@ def _beside(looked: LookedAt, column: Column) -> str:
     name = column.path
     there = name if column.seen == looked.rows else f"{name} is defined and {name}"
     if column.kind == TEXTS:
-        return (
-            f"{{% if {there} %}}{{% for c in {name} %}}\n- {{{{ c }}}}{{% endfor %}}{{% endif %}}"
-        )
+        listed = f"{{% for c in {name} %}}\n{_mark(looked)} {{{{ c }}}}{{% endfor %}}"
+        return f"{{% if {there} %}}{listed}{{% endif %}}"
     if looked.is_full(name):
         return f"\n\n{{{{ {name} }}}}"
     return f"{{% if {there} %}}\n\n{{{{ {name} }}}}{{% endif %}}"
+
+
+def _mark(looked: LookedAt) -> str:
+    """What stands before each option: the letters or numbers that the labels are."""
+    for column in single_columns(looked):
+        if not names.is_one(column.path, names.LABELS):
+            continue
+        values = {text.strip() for text in column.texts}
+        if all(len(value) == 1 and "A" <= value <= "Z" for value in values):
+            return '{{ "ABCDEFGHIJKLMNOPQRSTUVWXYZ"[loop.index0] }}.'
+        if all(len(value) == 1 and value.isdecimal() for value in values):
+            return "{{ loop.index0 }}." if "0" in values else "{{ loop.index }}."
+    return "-"
 
 
 def _can_be_templated(path: str) -> bool:
@@ -290,7 +302,18 @@ def _responses(looked: LookedAt, wish: Wish, proposal: Proposal) -> tuple[str, .
         chosen = [c for c in chosen if not _is_label(looked, c)] or [*long, *short]
     order = list(looked.columns)
     paths = sorted({column.path for column in chosen}, key=order.index)
-    return tuple(dict.fromkeys([*own, *[c for c in chats if c], *paths]))[:MOST_RESPONSES]
+    found = dict.fromkeys([*own, *[c for c in chats if c], *paths])
+    return _different(looked, list(found))[:MOST_RESPONSES]
+
+
+def _different(looked: LookedAt, paths: Sequence[str]) -> tuple[str, ...]:
+    """The paths without those whose values are all those of another one."""
+    kept: dict[str, str] = {}
+    for path in paths:
+        column = looked.columns.get(path)
+        content = repr(column.values) if column is not None else path
+        kept.setdefault(content, path)
+    return tuple(kept.values())
 
 
 def _chat_response(looked: LookedAt, column: Column, proposal: Proposal) -> str:
@@ -319,7 +342,8 @@ def _ends_answered(looked: LookedAt, proposal: Proposal) -> bool:
 def _may_be_response(column: Column) -> bool:
     path = column.path
     word = names.plain_name(path) in names.ABOUT_IF_SHORT and column.words <= 2
-    about = names.is_about(path) or word
+    scores = column.kind == NUMBER and names.says_any(path, names.ABOUT)
+    about = names.is_about(path) or word or scores
     reserved = (*names.SYSTEMS, *names.HISTORIES, *names.TOOLS)
     same = column.distinct < 2 <= column.filled
     return not (about or same or names.is_id(path) or names.is_one(path, reserved))
@@ -365,7 +389,8 @@ def _with_label(looked: LookedAt, wish: Wish, proposal: Proposal) -> Proposal:
             continue
         named = names.is_one(column.path, names.LABELS)
         if not responses and named:
-            kind = wish.answer or kind_by_labels(column)
+            marked = "{{ loop.index" in proposal.input and column.kind == NUMBER
+            kind = wish.answer or ("choice" if marked else kind_by_labels(column))
             return replace(proposal, label=column.path, answer=kind)
         found, share = kind_by_responses(column, responses)
         if found and share >= (LEAST_RIGHT if named else 0.5):

