@@ -100,7 +100,7 @@ def test_what_it_prints_leads_to_the_run() -> None:
     assert ["question", "input", "What"] in [line[:3] for line in words]
     assert ["topic", "not", "used", "sums"] in words
     assert "It uses respsel.toml, which was there." in lines
-    assert "Fewer than 12 examples decide nothing, and this is 3 examples." in done.output
+    assert "Fewer than 12 examples decide nothing, and there are 3." in done.output
     assert lines[-1] == "Next: respsel run a.toml"
 
 
@@ -442,6 +442,21 @@ def test_what_cannot_be_is_refused(args: list[str], told: str) -> None:
     assert done.exit_code == 2, done.output
     assert told in done.output
     assert sorted(Path().rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ("absent.csv", "absent.csv: there is no such file. Give the path of your data from here."),
+        (".", ".: it is a folder, not a file."),
+        ("https://example.org/a.csv", "https://example.org/a.csv: "),
+    ],
+)
+def test_data_that_is_no_file_is_told(given: str, told: str) -> None:
+    """The path is shown as it was typed."""
+    done = respsel("init", given)
+    assert done.exit_code == 2
+    assert f"error: {told}" in done.output
 
 
 def test_where_it_cannot_decide_it_names_the_option() -> None:

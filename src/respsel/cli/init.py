@@ -5,6 +5,7 @@ Asks on a terminal, and nowhere else. Invariant: until all is known and checked 
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -50,10 +51,13 @@ class Kind(StrEnum):
     EXACT = "exact"
 
 
+# A text: as a path, an address would lose a slash.
 DataPath = Annotated[
-    Path | None, typer.Argument(metavar="[DATA]", help="Your data file. Without it: a small demo.")
+    str | None, typer.Argument(metavar="DATA", help="Your data file. Without it: a small demo.")
 ]
-Folder = Annotated[Path, typer.Argument(metavar="[DIR]", help="Where to write. Default: here.")]
+Folder = Annotated[
+    Path, typer.Argument(metavar="DIR", help="Where to write. Default: here.", show_default=False)
+]
 Asked = Annotated[
     str | None,
     typer.Option("--input", metavar="COLUMN", help="What the target is asked; or a template."),
@@ -174,16 +178,23 @@ class _Start:
     """The way from a data file to a recipe."""
 
     def __init__(
-        self, data: Path, folder: Path, name: str | None, said: _Said, target: TargetWish
+        self, given: str, folder: Path, name: str | None, said: _Said, target: TargetWish
     ) -> None:
+        from respsel.data.files import path_fault
         from respsel.draft.columns import look_at
         from respsel.draft.draft import find_place, recipe_name
         from respsel.workspace.loaded_recipe import readable
 
+        data = Path(given)
         self._data = data
         self._said = said
         self._target = target
-        self._shown = readable(data)
+        self._shown = readable(given)
+        if not os.path.lexists(data) and "://" not in given:
+            what = "there is no such file"
+            raise InputError(Problem(self._shown, "", what, "Give the path of your data from here"))
+        if fault := path_fault(given, data, "it"):
+            raise InputError(Problem(self._shown, "", *fault))
         self._looked = look_at(data, self._shown)
         self._place = find_place(folder, recipe_name(data) if name is None else _file_name(name))
 
@@ -327,8 +338,9 @@ def _notes(proposal: Proposal, examples: int) -> list[str]:
 
     notes = [*candidate_notes(proposal), *proposal.notes]
     if examples < FEWEST_EXAMPLES:
+        few = "is 1" if examples == 1 else f"are {examples}"
         notes.append(
-            f"Fewer than {FEWEST_EXAMPLES} examples decide nothing, and this is "
-            f"{counted(examples, 'example')}. The run shows who leads."
+            f"Fewer than {FEWEST_EXAMPLES} examples decide nothing, and there {few}. The run shows "
+            "who leads."
         )
     return notes
