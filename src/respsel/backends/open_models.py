@@ -5,7 +5,8 @@ Knows nothing of what they are asked. Invariant: no closed model is asked again.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 
@@ -17,7 +18,17 @@ from respsel.backends.registry import KnownModel
 class OpenModels:
     """See caller.Models."""
 
-    def __init__(self, known: Mapping[str, KnownModel], store_folder: Path) -> None:
+    def __init__(
+        self,
+        known: Mapping[str, KnownModel],
+        store_folder: Path,
+        loaded: Callable[[str, float | None], None] = lambda name, seconds: None,
+    ) -> None:
+        """loaded: called with a model's name before it is loaded, and then with how long it took.
+
+        Before, the seconds are None.
+        """
+        self._loaded = loaded
         self._known = known
         self._folder = store_folder
         self._models: dict[str, Model] = {}
@@ -48,7 +59,10 @@ class OpenModels:
     def open(self, name: str) -> Model:
         """The loaded model. Raises PreflightError where it cannot be loaded."""
         if name not in self._models:
+            self._loaded(name, None)
+            began = time.monotonic()
             self._models[name] = open_model(self._known[name], self._folder)
+            self._loaded(name, time.monotonic() - began)
             self._opened.add(name)
         return self._models[name]
 

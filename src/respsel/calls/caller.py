@@ -21,12 +21,20 @@ from respsel.backends.contract import Model, ScoreCall
 from respsel.calls.batch import Batch, ModelRequests, PromptRequests
 from respsel.calls.beginnings import Beginnings, ScoringWork, fewest_tokens
 from respsel.calls.context_check import ContextCheck
-from respsel.calls.events import CallEvents
+from respsel.calls.events import AnsweredCall, CallEvents, CallKind, CallMeter, NoMeter
 from respsel.calls.keys import call_key, find_call, remembered, request_key
 from respsel.calls.lazy import Lazy
 from respsel.calls.model_answers import answers_of, is_usable, unanswered, usage_of
 from respsel.calls.records import Trail, from_record, to_record
-from respsel.calls.requests import Answer, Request, Resolved, Scored, answer_tokens
+from respsel.calls.requests import (
+    Answer,
+    GenerateRequest,
+    RepresentRequest,
+    Request,
+    Resolved,
+    Scored,
+    answer_tokens,
+)
 from respsel.calls.tokens import Resolver
 from respsel.records import TokenUsage
 from respsel.store.store import Store
@@ -68,8 +76,10 @@ class Caller:
         models: Models,
         events: CallEvents,
         before_asking: Callable[[], None] = lambda: None,
+        meter: CallMeter | None = None,
     ) -> None:
         """before_asking: called before requests that the store does not answer become calls."""
+        self.meter = meter or NoMeter()
         self._store = store
         self._models = models
         self._events = events
@@ -174,6 +184,7 @@ class Caller:
             tokens += needed
         self._events.calls_wanted(name, len(wanted), reused, tokens)
         model = self._models.open(name)
+        self.meter.asks(name, len(wanted), tokens, lambda: model.tokens_evaluated)
         resolver = Resolver(model.text)
         rest = iter(wanted)
         while some := [shared.get(index, [index]) for index in islice(rest, _CALLS_AT_ONCE)]:
@@ -227,7 +238,12 @@ class Caller:
             self.reused += len(indices) - 1
             # A prompt is evaluated once, since its responses branch from it. So is a turn.
             prompt, response = beginnings.new_tokens(resolved[place].call)
-            self._events.call_made(prompt + min(response, answer_tokens(answer)))
+            written = min(response, answer_tokens(answer))
+            request = batch.requests[indices[0]]
+            self.meter.answered(
+                AnsweredCall(name, _kind_of(request), request.about, prompt, written)
+            )
+            self._events.call_made(prompt + written)
         scored = [item.call for item in resolved if isinstance(item.call, ScoreCall)]
         if len(scored) == len(resolved):
             self.work = self.work.more(model.tokens_evaluated - before, fewest_tokens(scored))
@@ -254,3 +270,9 @@ class Caller:
             answer = self.look_up([batch.requests[index]]).answers()[0]
         told = batch.told(index)
         return replace(answer, told=told) if told and isinstance(answer, Scored) else answer
+
+
+def _kind_of(request: Request) -> CallKind:
+    if isinstance(request, GenerateRequest):
+        return "write"
+    return "represent" if isinstance(request, RepresentRequest) else "score"

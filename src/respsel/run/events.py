@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from respsel.calls.events import CallEvents
+from respsel.calls.events import CallEvents, CallMeter
 from respsel.graph import Step
+from respsel.graph.ledger import Ledger
 
 
 class RunEvents(CallEvents, Protocol):
@@ -19,3 +20,10 @@ class RunEvents(CallEvents, Protocol):
     def stage_begins(self, steps: Sequence[Step]) -> None: ...
 
     def step_done(self, step: Step) -> None: ...
+
+
+class RunMeter(CallMeter, Protocol):
+    """Measures a run, and may look at what is known of its steps."""
+
+    def look(self, steps: Sequence[Step], ledger: Ledger) -> None:
+        """These steps are made next; ledger: what is known by now."""

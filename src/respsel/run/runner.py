@@ -17,7 +17,7 @@ from respsel.graph import Graph, Inputs, Step, roles
 from respsel.graph.ledger import Ledger
 from respsel.records import Response
 from respsel.run.counts import RunCounts
-from respsel.run.events import RunEvents
+from respsel.run.events import RunEvents, RunMeter
 from respsel.run.result import RunResult
 from respsel.run.tables import Tables
 from respsel.store.notes import Unrecorded, load_latest
@@ -39,6 +39,7 @@ class Runner:
         register: Callable[[], None] = lambda: None,
         refuse_work: Callable[[], None] = lambda: None,
         unrecorded: Mapping[str, Unrecorded] = MappingProxyType({}),
+        meter: RunMeter | None = None,
     ) -> None:
         """Prepare a run.
 
@@ -47,7 +48,9 @@ class Runner:
             table turns out damaged; gc lists nothing next to damage.
         refuse_work: raises if no step may be made. Called before steps are made.
         unrecorded: see Ledger; a run that may ask models takes none.
+        meter: measures how it goes, and can neither stop nor change it.
         """
+        self._meter = meter
         self._graph = graph
         self._store = store
         self._models = models
@@ -102,6 +105,8 @@ class Runner:
             self._refuse_work()
             self._register()
             self._events.stage_begins(steps)
+            if self._meter is not None:
+                self._meter.look(steps, self._ledger)
             # Late: a cached run has no stage to perform.
             from respsel.run.stage import Stage
 
@@ -113,7 +118,9 @@ class Runner:
         from respsel.calls.caller import Caller
         from respsel.run.stage import StageContext
 
-        caller = Caller(self._store, self._models, self._events, self._check_later_stages)
+        caller = Caller(
+            self._store, self._models, self._events, self._check_later_stages, self._meter
+        )
         self._counts.caller = caller
         return StageContext(
             recipe=self._graph.loaded.key,

@@ -122,6 +122,7 @@ class Stage:
 
         pending = self._of.caller.look_up(joined([one.requests for one in waiting]))
         trail = pending.trail
+        self._of.caller.meter.round_begins({one.step.name: len(one.requests) for one in waiting})
 
         def note() -> None:
             for one, start, uses in places:

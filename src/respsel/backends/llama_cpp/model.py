@@ -91,7 +91,8 @@ class LlamaCppModel:
     def __init__(self, api: Any, log: list[str], weights: Path, settings: LlamaSettings) -> None:
         self._api = api
         self._log = log
-        self.tokens_evaluated = 0
+        self._evaluated = 0
+        self._context_now: LlamaContext | None = None
         self._threads = settings.threads or _cpu_count()
         self._parallel = settings.parallel
         params = api.llama_model_default_params()
@@ -112,6 +113,12 @@ class LlamaCppModel:
         # memory.
         fit = _LOGITS_BYTES // (4 * self.text.size)
         self._batch_tokens = max(32, min(_MAX_BATCH_TOKENS, 1 << (fit.bit_length() - 1)))
+
+    @property
+    def tokens_evaluated(self) -> int:
+        """See Model.tokens_evaluated."""
+        now = self._context_now
+        return self._evaluated + (now.tokens if now else 0)
 
     def about(self) -> Mapping[str, str]:
         """See Model.about."""
@@ -210,10 +217,12 @@ class LlamaCppModel:
             self._threads,
             self._log,
         )
+        self._context_now = context
         try:
             yield context
         finally:
-            self.tokens_evaluated += context.tokens
+            self._context_now = None
+            self._evaluated += context.tokens
             context.free()
 
     def close(self) -> None:
