@@ -1,4 +1,4 @@
-"""The notes that a store keeps: of a recipe's latest run, of begun runs, of applied selections.
+"""The notes that a store keeps: of latest, begun and applied runs, and how fast models were.
 
 Knows nothing of recipes, graphs or models: a note has its recipe's place, keys and digests.
 Invariants: no other module knows under which keys or in which shape notes are stored, and a note
@@ -13,6 +13,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from respsel.hashing import digest
+
 if TYPE_CHECKING:
     from respsel.store.sealed import Entry
     from respsel.store.store import Store
@@ -20,11 +22,13 @@ if TYPE_CHECKING:
 _LATEST = "run"
 _BEGUN = "begun"
 _APPLIED = "applied"
+_SPEED = "speed"
 # The kinds of notes, and what is counted of each.
 KINDS = {
     _LATEST: "latest runs",
     _BEGUN: "unfinished runs",
     _APPLIED: "applied selections",
+    _SPEED: "measured speeds",
 }
 
 
@@ -136,6 +140,59 @@ class AppliedNote:
     strategies: Mapping[str, str]
     basis: str
     steps: Mapping[str, AppliedStep]
+
+
+@dataclass(frozen=True)
+class SpeedNote:
+    """How fast a model answered one kind of call on a machine.
+
+    units_s, calls_s: units of work and calls in a second; see watch.pace.
+    written: how many tokens a text had that it wrote.
+    measured_s: for how long that was measured.
+    when: when it was measured last (seconds since 1970).
+    """
+
+    units_s: float
+    calls_s: float
+    written: float
+    measured_s: float
+    when: float
+
+
+@dataclass(frozen=True)
+class ModelSpeeds:
+    """How fast a model was on a machine.
+
+    kinds: by kind of call.
+    load_s: how long it took to load; None where that is not known.
+    """
+
+    kinds: Mapping[str, SpeedNote]
+    load_s: float | None
+
+
+def load_speeds(store: Store, machine: str, model: str) -> ModelSpeeds:
+    """How fast a model was on a machine; nothing is known of one without a note.
+
+    machine: its name. model: the model's identity.
+    """
+    note = store.load_json(_speed_key(machine, model))
+    try:
+        kinds = {kind: SpeedNote(**known) for kind, known in note["kinds"].items()}
+        return ModelSpeeds(kinds, note["load_s"])
+    except (TypeError, KeyError, AttributeError):
+        # There is none, or a later version wrote it.
+        return ModelSpeeds({}, None)
+
+
+def save_speeds(store: Store, machine: str, model: str, speeds: ModelSpeeds) -> None:
+    """Note how fast a model was on a machine."""
+    kinds = {kind: asdict(known) for kind, known in speeds.kinds.items()}
+    store.save_json(_speed_key(machine, model), {"kinds": kinds, "load_s": speeds.load_s})
+
+
+def _speed_key(machine: str, model: str) -> str:
+    return f"{_SPEED}/{digest('speed', machine, model)}"
 
 
 def load_latest(store: Store, recipe: str) -> LatestRun | None:

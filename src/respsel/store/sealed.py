@@ -34,7 +34,7 @@ from respsel.store.folder import (
     is_value,
     make_own,
 )
-from respsel.store.locks import Holder, take_lock, try_lock
+from respsel.store.locks import Holder, holder_of, take_lock, try_lock
 from respsel.store.read_only import ReadOnlyDatabase
 from respsel.store.write_ahead import find_loss
 from respsel.system.parts import remove_dead_parts, write_beside
@@ -81,6 +81,7 @@ class SealedRecords:
     closed: nothing can be read any more.
     damage: what was found damaged since the store was opened.
     lost: what was gone when the store was opened.
+    about: the recipe that it was opened for, as others who wait are told it.
     """
 
     def __init__(self, folder: Path, reading: bool = False) -> None:
@@ -92,6 +93,7 @@ class SealedRecords:
         self.folder = folder
         self.read_only = False
         self.closed = False
+        self.about = ""
         self.damage: list[Problem] = []
         self.lost: list[Problem] = []
         self._sql: Callable[..., Any]
@@ -242,7 +244,11 @@ class SealedRecords:
     def lock(self, name: str, wait: Callable[[Holder], None]) -> Iterator[None]:
         """Hold the only lock, among all processes that use this store; see locks.take_lock."""
         with in_words(self.folder):
-            lock = nullcontext() if self.read_only else take_lock(self.folder / LOCKS, name, wait)
+            lock = (
+                nullcontext()
+                if self.read_only
+                else take_lock(self.folder / LOCKS, name, wait, self.about)
+            )
         with lock:
             yield
 
@@ -251,7 +257,11 @@ class SealedRecords:
         if self.read_only:
             return nullcontext()
         with in_words(self.folder):
-            return try_lock(self.folder / LOCKS, name)
+            return try_lock(self.folder / LOCKS, name, self.about)
+
+    def holder_of(self, name: str) -> Holder | None:
+        """Who holds a lock now, if anybody does; see locks.holder_of."""
+        return holder_of(self.folder / LOCKS, name)
 
     @contextmanager
     def together(self) -> Iterator[None]:

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
+from respsel.store.live import LiveFile
 from respsel.store.locks import Holder, Wait
 from respsel.store.notes import (
     BegunNote,
@@ -62,6 +63,8 @@ class RunNote:
         self._wait = wait
         self._lock = ExitStack()
         self._begun = False
+        # Where others read how far the run is; None before it begins.
+        self.live: LiveFile | None = None
 
     def __enter__(self) -> RunNote:
         return self
@@ -93,6 +96,8 @@ class RunNote:
             lock = self._store.try_lock(key)
             if not isinstance(lock, Holder):
                 self._lock.enter_context(lock)
+                self.live = LiveFile(self._store.folder, key)
+                self.live.remove()
                 return key
             slot += 1
 
@@ -104,6 +109,7 @@ class RunNote:
             if not isinstance(lock, Holder):
                 with lock:
                     self._store.forget(key)
+                    LiveFile(self._store.folder, key).remove()
 
 
 def find_unfinished(store: Store, root: Path) -> Sequence[Unfinished]:

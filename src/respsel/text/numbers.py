@@ -48,3 +48,20 @@ def short(count: int) -> str:
         if count >= size:
             return f"{number(count / size)}{letter}"
     return str(count)
+
+
+def duration(seconds: float) -> str:
+    """A time that is about right: 8 s, 50 s, 3 min, 1 h 20 min, 2 days 3 h."""
+    if seconds < 90:
+        step = 1 if seconds < 20 else 5
+        return f"{max(round(seconds / step) * step, 1)} s"
+    minutes = round(seconds / 60)
+    if minutes < 60:
+        return f"{minutes} min"
+    hours = minutes // 60
+    if hours < 24:
+        rest = round(minutes % 60 / 5) * 5
+        whole = hours + rest // 60
+        return f"{whole} h" if rest in (0, 60) else f"{hours} h {rest} min"
+    days = hours // 24
+    return f"{counted(days, 'day')} {hours % 24} h" if hours % 24 else counted(days, "day")
