@@ -27,6 +27,7 @@ LAYERS = (
     {"scoring"},
     {"graph"},
     {"plan", "run"},
+    {"watch"},
     {"report"},
     {"history", "training", "draft"},
     {"study"},

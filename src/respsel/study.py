@@ -24,6 +24,7 @@ from respsel.run.result import RunResult, refuse_closed, refuse_unscored
 from respsel.run.runner import Runner
 from respsel.store.locks import Holder
 from respsel.store.store import Store
+from respsel.watch.watcher import Watcher
 from respsel.workspace.loaded_recipe import LoadedRecipe
 from respsel.workspace.loading import load_recipe
 from respsel.workspace.variant import Changes, changes_of
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
     from respsel.training.apply import Selected, Wish
     from respsel.training.export import TrainingSet
     from respsel.training.modes import Mode
+    from respsel.watch.outlook import Outlook
+    from respsel.watch.status import Status
 
 
 class Progress(RunEvents, Protocol):
@@ -110,6 +113,7 @@ def open_study(
     loaded = load_recipe(Path(path), changes)
     with ExitStack() as opened:
         store = opened.enter_context(Store(loaded.workspace.store, reading))
+        store.about = loaded.place
         # Told at once, since no later command knows of it.
         for problem in store.lost:
             warn(problem)
@@ -171,6 +175,19 @@ class Study:
             return make_plan(self._graph, store)
         return make_plan(self._applied_graph(selected), store)
 
+    def outlook(self, selected: Selected | None = None) -> tuple[Plan, Outlook]:
+        """The same with how long it takes, by what was measured on this machine."""
+        from respsel.watch.outlook import plan_with_outlook
+
+        graph = self._graph if selected is None else self._applied_graph(selected)
+        return plan_with_outlook(graph, self._open_store())
+
+    def status(self) -> Status:
+        """Say whether a run goes on and how far it is, or what became of the latest one."""
+        from respsel.watch.status import find_status
+
+        return find_status(self._graph, self._open_store())
+
     def explain(self, step: str | None = None) -> Sequence[Explanation]:
         """Say why steps are cached or would run. Opens no model.
 
@@ -191,12 +208,15 @@ class Study:
         from respsel.store.notes import save_latest
 
         store = self._open_store()
-        events = progress or Silent()
+        events = Watcher(progress or Silent(), self._graph, store)
         with (
-            self._models(self._graph.models) as models,
+            self._models(self._graph.models, events) as models,
             self._registration(self.loaded, events) as note,
+            events.publishing(lambda: note.live),
         ):
-            result = Runner(self._graph, store, models, events, register=note.begin).run()
+            result = Runner(
+                self._graph, store, models, events, register=note.begin, meter=events
+            ).run()
             finished_at = _now()
             report = write_report(result, finished_at, events.waits_for_report)
             record = record_run(result, report.page, finished_at, events.waits_for_report)
@@ -289,8 +309,13 @@ class Study:
         selected = self.select(wish)
         store = self._store
         whole = self._applied_graph(selected)
-        with self._models(whole.models) as models, self._registration(whole.loaded, events) as note:
-            result = Runner(whole, store, models, events, register=note.begin).run()
+        watcher = Watcher(events, whole, store)
+        with (
+            self._models(whole.models, watcher) as models,
+            self._registration(whole.loaded, watcher) as note,
+            watcher.publishing(lambda: note.live),
+        ):
+            result = Runner(whole, store, models, watcher, register=note.begin, meter=watcher).run()
             # Looked at while models are open, so that a damaged table is made again here.
             for name in whole.steps:
                 result.look_at(name)
@@ -341,8 +366,11 @@ class Study:
         return applied_graph(self.loaded, selected, self._store)
 
     @contextmanager
-    def _models(self, known: Mapping[str, KnownModel]) -> Iterator[OpenModels]:
-        with OpenModels(known, self._store.folder) as models:
+    def _models(
+        self, known: Mapping[str, KnownModel], watcher: Watcher | None = None
+    ) -> Iterator[OpenModels]:
+        loads = (watcher.loads,) if watcher else ()
+        with OpenModels(known, self._store.folder, *loads) as models:
             # A result that finds a table damaged later makes it again, and opens models for that.
             self._opened.callback(models.close)
             yield models

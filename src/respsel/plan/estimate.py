@@ -12,6 +12,8 @@ from respsel.records import Message, TokenUsage
 
 # English text has about four characters to a token; good enough for "about how many tokens".
 _CHARS_PER_TOKEN = 4
+# What a chat template adds to a turn, and to open the answer.
+_TEMPLATE_TOKENS = 6
 
 
 def about_tokens(requests: Sequence[Request]) -> int:
@@ -45,6 +47,27 @@ def about_usage(requests: Sequence[Request]) -> TokenUsage:
     return TokenUsage(
         len(requests), read + sum(_prompt_tokens(_before(request)) for request in requests), output
     )
+
+
+def new_prompt_tokens(request: Request, known: set[int]) -> int:
+    """About how many tokens of a request's prompt no request before it had.
+
+    With what a chat template adds. known: hashes of the beginnings so far, which it adds to.
+    """
+    before = _before(request)
+    tokens = 0
+    for stop in range(1, len(before) + 1):
+        key = hash((request.model, isinstance(request, GenerateRequest), before[:stop]))
+        if key not in known:
+            known.add(key)
+            opened = _TEMPLATE_TOKENS if stop == len(before) else 0
+            tokens += _prompt_tokens(before[stop - 1 : stop]) + _TEMPLATE_TOKENS + opened
+    return tokens
+
+
+def response_tokens(request: Request) -> int:
+    """About how many tokens a request's response has; the most, if it is still to be written."""
+    return _response_tokens(request)
 
 
 def _is_of_turn(request: Request) -> bool:

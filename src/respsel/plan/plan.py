@@ -26,6 +26,8 @@ from respsel.plan.nearest import Nearest, StoredSteps, earlier_inputs, input_slo
 from respsel.records import TokenUsage, trained_places
 from respsel.store.store import StepRecord, Store
 
+# Larger tables are not kept at hand.
+MOST_ROWS = 20_000
 # With more changes than these, another step is not what a step "was".
 _FEW_CHANGES = 2
 
@@ -127,6 +129,12 @@ def make_plan(graph: Graph, store: Store) -> Plan:
     return Plan(tuple(walked.planned for walked in walk(graph, store)))
 
 
+def plan_with_ledger(graph: Graph, store: Store) -> tuple[Plan, Ledger]:
+    """The same, with what is known of the steps; the rows of small tables are at hand in it."""
+    planner = _Planner(graph, store, keeps=True)
+    return Plan(tuple(walked.planned for walked in planner.walk())), planner.ledger
+
+
 def walk(graph: Graph, store: Store) -> Iterator[Walked]:
     """Yield each step with what a run would do with it."""
     return _Planner(graph, store).walk()
@@ -135,13 +143,20 @@ def walk(graph: Graph, store: Store) -> Iterator[Walked]:
 class _Planner:
     """Plans the steps of a graph in their order, once."""
 
-    def __init__(self, graph: Graph, store: Store) -> None:
+    def __init__(self, graph: Graph, store: Store, keeps: bool = False) -> None:
+        """keeps: small tables that are in no store stay in the ledger."""
         self._graph = graph
         self._store = store
+        self._keeps = keeps
         self._ledger = Ledger(graph, store)
         self._stored = StoredSteps(store, graph.loaded)
         # The keys of what the steps so far ask for.
         self._asked = set[str]()
+
+    @property
+    def ledger(self) -> Ledger:
+        """What is known of the steps so far."""
+        return self._ledger
 
     def walk(self) -> Iterator[Walked]:
         """Yield each step with what a run would do with it."""
@@ -153,8 +168,11 @@ class _Planner:
             yield Walked(step, self._plan(step, nearest), nearest, ledger)
             uses_left.subtract(step.inputs.values())
             for name in step.inputs.values():
-                if not uses_left[name]:
+                if not uses_left[name] and not self._is_kept(name):
                     ledger.drop(name)
+
+    def _is_kept(self, name: str) -> bool:
+        return self._keeps and self._ledger.counts.get(name, 0) <= MOST_ROWS
 
     def _nearest(self, step: Step) -> Nearest | None:
         """What to compare a step with; nothing where its last run had this very key."""
