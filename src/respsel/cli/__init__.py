@@ -4,6 +4,7 @@
 from respsel.cli import init  # isort: skip
 from respsel.cli import validate  # isort: skip
 from respsel.cli import run  # isort: skip
+from respsel.cli import status  # isort: skip
 from respsel.cli import changes  # isort: skip
 from respsel.cli import training  # isort: skip
 from respsel.cli import report  # isort: skip
@@ -20,6 +21,7 @@ __all__ = [
     "main",
     "report",
     "run",
+    "status",
     "training",
     "validate",
 ]

@@ -22,11 +22,14 @@ from typer.core import TyperGroup
 from respsel import __version__
 from respsel.cli.terminal import (
     end_streams,
+    is_terminal,
     prepare_streams,
     print_json,
     restart_in_utf8,
     say,
+    shows_colours,
     tell,
+    width,
 )
 from respsel.errors import EXIT_BUG, EXIT_INTERRUPTED, Problem, RespselError, RunError
 from respsel.text.characters import one_line
@@ -36,9 +39,10 @@ if TYPE_CHECKING:
 
     from respsel.cli.progress import RunDisplay
     from respsel.plan.plan import Plan
-    from respsel.store.locks import Holder, Wait
+    from respsel.store.locks import Wait
     from respsel.store.store import Store
     from respsel.study import Study
+    from respsel.watch.outlook import Outlook
     from respsel.workspace.loaded_recipe import LoadedRecipe
 
 
@@ -147,13 +151,10 @@ def reported(command: Callable[..., None]) -> Callable[..., None]:
 
 def waits_for(doing: str) -> Wait:
     """Says who is waited for; doing: what that process does."""
+    from respsel.cli.progress import RunDisplay
 
-    def wait(holder: Holder) -> None:
-        from respsel.store.locks import wait_line
-
-        say(wait_line(holder, doing), file=sys.stderr)
-
-    return wait
+    display = RunDisplay(partial(console_of, stderr=True))
+    return partial(display.waits, doing)
 
 
 def _say_crash(error: BaseException) -> int:
@@ -229,27 +230,36 @@ def opened_store(folder: Path, reading: bool = False) -> Iterator[Store]:
 
 
 def console_of(stderr: bool = False) -> Console:
-    """Standard output or standard error, for tables."""
+    """Standard output or standard error, for what is drawn; see terminal for its colours."""
     from rich.console import Console
 
-    console = Console(stderr=stderr, highlight=False)
-    # A file or a pipe has no width: lines are not broken for it.
-    return console if console.is_terminal else Console(stderr=stderr, highlight=False, width=200)
+    stream = sys.stderr if stderr else sys.stdout
+    drawn = is_terminal(stream)
+    return Console(
+        stderr=stderr,
+        highlight=False,
+        force_terminal=drawn,
+        no_color=not shows_colours(stream),
+        # A file or a pipe has no width: lines are not broken for it.
+        width=width(stream) if drawn else 200,
+    )
 
 
-def show_plan(plan: Plan, loaded: LoadedRecipe, as_json: bool) -> None:
-    """Print a plan with what its calls would cost."""
+def show_plan(
+    plan: Plan, outlook: Outlook, loaded: LoadedRecipe, as_json: bool, all_steps: bool = False
+) -> None:
+    """Print a plan with what its calls would cost, and how long they would take."""
+    from respsel.cli.render.plan import outlook_line, plan_lines, planned_cost_lines
     from respsel.cli.render.plan_document import plan_json
-    from respsel.cli.render.runs import plan_table, planned_cost_lines
 
     if as_json:
-        print_json(plan_json(plan, loaded))
+        print_json(plan_json(plan, outlook, loaded))
         return
-    console = console_of()
-    console.print(plan_table(plan))
-    console.print(f"\n{plan.summary}")
-    for line in planned_cost_lines(plan, loaded):
-        console.print(line)
+    say("\n".join(plan_lines(plan, all_steps)))
+    say(f"\n{plan.summary}")
+    for line in (*planned_cost_lines(plan, loaded), outlook_line(outlook, loaded.typed)):
+        if line:
+            say(line)
 
 
 def shown_path(path: Path) -> str:

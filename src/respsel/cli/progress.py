@@ -1,4 +1,4 @@
-"""Showing a run as it goes: a bar with calls, tokens per second and time left, or lines for a log.
+"""Showing a run as it goes: a bar for the whole and a line for the present, or lines for a log.
 
 Draws only on the console it is given. Invariant: nothing here can stop or change a run.
 """
@@ -11,34 +11,26 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from respsel.graph import Step
-from respsel.store.locks import Holder, wait_line
+from respsel.store.live import wait_line
+from respsel.store.locks import Holder
 from respsel.text.characters import one_line
+from respsel.text.numbers import counted, duration
+from respsel.watch.stages import stage_words
 
 if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.progress import Progress, TaskID
+    from rich.console import Console, RenderableType
+    from rich.live import Live
+
+    from respsel.watch.watcher import Intent, Standing
 
 _LOG_EVERY_S = 10.0
-_STAGES = {
-    "examples": "Reading examples",
-    "dataset-size": "Reading examples",
-    "responses": "Making responses",
-    "composites": "Taking responses",
-    "own-outputs": "Making responses",
-    "race": "Racing strategies",
-    "token-scores": "Scoring responses",
-    "representations": "Reading representations",
-    "rewards": "Judging responses",
-    "preferences": "Judging responses",
-    "scores": "Computing metrics",
-    "mixes": "Combining metrics",
-    "choices": "Choosing responses",
-    "verdict": "Weighing strategies",
-}
+# How often a log says again for whom a run waits.
+_WAIT_EVERY_S = 60.0
+_REFRESHES_S = 4
 
 
 class RunDisplay:
-    """See study.Progress; use it as a context manager."""
+    """See study.Progress and watch.watcher.Follower; use it as a context manager."""
 
     def __init__(
         self, make_console: Callable[[], Console], clock: Callable[[], float] = time.monotonic
@@ -46,12 +38,14 @@ class RunDisplay:
         self._make_console = make_console
         self._clock = clock
         self._console: Console | None = None
-        self._bar: Progress | None = None
-        self._task: TaskID | None = None
+        self._live: Live | None = None
+        self._look: Callable[[], Standing] | None = None
         self._steps = self._steps_done = 0
-        self._stage = ""
         self._wanted = self._made = self._tokens = 0
         self._began = self._logged = clock()
+        self._waits = ""
+        self._waits_for = Holder(None, None)
+        self._waited = float("-inf")
 
     def __enter__(self) -> RunDisplay:
         return self
@@ -62,8 +56,22 @@ class RunDisplay:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._bar:
-            self._bar.stop()
+        if self._live:
+            self._live.stop()
+
+    def follows(self, look: Callable[[], Standing]) -> None:
+        """From now on `look` says how far the run is."""
+        self._look = look
+
+    def intends(self, intent: Intent) -> None:
+        """Say in a line what the run is going to do."""
+        calls = ", ".join(
+            f"about {counted(count, 'call')} to {model}" for model, count in intent.calls.items()
+        )
+        takes = f": about {duration(intent.left_s)}" if intent.left_s is not None else ""
+        rest = intent.steps - intent.found
+        reused = f"{intent.found} of {counted(intent.steps, 'step')} reused, {rest} to run"
+        self._line(f"{reused}, {calls or 'no call'}{takes}")
 
     def run_begins(self, steps: int) -> None:
         """A run of so many steps begins."""
@@ -79,90 +87,129 @@ class RunDisplay:
 
     def stage_begins(self, steps: Sequence[Step]) -> None:
         """These steps run next, together."""
-        self._stage = _STAGES.get(steps[0].op, steps[0].op)
+        self._waits = ""
         if any(step.asks for step in steps):
-            plural = "s" if len(steps) > 1 else ""
+            count = counted(len(steps), "step")
             self._line(
-                f"{self._stage}: {len(steps)} step{plural} ({self._steps_done} of {self._steps} "
-                "done)"
+                f"{stage_words(steps[0].op)}: {count} ({self._steps_done} of {self._steps} done)"
             )
 
     def calls_wanted(self, model: str, missing: int, reused: int, tokens: int) -> None:
         """So many calls will be made now, of at most so many tokens."""
+        self._waits = ""
         stored = f", {reused} found in the store" if reused else ""
         if missing:
-            plural = "s" if missing > 1 else ""
-            self._line(f"  {missing} call{plural} to {model}, at most {tokens:,} tokens{stored}")
+            self._line(
+                f"  {counted(missing, 'call')} to {model}, at most {tokens:,} tokens{stored}"
+            )
         elif reused:
             self._line(f"  no call to make{stored}")
         self._wanted = missing
         self._made = 0
         self._tokens = 0
         self._began = self._logged = self._clock()
-        if self._bar:
-            if self._task is not None:
-                self._bar.remove_task(self._task)
-                self._task = None
-            if missing:
-                self._task = self._bar.add_task(self._stage, total=missing, note="")
 
     def call_made(self, tokens: int) -> None:
         """One call was answered and stored."""
         self._made += 1
         self._tokens += tokens
-        elapsed = max(self._clock() - self._began, 1e-9)
-        note = f"{self._tokens / elapsed:,.0f} tokens/s"
-        if self._bar and self._task is not None:
-            self._bar.update(self._task, advance=1, note=note)
-        elif self._clock() - self._logged >= _LOG_EVERY_S or self._made == self._wanted:
+        if self._live:
+            return
+        if self._clock() - self._logged >= _LOG_EVERY_S or self._made == self._wanted:
             self._logged = self._clock()
-            left = elapsed / self._made * (self._wanted - self._made)
-            self._line(f"  {self._made} of {self._wanted} calls, {note}, about {left:.0f} s left")
+            self._line(f"  {self._made:,} of {self._wanted:,} calls{self._log_rate()}")
+
+    def _log_rate(self) -> str:
+        elapsed = max(self._clock() - self._began, 1e-9)
+        rate = f", {self._tokens / elapsed:,.0f} tokens/s"
+        standing = self._look() if self._look else None
+        if standing is None or standing.left_s is None:
+            return rate
+        return f"{rate}; {_left_words(standing)}"
 
     def waits_for(self, model: str, holder: Holder) -> None:
         """Another process asks this model; this one goes on with what that one leaves."""
-        self._wait(holder, f"asking {model}")
+        self.waits(f"asking {model}", holder)
 
     def waits_for_gc(self, holder: Holder) -> None:
         """Another process frees space in the store; this one begins after it."""
-        self._wait(holder, "freeing space in the store")
+        self.waits("freeing space in the store", holder)
 
     def waits_for_report(self, holder: Holder) -> None:
         """Another process writes this recipe's report or records its run."""
-        self._wait(holder, "writing this recipe's report")
+        self.waits("writing this recipe's report", holder)
 
     def waits_for_export(self, holder: Holder) -> None:
         """Another process writes a training set to the same folder."""
-        self._line(wait_line(holder, "exporting there"))
+        self.waits("exporting there", holder)
 
-    def _wait(self, holder: Holder, doing: str) -> None:
-        self._line(f"  {wait_line(holder, doing)}")
+    def waits(self, doing: str, holder: Holder) -> None:
+        """Another process is doing what this one waits for.
+
+        On a terminal the line is drawn anew; a log gets it again after a while.
+        """
+        self._waits = wait_line(holder, doing)
+        now = self._clock()
+        if holder == self._waits_for and (self._live or now - self._waited < _WAIT_EVERY_S):
+            return
+        self._waits_for = holder
+        self._waited = now
+        self._open()
+        if not self._live:
+            self._line(f"  {self._waits}")
 
     def _line(self, text: str) -> None:
-        console = self._bar.console if self._bar else self._open()
-        console.print(one_line(text), highlight=False, markup=False)
+        console = self._open()
+        console.print(one_line(text), highlight=False, markup=False, soft_wrap=not self._live)
 
     def _open(self) -> Console:
         """Set the display up when it is first needed: a cached run loads nothing for it."""
         if self._console is None:
             self._console = self._make_console()
-            if self._console.is_terminal:
-                from rich.progress import (
-                    BarColumn,
-                    MofNCompleteColumn,
-                    Progress,
-                    TextColumn,
-                    TimeRemainingColumn,
-                )
+            if self._console.is_terminal and not self._console.is_dumb_terminal:
+                from rich.live import Live
 
-                columns = (
-                    TextColumn("{task.description}"),
-                    BarColumn(),
-                    MofNCompleteColumn(),
-                    TextColumn("{task.fields[note]}"),
+                self._live = Live(
+                    get_renderable=self._drawn,
+                    console=self._console,
+                    transient=True,
+                    refresh_per_second=_REFRESHES_S,
                 )
-                self._bar = Progress(
-                    *columns, TimeRemainingColumn(), console=self._console, transient=True
-                )
-                self._bar.start()
+                self._live.start()
         return self._console
+
+    def _drawn(self) -> RenderableType:
+        """A bar for the whole run, and a line for what it does now."""
+        from rich.console import Group
+        from rich.progress_bar import ProgressBar
+        from rich.table import Table
+        from rich.text import Text
+
+        standing = self._look() if self._look else None
+        if self._waits or standing is None:
+            return Text(self._waits, no_wrap=False)
+        share = standing.share
+        left = _left_words(standing)
+        bar = Table.grid(padding=(0, 1), expand=True)
+        bar.add_column(ratio=1)
+        bar.add_column(no_wrap=True, justify="right")
+        total = None if share is None else 1.0
+        bar.add_row(ProgressBar(total=total, completed=share or 0.0), left)
+        return Group(bar, Text(_now_words(standing), no_wrap=True, overflow="ellipsis"))
+
+
+def _left_words(standing: Standing) -> str:
+    """How much of the whole run is done, and how long the rest takes."""
+    if standing.share is None or standing.left_s is None:
+        return f"{duration(standing.elapsed_s)} so far, time left not known yet"
+    return f"{standing.share:.0%} of the run, about {duration(standing.left_s)} left"
+
+
+def _now_words(standing: Standing) -> str:
+    """What is done now: how many calls of how many, and how fast."""
+    steps = f"step {standing.steps_done + 1} of {standing.steps}"
+    if not standing.calls_wanted:
+        return f"{standing.stage} ({steps})"
+    calls = f"{standing.calls_done:,} of {standing.calls_wanted:,} calls to {standing.model}"
+    rate = f", {standing.calls_s:.2g} calls/s, {standing.tokens_s:,.0f} tokens/s"
+    return f"{standing.stage}: {calls}{rate if standing.calls_done else ''} ({steps})"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from respsel.cli.app import (
     AsJson,
@@ -52,12 +54,15 @@ def plan(
     recipe: RecipePath,
     settings: Settings = None,
     limit: Limit = None,
+    all_steps: Annotated[
+        bool, typer.Option("--steps", "--all", help="List every step by itself.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Show what a run would do, step by step, and why. Opens no model."""
+    """Show what a run would do and why, and about how long it would take. Opens no model."""
     with study_of(recipe, settings, limit, reading=True) as study:
-        made = study.plan()
-    show_plan(made, study.loaded, as_json)
+        made, outlook = study.outlook()
+    show_plan(made, outlook, study.loaded, as_json, all_steps)
 
 
 def _show_result(result: RunResult, summary: Summary) -> None:
@@ -72,7 +77,7 @@ def _show_result(result: RunResult, summary: Summary) -> None:
     for caution in answers.cautions:
         print(f"{styled('Caution:', bold=True, fg='yellow')} {visible(caution)}")
     say(f"Next: {answers.next_step}")
-    say("".join(f"  {command}\n" for command in answers.command.splitlines()))
+    say("".join(f"  {command}\n" for command in answers.command.splitlines()), as_is=True)
     for line in work_lines(result):
         say(line)
     say(f"Report: {shown_path(result.page)}")

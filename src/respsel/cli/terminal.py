@@ -15,6 +15,7 @@ import sys
 from typing import Any, TextIO
 
 from respsel.text.characters import escape, one_line, visible, visible_json
+from respsel.text.wrapping import wrapped
 
 # The error handler by which a stream replaces what it cannot show.
 READABLE = "respsel-readable"
@@ -41,6 +42,8 @@ _ASCII = {
     "\u202f": " ",
     "\u2011": "-",
 }
+# A narrower terminal is taken for one that does not say how wide it is.
+_FEWEST_COLUMNS = 20
 _BEYOND_ASCII = re.compile(r"[^\x00-\x7f]+")
 
 
@@ -85,12 +88,48 @@ def print_json(value: object) -> None:
     print(json_text(json.dumps(value, ensure_ascii=False)))
 
 
-def say(text: str, **how: Any) -> None:
+def say(text: str, as_is: bool = False, **how: Any) -> int:
     """Print text that may hold what users' data and servers say.
 
-    All plain output goes through here.
+    All plain output goes through here. On a terminal its lines are broken between words.
+    as_is: they are not, since they are commands to copy. Returns how many lines were printed.
     """
-    print(visible(text), **how)
+    shown = visible(text)
+    columns = None if as_is else width(how.get("file", sys.stdout))
+    if columns is not None:
+        shown = "\n".join(part for line in shown.split("\n") for part in wrapped(line, columns))
+    print(shown, **how)
+    return shown.count("\n") + 1
+
+
+def stdout() -> TextIO | None:
+    """Standard output; None where the caller closed it."""
+    return sys.stdout
+
+
+def is_terminal(stream: TextIO | None) -> bool:
+    """Whether a stream is a terminal that moves its cursor and shows styles."""
+    return stream is not None and stream.isatty() and os.environ.get("TERM") != "dumb"
+
+
+def shows_colours(stream: TextIO | None) -> bool:
+    """Whether a stream is given colours: by NO_COLOR, FORCE_COLOR and TERM, in this order."""
+    if os.environ.get("NO_COLOR"):
+        return False
+    return bool(os.environ.get("FORCE_COLOR")) or is_terminal(stream)
+
+
+def width(stream: TextIO | None) -> int | None:
+    """How many columns a terminal has; None for a file or a pipe, whose lines are not broken."""
+    try:
+        if stream is None or not stream.isatty():
+            return None
+        named = os.environ.get("COLUMNS", "")
+        columns = int(named) if named.isdigit() else os.get_terminal_size(stream.fileno()).columns
+    except (OSError, ValueError):
+        return None
+    # A terminal of no width is one that does not say.
+    return columns if columns >= _FEWEST_COLUMNS else None
 
 
 def tell(kind: str, what: object) -> None:
@@ -118,16 +157,11 @@ def html_text(text: str) -> str:
     return text.encode(encoding, "xmlcharrefreplace").decode(encoding)
 
 
-def styled(text: str, **style: Any) -> str:
-    """Text in a style, on a terminal that shows colours."""
+def styled(text: str, stream: TextIO | None = None, **style: Any) -> str:
+    """Text in a style, on a terminal that shows colours; stream: standard output by default."""
     import typer
 
-    plain = "NO_COLOR" in os.environ or os.environ.get("TERM") == "dumb"
-    return (
-        typer.style(text, **style)
-        if sys.stdout is not None and sys.stdout.isatty() and not plain
-        else text
-    )
+    return typer.style(text, **style) if shows_colours(stream or sys.stdout) else text
 
 
 def _is_utf8(stream: TextIO | None) -> bool:

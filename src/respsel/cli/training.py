@@ -123,7 +123,7 @@ def _show_dry_run(study: Study, wish: Wish, as_json: bool) -> None:
     selected = study.select(wish)
     if not as_json:
         say(_selected_line(selected))
-    show_plan(study.plan(selected), study.loaded, as_json)
+    show_plan(*study.outlook(selected), study.loaded, as_json)
 
 
 def _selected_line(selected: Selected) -> str:

@@ -50,3 +50,14 @@ def _control_escape(char: str) -> str:
 
 def _json_escape(char: str) -> str:
     return f"\\u{ord(char):04x}" if ord(char) < 0x10000 else json.dumps(char)[1:-1]
+
+
+def columns_of(text: str) -> int:
+    """How many columns of a terminal text takes: East Asian characters take two."""
+    if text.isascii():
+        return len(text)
+    import unicodedata
+
+    wide = sum(unicodedata.east_asian_width(char) in "WF" for char in text)
+    marks = sum(unicodedata.category(char) in ("Mn", "Me", "Cf") for char in text)
+    return len(text) + wide - marks

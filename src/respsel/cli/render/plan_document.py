@@ -8,6 +8,7 @@ from typing import Any
 from respsel.calls.costs import Cost, costs_of
 from respsel.plan.plan import Plan, PlannedStep
 from respsel.text.documents import stamped
+from respsel.watch.outlook import Outlook
 from respsel.workspace.loaded_recipe import LoadedRecipe
 
 
@@ -19,6 +20,7 @@ class PlanDocument:
     cached, run, waits: how many steps are stored, would run, or wait for steps before them.
     costs: by model, about what the calls take that are certain.
     calls_later: how many more calls there may be at most.
+    time: how long a run would take, by what was measured on this machine.
     steps: all steps, in the order in which they would run.
     """
 
@@ -28,10 +30,11 @@ class PlanDocument:
     waits: int
     costs: tuple[Cost, ...]
     calls_later: int
+    time: Outlook
     steps: tuple[PlannedStep, ...]
 
 
-def plan_json(plan: Plan, loaded: LoadedRecipe) -> dict[str, Any]:
+def plan_json(plan: Plan, outlook: Outlook, loaded: LoadedRecipe) -> dict[str, Any]:
     """A plan with what its calls would cost, for programs."""
     document = PlanDocument(
         recipe=loaded.shown,
@@ -40,6 +43,7 @@ def plan_json(plan: Plan, loaded: LoadedRecipe) -> dict[str, Any]:
         waits=plan.count("waits"),
         costs=costs_of(plan.takes, loaded.models),
         calls_later=plan.calls_later,
+        time=outlook,
         steps=plan.steps,
     )
     return stamped("plan", asdict(document))

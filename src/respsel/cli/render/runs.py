@@ -1,4 +1,4 @@
-"""What run, plan, apply and export say of runs, costs and training sets, as lines and tables.
+"""What run, apply and export say of runs, costs and training sets, as lines and tables.
 
 Prints nothing itself.
 """
@@ -10,14 +10,10 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from respsel.calls.costs import Cost, costs_of, total
-from respsel.text.characters import one_line
 from respsel.text.columns import aligned
 from respsel.text.numbers import number
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
-    from respsel.plan.plan import Plan
     from respsel.report.summary import (
         MixtureOutcome,
         RaceOutcome,
@@ -26,7 +22,6 @@ if TYPE_CHECKING:
     )
     from respsel.run.result import RunResult
     from respsel.training.counts import Counts
-    from respsel.workspace.loaded_recipe import LoadedRecipe
 
 
 def outcome_lines(summary: Summary, dataset: str) -> Iterator[str]:
@@ -98,46 +93,6 @@ def work_json(result: RunResult) -> dict[str, Any]:
         "models_opened": list(result.models_opened),
         "costs_now": [asdict(cost) for cost in costs],
     }
-
-
-def planned_cost_lines(plan: Plan, loaded: LoadedRecipe) -> Iterator[str]:
-    """What a plan's calls would cost, and what that leaves out."""
-    costs = costs_of(plan.takes, loaded.models)
-    yield from cost_lines(costs, planned=True)
-    if costs and (later := plan.calls_later):
-        yield f"  not in these numbers: what waits for those calls, at most {later:,} calls more"
-
-
-def plan_table(plan: Plan) -> Table:
-    """One step a row: state, calls, tokens, reason."""
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=None, pad_edge=False)
-    for name in ("step", "state", "calls", "tokens", "why"):
-        table.add_column(
-            name,
-            justify="right" if name in ("calls", "tokens") else "left",
-            overflow="fold",
-            no_wrap=name == "step",
-        )
-    words = {"cached": "[green]cached[/]", "run": "[yellow]to run[/]", "waits": "[dim]waits[/]"}
-    for step in plan.steps:
-        calls = (
-            str(step.calls)
-            if step.calls == step.calls_at_most
-            else f"{step.calls}–{step.calls_at_most}"
-        )
-        tokens = f"~{step.tokens:,}" if step.tokens else ""
-        # As text: a reason may quote what only looks like rich's markup.
-        table.add_row(
-            step.name,
-            words[step.state],
-            calls if step.calls_at_most else "",
-            tokens,
-            Text(one_line(step.reason)),
-        )
-    return table
 
 
 def cost_lines(costs: Sequence[Cost], planned: bool) -> Iterator[str]:
