@@ -29,7 +29,6 @@ from respsel.cli.terminal import (
     say,
     shows_colours,
     tell,
-    width,
 )
 from respsel.errors import EXIT_BUG, EXIT_INTERRUPTED, Problem, RespselError, RunError
 from respsel.text.characters import one_line
@@ -240,8 +239,8 @@ def console_of(stderr: bool = False) -> Console:
         highlight=False,
         force_terminal=drawn,
         no_color=not shows_colours(stream),
-        # A file or a pipe has no width: lines are not broken for it.
-        width=width(stream) if drawn else 200,
+        # A file or a pipe has no width: lines are not broken for it. A terminal may change its own.
+        width=None if drawn else 200,
     )
 
 

@@ -29,13 +29,16 @@ def doctor(
 
     Shows an example as the target is trained on it, with the scored part marked. For llama.cpp it
     tries which type of weights this processor reads fastest. It compares the tokenizers of a GGUF
-    in both engines, and of a directory and its GGUF. Stores no answer.
+    in both engines, and of a directory and its GGUF. Stores no answer, but how fast a model is.
     """
     from dataclasses import asdict
 
+    from respsel.backends.checkup import Checkup
     from respsel.backends.doctor import examine
+    from respsel.backends.registry import identify
     from respsel.cli.render.models import checkup_lines
     from respsel.errors import PreflightError, Problem
+    from respsel.watch.memory import remember_checkup
     from respsel.workspace.loading import load_recipe
     from respsel.workspace.variant import changes_of
 
@@ -47,6 +50,9 @@ def doctor(
             if isinstance(item, RespselError):
                 problems += item.problems
                 continue
+            if isinstance(item, Checkup):
+                known = identify(loaded.models[item.name], store)
+                remember_checkup(store, known.identity, item)
             checkups.append(asdict(item))
             problems += [
                 Problem(loaded.shown, f"models.{item.name}", what, "") for what in item.problems

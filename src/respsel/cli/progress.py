@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 from respsel.graph import Step
 from respsel.store.live import wait_line
 from respsel.store.locks import Holder
-from respsel.text.characters import one_line
+from respsel.text.characters import columns_of, one_line
 from respsel.text.numbers import counted, duration
+from respsel.text.wrapping import wrapped
 from respsel.watch.stages import stage_words
 
 if TYPE_CHECKING:
@@ -65,13 +66,15 @@ class RunDisplay:
 
     def intends(self, intent: Intent) -> None:
         """Say in a line what the run is going to do."""
-        calls = ", ".join(
-            f"about {counted(count, 'call')} to {model}" for model, count in intent.calls.items()
-        )
-        takes = f": about {duration(intent.left_s)}" if intent.left_s is not None else ""
-        rest = intent.steps - intent.found
-        reused = f"{intent.found} of {counted(intent.steps, 'step')} reused, {rest} to run"
-        self._line(f"{reused}, {calls or 'no call'}{takes}")
+        calls = ", ".join(f"{count:,} to {model}" for model, count in intent.calls.items())
+        reused = f"{intent.found} of {counted(intent.steps, 'step')}" if intent.found else "nothing"
+        if not calls:
+            self._line(f"Reuses {reused}; asks no model again, as far as is known now")
+            return
+        takes = "how long it takes is not known yet"
+        if intent.left_s is not None:
+            takes = f"about {duration(intent.left_s)}"
+        self._line(f"Reuses {reused}; runs the rest with about these calls: {calls}; {takes}")
 
     def run_begins(self, steps: int) -> None:
         """A run of so many steps begins."""
@@ -160,7 +163,9 @@ class RunDisplay:
 
     def _line(self, text: str) -> None:
         console = self._open()
-        console.print(one_line(text), highlight=False, markup=False, soft_wrap=not self._live)
+        lines = wrapped(one_line(text), console.width) if console.is_terminal else [one_line(text)]
+        for line in lines:
+            console.print(line, highlight=False, markup=False, soft_wrap=True)
 
     def _open(self) -> Console:
         """Set the display up when it is first needed: a cached run loads nothing for it."""
@@ -191,11 +196,13 @@ class RunDisplay:
         share = standing.share
         left = _left_words(standing)
         bar = Table.grid(padding=(0, 1), expand=True)
-        bar.add_column(ratio=1)
-        bar.add_column(no_wrap=True, justify="right")
+        bar.add_column(ratio=1, min_width=4)
+        bar.add_column(no_wrap=True, justify="right", overflow="ellipsis")
         total = None if share is None else 1.0
         bar.add_row(ProgressBar(total=total, completed=share or 0.0), left)
-        return Group(bar, Text(_now_words(standing), no_wrap=True, overflow="ellipsis"))
+        return Group(
+            bar, Text(_now_words(standing, self._open().width), no_wrap=True, overflow="ellipsis")
+        )
 
 
 def _left_words(standing: Standing) -> str:
@@ -205,11 +212,22 @@ def _left_words(standing: Standing) -> str:
     return f"{standing.share:.0%} of the run, about {duration(standing.left_s)} left"
 
 
-def _now_words(standing: Standing) -> str:
-    """What is done now: how many calls of how many, and how fast."""
-    steps = f"step {standing.steps_done + 1} of {standing.steps}"
+def _now_words(standing: Standing, width: int) -> str:
+    """What is done now: how many calls of how many, and how fast; as much as there is room for."""
+    steps = f" (step {standing.steps_done + 1} of {standing.steps})"
     if not standing.calls_wanted:
-        return f"{standing.stage} ({steps})"
-    calls = f"{standing.calls_done:,} of {standing.calls_wanted:,} calls to {standing.model}"
-    rate = f", {standing.calls_s:.2g} calls/s, {standing.tokens_s:,.0f} tokens/s"
-    return f"{standing.stage}: {calls}{rate if standing.calls_done else ''} ({steps})"
+        return f"{standing.stage}{steps}"
+    calls = f"{standing.calls_done:,} of {standing.calls_wanted:,} calls"
+    model = f" to {standing.model}"
+    calls_s = f", {standing.calls_s:.2g} calls/s" if standing.calls_done else ""
+    tokens_s = f", {standing.tokens_s:,.0f} tokens/s" if standing.calls_done else ""
+    for parts in (
+        (calls, model, calls_s, tokens_s, steps),
+        (calls, model, calls_s, tokens_s),
+        (calls, calls_s, tokens_s),
+        (calls, calls_s),
+    ):
+        line = f"{standing.stage}: {''.join(parts)}"
+        if columns_of(line) <= width:
+            break
+    return line

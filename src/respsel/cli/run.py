@@ -18,7 +18,7 @@ from respsel.cli.app import (
     shown_path,
     study_of,
 )
-from respsel.cli.terminal import print_json, say, styled, tell
+from respsel.cli.terminal import print_json, say, shown_lines, stdout, styled, tell, width
 from respsel.text.characters import visible
 
 if TYPE_CHECKING:
@@ -68,14 +68,17 @@ def plan(
 def _show_result(result: RunResult, summary: Summary) -> None:
     from respsel.cli.render.runs import outcome_lines, work_lines
 
+    columns = width(stdout())
     for verdict in result.verdicts:
-        say("\n".join([*verdict.lines(), *outcome_lines(summary, verdict.dataset)]) + "\n")
+        more = outcome_lines(summary, verdict.dataset, columns)
+        say("\n".join([*verdict.lines(columns), *more]) + "\n")
     answers = summary.headline
     which = answers.which if answers.checked else f"{answers.which} (answers not checked)"
     print(styled(visible(which), bold=True, fg="green" if answers.is_good else "yellow"))
     say(answers.how_sure)
     for caution in answers.cautions:
-        print(f"{styled('Caution:', bold=True, fg='yellow')} {visible(caution)}")
+        told = shown_lines(f"Caution: {caution}").removeprefix("Caution:")
+        print(styled("Caution:", bold=True, fg="yellow") + told)
     say(f"Next: {answers.next_step}")
     say("".join(f"  {command}\n" for command in answers.command.splitlines()), as_is=True)
     for line in work_lines(result):

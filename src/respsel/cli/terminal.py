@@ -94,12 +94,18 @@ def say(text: str, as_is: bool = False, **how: Any) -> int:
     All plain output goes through here. On a terminal its lines are broken between words.
     as_is: they are not, since they are commands to copy. Returns how many lines were printed.
     """
-    shown = visible(text)
-    columns = None if as_is else width(how.get("file", sys.stdout))
-    if columns is not None:
-        shown = "\n".join(part for line in shown.split("\n") for part in wrapped(line, columns))
+    shown = visible(text) if as_is else shown_lines(text, how.get("file"))
     print(shown, **how)
     return shown.count("\n") + 1
+
+
+def shown_lines(text: str, stream: TextIO | None = None) -> str:
+    """Visible text, with its lines broken where a stream is a terminal; by default stdout."""
+    shown = visible(text)
+    columns = width(stream or sys.stdout)
+    if columns is None:
+        return shown
+    return "\n".join(part for line in shown.split("\n") for part in wrapped(line, columns))
 
 
 def stdout() -> TextIO | None:

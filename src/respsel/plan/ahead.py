@@ -226,18 +226,22 @@ class _Scout:
                 return rows
             return [row for row in rows if row.id in ids]
         if step.op in ("responses", "composites"):
-            return [Response(example.id, self._filler(name)) for example in examples]
+            return [Response(example.id, self._filler(name, example.id)) for example in examples]
         if step.op == "own-outputs":
-            return [OwnOutput(example.id, 0, self._filler(name)) for example in examples]
+            return [
+                OwnOutput(example.id, 0, self._filler(name, example.id)) for example in examples
+            ]
         return ()
 
-    def _filler(self, name: str) -> str:
+    def _filler(self, name: str, example: str) -> str:
+        """A text of the expected length that no other step has for any example."""
         tokens = self._long.get(name)
         if tokens is None:
             before = self._graph.steps[name].inputs.values()
             known = [self._long[other] for other in before if other in self._long]
             tokens = max(known, default=100.0)
-        return "text " * max(int(tokens * _CHARS_PER_TOKEN / 5), 1)
+        letters = max(int(tokens * _CHARS_PER_TOKEN), 1)
+        return f"{name} {example} ".ljust(letters, "x")
 
     def _written(self, request: Request) -> float:
         if isinstance(request, GenerateRequest):

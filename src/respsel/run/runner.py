@@ -104,9 +104,9 @@ class Runner:
         if steps:
             self._refuse_work()
             self._register()
-            self._events.stage_begins(steps)
             if self._meter is not None:
                 self._meter.look(steps, self._ledger)
+            self._events.stage_begins(steps)
             # Late: a cached run has no stage to perform.
             from respsel.run.stage import Stage
 

@@ -203,13 +203,14 @@ class Verdict:
             return "barred"
         return "leads" if place == 0 else "tied" if ranked.strategy in self.tied else "worse"
 
-    def lines(self) -> Iterator[str]:
+    def lines(self, width: int | None = None) -> Iterator[str]:
         """The ranking as lines: score, interval, P(best), and the distance to the leader.
 
-        Without the effect, so that names of 15 letters leave them within 80 columns.
+        Without the effect, so that names of 15 letters leave them within 80 columns. width: see
+        `aligned`.
         """
         yield self.title
-        yield from aligned([(*cells[:-2], cells[-1]) for cells in self.table()])
+        yield from aligned([(*cells[:-2], cells[-1]) for cells in self.table()], width)
         if self.datasets_disagree:
             by_rank = f"By the mean of ranks {self.first_by_rank} comes first"
             yield f"  {by_rank}, by the mean of standardised scores {self.winner}."

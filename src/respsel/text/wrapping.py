@@ -48,7 +48,8 @@ def wrapped(line: str, width: int) -> Iterator[str]:
     for blanks, word in zip(parts[1::2], parts[2::2], strict=True):
         if columns_of(now) + len(blanks) + columns_of(word) > width and now.strip():
             yield now.replace(_GLUE, " ")
-            now = hang + word
+            fits = columns_of(hang) + columns_of(word) <= width
+            now = (hang if fits else before + " " * _INDENT) + word
         else:
             now += blanks + word
     yield now.replace(_GLUE, " ")

@@ -55,7 +55,7 @@ class _Round:
     before: what that gave at the beginning.
     parts: by kind and what they are for, what was expected of the calls.
     done: how many are answered.
-    first_s: how long the first one took.
+    first_s, last: how long the first one took, and when the last one came.
     answered: by kind and what they are for, calls, tokens read, and tokens written.
     """
 
@@ -68,6 +68,7 @@ class _Round:
     parts: dict[tuple[CallKind, str], Ahead]
     done: int = 0
     first_s: float = 0.0
+    last: float = 0.0
     answered: dict[tuple[CallKind, str], list[float]] = field(default_factory=dict)
 
     def kinds(self) -> set[CallKind]:
@@ -152,14 +153,14 @@ class Forecast:
 
     def stage_begins(self, steps: Iterable[str]) -> None:
         """These steps are made next."""
+        self._end_round()
         names = list(steps)
         self._present = {name: self._ahead.pop(name, Ahead(name, "")) for name in names}
         self._in_round = {}
-        self._round = None
 
-    def round_begins(self, requests: Mapping[str, int], now: float) -> None:
+    def round_begins(self, requests: Mapping[str, int]) -> None:
         """These steps ask now, with so many requests each."""
-        self._end_round(now)
+        self._end_round()
         self._in_round = dict(requests)
         for name, count in requests.items():
             self._asked.setdefault(name, []).append(count)
@@ -177,7 +178,7 @@ class Forecast:
         self, model: str, calls: int, tokens: int, evaluated: Callable[[], int], now: float
     ) -> None:
         """See CallMeter.asks."""
-        self._end_round(now)
+        self._end_round()
         parts = self._parts(model, calls)
         self._round = _Round(model, calls, tokens, now, evaluated, evaluated(), parts)
         for name in [n for n in self._in_round if self._model_of(n) == model]:
@@ -190,6 +191,7 @@ class Forecast:
             return
         self._round.done += 1
         self._round.first_s = self._round.first_s or now - self._round.began
+        self._round.last = now
         made = self._round.answered.setdefault((call.kind, call.about), [0.0, 0.0, 0.0])
         made[0] += 1
         made[1] += call.read
@@ -205,20 +207,20 @@ class Forecast:
         self._ahead.pop(name, None)
         self._in_round.pop(name, None)
 
-    def ends(self, now: float) -> None:
+    def ends(self) -> None:
         """Nothing more is asked."""
-        self._end_round(now)
+        self._end_round()
         self._present = {}
         self._ahead = {}
 
-    def _end_round(self, now: float) -> None:
+    def _end_round(self) -> None:
         if self._round is None:
             return
         made = self._round
         self._round = None
         self._learn_guess(made)
         kinds = made.kinds()
-        seconds = now - made.began
+        seconds = made.last - made.began
         sizes = {kind: units_of(kind, made.total(kind, 1), made.total(kind, 2)) for kind in kinds}
         for kind in kinds:
             # Where a round asks several things, its time is shared by their usual speeds.

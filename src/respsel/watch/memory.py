@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from typing import get_args
+from typing import TYPE_CHECKING, get_args
 
 from respsel.calls.events import CallKind
 from respsel.store.locks import host_name
@@ -16,8 +16,13 @@ from respsel.store.notes import ModelSpeeds, SpeedNote, load_speeds, save_speeds
 from respsel.store.store import Store
 from respsel.watch.pace import KnownPace, Measured, Paces
 
+if TYPE_CHECKING:
+    from respsel.backends.checkup import Checkup
+
 # What was measured for less says nothing.
 _LEAST_S = 1.0
+# What a checkup measures counts as if it took so long.
+_CHECKUP_S = 2.0
 # Of what is remembered, so much counts beside what was measured now.
 _KEEPS_S = 60.0
 
@@ -56,6 +61,20 @@ def remember(
         save_speeds(
             store, host_name(), identity, ModelSpeeds(kinds, loaded.get(name, before.load_s))
         )
+
+
+def remember_checkup(store: Store, identity: str, checkup: Checkup) -> None:
+    """Note what a checkup measured of a model of which no run has measured anything."""
+    if store.read_only:
+        return
+    before = load_speeds(store, host_name(), identity)
+    now = time.time()
+    kinds = {
+        "score": SpeedNote(checkup.read_tokens_s, 0.0, 0.0, _CHECKUP_S, now),
+        "write": SpeedNote(checkup.write_tokens_s, 0.0, 0.0, _CHECKUP_S, now),
+    }
+    speeds = ModelSpeeds({**kinds, **before.kinds}, checkup.load_s)
+    save_speeds(store, host_name(), identity, speeds)
 
 
 def _note(made: Measured) -> SpeedNote:

@@ -15,9 +15,11 @@ from respsel.graph.ledger import Ledger
 from respsel.store.live import read_live
 from respsel.store.locks import Holder
 from respsel.store.notes import BegunNote, begun_keys, load_begun, load_latest
+from respsel.text.numbers import counted
 
 if TYPE_CHECKING:
     from respsel.graph import Graph
+    from respsel.selection.verdict import Verdict
     from respsel.store.store import Store
 
 
@@ -137,9 +139,19 @@ def _verdicts(graph: Graph, ledger: Ledger) -> list[str]:
     lines = []
     for step in graph.steps.values():
         if step.op == "verdict" and (rows := ledger.rows(step.name)):
-            verdict = rows[0]
-            lines.append(f"{verdict.dataset}: {verdict.outcome}")
+            lines.append(_in_short(rows[0]))
     return lines
+
+
+def _in_short(verdict: Verdict) -> str:
+    """A verdict in a line."""
+    over = f"by {verdict.metric} over {counted(verdict.examples, 'example')}"
+    if verdict.winner is None:
+        return f"{verdict.dataset}: none can be recommended, {over}"
+    if verdict.is_alone:
+        return f"{verdict.dataset}: {verdict.winner}, compared with no other, {over}"
+    how = "is first, decided" if verdict.decided else "leads, undecided"
+    return f"{verdict.dataset}: {verdict.winner} {how} {over}"
 
 
 def _number(value: object) -> float | None:

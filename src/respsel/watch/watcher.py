@@ -190,14 +190,15 @@ class Watcher:
             if any(step.asks for step in steps):
                 from respsel.plan.ahead import look_ahead
 
-                forecast.foresee(look_ahead(self._graph, self._store, ledger, forecast))
-                self._say_intent(forecast)
+                ahead = look_ahead(self._graph, self._store, ledger, forecast)
+                forecast.foresee(ahead)
+                self._say_intent(forecast, len(ahead))
             forecast.stage_begins([step.name for step in steps])
         except Exception:
             self._forecast = None
 
     def round_begins(self, requests: dict[str, int]) -> None:
-        self._safely(lambda forecast: forecast.round_begins(requests, self._clock()))
+        self._safely(lambda forecast: forecast.round_begins(requests))
 
     def asks(self, model: str, calls: int, tokens: int, evaluated: Callable[[], int]) -> None:
         now = self._clock()
@@ -262,14 +263,15 @@ class Watcher:
         self._forecast = Forecast(recall(self._store, identities), parallel)
         return self._forecast
 
-    def _say_intent(self, forecast: Forecast) -> None:
+    def _say_intent(self, forecast: Forecast, left: int) -> None:
         if self._told:
             return
         self._told = True
         if isinstance(self._events, Follower):
             calls = forecast.calls_by_model()
-            left = forecast.left_s(self._clock())
-            self._events.intends(Intent(self._found, self._steps, calls, left))
+            found = self._steps - self._made - left
+            left_s = forecast.left_s(self._clock())
+            self._events.intends(Intent(found, self._steps, calls, left_s))
 
     def _safely(self, do: Callable[[Forecast], None]) -> None:
         """Tell the forecast something; if it fails, there is no forecast any more."""
@@ -315,7 +317,7 @@ class Watcher:
         try:
             from respsel.watch.memory import remember
 
-            self._forecast.ends(self._clock())
+            self._forecast.ends()
             models = self._graph.models
             identities = {name: known.identity for name, known in models.items()}
             remember(self._store, identities, self._forecast.paces, self._loaded)

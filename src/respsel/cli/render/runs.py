@@ -24,17 +24,20 @@ if TYPE_CHECKING:
     from respsel.training.counts import Counts
 
 
-def outcome_lines(summary: Summary, dataset: str) -> Iterator[str]:
-    """What the ranking does not say of the strategies; the race and the best responses."""
+def outcome_lines(summary: Summary, dataset: str, width: int | None = None) -> Iterator[str]:
+    """What the ranking does not say of the strategies; the race and the best responses.
+
+    width: see `aligned`.
+    """
     if dataset in summary.strategies:
-        yield from _strategy_lines(summary.strategies[dataset])
+        yield from _strategy_lines(summary.strategies[dataset], width)
     if dataset in summary.races:
         yield from _race_lines(summary.races[dataset])
     if dataset in summary.mixtures:
         yield from _mixture_lines(summary.mixtures[dataset])
 
 
-def _strategy_lines(facts: Sequence[StrategyFacts]) -> Iterator[str]:
+def _strategy_lines(facts: Sequence[StrategyFacts], width: int | None) -> Iterator[str]:
     unit = facts[0].unit if facts else ""
     rows = [("", "right answers", unit, "cut short", "cost of 1,000", "written by")]
     rows += [
@@ -48,7 +51,7 @@ def _strategy_lines(facts: Sequence[StrategyFacts]) -> Iterator[str]:
         )
         for item in facts
     ]
-    yield from aligned(rows)
+    yield from aligned(rows, width)
 
 
 def _race_lines(race: RaceOutcome) -> Iterator[str]:
