@@ -23,14 +23,14 @@ _LONGEST = 250.0
 _GUESSED_TEXTS = 3.0
 # While the last texts are written, so much of the model's places is not taken.
 _TAIL = 0.6
-# What is left of a text that should be whole by now, by its length.
-_LEAST_LEFT = 0.2
-# What is left of a race shrinks, as more strategies drop out.
-_LAPS_SHRINK = 0.6
+# How much lengths vary: 1 where how long a text is says nothing of how much is left of it.
+_UNLIKE = 0.7
+# About this share of those that are in a race is in it on the average of its rest.
+_STAY = 0.7
 # About how long a model takes to load.
 _USUAL_LOAD_S = 2.0
 # By so many answers it is learned how many tokens a guess comes to.
-_FEWEST_GUESSES = 4
+_FEWEST_GUESSES = 12
 # A step that asks nothing takes about so long.
 _STEP_S = 0.03
 
@@ -56,6 +56,7 @@ class _Round:
     parts: by kind and what they are for, what was expected of the calls.
     done: how many are answered.
     first_s, last: how long the first one took, and when the last one came.
+    full: what was measured of writing while all places were taken.
     answered: by kind and what they are for, calls, tokens read, and tokens written.
     """
 
@@ -69,6 +70,7 @@ class _Round:
     done: int = 0
     first_s: float = 0.0
     last: float = 0.0
+    full: Measured | None = None
     answered: dict[tuple[CallKind, str], list[float]] = field(default_factory=dict)
 
     def kinds(self) -> set[CallKind]:
@@ -108,6 +110,17 @@ class _Writing:
         """How many tokens of prompts were read."""
         return self.read_each * min(self.whole + self.places, self.calls)
 
+    @property
+    def _rest(self) -> float:
+        """How much is left of a text that is being written.
+
+        Long texts are met while they are written more often than short ones.
+        """
+        each = self.begun / max(self.places, 1e-9)
+        room = max(self.limit - each, 0.0) if self.limit else self.mean
+        alike = max(self.mean - each, 0.0)
+        return _UNLIKE * _capped(self.mean, room) + (1 - _UNLIKE) * alike
+
     def left_s(self, rate: float) -> float:
         """How long the others take, at so many units in a second.
 
@@ -116,9 +129,10 @@ class _Writing:
         still = max(self.calls - self.whole, 0.0)
         if not still:
             return 0.0
-        left = max(still * self.mean - self.begun, _LEAST_LEFT * self.mean)
+        running = min(still, self.places)
+        left = (still - running) * self.mean + running * self._rest
         unread = max(still - self.places, 0.0) * self.read_each
-        longest = self.mean * (1 + math.log(max(min(still, self.places), 1.0)))
+        longest = self.mean * (1 + math.log(max(running, 1.0)))
         if self.limit:
             longest = min(longest, self.limit)
         tail = _TAIL * max(longest - self.mean, 0.0) * self.at_once
@@ -142,6 +156,8 @@ class Forecast:
         self._loaded = set[str]()
         # By step, how many requests it has made in how many rounds.
         self._asked: dict[str, list[int]] = {}
+        # By model, how many tokens of prompts were guessed, and how many were read.
+        self._guessed: dict[str, tuple[float, float]] = {}
         self.calls_done = 0
         self._now = 0.0
 
@@ -218,27 +234,31 @@ class Forecast:
             return
         made = self._round
         self._round = None
-        self._learn_guess(made)
+        self._learn_guess(made, is_over=True)
         kinds = made.kinds()
         seconds = made.last - made.began
         sizes = {kind: units_of(kind, made.total(kind, 1), made.total(kind, 2)) for kind in kinds}
         for kind in kinds:
             # Where a round asks several things, its time is shared by their usual speeds.
             share = self._share(made.model, kind, sizes)
+            size = sizes[kind]
+            took = seconds * share
+            if kind == "write" and made.full is not None:
+                size = made.full.units
+                took = made.full.seconds
             calls = int(made.total(kind, 0))
-            self.paces.note(
-                (made.model, kind), sizes[kind], calls, made.total(kind, 2), seconds * share
-            )
+            self.paces.note((made.model, kind), size, calls, made.total(kind, 2), took)
 
-    def _learn_guess(self, made: _Round) -> None:
+    def _learn_guess(self, made: _Round, is_over: bool) -> None:
         """Learn how many tokens prompts have by their letters, from those that were read."""
-        guessed = sum(part.read for part in made.parts.values())
-        if made.done < _FEWEST_GUESSES or guessed <= 0:
-            return
+        guessed = sum(part.read for part in made.parts.values()) * made.done / made.calls
         read = sum(answer[1] for answer in made.answered.values())
-        share = made.done / made.calls
-        found = read / (guessed * share)
-        self.paces.per_guess[made.model] = min(max(found, 0.25), 8.0)
+        before = self._guessed.get(made.model, (0.0, 0.0))
+        total = (before[0] + guessed, before[1] + read)
+        if is_over:
+            self._guessed[made.model] = total
+        if total[0] > 0 and made.done >= (1 if is_over else _FEWEST_GUESSES):
+            self.paces.per_guess[made.model] = min(max(total[1] / total[0], 0.25), 8.0)
 
     def _share(self, model: str, kind: CallKind, sizes: Mapping[CallKind, float]) -> float:
         times = {of: size / (self.paces.units_s((model, of)) or 1.0) for of, size in sizes.items()}
@@ -272,7 +292,7 @@ class Forecast:
         """How many seconds the rest takes; None where nothing says how fast a model is."""
         self._now = now
         if self._round is not None:
-            self._learn_guess(self._round)
+            self._learn_guess(self._round, is_over=False)
         self._measure(now)
         parts = [self._present_s(), self._later_s(), self._loading_s(now), self.paces.closing_s]
         known = [part for part in parts if part is not None]
@@ -291,9 +311,15 @@ class Forecast:
         if writing is not None:
             sizes["write"] = units_of("write", writing.read, writing.written + writing.begun)
         for kind, size in sizes.items():
+            seconds = (now - made.began) * self._share(made.model, kind, sizes)
+            measured = Measured(size, seconds=seconds)
+            if writing is not None and kind == "write":
+                if writing.calls - writing.whole >= writing.at_once / 2:
+                    made.full = measured
+                # Of the last texts, which take fewer places, nothing is learned of the speed.
+                measured = made.full or measured
             if size > 0:
-                seconds = (now - made.began) * self._share(made.model, kind, sizes)
-                self.paces.running[made.model, kind] = Measured(size, seconds=seconds)
+                self.paces.running[made.model, kind] = measured
 
     def calls_left(self) -> float:
         """About how many calls are left."""
@@ -388,11 +414,13 @@ class Forecast:
             read = made.total("write", 1) / whole
         guess = sum(part.written for part in parts) / calls or _LONGEST / 2
         begun = max(seen - read * (whole + places) - tokens, 0.0)
-        all_written = tokens + (begun if tells else 0.0)
-        mean = (all_written + _GUESSED_TEXTS * guess) / (whole + _GUESSED_TEXTS)
+        mean = (tokens + _GUESSED_TEXTS * guess) / (whole + _GUESSED_TEXTS)
         if tells:
-            most = limit or 2 * guess / _OF_LIMIT
-            mean *= 1 - math.exp(-most / max(mean, 1e-9))
+            # Of texts of all lengths, the mean is what is written by those that are whole.
+            drawn = (tokens + begun + _GUESSED_TEXTS * guess) / (whole + _GUESSED_TEXTS)
+            capped = _capped(drawn, limit or 2 * guess / _OF_LIMIT)
+            share = whole / (whole + places)
+            mean = share * mean + (1 - share) * capped
         elif whole:
             begun = places * mean / 2
         return _Writing(calls, whole, places, read, mean, tokens, begun, limit, at_once)
@@ -461,6 +489,11 @@ class Forecast:
         return left
 
 
+def _capped(mean: float, most: float) -> float:
+    """The mean of what is drawn with a mean (exponentially), where nothing is over a limit."""
+    return mean * (1 - math.exp(-most / max(mean, 1e-9)))
+
+
 def laps_left(rounds: Sequence[int], at_most: float) -> float:
     """How much of a race is left, as a part of what was expected of all of it.
 
@@ -473,8 +506,14 @@ def laps_left(rounds: Sequence[int], at_most: float) -> float:
     if len(rounds) == 1:
         return strategies * left * RACED / expected
     within = rounds[-1] / STEP
-    # With one left, the race is over.
-    return (0.0 if within < 2 else within * left * _LAPS_SHRINK) / expected
+    if within < 2:
+        # With one left, the race is over.
+        return 0.0
+    # At first by what races come to, and later by this one.
+    share = 1 - left / examples
+    usual = min(strategies * RACED, within)
+    stays = (1 - share) * usual + share * within * _STAY
+    return stays * left / expected
 
 
 def _scaled(item: Ahead, by: float) -> Ahead:
