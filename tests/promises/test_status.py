@@ -142,7 +142,7 @@ def test_what_lies_in_the_place_of_a_file_is_no_status(bench: Bench) -> None:
     """A damaged file, or one of another process, says nothing of a run that goes on."""
     with open_study(bench.recipe) as study:
         events = Watcher(Silent(), study._graph, study._store)
-        with study._registration(study.loaded, events) as note:  # type: ignore[arg-type]
+        with study._registration(study.loaded, events) as note:
             note.begin()
             assert note.live is not None
             for said in (b"no JSON", b"[]", b'{"pid": 1, "left_s": 5, "now": 1.0}'):

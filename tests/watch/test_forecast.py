@@ -171,9 +171,10 @@ def test_a_race_drops_strategies() -> None:
         run.forecast.round_begins({"r": 4 * active})
         run.score(4 * active, 70, 100)
     assert run.worst() < 0.31
-    # By hand: of 8 x 100 responses 8 x 12 and 4 x 4 are scored, and 84 examples are left.
-    # 84 x 4 strategies, of which 0.6 are expected, against 8 x (12 + 88 x 0.24) in all.
-    assert laps_left([96, 16], 800) == pytest.approx(4 * 84 * 0.6 / (8 * (12 + 88 * 0.24)))
+    # By hand: after laps of 8 x 12 and 4 x 4 responses 84 of 100 examples are left, so 16 % of the
+    # race is known. 8 x 0.24 strategies are usual, and of the 4 that are in it 0.7 stay.
+    stays = 0.84 * 1.92 + 0.16 * 4 * 0.7
+    assert laps_left([96, 16], 800) == pytest.approx(stays * 84 / (8 * (12 + 88 * 0.24)))
     assert laps_left([96, 4], 800) == 0
 
 

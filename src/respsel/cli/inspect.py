@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from enum import StrEnum
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,6 +12,10 @@ from respsel.cli.app import AsJson, Limit, RecipePath, Settings, app, opened_sto
 from respsel.cli.terminal import print_json, say
 from respsel.errors import RespselError
 from respsel.text.documents import VERSIONS
+
+if TYPE_CHECKING:
+    from respsel.store.store import Store
+    from respsel.workspace.loaded_recipe import LoadedRecipe
 
 SchemaKind = StrEnum("SchemaKind", ["recipe", "workspace", *VERSIONS])  # type: ignore[misc]
 _RECIPE = SchemaKind("recipe")
@@ -33,12 +37,9 @@ def doctor(
     """
     from dataclasses import asdict
 
-    from respsel.backends.checkup import Checkup
     from respsel.backends.doctor import examine
-    from respsel.backends.registry import identify
     from respsel.cli.render.models import checkup_lines
     from respsel.errors import PreflightError, Problem
-    from respsel.watch.memory import remember_checkup
     from respsel.workspace.loading import load_recipe
     from respsel.workspace.variant import changes_of
 
@@ -50,9 +51,7 @@ def doctor(
             if isinstance(item, RespselError):
                 problems += item.problems
                 continue
-            if isinstance(item, Checkup):
-                known = identify(loaded.models[item.name], store)
-                remember_checkup(store, known.identity, item)
+            _remember(item, loaded, store)
             checkups.append(asdict(item))
             problems += [
                 Problem(loaded.shown, f"models.{item.name}", what, "") for what in item.problems
@@ -63,6 +62,17 @@ def doctor(
         print_json(checkups)
     if problems:
         raise PreflightError(problems)
+
+
+def _remember(checkup: object, loaded: LoadedRecipe, store: Store) -> None:
+    """Note how fast a model was, for the time that plans and runs tell."""
+    from respsel.backends.checkup import Checkup
+    from respsel.backends.registry import identify
+    from respsel.watch.memory import remember_checkup
+
+    if isinstance(checkup, Checkup):
+        known = identify(loaded.models[checkup.name], store)
+        remember_checkup(store, known.identity, checkup)
 
 
 @app.command(name="metrics")

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from respsel.cli.app import AsJson, RecipePath, app, reported, study_of
+from respsel.cli.app import AsJson, Limit, RecipePath, Settings, app, reported, study_of
 from respsel.cli.terminal import is_terminal, print_json, say, stdout
 
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ _EVERY_S = 2.0
 @reported
 def status(
     recipe: RecipePath,
+    settings: Settings = None,
+    limit: Limit = None,
     watch: Annotated[
         bool, typer.Option("--watch", help="Go on telling until no run goes on; Ctrl-C stops it.")
     ] = False,
@@ -31,7 +34,7 @@ def status(
     """
     shown = 0
     while True:
-        found = _status_of(recipe)
+        found = _status_of(recipe, settings, limit)
         if as_json:
             print_json(_json_of(found))
         else:
@@ -41,8 +44,8 @@ def status(
         time.sleep(_EVERY_S)
 
 
-def _status_of(recipe: Any) -> Status:
-    with study_of(recipe, reading=True) as study:
+def _status_of(recipe: Path, settings: list[str] | None, limit: int | None) -> Status:
+    with study_of(recipe, settings, limit, reading=True) as study:
         return study.status()
 
 

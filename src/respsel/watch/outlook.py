@@ -21,7 +21,9 @@ from respsel.watch.memory import recall
 class RememberedSpeed:
     """How fast a model was on this machine.
 
-    tokens_s: tokens in a second, written or scored.
+    model: the model.
+    kind: what was measured: it writes, scores, or reads for hidden states.
+    tokens_s: tokens in a second.
     when: when it was measured last (seconds since 1970).
     """
 
