@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from contextlib import suppress
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,7 +16,6 @@ from respsel.errors import RespselError
 from respsel.text.documents import VERSIONS
 
 if TYPE_CHECKING:
-    from respsel.store.store import Store
     from respsel.workspace.loaded_recipe import LoadedRecipe
 
 SchemaKind = StrEnum("SchemaKind", ["recipe", "workspace", *VERSIONS])  # type: ignore[misc]
@@ -45,34 +46,44 @@ def doctor(
 
     loaded = load_recipe(recipe, changes_of(settings or (), limit=limit))
     checkups = []
+    measured: list[object] = []
     problems: list[Problem] = []
     with opened_store(loaded.workspace.store, reading=True) as store:
         for item in examine(loaded, store, store.folder):
             if isinstance(item, RespselError):
                 problems += item.problems
                 continue
-            _remember(item, loaded, store)
+            measured.append(item)
             checkups.append(asdict(item))
             problems += [
                 Problem(loaded.shown, f"models.{item.name}", what, "") for what in item.problems
             ]
             if not as_json:
                 say("\n".join(checkup_lines(item)), flush=True)
+    _remember(measured, loaded)
     if as_json:
         print_json(checkups)
     if problems:
         raise PreflightError(problems)
 
 
-def _remember(checkup: object, loaded: LoadedRecipe, store: Store) -> None:
-    """Note how fast a model was, for the time that plans and runs tell."""
+def _remember(checkups: Sequence[object], loaded: LoadedRecipe) -> None:
+    """Note how fast models were, for the time that plans and runs tell.
+
+    The store is made for it if there is none. Where it cannot be written, nothing is noted.
+    """
     from respsel.backends.checkup import Checkup
     from respsel.backends.registry import identify
+    from respsel.store.folder import DATABASE
+    from respsel.store.store import Store
     from respsel.watch.memory import remember_checkup
 
-    if isinstance(checkup, Checkup):
-        known = identify(loaded.models[checkup.name], store)
-        remember_checkup(store, known.identity, checkup)
+    folder = loaded.workspace.store
+    with suppress(RespselError), Store(folder, reading=(folder / DATABASE).exists()) as store:
+        for checkup in checkups:
+            if isinstance(checkup, Checkup):
+                known = identify(loaded.models[checkup.name], store)
+                remember_checkup(store, known.identity, checkup)
 
 
 @app.command(name="metrics")
