@@ -18,7 +18,7 @@ LAYERS = (
     {"errors", "hashing", "records"},
     {"system", "text", "sandbox", "replies", "plugins", "tables"},
     {"recipe", "store"},
-    {"answers", "health", "selection"},
+    {"answers", "health", "selection", "remote"},
     {"data", "metrics"},
     {"workspace"},
     {"backends"},

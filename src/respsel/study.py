@@ -18,7 +18,9 @@ from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 from respsel.backends.open_models import OpenModels
 from respsel.errors import InputError, Problem, RunError, suggest
 from respsel.graph import Graph, Step, build_graph
+from respsel.graph.downloads import Downloads
 from respsel.graph.ledger import Ledger, load_unrecorded
+from respsel.remote.fetching import is_offline
 from respsel.run.events import RunEvents
 from respsel.run.result import RunResult, refuse_closed, refuse_unscored
 from respsel.run.runner import Runner
@@ -51,6 +53,10 @@ class Progress(RunEvents, Protocol):
 
     def waits_for_export(self, holder: Holder) -> None: ...
 
+    def waits_for_download(self, holder: Holder) -> None: ...
+
+    def downloading(self, what: str, done: int, total: int | None) -> None: ...
+
 
 class Silent:
     """The Progress that does nothing."""
@@ -75,6 +81,10 @@ class Silent:
 
     def waits_for_export(self, holder: Holder) -> None: ...
 
+    def waits_for_download(self, holder: Holder) -> None: ...
+
+    def downloading(self, what: str, done: int, total: int | None) -> None: ...
+
 
 @dataclass(frozen=True)
 class ApplyResult:
@@ -96,6 +106,7 @@ def open_study(
     changes: Mapping[str, Any] | Changes | None = None,
     limit: int | None = None,
     reading: bool = False,
+    offline: bool = False,
     warn: Callable[[Problem], None] = lambda problem: None,
 ) -> Study:
     """Open a recipe and its store; close the study again, or use it in a `with` block.
@@ -104,6 +115,7 @@ def open_study(
     stays as it is, and the runs of the changed recipe are kept apart from its own.
     limit: take at most so many examples of each dataset.
     reading: nothing is to be run or applied, so a store that cannot be written is opened too.
+    offline: download nothing, as with RESPSEL_OFFLINE=1 in the environment.
     warn: is called with what the store has lost, see Study.lost.
     Raises InputError or PreflightError if the recipe or its files are wrong.
     Raises StoreError if the store cannot be used.
@@ -117,14 +129,16 @@ def open_study(
         # Told at once, since no later command knows of it.
         for problem in store.lost:
             warn(problem)
-        return Study(build_graph(loaded, store), store, opened.pop_all())
+        downloads = Downloads(store, loaded, offline or is_offline())
+        return Study(build_graph(loaded, store), store, opened.pop_all(), downloads)
 
 
 class Study:
     """A recipe as it was when it was opened, and the open store of its workspace."""
 
-    def __init__(self, graph: Graph, store: Store, opened: ExitStack) -> None:
+    def __init__(self, graph: Graph, store: Store, opened: ExitStack, downloads: Downloads) -> None:
         """opened: is closed with the study, and closes the store."""
+        self._downloads = downloads
         self.loaded = graph.loaded
         self._graph = graph
         self._store = store
@@ -167,19 +181,31 @@ class Study:
         return self._store.read_only
 
     def plan(self, selected: Selected | None = None) -> Plan:
-        """Say what a run would do, or what it takes to apply a selection. Opens no model."""
+        """Say what a run would do, or what it takes to apply a selection.
+
+        Opens no model and downloads nothing.
+        """
         from respsel.plan.plan import make_plan
 
         store = self._open_store()
-        if selected is None:
-            return make_plan(self._graph, store)
-        return make_plan(self._applied_graph(selected), store)
+        graph = self._graph if selected is None else self._applied_graph(selected)
+        self._downloads.refuse(graph)
+        return make_plan(graph, store)
+
+    def fetch(self, progress: Progress | None = None) -> Sequence[str]:
+        """Download all data that the recipe names by address; return what was not there before.
+
+        Opens no model.
+        """
+        self._open_store()
+        return self._downloads.bring_all(progress or Silent())
 
     def outlook(self, selected: Selected | None = None) -> tuple[Plan, Outlook]:
         """The same with how long it takes, by what was measured on this machine."""
         from respsel.watch.outlook import plan_with_outlook
 
         graph = self._graph if selected is None else self._applied_graph(selected)
+        self._downloads.refuse(graph)
         return plan_with_outlook(graph, self._open_store())
 
     def status(self) -> Status:
@@ -208,7 +234,10 @@ class Study:
         from respsel.store.notes import save_latest
 
         store = self._open_store()
-        events = Watcher(progress or Silent(), self._graph, store)
+        told = progress or Silent()
+        if self._downloads.bring(self._graph, told):
+            self._graph = build_graph(self.loaded, store)
+        events = Watcher(told, self._graph, store)
         with (
             self._models(self._graph.models, events) as models,
             self._registration(self.loaded, events) as note,
@@ -309,6 +338,8 @@ class Study:
         selected = self.select(wish)
         store = self._store
         whole = self._applied_graph(selected)
+        if self._downloads.bring(whole, events):
+            whole = self._applied_graph(selected)
         watcher = Watcher(events, whole, store)
         with (
             self._models(whole.models, watcher) as models,

@@ -356,17 +356,6 @@ def test_a_packed_file_does_not_fill_the_memory(
     )
 
 
-@pytest.mark.parametrize(
-    "path",
-    ["https://host/a.jsonl", "s3://bucket/a.parquet", "hf://datasets/a/b.parquet", "file:///a.csv"],
-)
-def test_an_address_is_no_file(path: str, tmp_path: Path) -> None:
-    """Only local files are read, and polars is never asked to look elsewhere."""
-    fault = path_fault(path, tmp_path / path, path)
-    assert fault is not None
-    assert "is an address, and only local files are read" in fault[0]
-
-
 def test_what_is_no_file_is_told(tmp_path: Path) -> None:
     """A folder, a pipe and a name that cannot be are told before anything waits for them."""
     os.mkfifo(tmp_path / "pipe")

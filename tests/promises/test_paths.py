@@ -69,11 +69,12 @@ def test_a_project_may_be_called_anything(tmp_path: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "taken"), [("train[1].parquet", "train1.parquet"), ("a*b.parquet", "a-b.parquet")]
+    ("name", "taken"),
+    [("train[1].parquet", "train1.parquet"), ("train[1].v2.parquet", "train1.v2.parquet")],
 )
 def test_a_file_beside_it_is_never_read_in_its_place(bench: Bench, name: str, taken: str) -> None:
-    """What a pattern would match is another file; without the right one there is an error, not the
-    other one's rows.
+    """Brackets as browsers put them into names are no pattern: without the right file there is an
+    error, not another one's rows.
     """
     others = [{**row, "rationale": "ANOTHER FILE"} for row in rows(12)]
     bench.write(taken, parquet(others))
@@ -86,16 +87,18 @@ def test_a_file_beside_it_is_never_read_in_its_place(bench: Bench, name: str, ta
 
 
 def test_an_address_is_refused_before_anything_is_opened(bench: Bench) -> None:
-    """Data files are local; all that are not are told at once."""
-    bench.edit('"sums.jsonl"', '"hf://datasets/x/y.parquet"')
-    bench.edit("samples = 2", 'path = "https://127.0.0.1:9/own.jsonl"')
+    """Addresses that are not read, or whose content may change, are told at once, and no library
+    is given one to look elsewhere.
+    """
+    bench.edit('"sums.jsonl"', '"s3://bucket/y.parquet"')
+    bench.edit("samples = 2", 'path = "http://127.0.0.1:9/own.jsonl"')
     done = bench.respsel("run", "a.toml")
     assert done.code == 2
     assert (
-        "datasets[0].path: 'hf://datasets/x/y.parquet' is an address, and only local files are read"
+        "datasets[0].path: 's3://bucket/y.parquet' is an address of a kind that is not read"
         in done.err
     )
-    assert "own_outputs.path: 'https://127.0.0.1:9/own.jsonl' is an address" in done.err
+    assert "own_outputs.path: 'http://127.0.0.1:9/own.jsonl' is not encrypted" in done.err
 
 
 def test_a_prompt_from_before_a_template_is_told(bench: Bench) -> None:

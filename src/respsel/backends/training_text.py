@@ -99,9 +99,9 @@ def _example(loaded: LoadedRecipe) -> tuple[str, tuple[Message, ...]]:
     """Which example, and its chat with a response: the recipe's first, as far as it has one."""
     dataset = loaded.recipe.datasets[0]
     rules = ChatRules(loaded.recipe.target.system or "")
-    path = loaded.resolve(dataset.path)
+    found = loaded.local_files(dataset.path)
     try:
-        first = load_examples(dataset, path, loaded.show(dataset.path), rules=rules)[0]
+        first = load_examples(dataset, found, found.shown, rules=rules)[0]
     except InputError:
         # What is wrong with the data is for `plan` and `run` to say.
         question, answer = _MADE_UP

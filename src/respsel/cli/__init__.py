@@ -7,6 +7,7 @@ from respsel.cli import run  # isort: skip
 from respsel.cli import status  # isort: skip
 from respsel.cli import changes  # isort: skip
 from respsel.cli import training  # isort: skip
+from respsel.cli import fetch  # isort: skip
 from respsel.cli import report  # isort: skip
 from respsel.cli import inspect  # isort: skip
 from respsel.cli import cache
@@ -16,6 +17,7 @@ __all__ = [
     "app",
     "cache",
     "changes",
+    "fetch",
     "init",
     "inspect",
     "main",

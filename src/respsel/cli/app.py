@@ -97,6 +97,10 @@ Limit = Annotated[
 AsJson = Annotated[
     bool, typer.Option("--json", help="JSON on standard output; everything else on standard error.")
 ]
+Offline = Annotated[
+    bool,
+    typer.Option("--offline", help="Download no data: what is not in the store is an error."),
+]
 
 
 def main() -> None:
@@ -198,16 +202,18 @@ def study_of(
     settings: Sequence[str] | None = None,
     limit: int | None = None,
     reading: bool = False,
+    offline: bool = False,
 ) -> Study:
     """A recipe with the open store of its workspace.
 
-    settings: texts KEY=VALUE that change it. limit: see open_study. reading: see Store.
+    settings: texts KEY=VALUE that change it. limit, offline: see open_study. reading: see Store.
     """
     from respsel.study import open_study
     from respsel.workspace.variant import changes_of
 
     changes = changes_of(settings or (), limit=limit)
-    return open_study(recipe, changes=changes, reading=reading, warn=partial(tell, "warning"))
+    warn = partial(tell, "warning")
+    return open_study(recipe, changes=changes, reading=reading, offline=offline, warn=warn)
 
 
 def run_display() -> RunDisplay:

@@ -161,6 +161,20 @@ class RunDisplay:
         if not self._live:
             self._line(f"  {self._waits}")
 
+    def waits_for_download(self, holder: Holder) -> None:
+        """Another process downloads the same data."""
+        self.waits("downloading the same data", holder)
+
+    def downloading(self, what: str, done: int, total: int | None) -> None:
+        """So many bytes of some data are there; total: of so many, where that is known."""
+        if not done:
+            self._line(f"Downloading {what}")
+            self._logged = self._clock()
+        elif self._clock() - self._logged >= _LOG_EVERY_S:
+            self._logged = self._clock()
+            of = f" of {total / 1e6:,.1f}" if total else ""
+            self._line(f"  {done / 1e6:,.1f}{of} MB")
+
     def _line(self, text: str) -> None:
         console = self._open()
         lines = wrapped(one_line(text), console.width) if console.is_terminal else [one_line(text)]

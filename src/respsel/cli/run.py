@@ -9,6 +9,7 @@ import typer
 from respsel.cli.app import (
     AsJson,
     Limit,
+    Offline,
     RecipePath,
     Settings,
     app,
@@ -32,10 +33,11 @@ def run(
     recipe: RecipePath,
     settings: Settings = None,
     limit: Limit = None,
+    offline: Offline = False,
     as_json: AsJson = False,
 ) -> None:
     """Run a recipe to its report. What was done before is reused; Ctrl-C loses nothing."""
-    with study_of(recipe, settings, limit) as study:
+    with study_of(recipe, settings, limit, offline=offline) as study:
         with run_display() as progress:
             result = study.run(progress)
         for problem in (*study.damage, *study.untracked):
@@ -57,10 +59,11 @@ def plan(
     all_steps: Annotated[
         bool, typer.Option("--steps", "--all", help="List every step by itself.")
     ] = False,
+    offline: Offline = False,
     as_json: AsJson = False,
 ) -> None:
     """Show what a run would do and why, and about how long it would take. Opens no model."""
-    with study_of(recipe, settings, limit, reading=True) as study:
+    with study_of(recipe, settings, limit, reading=True, offline=offline) as study:
         made, outlook = study.outlook()
     show_plan(made, outlook, study.loaded, as_json, all_steps)
 

@@ -12,6 +12,7 @@ import typer
 from respsel.cli.app import (
     AsJson,
     Limit,
+    Offline,
     RecipePath,
     Settings,
     app,
@@ -60,6 +61,7 @@ def apply(
     ] = False,
     settings: Settings = None,
     limit: Limit = None,
+    offline: Offline = False,
     as_json: AsJson = False,
 ) -> None:
     """Make the selected strategy's responses for the whole datasets.
@@ -69,7 +71,7 @@ def apply(
     from respsel.training.apply import Wish
 
     wish = Wish(mode.value, strategy, accept_undecided)
-    with study_of(recipe, settings, limit, reading=dry_run) as study:
+    with study_of(recipe, settings, limit, reading=dry_run, offline=offline) as study:
         if dry_run:
             _show_dry_run(study, wish, as_json)
             return

@@ -15,6 +15,7 @@ from typing import Any
 from respsel.answers import label_problem
 from respsel.data import files
 from respsel.data.conversations import CONVERSATION, ChatReader, ChatRules, question_of
+from respsel.data.file_sets import FileSet
 from respsel.data.files import read_rows
 from respsel.data.prompts import TemplateFault, fill_columns, is_template, template_names
 from respsel.data.rows import (
@@ -53,7 +54,7 @@ class Reading:
 
 def load_examples(
     entry: DatasetEntry,
-    path: Path,
+    path: Path | FileSet,
     shown: str,
     used: Collection[str] = (),
     rules: ChatRules = _NO_RULES,
@@ -63,7 +64,7 @@ def load_examples(
 
 
 def count_examples(
-    entry: DatasetEntry, path: Path, shown: str, rules: ChatRules = _NO_RULES
+    entry: DatasetEntry, path: Path | FileSet, shown: str, rules: ChatRules = _NO_RULES
 ) -> int:
     """How many different examples a dataset has; no label is checked."""
     bare = entry.model_copy(update={"answer": None, "sample": 1})
@@ -72,7 +73,7 @@ def count_examples(
 
 def read_dataset(
     entry: DatasetEntry,
-    path: Path,
+    path: Path | FileSet,
     shown: str,
     used: Collection[str] = (),
     rules: ChatRules = _NO_RULES,
@@ -90,7 +91,9 @@ def read_dataset(
         return _Rows(entry, "id", path, shown, used, rules).sampled()
 
 
-def scan_examples(entry: DatasetEntry, path: Path, shown: str) -> Iterator[tuple[str, str]]:
+def scan_examples(
+    entry: DatasetEntry, path: Path | FileSet, shown: str
+) -> Iterator[tuple[str, str]]:
     """Yield the id and the input of each row of a dataset, in the file's order; none is kept.
 
     A bad row is left out: `load_examples` names it.
@@ -111,7 +114,7 @@ class _Rows:
         self,
         entry: DatasetEntry,
         ids: str | None,
-        path: Path,
+        path: Path | FileSet,
         shown: str,
         used: Collection[str],
         rules: ChatRules = _NO_RULES,

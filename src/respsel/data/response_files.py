@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from respsel.data.file_sets import FileSet
 from respsel.data.files import read_rows
 from respsel.data.rows import (
     ABSENT,
@@ -67,7 +68,7 @@ class Found:
 
 def read_texts(
     entry: FileStrategy | OwnOutputsEntry,
-    path: Path,
+    path: Path | FileSet,
     shown: str,
     wanted: Container[str],
     problems: list[Problem],

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from respsel.data import examples as datasets
+from respsel.data.file_sets import FileSet
 from respsel.errors import Problem, raise_problems, stop_at_many
 from respsel.recipe.schema import DatasetEntry
 from respsel.records import Example, Response
@@ -26,12 +27,12 @@ class RowsFile:
     """A file of rows.
 
     entry: how it is read.
-    path: where it is.
+    path: where it is, or the files that are read as one.
     shown: its path in messages.
     """
 
     entry: DatasetEntry
-    path: Path
+    path: Path | FileSet
     shown: str
 
 

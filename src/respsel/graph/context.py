@@ -18,6 +18,7 @@ from respsel.metrics.contract import ChosenMetric, View
 from respsel.recipe.schema import Recipe
 from respsel.selection.gates import GateRule
 from respsel.selection.rule import Rule
+from respsel.store.store import Store
 from respsel.workspace.loaded_recipe import LoadedRecipe
 
 # Versions of what turns a recipe into the token ids that a model sees, or is scored on.
@@ -36,6 +37,11 @@ class GraphContext:
     models: Mapping[str, KnownModel]
     authors: Mapping[str, Author]
     memo: DigestMemo
+
+    @property
+    def store(self) -> Store | None:
+        """The store, where there is one: what is downloaded is in it."""
+        return self.memo if isinstance(self.memo, Store) else None
 
     @property
     def recipe(self) -> Recipe:

@@ -49,6 +49,8 @@ class Ledger:
 
     def key(self, step: Step) -> str | None:
         """The step's key, or None while an input is unknown."""
+        if not step.awaits.is_known:
+            return None
         digests = [self._outputs.get(name) for name in step.inputs.values()]
         known = [value for value in digests if value is not None]
         return step.key(known) if len(known) == len(digests) else None

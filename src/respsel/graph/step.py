@@ -68,6 +68,21 @@ class LazyInputs(Inputs):
 
 
 @dataclass(frozen=True)
+class Awaited:
+    """What has to be downloaded before a step can be made.
+
+    addresses: the addresses that are not in the store.
+    is_known: whether it is known what is there; if not, neither is the step's key.
+    """
+
+    addresses: tuple[str, ...] = ()
+    is_known: bool = True
+
+
+NOTHING = Awaited()
+
+
+@dataclass(frozen=True)
 class Step:
     """One operation with one output table.
 
@@ -82,6 +97,7 @@ class Step:
     asks_each_turn: whether it takes these calls for each trained turn of an example.
     news: by version, in words, why it was raised.
     level: how many strategies deep its texts are taken from each other; see STAGES.
+    awaits: what has to be downloaded for it.
     """
 
     name: str
@@ -96,6 +112,7 @@ class Step:
     asks_each_turn: bool = False
     news: Mapping[int, str] = field(default_factory=dict)
     level: int = 0
+    awaits: Awaited = NOTHING
 
     def key(self, input_digests: Sequence[str]) -> str:
         """The step's key, given the digests of its inputs' content in the order of `inputs`."""

@@ -16,15 +16,15 @@ from respsel.answers import check_fields
 from respsel.data import conversations, trajectories, validation
 from respsel.data import examples as datasets
 from respsel.data.conversations import ChatRules
-from respsel.data.files import ending_of
+from respsel.data.file_sets import FileSet
 from respsel.data.prompts import template_names
 from respsel.graph import names as step_names
 from respsel.graph import roles
 from respsel.graph.context import PROMPTS, GraphContext
+from respsel.graph.data_files import awaited_for, files_of
 from respsel.graph.label_checks import after_label_check
 from respsel.graph.sources import Source, file_source, held_out_source, read_unchanged
 from respsel.graph.step import Inputs, Rows, Step
-from respsel.hashing import file_digest
 from respsel.recipe.model import merge_sampling
 from respsel.recipe.schema import (
     ColumnStrategy,
@@ -39,6 +39,7 @@ from respsel.strategies import own_outputs
 from respsel.strategies.base import Operation, Place, settled
 from respsel.tables.kinds import DATASET_SIZES, EXAMPLES, OWN_OUTPUTS, RESPONSES
 from respsel.tables.problems import NO_FAILURES, WRITING_FAILURES
+from respsel.workspace.data_places import own_place
 
 OwnTexts = ColumnStrategy | FileStrategy | ModelStrategy | PluginStrategy
 
@@ -58,9 +59,11 @@ class TextSteps:
         return {} if rule == "normalise" else {"whitespace": rule}
 
     def examples(self, dataset: DatasetEntry) -> Step:
-        path = self._of.loaded.resolve(dataset.path)
-        shown = self._of.loaded.show(dataset.path)
-        fields = self._read_fields(dataset) | {"sample": dataset.sample, "seed": dataset.seed}
+        found = files_of(self._of, own_place(dataset))
+        fields = self._read_fields(dataset, found) | {
+            "sample": dataset.sample,
+            "seed": dataset.seed,
+        }
         # What is as it was in earlier versions is in no key.
         if used := self._renamed_in_prompts(dataset):
             fields["used"] = used
@@ -69,12 +72,12 @@ class TextSteps:
             fields["must_answer"] = True
 
         def load() -> Rows:
-            reading = datasets.read_dataset(dataset, path, shown, used, rules)
+            reading = datasets.read_dataset(dataset, found, found.shown, used, rules)
             self._totals[dataset.name] = reading.total
             return reading.sampled
 
         def make(_inputs: Inputs) -> Rows:
-            return read_unchanged(path, shown, fields["file"], load)
+            return read_unchanged(found, fields["file"], load)
 
         return Step(
             name=step_names.examples(dataset.name),
@@ -84,6 +87,7 @@ class TextSteps:
             inputs={},
             table=EXAMPLES,
             make=make,
+            awaits=awaited_for(found),
         )
 
     def validation(self, dataset: DatasetEntry) -> Step:
@@ -103,15 +107,15 @@ class TextSteps:
             inputs={},
             table=EXAMPLES,
             make=make,
+            awaits=source.awaits,
         )
 
-    def _read_fields(self, dataset: DatasetEntry) -> dict[str, Any]:
-        """What decides which examples a file holds."""
-        path = self._of.loaded.resolve(dataset.path)
+    def _read_fields(self, dataset: DatasetEntry, found: FileSet) -> dict[str, Any]:
+        """What decides which examples its files hold."""
         columns = ("id", "input", "reference", "label")
         fields = {
-            "file": file_digest(path, self._of.memo),
-            "format": ending_of(path),
+            "file": found.digest(self._of.memo),
+            "format": found.ending,
             **{column: getattr(dataset, column) for column in columns},
         }
         # What is as it was in earlier versions is in no key.
@@ -141,19 +145,17 @@ class TextSteps:
 
     def dataset_size(self, dataset: DatasetEntry) -> Step:
         """How many examples there are to take; no step reads it, so growth makes nothing again."""
-        path = self._of.loaded.resolve(dataset.path)
-        shown = self._of.loaded.show(dataset.path)
-        fields = self._read_fields(dataset)
-
+        found = files_of(self._of, own_place(dataset))
+        fields = self._read_fields(dataset, found)
         rules = self._chat_rules(dataset)
 
         def load() -> Rows:
-            return [DatasetSize(datasets.count_examples(dataset, path, shown, rules))]
+            return [DatasetSize(datasets.count_examples(dataset, found, found.shown, rules))]
 
         def make(_inputs: Inputs) -> Rows:
             if dataset.name in self._totals:
                 return [DatasetSize(self._totals[dataset.name])]
-            return read_unchanged(path, shown, fields["file"], load)
+            return read_unchanged(found, fields["file"], load)
 
         return Step(
             name=step_names.dataset_size(dataset.name),
@@ -163,6 +165,7 @@ class TextSteps:
             inputs={},
             table=DATASET_SIZES,
             make=make,
+            awaits=awaited_for(found),
         )
 
     def _renamed_in_prompts(self, dataset: DatasetEntry) -> list[str]:
@@ -200,12 +203,11 @@ class TextSteps:
         earlier: strategies before it; it is asked only where none of theirs stands.
         draw: the number of a model's draw, from 0.
         """
-        place = self.place(strategy)
         attempts = strategy.attempts if isinstance(strategy, ModelStrategy) else 0
         if isinstance(strategy, ModelStrategy):
-            source = self._written(dataset, strategy, place, draw)
+            source = self._written(dataset, strategy, self.place(strategy), draw)
         else:
-            source = self._given(dataset, strategy, place)
+            source = self._given(dataset, strategy, self.place(strategy))
         fields = {
             "from": strategy.from_,
             "answer": check_fields(dataset.check),
@@ -227,6 +229,7 @@ class TextSteps:
             calls_per_example=(min(1, attempts), attempts),
             failures=WRITING_FAILURES if attempts else NO_FAILURES,
             asks_each_turn=attempts > 0 and dataset.train != "last",
+            awaits=source.awaits,
         )
 
     def responses_by_role(self, dataset: DatasetEntry, names: Sequence[str]) -> Mapping[str, str]:
@@ -279,7 +282,7 @@ class TextSteps:
             responses: Rows = source.texts(examples)  # type: ignore[assignment]  # asks no model
             return settled(responses, strategy, place, remedy)
 
-        return Source(fields, texts)
+        return Source(fields, texts, source.awaits)
 
     def _column(self, dataset: DatasetEntry, strategy: ColumnStrategy) -> Source:
         shown = f"{self._of.loaded.show(dataset.path)}: {strategy.name}"
@@ -369,6 +372,7 @@ class TextSteps:
             make=after_label_check(self._of, dataset, source.texts, "own outputs"),
             calls_per_example=(samples, samples),
             failures=WRITING_FAILURES if samples else NO_FAILURES,
+            awaits=source.awaits,
         )
 
     def _sampled(self, dataset: DatasetEntry) -> Source:

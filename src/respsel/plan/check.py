@@ -1,13 +1,15 @@
 """All of a recipe that can be checked without a model: data, labels, response files, prompts.
 
 The steps of a run are made as far as texts are known, and the prompts of the others are rendered.
-Knows nothing of stores. Invariant: nothing is written, no weights are read and no server is asked.
+A store is read only for data that was downloaded. Invariant: nothing is written, no weights are
+read and no server is asked.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from types import GeneratorType
@@ -20,9 +22,11 @@ from respsel.graph import roles
 from respsel.graph.build import asked_models, check_extras, sketch_graph
 from respsel.graph.names import StepName
 from respsel.graph.step import Rows, Step
-from respsel.hashing import FileStat
+from respsel.hashing import DigestMemo, FileStat
 from respsel.recipe.schema import DatasetEntry, FileStrategy, ModelStrategy, StrategyEntry
 from respsel.records import Response
+from respsel.store.store import Store
+from respsel.workspace.data_places import data_places
 from respsel.workspace.loaded_recipe import LoadedRecipe
 
 # Steps that need no token scores. Which of the scores these are depends on their inputs.
@@ -163,16 +167,31 @@ class _Walk:
     def go(self) -> None:
         """Make the steps; problems and notes are kept."""
         try:
-            steps = sketch_graph(self._loaded, _NoMemo()).steps
+            with ExitStack() as opened:
+                self._go(sketch_graph(self._loaded, self._memo(opened)).steps.values())
         except RespselError as error:
             self._keep(error)
-            return
-        for step in steps.values():
+
+    def _memo(self, opened: ExitStack) -> DigestMemo:
+        """What knows digests: the store, if there may be downloaded data in it."""
+        if not any(place.is_remote for place in data_places(self._loaded.recipe)):
+            return _NoMemo()
+        return opened.enter_context(Store(self._loaded.workspace.store, reading=True))
+
+    def _go(self, steps: Iterable[Step]) -> None:
+        for step in steps:
+            for address in step.awaits.addresses:
+                self.notes.append(self._not_here(address))
             if self._can_make(step):
                 try:
                     self._make(step)
                 except RespselError as error:
                     self._keep(error)
+
+    def _not_here(self, address: str) -> Problem:
+        shown = self._loaded.show(address)
+        what = f"'{shown}' is not in the store yet, so its data is not checked"
+        return Problem(self._loaded.shown, "", what, f"Run: respsel fetch {self._loaded.typed}")
 
     def datasets(self) -> Iterator[CheckedDataset]:
         """The datasets that could be read."""
@@ -229,6 +248,7 @@ class _Walk:
         inputs = step.inputs.values()
         # What is taken from texts that are not written yet is not known.
         is_open = step.op == "composites" and not self._unwritten.isdisjoint(inputs)
+        is_open = is_open or bool(step.awaits.addresses)
         return step.op in _OPS and not is_open and all(name in self._known for name in inputs)
 
     def _make(self, step: Step) -> None:

@@ -64,9 +64,14 @@ class PlannedStep:
 
 @dataclass(frozen=True)
 class Plan:
-    """All steps in the order in which they would run."""
+    """What a run would do.
+
+    steps: all steps in the order in which they would run.
+    downloads: the addresses that it would download first; their sizes are not known.
+    """
 
     steps: tuple[PlannedStep, ...]
+    downloads: tuple[str, ...] = ()
 
     @property
     def takes(self) -> Mapping[str, TokenUsage]:
@@ -94,10 +99,11 @@ class Plan:
             if later
             else ""
         )
+        first = "".join(f" Would download {name} (size unknown)." for name in self.downloads)
         waits = f", {self.count('waits')} wait for them" if self.count("waits") else ""
         return (
             f"{self.count('cached')} steps cached, {self.count('run')} to run{waits}: {now} "
-            f"calls for certain{more}."
+            f"calls for certain{more}.{first}"
         )
 
     def __str__(self) -> str:
@@ -126,7 +132,14 @@ class Walked:
 
 def make_plan(graph: Graph, store: Store) -> Plan:
     """Say what a run of the graph would do. Raises InputError for bad data that can be seen now."""
-    return Plan(tuple(walked.planned for walked in walk(graph, store)))
+    steps = []
+    downloads: dict[str, None] = {}
+    for walked in walk(graph, store):
+        steps.append(walked.planned)
+        if walked.planned.state != "cached":
+            addresses = walked.step.awaits.addresses
+            downloads |= dict.fromkeys(graph.loaded.show(address) for address in addresses)
+    return Plan(tuple(steps), tuple(downloads))
 
 
 def plan_with_ledger(graph: Graph, store: Store) -> tuple[Plan, Ledger]:
@@ -189,7 +202,7 @@ class _Planner:
         counts = self._ledger.counts
         if step.name in counts:
             return PlannedStep(step.name, step.op, "cached", "unchanged", rows=counts[step.name])
-        if self._ledger.key(step) is None:
+        if step.awaits.addresses or self._ledger.key(step) is None:
             return self._waiting(step)
         reason = self._why_run(step, nearest)
         inputs = _known_rows(step, self._ledger)
@@ -207,6 +220,7 @@ class _Planner:
         """A step with inputs that are not known yet."""
         unknown = [name for name in step.inputs.values() if name not in self._ledger.counts]
         kinds = dict.fromkeys(StepName.parse(name).op for name in unknown)
+        kinds |= {"the download": None} if step.awaits.addresses else {}
         return PlannedStep(
             step.name,
             step.op,

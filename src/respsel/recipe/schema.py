@@ -28,6 +28,13 @@ _FORMAT_HELP = (
     "rows: as a dataset's files; batch: what OpenAI's Batch API or `vllm run-batch` "
     "wrote, by custom_id."
 )
+_DIGEST_HELP = (
+    "`sha256:` and 64 hexadecimal digits: of the content behind an address, which is refused if it "
+    "has another. Needed for https://."
+)
+_DIGESTS_HELP = f"{_DIGEST_HELP} With {{dataset}} in the path: one by dataset."
+# One digest, or one by dataset where the path has {dataset}.
+Digest = str | Mapping[str, str]
 
 
 class AnswerEntry(Entry):
@@ -99,9 +106,10 @@ class DatasetEntry(Entry):
 
     name: Name
     path: str = Field(
-        description="A file of JSON lines, JSON, CSV or parquet, relative to the recipe; a path, "
-        "never a pattern."
+        description="JSON lines, JSON, CSV or parquet: a path relative to the recipe, a pattern "
+        "(`data/*.jsonl`), `hf://datasets/OWNER/NAME@COMMIT/file` or `https://...`."
     )
+    digest: str | None = Field(None, description=_DIGEST_HELP)
     id: str | None = Field(
         None,
         description="Column of the example's id; ids are unique. Default: `id`; without it, the "
@@ -289,9 +297,8 @@ class FileStrategy(_GivenStrategy):
     """Responses from a file of their own, matched by id."""
 
     from_: Literal["file"] = Field("file", alias="from")
-    path: str = Field(
-        description="Relative to the recipe; {dataset} stands for the dataset's name."
-    )
+    path: str = Field(description="As that of a dataset; {dataset} stands for the dataset's name.")
+    digest: Digest | None = Field(None, description=_DIGESTS_HELP)
     format: FileFormat = Field("rows", description=_FORMAT_HELP)
     id: str = Field("id", description="rows: column of the example's id.")
     response: str = Field(
@@ -424,6 +431,7 @@ class OwnOutputsEntry(Entry):
         None,
         description="Take them from this file instead; {dataset} stands for the dataset's name.",
     )
+    digest: Digest | None = Field(None, description=_DIGESTS_HELP)
     format: FileFormat = Field("rows", description=_FORMAT_HELP)
     id: str = Field("id", description="rows: column of the example's id.")
     response: str = Field(
@@ -441,6 +449,7 @@ class ValidationEntry(Entry):
         description="A file of inputs with references that no strategy is trained on; {dataset} "
         "stands for the dataset's name."
     )
+    digest: Digest | None = Field(None, description=_DIGESTS_HELP)
     id: str | None = Field(None, description="Column of the example's id. Default: the dataset's.")
     input: str | None = Field(
         None, description="A column, a path, or Jinja2 over columns. Default: the dataset's."

@@ -23,6 +23,8 @@ DATABASE = "cache.db"
 LOCKS = "locks"
 QUARANTINE = "quarantine"
 WEIGHTS = "weights"
+DOWNLOADS = "downloads"
+_OWN_FOLDERS = (LOCKS, QUARANTINE, WEIGHTS, DOWNLOADS)
 _DATABASE_FILES = (DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm", f"{DATABASE}-journal")
 _VALUE = re.compile(r"[0-9a-f]{2}/[0-9a-f]{2}/[0-9a-f]{28}\.val")
 # Prepared weights: a file, or for transformers a folder. Its name begins with the digest of the
@@ -128,7 +130,7 @@ def leftovers(folder: Path) -> list[Path]:
     """What is left of files and folders that killed processes were making."""
     paths = [
         *folder.iterdir(),
-        *(path for name in (LOCKS, QUARANTINE, WEIGHTS) for path in listed(folder / name)),
+        *(path for name in _OWN_FOLDERS for path in listed(folder / name)),
     ]
     dead = [path for path in paths if is_part(path.name) and is_dead(path)]
     old = time.time() - _DAY_S
@@ -158,9 +160,7 @@ def _newest(path: Path) -> float:
 def _may_be_there(name: str, is_store: bool) -> bool:
     folded = name.casefold()
     # Without a database, folders called 01 to 12 are somebody's months.
-    own = name in (LOCKS, QUARANTINE, WEIGHTS) or (
-        is_store and _VALUE_FOLDER.fullmatch(name) is not None
-    )
+    own = name in _OWN_FOLDERS or (is_store and _VALUE_FOLDER.fullmatch(name) is not None)
     return own or folded.startswith((".", *_OF_KEEPERS)) or folded in _OF_SYSTEMS
 
 

@@ -17,7 +17,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from respsel.errors import Problem, StoreError
-from respsel.store.folder import QUARANTINE, WEIGHTS, is_prepared, leftovers, listed
+from respsel.store.downloads import is_downloaded, needed_downloads
+from respsel.store.folder import (
+    DOWNLOADS,
+    QUARANTINE,
+    WEIGHTS,
+    is_prepared,
+    leftovers,
+    listed,
+)
 from respsel.store.locks import Wait
 from respsel.store.notes import forget_runs
 from respsel.store.sealed import Entry
@@ -86,7 +94,8 @@ def find_garbage(store: Store, root: Path, variants: bool = False) -> Garbage:
         _reach_unfinished(store, entries, min(began), reached)
     horizon = min([max((run.note.finished for run in runs), default=0.0), *began])
     free = [entry for entry in entries if _is_free(entry, reached, horizon)]
-    files = _free_files(store, {name for run in kept for name in run.note.weights}, horizon)
+    needed = {name for run in kept for name in run.note.weights} | needed_downloads(store, root)
+    files = _free_files(store, needed, horizon)
     size = sum(entry.size_bytes for entry in free) + sum(map(size_of, files))
     return Garbage(free, files, size, kept, forgotten, ())
 
@@ -111,7 +120,12 @@ def _reached_by(store: Store, runs: Iterable[FoundRun]) -> set[str]:
         reached |= {f"rows/{left.table}/{left.output}" for left in run.note.unrecorded.values()}
         for key in run.note.steps.values():
             steps_known &= _reach(store, key, reached)
-    quarantined = [path for path in listed(store.folder / QUARANTINE) if not is_part(path.name)]
+    # Of damaged downloads it is known what they were.
+    quarantined = [
+        path
+        for path in listed(store.folder / QUARANTINE)
+        if not is_part(path.name) and not path.name.startswith(f"{DOWNLOADS}-")
+    ]
     if not steps_known or store.damage or quarantined:
         what = "was damaged, so it is not known what is needed"
         remedy = "Run every recipe again, empty its quarantine folder, and try once more"
@@ -155,13 +169,21 @@ def _is_free(entry: Entry, reached: set[str], horizon: float) -> bool:
 
 
 def _free_files(store: Store, needed: set[str], horizon: float) -> list[Path]:
-    """Files and folders that gc may free: prepared weights, value files without a record, parts.
+    """Files and folders that gc may free.
 
-    needed: the names of weights that stay. horizon: what is newer stays (seconds since 1970).
+    These are prepared weights, downloads, value files without a record, and parts.
+
+    needed: the names of weights and downloads that stay.
+    horizon: what is newer stays (seconds since 1970).
     """
     weights = [path for path in listed(store.folder / WEIGHTS) if not path.is_symlink()]
     half_freed = [path for path in weights if _is_half_freed(path.name)]
-    made = [*(path for path in weights if is_prepared(path.name)), *store.strays()]
+    downloads = [
+        path
+        for path in listed(store.folder / DOWNLOADS)
+        if is_downloaded(path.name) and not path.is_symlink()
+    ]
+    made = [*(path for path in weights if is_prepared(path.name)), *downloads, *store.strays()]
     old = [path for path in made if path.name not in needed and path.stat().st_mtime < horizon]
     # What an earlier gc left comes first: its name is then free for the next folder to remove.
     return [*half_freed, *old, *leftovers(store.folder)]

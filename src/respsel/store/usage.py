@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from respsel.errors import Problem
-from respsel.store.folder import DATABASE, QUARANTINE, WEIGHTS, listed
+from respsel.store.downloads import verify_downloads
+from respsel.store.folder import DATABASE, DOWNLOADS, QUARANTINE, WEIGHTS, listed
 from respsel.store.notes import KINDS, LatestRun, latest_runs
 from respsel.store.sealed import Entry
 from respsel.store.store import Store
@@ -30,8 +31,13 @@ _NOTES = {
     **KINDS,
     "last": "latest step of each recipe",
     "file": "digests of files",
+    "download": "what is behind addresses",
 }
-_FOLDERS = {WEIGHTS: "weights prepared for this machine", QUARANTINE: "damaged records"}
+_FOLDERS = {
+    WEIGHTS: "weights prepared for this machine",
+    DOWNLOADS: "downloaded data",
+    QUARANTINE: "damaged records",
+}
 
 
 @dataclass(frozen=True)
@@ -120,9 +126,9 @@ def list_steps(store: Store, root: Path) -> list[ListedStep]:
 
 
 def verify(store: Store) -> tuple[int, list[Problem]]:
-    """Read every record; return how many there are, and what is wrong with them and the database.
+    """Read every record and download; return how many there are, and all that is wrong.
 
-    Damaged records are moved to quarantine.
+    What is damaged moves to quarantine.
     """
     before = len(store.damage)
     count = 0
@@ -141,6 +147,9 @@ def verify(store: Store) -> tuple[int, list[Problem]]:
         store.damage.append(Problem(str(store.folder), f"row {entry.row}", what, remedy))
         if not store.read_only:
             store.discard(entry)
+    for problem in verify_downloads(store):
+        count += 1
+        store.damage += [problem] if problem else []
     return count, store.damage[before:]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from respsel.data.file_sets import FileSet
 from respsel.data.response_files import SHOWN_IDS, Found, note_missing, read_texts
 from respsel.data.trajectories import read_trajectory, refuse_text, response_of
 from respsel.data.turns import TurnFault
@@ -19,7 +20,7 @@ MISSING = "no response in the file"
 
 def file_responses(
     entry: FileStrategy,
-    path: Path,
+    path: Path | FileSet,
     shown: str,
     examples: Sequence[Example],
     check: AnswerEntry | None,

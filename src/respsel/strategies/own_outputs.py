@@ -24,7 +24,8 @@ from respsel.text.transcript import dialogue, transcript
 from respsel.text.whitespace import WhiteSpace, normalised
 
 if TYPE_CHECKING:
-    from respsel.data.response_files import Found
+    from respsel.data.file_sets import FileSet
+from respsel.data.response_files import Found
 
 # A conversation that is shown as an example has about 1,000 tokens at most, of 4 bytes each.
 MOST_SHOWN_BYTES = 4_000
@@ -76,7 +77,7 @@ def sample_own_outputs(
 
 def read_own_outputs(
     entry: OwnOutputsEntry,
-    path: Path,
+    path: Path | FileSet,
     shown: str,
     examples: Sequence[Example],
     check: AnswerEntry | None,

@@ -179,6 +179,13 @@ class Watcher:
         self._wait(holder, "exporting there")
         self._events.waits_for_export(holder)
 
+    def waits_for_download(self, holder: Holder) -> None:
+        self._wait(holder, "downloading the same data")
+        self._events.waits_for_download(holder)
+
+    def downloading(self, what: str, done: int, total: int | None) -> None:
+        self._events.downloading(what, done, total)
+
     # RunMeter.
 
     def look(self, steps: Sequence[Step], ledger: Ledger) -> None:

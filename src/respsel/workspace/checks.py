@@ -13,8 +13,9 @@ from respsel.data.files import path_fault
 from respsel.data.prompts import check_doubled, check_template, is_template
 from respsel.errors import Problem, suggest
 from respsel.metrics.contract import RewardSource
-from respsel.recipe.schema import OVERALL, FileStrategy, ModelStrategy
+from respsel.recipe.schema import OVERALL, ModelStrategy
 from respsel.workspace.composites import check_composites
+from respsel.workspace.data_places import check_addresses, data_places
 from respsel.workspace.judge_checks import check_judge
 from respsel.workspace.loaded_recipe import LoadedRecipe
 
@@ -301,23 +302,11 @@ def _rewards(loaded: LoadedRecipe) -> list[tuple[int, RewardSource]]:
 
 
 def _check_files(loaded: LoadedRecipe) -> list[Problem]:
-    recipe = loaded.recipe
-    wanted = [(f"datasets[{i}].path", entry.path, "") for i, entry in enumerate(recipe.datasets)]
-    for i, strategy in enumerate(recipe.strategies):
-        if isinstance(strategy, FileStrategy):
-            names = strategy.datasets or [entry.name for entry in recipe.datasets]
-            wanted += [(f"strategies[{i}].path", strategy.path, name) for name in names]
-    if recipe.own_outputs.path is not None:
-        wanted += [
-            ("own_outputs.path", recipe.own_outputs.path, entry.name) for entry in recipe.datasets
-        ]
-    if recipe.validation is not None:
-        wanted += [
-            ("validation.path", recipe.validation.path, entry.name) for entry in recipe.datasets
-        ]
     faults = {}
-    for where, path, dataset in wanted:
-        shown = loaded.show(path, dataset)
-        if fault := path_fault(path, loaded.resolve(path, dataset), shown):
-            faults[where, shown] = Problem(loaded.shown, where, *fault)
-    return list(faults.values())
+    for place in data_places(loaded.recipe):
+        if place.is_remote:
+            continue
+        shown = loaded.show(place.path)
+        if fault := path_fault(place.path, loaded.resolve(place.path), shown):
+            faults[place.where, shown] = Problem(loaded.shown, place.where, *fault)
+    return [*faults.values(), *check_addresses(loaded.recipe, loaded.shown)]

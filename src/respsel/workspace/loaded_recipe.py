@@ -11,11 +11,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from respsel.data.file_sets import FileSet, local_files
 from respsel.hashing import digest
 from respsel.metrics.contract import ChosenMetric
 from respsel.recipe.model import NamedModel
 from respsel.recipe.schema import DatasetEntry, Recipe, StrategyEntry
 from respsel.recipe.toml import text_of
+from respsel.remote.addresses import is_address
+from respsel.remote.addresses import shown as shown_address
 from respsel.store.notes import RecipePlace
 from respsel.workspace.variant import AS_IT_IS, Variant
 from respsel.workspace.workspace import Workspace
@@ -123,8 +126,14 @@ class LoadedRecipe:
         """
         return self.path.parent / (path.replace("{dataset}", dataset) if dataset else path)
 
+    def local_files(self, path: str, dataset: str = "") -> FileSet:
+        """The files of a path that is no address; see resolve."""
+        return local_files(self.resolve(path, dataset), self.show(path, dataset))
+
     def show(self, path: str, dataset: str = "") -> str:
-        """A path in the recipe as messages show it."""
+        """A path or an address in the recipe as messages show it."""
+        if is_address(path):
+            return shown_address(path.replace("{dataset}", dataset) if dataset else path)
         try:
             target = self.resolve(path, dataset).resolve()
         except (OSError, ValueError, RuntimeError):

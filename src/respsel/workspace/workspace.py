@@ -21,6 +21,7 @@ from respsel.recipe.toml import read_toml
 from respsel.recipe.validation import check_shape
 
 FILE_NAME = "respsel.toml"
+DEFAULT_GIB = 20.0
 
 
 class TrackingEntry(BaseModel):
@@ -44,6 +45,9 @@ class WorkspaceEntry(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
     store: str = Field("cache", description="Folder of the store, relative to this file.")
     runs: str = Field("runs", description="Folder of the reports, relative to this file.")
+    largest_download_gib: float = Field(
+        DEFAULT_GIB, gt=0, description="The most that one address of data may download, in GiB."
+    )
     models: Mapping[Name, ModelEntry] = Field(default_factory=dict)
     tracking: TrackingEntry = Field(default_factory=lambda: TrackingEntry())
 
@@ -57,6 +61,7 @@ class Workspace:
     runs: the folder of the reports.
     models: by name, the models that respsel.toml declares.
     tracking: where the verdicts of its runs are logged.
+    most_download_bytes: the most that one address of data may download.
     """
 
     root: Path
@@ -64,6 +69,7 @@ class Workspace:
     runs: Path
     models: Mapping[str, NamedModel]
     tracking: TrackingEntry
+    most_download_bytes: int = int(DEFAULT_GIB * (1 << 30))
 
     @cached_property
     def owns_store(self) -> bool:
@@ -121,4 +127,7 @@ def _workspace(root: Path, entry: WorkspaceEntry) -> Workspace:
     models = {
         name: NamedModel(name, model, root, FILE_NAME) for name, model in entry.models.items()
     }
-    return Workspace(root, root / entry.store, root / entry.runs, models, entry.tracking)
+    most_bytes = int(entry.largest_download_gib * (1 << 30))
+    return Workspace(
+        root, root / entry.store, root / entry.runs, models, entry.tracking, most_bytes
+    )

@@ -22,6 +22,7 @@ class PlanDocument:
     calls_later: how many more calls there may be at most.
     time: how long a run would take, by what was measured on this machine.
     steps: all steps, in the order in which they would run.
+    downloads: the addresses of data that a run would download first; their sizes are not known.
     """
 
     recipe: str
@@ -32,6 +33,7 @@ class PlanDocument:
     calls_later: int
     time: Outlook
     steps: tuple[PlannedStep, ...]
+    downloads: tuple[str, ...]
 
 
 def plan_json(plan: Plan, outlook: Outlook, loaded: LoadedRecipe) -> dict[str, Any]:
@@ -45,5 +47,6 @@ def plan_json(plan: Plan, outlook: Outlook, loaded: LoadedRecipe) -> dict[str, A
         calls_later=plan.calls_later,
         time=outlook,
         steps=plan.steps,
+        downloads=plan.downloads,
     )
     return stamped("plan", asdict(document))

@@ -1,0 +1,85 @@
+"""What a recipe names by address, and which of it has to be downloaded before a graph can be run.
+
+Knows nothing of the network. Invariant: nothing is downloaded for steps that are stored. A recipe
+without addresses takes no time here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from respsel.graph.ledger import Ledger
+from respsel.graph.step import Graph
+from respsel.remote.fetching import (
+    FetchEvents,
+    Wanted,
+    are_here,
+    fetch,
+    known_files,
+    note_wanted,
+    refuse_offline,
+    refuse_unpinned,
+)
+from respsel.store.store import Store
+from respsel.workspace.data_places import data_places
+from respsel.workspace.loaded_recipe import LoadedRecipe
+
+
+class Downloads:
+    """The addresses of one recipe."""
+
+    def __init__(self, store: Store, loaded: LoadedRecipe, offline: bool) -> None:
+        """offline: download nothing."""
+        self._store = store
+        self._loaded = loaded
+        self._offline = offline
+        self._wanted = [
+            Wanted(place.path, place.digest, loaded.shown, place.where, place.written)
+            for place in data_places(loaded.recipe)
+            if place.is_remote
+        ]
+
+    def refuse(self, graph: Graph) -> None:
+        """Raise what a run of the graph would, as far as no network is needed to say it."""
+        if missing := self._missing(graph):
+            refuse_unpinned(missing, self._command)
+            if self._offline:
+                refuse_offline(missing, self._command)
+
+    def bring(self, graph: Graph, events: FetchEvents) -> bool:
+        """Download what steps need that are not stored; return whether there was any."""
+        if not self._wanted:
+            return False
+        missing = self._missing(graph)
+        self._bring(missing, events)
+        return bool(missing)
+
+    def bring_all(self, events: FetchEvents) -> Sequence[str]:
+        """Download all that is not there; return it as messages show it."""
+        missing = [
+            want
+            for want in self._wanted
+            if not are_here(self._store, known_files(self._store, want.address, want.digest))
+        ]
+        self._bring(missing, events)
+        return list(dict.fromkeys(self._loaded.show(want.address) for want in missing))
+
+    @property
+    def _command(self) -> str:
+        return f"respsel fetch {self._loaded.typed}"
+
+    def _bring(self, missing: Sequence[Wanted], events: FetchEvents) -> None:
+        if missing and self._offline:
+            refuse_unpinned(missing, self._command)
+            refuse_offline(missing, self._command)
+        fetch(self._store, missing, self._loaded.workspace.most_download_bytes, events)
+        note_wanted(self._store, self._wanted, self._loaded.recipe_place)
+
+    def _missing(self, graph: Graph) -> list[Wanted]:
+        """What steps need that are not stored."""
+        if not any(step.awaits.addresses for step in graph.steps.values()):
+            return []
+        ledger = Ledger(graph, self._store)
+        left = [step for step in graph.steps.values() if not ledger.recall(step)]
+        needed = {address for step in left for address in step.awaits.addresses}
+        return [want for want in self._wanted if want.address in needed]

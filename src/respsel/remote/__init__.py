@@ -1,0 +1,1 @@
+"""Data from a hub or the web, kept in the store; and training sets to a hub."""
