@@ -250,3 +250,22 @@ def make_tiny_gguf(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Pa
         return path
 
     return make
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from tests.remote_servers import make_certificate
+
+    return make_certificate(tmp_path_factory.mktemp("certificate"))
+
+
+@pytest.fixture
+def trusted(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A server's certificate that this process trusts, and no waiting between attempts."""
+    from respsel.remote import web
+
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    monkeypatch.setattr(web, "_PAUSE_S", 0.001)
+    for name in ("HF_HUB_OFFLINE", "RESPSEL_OFFLINE", "HF_TOKEN", "https_proxy", "HTTPS_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    return certificate

@@ -81,10 +81,7 @@ def apply(
             )
         for problem in study.damage:
             tell("warning", problem)
-    if as_json:
-        print_json(_applied_json(applied))
-    else:
-        _show_applied(applied)
+    print_json(_applied_json(applied)) if as_json else _show_applied(applied)
 
 
 @app.command()

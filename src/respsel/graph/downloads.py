@@ -25,6 +25,15 @@ from respsel.workspace.data_places import data_places
 from respsel.workspace.loaded_recipe import LoadedRecipe
 
 
+def wanted_by(loaded: LoadedRecipe) -> list[Wanted]:
+    """The addresses that a recipe names."""
+    return [
+        Wanted(place.path, place.digest, loaded.shown, place.where, place.written)
+        for place in data_places(loaded.recipe)
+        if place.is_remote
+    ]
+
+
 class Downloads:
     """The addresses of one recipe."""
 
@@ -33,11 +42,7 @@ class Downloads:
         self._store = store
         self._loaded = loaded
         self._offline = offline
-        self._wanted = [
-            Wanted(place.path, place.digest, loaded.shown, place.where, place.written)
-            for place in data_places(loaded.recipe)
-            if place.is_remote
-        ]
+        self._wanted = wanted_by(loaded)
 
     def refuse(self, graph: Graph) -> None:
         """Raise what a run of the graph would, as far as no network is needed to say it."""

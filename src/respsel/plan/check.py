@@ -20,13 +20,14 @@ from respsel.errors import PreflightError, Problem, RespselError, first_problems
 from respsel.graph import names as step_names
 from respsel.graph import roles
 from respsel.graph.build import asked_models, check_extras, sketch_graph
+from respsel.graph.downloads import wanted_by
 from respsel.graph.names import StepName
 from respsel.graph.step import Rows, Step
 from respsel.hashing import DigestMemo, FileStat
 from respsel.recipe.schema import DatasetEntry, FileStrategy, ModelStrategy, StrategyEntry
 from respsel.records import Response
+from respsel.remote.fetching import refuse_unpinned
 from respsel.store.store import Store
-from respsel.workspace.data_places import data_places
 from respsel.workspace.loaded_recipe import LoadedRecipe
 
 # Steps that need no token scores. Which of the scores these are depends on their inputs.
@@ -167,6 +168,7 @@ class _Walk:
     def go(self) -> None:
         """Make the steps; problems and notes are kept."""
         try:
+            refuse_unpinned(wanted_by(self._loaded), f"respsel fetch {self._loaded.typed}")
             with ExitStack() as opened:
                 self._go(sketch_graph(self._loaded, self._memo(opened)).steps.values())
         except RespselError as error:
@@ -174,7 +176,7 @@ class _Walk:
 
     def _memo(self, opened: ExitStack) -> DigestMemo:
         """What knows digests: the store, if there may be downloaded data in it."""
-        if not any(place.is_remote for place in data_places(self._loaded.recipe)):
+        if not wanted_by(self._loaded):
             return _NoMemo()
         return opened.enter_context(Store(self._loaded.workspace.store, reading=True))
 
