@@ -8,6 +8,7 @@ from respsel.cli import status  # isort: skip
 from respsel.cli import changes  # isort: skip
 from respsel.cli import training  # isort: skip
 from respsel.cli import fetch  # isort: skip
+from respsel.cli import push  # isort: skip
 from respsel.cli import report  # isort: skip
 from respsel.cli import inspect  # isort: skip
 from respsel.cli import cache
@@ -21,6 +22,7 @@ __all__ = [
     "init",
     "inspect",
     "main",
+    "push",
     "report",
     "run",
     "status",

@@ -18,7 +18,7 @@ _HUB = "hf://datasets/"
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 # The branches with a slash that the hub's own tools write without quoting it.
 _REVISION = re.compile(r"(refs/(?:convert|pr)/[^/]+|[^/]+)/(.*)", re.DOTALL)
-_PART_OF_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,94}[A-Za-z0-9])?")
+PART_OF_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,94}[A-Za-z0-9])?")
 _DIGEST = re.compile(r"(?:sha256:)?([0-9a-fA-F]{64})")
 _FORM = "hf://datasets/OWNER/NAME@COMMIT/path/in/repo.parquet"
 # Names of parameters that carry a secret, and beginnings of well-known secrets.
@@ -114,11 +114,16 @@ def shown(path: str) -> str:
     )
 
 
+def holds_secret(text: str) -> bool:
+    """Whether a text has what looks like a token or key of a well-known kind."""
+    return _SECRET.search(text) is not None
+
+
 def parse(path: str) -> Address:
     """The address that a recipe has. Raises AddressFault."""
     scheme = _SCHEME.match(path)
     assert scheme is not None, "only addresses are parsed"
-    if _SECRET.search(path) or _SECRET.search(unquote(path)):
+    if holds_secret(path) or holds_secret(unquote(path)):
         what = f"'{shown(path)}' holds a secret, and a recipe is copied and shown"
         raise AddressFault(what, f"{_REVOKE}. For a private dataset of the hub, run: hf auth login")
     match scheme[1]:
@@ -155,7 +160,7 @@ def _hub(path: str) -> HubAddress:
         raise AddressFault(what, f"Name the commit (40 hexadecimal digits): {known}")
     repo, _, behind = rest.partition("@")
     parts = repo.split("/")
-    if len(parts) > 2 or not all(_PART_OF_NAME.fullmatch(part) for part in parts):
+    if len(parts) > 2 or not all(PART_OF_NAME.fullmatch(part) for part in parts):
         what = f"'{shown(path)}' names no repository"
         raise AddressFault(what, f"Write {_FORM}")
     found = _REVISION.fullmatch(behind)

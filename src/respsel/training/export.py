@@ -129,6 +129,12 @@ def _is_whole(folder: Path, manifest: Mapping[str, Any]) -> bool:
     return all((folder / name).is_file() for name in manifest["sha256"])
 
 
+def exported_names(folder: Path) -> list[str]:
+    """The files of an export, without its manifest; none where there is no export."""
+    manifest = _manifest(folder / MANIFEST)
+    return [] if manifest is None else sorted(manifest["sha256"])
+
+
 def write_sets(
     applied: Applied, names: Sequence[str], out: Path | None, wait: Wait
 ) -> list[TrainingSet]:
