@@ -20,7 +20,6 @@ from respsel.errors import InputError, Problem, RunError, suggest
 from respsel.graph import Graph, Step, build_graph
 from respsel.graph.downloads import Downloads
 from respsel.graph.ledger import Ledger, load_unrecorded
-from respsel.remote.fetching import is_offline
 from respsel.run.events import RunEvents
 from respsel.run.result import RunResult, refuse_closed, refuse_unscored
 from respsel.run.runner import Runner
@@ -129,7 +128,7 @@ def open_study(
         # Told at once, since no later command knows of it.
         for problem in store.lost:
             warn(problem)
-        downloads = Downloads(store, loaded, offline or is_offline())
+        downloads = Downloads(store, loaded, offline)
         return Study(build_graph(loaded, store), store, opened.pop_all(), downloads)
 
 

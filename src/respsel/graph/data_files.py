@@ -9,8 +9,6 @@ from __future__ import annotations
 from respsel.data.file_sets import DataFile, FileSet
 from respsel.graph.context import GraphContext
 from respsel.graph.step import Awaited
-from respsel.remote.fetching import are_here, known_files
-from respsel.store.downloads import place_of
 from respsel.workspace.data_places import DataPlace
 
 
@@ -18,6 +16,10 @@ def files_of(of: GraphContext, place: DataPlace) -> FileSet:
     """The files behind a path or address of the recipe."""
     if not place.is_remote:
         return of.loaded.local_files(place.path)
+    # Late: a recipe without addresses loads nothing for them.
+    from respsel.remote.fetching import are_here, known_files
+    from respsel.store.downloads import place_of
+
     shown = of.loaded.show(place.path)
     if of.store is None:
         return FileSet(shown, (), (place.path,))

@@ -7,30 +7,29 @@ without addresses takes no time here.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from respsel.graph.ledger import Ledger
 from respsel.graph.step import Graph
-from respsel.remote.fetching import (
-    FetchEvents,
-    Wanted,
-    are_here,
-    fetch,
-    known_files,
-    note_wanted,
-    refuse_offline,
-    refuse_unpinned,
-)
 from respsel.store.store import Store
 from respsel.workspace.data_places import data_places
 from respsel.workspace.loaded_recipe import LoadedRecipe
 
+if TYPE_CHECKING:
+    from respsel.remote.fetching import FetchEvents, Wanted
+
 
 def wanted_by(loaded: LoadedRecipe) -> list[Wanted]:
     """The addresses that a recipe names."""
+    places = [place for place in data_places(loaded.recipe) if place.is_remote]
+    if not places:
+        return []
+    # Late, here and below: a recipe without addresses loads nothing for them.
+    from respsel.remote.fetching import Wanted
+
     return [
         Wanted(place.path, place.digest, loaded.shown, place.where, place.written)
-        for place in data_places(loaded.recipe)
-        if place.is_remote
+        for place in places
     ]
 
 
@@ -47,9 +46,7 @@ class Downloads:
     def refuse(self, graph: Graph) -> None:
         """Raise what a run of the graph would, as far as no network is needed to say it."""
         if missing := self._missing(graph):
-            refuse_unpinned(missing, self._command)
-            if self._offline:
-                refuse_offline(missing, self._command)
+            self._refuse(missing)
 
     def bring(self, graph: Graph, events: FetchEvents) -> bool:
         """Download what steps need that are not stored; return whether there was any."""
@@ -61,6 +58,8 @@ class Downloads:
 
     def bring_all(self, events: FetchEvents) -> Sequence[str]:
         """Download all that is not there; return it as messages show it."""
+        from respsel.remote.fetching import are_here, known_files
+
         missing = [
             want
             for want in self._wanted
@@ -73,10 +72,19 @@ class Downloads:
     def _command(self) -> str:
         return f"respsel fetch {self._loaded.typed}"
 
-    def _bring(self, missing: Sequence[Wanted], events: FetchEvents) -> None:
-        if missing and self._offline:
-            refuse_unpinned(missing, self._command)
+    def _refuse(self, missing: Sequence[Wanted]) -> None:
+        """Raise what can be said of missing data without a network."""
+        from respsel.remote.fetching import is_offline, refuse_offline, refuse_unpinned
+
+        refuse_unpinned(missing, self._command)
+        if self._offline or is_offline():
             refuse_offline(missing, self._command)
+
+    def _bring(self, missing: Sequence[Wanted], events: FetchEvents) -> None:
+        from respsel.remote.fetching import fetch, is_offline, note_wanted
+
+        if self._offline or is_offline():
+            self._refuse(missing)
         fetch(self._store, missing, self._loaded.workspace.most_download_bytes, events)
         note_wanted(self._store, self._wanted, self._loaded.recipe_place)
 

@@ -11,9 +11,9 @@ import re
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+from respsel.remote.kinds import SCHEME
 from respsel.system.patterns import is_pattern
 
-_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/")
 _HUB = "hf://datasets/"
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 # The branches with a slash that the hub's own tools write without quoting it.
@@ -93,11 +93,6 @@ class WebAddress:
 Address = HubAddress | WebAddress
 
 
-def is_address(path: str) -> bool:
-    """Whether a path of a recipe is an address, of any kind."""
-    return _SCHEME.match(path) is not None
-
-
 def shown(path: str) -> str:
     """An address for messages: without user, password, query and what looks like a secret."""
     bare = re.split(r"[?#]", path, maxsplit=1)
@@ -121,7 +116,7 @@ def holds_secret(text: str) -> bool:
 
 def parse(path: str) -> Address:
     """The address that a recipe has. Raises AddressFault."""
-    scheme = _SCHEME.match(path)
+    scheme = SCHEME.match(path)
     assert scheme is not None, "only addresses are parsed"
     if holds_secret(path) or holds_secret(unquote(path)):
         what = f"'{shown(path)}' holds a secret, and a recipe is copied and shown"

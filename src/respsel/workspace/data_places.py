@@ -11,15 +11,7 @@ from dataclasses import dataclass
 
 from respsel.errors import Problem, suggest
 from respsel.recipe.schema import DatasetEntry, FileStrategy, Recipe
-from respsel.remote.addresses import (
-    AddressFault,
-    HubAddress,
-    WebAddress,
-    is_address,
-    parse,
-    read_digest,
-    shown,
-)
+from respsel.remote.kinds import is_address
 
 
 @dataclass(frozen=True)
@@ -99,6 +91,16 @@ def _fault(place: DataPlace, shown_as: str) -> Problem | None:
             return None
         what = f"'{place.path}' is a local file, whose content is read each time"
         return Problem(shown_as, where, what, "Take the digest out: it is for addresses")
+    # Late: a recipe without addresses loads nothing for them.
+    from respsel.remote.addresses import (
+        AddressFault,
+        HubAddress,
+        WebAddress,
+        parse,
+        read_digest,
+        shown,
+    )
+
     try:
         address = parse(place.path)
     except AddressFault as fault:

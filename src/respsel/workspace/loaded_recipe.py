@@ -17,8 +17,7 @@ from respsel.metrics.contract import ChosenMetric
 from respsel.recipe.model import NamedModel
 from respsel.recipe.schema import DatasetEntry, Recipe, StrategyEntry
 from respsel.recipe.toml import text_of
-from respsel.remote.addresses import is_address
-from respsel.remote.addresses import shown as shown_address
+from respsel.remote.kinds import is_address
 from respsel.store.notes import RecipePlace
 from respsel.workspace.variant import AS_IT_IS, Variant
 from respsel.workspace.workspace import Workspace
@@ -133,6 +132,8 @@ class LoadedRecipe:
     def show(self, path: str, dataset: str = "") -> str:
         """A path or an address in the recipe as messages show it."""
         if is_address(path):
+            from respsel.remote.addresses import shown as shown_address
+
             return shown_address(path.replace("{dataset}", dataset) if dataset else path)
         try:
             target = self.resolve(path, dataset).resolve()
