@@ -120,11 +120,13 @@ class FakeHub:
     """The endpoints of the hub that downloads use, for one dataset at one commit.
 
     refusal: what it answers to everything, in place of the files.
+    large: the files of which it tells the digest of their content.
     """
 
     repo: str = "maker/sums"
     files: dict[str, bytes] = field(default_factory=dict)
     refusal: Answer | None = None
+    large: set[str] = field(default_factory=set)
 
     def __call__(self, method: str, path: str, headers: Any) -> Answer:
         if self.refusal is not None:
@@ -141,13 +143,14 @@ class FakeHub:
                 return missing("RevisionNotFound")
             return as_json({"id": self.repo, "sha": COMMIT, "private": False, "siblings": []})
         if path.startswith(f"{api}/tree/{COMMIT}"):
-            return as_json(
-                [
-                    {"type": "file", "path": name, "size": len(body), "oid": sha1(body).hexdigest()}
-                    for name, body in self.files.items()
-                ]
-            )
+            return as_json([self._entry(name, body) for name, body in self.files.items()])
         return missing("RepoNotFound")
+
+    def _entry(self, name: str, body: bytes) -> dict[str, Any]:
+        entry = {"type": "file", "path": name, "size": len(body), "oid": sha1(body).hexdigest()}
+        if name in self.large:
+            entry["lfs"] = {"oid": digest_of(body), "size": len(body), "pointerSize": 134}
+        return entry
 
     def _file(self, revision: str, name: str) -> Answer:
         if revision != COMMIT:

@@ -254,6 +254,26 @@ class TestHub:
         (problem, *_) = caught.value.problems
         assert problem.file == f"hf://datasets/maker/sums@{COMMIT}/data/train-9.jsonl"
 
+    def test_shards_that_came_are_not_brought_again(
+        self, bench: Bench, hub: tuple[FakeHub, Server]
+    ) -> None:
+        """Of large files the hub says the digest, so what broke off goes on with the rest."""
+        fake, server = hub
+        fake.files |= {f"data/train-{i}.jsonl": b"%d" % i for i in range(2)}
+        fake.large = {"data/train-0.jsonl"}
+        at(bench, self.address("data/train-*.jsonl"))
+        listed = fake.__call__
+
+        def broken(method: str, path: str, headers: Any) -> Answer:
+            return Answer(status=404) if "train-1" in path else listed(method, path, headers)
+
+        server.answer = broken
+        refusal(bench, InputError)
+        server.answer = fake
+        server.asked.clear()
+        fetch(bench)
+        assert not any("train-0" in line for line in server.asked)
+
     @pytest.mark.parametrize(
         ("path", "revision", "what"),
         [

@@ -18,29 +18,33 @@ if TYPE_CHECKING:
     from respsel.training.modes import Mode as Wanted
 
 
+Repo = Annotated[str, typer.Argument(metavar="REPO", help="OWNER/NAME on the hub.")]
+Kind = Annotated[ExportFormat, typer.Option("--format", help="The format of the set.")]
+Applied = Annotated[
+    Mode | None,
+    typer.Option("--mode", help="Which applied set. Default: strategy, but per-example for dpo."),
+]
+Private = Annotated[
+    bool | None, typer.Option("--private/--public", help="Who may see it. Default: private.")
+]
+Branch = Annotated[
+    str, typer.Option(metavar="NAME", help="A branch; it is made if it is not there.")
+]
+Message = Annotated[str, typer.Option(metavar="TEXT", help="The commit's message.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Send it without asking.")]
+
+
 @app.command()
 @reported
 def push(
     recipe: RecipePath,
-    repo: Annotated[str, typer.Argument(metavar="REPO", help="OWNER/NAME on the hub.")],
-    kind: Annotated[ExportFormat, typer.Option("--format", help="The format of the set.")] = (
-        ExportFormat.messages  # type: ignore[attr-defined]
-    ),
-    mode: Annotated[
-        Mode | None,
-        typer.Option(help="Which applied set. Default: strategy, but per-example for dpo."),
-    ] = None,
-    private: Annotated[
-        bool | None,
-        typer.Option("--private/--public", help="Who may see it. Default: private."),
-    ] = None,
-    branch: Annotated[
-        str, typer.Option(metavar="NAME", help="A branch; it is made if it is not there.")
-    ] = "",
-    message: Annotated[
-        str, typer.Option(metavar="TEXT", help="The commit's message.")
-    ] = "Add a training set made with respsel",
-    yes: Annotated[bool, typer.Option("--yes", help="Send it without asking.")] = False,
+    repo: Repo,
+    kind: Kind = ExportFormat.messages,  # type: ignore[attr-defined]
+    mode: Applied = None,
+    private: Private = None,
+    branch: Branch = "",
+    message: Message = "Add a training set made with respsel",
+    yes: Yes = False,
     as_json: AsJson = False,
 ) -> None:
     """Send what was applied to a dataset repository of the hub, with its card.

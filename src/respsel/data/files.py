@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -58,6 +59,9 @@ def path_fault(given: str, path: Path, shown: str) -> tuple[str, str] | None:
         return f"there is no file {shown}", f"Paths are relative to the recipe{home}"
     except (OSError, ValueError) as error:
         return f"{shown} cannot be read: {why_of(error)}", remedy_of(error, "Check the path")
+    if stat.S_ISDIR(kind):
+        what = f"{shown} is a folder, not a file"
+        return what, f"Name one file in it, or several: {shown.rstrip('/')}/*.jsonl"
     fault = fault_of_kind(kind)
     return fault and (f"{shown} {fault[0]}", fault[1])
 

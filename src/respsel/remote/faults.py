@@ -6,11 +6,13 @@ Invariant: no fault repeats what a server or a library said, since that may hold
 from __future__ import annotations
 
 import errno
+import shutil
+from pathlib import Path
 
 from respsel.errors import InputError, PreflightError, RunError
 from respsel.system.disk import remedy_of, why_of
 
-_AGAIN = "Run again: what was downloaded is kept"
+_AGAIN = "Run again: files that came whole are kept"
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 # What a server says of a moment, not of the file.
 PASSING = (408, 425, 429, 500, 502, 503, 504)
@@ -60,6 +62,13 @@ def too_large(size: int | None, most: int) -> DownloadFault:
     has = "has no end" if size is None else f"has {size_text(size)}"
     what = f"{has}, and at most {size_text(most)} are downloaded"
     return DownloadFault(what, "Raise 'largest_download_gib' in respsel.toml if that is right")
+
+
+def refuse_full(size: int, folder: Path) -> None:
+    """Raise DownloadFault where a folder's disk has no space for so many bytes."""
+    if size > shutil.disk_usage(folder).free:
+        what = f"has {size_text(size)}, and the disk has no space for it"
+        raise DownloadFault(what, "Free some space there, then run again", RunError)
 
 
 def unwritable(error: OSError) -> DownloadFault:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Protocol
 from respsel.errors import InputError, PreflightError, Problem, RespselError
 from respsel.hashing import file_digest
 from respsel.remote.addresses import Address, HubAddress, WebAddress, parse, read_digest, shown
-from respsel.remote.faults import DownloadFault, too_large, unwritable
+from respsel.remote.faults import DownloadFault, refuse_full, too_large, unreachable, unwritable
 from respsel.store.downloads import (
     Downloaded,
     holds_content,
@@ -32,7 +32,7 @@ from respsel.store.store import Store
 from respsel.system.parts import part_for
 
 if TYPE_CHECKING:
-    from respsel.remote.hub import Hub
+    from respsel.remote.hub import Hub, HubFile
 
 _TRUE = ("1", "on", "yes", "true")
 # Each of them switches downloads off.
@@ -207,21 +207,37 @@ class _Download:
         files = hub.files_of(address)
         if (size := sum(file.size or 0 for file in files)) > self._most:
             raise too_large(size, self._most)
+        missing = [file for file in files if not self._has(file.digest)]
+        refuse_full(sum(file.size or 0 for file in missing), self._store.folder)
         kept = []
         for number, file in enumerate(files, 1):
             of = f" ({number} of {len(files)})" if len(files) > 1 else ""
             name = f"hf://datasets/{address.repo}/{file.path}{of}"
-            kept.append(self._one_of_hub(hub, address, file.path, name))
+            # What an earlier attempt brought whole is not brought again.
+            kept.append(
+                Downloaded(file.path, file.digest)
+                if self._has(file.digest)
+                else self._one_of_hub(hub, address, file, name)
+            )
         return kept
 
-    def _one_of_hub(self, hub: Hub, address: HubAddress, path: str, name: str) -> Downloaded:
+    def _one_of_hub(self, hub: Hub, address: HubAddress, file: HubFile, name: str) -> Downloaded:
         folder = own_folder(self._store.folder)
         with part_for(folder / "hub", folder=True) as part:
             self._say(name)(0, None)
-            found = hub.download(address, path, part, self._say(name))
+            found = hub.download(address, file.path, part, self._say(name))
             if found.stat().st_size > self._most:
                 raise too_large(found.stat().st_size, self._most)
-            return Downloaded(path, self._keep(found))
+            value = self._keep(found)
+        if file.digest and file.digest != value:
+            raise unreachable("it came out damaged")
+        return Downloaded(file.path, value)
+
+    def _has(self, digest: str) -> bool:
+        """Whether content is in the store that the recipe's digest allows."""
+        wanted = self._want.digest
+        allowed = wanted is None or read_digest(wanted) == digest
+        return bool(digest) and allowed and holds_content(self._store, digest)
 
     def _say(self, name: str) -> Callable[[int, int | None], None]:
         return lambda done, total: self._events.downloading(name, done, total)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -36,10 +37,12 @@ class HubFile:
 
     path: its path there.
     size: its size in bytes, or None where the hub does not say.
+    digest: the digest of its content, or empty where the hub does not say.
     """
 
     path: str
     size: int | None
+    digest: str = ""
 
 
 class Hub:
@@ -71,14 +74,14 @@ class Hub:
             entries = self._api.list_repo_tree(
                 address.repo, recursive=True, revision=address.revision, repo_type="dataset"
             )
-            sizes = {entry.path: entry.size for entry in entries if hasattr(entry, "size")}
-        if address.path in sizes:
-            return [HubFile(address.path, sizes[address.path])]
+            files = {entry.path: _listed(entry) for entry in entries if hasattr(entry, "size")}
+        if address.path in files:
+            return [files[address.path]]
         fits = matcher(address.path).fullmatch
-        names = sorted((name for name in sizes if fits(name)), key=lambda name: name.split("/"))
+        names = sorted((name for name in files if fits(name)), key=lambda name: name.split("/"))
         if not names:
-            raise _no_match(address, list(sizes))
-        return [HubFile(name, sizes[name]) for name in names]
+            raise _no_match(address, list(files))
+        return [files[name] for name in names]
 
     def download(self, address: HubAddress, path: str, folder: Path, moved: Moved) -> Path:
         """Download a file below a folder; return where it is."""
@@ -103,7 +106,8 @@ class Hub:
                 revision=address.revision,
                 endpoint=self._endpoint,
             )
-            return HubFile(path, self._api.get_hf_file_metadata(url=url, timeout=30).size)
+            found = self._api.get_hf_file_metadata(url=url, timeout=30)
+            return HubFile(path, found.size, _digest_in(found.etag))
 
     @contextmanager
     def _in_words(self, address: HubAddress) -> Iterator[None]:
@@ -119,6 +123,16 @@ class Hub:
             raise fault from None
 
 
+def _listed(entry: Any) -> HubFile:
+    return HubFile(entry.path, entry.size, _digest_in(entry.lfs.sha256 if entry.lfs else ""))
+
+
+def _digest_in(tag: object) -> str:
+    """The SHA-256 that the hub tells of large files; of small ones it tells git's digest."""
+    text = str(tag or "")
+    return text if re.fullmatch("[0-9a-f]{64}", text) else ""
+
+
 def _fault_of(errors: Any, error: Exception, address: HubAddress) -> DownloadFault | None:
     """The fault of what the package raised; None for what is no answer of the hub or the disk."""
     if isinstance(error, errors.GatedRepoError):
@@ -128,9 +142,10 @@ def _fault_of(errors: Any, error: Exception, address: HubAddress) -> DownloadFau
     if isinstance(error, errors.RevisionNotFoundError):
         what = f"is not there: {address.repo} has no revision '{address.revision}'"
         return DownloadFault(what, "Take a commit from 'History' on its page")
-    # The package says so where it got no answer, and looked in its own cache.
+    # The package says so where it got no file, and looked in its own cache.
     if isinstance(error, errors.LocalEntryNotFoundError):
-        return unreachable("the hub does not answer")
+        status = _status(error.__cause__)
+        return refused(status, LOGIN) if status else unreachable("the hub does not answer")
     if isinstance(error, errors.EntryNotFoundError):
         what = f"is not there: {address.repo} has no file {address.path} at that revision"
         return DownloadFault(what, "Look at 'Files' on its page")
@@ -139,8 +154,14 @@ def _fault_of(errors: Any, error: Exception, address: HubAddress) -> DownloadFau
     if isinstance(error, errors.HFValidationError):
         what = f"is not there: '{address.repo}' is no name of a repository"
         return DownloadFault(what, "Check its spelling")
+    return _fault_on_the_way(error)
+
+
+def _fault_on_the_way(error: Exception) -> DownloadFault | None:
     # The errors of the network are of a library that the package may change.
-    if type(error).__module__.partition(".")[0] in _NETWORK or isinstance(error, ConnectionError):
+    of_network = type(error).__module__.partition(".")[0] in _NETWORK
+    # hf_xet, which downloads large files, raises plain ones.
+    if of_network or isinstance(error, ConnectionError) or type(error) is RuntimeError:
         return unreachable("the hub does not answer")
     if isinstance(error, OSError):
         return unwritable(error) if error.errno else unreachable("the hub does not answer")

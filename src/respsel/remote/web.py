@@ -8,7 +8,6 @@ file is still the same.
 from __future__ import annotations
 
 import http.client
-import shutil
 import ssl
 import time
 import urllib.error
@@ -21,8 +20,8 @@ from urllib.parse import urlsplit
 from respsel.errors import RunError
 from respsel.remote.faults import (
     DownloadFault,
+    refuse_full,
     refused,
-    size_text,
     too_large,
     unreachable,
     unwritable,
@@ -126,9 +125,7 @@ class _State:
         self._tag = "" if tag.startswith("W/") else tag
         if total is not None and total > self._most:
             raise too_large(total, self._most)
-        if total is not None and total > shutil.disk_usage(self._part.parent).free:
-            what = f"has {size_text(total)}, and the disk has no space for it"
-            raise DownloadFault(what, "Free some space there, then run again", RunError)
+        refuse_full(total or 0, self._part.parent)
         self._write(response, total)
         if total is not None and self._done < total:
             raise unreachable("the connection ended too early")
