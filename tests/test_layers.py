@@ -31,6 +31,7 @@ LAYERS = (
     {"report"},
     {"history", "training", "draft"},
     {"study"},
+    {"compare"},
     {"cli"},
     {"__main__"},
 )

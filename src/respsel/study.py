@@ -33,7 +33,7 @@ from respsel.workspace.variant import Changes, changes_of
 if TYPE_CHECKING:
     from respsel.backends.registry import KnownModel
     from respsel.plan.explain import Explanation
-    from respsel.plan.plan import Plan
+    from respsel.plan.plan import Plan, Walked
     from respsel.report.summary import Summary
     from respsel.store.unfinished_runs import RunNote
     from respsel.training.apply import Selected, Wish
@@ -212,6 +212,15 @@ class Study:
         from respsel.watch.status import find_status
 
         return find_status(self._graph, self._open_store())
+
+    def walk(self, asked: set[str]) -> Iterator[Walked]:
+        """Say step by step what a run would do after others.
+
+        asked: the keys of what these ask for; those of this run are added.
+        """
+        from respsel.plan.plan import walk
+
+        return walk(self._graph, self._open_store(), asked)
 
     def explain(self, step: str | None = None) -> Sequence[Explanation]:
         """Say why steps are cached or would run. Opens no model.

@@ -23,7 +23,9 @@ def documents(bench: Bench) -> dict[str, Any]:
     plan = bench.respsel("plan", "a.toml", "--json").json
     run = bench.run()
     report = json.loads((bench.folder / "runs" / "a" / "report.json").read_text())
-    return {"plan": plan, "run": run, "report": report}
+    sweep = "strategies.teacher.prompt=Say {{ input }},Tell {{ input }}"
+    compare = bench.respsel("compare", "a.toml", "--sweep", sweep, "--limit", "3", "--json").json
+    return {"plan": plan, "run": run, "report": report, "compare": compare}
 
 
 def closed(schema: Any) -> Any:

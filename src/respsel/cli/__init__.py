@@ -5,6 +5,7 @@ from respsel.cli import init  # isort: skip
 from respsel.cli import validate  # isort: skip
 from respsel.cli import run  # isort: skip
 from respsel.cli import status  # isort: skip
+from respsel.cli import compare  # isort: skip
 from respsel.cli import changes  # isort: skip
 from respsel.cli import training  # isort: skip
 from respsel.cli import fetch  # isort: skip
@@ -18,6 +19,7 @@ __all__ = [
     "app",
     "cache",
     "changes",
+    "compare",
     "fetch",
     "init",
     "inspect",

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import GeneratorType
 from typing import Literal
@@ -132,9 +132,19 @@ class Walked:
 
 def make_plan(graph: Graph, store: Store) -> Plan:
     """Say what a run of the graph would do. Raises InputError for bad data that can be seen now."""
+    return _plan_of(walk(graph, store), graph)
+
+
+def plan_with_ledger(graph: Graph, store: Store) -> tuple[Plan, Ledger]:
+    """The same, with what is known of the steps; the rows of small tables are at hand in it."""
+    planner = _Planner(graph, store, keeps=True)
+    return _plan_of(planner.walk(), graph), planner.ledger
+
+
+def _plan_of(walk: Iterable[Walked], graph: Graph) -> Plan:
     steps = []
     downloads: dict[str, None] = {}
-    for walked in walk(graph, store):
+    for walked in walk:
         steps.append(walked.planned)
         if walked.planned.state != "cached":
             addresses = walked.step.awaits.addresses
@@ -142,29 +152,28 @@ def make_plan(graph: Graph, store: Store) -> Plan:
     return Plan(tuple(steps), tuple(downloads))
 
 
-def plan_with_ledger(graph: Graph, store: Store) -> tuple[Plan, Ledger]:
-    """The same, with what is known of the steps; the rows of small tables are at hand in it."""
-    planner = _Planner(graph, store, keeps=True)
-    return Plan(tuple(walked.planned for walked in planner.walk())), planner.ledger
+def walk(graph: Graph, store: Store, asked: set[str] | None = None) -> Iterator[Walked]:
+    """Yield each step with what a run would do with it.
 
-
-def walk(graph: Graph, store: Store) -> Iterator[Walked]:
-    """Yield each step with what a run would do with it."""
-    return _Planner(graph, store).walk()
+    asked: the keys of what runs before it ask for; those of this one are added.
+    """
+    return _Planner(graph, store, asked).walk()
 
 
 class _Planner:
     """Plans the steps of a graph in their order, once."""
 
-    def __init__(self, graph: Graph, store: Store, keeps: bool = False) -> None:
-        """keeps: small tables that are in no store stay in the ledger."""
+    def __init__(
+        self, graph: Graph, store: Store, asked: set[str] | None = None, keeps: bool = False
+    ) -> None:
+        """asked: see walk. keeps: small tables that are in no store stay in the ledger."""
         self._graph = graph
         self._store = store
         self._keeps = keeps
         self._ledger = Ledger(graph, store)
         self._stored = StoredSteps(store, graph.loaded)
         # The keys of what the steps so far ask for.
-        self._asked = set[str]()
+        self._asked = set[str]() if asked is None else asked
 
     @property
     def ledger(self) -> Ledger:

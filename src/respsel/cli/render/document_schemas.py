@@ -16,10 +16,16 @@ from pydantic import TypeAdapter
 
 from respsel.cli.render.plan_document import PlanDocument
 from respsel.cli.render.run_document import RunDocument
+from respsel.compare.document import Comparison
 from respsel.report.content import Report
 from respsel.text.documents import VERSIONS
 
-_DOCUMENTS: Mapping[str, type] = {"report": Report, "plan": PlanDocument, "run": RunDocument}
+_DOCUMENTS: Mapping[str, type] = {
+    "report": Report,
+    "plan": PlanDocument,
+    "run": RunDocument,
+    "compare": Comparison,
+}
 _FIELD = re.compile(r"(\w+(?:, \w+)*): ")
 
 

@@ -1,0 +1,1 @@
+"""Several recipes, targets or values side by side: does the choice change?"""

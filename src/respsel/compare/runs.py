@@ -1,0 +1,74 @@
+"""Columns to outcomes: each is run as a study of its own, one after the other.
+
+Calls are shared by the store, and one model is loaded at a time. Knows nothing of how it is shown.
+Invariant: a column that fails ends no other one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import replace
+
+from respsel.compare.columns import Column
+from respsel.compare.outcome import Failure, Outcome, outcome_of
+from respsel.errors import InputError, Problem, RespselError
+from respsel.study import Progress, open_study
+from respsel.workspace.loaded_recipe import LoadedRecipe
+from respsel.workspace.loading import load_recipe
+
+# Opens the progress of a column, given the column, its place from 1 and how many there are.
+Shows = Callable[[Column, int, int], AbstractContextManager[Progress]]
+
+
+def load_columns(columns: Sequence[Column]) -> list[LoadedRecipe]:
+    """All columns' recipes, so that what is wrong with any is known before the first runs.
+
+    Raises InputError with each problem once.
+    """
+    loaded: list[LoadedRecipe] = []
+    problems: dict[str, Problem] = {}
+    for column in columns:
+        try:
+            loaded.append(load_recipe(column.recipe, column.changes))
+        except InputError as error:
+            for problem in error.problems:
+                known = _named(problem, column)
+                problems.setdefault(str(known), known)
+    if problems:
+        raise InputError(problems.values())
+    return loaded
+
+
+def _named(problem: Problem, column: Column) -> Problem:
+    """A problem with its recipe, and with the option that gave a value."""
+    if problem.file:
+        return problem
+    where = problem.where
+    option = column.options.get(where.partition(" ")[2])
+    where = where if option is None else where.replace("--set", option, 1)
+    return replace(problem, file=str(column.recipe), where=where)
+
+
+def run_columns(
+    columns: Sequence[Column],
+    shows: Shows,
+    warn: Callable[[Problem], None],
+    tell: Callable[[Failure], None],
+) -> tuple[list[Outcome], list[Failure]]:
+    """Run what is missing; tell: is told of each failure when it happens."""
+    outcomes = []
+    failures = []
+    for i, column in enumerate(columns, 1):
+        try:
+            with open_study(column.recipe, changes=column.changes, warn=warn) as study:
+                with shows(column, i, len(columns)) as progress:
+                    result = study.run(progress)
+                outcomes.append(outcome_of(column.label, result))
+                for problem in study.damage:
+                    warn(problem)
+        except RespselError as error:
+            failure = Failure(column.label, tuple(str(problem) for problem in error.problems))
+            failures.append(failure)
+            tell(failure)
+    return outcomes, failures
