@@ -155,6 +155,7 @@ def test_wrong_settings_are_errors_of_the_input(bench: Bench, here: Callable[...
         ["explain"],
         ["apply"],
         ["doctor"],
+        ["validate"],
         ["export", "--format", "messages"],
     ):
         said = here(*command, "a.toml", "--set", "strategies.teach.prompt=x", code=2)

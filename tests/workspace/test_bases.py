@@ -186,8 +186,9 @@ def test_without_takes_out_entries_and_keys(bench: Bench) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ('extends = "b.toml"', "b.toml: extends: it extends itself. Take one of them out."),
+        ('extends = "b.toml"', "b.toml: extends: it extends itself. Take it out."),
         ('extends = "c.toml"', "c.toml: extends: "),
+        (f'extends = "{"n" * 300}"', "b.toml: extends: there is no file "),
         ('extends = "no.toml"', "b.toml: extends: there is no file "),
         (
             "extends = 3",

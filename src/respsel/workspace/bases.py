@@ -30,6 +30,7 @@ from respsel.recipe.toml import read_toml
 # An entry of another kind than the base's has other keys, so it replaces the base's.
 _KINDS = ("from", "backend", "kind")
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
+_LONGEST_CHAIN = 50
 # By table, the keys that hold a path.
 PATH_KEYS = {
     "datasets": ("path",),
@@ -107,7 +108,9 @@ def _compose(data: dict[str, Any], path: Path, shown: str, within: tuple[Path, .
     layers: list[Layer] = []
     for i, name in enumerate(_names(data, "extends", shown)):
         place = f"extends[{i}]" if isinstance(data["extends"], list) else "extends"
-        base = _base(name, path, Problem(shown, place, "", ""), (*within, path))
+        if why := _unusable(path.parent / name, (*within, path)):
+            raise InputError(Problem(shown, place, *why))
+        base = _base(path.parent / name, (*within, path))
         merged = merge(merged, base.data)
         # Of several bases the last one counts, so it comes first.
         layers[:0] = base.layers
@@ -117,24 +120,33 @@ def _compose(data: dict[str, Any], path: Path, shown: str, within: tuple[Path, .
     return Composed(merge(merged, own), (Layer(shown, own), *layers))
 
 
-def _base(name: str, path: Path, place: Problem, within: tuple[Path, ...]) -> Composed:
-    """The recipe that another one extends, with paths relative to the other's folder.
-
-    place: where the other names it.
-    """
-    file = path.parent / name
+def _base(file: Path, within: tuple[Path, ...]) -> Composed:
+    """What the last one of `within` extends, with paths relative to that one's folder."""
     shown = _shown(file)
-    if (target := file.resolve()) in within:
-        what = "it extends itself" if target == path else f"{shown} extends it too, in a circle"
-        raise InputError(Problem(place.file, place.where, what, "Take one of them out"))
-    if not file.is_file():
-        what = f"there is no file {shown}"
-        remedy = "Give a path relative to the recipe's folder"
-        raise InputError(Problem(place.file, place.where, what, remedy))
+    target = file.resolve()
     base = _compose(read_toml(file, shown), target, shown, within)
-    folders = (target.parent, path.parent)
+    folders = (target.parent, within[-1].parent)
     layers = tuple(Layer(layer.shown, moved(layer.data, *folders)) for layer in base.layers)
     return Composed(moved(base.data, *folders), layers)
+
+
+def _unusable(file: Path, within: Sequence[Path]) -> tuple[str, str] | None:
+    """Why a file cannot be extended by the last one of `within`, and what to do."""
+    try:
+        is_there = file.is_file()
+        target = file.resolve()
+    except (OSError, RuntimeError, ValueError):
+        # Longer than any name, or links in a circle.
+        is_there = False
+    if not is_there:
+        return f"there is no file {_shown(file)}", "Give a path relative to the recipe's folder"
+    if target == within[-1]:
+        return "it extends itself", "Take it out"
+    if target in within:
+        return f"{_shown(file)} extends this one, in a circle", "Take one of them out"
+    if len(within) > _LONGEST_CHAIN:
+        return f"more than {_LONGEST_CHAIN} recipes extend each other", "Put some into one file"
+    return None
 
 
 def _names(data: Mapping[str, Any], key: str, shown: str) -> Sequence[str]:
