@@ -28,7 +28,7 @@ from respsel.store.store import Store
 from respsel.watch.watcher import Watcher
 from respsel.workspace.loaded_recipe import LoadedRecipe
 from respsel.workspace.loading import load_recipe
-from respsel.workspace.variant import Changes, changes_of
+from respsel.workspace.variant import NO_CHANGES, Changes
 
 if TYPE_CHECKING:
     from respsel.backends.registry import KnownModel
@@ -119,9 +119,7 @@ def open_study(
     Raises InputError or PreflightError if the recipe or its files are wrong.
     Raises StoreError if the store cannot be used.
     """
-    if not isinstance(changes, Changes):
-        changes = changes_of(values=changes or {}, limit=limit)
-    loaded = load_recipe(Path(path), changes)
+    loaded = load_recipe(Path(path), _asked(changes, limit))
     with ExitStack() as opened:
         store = opened.enter_context(Store(loaded.workspace.store, reading))
         store.about = loaded.place
@@ -419,6 +417,16 @@ class Study:
         from respsel.store.unfinished_runs import RunNote
 
         return RunNote(self._store, loaded.key, loaded.recipe_place, events.waits_for_gc)
+
+
+def _asked(changes: Mapping[str, Any] | Changes | None, limit: int | None) -> Changes:
+    if isinstance(changes, Changes):
+        return changes
+    if not changes and limit is None:
+        return NO_CHANGES
+    from respsel.workspace.changes import changes_of
+
+    return changes_of(values=changes or {}, limit=limit)
 
 
 def _refuse_damaged(loaded: LoadedRecipe, ledger: Ledger) -> NoReturn:

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from respsel.study import Study
     from respsel.watch.outlook import Outlook
     from respsel.workspace.loaded_recipe import LoadedRecipe
+    from respsel.workspace.variant import Changes
 
 
 class _Commands(TyperGroup):
@@ -197,6 +198,17 @@ def _options(
     pass
 
 
+def changes_for(settings: Sequence[str] | None, limit: int | None) -> Changes:
+    """What the options --set and --limit ask to change."""
+    from respsel.workspace.variant import NO_CHANGES
+
+    if not settings and limit is None:
+        return NO_CHANGES
+    from respsel.workspace.changes import changes_of
+
+    return changes_of(settings or (), limit=limit)
+
+
 def study_of(
     recipe: Path,
     settings: Sequence[str] | None = None,
@@ -209,9 +221,8 @@ def study_of(
     settings: texts KEY=VALUE that change it. limit, offline: see open_study. reading: see Store.
     """
     from respsel.study import open_study
-    from respsel.workspace.variant import changes_of
 
-    changes = changes_of(settings or (), limit=limit)
+    changes = changes_for(settings, limit)
     warn = partial(tell, "warning")
     return open_study(recipe, changes=changes, reading=reading, offline=offline, warn=warn)
 

@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from respsel.cli.app import AsJson, Limit, RecipePath, Settings, app, opened_store, reported
+from respsel.cli.app import (
+    AsJson,
+    Limit,
+    RecipePath,
+    Settings,
+    app,
+    changes_for,
+    opened_store,
+    reported,
+)
 from respsel.cli.terminal import print_json, say
 from respsel.errors import RespselError
 from respsel.text.documents import VERSIONS
@@ -42,9 +51,8 @@ def doctor(
     from respsel.cli.render.models import checkup_lines
     from respsel.errors import PreflightError, Problem
     from respsel.workspace.loading import load_recipe
-    from respsel.workspace.variant import changes_of
 
-    loaded = load_recipe(recipe, changes_of(settings or (), limit=limit))
+    loaded = load_recipe(recipe, changes_for(settings, limit))
     checkups = []
     measured: list[object] = []
     problems: list[Problem] = []

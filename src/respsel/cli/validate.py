@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from respsel.cli.app import AsJson, Limit, RecipePath, Settings, app, reported
+from respsel.cli.app import AsJson, Limit, RecipePath, Settings, app, changes_for, reported
 from respsel.cli.terminal import print_json, say, tell
 
 
@@ -23,10 +23,9 @@ def validate(
     from respsel.errors import InputError
     from respsel.plan.check import check_study
     from respsel.workspace.loading import load_recipe
-    from respsel.workspace.variant import changes_of
 
     try:
-        loaded = load_recipe(recipe, changes_of(settings or (), limit=limit))
+        loaded = load_recipe(recipe, changes_for(settings, limit))
     except InputError as error:
         if as_json:
             print_json(_refused_json(recipe, error))

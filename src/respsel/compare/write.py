@@ -85,7 +85,8 @@ def page_html(comparison: Comparison, folder: Path) -> str:
         for column in comparison.columns
         if column.report
     }
-    environment = template_environment("respsel.compare", autoescape=True)
+    # The page looks like reports: it begins with their head.
+    environment = template_environment("respsel.compare", "respsel.report", autoescape=True)
     template = environment.get_template("compare.html.jinja")
     return template.render(comparison=comparison, links=links)
 

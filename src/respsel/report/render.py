@@ -55,7 +55,7 @@ def _html(report: Report, layout: PageLayout | None) -> str:
 
 
 def _environment(autoescape: bool) -> Environment:
-    environment = template_environment("respsel.report", autoescape)
+    environment = template_environment("respsel.report", autoescape=autoescape)
     for plot in (
         figures.ranking_plot,
         figures.difference_plot,

@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
 
-def template_environment(package: str, autoescape: bool = False) -> Environment:
-    """The environment for the folder `templates` of a package."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
+def template_environment(*packages: str, autoescape: bool = False) -> Environment:
+    """The environment for the folders `templates` of packages; the first one's come first."""
+    from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
     environment = Environment(
-        loader=PackageLoader(package),
+        loader=ChoiceLoader([PackageLoader(package) for package in packages]),
         autoescape=autoescape,
         undefined=StrictUndefined,
         finalize=_shown,

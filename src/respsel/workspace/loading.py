@@ -18,11 +18,9 @@ from respsel.recipe.model import NamedModel
 from respsel.recipe.schema import MetricEntry, Recipe
 from respsel.recipe.toml import parse_toml, read_file
 from respsel.recipe.validation import check_shape
-from respsel.workspace.bases import compose, moved_entry
 from respsel.workspace.checks import check_recipe
 from respsel.workspace.loaded_recipe import LoadedRecipe, place_in, readable
-from respsel.workspace.origins import Origins, written_out
-from respsel.workspace.variant import AS_IT_IS, NO_CHANGES, Changes, Variant, change
+from respsel.workspace.variant import AS_IT_IS, NO_CHANGES, Changes, Variant
 from respsel.workspace.workspace import Workspace, find_workspace
 
 # What a run writes in its recipe's folder under runs/. A recipe or folder of such a name keeps
@@ -45,17 +43,32 @@ def load_recipe(path: Path, changes: Changes = NO_CHANGES) -> LoadedRecipe:
     content = read_file(path, shown)
     workspace = find_workspace(path.resolve().parent)
     data = parse_toml(content, shown)
+    if changes or "extends" in data or "without" in data:
+        return _load_changed(data, path, workspace, changes)
+    return checked_recipe(data, content, path, workspace, AS_IT_IS)
+
+
+def _load_changed(
+    data: dict[str, Any], path: Path, workspace: Workspace, changes: Changes
+) -> LoadedRecipe:
+    """A recipe that extends others or is changed, from its file's data."""
+    # Late: most recipes are as their files have them.
+    from respsel.workspace.bases import compose
+    from respsel.workspace.origins import Origins, written_out
+
+    shown = readable(path)
     composed = compose(data, path, shown)
-    data = composed.data
+    whole = composed.data
     variant = AS_IT_IS
     if changes:
-        data, variant = change(data, changes, _declared(workspace, path.resolve().parent))
-    if composed.layers or changes:
-        content = written_out(data, composed.layers, variant)
+        from respsel.workspace.changes import change
+
+        whole, variant = change(whole, changes, _declared(workspace, path.resolve().parent))
+    content = written_out(whole, composed.layers, variant)
     try:
-        return checked_recipe(data, content, path, workspace, variant)
+        return checked_recipe(whole, content, path, workspace, variant)
     except InputError as error:
-        origins = Origins(data, composed.layers, variant, shown)
+        origins = Origins(whole, composed.layers, variant, shown)
         raise InputError([origins.placed(problem) for problem in error.problems]) from None
 
 
@@ -96,6 +109,8 @@ def checked_recipe(
 
 def _declared(workspace: Workspace, folder: Path) -> Mapping[str, Mapping[str, Any]]:
     """By name, the workspace's models as a recipe in a folder would declare them."""
+    from respsel.workspace.bases import moved_entry
+
     entries = {
         name: named.entry.model_dump(mode="json", by_alias=True, exclude_unset=True)
         for name, named in workspace.models.items()
