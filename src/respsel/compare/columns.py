@@ -86,10 +86,12 @@ class _Axis:
     """One thing that varies: its name, and its values by their labels.
 
     values: by label, the path of a recipe, or a key with a value.
+    option: what gave it, for messages.
     """
 
     name: str
     values: Mapping[str, Any]
+    option: str = "--sweep"
 
 
 def columns_of(wanted: Wanted) -> Columns:
@@ -101,7 +103,7 @@ def columns_of(wanted: Wanted) -> Columns:
     axes = [recipes, *changed]
     _refuse_count([len(axis.values) for axis in axes])
     varying = [axis for axis in axes if len(axis.values) > 1]
-    options = {_key(axis): _option(axis) for axis in changed}
+    options = {_key(axis): axis.option for axis in changed}
     columns = []
     for chosen in product(*(axis.values.items() for axis in axes)):
         (_, recipe), *pairs = chosen
@@ -137,7 +139,7 @@ def _target_axis(wanted: Wanted) -> list[_Axis]:
             Problem("", "--targets", "a name is empty", "Write for instance --targets small,big")
         )
     names = dict.fromkeys(name.strip() for name in wanted.targets)
-    return [_Axis("target", {name: (join_key(_TARGET), name) for name in names})]
+    return [_Axis("target", {name: (join_key(_TARGET), name) for name in names}, "--targets")]
 
 
 def _sweep_axis(text: str) -> _Axis:
@@ -191,17 +193,12 @@ def _refuse_twice(axes: Sequence[_Axis], settings: Changes) -> None:
         if key in keys[:i] or key in given:
             what = f"'{key}' is given a second time"
             remedy = "Give all its values in one place"
-            raise InputError(Problem("", _option(axes[i]), what, remedy))
+            raise InputError(Problem("", axes[i].option, what, remedy))
 
 
 def _key(axis: _Axis) -> str:
     """The key that an axis varies."""
     return str(next(iter(axis.values.values()))[0])
-
-
-def _option(axis: _Axis) -> str:
-    """The option that gave an axis."""
-    return "--targets" if axis.name == "target" else "--sweep"
 
 
 def _refuse_count(counts: Sequence[int]) -> None:

@@ -123,8 +123,10 @@ class StoredSteps:
         return by_op
 
     def _names(self) -> Iterator[tuple[str, str]]:
-        for run in latest_runs(self._store):
-            _, shown = run.place.find(self._store.folder, self._root)
+        # What a recipe shares with its variants is called the recipe's, which comes last.
+        for run in sorted(latest_runs(self._store), key=lambda run: not run.variant):
+            _, path = run.place.find(self._store.folder, self._root)
+            shown = f"{path} ({run.purpose})" if run.variant else path
             yield from ((key, f"{step} of {shown}") for step, key in run.steps.items())
 
 

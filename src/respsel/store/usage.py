@@ -113,7 +113,8 @@ def list_steps(store: Store, root: Path) -> list[ListedStep]:
     """
     entries = list(store.entries())
     names: dict[str, str] = {}
-    for run in find_runs(store, root, entries):
+    # What a recipe shares with its variants is the recipe's, which comes last.
+    for run in sorted(find_runs(store, root, entries), key=lambda run: not run.note.variant):
         names |= {key: f"{run.recipe}: {name}" for name, key in run.note.steps.items()}
     steps = []
     for entry in entries:
