@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from respsel.errors import InputError
-from respsel.workspace.changes import changes_of, typed_value, value_of
+from respsel.recipe.typed_values import typed_value, value_of
+from respsel.workspace.changes import changes_of
 from respsel.workspace.loaded_recipe import LoadedRecipe
 from respsel.workspace.loading import load_recipe
 from tests.conftest import Bench

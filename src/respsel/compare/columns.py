@@ -16,7 +16,8 @@ from typing import Any
 
 from respsel.errors import InputError, Problem
 from respsel.recipe.dotted_keys import NotThereError, Parts, join_key, split_key
-from respsel.workspace.changes import changes_of, typed_value, value_of
+from respsel.recipe.typed_values import typed_value, value_of
+from respsel.workspace.changes import changes_of
 from respsel.workspace.variant import Changes
 
 # Between the parts of a label.

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
-from datetime import date, time
 from typing import Any
 
 from respsel.errors import InputError, Problem
 from respsel.recipe.dotted_keys import NotThereError, Parts, put, resolve, split_key
 from respsel.recipe.toml import parse_toml
 from respsel.recipe.toml_text import value_text
+from respsel.recipe.typed_values import value_of
 from respsel.workspace.variant import Changes, Setting, Variant
 
 # What only a file can say, since it is about files.
@@ -74,26 +74,6 @@ def change(
         _limit(data, changes.limit)
     found = tuple(Setting(parts, settings[parts]) for parts in sorted(settings))
     return data, Variant(found, changes.limit, changes.option)
-
-
-def value_of(text: str) -> Any:
-    """The value that a text stands for: a TOML value, or else the text itself."""
-    text = text.strip(" \t")
-    try:
-        data = parse_toml(f"value = {text}".encode(), "")
-    except (InputError, UnicodeEncodeError):
-        return text
-    # A text of several lines may look like several keys. No recipe has dates.
-    if list(data) != ["value"] or isinstance(data["value"], (date, time)):
-        return text
-    return data["value"]
-
-
-def typed_value(value: Any) -> str:
-    """The text that stands for a value."""
-    if isinstance(value, str) and value.isprintable() and value_of(value) == value:
-        return value
-    return value_text(value)
 
 
 def _split(text: str) -> tuple[str, Any]:

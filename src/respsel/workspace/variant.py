@@ -60,7 +60,7 @@ class Setting:
     @property
     def shown(self) -> str:
         """The value as it is typed."""
-        from respsel.workspace.changes import typed_value
+        from respsel.recipe.typed_values import typed_value
 
         return typed_value(self.value)
 
