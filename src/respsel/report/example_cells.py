@@ -50,17 +50,21 @@ class ShownResponse:
 
 
 class TableRows:
-    """A table's rows by example, made as they are asked for."""
+    """A table's rows in the order of the pages, made as they are asked for."""
 
-    def __init__(self, table: Table[Any], frame: polars.DataFrame) -> None:
+    def __init__(self, table: Table[Any], frame: polars.DataFrame, order: Sequence[str]) -> None:
+        found = {key: place for place, key in enumerate(frame["id"].to_list())}
+        there = [key for key in order if key in found]
         self._table = table
-        self._frame = frame
-        self._places = {key: place for place, key in enumerate(frame["id"].to_list())}
+        # Polars takes milliseconds to gather rows, and no time to give a part of them.
+        self._frame = frame[[found[key] for key in there]]
+        self._places = {key: place for place, key in enumerate(there)}
 
     def some(self, keys: Sequence[str]) -> dict[str, Any]:
-        """Those of the ids that there are."""
+        """Those of some ids that there are; the ids follow each other in the order."""
         places = [self._places[key] for key in keys if key in self._places]
-        return {row.id: row for row in self._table.rows_of(self._frame[places])}
+        part = self._frame.slice(places[0] if places else 0, len(places))
+        return {row.id: row for row in self._table.rows_of(part)}
 
 
 class StrategyCells:
@@ -77,16 +81,18 @@ class StrategyCells:
         self._strategy = strategy
         self._members = loaded.strategy(strategy).members
         self._examples = examples
-        self._responses = _rows(result, step_names.responses(data.dataset, strategy), RESPONSES)
+        self._responses = _rows(
+            result, step_names.responses(data.dataset, strategy), RESPONSES, data
+        )
         self._scores = {
-            label: _rows(result, step_names.scores(data.dataset, strategy, label), SCORES)
+            label: _rows(result, step_names.scores(data.dataset, strategy, label), SCORES, data)
             for label in labels
         }
         self._other = loaded.recipe.compared_with(data.dataset)
         asked = step_names.rewards(data.dataset, strategy, JUDGE)
         compared = step_names.preferences(data.dataset, strategy, self._other)
-        self._rewards = _rows(result, asked, SCORES)
-        self._preferences = _rows(result, compared, PREFERENCES)
+        self._rewards = _rows(result, asked, SCORES, data)
+        self._preferences = _rows(result, compared, PREFERENCES, data)
 
     def on_page(self, page: int) -> Iterator[ShownResponse]:
         """The responses to a page's examples, in its order."""
@@ -137,9 +143,11 @@ class StrategyCells:
         return f"The judge: {', '.join(parts)}" if parts else ""
 
 
-def _rows(result: RunResult, step: str, table: Table[Row]) -> TableRows | None:
+def _rows(result: RunResult, step: str, table: Table[Row], data: DatasetPages) -> TableRows | None:
     """The rows of a step; None where the run has no such step."""
-    return TableRows(table, result.frame(step)) if step in result.graph.steps else None
+    if step not in result.graph.steps:
+        return None
+    return TableRows(table, result.frame(step), data.order)
 
 
 def _some(rows: TableRows | None, keys: Sequence[str]) -> dict[str, Any]:

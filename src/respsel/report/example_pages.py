@@ -91,7 +91,7 @@ def write_example_pages(result: RunResult, layout: PageLayout, folder: Path) -> 
 def _write_dataset(
     result: RunResult, data: DatasetPages, last: int, folder: Path, environment: Environment
 ) -> None:
-    examples = TableRows(EXAMPLES, result.frame(step_names.examples(data.dataset)))
+    examples = TableRows(EXAMPLES, result.frame(step_names.examples(data.dataset)), data.order)
     template = environment.get_template("examples.html.jinja")
     recipe = result.graph.loaded.name
     with ExitStack() as opened:
