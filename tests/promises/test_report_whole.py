@@ -69,6 +69,11 @@ def contents(folder: Path) -> dict[str, object]:
     }
 
 
+def pages(folder: Path) -> dict[str, str]:
+    """The pages of all examples; none while their folder is replaced."""
+    return {path.name: path.read_text() for path in (folder / "examples").glob("*")}
+
+
 @pytest.fixture
 def before(bench: Bench) -> Bench:
     """A finished run, then an edit that changes the verdict, the scores and the responses."""
@@ -99,7 +104,10 @@ def test_kill_at_random_points_of_writing(before: Bench) -> None:
     for place in sorted(random.Random(7).sample(range(1, steps + 1), 12)):
         bench = copied(before, str(place))
         assert run(bench.folder, place).returncode == -signal.SIGKILL
+        either = ({}, pages(before.folder / "runs/a"), pages(whole.folder / "runs/a"))
+        assert pages(bench.folder / "runs/a") in either
         check_after_kill(bench, old, new)
+        assert pages(bench.folder / "runs/a") == either[2]
 
 
 def check_after_kill(bench: Bench, old: Mapping[str, object], new: Mapping[str, object]) -> None:
