@@ -104,7 +104,11 @@ def test_kill_at_random_points_of_writing(before: Bench) -> None:
     for place in sorted(random.Random(7).sample(range(1, steps + 1), 12)):
         bench = copied(before, str(place))
         assert run(bench.folder, place).returncode == -signal.SIGKILL
-        either = ({}, pages(before.folder / "runs/a"), pages(whole.folder / "runs/a"))
+        either: tuple[dict[str, str], ...] = (
+            {},
+            pages(before.folder / "runs/a"),
+            pages(whole.folder / "runs/a"),
+        )
         assert pages(bench.folder / "runs/a") in either
         check_after_kill(bench, old, new)
         assert pages(bench.folder / "runs/a") == either[2]

@@ -7,10 +7,10 @@ number in a figure is also in a table or in report.json.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from respsel.report.axis import axis_for, figure, marked, middle, shortened, value_beside
+from respsel.report.axis import Axis, axis_for, figure, marked, middle, shortened, value_beside
 from respsel.report.together import score_title
 from respsel.selection.race_rule import reach_of
 from respsel.text.numbers import number, percent
@@ -80,28 +80,7 @@ def distribution_plot(
     Where the scores are few, each is drawn.
     """
     axis = axis_for([value for d in distributions for value in (d.low, d.high)], scale == "log")
-    rows = []
-    for i, d in enumerate(distributions):
-        y = middle(i)
-        rows.append(
-            f'<line class="whisker" x1="{axis.x(d.q05):.1f}" x2="{axis.x(d.q95):.1f}" y1="{y}" '
-            f'y2="{y}"/>'
-        )
-        left = axis.x(d.q25)
-        right = axis.x(d.q75)
-        rows.append(
-            f'<rect class="box" x="{left:.1f}" y="{y - 8}" width="{max(right - left, 1):.1f}" '
-            'height="16" rx="3"/>'
-        )
-        rows += [
-            f'<circle class="point" cx="{axis.x(value):.1f}" cy="{y + _scatter(n)}" r="2"/>'
-            for n, value in enumerate(d.points)
-        ]
-        rows.append(
-            f'<line class="median" x1="{axis.x(d.median):.1f}" x2="{axis.x(d.median):.1f}" '
-            f'y1="{y - 10}" y2="{y + 10}"/>'
-        )
-        rows.append(value_beside(i, number(d.median)))
+    rows = [part for i, d in enumerate(distributions) for part in _box(d, axis, i)]
     how = ", logarithmic" if axis.log else ""
     about = f"distribution of {metric} over examples, by strategy; medians at the right"
     return figure(
@@ -139,6 +118,22 @@ def race_plot(race: RaceSummary, verdict: Verdict, by_target: Collection[str] = 
         "examples scored; a cross is where a strategy dropped out",
         rows,
     )
+
+
+def _box(found: Distribution, axis: Axis, row: int) -> Iterator[str]:
+    y = middle(row)
+    yield (
+        f'<line class="whisker" x1="{axis.x(found.q05):.1f}" x2="{axis.x(found.q95):.1f}" '
+        f'y1="{y}" y2="{y}"/>'
+    )
+    left = axis.x(found.q25)
+    width = max(axis.x(found.q75) - left, 1)
+    yield (f'<rect class="box" x="{left:.1f}" y="{y - 8}" width="{width:.1f}" height="16" rx="3"/>')
+    for n, value in enumerate(found.points):
+        yield f'<circle class="point" cx="{axis.x(value):.1f}" cy="{y + _scatter(n)}" r="2"/>'
+    x = axis.x(found.median)
+    yield f'<line class="median" x1="{x:.1f}" x2="{x:.1f}" y1="{y - 10}" y2="{y + 10}"/>'
+    yield value_beside(row, number(found.median))
 
 
 def _bar(low: float, high: float, at: float, row: int, kind: str) -> str:
