@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from enum import Enum
 from typing import Any
 
 import typer
@@ -42,11 +43,12 @@ def _below(name: str, command: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _exit_codes() -> Iterator[tuple[str, str]]:
+    """As the module of errors says them in its tree."""
     yield "0", "it is done"
-    for kind in (errors.RunError, errors.InputError, errors.PreflightError, errors.StoreError):
-        yield str(kind.exit_code), plain((kind.__doc__ or "").strip().splitlines()[0])
-    yield str(errors.EXIT_BUG), "A bug in respsel."
-    yield str(errors.EXIT_INTERRUPTED), "Ctrl-C. What was done before is kept."
+    for number, meaning in sorted(re.findall(r"Error +(\d) +(.+)", errors.__doc__ or "")):
+        yield number, plain(meaning)
+    yield str(errors.EXIT_BUG), "a bug in respsel"
+    yield str(errors.EXIT_INTERRUPTED), "Ctrl-C; what was done before is kept"
 
 
 def _help(text: str) -> list[str]:
@@ -93,7 +95,7 @@ def _is_option(one: Any) -> bool:
 
 
 def _metavar(one: Any) -> str:
-    choices = getattr(getattr(one, "type", None), "choices", None)
-    if choices:
-        return "|".join(str(getattr(choice, "value", choice)) for choice in choices)
+    kind = one.type_descriptor.annotation
+    if one.metavar is None and isinstance(kind, type) and issubclass(kind, Enum):
+        return "|".join(str(choice.value) for choice in kind)
     return str(one.metavar or one.name.upper()).strip("[]").removesuffix("...")

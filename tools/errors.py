@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
 
 import respsel
 from respsel.system import disk
 from tools.markdown import plain, sentence, table
-from tools.problems import WARNING, Message, messages, reasons
+from tools.problems import Message, messages, reasons
 from tools.source import Source
 
 _ROOMS = {
+    "draft": "A first recipe",
     "recipe": "The recipe's form",
     "workspace": "The recipe as a whole",
     "data": "Data files, conversations and prompts",
@@ -74,9 +75,8 @@ def errors() -> str:
         if here or why:
             parts.append(f"## {_ROOMS.get(room, room.replace('_', ' ').capitalize())}")
         if here:
-            parts.append(
-                table(("what is wrong", "what to do", "exit code"), map(_row, _in_order(here)))
-            )
+            rows = _rows(_in_order(here))
+            parts.append(table(("what is wrong", "what to do", "exit code"), rows))
         if why:
             title = _ROOMS.get(room, room.replace("_", " ").capitalize())
             parts += [f"### Reasons: {title[:1].lower()}{title[1:]}", _REASONS, _reason_table(why)]
@@ -86,13 +86,21 @@ def errors() -> str:
 
 
 def _in_order(found: Iterable[Message]) -> list[Message]:
-    return sorted(found, key=lambda message: message.what.lower().lstrip("<'"))
+    """By the alphabet; what begins with a name comes last."""
+    return sorted(found, key=lambda one: (one.what.startswith("<"), one.what.lower().lstrip("<'")))
 
 
-def _row(message: Message) -> tuple[str, str, str]:
-    codes = [code for code in message.codes if code != WARNING]
-    ends = ", ".join([*codes, *([WARNING] if WARNING in message.codes else [])])
-    return plain(sentence(message.what)), plain(sentence(message.remedy)), ends or WARNING
+def _rows(found: Iterable[Message]) -> Iterator[tuple[str, str, str]]:
+    """A row for each message, with all that it may ask for."""
+    alike: dict[str, list[Message]] = {}
+    for message in found:
+        alike.setdefault(message.what, []).append(message)
+    for what, some in alike.items():
+        remedies = [plain(sentence(one.remedy)) for one in some if one.remedy]
+        codes = sorted(
+            {code for one in some for code in one.codes}, key=lambda code: (len(code), code)
+        )
+        yield plain(sentence(what)), "<br>".join(dict.fromkeys(remedies)), ", ".join(codes) or "–"
 
 
 def _reason_table(found: Iterable[Message]) -> str:

@@ -89,6 +89,8 @@ def _described(value: Schema, root: Schema) -> str:
     named = list(_references(value))
     if not text and len(named) == 1:
         text = root["$defs"][named[0]].get("description", "")
+    if not text and len(named) > 1:
+        text = "There is a table below for each kind."
     return prose(" ".join(text.split()))
 
 

@@ -23,9 +23,12 @@ def prose(text: str) -> str:
 
 
 def code(text: str) -> str:
-    """A text as code."""
+    """A text as code, also in a table."""
+    if "|" in text:
+        shown = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+        return f"<code>{shown.replace('|', '&#124;')}</code>"
     fence = "``" if "`" in text else "`"
-    return fence + text.replace("|", "\\|").replace("\n", " ") + fence
+    return fence + text.replace("\n", " ") + fence
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

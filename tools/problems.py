@@ -232,6 +232,9 @@ class _Fates:
                     return known
             elif isinstance(above, (ast.Return, ast.Yield, ast.YieldFrom)):
                 return self._of_callers(self._source.function(above), depth)
+            elif isinstance(above, ast.For) and child is above.iter:
+                name = ast.unparse(above.target)
+                return self._of_name(name, self._source.function(above), depth)
             elif isinstance(above, ast.stmt):
                 is_kept = isinstance(above, (ast.Assign, ast.AugAssign, ast.AnnAssign))
                 return self.of(use, depth + 1) if is_kept else set()

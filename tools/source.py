@@ -115,11 +115,18 @@ class Source:
         return [call for call in named if self.called(call) is function]
 
     def uses(self, name: str, function: Function) -> list[ast.Name | ast.Attribute]:
-        """Where a function uses a name; where its module does, if it is of an object (self.x)."""
+        """Where a function uses a name; where any does, if it is of an object (self.x).
+
+        Its own module comes first: only where that never reads it do others.
+        """
         if "." not in name:
             return self._uses.get((function, name), [])
-        named = self._uses.get((self.module(function), name.rpartition(".")[2]), [])
-        return [use for use in named if ast.unparse(use) == name]
+        last = name.rpartition(".")[2]
+        named = self._uses.get((self.module(function), last), [])
+        here = [use for use in named if ast.unparse(use) == name]
+        if any(isinstance(use.ctx, ast.Load) for use in here):
+            return here
+        return [use for uses in self._by_attribute.get(last, ()) for use in uses]
 
     def _is_method(self, function: Function) -> bool:
         return isinstance(self.parent(function), ast.ClassDef)
@@ -141,6 +148,14 @@ class Source:
                 found.setdefault((self.function(node), node.id), []).append(node)
             elif isinstance(node, ast.Attribute):
                 found.setdefault((self.module(node), node.attr), []).append(node)
+        return found
+
+    @cached_property
+    def _by_attribute(self) -> dict[str, list[list[ast.Name | ast.Attribute]]]:
+        found: dict[str, list[list[ast.Name | ast.Attribute]]] = {}
+        for (home, name), uses in self._uses.items():
+            if isinstance(home, Module):
+                found.setdefault(name, []).append(uses)
         return found
 
     @cached_property
