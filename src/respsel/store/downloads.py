@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 from respsel.errors import Problem
 from respsel.hashing import digest, file_digest
 from respsel.store.folder import DOWNLOADS, QUARANTINE, listed, make_own
-from respsel.store.notes import RecipePlace
+from respsel.store.notes import RecipePlace, place_json
+from respsel.store.notes import place_of as recipe_of
 
 if TYPE_CHECKING:
     from respsel.store.store import Store
@@ -55,7 +56,7 @@ def note_named(store: Store, address: str, written: str, place: RecipePlace) -> 
     written: the address as the recipe's text has it.
     """
     note = store.load_json(_key(address))
-    entry = {"written": written, "place": place.place, "roots": list(place.roots)}
+    entry = {"written": written, **place_json(place)}
     if note is not None and not store.read_only and entry not in note["named"]:
         store.save_json(_key(address), {**note, "named": [*note["named"], entry]})
 
@@ -75,7 +76,7 @@ def needed_downloads(store: Store, root: Path) -> set[str]:
 
 def _is_named(entry: Mapping[str, Any], store: Store, root: Path) -> bool:
     """Whether a recipe's file still has an address, or takes over what may have it."""
-    path, _ = RecipePlace(entry["place"], tuple(entry["roots"])).find(store.folder, root)
+    path, _ = recipe_of(entry).find(store.folder, root)
     try:
         text = path.read_text("utf-8", "replace")
     except OSError:

@@ -206,7 +206,7 @@ def save_latest(store: Store, recipe: str, run: LatestRun) -> None:
     key = f"{_LATEST}/{recipe}"
     known = store.load_json(key)
     document = {
-        **_place_json(run.place),
+        **place_json(run.place),
         "purpose": run.purpose,
         "steps": dict(run.steps),
         "weights": list(run.weights),
@@ -259,12 +259,12 @@ def begun_keys(store: Store, recipe: str | None = None) -> list[str]:
 def load_begun(store: Store, key: str) -> BegunNote | None:
     """The note of a begun run, or None if it is damaged or gone."""
     note = store.load_json(key)
-    return None if note is None else BegunNote(_place_of(note), float(note["at"]))
+    return None if note is None else BegunNote(place_of(note), float(note["at"]))
 
 
 def save_begun(store: Store, key: str, note: BegunNote) -> None:
     """Note that a run has begun."""
-    store.save_json(key, {**_place_json(note.place), "at": note.began})
+    store.save_json(key, {**place_json(note.place), "at": note.began})
 
 
 def load_applied(store: Store, recipe: str) -> AppliedNote | None:
@@ -302,7 +302,7 @@ def _latest_of(note: Mapping[str, Any]) -> LatestRun:
     # Earlier notes have neither purposes nor tables without a record.
     left = note.get("unrecorded") or {}
     return LatestRun(
-        place=_place_of(note),
+        place=place_of(note),
         purpose=note.get("purpose") or "",
         steps=note["steps"],
         weights=tuple(note["weights"]),
@@ -318,9 +318,11 @@ def _unrecorded_json(left: Unrecorded) -> Mapping[str, Any]:
     return {**asdict(left), "took": took}
 
 
-def _place_of(note: Mapping[str, Any]) -> RecipePlace:
+def place_of(note: Mapping[str, Any]) -> RecipePlace:
+    """The place of a recipe that a note has."""
     return RecipePlace(note["place"], tuple(note.get("roots", ())))
 
 
-def _place_json(place: RecipePlace) -> Mapping[str, Any]:
+def place_json(place: RecipePlace) -> Mapping[str, Any]:
+    """A recipe's place as a note has it."""
     return {"place": place.place, "roots": list(place.roots)}
