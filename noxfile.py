@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import nox
 
 nox.options.sessions = ["lint", "tests", "minimums", "wheel", "docs"]
@@ -16,11 +18,14 @@ def tests(session: nox.Session) -> None:
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Style and types."""
-    session.install("-e", ".[test]", "ruff>=0.6", "mypy>=1.11")
+    """Style and types, and recipes as editors check them."""
+    session.install("-e", ".[test]", "ruff>=0.6", "mypy>=1.11", "tombi>=1.9")
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
     session.run("mypy")
+    # As an editor does: recipes by their schemas, which the first line names.
+    recipes = [str(path) for path in sorted(Path("recipes").glob("*.toml"))]
+    session.run("tombi", "lint", "--offline", "--error-on-warnings", "respsel.toml", *recipes)
 
 
 @nox.session

@@ -7,6 +7,7 @@ from typing import Any
 
 from respsel.metrics.contract import ChosenMetric, Evidence
 from respsel.metrics.registry import choose
+from respsel.recipe.places import plain_place
 from respsel.recipe.schema import MetricEntry
 from tests.conftest import SHARED
 
@@ -33,7 +34,8 @@ def read_golden() -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
 def chosen(name: str, **parameters: object) -> ChosenMetric:
     """A metric as a recipe asks for it."""
     metric, problems = choose(
-        MetricEntry.model_validate({"name": name, **parameters}), "a.toml", "metrics[0]"
+        MetricEntry.model_validate({"name": name, **parameters}),
+        plain_place("a.toml", "metrics", 0),
     )
     assert metric is not None, problems
     return metric

@@ -144,7 +144,7 @@ def test_a_plugin_that_is_not_there_is_told(bench: Bench) -> None:
     bench.edit("[own_outputs]", STRATEGY.replace("reversed", "reverse"))
     done = bench.respsel("plan", "a.toml", env=install(bench))
     assert done.code == 2
-    where = "a.toml: strategies[2] (backwards).plugin"
+    where = "strategy 'backwards', plugin"
     assert (
         f"{where}: no installed package gives a plug-in 'reverse'. Did you mean 'reversed'?"
         in done.err
@@ -179,7 +179,7 @@ def test_a_metrics_parameters_may_be_of_any_type_that_a_key_can_hold(bench: Benc
     done = bench.respsel("plan", "a.toml", env=env)
     assert done.code == 2
     assert (
-        "a.toml: metrics[2]: not a JSON value: most[0] = inf. Write it as text, in quotes."
+        "metric 'worst-token': not a JSON value: most[0] = inf. Write it as text, in quotes."
         in done.err
     )
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import tomli
 
 from respsel.metrics.registry import choose
+from respsel.recipe.places import plain_place
 from respsel.recipe.schema import Recipe
 from respsel.recipe.validation import check_shape
 
@@ -34,7 +35,7 @@ def test_the_recipe_by_example_is_well_formed() -> None:
     recipe, problems = check_shape(Recipe, tomli.loads(text), "README.md")
     assert problems == []
     for entry in recipe.metrics:
-        assert choose(entry, "README.md", "metrics")[1] == []
+        assert choose(entry, plain_place("README.md", "metrics"))[1] == []
 
 
 def test_every_command_is_in_the_readme() -> None:

@@ -34,6 +34,7 @@ from typer.testing import CliRunner
 
 from respsel.cli import app
 from respsel.metrics.registry import choose
+from respsel.recipe.places import plain_place
 from respsel.recipe.schema import Recipe
 from respsel.recipe.validation import check_shape
 from respsel.workspace.workspace import WorkspaceEntry
@@ -195,7 +196,7 @@ def faults_of(kind: type[Any], data: Mapping[str, Any]) -> list[str]:
     found, problems = check_shape(kind, data, "page")
     if kind is Recipe and not problems:
         for entry in found.metrics:
-            problems += choose(entry, "page", "metrics")[1]
+            problems += choose(entry, plain_place("page", "metrics"))[1]
     # A plug-in's metric is not installed here.
     return [str(one) for one in problems if "is not a metric" not in one.what]
 

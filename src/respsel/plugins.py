@@ -6,7 +6,7 @@ its distribution. A plug-in's version is in its keys, so another version compute
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import cache
 from traceback import walk_tb
@@ -46,16 +46,18 @@ def load_plugins(group: str, kind: type[Plugin], taken: Iterable[str]) -> dict[s
     return plugins
 
 
-def find_plugin(group: str, kind: type[Plugin], name: str, shown: str, where: str) -> Plugin:
+def find_plugin(
+    group: str, kind: type[Plugin], name: str, wrong: Callable[[str, str], Problem]
+) -> Plugin:
     """Return one plug-in. Raises InputError if none of that name is installed.
 
-    shown, where: the recipe and the place in it that names the plug-in.
+    wrong: makes a problem of the place that names the plug-in.
     """
     plugins = load_plugins(group, kind, ())
     if name not in plugins:
         what = f"no installed package gives a plug-in '{name}'"
         remedy = suggest(name, plugins) or f"Install the package that has it (entry points {group})"
-        raise InputError(Problem(shown, where, what, remedy))
+        raise InputError(wrong(what, remedy))
     return plugins[name]
 
 

@@ -343,9 +343,7 @@ class Study:
         wish = Wish(mode, strategy, accept_undecided)
         selected = self.select(wish)
         store = self._store
-        whole = self._applied_graph(selected)
-        if self._downloads.bring(whole, events):
-            whole = self._applied_graph(selected)
+        whole = self._brought(selected, events)
         watcher = Watcher(events, whole, store)
         with (
             self._models(whole.models, watcher) as models,
@@ -396,6 +394,11 @@ class Study:
     def _open_store(self) -> Store:
         refuse_closed(self._store, self.loaded)
         return self._store
+
+    def _brought(self, selected: Selected, events: Progress) -> Graph:
+        """What it takes to apply a selection, with its data downloaded."""
+        graph = self._applied_graph(selected)
+        return self._applied_graph(selected) if self._downloads.bring(graph, events) else graph
 
     def _applied_graph(self, selected: Selected) -> Graph:
         from respsel.training.apply import applied_graph

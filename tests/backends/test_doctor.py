@@ -43,7 +43,7 @@ def test_weights_that_make_no_sense_are_told(
     )
     done = bench.respsel("doctor", "a.toml")
     assert done.code == 3
-    assert "a.toml: models.target: it finds English hardly likelier" in done.err
+    assert "model 'target': it finds English hardly likelier" in done.err
     assert "teacher (fake)" in done.out
     for kind in ("bf16", "f16", "q8_0", "f32"):
         assert f'prepare = "{kind}"' in done.out
@@ -104,7 +104,7 @@ def test_logits_that_are_no_numbers_are_told(
     done = bench.respsel("doctor", "a.toml", "--json")
     assert done.code == 3, done.err
     assert (
-        "a.toml: models.target: the model's logits are not finite numbers. Are the weights whole?"
+        "model 'target': the model's logits are not finite numbers. Are the weights whole?"
         in done.err
     )
     assert [item["name"] for item in done.json] == ["teacher"]
@@ -120,7 +120,7 @@ def test_a_model_that_cannot_be_loaded_is_one_error(bench: Bench) -> None:
     )
     done = bench.respsel("doctor", "a.toml")
     assert done.code == 3
-    assert "a.toml: models.target: no file at" in done.err
+    assert "model 'target': no file at" in done.err
     assert "teacher (fake)" in done.out
 
 

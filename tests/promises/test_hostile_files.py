@@ -620,14 +620,14 @@ def test_every_cause_that_a_disk_has_is_told_by_its_remedy() -> None:
 @pytest.mark.parametrize(
     ("file", "line", "place"),
     [
-        ("respsel.toml", 'store = "a\\u0000b"', "store"),
-        ("respsel.toml", 'runs = "\\u0000"', "runs"),
+        ("respsel.toml", 'store = "a\\u0000b"', "line 2, store"),
+        ("respsel.toml", 'runs = "\\u0000"', "line 2, runs"),
         (
             "a.toml",
             '[models.other]\nbackend = "fake"\nvariant = "a\\u0000"',
-            "models.other.variant",
+            "line 53, model 'other', variant",
         ),
-        ("a.toml", '[models."o\\u0000"]\nbackend = "fake"', "models.o\\u0000"),
+        ("a.toml", '[models."o\\u0000"]\nbackend = "fake"', "line 51, model 'o\\x00'"),
     ],
 )
 def test_a_nul_in_toml_is_told_at_its_place(bench: Bench, file: str, line: str, place: str) -> None:

@@ -13,6 +13,7 @@ import pytest
 
 from respsel.backends.chat_template import ChatTemplate
 from respsel.data.prompts import check_template, render
+from respsel.recipe.places import plain_place
 from respsel.records import Example, Message
 from respsel.sandbox import meter
 from tests.conftest import Bench, needs
@@ -251,6 +252,7 @@ RENDER_ALL = """
 import json, resource, sys
 from respsel.backends.chat_template import ChatTemplate
 from respsel.errors import RespselError
+from respsel.recipe.places import plain_place
 from respsel.data.prompts import check_template, render
 from respsel.records import Example, Message
 from respsel.sandbox import meter
@@ -259,8 +261,8 @@ resource.setrlimit(resource.RLIMIT_AS, (2 << 30, 2 << 30))
 meter.MAX_STEPS, meter.MAX_BYTES, meter.MAX_WRITTEN = 1_000_000, 20_000_000, 1_000_000
 
 def as_prompt(source):
-    problems = [str(problem) for problem in check_template(source, "a.toml", "p")]
-    return problems or render(source, Example("e1", "hi"), "a.toml", "p")
+    problems = [str(problem) for problem in check_template(source, plain_place("a.toml", "p"))]
+    return problems or render(source, Example("e1", "hi"), plain_place("a.toml", "p"))
 
 def as_chat(source):
     return ChatTemplate(source, "<s>", "</s>", "model").render([Message("user", "hi")])
@@ -324,7 +326,7 @@ def test_a_deadline_holds_where_steps_are_few(source: str, monkeypatch: pytest.M
 
     monkeypatch.setattr(meter, "MAX_SECONDS", 0.05)
     with pytest.raises(InputError, match=r"it takes longer than 0\.05 seconds"):
-        render(source, Example("e1", "hi"), "a.toml", "p")
+        render(source, Example("e1", "hi"), plain_place("a.toml", "p"))
 
 
 @pytest.mark.parametrize(
@@ -349,7 +351,7 @@ def test_a_long_input_is_no_fault(source: str, expected: Callable[[str], str]) -
     deadline.
     """
     text = "abcde fghij\u00e9" * 25_000
-    assert render(source, Example("e1", text), "a.toml", "p") == expected(text)
+    assert render(source, Example("e1", text), plain_place("a.toml", "p")) == expected(text)
 
 
 def test_filters_give_what_jinja2_gives() -> None:
@@ -400,7 +402,7 @@ def test_filters_give_what_jinja2_gives() -> None:
         .from_string(source)
         .render(input="hi")
     )
-    assert render(source, Example("e1", "hi"), "a.toml", "p") == expected
+    assert render(source, Example("e1", "hi"), plain_place("a.toml", "p")) == expected
 
 
 def test_a_hostile_prompt_is_an_error_of_the_recipe(bench: Bench) -> None:
@@ -409,9 +411,7 @@ def test_a_hostile_prompt_is_an_error_of_the_recipe(bench: Bench) -> None:
     for command in ("plan", "run"):
         done = bench.respsel(command, "a.toml")
         assert (done.code, done.err.count("error: "), "Traceback" in done.err) == (2, 1, False)
-        assert (
-            "a.toml: strategies[1] (teacher).prompt: the template failed on example 'e" in done.err
-        )
+        assert "strategy 'teacher', prompt: the template failed on example 'e" in done.err
         assert "it makes a text of more than 4,000,000 characters. Fix the template." in done.err
     bench.edit(
         "{{ 'a'|center(5000000000) }}", "{% if 1 %}" * 200 + "{{ input }}" + "{% endif %}" * 200
@@ -420,7 +420,7 @@ def test_a_hostile_prompt_is_an_error_of_the_recipe(bench: Bench) -> None:
         done = bench.respsel(command, "a.toml")
         assert (done.code, "Traceback" in done.err) == (2, False), done.err
         assert (
-            "a.toml: strategies[1].prompt: the template cannot be used: Python cannot compile it: "
+            "strategy 'teacher', prompt: the template cannot be used: Python cannot compile it: "
             "too many" in done.err
         )
 
@@ -464,7 +464,7 @@ def test_a_chat_template_and_a_prompt_are_bounded_alike() -> None:
     """Both are compiled by the same sandbox, which a template's own `raise_exception` leaves as it
     is.
     """
-    assert not check_template("{{ input }}{% if 1 %}{% endif %}", "a.toml", "p")
+    assert not check_template("{{ input }}{% if 1 %}{% endif %}", plain_place("a.toml", "p"))
     template = ChatTemplate(
         "{% for m in messages %}{{ m['content'] | trim }}{% endfor %}", "", "", "model"
     )
@@ -500,7 +500,11 @@ def test_the_characters_of_a_text_are_paid_for_before_they_are_made(
     tracemalloc.start()
     try:
         with pytest.raises(InputError, match="MB of texts and lists"):
-            render("{{ ('\u4e2d' * 100000)" + made + " }}", Example("e1", "hi"), "a.toml", "p")
+            render(
+                "{{ ('\u4e2d' * 100000)" + made + " }}",
+                Example("e1", "hi"),
+                plain_place("a.toml", "p"),
+            )
         assert tracemalloc.get_traced_memory()[1] < 5_000_000
     finally:
         tracemalloc.stop()

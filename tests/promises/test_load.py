@@ -16,13 +16,13 @@ from respsel.calls.caller import Caller
 from respsel.calls.lazy import Lazy
 from respsel.calls.requests import GenerateRequest
 from respsel.data.prompts import render
+from respsel.recipe.places import plain_place
 from respsel.recipe.schema import ModelStrategy
 from respsel.records import Example, Message, Response, Sampling
 from respsel.report.analysis.confounds import find_confounds
 from respsel.report.analysis.score_matrix import Lengths
 from respsel.selection.statistics import estimate
 from respsel.store.store import Store
-from respsel.strategies.base import Place
 from respsel.strategies.model import model_responses
 from respsel.tables.kinds import RESPONSES
 from tests.conftest import RECIPE, Bench, jsonl, rows
@@ -74,7 +74,9 @@ def test_prompts_are_made_when_they_are_asked() -> None:
 
     def ask() -> None:
         requests = next(
-            model_responses(entry, SAMPLING, 0, examples, None, Place("a.toml", "strategies[0]"))
+            model_responses(
+                entry, SAMPLING, 0, examples, None, plain_place("a.toml", "strategies", 0)
+            )
         )
         assert len(requests) == len(examples)
         assert all(len(request.messages[0].content) > 10_000 for request in requests)
@@ -97,7 +99,11 @@ def test_a_template_is_compiled_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(Environment, "compile", count)
     texts = [
-        render("{% if input %}once {{ input }}{% endif %}", Example(f"e{i}", f"q{i}"), "a.toml", "")
+        render(
+            "{% if input %}once {{ input }}{% endif %}",
+            Example(f"e{i}", f"q{i}"),
+            plain_place("a.toml", ""),
+        )
         for i in range(100)
     ]
     assert texts[99] == "once q99"

@@ -95,7 +95,7 @@ def test_an_address_is_refused_before_anything_is_opened(bench: Bench) -> None:
     done = bench.respsel("run", "a.toml")
     assert done.code == 2
     assert (
-        "datasets[0].path: 's3://bucket/y.parquet' is an address of a kind that is not read"
+        "dataset 'sums', path: 's3://bucket/y.parquet' is an address of a kind that is not read"
         in done.err
     )
     assert "own_outputs.path: 'http://127.0.0.1:9/own.jsonl' is not encrypted" in done.err
@@ -110,7 +110,7 @@ def test_a_prompt_from_before_a_template_is_told(bench: Bench) -> None:
     bench.edit('prompt = "Solve: {{ input }}"', 'prompt = "{{ question }} {{ input }}"')
     done = bench.respsel("run", "a.toml")
     assert done.code == 2
-    assert "strategies[1].prompt: asks 'question' twice" in done.err
+    assert "strategy 'teacher', prompt: asks 'question' twice" in done.err
     bench.edit('prompt = "{{ question }} {{ input }}"', 'prompt = "{{ input }}"')
     bench.run()
     frame = pl.read_parquet((bench.folder / "runs/a/responses.parquet").read_bytes())

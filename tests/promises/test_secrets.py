@@ -18,6 +18,7 @@ import pytest
 
 from respsel.backends.openai.client import EndpointClient, EndpointSettings
 from respsel.backends.openai.errors import read_error
+from respsel.recipe.places import plain_place
 from respsel.store.store import Store
 from tests.conftest import Bench, needs
 from tests.endpoints import Asked, Endpoint, Reply, chat, error, serving
@@ -195,7 +196,9 @@ def test_a_key_in_another_spelling_is_hidden(monkeypatch: pytest.MonkeyPatch, sp
     """As escapes of JSON or HTML, in an address, or in base64 with whatever stands around it."""
     monkeypatch.setenv("MY_KEY", ODD_KEY)
     client = EndpointClient(
-        EndpointSettings("http://127.0.0.1:9/v1", "m", "MY_KEY", 1, 0, 1, "a.toml", "models.m")
+        EndpointSettings(
+            "http://127.0.0.1:9/v1", "m", "MY_KEY", 1, 0, 1, plain_place("a.toml", "models", "m")
+        )
     )
     body = f'{{"error": {{"message": "no: {spelled} so"}}}}'.encode()
     words = client.clean(read_error(400, client._hide(body), {}).words)

@@ -124,7 +124,7 @@ def test_what_becomes_of_a_wrong_answer_is_said(bench: Bench, kept: str) -> None
     done = bench.respsel("run", "a.toml")
     if kept == "fail":
         assert done.code == 1
-        assert "strategies[2] (mixed): no right answer for 6 of 6 examples" in done.err
+        assert "strategy 'mixed': no right answer for 6 of 6 examples" in done.err
         return
     assert done.code == 0, done.err
     table = pl.read_parquet(bench.folder / "runs/a/responses.parquet")

@@ -256,7 +256,7 @@ def test_a_template_of_the_users_own_is_named_where_it_is_wrong(
     """
     with pytest.raises(
         AssertionError,
-        match=r"models.target.chat_template: .*t.jinja: the template failed: line 1: ",
+        match=r"model 'target', chat_template: .*t.jinja: the template failed: line 1: ",
     ):
         templated("{% for m in messages %}{{ m.content }}")
     assert bench.respsel("run", "a.toml").code == 2

@@ -16,9 +16,9 @@ import polars as pl
 import pytest
 
 from respsel.data.examples import load_examples
+from respsel.recipe.places import plain_place
 from respsel.recipe.schema import ColumnStrategy, DatasetEntry, FileStrategy, PluginStrategy
 from respsel.records import Example, Response
-from respsel.strategies.base import Place
 from respsel.strategies.column import column_responses
 from respsel.strategies.file import file_responses
 from respsel.strategies.plugin import StrategyPlugin, plugin_responses
@@ -26,7 +26,7 @@ from respsel.text.transcript import tool_calls_of
 
 Rows = list[dict[str, Any]]
 Write = Callable[[Path, Rows], Path]
-PLACE = Place("r.toml", "strategies[0] (s)")
+PLACE = plain_place("r.toml", "strategies", 0)
 
 
 def lines(stem: Path, rows: Rows) -> Path:

@@ -149,14 +149,14 @@ def test_it_is_refused_in_a_recipe_at_its_place(bench: Bench) -> None:
         f"{entry}extra_body = {{ a = 1 }}\n",
     )
     assert (
-        "models.teacher.extra_body: unknown key. Did you mean 'request'?"
+        "model 'teacher', extra_body: unknown key. Did you mean 'request'?"
         in bench.respsel("plan", "a.toml").err
     )
     bench.edit("extra_body = { a = 1 }", f'request = {{ temperature = 1, api_key = "{KEY}" }}\n')
     done = bench.respsel("plan", "a.toml")
     assert done.code == 2
     assert (
-        "models.teacher.request: 'temperature' is not for 'request'. Set it in 'sampling'"
+        "model 'teacher', request: 'temperature' is not for 'request'. Set it in 'sampling'"
         in done.err
     )
     assert KEY not in done.err

@@ -76,7 +76,7 @@ def test_the_unit_of_a_verdict_is_a_group(held_out: Bench) -> None:
         (
             '[validation]\npath = "dev.jsonl"\n',
             "",
-            "metrics[0]: 'ica-score' needs held-out examples, and the recipe names none",
+            "metric 'ica-score': 'ica-score' needs held-out examples, and the recipe names none",
         ),
         (
             'path = "dev.jsonl"',

@@ -131,7 +131,7 @@ def test_wrong_answers_can_fail_the_run(bench: Bench) -> None:
     bench.edit('prompt = "Solve: {{ input }}"', 'prompt = "Solve: {{ input }}"\nif_wrong = "fail"')
     done = bench.respsel("run", "a.toml")
     assert done.code == 1
-    assert "strategies[1] (teacher): no right answer for" in done.err
+    assert "strategy 'teacher': no right answer for" in done.err
     assert "Traceback" not in done.err
     bench.edit('if_wrong = "fail"', 'if_wrong = "keep"')
     assert bench.run()["calls_reused"] == 18

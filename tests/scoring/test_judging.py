@@ -9,6 +9,7 @@ import pytest
 
 from respsel.backends.contract import Generation
 from respsel.recipe.judge import JudgeEntry
+from respsel.recipe.places import plain_place
 from respsel.records import Example, Preference, Response, Score
 from respsel.scoring.judge_answers import (
     CUT_SHORT,
@@ -20,10 +21,9 @@ from respsel.scoring.judge_answers import (
 )
 from respsel.scoring.judge_prompt import score_messages
 from respsel.scoring.judging import compare_responses, score_responses
-from respsel.strategies.base import Place
 from respsel.tables.problems import SILENT
 
-PLACE = Place("a.toml", "judge")
+PLACE = plain_place("a.toml", "judge")
 EXAMPLE = Example("e", "What is 2 + 2?", reference="It is 4.", label="4")
 
 

@@ -16,6 +16,7 @@ from respsel.calls.requests import Resolved, Scored, ScoreRequest
 from respsel.calls.tokens import Resolver
 from respsel.metrics.contract import PLAIN, ChosenMetric, View
 from respsel.metrics.registry import choose
+from respsel.recipe.places import plain_place
 from respsel.recipe.schema import MetricEntry
 from respsel.records import (
     TOOLS,
@@ -221,7 +222,7 @@ def test_steps_of_a_conversation_are_those_of_the_text_that_was_scored() -> None
     example = Example("e", "q", turns=(ASKED, replace(FIRST, content=text)))
     response = Response("e", text)
     _, _, row = resolved(example, response)
-    metric, _ = choose(MetricEntry(name="mean-step-length"), "", "")
+    metric, _ = choose(MetricEntry(name="mean-step-length"), plain_place(""))
     assert isinstance(metric, ChosenMetric)
 
     (score,) = measure(metric, Sources([response], views={"plain": [row]}), None, "s")
@@ -259,7 +260,9 @@ def test_the_parts_of_a_conversation_are_those_of_each_turn() -> None:
     _, _, row = resolved(example, response)
 
     def value(name: str, part: str, of: Response = response) -> float | None:
-        metric, _ = choose(MetricEntry.model_validate({"name": name, "part": part}), "", "")
+        metric, _ = choose(
+            MetricEntry.model_validate({"name": name, "part": part}), plain_place("")
+        )
         assert metric is not None
         views = {"plain": [row]} if metric.needs.views else {}
         (score,) = measure(metric, Sources([of], views=views), None, "s")
@@ -289,7 +292,9 @@ def test_a_last_turn_that_only_calls_tools_is_its_calls() -> None:
 def test_alignment_compares_what_the_last_turn_says() -> None:
     """Own outputs answer the last question, so earlier turns are not held against them."""
     response = Response("e", "Four.\n\nNine.", turns=CHAT)
-    metric, _ = choose(MetricEntry.model_validate({"name": "alignment", "kernel": "chrf"}), "", "")
+    metric, _ = choose(
+        MetricEntry.model_validate({"name": "alignment", "kernel": "chrf"}), plain_place("")
+    )
     assert metric is not None
 
     sources = Sources([response], own_outputs=[OwnOutput("e", 0, "Nine.")])

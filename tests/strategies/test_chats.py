@@ -13,6 +13,7 @@ from respsel.backends.contract import Generation
 from respsel.calls.requests import GenerateRequest
 from respsel.data.examples import load_examples
 from respsel.errors import InputError, RunError
+from respsel.recipe.places import plain_place
 from respsel.recipe.schema import (
     AnswerEntry,
     ColumnStrategy,
@@ -22,7 +23,6 @@ from respsel.recipe.schema import (
     PluginStrategy,
 )
 from respsel.records import Example, Message, Response, Sampling
-from respsel.strategies.base import Place
 from respsel.strategies.column import column_responses
 from respsel.strategies.file import file_responses
 from respsel.strategies.model import model_responses
@@ -41,7 +41,7 @@ CALL = {
 }
 RESULT = {"role": "tool", "content": "2", "tool_call_id": "c"}
 CHAT = [U1, A1, U2, A2]
-PLACE = Place("r.toml", "strategies[0] (s)")
+PLACE = plain_place("r.toml", "strategies", 0)
 SAMPLING = Sampling(0.0, 1.0, 0, 0.0, 9)
 
 

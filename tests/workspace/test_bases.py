@@ -226,6 +226,6 @@ def test_a_problem_names_the_file_that_it_is_in(bench: Bench) -> None:
     bench.edit('column = "rationale"', 'colum = "rationale"')
     child = bench.write("b.toml", 'extends = "a.toml"\nselection.metric = "perplexitty"\n')
     said = refusal(child)
-    assert f"{bench.folder / 'a.toml'}: strategies.human.colum: unknown key" in said
+    assert f"{bench.folder / 'a.toml'}: line 25, strategy 'human', colum: unknown key" in said
     bench.edit("colum =", "column =")
-    assert f"{child}: selection.metric: 'perplexitty' is not a metric" in refusal(child)
+    assert f"{child}: line 2, selection.metric: 'perplexitty' is not a metric" in refusal(child)

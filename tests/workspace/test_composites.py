@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from respsel.errors import InputError
@@ -12,7 +14,8 @@ from tests.conftest import TAKING, Bench
 def faults(bench: Bench) -> list[str]:
     with pytest.raises(InputError) as caught:
         load_recipe(bench.recipe)
-    return [str(problem).removeprefix(f"{bench.recipe}: ") for problem in caught.value.problems]
+    prefix = re.compile(r"^.*?: (line \d+, )?")
+    return [prefix.sub("", str(problem), count=1) for problem in caught.value.problems]
 
 
 @pytest.fixture
@@ -44,79 +47,82 @@ def test_origins_are_found_through_others(with_composites: Bench) -> None:
         (
             'from = "first"\nof = ["teacher", "human"]',
             'from = "first"\nof = ["techer", "human"]',
-            "strategies[2].of[0]: 'techer' is not a strategy of this recipe. "
+            "strategy 'mixed', of, item 1: 'techer' is not a strategy of this recipe. "
             "Did you mean 'teacher'?",
         ),
         (
             'from = "first"\nof = ["teacher", "human"]',
             'from = "first"\nof = ["human", "human"]',
-            "strategies[2].of[1]: 'human' stands twice. Name it once.",
+            "strategy 'mixed', of, item 2: 'human' stands twice. Name it once.",
         ),
         (
             'from = "first"\nof = ["teacher", "human"]',
             'from = "first"\nof = ["teacher", "mixed"]',
-            "strategies[2].of: takes from itself: mixed from mixed. Take one of them out.",
+            "strategy 'mixed', of: takes from itself: mixed from mixed. Take one of them out.",
         ),
         (
             'from = "first"\nof = ["teacher", "human"]',
             'from = "first"\nof = ["teacher"]',
-            "strategies[2].of: has one member, so there is nothing to choose from. Add a member.",
+            "strategy 'mixed', of: has one member, so there is nothing to choose from. Add a "
+            "member.",
         ),
         (
             'from = "first"\nof = ["teacher", "human"]',
             'from = "first"\nof = []',
-            "strategies[2].of: Tuple should have at least 1 item after validation, not 0, got [].",
+            "strategy 'mixed', of: should have at least 1 item, and has 0.",
         ),
         (
             'name = "teacher"\nfrom',
             'name = "teacher"\nif_wrong = "fail"\nfrom',
-            "strategies[2].of[0]: 'teacher' has if_wrong = \"fail\", so the run ends where the "
+            "strategy 'mixed', of, item 1: 'teacher' has if_wrong = \"fail\", so the run ends "
+            "where the "
             "next one is for it. Set if_wrong of 'teacher' to 'keep' or 'drop'.",
         ),
         (
             'n = 2\nby = "perplexity"',
             'n = 2\nby = "perplexty"',
-            "strategies[3].by: 'perplexty' is not a metric of this recipe. "
+            "strategy 'chosen', by: 'perplexty' is not a metric of this recipe. "
             "Did you mean 'perplexity'?",
         ),
         (
             "n = 2\n",
             "n = 0\n",
-            "strategies[3].n: Input should be greater than or equal to 1, got 0.",
+            "strategy 'chosen', n: should be at least 1, and is 0.",
         ),
         (
             'of = ["teacher", "human"]\nn = 2',
             'of = ["human", "mixed"]\nn = 2',
-            "strategies[3].n: is 2, but no member is written by a model, and only those have "
+            "strategy 'chosen', n: is 2, but no member is written by a model, and only those have "
             "several. Take 'n' out.",
         ),
         (
             'of = ["teacher", "human"]\nn = 2',
             'of = ["human"]',
-            "strategies[3].of: has one member and n = 1, so there is nothing to choose from. "
+            "strategy 'chosen', of: has one member and n = 1, so there is nothing to choose from. "
             "Add a member, or raise 'n'.",
         ),
         (
             '\nby = "perplexity"',
             '\nby = "judge"',
-            "strategies[3].by: is the judge, and the recipe has no [judge]. "
+            "strategy 'chosen', by: is the judge, and the recipe has no [judge]. "
             "Add a [judge], or choose by a metric.",
         ),
         (
             '\nby = "perplexity"',
             "",
-            "strategies[3].by: is missing. Add 'by'.",
+            "strategy 'chosen', by: is missing. Add 'by'.",
         ),
         (
             'name = "chosen"',
             'name = "chosen"\ncompare = false',
-            "strategies[3].compare: is false, but no strategy's 'of' names it, so it is for "
+            "strategy 'chosen', compare: is false, but no strategy's 'of' names it, so it is for "
             "nothing. Take 'compare' out, or the strategy.",
         ),
         (
             'prompt = "Solve: {{ input }}"',
             'prompt = "Solve: {{ input }}"\nsampling = { temperature = 0 }',
-            "strategies[3].of[0]: 'teacher' is sampled at temperature 0, so its 2 draws are one "
+            "strategy 'chosen', of, item 1: 'teacher' is sampled at temperature 0, so its 2 "
+            "draws are one "
             "text. Raise its temperature, or take 'n' out.",
         ),
         (
@@ -133,7 +139,7 @@ def test_a_fault_is_told(with_composites: Bench, old: str, new: str, told: str |
     if told is None:
         bench.edit('n = 2\nby = "perplexity"', 'n = 2\nby = "reward"')
         told = (
-            "strategies[3].by: 'reward' is in a column, which has no value for each draw. "
+            "strategy 'chosen', by: 'reward' is in a column, which has no value for each draw. "
             "Choose by a model's judgement, or set n = 1."
         )
     assert told in faults(bench)
@@ -148,8 +154,10 @@ def test_a_longer_circle_is_told(with_composites: Bench) -> None:
     bench.edit('of = ["teacher", "human"]\nn = 2', 'of = ["teacher", "mixed"]\nn = 2')
     found = faults(bench)
     assert found == [
-        "strategies[2].of: takes from itself: mixed from chosen from mixed. Take one of them out.",
-        "strategies[3].of: takes from itself: chosen from mixed from chosen. Take one of them out.",
+        "strategy 'mixed', of: takes from itself: mixed from chosen from mixed. Take one of "
+        "them out.",
+        "strategy 'chosen', of: takes from itself: chosen from mixed from chosen. Take one of "
+        "them out.",
     ]
 
 
@@ -162,7 +170,7 @@ def test_a_mix_cannot_choose(with_composites: Bench) -> None:
     bench.edit('n = 2\nby = "perplexity"', 'n = 2\nby = "alignment-perplexity-mix"')
     (told,) = faults(bench)
     assert told.startswith(
-        "strategies[3].by: 'alignment-perplexity-mix' weighs by the spread over all"
+        "strategy 'chosen', by: 'alignment-perplexity-mix' weighs by the spread over all"
     )
 
 
@@ -176,7 +184,7 @@ def test_datasets_must_fit(with_composites: Bench) -> None:
     bench.recipe.write_text(f"{head}{second}[[strategies]]{tail}")
     told = faults(bench)
     assert (
-        "strategies[2].of[1]: 'human' is not for dataset 'more', and 'mixed' is. "
+        "strategy 'mixed', of, item 2: 'human' is not for dataset 'more', and 'mixed' is. "
         "Give both the same 'datasets'." in told
     )
 

@@ -23,10 +23,13 @@ EXAMPLE = '{{ input = "{}", response = "b", score = {}, why = "c" }}'
         ("scale = [1, inf]", "judge.scale"),
         (
             f"examples = [{EXAMPLE.format('a', 3)}, {EXAMPLE.format('a', 11)}]",
-            "judge.examples[1].score: 11 is outside the scale 1 to 10",
+            "judge.examples, item 2, score: 11 is outside the scale 1 to 10",
         ),
-        (f"examples = [{EXAMPLE.format(' ', 3)}]", "judge.examples[0].input: is empty"),
-        ('examples = [{ input = "a", response = "b", score = 3 }]', "examples[0].why: is missing"),
+        (f"examples = [{EXAMPLE.format(' ', 3)}]", "judge.examples, item 1, input: is empty"),
+        (
+            'examples = [{ input = "a", response = "b", score = 3 }]',
+            "examples, item 1, why: is missing",
+        ),
         ("refrence = true", "judge.refrence: unknown key. Did you mean 'reference'?"),
         ("max_tokens = 0", "judge.max_tokens"),
         ('against = "human"', "judge.against: names the strategy of comparisons, and there are"),
@@ -38,7 +41,7 @@ EXAMPLE = '{{ input = "{}", response = "b", score = {}, why = "c" }}'
         ("[training]\nleast_reward = 1", "training.least_reward: 1 leaves out all responses or"),
         (
             '[[metrics]]\nname = "reward"\nlabel = "judge"\ncolumn = "answer"',
-            "metrics[3].label: 'judge' is what the rewards of the recipe's [judge] are called",
+            "metric 'judge', label: 'judge' is what the rewards of the recipe's [judge] are called",
         ),
     ],
 )
@@ -90,7 +93,9 @@ def test_what_reads_the_judge_needs_one(bench: Bench) -> None:
     bench.write("a.toml", bench.recipe.read_text() + more)
     with pytest.raises(InputError) as error:
         load_recipe(bench.recipe)
-    assert "metrics[3]: a reward needs a source, and the recipe has no [judge]" in str(error.value)
+    assert "metric 'reward': a reward needs a source, and the recipe has no [judge]" in str(
+        error.value
+    )
     assert "training.least_reward: needs a judge" in str(error.value)
 
 

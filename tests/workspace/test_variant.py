@@ -179,6 +179,7 @@ def test_the_same_changes_are_the_same_variant(bench: Bench) -> None:
 def test_what_is_typed_makes_the_variant_again(bench: Bench) -> None:
     """Whatever is in a value: quotes, line ends, dollars, texts that look like numbers."""
     for value in ("a \"b\" 'c'", "two\nlines\r\n", "$HOME `x`", "3", " ends ", "é", "true", "x=1"):
+        value = f"{value}{{{{ input }}}}{value}"
         loaded = changed(bench, values={"strategies.teacher.prompt": value})
         words = shlex.split(loaded.typed)
         again = changed(bench, *words[2::2])

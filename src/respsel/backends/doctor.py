@@ -15,7 +15,7 @@ from respsel.backends.endpoint_checkup import EndpointCheckup, examine_endpoint
 from respsel.backends.registry import KnownModel, identify
 from respsel.backends.sampling import BROKEN_REMEDY, NOT_FINITE
 from respsel.backends.tokenizer_check import check_tokenizers
-from respsel.errors import PreflightError, Problem, RespselError
+from respsel.errors import PreflightError, RespselError
 from respsel.hashing import DigestMemo
 from respsel.recipe.model import NamedModel
 from respsel.recipe.schema import ModelStrategy
@@ -71,4 +71,4 @@ def _as_preflight_error(error: OSError | UnwellError, named: NamedModel) -> Pref
             raise error
         what = f"its prepared weights cannot be written: {error}"
         remedy = "Make the store writable, or take 'prepare' out of the model entry"
-    return PreflightError(Problem(named.declared_in, f"models.{named.name}", what, remedy))
+    return PreflightError(named.at().problem(what, remedy))

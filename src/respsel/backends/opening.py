@@ -9,9 +9,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from respsel.backends.contract import Model
-from respsel.backends.registry import KnownModel, place_of, plugin_of
+from respsel.backends.registry import KnownModel, plugin_of
 from respsel.backends.transformers.device import choose_device
-from respsel.errors import InputError, PreflightError, Problem
+from respsel.errors import InputError, PreflightError
 
 
 def open_model(known: KnownModel, store_folder: Path) -> Model:
@@ -65,8 +65,7 @@ def _open_endpoint(known: KnownModel) -> Model:
         timeout_s=entry.timeout_s,
         retries=entry.retries,
         parallel=entry.parallel,
-        shown=named.declared_in,
-        where=place_of(named),
+        place=named.at(),
         request=entry.request,
     )
     repo = (entry.repo, str(entry.revision)) if entry.repo else None
@@ -122,6 +121,4 @@ def _check_own_template(known: KnownModel) -> None:
     except PreflightError as error:
         what = f"{path}: {error.problems[0].what}"
         remedy = "Fix the template, or take 'chat_template' out to use the model's own"
-        raise InputError(
-            Problem(named.declared_in, f"{place_of(named)}.chat_template", what, remedy)
-        ) from error
+        raise InputError(named.at("chat_template").problem(what, remedy)) from error

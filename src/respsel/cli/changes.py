@@ -39,6 +39,8 @@ def explain(
 
     Shows what changed against the nearest stored step, old and new, and for how many examples.
     Opens no model.
+
+    Example: respsel explain recipes/quickstart.toml
     """
     from dataclasses import asdict
 
@@ -70,6 +72,8 @@ def diff(
 
     Shows what changed in the recipe and outside it, in responses, scores (with paired intervals)
     and verdicts.
+
+    Example: respsel diff recipes/quickstart.toml
     """
     from dataclasses import asdict
 

@@ -24,9 +24,9 @@ from respsel.cli.app import (
 from respsel.cli.terminal import print_json, say, tell
 
 if TYPE_CHECKING:
-    from respsel.cli.progress import RunDisplay
     from respsel.compare.columns import Column, Columns
     from respsel.compare.outcome import Failure
+    from respsel.study import Progress
     from respsel.workspace.loaded_recipe import LoadedRecipe
 
 Recipes = Annotated[list[Path], typer.Argument(metavar="RECIPE...", help="One recipe or several.")]
@@ -109,7 +109,7 @@ def _show_plan(columns: Sequence[Column], as_json: bool) -> None:
 
 
 @contextmanager
-def _shows(column: Column, place: int, count: int) -> Iterator[RunDisplay]:
+def _shows(column: Column, place: int, count: int) -> Iterator[Progress]:
     """Shows on standard error how a column's run goes."""
     say(f"{column.label} ({place} of {count})", file=sys.stderr)
     with run_display() as progress:

@@ -11,7 +11,9 @@ from respsel.cli.terminal import say
 def fetch(recipe: RecipePath) -> None:
     """Download the data that a recipe names by address, so that runs need no network.
 
-    Opens no model. Example: respsel fetch recipes/a.toml
+    Opens no model.
+
+    Example: respsel fetch recipes/a.toml
     """
     with study_of(recipe) as study, run_display() as progress:
         brought = study.fetch(progress)

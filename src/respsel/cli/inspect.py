@@ -1,4 +1,4 @@
-"""The commands that look at models and metrics: doctor, metrics, schema."""
+"""The commands that look at models and metrics: doctor, metrics, schema, completion."""
 
 from __future__ import annotations
 
@@ -31,6 +31,14 @@ SchemaKind = StrEnum("SchemaKind", ["recipe", "workspace", *VERSIONS])  # type: 
 _RECIPE = SchemaKind("recipe")
 
 
+class Shell(StrEnum):
+    """The shells that there is a script for."""
+
+    BASH = "bash"
+    ZSH = "zsh"
+    FISH = "fish"
+
+
 @app.command()
 @reported
 def doctor(
@@ -44,6 +52,8 @@ def doctor(
     Shows an example as the target is trained on it, with the scored part marked. For llama.cpp it
     tries which type of weights this processor reads fastest. It compares the tokenizers of a GGUF
     in both engines, and of a directory and its GGUF. Stores no answer, but how fast a model is.
+
+    Example: respsel doctor recipes/quickstart.toml
     """
     from dataclasses import asdict
 
@@ -63,9 +73,7 @@ def doctor(
                 continue
             measured.append(item)
             checkups.append(asdict(item))
-            problems += [
-                Problem(loaded.shown, f"models.{item.name}", what, "") for what in item.problems
-            ]
+            problems += [loaded.models[item.name].at().problem(what) for what in item.problems]
             if not as_json:
                 say("\n".join(checkup_lines(item)), flush=True)
     _remember(measured, loaded)
@@ -102,7 +110,10 @@ def list_metrics(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """List the metrics; or say all of one: formula, direction, cost, parameters, source."""
+    """List the metrics; or say all of one: formula, direction, cost, parameters, source.
+
+    Example: respsel metrics perplexity
+    """
     from respsel.cli.render.models import contract_lines, metric_json, metric_lines
     from respsel.errors import InputError, Problem, suggest
     from respsel.metrics.registry import all_metrics
@@ -129,6 +140,8 @@ def schema(
     recipe and workspace (respsel.toml) are for editors: save it as recipe.schema.json, and begin
     the recipe with `#:schema ./recipe.schema.json`. report is that of report.json; plan and run are
     those of `--json`.
+
+    Example: respsel schema workspace
     """
     print(_schema_text(kind.value), end="")
 
@@ -145,3 +158,19 @@ def _schema_text(kind: str) -> str:
     from respsel.cli.render.document_schemas import document_schema
 
     return json.dumps(document_schema(kind), indent=2) + "\n"
+
+
+@app.command()
+@reported
+def completion(
+    shell: Annotated[Shell, typer.Argument(metavar="SHELL", help="bash, zsh or fish.")],
+) -> None:
+    """Print the script by which a shell completes respsel's commands, recipes and names.
+
+    docs/commands.md says where each shell reads it from.
+
+    Example: respsel completion bash
+    """
+    from respsel.cli.completion import SCRIPTS
+
+    print(SCRIPTS[shell.value], end="")

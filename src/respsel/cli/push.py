@@ -49,7 +49,9 @@ def push(
 ) -> None:
     """Send what was applied to a dataset repository of the hub, with its card.
 
-    Says what it will send, and asks. Example: respsel push recipe.toml me/my-set --format dpo
+    Says what it will send, and asks.
+
+    Example: respsel push recipe.toml me/my-set --format dpo
     """
     from respsel.remote.push import open_api, prepare, upload
 

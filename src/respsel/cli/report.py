@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from respsel.cli.app import (
     Limit,
+    Quiet,
     RecipePath,
     Settings,
+    Verbose,
     app,
     reported,
     run_display,
@@ -29,6 +32,14 @@ class Format(StrEnum):
     JSON = "json"
 
 
+def _refuse_both(kind: Format | None, in_browser: bool) -> None:
+    from respsel.errors import InputError, Problem
+
+    if in_browser and kind is not None:
+        what = "prints the report, so there is no file to open"
+        raise InputError(Problem("", "--format", what, "Leave out --format or --open"))
+
+
 @app.command()
 @reported
 def report(
@@ -42,15 +53,18 @@ def report(
     ] = False,
     settings: Settings = None,
     limit: Limit = None,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
 ) -> None:
-    """Rebuild a recipe's report from what is stored. Opens no model."""
-    from respsel.errors import InputError, Problem, RunError
+    """Rebuild a recipe's report from what is stored. Opens no model.
 
-    if in_browser and kind is not None:
-        what = "prints the report, so there is no file to open"
-        raise InputError(Problem("", "--format", what, "Leave out --format or --open"))
+    Example: respsel report recipes/quickstart.toml --format md
+    """
+    from respsel.errors import RunError
 
-    with study_of(recipe, settings, limit, reading=True) as study, run_display() as progress:
+    _refuse_both(kind, in_browser)
+    display = run_display(quiet, verbose)
+    with study_of(recipe, settings, limit, reading=True) as study, display as progress:
         if kind is not None:
             show = {"json": json_text, "html": html_text}.get(kind.value, visible)
             print(show(study.report_text(kind.value, progress)))
@@ -65,9 +79,13 @@ def report(
             tell("warning", error)
             say(study.report_text("md", progress, result))
             return
-        say(f"Report: {shown_path(page)}")
+        say(shown_path(page) if quiet else f"Report: {shown_path(page)}")
     if in_browser:
-        from respsel.cli.browser import open_page
+        _open(page)
 
-        if reason := open_page(page):
-            say(f"Not opened: {reason}. Open this file yourself: {page.resolve()}")
+
+def _open(page: Path) -> None:
+    from respsel.cli.browser import open_page
+
+    if reason := open_page(page):
+        say(f"Not opened: {reason}. Open this file yourself: {page.resolve()}")

@@ -10,8 +10,10 @@ from respsel.cli.app import (
     AsJson,
     Limit,
     Offline,
+    Quiet,
     RecipePath,
     Settings,
+    Verbose,
     app,
     reported,
     run_display,
@@ -35,10 +37,16 @@ def run(
     limit: Limit = None,
     offline: Offline = False,
     as_json: AsJson = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
 ) -> None:
-    """Run a recipe to its report. What was done before is reused; Ctrl-C loses nothing."""
+    """Run a recipe to its report. What was done before is reused; Ctrl-C loses nothing.
+
+    Example: respsel run recipes/quickstart.toml
+    """
+    display = run_display(quiet, verbose)
     with study_of(recipe, settings, limit, offline=offline) as study:
-        with run_display() as progress:
+        with display as progress:
             result = study.run(progress)
         for problem in (*study.damage, *study.untracked):
             tell("warning", problem)
@@ -46,6 +54,8 @@ def run(
         from respsel.cli.render.run_document import run_json
 
         print_json(run_json(result))
+    elif quiet:
+        say(shown_path(result.page))
     else:
         _show_result(result, study.summary)
 
@@ -62,7 +72,10 @@ def plan(
     offline: Offline = False,
     as_json: AsJson = False,
 ) -> None:
-    """Show what a run would do and why, and about how long it would take. Opens no model."""
+    """Show what a run would do and why, and about how long it would take. Opens no model.
+
+    Example: respsel plan recipes/quickstart.toml
+    """
     with study_of(recipe, settings, limit, reading=True, offline=offline) as study:
         made, outlook = study.outlook()
     show_plan(made, outlook, study.loaded, as_json, all_steps)

@@ -30,7 +30,9 @@ def status(
 ) -> None:
     """Say whether a run of a recipe goes on, and how far it is; else what became of the latest.
 
-    Opens no model and writes nothing. Example: respsel status recipes/quickstart.toml
+    Opens no model and writes nothing.
+
+    Example: respsel status recipes/quickstart.toml
     """
     shown = 0
     while True:

@@ -17,6 +17,8 @@ from typing import Any, TextIO
 from respsel.text.characters import escape, one_line, visible, visible_json
 from respsel.text.wrapping import wrapped
 
+# By this variable a shell asks for completions.
+ASKS = "RESPSEL_COMPLETE"
 # The error handler by which a stream replaces what it cannot show.
 READABLE = "respsel-readable"
 # What the messages and the report have beyond ASCII, and how it is written without.

@@ -13,8 +13,10 @@ from respsel.cli.app import (
     AsJson,
     Limit,
     Offline,
+    Quiet,
     RecipePath,
     Settings,
+    Verbose,
     app,
     reported,
     run_display,
@@ -63,25 +65,36 @@ def apply(
     limit: Limit = None,
     offline: Offline = False,
     as_json: AsJson = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
 ) -> None:
-    """Make the selected strategy's responses for the whole datasets.
+    """Make the selected strategy's responses for the whole datasets. Ctrl-C loses nothing.
 
-    What is there is reused; Ctrl-C loses nothing.
+    Example: respsel apply recipes/quickstart.toml --accept-undecided
     """
     from respsel.training.apply import Wish
 
-    wish = Wish(mode.value, strategy, accept_undecided)
+    display = run_display(quiet, verbose)
     with study_of(recipe, settings, limit, reading=dry_run, offline=offline) as study:
         if dry_run:
-            _show_dry_run(study, wish, as_json)
+            _show_dry_run(study, Wish(mode.value, strategy, accept_undecided), as_json)
             return
-        with run_display() as progress:
+        with display as progress:
             applied = study.apply(
                 strategy, mode=mode.value, accept_undecided=accept_undecided, progress=progress
             )
         for problem in study.damage:
             tell("warning", problem)
-    print_json(_applied_json(applied)) if as_json else _show_applied(applied)
+    _tell_applied(applied, as_json, quiet)
+
+
+def _tell_applied(applied: ApplyResult, as_json: bool, quiet: bool) -> None:
+    if as_json:
+        print_json(_applied_json(applied))
+    elif quiet:
+        say(shown_path(applied.training_set.data))
+    else:
+        _show_applied(applied)
 
 
 @app.command()
@@ -101,19 +114,26 @@ def export(
     settings: Settings = None,
     limit: Limit = None,
     as_json: AsJson = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
 ) -> None:
     """Write what was applied as a training set, with a card.
 
     The formats are those of TRL, axolotl, LLaMA-Factory and OpenAI. Opens no model.
+
+    Example: respsel export recipes/quickstart.toml --format messages
     """
     formats = [kind.value for kind in kinds]
     wanted: Wanted | None = None if mode is None else mode.value
     # Before the recipe is read, so that wrong options are reported first.
     formats_by_mode(formats, wanted)
-    with study_of(recipe, settings, limit, reading=True) as study, run_display() as progress:
+    display = run_display(quiet, verbose)
+    with study_of(recipe, settings, limit, reading=True) as study, display as progress:
         made = study.export(*formats, mode=wanted, folder=out, progress=progress)
     if as_json:
         print_json([_exported_json(item) for item in made])
+    elif quiet:
+        say("\n".join(shown_path(item.data) for item in made))
     else:
         _show_exported(made)
 

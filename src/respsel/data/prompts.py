@@ -18,6 +18,7 @@ from respsel.records import ASSISTANT, SYSTEMS, TEXT, TOOLS, Example, Message, t
 
 if TYPE_CHECKING:
     from respsel.recipe.judge import JudgeEntry
+    from respsel.recipe.places import Place
     from respsel.recipe.schema import DatasetEntry, Recipe, StrategyEntry
     from respsel.sandbox.environment import BoundedEnvironment, BoundedTemplate
 
@@ -170,8 +171,8 @@ def fill_columns(source: str, columns: Mapping[str, Any]) -> str:
     return text
 
 
-def check_template(source: str, shown: str, where: str) -> list[Problem]:
-    """Return what is wrong with a template's syntax."""
+def check_template(source: str, place: Place) -> list[Problem]:
+    """Return what is wrong with a template's syntax. place: where it stands."""
     if _is_plain(source):
         return []
     from jinja2 import TemplateSyntaxError
@@ -183,10 +184,10 @@ def check_template(source: str, shown: str, where: str) -> list[Problem]:
         _ = _template(source).names
     except TemplateSyntaxError as error:
         what = f"line {error.lineno} of the template: {error.message}"
-        return [Problem(shown, where, what, "Fix the template")]
+        return [place.problem(what, "Fix the template")]
     except FAULTS as error:
         what = f"the template cannot be used: {fault_text(error)}"
-        return [Problem(shown, where, what, "Fix the template")]
+        return [place.problem(what, "Fix the template")]
     return []
 
 
@@ -198,10 +199,16 @@ def template_names(source: str) -> Set[str]:
     return _template(source).names
 
 
-def check_doubled(recipe: Recipe, shown: str) -> list[Problem]:
+def used_fields(source: str) -> Set[str]:
+    """The names that a template takes from an example. Its syntax is right."""
+    names = template_names(source)
+    return names if not names or _is_plain(source) else names - set(_environment(False).globals)
+
+
+def check_doubled(recipe: Recipe, place: Place) -> list[Problem]:
     """The problems of prompts that ask a model something twice.
 
-    They use `input`, and also the columns that the recipe makes `input` of.
+    They use `input`, and also the columns that the recipe makes `input` of. place: the recipe.
     """
     problems = []
     for i, strategy in enumerate(recipe.strategies):
@@ -215,8 +222,8 @@ def check_doubled(recipe: Recipe, shown: str) -> list[Problem]:
                     f"asks '{twice}' twice: in prompts, 'input' is what the recipe makes "
                     f"the input of '{entry.name}'"
                 )
-                where = f"strategies[{i}].prompt"
-                problems.append(Problem(shown, where, what, _once_remedy(entry)))
+                at = place.at("strategies", i, "prompt")
+                problems.append(at.problem(what, _once_remedy(entry)))
     return problems
 
 
@@ -271,13 +278,12 @@ def _root(path: str) -> str:
 def render(
     source: str,
     example: Example,
-    shown: str,
-    where: str,
+    place: Place,
     more: Mapping[str, Any] = MappingProxyType({}),
 ) -> str:
     """Fill a template with an example's fields and some more.
 
-    Raises InputError naming the template and the example.
+    place: where the template stands. Raises InputError naming it and the example.
     """
     from respsel.sandbox.environment import FAULTS, fault_text
 
@@ -286,15 +292,15 @@ def render(
     if unknown:
         name = min(unknown)
         what = f"'{name}' is not a field of example '{example.id}'"
-        raise InputError(Problem(shown, where, what, suggest(name, fields)))
+        raise InputError(place.problem(what, suggest(name, fields)))
     try:
         text = _template(source).fill(fields)
     except FAULTS as error:
         what = f"the template failed on example '{example.id}': {fault_text(error)}"
-        raise InputError(Problem(shown, where, what, "Fix the template")) from error
+        raise InputError(place.problem(what, "Fix the template")) from error
     if not text.strip():
         what = f"the template gives no text for example '{example.id}'"
-        raise InputError(Problem(shown, where, what, "Fix the template"))
+        raise InputError(place.problem(what, "Fix the template"))
     return text
 
 

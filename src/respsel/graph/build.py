@@ -10,7 +10,7 @@ from dataclasses import replace
 from importlib.util import find_spec
 
 from respsel.backends.registry import KnownModel, identify
-from respsel.errors import PreflightError, Problem, RespselError
+from respsel.errors import PreflightError, RespselError
 from respsel.graph.authors import find_authors, model_named
 from respsel.graph.composites import Composites
 from respsel.graph.context import GraphContext
@@ -191,20 +191,14 @@ def check_extras(loaded: LoadedRecipe) -> None:
             and find_spec("math_verify") is None
         ):
             what = "answer 'math' needs math-verify, which is not installed"
-            problems.append(
-                Problem(
-                    loaded.shown, f"datasets[{i}].answer", what, "Run: pip install 'respsel[math]'"
-                )
-            )
+            remedy = "Run: pip install 'respsel[math]'"
+            problems.append(loaded.at("datasets", i, "answer").problem(what, remedy))
     for i, metric in enumerate(loaded.metrics):
         for extra in {part.needs.extra for part in (metric, *components(metric))}:
             missing = [name for name in EXTRAS[extra] if find_spec(name) is None]
             if missing:
                 what = f"'{metric.label}' needs {', '.join(missing)}, which is not installed"
-                problems.append(
-                    Problem(
-                        loaded.shown, f"metrics[{i}]", what, f"Run: pip install 'respsel[{extra}]'"
-                    )
-                )
+                remedy = f"Run: pip install 'respsel[{extra}]'"
+                problems.append(loaded.at("metrics", i).problem(what, remedy))
     if problems:
         raise PreflightError(problems)

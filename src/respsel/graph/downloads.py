@@ -27,10 +27,11 @@ def wanted_by(loaded: LoadedRecipe) -> list[Wanted]:
     # Late, here and below: a recipe without addresses loads nothing for them.
     from respsel.remote.fetching import Wanted
 
-    return [
-        Wanted(place.path, place.digest, loaded.shown, place.where, place.written)
-        for place in places
-    ]
+    wanted = []
+    for place in places:
+        here = loaded.at(*place.where).problem("")
+        wanted.append(Wanted(place.path, place.digest, here.file, here.where, place.written))
+    return wanted
 
 
 class Downloads:

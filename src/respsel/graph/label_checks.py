@@ -27,11 +27,10 @@ def after_label_check(
 ) -> Callable[[Inputs], Rows | Operation]:
     """The `make` of a step that takes its examples and gives texts; whose: for errors."""
     shown = of.loaded.show(dataset.path)
-    place = of.recipe.datasets.index(dataset)
-    where = f"datasets[{place}] ({dataset.name}).answer.pattern"
+    place = of.loaded.at("datasets", of.recipe.datasets.index(dataset), "answer", "pattern")
 
     def placed(error: PatternTimeoutError) -> PatternTimeoutError:
-        return PatternTimeoutError(error.example, whose, of.loaded.shown, where)
+        return PatternTimeoutError(error.example, whose, place.problem)
 
     def asking(operation: Operation) -> Operation:
         try:

@@ -28,7 +28,7 @@ from respsel.scoring.race import run_race
 from respsel.scoring.trained_turns import IN_CHAT, Shown
 from respsel.selection import race_rule
 from respsel.selection.standing import barred_in
-from respsel.strategies.base import Operation, Place
+from respsel.strategies.base import Operation
 from respsel.strategies.own_outputs import kept_by_example, neighbours
 from respsel.tables.kinds import PREFERENCES, REPRESENTATIONS, SCORES, TOKEN_SCORES
 from respsel.tables.problems import JUDGING_FAILURES, SCORING_FAILURES
@@ -233,7 +233,8 @@ class ModelSteps:
         metric: ChosenMetric,
         source: RewardSource,
     ) -> Step:
-        place = Place(self._of.loaded.shown, f"metrics ({metric.label}).prompt")
+        labels = [chosen.label for chosen in self._of.loaded.metrics]
+        place = self._of.loaded.at("metrics", labels.index(metric.label), "prompt")
         fields = {
             "model": self._of.models[str(source.model)].fields,
             "prompt": source.prompt,
@@ -250,7 +251,7 @@ class ModelSteps:
 
     def judgements(self, dataset: DatasetEntry, strategy: StrategyEntry, entry: JudgeEntry) -> Step:
         """The recipe's judge's rewards for a strategy's responses."""
-        place = Place(self._of.loaded.shown, JUDGE)
+        place = self._of.loaded.at(JUDGE)
         fields = {
             **self._judge_fields(entry),
             "scale": list(entry.scale),
@@ -268,7 +269,7 @@ class ModelSteps:
         self, dataset: DatasetEntry, strategy: StrategyEntry, other: str, entry: JudgeEntry
     ) -> Step:
         """The recipe's judge's comparisons of a strategy's responses with those of another one."""
-        place = Place(self._of.loaded.shown, JUDGE)
+        place = self._of.loaded.at(JUDGE)
         one = roles.responses_of(strategy.name)
         against = roles.responses_of(other)
 

@@ -26,6 +26,7 @@ from respsel.graph.label_checks import after_label_check
 from respsel.graph.sources import Source, file_source, held_out_source, read_unchanged
 from respsel.graph.step import Inputs, Rows, Step
 from respsel.recipe.model import merge_sampling
+from respsel.recipe.places import Place
 from respsel.recipe.schema import (
     ColumnStrategy,
     DatasetEntry,
@@ -36,7 +37,7 @@ from respsel.recipe.schema import (
 )
 from respsel.records import DatasetSize
 from respsel.strategies import own_outputs
-from respsel.strategies.base import Operation, Place, settled
+from respsel.strategies.base import Operation, settled
 from respsel.tables.kinds import DATASET_SIZES, EXAMPLES, OWN_OUTPUTS, RESPONSES
 from respsel.tables.problems import NO_FAILURES, WRITING_FAILURES
 from respsel.workspace.data_places import own_place
@@ -189,7 +190,7 @@ class TextSteps:
         """Where a strategy is declared."""
         names = [entry.name for entry in self._of.recipe.strategies]
         name = step_names.drawn_from(strategy.name)
-        return Place(self._of.loaded.shown, f"strategies[{names.index(name)}] ({name})")
+        return self._of.loaded.at("strategies", names.index(name))
 
     def responses(
         self,
@@ -301,7 +302,7 @@ class TextSteps:
     def _plugin(self, dataset: DatasetEntry, strategy: PluginStrategy, place: Place) -> Source:
         from respsel.strategies.plugin import find_strategy, plugin_responses
 
-        plugin = find_strategy(strategy, place.file, place.where)
+        plugin = find_strategy(strategy, place)
         rule = self._of.recipe.whitespace
         fields = {
             "plugin": strategy.plugin,

@@ -14,6 +14,7 @@ from respsel.history.recorded_runs import RunRecord
 from respsel.history.renames import label_of
 from respsel.metrics.registry import choose
 from respsel.plan.changes import changes_between
+from respsel.recipe.places import plain_place
 from respsel.recipe.schema import MetricEntry
 
 
@@ -68,7 +69,7 @@ def _decider(recipe: Mapping[str, Any]) -> Mapping[str, Any] | None:
 def _parameters(metric: Mapping[str, Any]) -> Mapping[str, Any]:
     """All parameters, those at their defaults too; of a metric that is not installed, the given."""
     entry = MetricEntry.model_validate(metric)
-    chosen, _ = choose(entry, "", "")
+    chosen, _ = choose(entry, plain_place(""))
     if chosen is None:
         return entry.parameters
     # The direction is told in words.

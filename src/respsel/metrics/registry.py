@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from respsel.errors import Problem, suggest
 from respsel.metrics import alignment, controls, held_out, likelihood, reward, stepwise
 from respsel.metrics.contract import ChosenMetric, Metric
+from respsel.recipe.places import Place
 from respsel.recipe.schema import MetricEntry
 from respsel.recipe.validation import check_shape, json_only
 
@@ -49,30 +50,27 @@ def find_metric(name: str) -> Metric | None:
     return _OWN.get(name) or all_metrics().get(name)
 
 
-def choose(entry: MetricEntry, shown: str, where: str) -> tuple[ChosenMetric | None, list[Problem]]:
-    """Return the metric that a recipe entry asks for, or what is wrong with the entry."""
+def choose(entry: MetricEntry, place: Place) -> tuple[ChosenMetric | None, list[Problem]]:
+    """Return the metric that a recipe entry asks for, or what is wrong with the entry.
+
+    place: where the entry stands.
+    """
     metric = find_metric(entry.name)
     if metric is None:
-        return None, [
-            Problem(
-                shown,
-                f"{where}.name",
-                f"'{entry.name}' is not a metric",
-                suggest(entry.name, all_metrics()),
-            )
-        ]
-    parameters, problems = check_shape(metric.parameters, entry.parameters, shown)
-    problems = [_in_place(problem, where, metric) for problem in problems]
+        what = f"'{entry.name}' is not a metric"
+        return None, [place.at("name").problem(what, suggest(entry.name, all_metrics()))]
+    known = ("name", "label", "part")
+    parameters, problems = check_shape(metric.parameters, entry.parameters, place, known)
     if problems:
         return None, problems
     chosen = ChosenMetric(entry.known_as, metric, parameters, entry.part)
     if entry.part != "all" and (reason := _has_no_parts(chosen)):
-        return None, [Problem(shown, f"{where}.part", reason, "Take 'part' out")]
+        return None, [place.at("part").problem(reason, "Take 'part' out")]
     try:
         # A plug-in's parameters may be of any type.
         json_only(chosen.fields["parameters"])
     except ValueError as error:
-        return None, [Problem(shown, where, str(error), "")]
+        return None, [place.problem(str(error))]
     return chosen, []
 
 
@@ -88,11 +86,3 @@ def _has_no_parts(metric: ChosenMetric) -> str:
     if needs.steps or any(view.kind == "local" for view in needs.views):
         return "reasoning steps are of the whole response"
     return ""
-
-
-def _in_place(problem: Problem, where: str, metric: Metric) -> Problem:
-    remedy = problem.remedy
-    if problem.what == "unknown key":
-        remedy = suggest(problem.where, ("name", "label", "part", *metric.parameters.model_fields))
-    place = f"{where}.{problem.where}" if problem.where else where
-    return Problem(problem.file, place, problem.what, remedy)

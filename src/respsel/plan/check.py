@@ -15,7 +15,7 @@ from importlib.util import find_spec
 from types import GeneratorType
 from typing import Any
 
-from respsel.backends.registry import look_for, place_of
+from respsel.backends.registry import look_for
 from respsel.errors import PreflightError, Problem, RespselError, first_problems
 from respsel.graph import names as step_names
 from respsel.graph import roles
@@ -124,8 +124,7 @@ def _look_at_machine(loaded: LoadedRecipe) -> tuple[list[Problem], list[Problem]
         variable = named.entry.api_key_env
         if variable is not None and not os.environ.get(variable, "").strip():
             what = f"the environment variable {variable} is not set"
-            where = f"{place_of(named)}.api_key_env"
-            notes.append(Problem(named.declared_in, where, what, f"Run: export {variable}=..."))
+            notes.append(named.at("api_key_env").problem(what, f"Run: export {variable}=..."))
     return problems, notes
 
 

@@ -24,7 +24,6 @@ _SINGULAR = {
 }
 _PART = re.compile(r"""\s*(?:"((?:[^"\\]|\\.)*)"|'([^']*)'|([^.="'\s]+))\s*""")
 _BARE = re.compile(r"[^.=\"'\s\\]+")
-_INDEX = re.compile(r"([^\[\]]*)((?:\[\d+\])*)")
 _KINDS = {dict: "a table", list: "a list", str: "a text", bool: "true or false"}
 
 
@@ -143,25 +142,6 @@ def take_out(data: dict[str, Any], parts: Sequence[str]) -> None:
         del holder[last]
     else:
         raise LookupError(last)
-
-
-def parts_of_place(data: Mapping[str, Any], where: str) -> Parts:
-    """A place as problems name it, `strategies[2].prompt`, as parts with names."""
-    parts: list[str] = []
-    for piece in where.split("."):
-        found = _INDEX.fullmatch(piece)
-        name, indexes = found.groups() if found else (piece, "")
-        parts += [name] if name else []
-        for index in re.findall(r"\d+", indexes):
-            entries = data.get(parts[0]) if len(parts) == 1 else None
-            entry = _item(entries, int(index))
-            known = called(parts[0], entry)
-            parts.append(f"[{index}]" if known is None else known)
-    return tuple(parts)
-
-
-def _item(entries: Any, index: int) -> Any:
-    return entries[index] if isinstance(entries, list) and index < len(entries) else None
 
 
 def _index(kind: str, entries: Sequence[Any], name: str) -> int:

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from respsel.recipe.places import Place, Source, plain_place
 from respsel.recipe.request_parameters import check_request
 from respsel.recipe.validation import json_only
 from respsel.records import Sampling
@@ -279,12 +280,19 @@ class NamedModel:
 
     folder: what its paths are relative to.
     declared_in: the file that declares it, as it is shown.
+    source: that file, if it is known.
     """
 
     name: str
     entry: ModelEntry
     folder: Path
     declared_in: str
+    source: Source | None = field(default=None, compare=False, repr=False)
+
+    def at(self, *keys: str) -> Place:
+        """Where it is declared, or a key of it."""
+        path = ("models", self.name, *keys)
+        return Place(self.source, path) if self.source else plain_place(self.declared_in, *path)
 
 
 def merge_sampling(*entries: SamplingEntry) -> tuple[Sampling, int]:

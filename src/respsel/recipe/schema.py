@@ -37,6 +37,10 @@ _DIGESTS_HELP = f"{_DIGEST_HELP} With {{dataset}} in the path: one by dataset."
 Digest = str | Mapping[str, str]
 
 
+_SAMPLING_HELP = "What is left out comes from the model entry, then from the defaults."
+_FROM_HELP = "Where its responses come from: column, file, model, plugin, first or best."
+
+
 class AnswerEntry(Entry):
     """How the answer is found in a response and compared with the label."""
 
@@ -104,7 +108,7 @@ class AnswerEntry(Entry):
 class DatasetEntry(Entry):
     """One dataset and the names of its columns."""
 
-    name: Name
+    name: Name = Field(description="What it is called in this recipe.")
     path: str = Field(
         description="JSON lines, JSON, CSV or parquet: a path relative to the recipe, a pattern "
         "(`data/*.jsonl`), `hf://datasets/OWNER/NAME@COMMIT/file` or `https://...`."
@@ -218,7 +222,7 @@ class DatasetEntry(Entry):
 
 
 class _Strategy(Entry):
-    name: Name
+    name: Name = Field(description="What it is called in this recipe, its report and plan.")
     datasets: tuple[str, ...] | None = Field(None, description="Only these datasets. Default: all.")
     if_wrong: Literal["keep", "drop", "fail"] = Field(
         "keep",
@@ -280,7 +284,7 @@ class _GivenStrategy(_Strategy):
 class ColumnStrategy(_GivenStrategy):
     """Responses from a column of the dataset."""
 
-    from_: Literal["column"] = Field("column", alias="from")
+    from_: Literal["column"] = Field("column", alias="from", description=_FROM_HELP)
     column: str = Field(
         description="A column, or a path to a part of one, such as `generations.0`."
     )
@@ -296,7 +300,7 @@ class ColumnStrategy(_GivenStrategy):
 class FileStrategy(_GivenStrategy):
     """Responses from a file of their own, matched by id."""
 
-    from_: Literal["file"] = Field("file", alias="from")
+    from_: Literal["file"] = Field("file", alias="from", description=_FROM_HELP)
     path: str = Field(description="As that of a dataset; {dataset} stands for the dataset's name.")
     digest: Digest | None = Field(None, description=_DIGESTS_HELP)
     format: FileFormat = Field("rows", description=_FORMAT_HELP)
@@ -316,13 +320,15 @@ class FileStrategy(_GivenStrategy):
 class ModelStrategy(_Strategy):
     """Responses that a model writes from a prompt."""
 
-    from_: Literal["model"] = Field("model", alias="from")
-    model: str
+    from_: Literal["model"] = Field("model", alias="from", description=_FROM_HELP)
+    model: str = Field(description="The model that writes: a name in models.")
     prompt: str = Field(
         description="Jinja2: input, reference, label, id and the row's other columns."
     )
     system: str | None = Field(None, description="Jinja2, like prompt.")
-    sampling: SamplingEntry = Field(default_factory=lambda: SamplingEntry())
+    sampling: SamplingEntry = Field(
+        default_factory=lambda: SamplingEntry(), description=_SAMPLING_HELP
+    )
     attempts: int = Field(1, ge=1, le=100, description="Tries while the answer check fails.")
 
     @property
@@ -342,7 +348,7 @@ class ModelStrategy(_Strategy):
 class PluginStrategy(_GivenStrategy):
     """Responses that an installed package gives (entry points respsel.strategies)."""
 
-    from_: Literal["plugin"] = Field("plugin", alias="from")
+    from_: Literal["plugin"] = Field("plugin", alias="from", description=_FROM_HELP)
     plugin: str = Field(description="Its name among the installed packages'.")
     options: Options = Field(default_factory=dict, description="The settings that it gets.")
 
@@ -357,7 +363,7 @@ _OF_HELP = "Names of strategies of this recipe, in order."
 class FirstStrategy(_Strategy):
     """For each example the response of the first of several strategies that passes."""
 
-    from_: Literal["first"] = Field("first", alias="from")
+    from_: Literal["first"] = Field("first", alias="from", description=_FROM_HELP)
     of: tuple[str, ...] = Field(
         min_length=1,
         description=f"{_OF_HELP} A response passes if it has a text without faults (such as a "
@@ -376,7 +382,7 @@ class FirstStrategy(_Strategy):
 class BestStrategy(_Strategy):
     """For each example the response of several strategies that a metric puts first."""
 
-    from_: Literal["best"] = Field("best", alias="from")
+    from_: Literal["best"] = Field("best", alias="from", description=_FROM_HELP)
     of: tuple[str, ...] = Field(min_length=1, description=_OF_HELP)
     n: int = Field(
         1,
@@ -426,7 +432,9 @@ class OwnOutputsEntry(Entry):
     keep: Literal["correct", "all"] = Field(
         "all", description="correct: only those that pass the answer check."
     )
-    sampling: SamplingEntry = Field(default_factory=lambda: SamplingEntry())
+    sampling: SamplingEntry = Field(
+        default_factory=lambda: SamplingEntry(), description=_SAMPLING_HELP
+    )
     path: str | None = Field(
         None,
         description="Take them from this file instead; {dataset} stands for the dataset's name.",
@@ -487,7 +495,7 @@ class MetricEntry(BaseModel):
     """A metric by name; its other keys are its parameters."""
 
     model_config = ConfigDict(extra="allow", frozen=True, defer_build=True)
-    name: str
+    name: str = Field(description="The metric: `respsel metrics` lists them.")
     label: Name | None = Field(
         None, description="Its name in this recipe, if one metric is used twice."
     )
@@ -561,7 +569,7 @@ class SelectionEntry(Entry):
     resamples: int = Field(
         10_000, ge=100, le=1_000_000, description="Draws of the examples, for P(best)."
     )
-    seed: int = Field(0, ge=0, lt=2**63)
+    seed: int = Field(0, ge=0, lt=2**63, description="Of the draws, and of a race's order.")
     mode: Literal["strategy", "per-example"] = Field(
         "strategy", description="per-example: also choose the best response for each example."
     )
@@ -574,7 +582,7 @@ class SelectionEntry(Entry):
 class TargetEntry(Entry):
     """The model to be fine-tuned."""
 
-    model: str
+    model: str = Field(description="Its name in models.")
     if_too_long: Literal["fail", "drop"] = Field(
         "fail",
         description="What happens to a response that does not fit the context: an error before "
@@ -637,20 +645,36 @@ class Recipe(Entry):
         description="White space of all responses and own outputs. normalise: line ends become "
         "\\n, blanks at both ends go.",
     )
-    target: TargetEntry
-    models: Mapping[Name, ModelEntry] = Field(default_factory=dict)
-    datasets: tuple[DatasetEntry, ...] = Field(min_length=1)
-    strategies: tuple[StrategyEntry, ...] = Field(min_length=1)
-    own_outputs: OwnOutputsEntry = Field(default_factory=lambda: OwnOutputsEntry())
+    target: TargetEntry = Field(description="The model to be fine-tuned.")
+    models: Mapping[Name, ModelEntry] = Field(
+        default_factory=dict, description="Models by name, beside those of respsel.toml."
+    )
+    datasets: tuple[DatasetEntry, ...] = Field(
+        min_length=1, description="The examples that responses are wanted for."
+    )
+    strategies: tuple[StrategyEntry, ...] = Field(
+        min_length=1, description="The ways to write the responses, which are compared."
+    )
+    own_outputs: OwnOutputsEntry = Field(
+        default_factory=lambda: OwnOutputsEntry(),
+        description="Responses of the target itself, for the metrics that need them.",
+    )
     validation: ValidationEntry | None = Field(
         None, description="Held-out examples, for the metrics that need them."
     )
-    metrics: tuple[MetricEntry, ...] = Field(min_length=1)
+    metrics: tuple[MetricEntry, ...] = Field(
+        min_length=1, description="What the responses are measured by; the first one decides."
+    )
     judge: JudgeEntry | None = Field(
         None, description="A model that judges responses, for the metric `reward` and the report."
     )
-    selection: SelectionEntry = Field(default_factory=lambda: SelectionEntry())
-    training: TrainingEntry = Field(default_factory=lambda: TrainingEntry())
+    selection: SelectionEntry = Field(
+        default_factory=lambda: SelectionEntry(), description="How the strategy is selected."
+    )
+    training: TrainingEntry = Field(
+        default_factory=lambda: TrainingEntry(),
+        description="Which of the selected responses go into the training set.",
+    )
 
     def made_for(self, dataset: str) -> list[StrategyEntry]:
         """The strategies that are for a dataset, in order, also those that are not compared."""

@@ -15,6 +15,9 @@ from pydantic import BaseModel
 # The files' names in docs/ of this repository, and beside a recipe that `respsel init` writes.
 RECIPE_SCHEMA = "recipe.schema.json"
 WORKSPACE_SCHEMA = "workspace.schema.json"
+# The version of what the files may say; that of a recipe's `format`.
+VERSION = 1
+_DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
 def schema_line(schema: str = RECIPE_SCHEMA, folder: str | PurePath = ".") -> str:
@@ -37,10 +40,29 @@ def schema_text(kind: type[BaseModel], schema: str) -> str:
 
 def json_schema(kind: type[BaseModel], schema: str) -> dict[str, Any]:
     """The JSON Schema of what a TOML file may say; see `schema_text`."""
-    made = kind.model_json_schema(by_alias=True)
+    made = _for_editors(kind.model_json_schema(by_alias=True))
     name = schema.removesuffix(".schema.json")
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "$id": f"urn:respsel:{name}:1",
-        **made,
+    return {"$schema": _DIALECT, "$id": f"urn:respsel:{name}:{VERSION}", **made}
+
+
+def _for_editors(value: Any) -> Any:
+    """A schema without what only puts noise into an editor's messages.
+
+    These are titles made of our names, and nulls, which TOML does not have. A table that says by a
+    constant what kind it is must say so.
+    """
+    if isinstance(value, list):
+        return [_for_editors(item) for item in value if item != {"type": "null"}]
+    if not isinstance(value, dict):
+        return value
+    made = {
+        key: _for_editors(item)
+        for key, item in value.items()
+        if not ((key == "title" and isinstance(item, str)) or (key == "default" and item is None))
     }
+    if len(arms := made.get("anyOf", ())) == 1:
+        made = {**arms[0], **{key: item for key, item in made.items() if key != "anyOf"}}
+    properties = made.get("properties", {})
+    if "const" in properties.get("from", ()) and "from" not in made.get("required", ()):
+        made["required"] = [*made.get("required", ()), "from"]
+    return made

@@ -37,9 +37,12 @@ def parse_toml(content: bytes, shown: str) -> dict[str, Any]:
     document = _parse(content, shown)
     if _nests_deeply(document):
         raise InputError(_too_deep(shown))
-    if places := list(_holding_nul(document, "")):
+    if paths := list(_holding_nul(document, ())):
+        from respsel.recipe.places import Place, file_source
+
+        source = file_source(shown, document, content)
         what = "holds the character U+0000, which no path, name or prompt can have"
-        raise InputError([Problem(shown, place, what, "Take it out") for place in places])
+        raise InputError([Place(source, path).problem(what, "Take it out") for path in paths])
     return document
 
 
@@ -85,19 +88,16 @@ def _nests_deeply(document: Mapping[str, Any]) -> bool:
     return True
 
 
-def _holding_nul(value: Any, place: str) -> Iterator[str]:
-    """The places of texts and keys with a NUL; the caller has checked the nesting."""
+def _holding_nul(value: Any, path: tuple[str | int, ...]) -> Iterator[tuple[str | int, ...]]:
+    """The paths of texts and keys with a NUL; the caller has checked the nesting."""
     if isinstance(value, str) and "\0" in value:
-        yield place
+        yield path
     elif isinstance(value, Mapping):
         for key, item in value.items():
-            inner = f"{place}.{key}" if place else key
-            yield from (
-                [inner.replace("\0", "\\u0000")] if "\0" in key else _holding_nul(item, inner)
-            )
+            yield from ([(*path, key)] if "\0" in key else _holding_nul(item, (*path, key)))
     elif isinstance(value, list):
         for index, item in enumerate(value):
-            yield from _holding_nul(item, f"{place}[{index}]")
+            yield from _holding_nul(item, (*path, index))
 
 
 def _too_deep(shown: str) -> Problem:

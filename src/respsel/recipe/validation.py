@@ -1,7 +1,7 @@
 """Values to checked objects: what pydantic finds wrong, in words that a user can act on.
 
 Knows nothing of what the objects are for. Invariant: every problem is reported, each with its place
-in the user's file.
+in the user's file, and none in the words of Python.
 """
 
 from __future__ import annotations
@@ -9,11 +9,14 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, get_args
 
 from pydantic import BaseModel, Tag, ValidationError
 
 from respsel.errors import Problem, close_match, suggest
+from respsel.recipe.key_paths import KeyPath
+from respsel.recipe.places import Place, plain_place
 
 # What people write who know other tools.
 _HABITS = {
@@ -25,29 +28,70 @@ _HABITS = {
     "api_key": "api_key_env",
     "api_base": "base_url",
 }
+# By the beginning of pydantic's name of a fault, what the value should be.
+_TYPES = {
+    "string": "text",
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "dict": "a table",
+    "mapping": "a table",
+    "model": "a table",
+    "list": "a list",
+    "tuple": "a list",
+    "union_tag": "a table",
+}
+_TYPE_FAULT = re.compile(
+    r"(string|int|float|bool|dict|mapping|model|list|tuple|union_tag)"
+    r"_(type|parsing|parsing_size|from_float|attributes_type|not_found)"
+)
+# By the name of a fault, how a bound is said; pydantic gives the bound under the key.
+_BOUNDS = {
+    "greater_than": ("gt", "above"),
+    "greater_than_equal": ("ge", "at least"),
+    "less_than": ("lt", "below"),
+    "less_than_equal": ("le", "at most"),
+}
+_LENGTHS = {
+    "string_too_short": ("min_length", "at least", "character"),
+    "string_too_long": ("max_length", "at most", "character"),
+    "too_short": ("min_length", "at least", "item"),
+    "too_long": ("max_length", "at most", "item"),
+}
+# By key, what its texts look like. Hazard: a key of an endpoint is not shown.
+_PATTERNS = {
+    "api_key_env": "is not the name of an environment variable: letters, digits and '_'",
+    "currency": "{given} is not a currency of three capital letters, such as USD",
+    "device": "{given} is not auto, cpu, mps, cuda or cuda:N",
+    "written_by": "{given} is not a name: it has no blanks at its ends",
+}
+_NAME = "{given} is not a name: use letters, digits, '.', '_' and '-'"
+_LONGEST_SHOWN = 60
 
 
 def check_shape(
-    kind: type[BaseModel], data: Mapping[str, Any], shown: str
+    kind: type[BaseModel],
+    data: Mapping[str, Any],
+    place: Place | str,
+    known: Sequence[str] = (),
 ) -> tuple[Any, list[Problem]]:
-    """Return (object, []) or (None, problems), one problem for each place that is wrong."""
+    """Return (object, []) or (None, problems), one problem for each place that is wrong.
+
+    place: where the data stands, or the name of the file that it is from.
+    known: further keys that its table may have, for remedies.
+    """
     try:
         return kind.model_validate(data), []
     except ValidationError as error:
-        # A list whose items are all wrong is also "too short" to pydantic; to the user it is not.
-        details = [
-            detail
+        at = plain_place(place) if isinstance(place, str) else place
+        faults = [
+            _fault(kind, data, detail, known)
             for detail in error.errors(include_url=False)
+            # A list whose items are all wrong is also "too short" to pydantic; to the user it is
+            # not.
             if not (detail["type"] == "too_short" and detail["input"])
         ]
-        problems: dict[str, Problem] = {}
-        for detail in details:
-            problem = _problem(kind, detail, shown)
-            # Where a union failed, each arm has a problem; the first is the plainest.
-            problems.setdefault(
-                problem.where if detail["type"] != "value_error" else str(problem), problem
-            )
-        return None, list(problems.values())
+        return None, list(_problems(faults, at))
 
 
 def json_only(values: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -75,55 +119,176 @@ def _not_json(value: Any, place: str) -> Iterator[str]:
         yield f"{place} = {value}"
 
 
-def _problem(kind: type[BaseModel], detail: Any, shown: str) -> Problem:
-    loc, known = _walk(kind, detail["loc"])
-    what, remedy = _fault(detail, str(loc[-1]) if loc else "", known)
-    return Problem(shown, _place(loc), what, remedy)
+@dataclass(frozen=True)
+class _Fault:
+    """What is wrong with one value.
 
-
-def _fault(detail: Any, key: str, known: Sequence[str]) -> tuple[str, str]:
-    """What is wrong, and what to do.
-
-    key: the last part of the place. known: the keys that are right there.
+    wanted: what it should be, where it is of the wrong kind; then `what` is empty.
+    near: the key in it that has the line.
+    is_ours: whether a check of ours found it; one place may have several.
     """
+
+    path: KeyPath
+    given: Any
+    what: str
+    remedy: str = ""
+    wanted: str = ""
+    near: str = ""
+    is_ours: bool = False
+
+
+def _problems(faults: Sequence[_Fault], at: Place) -> Iterator[Problem]:
+    """One problem for each place, and each fault of a table as a whole.
+
+    Where a value may be of several kinds, pydantic says of each why it is not that one.
+    """
+    paths = {fault.path for fault in faults}
+    by_place: dict[tuple[KeyPath, str], list[_Fault]] = {}
+    for fault in faults:
+        is_of_other_kind = fault.wanted and any(
+            len(path) > len(fault.path) and path[: len(fault.path)] == fault.path for path in paths
+        )
+        if not is_of_other_kind:
+            by_place.setdefault((fault.path, fault.what if fault.is_ours else ""), []).append(fault)
+    for (path, _), group in by_place.items():
+        # A wrong word is plainer than that it is no table either.
+        first = next((fault for fault in group if fault.what), group[0])
+        what = first.what
+        if not what:
+            wanted = " or ".join(dict.fromkeys(fault.wanted for fault in group))
+            what = f"should be {wanted}, and is {_described(first.given)}"
+        yield at.at(*path).problem(what, first.remedy, first.near)
+
+
+def _fault(kind: type[BaseModel], data: Any, detail: Any, more: Sequence[str]) -> _Fault:
+    path, known = _walk(kind, data, detail)
+    fault = detail["type"]
     given = detail["input"]
-    match detail["type"]:
+    key = str(path[-1]) if path else ""
+    context = detail.get("ctx", {})
+    match fault:
         case "extra_forbidden":
             habit = _HABITS.get(key)
+            known += more if len(path) == 1 else ()
             hint = f"Did you mean '{habit}'?" if habit in known else suggest(key, known)
-            return "unknown key", hint
+            return _Fault(path, given, "unknown key", hint)
+        case "missing" if path and isinstance(path[-1], int):
+            return _Fault(path[:-1], given, "has too few items")
         case "missing":
-            return "is missing", f"Add '{key}'"
-        case "union_tag_invalid" | "union_tag_not_found":
+            return _Fault(path, given, "is missing", f"Add '{key}'")
+        case "union_tag_invalid" | "union_tag_not_found" if isinstance(given, Mapping):
             what = "'from' says where responses come from"
-            return what, 'Write from = "column", "file", "model", "first", "best" or "plugin"'
-        case "literal_error" if isinstance(given, str):
-            words = re.findall(r"'([^']*)'", str(detail["ctx"]["expected"]))
-            return f"'{given}' is not one of {', '.join(words)}", close_match(given, words)
+            remedy = 'Write from = "column", "file", "model", "first", "best" or "plugin"'
+            return _Fault(path, given, what, remedy, near="from" if "from" in given else "")
+        case "literal_error":
+            return _wrong_word(path, given, str(context["expected"]))
         case "finite_number":
-            return f"{given} is not a finite number", "Give one that is"
+            return _Fault(path, given, f"{given} is not a finite number", "Give one that is")
         case "value_error":
-            return detail["msg"].removeprefix("Value error, "), ""
+            return _wrong_table(path, given, detail["msg"].removeprefix("Value error, "))
         case "string_pattern_mismatch":
-            return f"{given!r} is not a name: use letters, digits, '.', '_' and '-'", ""
-    return f"{detail['msg'].removeprefix('Value error, ')}, got {given!r}", ""
+            what = _PATTERNS.get(key, _NAME).format(given=_quoted(given))
+            return _Fault(path, given, what)
+    if _TYPE_FAULT.fullmatch(fault):
+        return _wrong_kind(path, given, fault)
+    return _Fault(path, given, _out_of_bounds(fault, given, context) or _reworded(detail))
 
 
-def _place(loc: list[Any]) -> str:
-    text = ""
-    for part in loc:
-        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
-    return text
+def _wrong_word(path: KeyPath, given: Any, expected: str) -> _Fault:
+    words = re.findall(r"'([^']*)'", expected)
+    if not words:
+        return _Fault(path, given, f"should be {expected}, and is {_described(given)}")
+    if isinstance(given, str):
+        what = f"'{_clipped(given)}' is not one of {', '.join(words)}"
+        return _Fault(path, given, what, close_match(given, words))
+    *others, last = [f'"{word}"' for word in words]
+    return _Fault(path, given, "", wanted=f"{', '.join(others)} or {last}" if others else last)
 
 
-def _walk(kind: type[BaseModel], loc: tuple[Any, ...]) -> tuple[list[Any], list[str]]:
-    """Return the location as in the user's file, and the keys that are right at its end.
+def _wrong_table(path: KeyPath, given: Any, what: str) -> _Fault:
+    """A fault that a check of ours found; the first key that it names has the line."""
+    keys = re.findall(r"'([^']+)'", what) if isinstance(given, Mapping) else []
+    near = next((key for key in keys if key in given), "")
+    return _Fault(path, given, what, near=near, is_ours=True)
+
+
+def _wrong_kind(path: KeyPath, given: Any, fault: str) -> _Fault:
+    stem = next(stem for stem in _TYPES if fault.startswith(stem))
+    remedy = ""
+    if stem == "string" and not isinstance(given, (Mapping, list)):
+        remedy = "Write it in quotes"
+    elif stem == "bool" and isinstance(given, str) and given.lower() in ("true", "false"):
+        remedy = "Write it without quotes"
+    return _Fault(path, given, "", remedy, wanted=_TYPES[stem])
+
+
+def _out_of_bounds(fault: str, given: Any, context: Mapping[str, Any]) -> str:
+    """What is wrong with a number or a length; empty if that is not it."""
+    if fault in _BOUNDS:
+        key, word = _BOUNDS[fault]
+        shown = str(given).lower() if isinstance(given, bool) else given
+        return f"should be {word} {context[key]:,.15g}, and is {shown}"
+    if fault in _LENGTHS:
+        key, word, unit = _LENGTHS[fault]
+        has = len(given) if hasattr(given, "__len__") else context.get("actual_length", 0)
+        return f"should have {word} {_counted(context[key], unit)}, and has {has:,}"
+    return ""
+
+
+def _reworded(detail: Any) -> str:
+    """Of a fault that only a plug-in's parameters can have, pydantic's words without its names."""
+    text = re.sub(r"^(Input|Value) ", "", detail["msg"])
+    if re.search(r"\b[A-Z]\w*[a-z]\w*[A-Z]|instance of", text):
+        text = "is not a value that it can have"
+    return f"{text}, and is {_described(detail['input'])}"
+
+
+def _described(value: Any) -> str:
+    """A value as a user wrote it, in a few words."""
+    match value:
+        case bool():
+            return "true" if value else "false"
+        case str():
+            return f"the text {_quoted(value)}"
+        case Mapping():
+            return "a table"
+        case list() | tuple():
+            return "a list" if value else "an empty list"
+        case int() | float():
+            return f"the number {_clipped(_number(value))}"
+    return _clipped(str(value))
+
+
+def _number(value: float) -> str:
+    try:
+        return str(value)
+    except ValueError:
+        # Python writes no whole number of more than 4,300 digits.
+        return "of thousands of digits"
+
+
+def _quoted(text: Any) -> str:
+    return f"'{_clipped(str(text))}'"
+
+
+def _clipped(text: str) -> str:
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}..."
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def _walk(kind: type[BaseModel], data: Any, detail: Any) -> tuple[KeyPath, list[str]]:
+    """Return the path as in the user's file, and the keys that are right at its end.
 
     pydantic's locations also name the arm of a union. No file has that, so it is left out.
     """
+    loc = detail["loc"]
     current: Any = kind
-    place: list[Any] = []
-    for part in loc:
+    value = data
+    path: KeyPath = ()
+    for i, part in enumerate(loc):
         fields = current.model_fields if _is_model(current) else {}
         name = next((n for n, field in fields.items() if part in (n, field.alias)), None)
         if name is not None:
@@ -131,13 +296,20 @@ def _walk(kind: type[BaseModel], loc: tuple[Any, ...]) -> tuple[list[Any], list[
         elif isinstance(part, str) and part in (arms := _arms(current)):
             current = arms[part]
             continue
-        elif isinstance(part, str) and part.startswith(("literal[", "function-")):
+        elif not (_holds(value, part) or (detail["type"] == "missing" and i == len(loc) - 1)):
             continue
         elif len(models := list(_arms(current).values())) == 1:
             current = models[0]
-        place.append(part)
+        value = value[part] if _holds(value, part) else None
+        path = (*path, part)
     fields = current.model_fields if _is_model(current) else {}
-    return place, [field.alias or name for name, field in fields.items()]
+    return path, [field.alias or name for name, field in fields.items()]
+
+
+def _holds(value: Any, part: str | int) -> bool:
+    if isinstance(value, Mapping):
+        return part in value
+    return isinstance(value, (list, tuple)) and isinstance(part, int) and part < len(value)
 
 
 def _is_model(kind: Any) -> bool:

@@ -16,9 +16,10 @@ from respsel.calls.lazy import Lazy
 from respsel.calls.requests import Answer, GenerateRequest
 from respsel.data.prompts import render
 from respsel.metrics.contract import RewardSource
+from respsel.recipe.places import Place
 from respsel.records import Example, Message, Response, Sampling, Score
 from respsel.scoring.judged_text import response_text
-from respsel.strategies.base import Operation, Place
+from respsel.strategies.base import Operation
 from respsel.tables.problems import SILENT
 from respsel.text.transcript import transcript
 
@@ -58,7 +59,7 @@ def judge(
         example = by_id[response.id]
         more = {"response": response_text(example, response)}
         more |= {"conversation": transcript(example.context)} if example.turns else {}
-        prompt = render(str(source.prompt), example, place.file, place.where, more)
+        prompt = render(str(source.prompt), example, place, more)
         return GenerateRequest(
             model=str(source.model),
             messages=(Message("user", prompt),),
@@ -66,7 +67,7 @@ def judge(
             stream="judge",
             seed=0,
             sample=0,
-            about=place.where,
+            about=place.name,
             example=response.id,
         )
 

@@ -13,11 +13,12 @@ from respsel.calls.lazy import Lazy
 from respsel.calls.requests import GenerateRequest
 from respsel.data.prompts import render
 from respsel.recipe.judge import JudgeEntry
+from respsel.recipe.places import Place
 from respsel.records import Example, Message, Preference, Response, Sampling, Score
 from respsel.scoring.judge_answers import Choice, read_choice, read_score
 from respsel.scoring.judge_prompt import pair_messages, score_messages
 from respsel.scoring.judged_text import request_text, response_text
-from respsel.strategies.base import Operation, Place
+from respsel.strategies.base import Operation
 
 # By the choice, how the response that is shown first is found, and the one that is shown second.
 _FOUND = {"A": ("better", "worse"), "B": ("worse", "better"), "tie": ("tie", "tie")}
@@ -108,7 +109,7 @@ def _judged(example: Example, *responses: Response) -> Sequence[str]:
 
 
 def _rubric(judge: JudgeEntry, example: Example, place: Place) -> str:
-    return render(judge.rubric, example, place.file, f"{place.where}.rubric")
+    return render(judge.rubric, example, place.at("rubric"))
 
 
 def _request(
@@ -121,6 +122,6 @@ def _request(
         stream="judge",
         seed=0,
         sample=0,
-        about=place.where,
+        about=place.name,
         example=example.id,
     )

@@ -6,12 +6,13 @@ Knows nothing of where responses come from. Invariant: every response is checked
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from respsel.answers import PatternTimeoutError, is_correct
 from respsel.calls.requests import Answer, Request
-from respsel.errors import Problem, RunError
+from respsel.errors import RunError
+from respsel.recipe.places import Place
 from respsel.recipe.schema import AnswerEntry, StrategyEntry
 from respsel.records import Example, Response
 from respsel.tables.problems import NO_TEXT, WRONG
@@ -22,14 +23,6 @@ Responses = Generator[Sequence[Request], Sequence[Answer], list[Response]]
 # Any operation that may ask models: a strategy, own outputs, token scores. Its rows are taken once,
 # in order.
 Operation = Generator[Sequence[Request], Sequence[Answer], Iterable[Any]]
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where a strategy is declared, for errors: the file, and the place in it."""
-
-    file: str
-    where: str
 
 
 def checked(
@@ -78,7 +71,7 @@ def settled(
             f" and {len(wrong) - 10} more" if len(wrong) > 10 else ""
         )
         what = f"no right answer for {len(wrong)} of {len(responses)} examples: {names}"
-        raise RunError(Problem(place.file, place.where, what, remedy))
+        raise RunError(place.problem(what, remedy))
     named = [replace(r, problem=NO_TEXT) if not (r.text or r.problem) else r for r in responses]
     if entry.if_wrong == "keep":
         return named

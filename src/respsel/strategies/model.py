@@ -18,6 +18,7 @@ from respsel.data.conversations import CONVERSATION
 from respsel.data.prompts import render, template_names
 from respsel.data.trained_turns import LAST
 from respsel.data.trajectories import response_of
+from respsel.recipe.places import Place
 from respsel.recipe.schema import AnswerEntry, ModelStrategy
 from respsel.records import (
     ASSISTANT,
@@ -29,7 +30,7 @@ from respsel.records import (
     Sampling,
     trained_places,
 )
-from respsel.strategies.base import Place, Responses, checked, settled
+from respsel.strategies.base import Responses, checked, settled
 from respsel.tables.problems import EMPTY
 from respsel.text.transcript import is_answerable, transcript, turn_text, untrained
 from respsel.text.whitespace import WhiteSpace
@@ -101,7 +102,7 @@ def _request(
         stream="response",
         seed=seed,
         sample=attempt,
-        about=place.where,
+        about=place.name,
         example=example.id,
     )
 
@@ -177,7 +178,7 @@ def chat_for(
     """
     chat = untrained(example.asked if turn is None else example.turns[:turn])
     more = _chat_fields(example, chat, turn) if example.turns else {}
-    prompt = render(entry.prompt, example, place.file, f"{place.where}.prompt", more)
+    prompt = render(entry.prompt, example, place.at("prompt"), more)
     turns = list(chat)
     users = [i for i, message in enumerate(chat) if message.role == "user"]
     if example.turns and CONVERSATION in template_names(entry.prompt):
@@ -187,7 +188,7 @@ def chat_for(
     else:
         turns.append(Message("user", prompt))
     if entry.system is not None:
-        system = render(entry.system, example, place.file, f"{place.where}.system", more)
+        system = render(entry.system, example, place.at("system"), more)
         turns = [message for message in turns if message.role not in SYSTEMS]
         has_tools = bool(turns) and turns[0].role == TOOLS
         turns.insert(1 if has_tools else 0, Message("system", system))

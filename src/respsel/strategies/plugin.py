@@ -8,11 +8,12 @@ from typing import Any
 
 from respsel.data.trajectories import read_trajectory, refuse_text, response_of
 from respsel.data.turns import TurnFault
-from respsel.errors import Problem, RunError
+from respsel.errors import RunError
 from respsel.plugins import find_plugin
+from respsel.recipe.places import Place
 from respsel.recipe.schema import AnswerEntry, PluginStrategy
 from respsel.records import Example, Response
-from respsel.strategies.base import Place, checked
+from respsel.strategies.base import checked
 from respsel.text.whitespace import WhiteSpace
 
 GROUP = "respsel.strategies"
@@ -33,9 +34,9 @@ class StrategyPlugin:
     origin: str = ""
 
 
-def find_strategy(entry: PluginStrategy, shown: str, where: str) -> StrategyPlugin:
+def find_strategy(entry: PluginStrategy, place: Place) -> StrategyPlugin:
     """The installed plug-in. Raises InputError if there is none of the name."""
-    return find_plugin(GROUP, StrategyPlugin, entry.plugin, shown, f"{where}.plugin")
+    return find_plugin(GROUP, StrategyPlugin, entry.plugin, place.at("plugin").problem)
 
 
 def plugin_responses(
@@ -88,11 +89,5 @@ def _response(example: Example, given: Any, train: str) -> Response:
 
 
 def _fault(plugin: StrategyPlugin, place: Place, what: str) -> RunError:
-    return RunError(
-        Problem(
-            place.file,
-            place.where,
-            f"the plug-in of {plugin.origin} {what}",
-            "Fix its options, or the package",
-        )
-    )
+    what = f"the plug-in of {plugin.origin} {what}"
+    return RunError(place.problem(what, "Fix its options, or the package"))

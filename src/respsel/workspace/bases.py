@@ -18,6 +18,7 @@ from respsel.errors import InputError, Problem
 from respsel.recipe.dotted_keys import (
     NAMED_LISTS,
     NotThereError,
+    Parts,
     called,
     find,
     join_key,
@@ -25,7 +26,8 @@ from respsel.recipe.dotted_keys import (
     split_key,
     take_out,
 )
-from respsel.recipe.toml import read_toml
+from respsel.recipe.key_paths import KeyPath
+from respsel.recipe.toml import read_toml, text_of
 
 # An entry of another kind than the base's has other keys, so it replaces the base's.
 _KINDS = ("from", "backend", "kind")
@@ -47,10 +49,25 @@ class Layer:
 
     shown: the file's path as messages show it.
     data: its values, with paths as the extending recipe would write them.
+    file: where it lies; it is read again for the lines of a problem.
     """
 
     shown: str
     data: Mapping[str, Any]
+    file: Path
+
+    def line_of(self, parts: Parts, path: KeyPath) -> int | None:
+        """The line of what is at a place; path: the same with numbers of the merged recipe."""
+        from respsel.recipe.toml_lines import key_lines, nearest_line
+
+        if len(parts) > 1 and isinstance(path[1], int):
+            entries = self.data.get(parts[0])
+            names = [called(parts[0], entry) for entry in entries] if entries else []
+            path = (parts[0], names.index(parts[1]), *path[2:]) if parts[1] in names else path[:1]
+        try:
+            return nearest_line(key_lines(text_of(self.file.read_bytes())), path)
+        except (OSError, ValueError):
+            return None
 
 
 @dataclass(frozen=True)
@@ -117,7 +134,7 @@ def _compose(data: dict[str, Any], path: Path, shown: str, within: tuple[Path, .
     problems = [*_taken_out(merged, data, shown), *_named_twice(own, shown)]
     if problems:
         raise InputError(problems)
-    return Composed(merge(merged, own), (Layer(shown, own), *layers))
+    return Composed(merge(merged, own), (Layer(shown, own, path), *layers))
 
 
 def _base(file: Path, within: tuple[Path, ...]) -> Composed:
@@ -126,7 +143,9 @@ def _base(file: Path, within: tuple[Path, ...]) -> Composed:
     target = file.resolve()
     base = _compose(read_toml(file, shown), target, shown, within)
     folders = (target.parent, within[-1].parent)
-    layers = tuple(Layer(layer.shown, moved(layer.data, *folders)) for layer in base.layers)
+    layers = tuple(
+        Layer(layer.shown, moved(layer.data, *folders), layer.file) for layer in base.layers
+    )
     return Composed(moved(base.data, *folders), layers)
 
 

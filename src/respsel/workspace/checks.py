@@ -16,6 +16,7 @@ from respsel.metrics.contract import RewardSource
 from respsel.recipe.schema import OVERALL, ModelStrategy
 from respsel.workspace.composites import check_composites
 from respsel.workspace.data_places import check_addresses, data_places
+from respsel.workspace.field_checks import check_fields
 from respsel.workspace.judge_checks import check_judge
 from respsel.workspace.loaded_recipe import LoadedRecipe
 
@@ -45,35 +46,31 @@ def check_recipe(loaded: LoadedRecipe, deeply: bool) -> list[Problem]:
     ]
     if problems or not deeply:
         return problems
-    return check_doubled(loaded.recipe, loaded.shown)
+    return [*check_fields(loaded), *check_doubled(loaded.recipe, loaded.at())]
 
 
 def _check_names(loaded: LoadedRecipe) -> list[Problem]:
     recipe = loaded.recipe
-    shown = loaded.shown
     datasets = [entry.name for entry in recipe.datasets]
     strategies = [entry.name for entry in recipe.strategies]
     metrics = [entry.known_as for entry in recipe.metrics]
     problems = [
-        *_used_twice(shown, "datasets", datasets, "Give each its own name"),
-        *_used_twice(shown, "strategies", strategies, "Give each its own name"),
-        *_used_twice(shown, "metrics", metrics, "Give one of them a 'label'"),
+        *_used_twice(loaded, "datasets", datasets, "Give each its own name"),
+        *_used_twice(loaded, "strategies", strategies, "Give each its own name"),
+        *_used_twice(loaded, "metrics", metrics, "Give one of them a 'label'"),
         *_check_limits(loaded, datasets),
         *(
-            Problem(
-                shown,
-                f"training.weights.{name}",
-                f"'{name}' is not a strategy of this recipe",
-                suggest(name, strategies),
+            loaded.at("training", "weights", name).problem(
+                f"'{name}' is not a strategy of this recipe", suggest(name, strategies)
             )
             for name in recipe.training.weights
             if name not in strategies
         ),
     ]
     if OVERALL in datasets:
-        where = f"datasets[{datasets.index(OVERALL)}].name"
+        place = loaded.at("datasets", datasets.index(OVERALL), "name")
         what = f"'{OVERALL}' is the name of the verdict over all datasets"
-        problems.append(Problem(shown, where, what, "Choose another name"))
+        problems.append(place.problem(what, "Choose another name"))
     return problems
 
 
@@ -84,17 +81,17 @@ def _check_selection(loaded: LoadedRecipe) -> list[Problem]:
     problems = []
     if name not in metrics:
         what = f"'{name}' is not a metric of this recipe"
-        problems.append(Problem(loaded.shown, "selection.metric", what, suggest(name, metrics)))
+        problems.append(loaded.at("selection", "metric").problem(what, suggest(name, metrics)))
     cannot_race = [m for m in loaded.metrics if m.label == name and not m.can_race]
     if recipe.selection.budget == "race" and cannot_race:
         what = f"'{name}' is not from token scores in one view, so scoring less of it saves no call"
         remedy = 'Select by a perplexity, or set budget = "all"'
-        problems.append(Problem(loaded.shown, "selection.budget", what, remedy))
+        problems.append(loaded.at("selection", "budget").problem(what, remedy))
     grouped = [m for m in loaded.metrics if m.label == name and m.examples_per_value > 1]
     if recipe.selection.mode == "per-example" and grouped:
         what = f"a value of '{name}' is about k examples, so it chooses for no single one"
         remedy = 'Set its k to 1, select by another metric, or set mode = "strategy"'
-        problems.append(Problem(loaded.shown, "selection.mode", what, remedy))
+        problems.append(loaded.at("selection", "mode").problem(what, remedy))
     return problems
 
 
@@ -104,7 +101,7 @@ def _check_own_outputs(loaded: LoadedRecipe) -> list[Problem]:
     what = 'own_outputs.keep = "correct" needs an answer check'
     remedy = "Set 'answer' and 'label', or keep = \"all\""
     return [
-        Problem(loaded.shown, f"datasets[{i}]", what, remedy)
+        loaded.at("datasets", i).problem(what, remedy)
         for i, entry in enumerate(loaded.recipe.datasets)
         if entry.check is None
     ]
@@ -117,7 +114,7 @@ def _check_validation(loaded: LoadedRecipe) -> list[Problem]:
         what = "needs held-out examples, and the recipe names none"
         remedy = 'Add [validation] with path = "dev.jsonl": inputs with references, not trained on'
         return [
-            Problem(loaded.shown, f"metrics[{i}]", f"'{metric.label}' {what}", remedy)
+            loaded.at("metrics", i).problem(f"'{metric.label}' {what}", remedy)
             for i, metric in enumerate(loaded.metrics)
             if any(view.is_held_out for view in metric.needs.views)
         ]
@@ -130,21 +127,23 @@ def _check_validation(loaded: LoadedRecipe) -> list[Problem]:
                 f"('{chats[0]}')"
             )
             remedy = "Take [validation] and the metrics that need it out, or the chats"
-            problems.append(Problem(loaded.shown, "validation", what, remedy))
+            problems.append(loaded.at("validation").problem(what, remedy))
         if entry.reference is None and dataset.reference is None:
             what = f"dataset '{dataset.name}' names no 'reference' that it could take over"
             remedy = "Add 'reference', the column of the responses that are wanted"
-            problems.append(Problem(loaded.shown, "validation", what, remedy))
+            problems.append(loaded.at("validation").problem(what, remedy))
         if loaded.resolve(entry.path, dataset.name) == loaded.resolve(dataset.path):
             what = f"is the file of dataset '{dataset.name}', so nothing in it is held out"
             remedy = "Split it, and give the part that no strategy is trained on"
-            problems.append(Problem(loaded.shown, "validation.path", what, remedy))
+            problems.append(loaded.at("validation", "path").problem(what, remedy))
     return problems
 
 
-def _used_twice(shown: str, kind: str, names: Sequence[str], remedy: str) -> list[Problem]:
+def _used_twice(
+    loaded: LoadedRecipe, kind: str, names: Sequence[str], remedy: str
+) -> list[Problem]:
     return [
-        Problem(shown, f"{kind}[{i}].name", f"'{name}' is used twice", remedy)
+        loaded.at(kind, i, "name").problem(f"'{name}' is used twice", remedy)
         for i, name in enumerate(names)
         if name in names[:i]
     ]
@@ -153,11 +152,8 @@ def _used_twice(shown: str, kind: str, names: Sequence[str], remedy: str) -> lis
 def _check_limits(loaded: LoadedRecipe, datasets: Sequence[str]) -> list[Problem]:
     """Strategies limited to datasets: the names exist, and every dataset has a strategy."""
     problems = [
-        Problem(
-            loaded.shown,
-            f"strategies[{i}].datasets",
-            f"'{name}' is not a dataset of this recipe",
-            suggest(name, datasets),
+        loaded.at("strategies", i, "datasets").problem(
+            f"'{name}' is not a dataset of this recipe", suggest(name, datasets)
         )
         for i, strategy in enumerate(loaded.recipe.strategies)
         for name in strategy.datasets or ()
@@ -168,28 +164,28 @@ def _check_limits(loaded: LoadedRecipe, datasets: Sequence[str]) -> list[Problem
             hidden = loaded.recipe.made_for(name)
             what = f"none {'that is compared ' if hidden else ''}is for dataset '{name}'"
             remedy = "Add one, or take the dataset out"
-            problems.append(Problem(loaded.shown, "strategies", what, remedy))
+            problems.append(loaded.at("strategies").problem(what, remedy))
     return problems
 
 
 def _check_models(loaded: LoadedRecipe) -> list[Problem]:
-    wanted = [("target.model", loaded.recipe.target.model)]
+    wanted = [(loaded.at("target", "model"), loaded.recipe.target.model)]
     wanted += [
-        (f"strategies[{i}].model", strategy.model)
+        (loaded.at("strategies", i, "model"), strategy.model)
         for i, strategy in enumerate(loaded.recipe.strategies)
         if isinstance(strategy, ModelStrategy)
     ]
     wanted += [
-        (f"metrics[{i}].model", source.model) for i, source in _rewards(loaded) if source.model
+        (loaded.at("metrics", i, "model"), source.model)
+        for i, source in _rewards(loaded)
+        if source.model
     ]
     return [
-        Problem(
-            loaded.shown,
-            where,
+        place.problem(
             f"'{name}' is not a model of this recipe or of respsel.toml",
             suggest(name, loaded.models),
         )
-        for where, name in wanted
+        for place, name in wanted
         if name not in loaded.models
     ]
 
@@ -205,9 +201,9 @@ def _check_authors(loaded: LoadedRecipe) -> list[Problem]:
             continue
         if get_close_matches(who.casefold(), [target.casefold()], 1, _NEARLY_THE_SAME):
             what = f"'{who}' is not a model of this recipe or of respsel.toml"
-            where = f"strategies[{i}].written_by"
             remedy = f"Did you mean '{target}'? If not, name its maker too: 'maker/{who}'"
-            problems.append(Problem(loaded.shown, where, what, remedy))
+            place = loaded.at("strategies", i, "written_by")
+            problems.append(place.problem(what, remedy))
     return problems
 
 
@@ -218,13 +214,13 @@ def _check_gates(loaded: LoadedRecipe) -> list[Problem]:
     if require.right and not all(entry.check for entry in loaded.recipe.datasets):
         what = "a dataset has no answer check, so its right answers are not known"
         remedy = "Set 'answer' and 'label', or take it out"
-        problems.append(Problem(loaded.shown, "selection.require.right", what, remedy))
+        problems.append(loaded.at("selection", "require", "right").problem(what, remedy))
     sources = [source.column for _, source in _rewards(loaded)]
     of_each = [name for name in sources if name is None or "{strategy}" in name]
     if require.reward is not None and not (of_each or loaded.recipe.judge):
         what = "nothing in the recipe gives each strategy's responses rewards"
         remedy = "Add a [judge] or the metric 'reward', or take it out"
-        problems.append(Problem(loaded.shown, "selection.require.reward", what, remedy))
+        problems.append(loaded.at("selection", "require", "reward").problem(what, remedy))
     return problems
 
 
@@ -242,12 +238,12 @@ def _check_endpoint(loaded: LoadedRecipe) -> list[Problem]:
             "what the scores are of"
         )
         remedy = "Add where it is: 'package' and 'file', 'path', or 'repo' and 'revision'"
-        problems.append(Problem(named.declared_in, f"models.{named.name}", what, remedy))
+        problems.append(named.at().problem(what, remedy))
     for i, metric in enumerate(loaded.metrics):
         if metric.needs.hidden:
             what = f"'{metric.label}' needs hidden states, which an endpoint does not hand out"
             remedy = "Take it out, or use backend 'transformers'"
-            problems.append(Problem(loaded.shown, f"metrics[{i}]", what, remedy))
+            problems.append(loaded.at("metrics", i).problem(what, remedy))
     return problems
 
 
@@ -259,7 +255,7 @@ def _check_masks(loaded: LoadedRecipe) -> list[Problem]:
     if chats and recipe.target.mask == "text":
         what = f"'text' leaves out ends of turns and tool calls, and '{chats[0]}' is conversations"
         remedy = "Take it out: conversations are scored as trainers train on them"
-        problems.append(Problem(loaded.shown, "target.mask", what, remedy))
+        problems.append(loaded.at("target", "mask").problem(what, remedy))
     if not chats and recipe.target.mask != "trained":
         return problems
     for i, metric in enumerate(loaded.metrics):
@@ -270,8 +266,7 @@ def _check_masks(loaded: LoadedRecipe) -> list[Problem]:
                     "turns to train on"
                 )
                 remedy = 'Use template = "native", or a dataset with input and mask = "text"'
-                place = f"metrics[{i}].template"
-                problems.append(Problem(loaded.shown, place, what, remedy))
+                problems.append(loaded.at("metrics", i, "template").problem(what, remedy))
     return problems
 
 
@@ -279,18 +274,18 @@ def _check_templates(loaded: LoadedRecipe) -> list[Problem]:
     problems = []
     for i, strategy in enumerate(loaded.recipe.strategies):
         for key, text in strategy.templates.items():
-            problems += check_template(text, loaded.shown, f"strategies[{i}].{key}")
+            problems += check_template(text, loaded.at("strategies", i, key))
     for i, entry in enumerate(loaded.recipe.datasets):
         for name in ("input", "system", "reference"):
             source = getattr(entry, name)
             if source is not None and is_template(source):
-                problems += check_template(source, loaded.shown, f"datasets[{i}].{name}")
+                problems += check_template(source, loaded.at("datasets", i, name))
     if (held_out := loaded.recipe.validation) is not None:
         for name, source in (("input", held_out.input), ("reference", held_out.reference)):
             if source is not None and is_template(source):
-                problems += check_template(source, loaded.shown, f"validation.{name}")
+                problems += check_template(source, loaded.at("validation", name))
     for i, reward in _rewards(loaded):
-        problems += check_template(reward.prompt or "", loaded.shown, f"metrics[{i}].prompt")
+        problems += check_template(reward.prompt or "", loaded.at("metrics", i, "prompt"))
     return problems
 
 
@@ -308,5 +303,5 @@ def _check_files(loaded: LoadedRecipe) -> list[Problem]:
             continue
         shown = loaded.show(place.path)
         if fault := path_fault(place.path, loaded.resolve(place.path), shown):
-            faults[place.where, shown] = Problem(loaded.shown, place.where, *fault)
-    return [*faults.values(), *check_addresses(loaded.recipe, loaded.shown)]
+            faults[place.where, shown] = loaded.at(*place.where).problem(*fault)
+    return [*faults.values(), *check_addresses(loaded)]

@@ -32,26 +32,26 @@ def check_composites(loaded: LoadedRecipe) -> list[Problem]:
         if not entry.compare and entry.name not in taken:
             what = "is false, but no strategy's 'of' names it, so it is for nothing"
             remedy = "Take 'compare' out, or the strategy"
-            problems.append(Problem(loaded.shown, f"strategies[{i}].compare", what, remedy))
+            problems.append(loaded.at("strategies", i, "compare").problem(what, remedy))
     return problems
 
 
 def _check_members(loaded: LoadedRecipe, i: int, entry: StrategyEntry) -> Iterator[Problem]:
     named = {other.name: other for other in loaded.recipe.strategies}
     for j, name in enumerate(entry.members):
-        where = f"strategies[{i}].of[{j}]"
+        place = loaded.at("strategies", i, "of", j)
         if name not in named:
             what = f"'{name}' is not a strategy of this recipe"
             others = [other for other in named if other != entry.name]
-            yield Problem(loaded.shown, where, what, suggest(name, others))
+            yield place.problem(what, suggest(name, others))
             continue
         if name in entry.members[:j]:
-            yield Problem(loaded.shown, where, f"'{name}' stands twice", "Name it once")
+            yield place.problem(f"'{name}' stands twice", "Name it once")
         lacking = _datasets_without(loaded, entry, named[name])
         if lacking:
             what = f"'{name}' is not for dataset '{lacking[0]}', and '{entry.name}' is"
             remedy = "Give both the same 'datasets'"
-            yield Problem(loaded.shown, where, what, remedy)
+            yield place.problem(what, remedy)
 
 
 def _datasets_without(
@@ -81,19 +81,19 @@ def _check_circle(loaded: LoadedRecipe, i: int, entry: StrategyEntry) -> Iterato
     found = circle((entry.name,))
     if found:
         what = f"takes from itself: {' from '.join(found)}"
-        yield Problem(loaded.shown, f"strategies[{i}].of", what, "Take one of them out")
+        yield loaded.at("strategies", i, "of").problem(what, "Take one of them out")
 
 
 def _check_first(loaded: LoadedRecipe, i: int, entry: FirstStrategy) -> Iterator[Problem]:
     named = {other.name: other for other in loaded.recipe.strategies}
     if len(entry.of) == 1:
         what = "has one member, so there is nothing to choose from"
-        yield Problem(loaded.shown, f"strategies[{i}].of", what, "Add a member")
+        yield loaded.at("strategies", i, "of").problem(what, "Add a member")
     for j, name in enumerate(entry.of[:-1]):
         if name in named and named[name].if_wrong == "fail":
             what = f"'{name}' has if_wrong = \"fail\", so the run ends where the next one is for it"
             remedy = f"Set if_wrong of '{name}' to 'keep' or 'drop'"
-            yield Problem(loaded.shown, f"strategies[{i}].of[{j}]", what, remedy)
+            yield loaded.at("strategies", i, "of", j).problem(what, remedy)
 
 
 def _check_draws(loaded: LoadedRecipe, i: int, entry: BestStrategy) -> Iterator[Problem]:
@@ -106,36 +106,34 @@ def _check_draws(loaded: LoadedRecipe, i: int, entry: BestStrategy) -> Iterator[
         if entry.n > 1 and not sampling.temperature:
             what = f"'{name}' is sampled at temperature 0, so its {entry.n} draws are one text"
             remedy = "Raise its temperature, or take 'n' out"
-            yield Problem(loaded.shown, f"strategies[{i}].of[{j}]", what, remedy)
+            yield loaded.at("strategies", i, "of", j).problem(what, remedy)
 
 
 def _check_best(loaded: LoadedRecipe, i: int, entry: BestStrategy) -> Iterator[Problem]:
-    where = f"strategies[{i}]"
+    place = loaded.at("strategies", i)
     members = [other for other in loaded.recipe.strategies if other.name in entry.of]
     written = [other for other in members if isinstance(other, ModelStrategy)]
     if entry.n > 1 and not written and len(members) == len(entry.of):
         what = f"is {entry.n}, but no member is written by a model, and only those have several"
-        yield Problem(loaded.shown, f"{where}.n", what, "Take 'n' out")
+        yield place.at("n").problem(what, "Take 'n' out")
     if entry.n == 1 and len(entry.of) == 1:
         what = "has one member and n = 1, so there is nothing to choose from"
-        yield Problem(loaded.shown, f"{where}.of", what, "Add a member, or raise 'n'")
+        yield place.at("of").problem(what, "Add a member, or raise 'n'")
     labels = [metric.known_as for metric in loaded.recipe.metrics]
     if entry.by == JUDGE and loaded.recipe.judge is None:
         what = "is the judge, and the recipe has no [judge]"
-        yield Problem(loaded.shown, f"{where}.by", what, "Add a [judge], or choose by a metric")
+        yield place.at("by").problem(what, "Add a [judge], or choose by a metric")
     elif entry.by not in (JUDGE, *labels):
         what = f"'{entry.by}' is not a metric of this recipe"
-        yield Problem(loaded.shown, f"{where}.by", what, suggest(entry.by, labels))
+        yield place.at("by").problem(what, suggest(entry.by, labels))
     for metric in loaded.metrics:
         if metric.label != entry.by:
             continue
         if metric.metric.combine:
             what = f"'{entry.by}' weighs by the spread over all strategies, which come later"
             remedy = f"Choose by {' or '.join(metric.metric.combine)}"
-            yield Problem(loaded.shown, f"{where}.by", what, remedy)
+            yield place.at("by").problem(what, remedy)
         reward = metric.needs.reward
         if reward and reward.column and (entry.n > 1 and written):
             what = f"'{entry.by}' is in a column, which has no value for each draw"
-            yield Problem(
-                loaded.shown, f"{where}.by", what, "Choose by a model's judgement, or set n = 1"
-            )
+            yield place.at("by").problem(what, "Choose by a model's judgement, or set n = 1")

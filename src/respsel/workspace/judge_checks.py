@@ -33,26 +33,26 @@ def _missed(loaded: LoadedRecipe) -> Iterator[Problem]:
         if metric.needs.reward and metric.needs.reward.is_judges:
             what = "a reward needs a source, and the recipe has no [judge]"
             remedy = "Add a [judge], or give a 'column', or a 'model' with a 'prompt'"
-            yield Problem(loaded.shown, f"metrics[{i}]", what, remedy)
+            yield loaded.at("metrics", i).problem(what, remedy)
     if loaded.recipe.training.least_reward is not None:
         what = "needs a judge, and the recipe has no [judge]"
-        yield Problem(loaded.shown, "training.least_reward", what, "Add one, or take this out")
+        yield loaded.at("training", "least_reward").problem(what, "Add one, or take this out")
 
 
 def _check_model(loaded: LoadedRecipe, judge: JudgeEntry) -> Iterator[Problem]:
     if judge.model not in loaded.models:
         what = f"'{judge.model}' is not a model of this recipe or of respsel.toml"
         remedy = suggest(judge.model, loaded.models)
-        yield Problem(loaded.shown, f"{JUDGE}.model", what, remedy)
+        yield loaded.at(JUDGE, "model").problem(what, remedy)
 
 
 def _check_rubric(loaded: LoadedRecipe, judge: JudgeEntry) -> Iterator[Problem]:
-    yield from check_template(judge.rubric, loaded.shown, f"{JUDGE}.rubric")
+    yield from check_template(judge.rubric, loaded.at(JUDGE, "rubric"))
     shown = [entry.reference or entry.label for entry in loaded.recipe.datasets]
     if judge.reference and not any(shown):
         what = "no dataset has a 'reference' or a 'label' to show"
         remedy = "Name the column in [[datasets]], or take this out"
-        yield Problem(loaded.shown, f"{JUDGE}.reference", what, remedy)
+        yield loaded.at(JUDGE, "reference").problem(what, remedy)
 
 
 def _check_scores(loaded: LoadedRecipe, judge: JudgeEntry) -> Iterator[Problem]:
@@ -62,12 +62,12 @@ def _check_scores(loaded: LoadedRecipe, judge: JudgeEntry) -> Iterator[Problem]:
         if not low <= example.score <= high:
             what = f"{example.score:.10g} is outside {scale}"
             remedy = "Give a score on it, or change 'scale'"
-            yield Problem(loaded.shown, f"{JUDGE}.examples[{i}].score", what, remedy)
+            yield loaded.at(JUDGE, "examples", i, "score").problem(what, remedy)
     least = loaded.recipe.training.least_reward
     if least is not None and not low < least <= high:
         what = f"{least:.10g} leaves out all responses or none: it is not within {scale}"
         remedy = f"Give a number above {low:.10g} and at most {high:.10g}"
-        yield Problem(loaded.shown, "training.least_reward", what, remedy)
+        yield loaded.at("training", "least_reward").problem(what, remedy)
 
 
 def _check_label(loaded: LoadedRecipe) -> Iterator[Problem]:
@@ -75,7 +75,7 @@ def _check_label(loaded: LoadedRecipe) -> Iterator[Problem]:
         source = metric.needs.reward
         if metric.label == JUDGE and source is not None and not source.is_judges:
             what = f"'{JUDGE}' is what the rewards of the recipe's [judge] are called"
-            yield Problem(loaded.shown, f"metrics[{i}].label", what, "Choose another label")
+            yield loaded.at("metrics", i, "label").problem(what, "Choose another label")
 
 
 def _check_pairs(loaded: LoadedRecipe, judge: JudgeEntry) -> Iterator[Problem]:
@@ -85,20 +85,20 @@ def _check_pairs(loaded: LoadedRecipe, judge: JudgeEntry) -> Iterator[Problem]:
         entry.name: [strategy.name for strategy in recipe.strategies_for(entry.name)]
         for entry in recipe.datasets
     }
-    where = f"{JUDGE}.against"
+    place = loaded.at(JUDGE, "against")
     if judge.pairs and all(len(some) < 2 for some in by_dataset.values()):
         what = "compares strategies, and no dataset has two"
-        yield Problem(loaded.shown, f"{JUDGE}.pairs", what, "Add a strategy, or take this out")
+        yield loaded.at(JUDGE, "pairs").problem(what, "Add a strategy, or take this out")
     if judge.against is None:
         return
     if not judge.pairs:
         what = "names the strategy of comparisons, and there are none"
-        yield Problem(loaded.shown, where, what, "Add pairs = true, or take this out")
+        yield place.problem(what, "Add pairs = true, or take this out")
     if judge.against not in names:
         what = f"'{judge.against}' is not a strategy of this recipe"
-        yield Problem(loaded.shown, where, what, suggest(judge.against, names))
+        yield place.problem(what, suggest(judge.against, names))
         return
     for dataset, some in by_dataset.items():
         if len(some) > 1 and judge.against not in some:
             what = f"'{judge.against}' is not for dataset '{dataset}'"
-            yield Problem(loaded.shown, where, what, "Name one that is for all datasets")
+            yield place.problem(what, "Name one that is for all datasets")

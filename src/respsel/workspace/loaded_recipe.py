@@ -15,6 +15,7 @@ from respsel.data.file_sets import FileSet, local_files
 from respsel.hashing import digest
 from respsel.metrics.contract import ChosenMetric
 from respsel.recipe.model import NamedModel
+from respsel.recipe.places import Place, Source
 from respsel.recipe.schema import DatasetEntry, Recipe, StrategyEntry
 from respsel.recipe.toml import text_of
 from respsel.remote.kinds import is_address
@@ -33,6 +34,7 @@ class LoadedRecipe:
     name: the folder under `runs` that its runs are kept in.
     content: the file's bytes as they were read; it may be edited or moved while a run goes on.
         Where it extends others or was changed, all of it written out.
+    source: where in the file, or in others, each value stands.
     workspace: where its store and runs are.
     models: by name, the models of the recipe and of the workspace.
     metrics: the metrics in the recipe's order.
@@ -45,11 +47,16 @@ class LoadedRecipe:
     shown: str
     name: str
     content: bytes
+    source: Source
     workspace: Workspace
     models: Mapping[str, NamedModel]
     metrics: Sequence[ChosenMetric]
     purpose: str = ""
     variant: Variant = AS_IT_IS
+
+    def at(self, *path: str | int) -> Place:
+        """A place in the recipe, by keys and numbers, for problems."""
+        return Place(self.source, path)
 
     def dataset(self, name: str) -> DatasetEntry:
         """The dataset with a name."""

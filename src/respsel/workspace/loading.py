@@ -15,6 +15,7 @@ from respsel.errors import InputError, Problem
 from respsel.metrics.contract import ChosenMetric
 from respsel.metrics.registry import choose
 from respsel.recipe.model import NamedModel
+from respsel.recipe.places import Place, Source, file_source
 from respsel.recipe.schema import MetricEntry, Recipe
 from respsel.recipe.toml import parse_toml, read_file
 from respsel.recipe.validation import check_shape
@@ -44,12 +45,12 @@ def load_recipe(path: Path, changes: Changes = NO_CHANGES) -> LoadedRecipe:
     workspace = find_workspace(path.resolve().parent)
     data = parse_toml(content, shown)
     if changes or "extends" in data or "without" in data:
-        return _load_changed(data, path, workspace, changes)
+        return _load_changed(data, content, path, workspace, changes)
     return checked_recipe(data, content, path, workspace, AS_IT_IS)
 
 
 def _load_changed(
-    data: dict[str, Any], path: Path, workspace: Workspace, changes: Changes
+    data: dict[str, Any], content: bytes, path: Path, workspace: Workspace, changes: Changes
 ) -> LoadedRecipe:
     """A recipe that extends others or is changed, from its file's data."""
     # Late: most recipes are as their files have them.
@@ -64,12 +65,10 @@ def _load_changed(
         from respsel.workspace.changes import change
 
         whole, variant = change(whole, changes, _declared(workspace, path.resolve().parent))
-    content = written_out(whole, composed.layers, variant)
-    try:
-        return checked_recipe(whole, content, path, workspace, variant)
-    except InputError as error:
-        origins = Origins(whole, composed.layers, variant, shown)
-        raise InputError([origins.placed(problem) for problem in error.problems]) from None
+    own = file_source(shown, whole, content)
+    source = Source(shown, whole, Origins(own, composed.layers, variant).origin)
+    written = written_out(whole, composed.layers, variant)
+    return checked_recipe(whole, written, path, workspace, variant, source)
 
 
 def checked_recipe(
@@ -78,16 +77,21 @@ def checked_recipe(
     path: Path,
     workspace: Workspace,
     variant: Variant = AS_IT_IS,
+    source: Source | None = None,
 ) -> LoadedRecipe:
-    """A recipe's data as a LoadedRecipe. Raises InputError with every problem found."""
+    """A recipe's data as a LoadedRecipe. Raises InputError with every problem found.
+
+    source: where the data is from, if not all of it is from the content.
+    """
     shown = readable(path)
-    recipe, problems = check_shape(Recipe, data, shown)
-    metrics, more = _choose_metrics(data.get("metrics"), shown)
+    source = source or file_source(shown, data, content)
+    recipe, problems = check_shape(Recipe, data, Place(source))
+    metrics, more = _choose_metrics(data.get("metrics"), Place(source, ("metrics",)))
     problems += more
     if recipe is None:
         raise InputError(problems)
     own = {
-        name: NamedModel(name, entry, path.resolve().parent, shown)
+        name: NamedModel(name, entry, path.resolve().parent, shown, source)
         for name, entry in recipe.models.items()
     }
     name = run_name(workspace, path)
@@ -97,6 +101,7 @@ def checked_recipe(
         shown=shown,
         name=f"{name}/{variant.folder}" if variant else name,
         content=content,
+        source=source,
         workspace=workspace,
         models={**workspace.models, **own},
         metrics=metrics,
@@ -119,7 +124,7 @@ def _declared(workspace: Workspace, folder: Path) -> Mapping[str, Mapping[str, A
     return {name: moved_entry("models", item, home, folder) for name, item in entries.items()}
 
 
-def _choose_metrics(entries: Any, shown: str) -> tuple[list[ChosenMetric], list[Problem]]:
+def _choose_metrics(entries: Any, place: Place) -> tuple[list[ChosenMetric], list[Problem]]:
     """The metrics, and what is wrong with their parameters.
 
     They are checked even where the rest of the recipe is wrong, so that all is reported at once.
@@ -128,11 +133,11 @@ def _choose_metrics(entries: Any, shown: str) -> tuple[list[ChosenMetric], list[
     problems = []
     for i, entry in enumerate(entries if isinstance(entries, list) else []):
         shaped, wrong = (
-            check_shape(MetricEntry, entry, shown) if isinstance(entry, dict) else (None, [])
+            check_shape(MetricEntry, entry, place.at(i)) if isinstance(entry, dict) else (None, [])
         )
         if wrong or shaped is None:
             continue  # Recipe's own check says so.
-        metric, more = choose(shaped, shown, f"metrics[{i}]")
+        metric, more = choose(shaped, place.at(i))
         problems += more
         if metric is not None:
             chosen.append(metric)

@@ -7,11 +7,12 @@ change.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
-from respsel.errors import Problem
-from respsel.recipe.dotted_keys import Parts, find, join_key, parts_of_place
+from respsel.recipe.dotted_keys import Parts, called, find, join_key
+from respsel.recipe.key_paths import KeyPath
+from respsel.recipe.places import AN_OPTION, Origin, Source
 from respsel.recipe.toml_text import toml_text
 from respsel.workspace.bases import Layer
 from respsel.workspace.variant import Variant
@@ -19,36 +20,39 @@ from respsel.workspace.variant import Variant
 
 @dataclass(frozen=True)
 class Origins:
-    """A recipe's data and where it is from.
+    """Where a recipe's data is from.
 
+    source: the recipe's own file, with the data of all.
     layers: what each file says, the recipe's own first; none if there is one file only.
-    shown: the recipe's path as messages show it.
     """
 
-    data: Mapping[str, Any]
+    source: Source
     layers: Sequence[Layer]
     variant: Variant
-    shown: str
 
-    def placed(self, problem: Problem) -> Problem:
-        """A problem with the file or the option that its place is from."""
-        if problem.file != self.shown or not (self.layers or self.variant):
-            return problem
-        parts = parts_of_place(self.data, problem.where)
+    def origin(self, path: KeyPath) -> Origin:
+        """The file that a value is from and its line there, or the option that set it."""
+        parts = _named(self.source.data, path)
         if setting := self.variant.setting_at(parts):
             behind = join_key(parts) if len(parts) > len(setting.parts) else setting.key
-            return replace(problem, file="", where=f"{self.variant.option} {behind}")
+            return f"{self.variant.option} {behind}", AN_OPTION
         if not self.layers:
-            return problem
-        return replace(problem, file=self._file_of(parts), where=join_key(parts))
-
-    def _file_of(self, parts: Parts) -> str:
+            return self.source.origin(path)
         # Where something is missing, the place itself is nowhere.
         for end in range(len(parts), 0, -1):
             for layer in self.layers:
                 if _has(layer.data, parts[:end]):
-                    return layer.shown
-        return self.shown
+                    return layer.shown, layer.line_of(parts[:end], path[:end])
+        return self.source.shown, None
+
+
+def _named(data: Mapping[str, Any], path: KeyPath) -> Parts:
+    """A path as parts, with the names of entries for their numbers."""
+    parts = [part if isinstance(part, str) else f"[{part}]" for part in path]
+    entries = data.get(parts[0]) if len(path) > 1 else None
+    if isinstance(entries, list) and isinstance(path[1], int) and path[1] < len(entries):
+        parts[1] = called(parts[0], entries[path[1]]) or parts[1]
+    return tuple(parts)
 
 
 def written_out(data: Mapping[str, Any], layers: Sequence[Layer], variant: Variant) -> bytes:

@@ -15,9 +15,10 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from respsel.errors import InputError, Problem
+from respsel.errors import InputError
 from respsel.recipe.model import ModelEntry, Name, NamedModel
-from respsel.recipe.toml import read_toml
+from respsel.recipe.places import Place, Source, file_source
+from respsel.recipe.toml import parse_toml, read_file
 from respsel.recipe.validation import check_shape
 
 FILE_NAME = "respsel.toml"
@@ -48,8 +49,12 @@ class WorkspaceEntry(BaseModel):
     largest_download_gib: float = Field(
         DEFAULT_GIB, gt=0, description="The most that one address of data may download, in GiB."
     )
-    models: Mapping[Name, ModelEntry] = Field(default_factory=dict)
-    tracking: TrackingEntry = Field(default_factory=lambda: TrackingEntry())
+    models: Mapping[Name, ModelEntry] = Field(
+        default_factory=dict, description="Models by name, for all recipes of the workspace."
+    )
+    tracking: TrackingEntry = Field(
+        default_factory=lambda: TrackingEntry(), description="Where runs are also logged."
+    )
 
 
 @dataclass(frozen=True)
@@ -102,17 +107,19 @@ def find_workspace(start: Path) -> Workspace:
     root = _marked_folder(start)
     if root is None:
         return _workspace(start, WorkspaceEntry())
-    data = read_toml(root / FILE_NAME, FILE_NAME)
-    entry, problems = check_shape(WorkspaceEntry, data, FILE_NAME)
+    content = read_file(root / FILE_NAME, FILE_NAME)
+    data = parse_toml(content, FILE_NAME)
+    place = Place(file_source(FILE_NAME, data, content))
+    entry, problems = check_shape(WorkspaceEntry, data, place)
     if problems:
         raise InputError(problems)
-    workspace = _workspace(root, entry)
+    workspace = _workspace(root, entry, place.source)
     store = Path(os.path.realpath(workspace.store))
     runs = Path(os.path.realpath(workspace.runs))
     # A store around the workspace is refused when it is opened, for what it holds.
     if runs.is_relative_to(store) and not root.is_relative_to(store):
         what = "is the store's folder, or in it, and the store wants that for itself"
-        raise InputError(Problem(FILE_NAME, "runs", what, "Name another folder"))
+        raise InputError(place.at("runs").problem(what, "Name another folder"))
     return workspace
 
 
@@ -123,9 +130,10 @@ def _marked_folder(start: Path) -> Path | None:
     )
 
 
-def _workspace(root: Path, entry: WorkspaceEntry) -> Workspace:
+def _workspace(root: Path, entry: WorkspaceEntry, source: Source | None = None) -> Workspace:
     models = {
-        name: NamedModel(name, model, root, FILE_NAME) for name, model in entry.models.items()
+        name: NamedModel(name, model, root, FILE_NAME, source)
+        for name, model in entry.models.items()
     }
     most_bytes = int(entry.largest_download_gib * (1 << 30))
     return Workspace(

@@ -20,6 +20,7 @@ import pytest
 
 from respsel.backends.contract import Failure, GenerateCall, Generation, ScoreCall
 from respsel.errors import PreflightError, RunError
+from respsel.recipe.places import plain_place
 from respsel.records import Message, Sampling
 from tests.conftest import Bench, jsonl, needs, rows
 from tests.endpoints import Asked, Endpoint, Reply, chat, error, serving
@@ -38,7 +39,7 @@ def model_of(endpoint: Endpoint, weights: Path | None = None, **settings: Any) -
 
     given = {"api_key_env": None, "timeout_s": 5.0, "retries": 2, "parallel": 4, **settings}
     return EndpointModel(
-        EndpointSettings(endpoint.url, "m", shown="a.toml", where="models.m", **given),
+        EndpointSettings(endpoint.url, "m", place=plain_place("a.toml", "models", "m"), **given),
         None,
         weights,
         None,
@@ -585,7 +586,9 @@ def test_the_way_may_be_named(gguf: Path) -> None:
     from respsel.backends.openai.model import EndpointModel
 
     with serving(Scorer(gguf, ids=False)) as endpoint:
-        settings = EndpointSettings(endpoint.url, "m", None, 5, 0, 4, "a.toml", "models.m")
+        settings = EndpointSettings(
+            endpoint.url, "m", None, 5, 0, 4, plain_place("a.toml", "models", "m")
+        )
         model = EndpointModel(settings, None, gguf, None, None, "prompt_logprobs")
         with pytest.raises(PreflightError, match="prompt must be a string") as caught:
             model.probe()

@@ -256,7 +256,7 @@ def test_a_branch_is_no_revision(bench: Bench) -> None:
     entry(bench, 'repo = "some/model"\nrevision = "main"')
     done = bench.respsel("plan", "a.toml")
     assert done.code == 2
-    assert "models.target.revision: revision 'main' is not a commit" in done.err
+    assert "model 'target', revision: revision 'main' is not a commit" in done.err
 
 
 def test_a_model_that_is_not_in_the_hub_cache_says_how_to_get_it(bench: Bench) -> None:

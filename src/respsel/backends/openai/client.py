@@ -25,7 +25,8 @@ from respsel.backends.openai.errors import EndpointError, Kind, ServerError, rea
 from respsel.backends.openai.key_spellings import holds_key, without_key
 from respsel.backends.openai.loop_thread import LoopThread, first_done
 from respsel.backends.openai.tally import CallFailure, End, Tally, no_answer, remedy_of
-from respsel.errors import PreflightError, Problem, RunError
+from respsel.errors import PreflightError, RunError
+from respsel.recipe.places import Place
 from respsel.replies.server_words import one_line
 
 Answer = TypeVar("Answer")
@@ -47,7 +48,7 @@ class EndpointSettings:
     api_key_env: the environment variable that holds the key, if there is one.
     timeout_s: for a whole answer, for each try.
     parallel: requests at once.
-    shown, where: the file that declares the model and the place in it, for errors.
+    place: where the model is declared, for errors.
     request: further parameters of each request.
     """
 
@@ -57,8 +58,7 @@ class EndpointSettings:
     timeout_s: float
     retries: int
     parallel: int
-    shown: str
-    where: str
+    place: Place
     request: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -72,7 +72,7 @@ class EndpointClient:
         except ImportError as error:
             what = "the openai package is not installed"
             remedy = "Run: pip install 'respsel[openai]'"
-            raise PreflightError(Problem(settings.shown, settings.where, what, remedy)) from error
+            raise PreflightError(settings.place.problem(what, remedy)) from error
         self.settings = settings
         self._errors = openai
         self._key = _key(settings)
@@ -212,9 +212,7 @@ class EndpointClient:
         if self.holds_key(json.dumps(self.settings.request)):
             what = "holds the API key, which would be kept and shown with the recipe"
             remedy = f"Take it out: the key is sent from {self.settings.api_key_env}"
-            raise PreflightError(
-                Problem(self.settings.shown, f"{self.settings.where}.request", what, remedy)
-            )
+            raise PreflightError(self.settings.place.at("request").problem(what, remedy))
 
     async def _guarded(self, ask: Awaitable[Answer]) -> Answer | Failure:
         try:
@@ -230,13 +228,13 @@ class EndpointClient:
     def _failure(self, error: ServerError) -> CallFailure:
         """What an error comes to, with what to do where it ends the run."""
         settings = self.settings
-        remedy = remedy_of(error, settings.api_key_env, settings.where, settings.request)
+        remedy = remedy_of(error, settings.api_key_env, settings.place.keys, settings.request)
         return CallFailure(
             self.clean(_PREFIXES.get(error.kind, "") + error.words), error.kind, self.clean(remedy)
         )
 
     def _error(self, end: End) -> RunError:
-        return RunError(Problem(self.settings.shown, self.settings.where, end.what, end.remedy))
+        return RunError(self.settings.place.problem(end.what, end.remedy))
 
 
 @contextmanager
@@ -261,19 +259,17 @@ def _key(settings: EndpointSettings) -> str:
     if settings.api_key_env is None:
         return ""
     found = os.environ.get(settings.api_key_env, "").strip()
-    place = f"{settings.where}.api_key_env"
+    place = settings.place.at("api_key_env")
     if not found:
         what = (
             f"the environment variable {settings.api_key_env} is not set, and is to hold the "
             "API key"
         )
-        raise PreflightError(
-            Problem(settings.shown, place, what, f"Run: export {settings.api_key_env}=...")
-        )
+        raise PreflightError(place.problem(what, f"Run: export {settings.api_key_env}=..."))
     if not found.isascii() or not found.isprintable() or " " in found:
         what = (
             f"the environment variable {settings.api_key_env} holds no API key: there are "
             "blanks or odd characters in it"
         )
-        raise PreflightError(Problem(settings.shown, place, what, f"Fix {settings.api_key_env}"))
+        raise PreflightError(place.problem(what, f"Fix {settings.api_key_env}"))
     return found

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from respsel.backends.chat_text import ChatText
 from respsel.backends.contract import Failure, ScoreCall
 from respsel.backends.openai.client import EndpointClient
-from respsel.errors import PreflightError, Problem
+from respsel.errors import PreflightError
 from respsel.recipe.request_parameters import is_for_scores
 from respsel.records import Message, TokenScores
 from respsel.replies.server_words import words_of
@@ -199,7 +199,7 @@ def find_way(client: EndpointClient, text: ChatText, scores_by: str | None) -> E
         "Score with the weights themselves (backend 'llama-cpp' or 'transformers'), or serve "
         "them with vLLM"
     )
-    raise PreflightError(Problem(client.settings.shown, client.settings.where, what, remedy))
+    raise PreflightError(client.settings.place.problem(what, remedy))
 
 
 async def _fault(scores: EndpointScores, text: ChatText) -> str:

@@ -24,7 +24,7 @@ from respsel.backends.openai.tally import CallFailure
 from respsel.backends.openai.text import EndpointText
 from respsel.backends.openai.tokenizer import open_text
 from respsel.backends.turn_fields import split_tools
-from respsel.errors import PreflightError, Problem
+from respsel.errors import PreflightError
 from respsel.records import Message, Sampling, TokenScores
 from respsel.replies.completions import EMPTY_TEXT, written_in
 from respsel.text.transcript import fields_of
@@ -109,14 +109,8 @@ class EndpointModel:
         if not calls:
             return iter(())
         remedy = "Use backend 'transformers' with the same weights"
-        raise PreflightError(
-            Problem(
-                self._settings.shown,
-                self._settings.where,
-                "an endpoint hands out no hidden states",
-                remedy,
-            )
-        )
+        what = "an endpoint hands out no hidden states"
+        raise PreflightError(self._settings.place.problem(what, remedy))
 
     def generate(self, calls: Sequence[GenerateCall]) -> Iterator[tuple[int, Generation | Failure]]:
         """See Model.generate."""
@@ -249,7 +243,7 @@ class EndpointModel:
                 "scores are of"
             )
             remedy = "Add where it is: 'package' and 'file', 'path', or 'repo' and 'revision'"
-            raise PreflightError(Problem(self._settings.shown, self._settings.where, what, remedy))
+            raise PreflightError(self._settings.place.problem(what, remedy))
         return self._tokens
 
 

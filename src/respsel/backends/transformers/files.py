@@ -19,6 +19,7 @@ from typing import Any
 from respsel.backends.gguf.tokenizer import UnverifiedTokenizerError, load_gguf_tokenizer
 from respsel.errors import InputError, PreflightError, Problem, RespselError, first_line
 from respsel.hashing import DigestMemo, canonical_json, digest, file_digest
+from respsel.recipe.places import Place
 from respsel.store.folder import make_own
 from respsel.system.parts import part_for, remove_dead_parts
 
@@ -63,33 +64,21 @@ class Source:
         )
 
 
-def digest_directory(folder: Path, memo: DigestMemo, shown: str, where: str) -> str:
+def digest_directory(folder: Path, memo: DigestMemo, place: Place) -> str:
     """The digest of all files of a model's directory that change its answers.
 
-    Raises InputError if it holds no weights.
+    place: where the directory is named. Raises InputError if it holds no weights.
     """
     files = sorted(
         path for path in folder.iterdir() if path.is_file() and _MEANINGFUL.fullmatch(path.name)
     )
     if not any(path.suffix == ".safetensors" for path in files):
         what = f"{folder} holds no .safetensors file"
-        raise InputError(
-            Problem(
-                shown,
-                where,
-                what,
-                "Convert the weights: files of other kinds can run code when they are read",
-            )
-        )
+        remedy = "Convert the weights: files of other kinds can run code when they are read"
+        raise InputError(place.problem(what, remedy, near="path"))
     if not (folder / "config.json").is_file():
-        raise InputError(
-            Problem(
-                shown,
-                where,
-                f"{folder} holds no config.json",
-                "Give the directory of a whole model",
-            )
-        )
+        what = f"{folder} holds no config.json"
+        raise InputError(place.problem(what, "Give the directory of a whole model", near="path"))
     return digest(
         "model-directory", canonical_json([[path.name, file_digest(path, memo)] for path in files])
     )
@@ -107,13 +96,14 @@ def digest_tokenizer(folder: Path, memo: DigestMemo) -> str:
     )
 
 
-def check_commit(revision: str, shown: str, where: str) -> None:
-    """Raise InputError unless a revision is a commit: a branch or tag may change."""
+def check_commit(revision: str, place: Place) -> None:
+    """Raise InputError unless a revision is a commit: a branch or tag may change.
+
+    place: where it is named.
+    """
     if not _COMMIT.fullmatch(revision):
         what = f"revision '{revision}' is not a commit, and a branch or tag may change"
-        raise InputError(
-            Problem(shown, f"{where}.revision", what, "Give the commit's 40 hexadecimal digits")
-        )
+        raise InputError(place.problem(what, "Give the commit's 40 hexadecimal digits"))
 
 
 def load(source: Source, dtype: str, prepared: Path | None) -> tuple[Any, Any]:
