@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -95,7 +95,7 @@ class LatestRun:
     unrecorded: Mapping[str, Unrecorded]
     finished: float
     variant: str = ""
-    key: str = ""
+    key: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True)
