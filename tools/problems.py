@@ -7,11 +7,11 @@ entry, with the texts that it can have there.
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from tools.source import Function, Source, argument, called_as
-from tools.wording import Wording
+from tools.wording import Wording, reaching
 
 ERRORS = {"RespselError": 1, "InputError": 2, "PreflightError": 3, "StoreError": 4, "RunError": 1}
 WARNING = "warning"
@@ -43,16 +43,68 @@ def messages(source: Source) -> list[Message]:
     wording = Wording(source)
     fates = _Fates(source)
     found: dict[tuple[str, str, str], Message] = {}
-    for site in sites(source):
-        module = source.module(site)
-        codes = tuple(sorted(fates.of(site)))
+    said = sites(source)
+    for site in said:
+        module = source.module(site.call)
+        codes = tuple(sorted(fates.of_site(site)))
+        place = f"{module.name}:{site.call.lineno}"
         for what, remedy in _texts(site, wording):
-            message = Message(
-                module.room, f"{module.name}:{site.lineno}", what.strip(), remedy.strip(), codes
-            )
+            message = Message(module.room, place, what.strip(), remedy.strip(), codes)
             if message.what and not _is_bare(message.what):
                 found.setdefault((module.room, message.what, message.remedy), message)
+    for site, codes in _carried(source, said, fates):
+        module = source.module(site.call)
+        for what, remedy in _texts(site, wording):
+            if what.strip() and not _is_bare(what):
+                advice = "" if _is_bare(remedy) else remedy
+                place = f"{module.name}:{site.call.lineno}"
+                message = Message(module.room, place, what.strip(), advice.strip(), codes)
+                found.setdefault((module.room, what, advice), message)
     return list(found.values())
+
+
+def _carried(
+    source: Source, said: Sequence[Site], fates: _Fates
+) -> Iterator[tuple[Site, tuple[str, ...]]]:
+    """What a class of the package's own carries to a problem: a fault with its remedy.
+
+    It ends as the problems do that are made of it: in its module, or where it is known.
+    """
+    makers: dict[str, tuple[Function, tuple[str, ...]]] = {}
+    for node in source.nodes():
+        if isinstance(node, ast.ClassDef) and node.name != "Problem" and (maker := _carrier(node)):
+            home = source.module(node)
+            made = [site for site in said if source.module(site.call) is home]
+            made = made or [site for site in said if _unpacks(site, source, node)]
+            ends = sorted({code for site in made for code in fates.of_site(site)})
+            makers[node.name] = (maker, tuple(ends))
+    for node in source.nodes():
+        if isinstance(node, ast.Call) and called_as(node) in makers:
+            maker, codes = makers[called_as(node)]
+            yield _site(node, "what", "remedy", maker), codes
+
+
+def _unpacks(site: Site, source: Source, kind: ast.ClassDef) -> bool:
+    """Whether a problem is made of what a class carries: in its room, or where it is imported."""
+    is_carried = site.what is not None and ".what" in ast.unparse(site.what)
+    here = source.module(site.call)
+    return is_carried and (here.room == source.module(kind).room or kind.name in here.imports)
+
+
+def _carrier(kind: ast.ClassDef) -> Function | None:
+    """How a class is made, if it is made of a fault and a remedy."""
+    maker = _maker(kind)
+    if maker is None:
+        fields = [one for one in kind.body if isinstance(one, ast.AnnAssign)]
+        if not {"what", "remedy"} <= {ast.unparse(one.target) for one in fields}:
+            return None
+        given = [
+            ast.unparse(one.target) + (f"={ast.unparse(one.value)}" if one.value else "")
+            for one in fields
+        ]
+        maker = _function(f"def __init__(self, {', '.join(given)}): ...")
+    named = {one.arg for one in maker.args.args} if maker is not None else set()
+    return maker if {"what", "remedy"} <= named else None
 
 
 def reasons(source: Source) -> list[Message]:
@@ -79,6 +131,8 @@ def _raised(source: Source, kinds: Mapping[str, ast.ClassDef]) -> Iterator[Raise
         if not isinstance(node, ast.Call) or not node.args:
             continue
         name = called_as(node)
+        if name in kinds and _carrier(kinds[name]) is not None:
+            continue
         if name == "ValueError":
             yield node, node.args[0], None
         elif name in kinds and (bases := _bases(kinds, name)) and bases[-1].endswith("Exception"):
@@ -111,21 +165,99 @@ def _first_of(maker: Function) -> str:
     return "what" if "what" in names else names[0] if names else ""
 
 
-def sites(source: Source) -> Iterator[ast.Call]:
-    """Every place that makes a Problem."""
+@dataclass(frozen=True)
+class Site:
+    """A place that says what is wrong.
+
+    call: where it is said. what, remedy: the words.
+    pair: both, where they are given as one.
+    inside: what makes the problem in the end, if that is a function which this place calls.
+    """
+
+    call: ast.Call
+    what: ast.expr | None
+    remedy: ast.expr | None
+    pair: ast.expr | None = None
+    inside: tuple[ast.Call, ...] = ()
+
+
+def sites(source: Source) -> list[Site]:
+    """Every place that says what is wrong: it makes a Problem, or calls what makes one of words."""
+    waiting = [_site(node, "what", "remedy", _PROBLEM) for node in _made(source)]
+    waiting += [Site(node, node.args[0], node.args[1]) for node in _handed(source)]
+    found: list[Site] = []
+    seen: set[ast.Call] = set()
+    while waiting:
+        site = waiting.pop(0)
+        callers = [] if site.call in seen else _callers(site, source)
+        seen.add(site.call)
+        waiting += callers
+        if not callers:
+            found.append(site)
+    return found
+
+
+def _made(source: Source) -> Iterator[ast.Call]:
     for node in source.nodes():
         if isinstance(node, ast.Call) and called_as(node) == "Problem":
             yield node
 
 
-def _texts(site: ast.Call, wording: Wording) -> list[tuple[str, str]]:
-    last = site.args[-1] if site.args else None
+def _handed(source: Source) -> Iterator[ast.Call]:
+    """Calls of a parameter that makes a problem of a fault and a remedy."""
+    for node in source.nodes():
+        if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name):
+            continue
+        function = source.function(node)
+        for one in function.args.args if function is not None else ():
+            kind = "" if one.annotation is None else ast.unparse(one.annotation)
+            if one.arg == node.func.id and kind == "Callable[[str, str], Problem]":
+                yield node
+
+
+def _function(text: str) -> Function:
+    made = ast.parse(text).body[0]
+    assert isinstance(made, Function)
+    return made
+
+
+_PROBLEM = _function("def Problem(file, where, what, remedy): ...")
+
+
+def _site(
+    call: ast.Call, what: str, remedy: str | ast.expr | None, maker: Function, *inside: ast.Call
+) -> Site:
+    """A call of what makes a problem, by the names of that one's parameters."""
+    last = call.args[-1] if call.args else None
     if isinstance(last, ast.Starred):
-        return [(pair[0], pair[1]) for pair in wording.items(last.value, 2)]
-    given = {keyword.arg: keyword.value for keyword in site.keywords}
-    what = site.args[2] if len(site.args) > 2 else given.get("what")
-    remedy = site.args[3] if len(site.args) > 3 else given.get("remedy")
-    return wording.pair(what, remedy)
+        return Site(call, None, None, last.value, inside)
+    words = argument(call, maker, what)
+    advice = argument(call, maker, remedy) if isinstance(remedy, str) else remedy
+    return Site(call, words, advice, None, inside)
+
+
+def _callers(site: Site, source: Source) -> list[Site]:
+    """The calls of the function that a place is in, if that one is given the words."""
+    maker = source.function(site.call)
+    if maker is None or not isinstance(site.what, ast.Name):
+        return []
+    given = {one.arg for one in (*maker.args.args, *maker.args.kwonlyargs)}
+    if site.what.id not in given or reaching(source, site.what, maker):
+        return []
+    is_given = isinstance(site.remedy, ast.Name) and site.remedy.id in given
+    remedy = site.remedy.id if is_given and isinstance(site.remedy, ast.Name) else site.remedy
+    inside = (site.call, *site.inside)
+    return [
+        _site(call, site.what.id, remedy, maker, *inside)
+        for call in source.calls_named(maker)
+        if call is not site.call
+    ]
+
+
+def _texts(site: Site, wording: Wording) -> list[tuple[str, str]]:
+    if site.pair is not None:
+        return [(both[0], both[1]) for both in wording.items(site.pair, 2)]
+    return wording.pair(site.what, site.remedy)
 
 
 def _is_bare(what: str) -> bool:
@@ -139,6 +271,15 @@ class _Fates:
     def __init__(self, source: Source) -> None:
         self._source = source
         self._seen: set[tuple[Function | None, str]] = set()
+
+    def of_site(self, site: Site) -> set[str]:
+        """The exit codes of what a place says, and of what it calls for that."""
+        found = self.of(site.call)
+        for call in site.inside:
+            # Where the problem is handed back, the caller's own way counts.
+            self._seen = {(self._source.function(call), "")}
+            found |= self.of(call, 1)
+        return found
 
     def of(self, node: ast.AST, depth: int = 0) -> set[str]:
         """The exit codes that it may end with."""

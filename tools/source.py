@@ -105,6 +105,8 @@ class Source:
             found = [one for one in self._functions.get(call.func.attr, ()) if self._is_method(one)]
             if isinstance(call.func.value, ast.Name) and call.func.value.id in ("self", "cls"):
                 found = [one for one in found if self.module(one) is module] or found
+            elif len(found) > 1 and (caught := self._caught(call.func.value)):
+                found = [one for one in found if self._class_name(one) in caught]
         else:
             return None
         return found[0] if len(found) == 1 else None
@@ -113,6 +115,21 @@ class Source:
         """Every call of a function."""
         named = self._calls.get(function.name, [])
         return [call for call in named if self.called(call) is function]
+
+    def calls_named(self, function: Function) -> list[ast.Call]:
+        """Every call that may be of a function: of a method, all that have its name."""
+        named = self._calls.get(function.name, [])
+        kinds = (ast.Attribute,) if self._is_method(function) else (ast.Name, ast.Attribute)
+        return [
+            call
+            for call in named
+            if self.called(call) is function
+            or (
+                self.called(call) is None
+                and self._is_method(function)
+                and isinstance(call.func, kinds)
+            )
+        ]
 
     def uses(self, name: str, function: Function) -> list[ast.Name | ast.Attribute]:
         """Where a function uses a name; where any does, if it is of an object (self.x).
@@ -127,6 +144,17 @@ class Source:
         if any(isinstance(use.ctx, ast.Load) for use in here):
             return here
         return [use for uses in self._by_attribute.get(last, ()) for use in uses]
+
+    def _caught(self, node: ast.expr) -> set[str]:
+        """The classes of an exception that a name is of."""
+        for above in self.around(node):
+            if isinstance(above, ast.ExceptHandler) and above.name == ast.unparse(node):
+                return {one.id for one in ast.walk(above.type or node) if isinstance(one, ast.Name)}
+        return set()
+
+    def _class_name(self, function: Function) -> str:
+        home = self.parent(function)
+        return home.name if isinstance(home, ast.ClassDef) else ""
 
     def _is_method(self, function: Function) -> bool:
         return isinstance(self.parent(function), ast.ClassDef)
