@@ -33,8 +33,7 @@ import typer
 from typer.testing import CliRunner
 
 from respsel.cli import app
-from respsel.metrics.registry import choose
-from respsel.recipe.places import plain_place
+from respsel.metrics.registry import all_metrics
 from respsel.recipe.schema import Recipe
 from respsel.recipe.validation import check_shape
 from respsel.workspace.workspace import WorkspaceEntry
@@ -151,8 +150,8 @@ def check(block: Block) -> None:
     else:
         assert block.language in ("text", "bash", "yaml", "jinja"), block.language
         for line in block.text.splitlines():
-            if re.match(r"(\.venv/bin/)?respsel \w+ .*\.toml", line):
-                parse(shlex.split(line)[1:])
+            if re.match(r"(\.venv/bin/)?respsel \w+ .*\.toml\b", line):
+                parse(next(commands(line))[1:])
         if looks_like_toml(block.text):
             assert fits(block.text) == [], block.text
 
@@ -196,9 +195,10 @@ def faults_of(kind: type[Any], data: Mapping[str, Any]) -> list[str]:
     found, problems = check_shape(kind, data, "page")
     if kind is Recipe and not problems:
         for entry in found.metrics:
-            problems += choose(entry, plain_place("page", "metrics"))[1]
-    # A plug-in's metric is not installed here.
-    return [str(one) for one in problems if "is not a metric" not in one.what]
+            # A plug-in's metric is not installed here.
+            if (metric := all_metrics().get(entry.name)) is not None:
+                problems += check_shape(metric.parameters, entry.parameters, "page")[1]
+    return [str(one) for one in problems]
 
 
 def _in_tables(given: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
@@ -238,7 +238,8 @@ def commands(text: str) -> Iterator[list[str]]:
         for part in re.split(r"&&|;", line):
             words = shlex.split(part, comments=True)
             if words:
-                yield words
+                # Where its output goes is the shell's.
+                yield words[: words.index(">")] if ">" in words else words
 
 
 def _shell(words: list[str], block: Block) -> str:

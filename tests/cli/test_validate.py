@@ -114,7 +114,10 @@ def test_what_the_machine_lacks_is_a_note(bench: Bench) -> None:
     done = validate()
     assert done.exit_code == 0, done.output
     assert "note: a.toml: line 8, model 'target': no file at" in done.output
-    assert "note: a.toml: models.teacher.api_key_env: the environment variable" in done.output
+    assert (
+        "note: a.toml: line 14, model 'teacher', api_key_env: the environment variable"
+        in done.output
+    )
     assert "a.toml is fine" in done.output
 
 
