@@ -25,7 +25,10 @@ def documents(bench: Bench) -> dict[str, Any]:
     report = json.loads((bench.folder / "runs" / "a" / "report.json").read_text())
     sweep = "strategies.teacher.prompt=Say {{ input }},Tell {{ input }}"
     compare = bench.respsel("compare", "a.toml", "--sweep", sweep, "--limit", "3", "--json").json
-    return {"plan": plan, "run": run, "report": report, "compare": compare}
+    checked = bench.respsel("validate", "a.toml", "--json").json
+    status = bench.respsel("status", "a.toml", "--json").json
+    made = {"plan": plan, "run": run, "report": report, "compare": compare}
+    return {**made, "validate": checked, "status": status}
 
 
 def closed(schema: Any) -> Any:
@@ -44,6 +47,14 @@ def test_documents_are_as_their_schemas_have_them(documents: dict[str, Any]) -> 
     for kind, document in documents.items():
         jsonschema.validate(document, closed(document_schema(kind)))
         assert (document["kind"], document["format"]) == (kind, VERSIONS[kind])
+
+
+def test_a_recipe_that_cannot_be_read_has_the_same_keys(bench: Bench) -> None:
+    """A program finds the problems where it finds them of others."""
+    bench.edit('backend = "fake"', 'backend = "unknown"')
+    told = bench.respsel("validate", "a.toml", "--json").json
+    jsonschema.validate(told, closed(document_schema("validate")))
+    assert told["problems"]
 
 
 @pytest.mark.parametrize("kind", VERSIONS)

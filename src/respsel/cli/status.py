@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import time
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from respsel.cli.app import AsJson, Limit, RecipePath, Settings, app, reported, study_of
 from respsel.cli.terminal import is_terminal, print_json, say, stdout
+from respsel.text.documents import stamped
 
 if TYPE_CHECKING:
     from respsel.watch.status import Status
@@ -38,7 +40,7 @@ def status(
     while True:
         found = _status_of(recipe, settings, limit)
         if as_json:
-            print_json(_json_of(found))
+            print_json(stamped("status", asdict(found)))
         else:
             shown = _show(found, shown)
         if not watch or not found.running:
@@ -59,12 +61,3 @@ def _show(found: Status, before: int) -> int:
         # Up to the first of them, and delete from there on.
         print(f"\x1b[{before}A\x1b[J", end="")
     return say("\n".join(status_lines(found)), flush=True)
-
-
-def _json_of(found: Status) -> dict[str, Any]:
-    from dataclasses import asdict
-
-    made = asdict(found)
-    for shown, run in zip(made["running"], found.running, strict=True):
-        shown["left_s"] = run.left_s
-    return {"format": 1, **made}

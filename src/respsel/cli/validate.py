@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from respsel.cli.app import AsJson, Limit, RecipePath, Settings, app, changes_for, reported
 from respsel.cli.terminal import print_json, say, tell
 
@@ -19,7 +17,7 @@ def validate(
 
     Example: respsel validate recipe.toml
     """
-    from respsel.cli.render.checked import checked_json, checked_lines
+    from respsel.cli.render.checked import checked_json, checked_lines, refused_json
     from respsel.errors import InputError
     from respsel.plan.check import check_study
     from respsel.workspace.loading import load_recipe
@@ -28,7 +26,7 @@ def validate(
         loaded = load_recipe(recipe, changes_for(settings, limit))
     except InputError as error:
         if as_json:
-            print_json(_refused_json(recipe, error))
+            print_json(refused_json(recipe, error.problems))
         raise
     checked = check_study(loaded)
     if as_json:
@@ -39,9 +37,3 @@ def validate(
         raise InputError(checked.problems)
     if not as_json:
         say("\n".join(checked_lines(loaded, checked)))
-
-
-def _refused_json(recipe: object, error: Any) -> dict[str, Any]:
-    from respsel.cli.render.checked import problems_json
-
-    return {"recipe": str(recipe), "valid": False, "problems": problems_json(error.problems)}

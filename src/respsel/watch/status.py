@@ -31,6 +31,7 @@ class RunningRun:
     began: when it began (seconds since 1970).
     said_at: when it last said how far it is; None if it never did.
     far: what it said; see watcher.Standing. Empty if it said nothing.
+    left_s: how long the rest takes from now on, in seconds; None where the run did not say.
     """
 
     pid: int | None
@@ -38,14 +39,7 @@ class RunningRun:
     began: float
     said_at: float | None
     far: Mapping[str, Any]
-
-    @property
-    def left_s(self) -> float | None:
-        """How long the rest takes from now on; None where the run did not say."""
-        left = self.far.get("left_s")
-        if left is None or self.said_at is None:
-            return None
-        return max(float(left) - max(time.time() - self.said_at, 0.0), 0.0)
+    left_s: float | None
 
 
 @dataclass(frozen=True)
@@ -132,7 +126,11 @@ def _running(holder: Holder, note: BegunNote | None, said: Mapping[str, Any]) ->
     own = said if said.get("pid") in (None, holder.pid) else {}
     began = _number(own.get("began")) or holder.since or (note.began if note else time.time())
     host = holder.host or str(own.get("host") or "")
-    return RunningRun(holder.pid, host, began, _number(own.get("now")), own)
+    said_at = _number(own.get("now"))
+    left = _number(own.get("left_s"))
+    if left is not None:
+        left = None if said_at is None else max(left - max(time.time() - said_at, 0.0), 0.0)
+    return RunningRun(holder.pid, host, began, said_at, own, left)
 
 
 def _verdicts(graph: Graph, ledger: Ledger) -> list[str]:

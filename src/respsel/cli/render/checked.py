@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
 
+from respsel.errors import Problem
 from respsel.graph.build import asked_models
-
-if TYPE_CHECKING:
-    from respsel.errors import Problem
-    from respsel.plan.check import Checked, CheckedDataset, CheckedStrategy
-    from respsel.workspace.loaded_recipe import LoadedRecipe
+from respsel.plan.check import Checked, CheckedDataset, CheckedStrategy
+from respsel.text.documents import stamped
+from respsel.workspace.loaded_recipe import LoadedRecipe
 
 
 def checked_lines(loaded: LoadedRecipe, checked: Checked) -> Iterator[str]:
@@ -36,24 +36,52 @@ def checked_lines(loaded: LoadedRecipe, checked: Checked) -> Iterator[str]:
         yield f"  {kind.ljust(kinds)}  {name.ljust(names)}  {text}".rstrip()
 
 
+@dataclass(frozen=True)
+class CheckDocument:
+    """What was found without a model.
+
+    recipe: the recipe's path as it was given.
+    valid: whether nothing is wrong.
+    datasets: one entry a dataset; empty if the recipe itself is wrong.
+    strategies: one entry for each strategy of each dataset.
+    metrics: their labels.
+    decides: the label of the metric that decides; empty if the recipe itself is wrong.
+    models: the models that a run asks.
+    problems: what is wrong.
+    notes: what this machine lacks for a run.
+    """
+
+    recipe: str
+    valid: bool
+    datasets: tuple[CheckedDataset, ...] = ()
+    strategies: tuple[CheckedStrategy, ...] = ()
+    metrics: tuple[str, ...] = ()
+    decides: str = ""
+    models: tuple[str, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    notes: tuple[Problem, ...] = ()
+
+
 def checked_json(loaded: LoadedRecipe, checked: Checked) -> dict[str, Any]:
     """The same for programs, with the problems too."""
-    return {
-        "recipe": loaded.shown,
-        "valid": not checked.problems,
-        "datasets": [asdict(item) for item in checked.datasets],
-        "strategies": [asdict(item) for item in checked.strategies],
-        "metrics": [metric.label for metric in loaded.metrics],
-        "decides": loaded.recipe.selection_metric,
-        "models": sorted(asked_models(loaded)),
-        "problems": problems_json(checked.problems),
-        "notes": problems_json(checked.notes),
-    }
+    document = CheckDocument(
+        recipe=loaded.shown,
+        valid=not checked.problems,
+        datasets=tuple(checked.datasets),
+        strategies=tuple(checked.strategies),
+        metrics=tuple(metric.label for metric in loaded.metrics),
+        decides=loaded.recipe.selection_metric,
+        models=tuple(sorted(asked_models(loaded))),
+        problems=tuple(checked.problems),
+        notes=tuple(checked.notes),
+    )
+    return stamped("validate", asdict(document))
 
 
-def problems_json(problems: Sequence[Problem]) -> list[dict[str, str]]:
-    """Problems for programs."""
-    return [asdict(problem) for problem in problems]
+def refused_json(recipe: Path, problems: Sequence[Problem]) -> dict[str, Any]:
+    """The same of a recipe that could not be read."""
+    document = CheckDocument(recipe=str(recipe), valid=False, problems=tuple(problems))
+    return stamped("validate", asdict(document))
 
 
 def _dataset_text(item: CheckedDataset) -> str:

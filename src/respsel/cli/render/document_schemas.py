@@ -14,17 +14,21 @@ from typing import Any, get_args, get_type_hints
 
 from pydantic import TypeAdapter
 
+from respsel.cli.render.checked import CheckDocument
 from respsel.cli.render.plan_document import PlanDocument
 from respsel.cli.render.run_document import RunDocument
 from respsel.compare.document import Comparison
 from respsel.report.content import Report
 from respsel.text.documents import VERSIONS
+from respsel.watch.status import Status
 
 _DOCUMENTS: Mapping[str, type] = {
     "report": Report,
     "plan": PlanDocument,
     "run": RunDocument,
     "compare": Comparison,
+    "status": Status,
+    "validate": CheckDocument,
 }
 _FIELD = re.compile(r"(\w+(?:, \w+)*): ")
 
