@@ -8,6 +8,7 @@ For each page it says whether the page can be scrolled sideways, which it should
 
 from __future__ import annotations
 
+import argparse
 import json
 import re
 import shutil
@@ -119,7 +120,9 @@ SHOTS = (
 
 def main() -> None:
     """Make all pictures."""
-    out = Path(sys.argv[1] if len(sys.argv) > 1 else "gallery").resolve()
+    options = argparse.ArgumentParser(description="Take pictures of the report.")
+    options.add_argument("folder", nargs="?", default="gallery", help="where they go")
+    out = Path(options.parse_args().folder).resolve()
     browser = next(filter(None, map(shutil.which, BROWSERS)), None)
     if browser is None:
         print(f"No pictures: none of {', '.join(BROWSERS)} is on PATH.")
