@@ -7,6 +7,7 @@ import json
 import pytest
 
 from respsel.errors import InputError
+from respsel.workspace.field_checks import doubtful_fields
 from respsel.workspace.loading import load_recipe
 from tests.conftest import Bench
 from tests.judges import with_judge
@@ -33,15 +34,13 @@ def prompted(bench: Bench, prompt: str, more: str = "") -> list[str]:
     [
         (
             "Answer {input}",
-            f"'{{input}}' {AS_IT_IS} input. "
-            'Write {{ input }}: prompt = "Answer {{ input }}".',
+            NOTHING + 'Write {{ input }}: prompt = "Answer {{ input }}", or say that it is meant',
         ),
-        ("Answer ${input}!", 'Write {{ input }}: prompt = "Answer {{ input }}!".'),
-        ("Answer { question }", 'Write {{ question }}: prompt = "Answer {{ question }}".'),
-        ("Answer {Question}", 'Write {{ question }}: prompt = "Answer {{ question }}".'),
-        ("Be good.\nAnswer {input}, now.\n", 'Write {{ input }}: "Answer {{ input }}, now.".'),
-        ("Answer {label}", 'Write {{ label }}: prompt = "Answer {{ label }}".'),
-        ("Answer {input} as {{ label }}", 'prompt = "Answer {{ input }} as {{ label }}".'),
+        ("Answer ${input}!", 'Write {{ input }}: prompt = "Answer {{ input }}!", or'),
+        ("Answer { question }", 'Write {{ question }}: prompt = "Answer {{ question }}", or'),
+        ("Answer {Question}", 'Write {{ question }}: prompt = "Answer {{ question }}", or'),
+        ("Be good.\nAnswer {input}, now.\n", 'Write {{ input }}: "Answer {{ input }}, now.", or'),
+        ("Answer {label}", 'Write {{ label }}: prompt = "Answer {{ label }}", or'),
         ("Answer <input>", NOTHING + 'Write {{ input }}: prompt = "Answer {{ input }}", or say'),
         ("Answer [QUESTION]", 'Write {{ question }}: prompt = "Answer {{ question }}", or'),
         ("Answer $input", 'Write {{ input }}: prompt = "Answer {{ input }}", or'),
@@ -75,6 +74,9 @@ def test_a_prompt_without_a_field_is_told(bench: Bench, prompt: str, told: str) 
         "{{ '{question}' }} {{ input }}",
         "{% raw %}{question}{% endraw %} {{ input }}",
         "Write a poem. {# same for all #}",
+        "Complete the React code ({ input }) => x. Task: {{ question }}",
+        "Make a template like 'Q: {question}' for this. {{ input }}",
+        "print(f'{rationale}') ${reference} {{ question }}",
     ],
 )
 def test_braces_that_stand_for_themselves_are_no_fault(bench: Bench, prompt: str) -> None:
@@ -82,23 +84,34 @@ def test_braces_that_stand_for_themselves_are_no_fault(bench: Bench, prompt: str
     assert prompted(bench, prompt) == []
 
 
-def test_a_system_prompt_may_show_the_example_or_misspell_it(bench: Bench) -> None:
+def test_a_system_prompt_may_show_the_example(bench: Bench) -> None:
     """The two are sent together: one of them must show it."""
     assert prompted(bench, "Go", 'system = "Answer {{ input }}"') == []
     bench.edit('"Answer {{ input }}"', '"Answer {input}"')
     with pytest.raises(InputError) as error:
         load_recipe(bench.recipe)
-    assert "strategy 'teacher', system: '{input}' stands there as it is" in str(error.value)
+    assert "strategy 'teacher', system: shows nothing" in str(error.value)
+    assert 'Write {{ input }}: system = "Answer {{ input }}", or' in str(error.value)
 
 
-def test_a_judges_rubric_and_a_rewards_prompt_are_checked_too(bench: Bench) -> None:
-    """A rubric need show nothing, since the response stands beside it."""
-    with_judge(bench)
+def test_a_rewards_prompt_is_checked_too(bench: Bench) -> None:
+    """It shows the response, or every response gets the same reward."""
     more = '[[metrics]]\nname = "reward"\nmodel = "teacher"\nprompt = "Rate {response}"\n'
     bench.write("a.toml", bench.recipe.read_text() + more)
-    bench.edit("It gives the right sum.", "It gives {reference}.")
     with pytest.raises(InputError) as error:
         load_recipe(bench.recipe)
-    told = str(error.value)
-    assert 'rubric = "It gives {{ reference }}."' in told
-    assert 'Write {{ response }}: prompt = "Rate {{ response }}"' in told
+    assert 'Write {{ response }}: prompt = "Rate {{ response }}"' in str(error.value)
+
+
+def test_what_may_be_meant_is_a_note(bench: Bench) -> None:
+    """A field in single braces beside others is refused nowhere."""
+    with_judge(bench)
+    bench.edit("It gives the right sum.", "It gives {reference}.")
+    bench.edit('"Solve: {{ input }}"', '"Solve {{ input }} like {rationale} and {input}"')
+    notes = [str(note) for note in doubtful_fields(load_recipe(bench.recipe))]
+    assert [note.partition("line ")[2].partition(", ")[2] for note in notes] == [
+        f"strategy 'teacher', prompt: '{{rationale}}' {AS_IT_IS} rationale. "
+        "If that is not meant, write {{ rationale }}.",
+        f"judge.rubric: '{{reference}}' {AS_IT_IS} reference. "
+        "If that is not meant, write {{ reference }}.",
+    ]

@@ -28,6 +28,7 @@ from respsel.recipe.schema import DatasetEntry, FileStrategy, ModelStrategy, Str
 from respsel.records import Response
 from respsel.remote.fetching import refuse_unpinned
 from respsel.store.store import Store
+from respsel.workspace.field_checks import doubtful_fields
 from respsel.workspace.loaded_recipe import LoadedRecipe
 
 # Steps that need no token scores. Which of the scores these are depends on their inputs.
@@ -86,7 +87,7 @@ class Checked:
     """What was found.
 
     problems: what is wrong with the recipe or its files.
-    notes: what this machine lacks for a run.
+    notes: what this machine lacks for a run, and what may be meant otherwise.
     """
 
     datasets: tuple[CheckedDataset, ...]
@@ -102,7 +103,7 @@ def check_study(loaded: LoadedRecipe) -> Checked:
     walk.go()
     # Draws of one strategy have the same prompts.
     problems = list(dict.fromkeys([*problems, *walk.problems]))
-    notes = list(dict.fromkeys([*notes, *walk.notes]))
+    notes = list(dict.fromkeys([*notes, *walk.notes, *doubtful_fields(loaded)]))
     return Checked(tuple(walk.datasets()), tuple(walk.strategies()), tuple(problems), tuple(notes))
 
 

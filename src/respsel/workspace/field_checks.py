@@ -37,15 +37,11 @@ _SHOWN = "\n\n{{ input }}"
 
 @dataclass(frozen=True)
 class _Text:
-    """A template, its key and place, and the fields that its examples have.
-
-    weak: those that a prompt may well have in braces for an answer: "Answer as {label}".
-    """
+    """A template, its key and place, and the fields that its examples have."""
 
     text: str
     place: Place
     fields: Collection[str]
-    weak: Collection[str] = ()
 
     @property
     def plain(self) -> str:
@@ -61,65 +57,74 @@ class _Text:
 
 
 def check_fields(loaded: LoadedRecipe) -> list[Problem]:
-    """The templates that show nothing of the example, or a field in braces that are not Jinja2's.
+    """The prompts that show nothing of the example.
 
     The templates' syntax is right.
     """
-    problems: list[Problem] = []
+    return [problem for texts in _prompts(loaded) for problem in _unshown(texts)]
+
+
+def doubtful_fields(loaded: LoadedRecipe) -> Iterator[Problem]:
+    """The fields in single braces beside others in double ones.
+
+    Hazard: they may be meant so, as in a prompt about code. So this refuses nothing.
+    """
+    for texts in (*_prompts(loaded), *([text] for text in _other_texts(loaded))):
+        shown = {name for text in texts for name in used_fields(text.text)}
+        for text in texts:
+            yield from _doubtful(text, shown)
+
+
+def _prompts(loaded: LoadedRecipe) -> Iterator[list[_Text]]:
+    """The templates of each strategy and reward, which are sent together."""
     fields = _columns(loaded.recipe.datasets)
-    weak = _weak(loaded.recipe.datasets)
     for i, strategy in enumerate(loaded.recipe.strategies):
         if isinstance(strategy, ModelStrategy):
-            texts = [
-                _Text(text, loaded.at("strategies", i, key), fields, weak)
+            yield [
+                _Text(text, loaded.at("strategies", i, key), fields)
                 for key, text in strategy.templates.items()
             ]
-            problems += _of_prompts(texts)
     for i, metric in enumerate(loaded.metrics):
         source = metric.needs.reward
         if source and source.prompt:
             more = (*fields, "response", "conversation")
-            place = loaded.at("metrics", i, "prompt")
-            problems += _of_prompts([_Text(source.prompt, place, more, weak)])
+            yield [_Text(source.prompt, loaded.at("metrics", i, "prompt"), more)]
+
+
+def _other_texts(loaded: LoadedRecipe) -> Iterator[_Text]:
+    """The templates that need show nothing."""
+    fields = _columns(loaded.recipe.datasets)
     if loaded.recipe.judge is not None:
-        place = loaded.at("judge", "rubric")
-        problems += _misspelt(_Text(loaded.recipe.judge.rubric, place, fields, weak), True)
+        yield _Text(loaded.recipe.judge.rubric, loaded.at("judge", "rubric"), fields)
     for i, entry in enumerate(loaded.recipe.datasets):
         for key in ("input", "system", "reference"):
-            source_text = getattr(entry, key)
-            if source_text is not None and is_template(source_text):
-                problems += _misspelt(
-                    _Text(source_text, loaded.at("datasets", i, key), fields, weak)
-                )
-    return problems
+            source = getattr(entry, key)
+            if source is not None and is_template(source):
+                yield _Text(source, loaded.at("datasets", i, key), fields)
 
 
-def _of_prompts(texts: Sequence[_Text]) -> Iterator[Problem]:
-    """The faults of texts that are sent together, of which one must show the example."""
-    shows = any(used_fields(text.text) for text in texts)
-    found = [problem for text in texts for problem in _misspelt(text, shows)]
-    yield from found
-    first = texts[0]
-    if found or shows or any(_SAME.search(text.text) for text in texts):
+def _unshown(texts: Sequence[_Text]) -> Iterator[Problem]:
+    """The fault of texts that are sent together, of which one must show the example."""
+    if any(used_fields(text.text) or _SAME.search(text.text) for text in texts):
         return
+    first = next((text for text in texts if _misspelt(text)), texts[0])
     what = "shows nothing of the example, so every example gets the same text"
     yield first.problem(what, f"{_remedy(first)}, {_ADVICE}")
 
 
-def _misspelt(text: _Text, others_show: bool = False) -> Iterator[Problem]:
-    """A known field in single braces. In a text that uses it rightly too, the braces are meant.
+def _doubtful(text: _Text, shown: Collection[str]) -> Iterator[Problem]:
+    """shown: the fields that the texts use that are sent together."""
+    for found, name in _misspelt(text):
+        if name not in shown:
+            what = f"'{found}' stands there as it is, and is not the example's {name}"
+            yield text.problem(what, f"If that is not meant, write {{{{ {name} }}}}")
 
-    others_show: whether a text that is sent with it shows the example.
-    """
-    used = used_fields(text.text)
+
+def _misspelt(text: _Text) -> list[tuple[str, str]]:
+    """The known fields in single braces: as they stand there, and their names."""
     known = {name.lower(): name for name in text.fields}
-    for found in _BRACED.finditer(text.plain):
-        name = known.get(found[1].lower())
-        if name is None or name in used or (name in text.weak and (used or others_show)):
-            continue
-        what = f"'{found[0]}' stands there as it is, and is not the example's {name}"
-        yield text.problem(what, _written(text, found, name))
-        return
+    found = [(match[0], known.get(match[1].lower())) for match in _BRACED.finditer(text.plain)]
+    return [(word, name) for word, name in found if name is not None]
 
 
 def _remedy(text: _Text) -> str:
@@ -172,8 +177,3 @@ def _columns(datasets: Sequence[DatasetEntry]) -> tuple[str, ...]:
         for name in used_fields(source)
     ]
     return tuple(dict.fromkeys((*_FIELDS, "conversation", *named, *inside)))
-
-
-def _weak(datasets: Sequence[DatasetEntry]) -> tuple[str, ...]:
-    columns = [source for entry in datasets for source in (entry.label, entry.id) if source]
-    return ("label", "id", *columns)

@@ -48,7 +48,7 @@ class CheckDocument:
     decides: the label of the metric that decides; empty if the recipe itself is wrong.
     models: the models that a run asks.
     problems: what is wrong.
-    notes: what this machine lacks for a run.
+    notes: what this machine lacks for a run, and what may be meant otherwise.
     """
 
     recipe: str
