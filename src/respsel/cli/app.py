@@ -65,8 +65,10 @@ def _readable() -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        # What is wrong with the use of a command has a message, which repeats what was typed.
-        if isinstance(getattr(error, "message", None), str):
+        # What is wrong with the use of a command has a message, which repeats what was typed. That
+        # of a command without arguments is its help, which has lines.
+        is_help = type(error).__name__ == "NoArgsIsHelpError"
+        if isinstance(getattr(error, "message", None), str) and not is_help:
             error.message = one_line(error.message)  # type: ignore[attr-defined]
         raise
 

@@ -27,7 +27,7 @@ def explain(
     step: Annotated[
         str | None,
         typer.Argument(
-            metavar="[STEP]",
+            metavar="STEP",
             help="A step's name or its beginning, a strategy or a dataset. Default: all.",
         ),
     ] = None,
@@ -64,7 +64,7 @@ def diff(
         ),
     ],
     run_b: Annotated[
-        Path | None, typer.Argument(metavar="[RUN_B]", help="The run to compare it with.")
+        Path | None, typer.Argument(metavar="RUN_B", help="The run to compare it with.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:

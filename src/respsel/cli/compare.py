@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from respsel.study import Progress
     from respsel.workspace.loaded_recipe import LoadedRecipe
 
-Recipes = Annotated[list[Path], typer.Argument(metavar="RECIPE...", help="One recipe or several.")]
+Recipes = Annotated[list[Path], typer.Argument(metavar="RECIPE", help="One recipe or several.")]
 Targets = Annotated[
     str | None, typer.Option(metavar="A,B", help="Names of models, each as the target.")
 ]

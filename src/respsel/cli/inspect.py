@@ -106,7 +106,7 @@ def _remember(checkups: Sequence[object], loaded: LoadedRecipe) -> None:
 @reported
 def list_metrics(
     name: Annotated[
-        str | None, typer.Argument(metavar="[NAME]", help="A metric's name. Default: all.")
+        str | None, typer.Argument(metavar="NAME", help="A metric's name. Default: all.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:

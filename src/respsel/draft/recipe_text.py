@@ -224,7 +224,8 @@ _METRICS = "\n".join(
 
 def _more(target: Target) -> str:
     lines = [
-        "# One more way to write the responses: by a model, from a prompt.",
+        "# One more way to write the responses: by a model, from a prompt. Best by a teacher:",
+        "# the target finds its own texts likely, so they win only with answer checks or rewards.",
         "# [[strategies]]",
         '# name = "step-by-step"',
         '# from = "model"',

@@ -23,6 +23,7 @@ from respsel.graph import roles
 from respsel.graph.context import PROMPTS, GraphContext
 from respsel.graph.data_files import awaited_for, files_of
 from respsel.graph.label_checks import after_label_check
+from respsel.graph.named_columns import columns_of, says_who_names
 from respsel.graph.sources import Source, file_source, held_out_source, read_unchanged
 from respsel.graph.step import Inputs, Rows, Step
 from respsel.recipe.model import merge_sampling
@@ -73,7 +74,8 @@ class TextSteps:
             fields["must_answer"] = True
 
         def load() -> Rows:
-            reading = datasets.read_dataset(dataset, found, found.shown, used, rules)
+            with says_who_names(columns_of(self._of.loaded, dataset)):
+                reading = datasets.read_dataset(dataset, found, found.shown, used, rules)
             self._totals[dataset.name] = reading.total
             return reading.sampled
 
@@ -151,7 +153,9 @@ class TextSteps:
         rules = self._chat_rules(dataset)
 
         def load() -> Rows:
-            return [DatasetSize(datasets.count_examples(dataset, found, found.shown, rules))]
+            with says_who_names(columns_of(self._of.loaded, dataset)):
+                count = datasets.count_examples(dataset, found, found.shown, rules)
+            return [DatasetSize(count)]
 
         def make(_inputs: Inputs) -> Rows:
             if dataset.name in self._totals:
@@ -266,7 +270,7 @@ class TextSteps:
     ) -> Source:
         """Responses that no model is asked for."""
         if isinstance(strategy, ColumnStrategy):
-            source = self._column(dataset, strategy)
+            source = self._column(dataset, strategy, place.at("column"))
         elif isinstance(strategy, FileStrategy):
             from respsel.strategies.file import file_responses
 
@@ -285,7 +289,7 @@ class TextSteps:
 
         return Source(fields, texts, source.awaits)
 
-    def _column(self, dataset: DatasetEntry, strategy: ColumnStrategy) -> Source:
+    def _column(self, dataset: DatasetEntry, strategy: ColumnStrategy, named: Place) -> Source:
         shown = f"{self._of.loaded.show(dataset.path)}: {strategy.name}"
         rule = self._of.recipe.whitespace
         fields = {"column": strategy.column}
@@ -295,7 +299,8 @@ class TextSteps:
         def texts(examples: Rows) -> Rows:
             from respsel.strategies.column import column_responses
 
-            return column_responses(strategy, examples, dataset.check, shown, rule, dataset)
+            with says_who_names({strategy.column: named}):
+                return column_responses(strategy, examples, dataset.check, shown, rule, dataset)
 
         return Source(fields, texts)
 

@@ -8,6 +8,7 @@ read and no server is asked.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -43,6 +44,7 @@ _OPS = (
     "preferences",
     "scores",
 )
+_EXAMPLE = re.compile(r"example '[^']*'")
 # Stands for a text that a run would have a model write.
 _UNWRITTEN = "a model would write it"
 
@@ -102,9 +104,20 @@ def check_study(loaded: LoadedRecipe) -> Checked:
     walk = _Walk(_without_missing_checks(loaded))
     walk.go()
     # Draws of one strategy have the same prompts.
-    problems = list(dict.fromkeys([*problems, *walk.problems]))
+    problems = _folded([*problems, *walk.problems])
     notes = list(dict.fromkeys([*notes, *walk.notes, *doubtful_fields(loaded)]))
     return Checked(tuple(walk.datasets()), tuple(walk.strategies()), tuple(problems), tuple(notes))
+
+
+def _folded(problems: Iterable[Problem]) -> list[Problem]:
+    """Problems without those that only another example has too; their number is said."""
+    alike: dict[Problem, list[Problem]] = {}
+    for problem in dict.fromkeys(problems):
+        alike.setdefault(replace(problem, what=_EXAMPLE.sub("", problem.what)), []).append(problem)
+    return [
+        replace(first, what=f"{first.what} and {len(others)} more") if others else first
+        for first, *others in alike.values()
+    ]
 
 
 def _look_at_machine(loaded: LoadedRecipe) -> tuple[list[Problem], list[Problem]]:

@@ -28,6 +28,8 @@ _HABITS = {
     "api_key": "api_key_env",
     "api_base": "base_url",
 }
+# What people write beside `sampling`, and belongs into it.
+_SAMPLING = ("temperature", "top_p", "top_k", "min_p", "max_tokens", "seed")
 # By the beginning of pydantic's name of a fault, what the value should be.
 _TYPES = {
     "string": "text",
@@ -91,7 +93,7 @@ def check_shape(
             # not.
             if not (detail["type"] == "too_short" and detail["input"])
         ]
-        return None, list(_problems(faults, at))
+        return None, list(_problems(_without_misspelt(faults), at))
 
 
 def json_only(values: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -137,6 +139,17 @@ class _Fault:
     is_ours: bool = False
 
 
+def _without_misspelt(faults: Sequence[_Fault]) -> list[_Fault]:
+    """The faults, without missing keys that stand there misspelt."""
+    meant = {(fault.path[:-1], fault.remedy) for fault in faults if fault.what == "unknown key"}
+    return [
+        fault
+        for fault in faults
+        if fault.what != "is missing"
+        or (fault.path[:-1], f"Did you mean '{fault.path[-1]}'?") not in meant
+    ]
+
+
 def _problems(faults: Sequence[_Fault], at: Place) -> Iterator[Problem]:
     """One problem for each place, and each fault of a table as a whole.
 
@@ -168,18 +181,14 @@ def _fault(kind: type[BaseModel], data: Any, detail: Any, more: Sequence[str]) -
     context = detail.get("ctx", {})
     match fault:
         case "extra_forbidden":
-            habit = _HABITS.get(key)
             known += more if len(path) == 1 else ()
-            hint = f"Did you mean '{habit}'?" if habit in known else suggest(key, known)
-            return _Fault(path, given, "unknown key", hint)
+            return _Fault(path, given, "unknown key", _other_key(key, given, known))
         case "missing" if path and isinstance(path[-1], int):
             return _Fault(path[:-1], given, "has too few items")
         case "missing":
             return _Fault(path, given, "is missing", f"Add '{key}'")
         case "union_tag_invalid" | "union_tag_not_found" if isinstance(given, Mapping):
-            what = "'from' says where responses come from"
-            remedy = 'Write from = "column", "file", "model", "first", "best" or "plugin"'
-            return _Fault(path, given, what, remedy, near="from" if "from" in given else "")
+            return _wrong_source(path, given)
         case "literal_error":
             return _wrong_word(path, given, str(context["expected"]))
         case "finite_number":
@@ -192,6 +201,27 @@ def _fault(kind: type[BaseModel], data: Any, detail: Any, more: Sequence[str]) -
     if _TYPE_FAULT.fullmatch(fault):
         return _wrong_kind(path, given, fault)
     return _Fault(path, given, _out_of_bounds(fault, given, context) or _reworded(detail))
+
+
+def _other_key(key: str, given: Any, known: Sequence[str]) -> str:
+    """What an unknown key should have been."""
+    if (habit := _HABITS.get(key)) in known:
+        return f"Did you mean '{habit}'?"
+    if close_match(key, known) or "sampling" not in known or key not in _SAMPLING:
+        return suggest(key, known)
+    value = given if isinstance(given, (int, float)) and not isinstance(given, bool) else "..."
+    return f"Write sampling = {{ {key} = {value} }}"
+
+
+def _wrong_source(path: KeyPath, given: Mapping[str, Any]) -> _Fault:
+    words = ("column", "file", "model", "first", "best", "plugin")
+    listed = ", ".join(f'"{word}"' for word in words)
+    word = given.get("from")
+    if not isinstance(word, str):
+        what = "'from' says where responses come from"
+        return _Fault(path, given, what, f"Write from = {listed}", near="from" if word else "")
+    remedy = close_match(word, words) or f"Write one of {listed}"
+    return _Fault((*path, "from"), given, f"{_quoted(word)} is not a source of responses", remedy)
 
 
 def _wrong_word(path: KeyPath, given: Any, expected: str) -> _Fault:
