@@ -276,3 +276,16 @@ def test_datasets_that_lack_the_strategy_are_left_alone(bench: Bench) -> None:
     made = applied(bench, "--strategy", "teacher")
     assert list(made["strategies"]) == ["more"]
     assert [counts["dataset"] for counts in made["counts"]] == ["more"]
+
+
+def test_a_strategy_that_is_alone_is_not_called_decided(bench: Bench) -> None:
+    """Neither by apply nor by the card: it was compared with none."""
+    bench.edit('[[strategies]]\nname = "human"\nfrom = "column"\ncolumn = "rationale"\n', "")
+    bench.edit("sample = 6", "sample = 12")
+    bench.run()
+    done = bench.respsel("apply", "a.toml")
+    assert "sums: teacher (the only one; compared with no other)" in done.out
+    bench.respsel("export", "a.toml", "--format", "messages")
+    card = (bench.folder / "runs/a/training/messages/README.md").read_text()
+    assert "teacher was compared with no other strategy: **nothing is decided**" in card
+    assert "The responses of teacher, the only strategy that could be." in card

@@ -146,15 +146,10 @@ def _show_dry_run(study: Study, wish: Wish, as_json: bool) -> None:
 
 
 def _selected_line(selected: Selected) -> str:
-    basis = {
-        "verdict": "decided",
-        "undecided verdict": "leads; the verdict is not decided",
-        "choice": "chosen by you",
-    }
     if selected.mode == "per-example":
         return "each example's best response, of all strategies"
     return "\n".join(
-        f"{dataset}: {name} ({basis[selected.basis]})"
+        f"{dataset}: {name} ({selected.reason(dataset)})"
         for dataset, name in selected.strategies.items()
     )
 

@@ -59,6 +59,17 @@ class Selected:
     basis: Literal["verdict", "undecided verdict", "choice", "each example's best score"]
     verdicts: tuple[Verdict, ...]
 
+    def reason(self, dataset: str) -> str:
+        """Why a dataset's strategy was taken, in a few words."""
+        if self.basis == "choice":
+            return "chosen by you"
+        if self.basis == "undecided verdict":
+            return "leads; the verdict is not decided"
+        by_dataset = {verdict.dataset: verdict for verdict in self.verdicts}
+        verdict = by_dataset.get(OVERALL) or by_dataset.get(dataset)
+        alone = verdict is not None and verdict.is_alone
+        return "the only one; compared with no other" if alone else "decided"
+
 
 @dataclass(frozen=True)
 class Applied:

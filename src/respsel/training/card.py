@@ -177,7 +177,9 @@ def _chosen_by(applied: Applied, used: Sequence[StrategyEntry]) -> str:
     recipe = applied.graph.loaded.recipe
     names = ", ".join(strategy.name for strategy in used)
     if selected.basis == "verdict":
-        return f"The responses of {names}, selected by respsel's verdict below."
+        alone = all(verdict.is_alone for verdict in selected.verdicts)
+        why = "the only strategy that could be" if alone else "selected by respsel's verdict below"
+        return f"The responses of {names}, {why}."
     if selected.basis == "undecided verdict":
         return (
             f"The responses of {names}, which led when this was made; the verdict below is "
