@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from enum import StrEnum
@@ -63,6 +64,7 @@ def doctor(
     from respsel.workspace.loading import load_recipe
 
     loaded = load_recipe(recipe, changes_for(settings, limit))
+    say("Loading each model; that may take a minute or two a model.", file=sys.stderr, flush=True)
     checkups = []
     measured: list[object] = []
     problems: list[Problem] = []

@@ -17,6 +17,8 @@ from respsel.system.disk import UnreadableError, read_small
 
 # Far below Python's own limit, so that what is read can be written again. A recipe needs six.
 _DEEPEST = 50
+# How the names of data files end, which are given in a recipe's place now and then.
+_DATA = (".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".parquet")
 
 
 def read_toml(path: Path, shown: str) -> dict[str, Any]:
@@ -59,11 +61,13 @@ def _parse(content: bytes, shown: str) -> dict[str, Any]:
         return tomli.loads(text_of(content))
     except UnicodeDecodeError as error:
         where = f"byte {error.start}"
-        problem = Problem(shown, where, "is not UTF-8", "Save the file as UTF-8")
+        remedy = _start_with(shown) or "Save the file as UTF-8"
+        problem = Problem(shown, where, "is not UTF-8", remedy)
         raise InputError(problem) from error
     except tomli.TOMLDecodeError as error:
         where = f"line {error.lineno}, column {error.colno}"
-        problem = Problem(shown, where, f"is not TOML: {error.msg}", "Fix the line")
+        remedy = _start_with(shown) or "Fix the line"
+        problem = Problem(shown, where, f"is not TOML: {error.msg}", remedy)
         raise InputError(problem) from error
     except RecursionError as error:
         raise InputError(_too_deep(shown)) from error
@@ -71,6 +75,12 @@ def _parse(content: bytes, shown: str) -> dict[str, Any]:
         # A number that Python does not take.
         why = str(error).split(";")[0]
         raise InputError(Problem(shown, "", f"is not TOML: {why}", "Fix the number")) from error
+
+
+def _start_with(shown: str) -> str:
+    """What to do with a data file in a recipe's place."""
+    is_data = Path(shown).suffix.lower() in _DATA
+    return f"For data there is: respsel init {shown}" if is_data else ""
 
 
 def _nests_deeply(document: Mapping[str, Any]) -> bool:

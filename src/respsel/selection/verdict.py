@@ -176,7 +176,8 @@ class Verdict:
     @property
     def title(self) -> str:
         """What it is about."""
-        return f"{self.dataset}: {self.metric}, {self.examples} examples"
+        better = f"{self.direction} is better"
+        return f"{self.dataset}: {self.metric} ({better}), {self.examples} examples"
 
     def table(self) -> Iterator[tuple[str, ...]]:
         """The ranking as rows of text, the first of them the headings."""
