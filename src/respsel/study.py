@@ -235,7 +235,6 @@ class Study:
         Raises RespselError; what is done is kept.
         """
         from respsel.history.recorded_runs import record_run
-        from respsel.history.tracking import track
         from respsel.report.write import write_report
         from respsel.store.notes import save_latest
 
@@ -258,7 +257,10 @@ class Study:
             save_latest(store, result.graph.loaded.key, result.latest_run())
             note.finish()
         self._summary = report.summary
-        self.untracked = track(result, report.summary.headline, record)
+        if self.loaded.workspace.tracking.to:
+            from respsel.history.tracking import track
+
+            self.untracked = track(result, report.summary.headline, record)
         refuse_unscored(result)
         return result
 

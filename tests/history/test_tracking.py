@@ -110,6 +110,19 @@ def test_texts_stay_here_unless_the_report_is_asked_for(
     assert "What is" not in str({**run, "files": []})
 
 
+def test_a_prompt_that_was_set_stays_here(bench: Bench, mlflow: Mlflow) -> None:
+    """The keys that were set are logged, and runs can be told apart."""
+    bench.write("respsel.toml", '[tracking]\nto = ["mlflow"]\n')
+    for prompt in ("Secret {{ input }}", "Other secret {{ input }}"):
+        with open_study(bench.recipe, changes={"strategies.teacher.prompt": prompt}) as study:
+            study.run()
+    first, second = mlflow.runs
+    assert "ecret" not in str(mlflow.runs)
+    assert first["name"] == second["name"] == "a"
+    assert first["params"]["changed"] == "strategies.teacher.prompt"
+    assert first["params"]["variant"] != second["params"]["variant"]
+
+
 def test_a_tracker_that_fails_stops_nothing(bench: Bench, mlflow: Mlflow) -> None:
     """The run is whole, the failure is told, and the next run logs it."""
     bench.write("respsel.toml", '[tracking]\nto = ["mlflow"]\n')
@@ -145,4 +158,4 @@ def test_an_unknown_tracker_is_refused(bench: Bench) -> None:
     bench.write("respsel.toml", '[tracking]\nto = ["tensorboard"]\n')
     done = bench.respsel("run", "a.toml")
     assert done.code == 2
-    assert "respsel.toml: tracking.to" in done.err
+    assert "respsel.toml: line 2, tracking.to, item 1" in done.err

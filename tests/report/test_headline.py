@@ -274,6 +274,8 @@ def test_needed_examples_are_compared_with_the_datasets(
         for i, sample in enumerate(samples)
     ]
     by_name = {entry.name: size for entry, size in zip(entries, sizes, strict=True)}
-    facts: Any = SimpleNamespace(datasets=entries, size=by_name.__getitem__)
+    loaded = SimpleNamespace(variant=SimpleNamespace(limit=None))
+    result = SimpleNamespace(graph=SimpleNamespace(loaded=loaded))
+    facts: Any = SimpleNamespace(datasets=entries, size=by_name.__getitem__, result=result)
     assert _has(facts, 140) == has
     assert _how_to_add(facts, 140).startswith(how)

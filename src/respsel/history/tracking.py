@@ -13,10 +13,12 @@ from pathlib import Path
 
 from respsel import __version__
 from respsel.errors import Problem, first_line
+from respsel.hashing import digest
 from respsel.history.trackers import TRACKERS, TrackedRun
 from respsel.report.summary import Headline
 from respsel.run.result import RunResult
 from respsel.selection.verdict import Verdict
+from respsel.workspace.variant import Variant
 from respsel.workspace.workspace import FILE_NAME, TrackingEntry
 
 MARK = "tracked.json"
@@ -54,12 +56,26 @@ def tracked_run(result: RunResult, headline: Headline, entry: TrackingEntry) -> 
         "datasets": ", ".join(dataset.name for dataset in recipe.datasets),
         "confidence": str(recipe.selection.confidence),
         "respsel": __version__,
+        **_variant(loaded.variant),
     }
     numbers = {name: value for verdict in result.verdicts for name, value in _numbers(verdict)}
     tags = {f"{verdict.dataset}/leads": verdict.winner or "" for verdict in result.verdicts}
     tags |= {"answer": headline.which, "how_sure": headline.how_sure, "state": headline.badge}
     page = result.page if entry.report else None
-    return TrackedRun(entry.project, loaded.name, settings, numbers, tags, page)
+    name = loaded.name.removesuffix(f"/{loaded.variant.folder}")
+    return TrackedRun(entry.project, name, settings, numbers, tags, page)
+
+
+def _variant(variant: Variant) -> Mapping[str, str]:
+    """What tells runs with --set and --limit apart.
+
+    Hazard: a value may be a prompt. So texts that were set are told by their digest.
+    """
+    if not variant:
+        return {}
+    keys = [setting.key for setting in variant.settings]
+    keys += [] if variant.limit is None else [f"limit {variant.limit}"]
+    return {"changed": ", ".join(keys), "variant": digest("tracked", variant.options)[:8]}
 
 
 def _numbers(verdict: Verdict) -> Iterator[tuple[str, float]]:
