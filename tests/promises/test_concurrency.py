@@ -31,12 +31,12 @@ def test_a_live_holder_is_named(bench: Bench) -> None:
     """
     first = start(bench, "time.sleep(2.0 if count <= 4 else 0)")
     assert first.stderr is not None
-    while "calls to" not in (first.stderr.readline()):
+    while "calls to teacher, at most" not in (first.stderr.readline()):
         time.sleep(0.01)
     time.sleep(0.3)
     second = bench.respsel("run", "a.toml", "--json")
     out, _ = first.communicate(timeout=60)
-    assert f"waiting for process {first.pid}, which has been asking" in second.err
+    assert f"waiting for process {first.pid} (a.toml), which has been asking" in second.err
     assert second.json["calls_made"] + json.loads(out)["calls_made"] == CALLS
 
 

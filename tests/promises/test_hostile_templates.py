@@ -407,14 +407,14 @@ def test_filters_give_what_jinja2_gives() -> None:
 
 def test_a_hostile_prompt_is_an_error_of_the_recipe(bench: Bench) -> None:
     """Each command ends with exit code 2, one error and the recipe's place."""
-    bench.edit("Solve: {{ input }}", "{{ 'a'|center(5000000000) }}")
+    bench.edit("Solve: {{ input }}", "{{ input|center(5000000000) }}")
     for command in ("plan", "run"):
         done = bench.respsel(command, "a.toml")
         assert (done.code, done.err.count("error: "), "Traceback" in done.err) == (2, 1, False)
         assert "strategy 'teacher', prompt: the template failed on example 'e" in done.err
         assert "it makes a text of more than 4,000,000 characters. Fix the template." in done.err
     bench.edit(
-        "{{ 'a'|center(5000000000) }}", "{% if 1 %}" * 200 + "{{ input }}" + "{% endif %}" * 200
+        "{{ input|center(5000000000) }}", "{% if 1 %}" * 200 + "{{ input }}" + "{% endif %}" * 200
     )
     for command in ("plan", "run", "doctor"):
         done = bench.respsel(command, "a.toml")

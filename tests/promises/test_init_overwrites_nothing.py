@@ -88,7 +88,7 @@ def test_a_wrong_workspace_is_told_and_not_mended() -> None:
     before = content()
     done = init("sums.jsonl")
     assert done.exit_code == 2
-    assert "respsel.toml: store" in done.output
+    assert "respsel.toml: line 1, store" in done.output
     assert content() == before
 
 

@@ -169,7 +169,7 @@ def test_reports_do_not_go_into_the_store(tmp_path: Path, runs: str) -> None:
     """
     (tmp_path / "respsel.toml").write_text(f'runs = "{runs}"\n')
     with pytest.raises(
-        InputError, match=r"respsel\.toml: runs: is the store's folder, or in it"
+        InputError, match=r"respsel\.toml: line 1, runs: is the store's folder, or in it"
     ) as caught:
         find_workspace(tmp_path)
     assert caught.value.exit_code == 2

@@ -157,7 +157,7 @@ def test_a_secret_in_an_address_is_neither_kept_nor_shown(
     at(bench, address, DIGEST)
     done = CliRunner().invoke(app, [command, str(bench.recipe)])
     assert done.exit_code == 2
-    assert "datasets[0].path" in done.output
+    assert "dataset 'sums', path" in done.output
     assert "Canary" not in done.output
     others = [path for path in bench.folder.rglob("*") if path.is_file() and path != bench.recipe]
     assert not any(b"Canary" in path.read_bytes() for path in others)

@@ -261,7 +261,7 @@ def test_another_word_for_the_rule_is_an_error_at_its_place(bench: Bench) -> Non
     bench.edit("format = 1", 'format = 1\nwhitespace = "none"')
     done = bench.respsel("plan", "a.toml")
     assert done.code == 2
-    assert "a.toml: whitespace" in done.err
+    assert "a.toml: line 2, whitespace" in done.err
 
 
 @given(st.text(st.sampled_from("ab \n\r\t\xa0\u2028\x85\v\ufeff"), max_size=30))

@@ -79,7 +79,7 @@ def test_a_changed_limit_asks_no_model(own: Bench) -> None:
     [
         ("right = 0.8", "right", "a dataset has no answer check"),
         ("reward = 6", "reward", "nothing in the recipe gives each strategy's responses rewards"),
-        ("right = 80", "right", "less than or equal to 1"),
+        ("right = 80", "right", "at most 1"),
         ("wright = 0.8", "wright", "unknown key"),
     ],
 )

@@ -304,7 +304,7 @@ def test_what_concerns_every_call_ends_the_run_at_once(code: int, body: Any) -> 
     with serving(lambda asked: status(body, code)) as endpoint, pytest.raises(RunError) as caught:
         written(endpoint, 1000, parallel=1, retries=3)
     assert len(endpoint.asked) <= 4
-    assert "models.m" in str(caught.value)
+    assert "model 'm'" in str(caught.value)
 
 
 @pytest.mark.parametrize(("code", "body"), RATE)

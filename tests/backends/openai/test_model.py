@@ -847,7 +847,7 @@ def test_a_target_without_a_tokenizer_is_refused_before_anything_is_asked(bench:
         )
         done = bench.respsel("run", "a.toml")
     assert done.code == 2
-    assert "models.target" in done.err
+    assert "model 'target'" in done.err
     assert "tokenizer" in done.err
     assert not endpoint.asked
 

@@ -245,7 +245,7 @@ def test_a_directory_that_is_no_safe_model_is_refused(
     entry(bench, 'path = "model"')
     done = bench.respsel("plan", "a.toml")
     assert done.code == 2
-    assert "a.toml: models.target" in done.err
+    assert "a.toml: line 8, model 'target'" in done.err
     assert re.search(message, done.err), done.err
 
 
