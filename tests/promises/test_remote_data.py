@@ -14,7 +14,9 @@ from typer.testing import CliRunner
 import respsel
 from respsel.cli import app
 from respsel.errors import InputError, RespselError
+from respsel.store.downloads import Downloaded, needed_downloads, note_named, save_download
 from respsel.store.gc import clean
+from respsel.store.notes import RecipePlace
 from respsel.store.store import Store
 from respsel.store.usage import measure, verify
 from respsel.workspace.loading import load_recipe
@@ -129,6 +131,42 @@ def test_gc_keeps_a_download_while_a_recipe_names_it(bench: Bench, trusted: Path
         bench.edit("/sums.jsonl", "/other.jsonl")
         clean(store, bench.folder, True, lambda _: None)
         assert not path.exists()
+
+
+def test_gc_keeps_the_downloads_of_a_run_that_options_changed(bench: Bench, trusted: Path) -> None:
+    """An address that only an option names is in no text; the run's note keeps what is behind it.
+    It goes with the variant.
+    """
+    with serving(lambda *_: Answer(BODY), trusted) as server:
+        changed = (
+            *("--set", f"datasets.sums.path={server.url}/sums.jsonl"),
+            *("--set", f"datasets.sums.digest={DIGEST}"),
+        )
+        done = CliRunner().invoke(app, ["run", str(bench.recipe), *changed])
+        assert done.exit_code == 0, done.output
+    with respsel.open_study(bench.recipe) as study:
+        study.run()
+    (path,) = (bench.folder / "cache/downloads").iterdir()
+    with Store(bench.folder / "cache") as store:
+        clean(store, bench.folder, True, lambda _: None)
+        assert path.exists()
+        clean(store, bench.folder, True, lambda _: None, variants=True)
+        assert not path.exists()
+
+
+@pytest.mark.parametrize(
+    "written", [r'"https://127.0.0.1/sum\u0073"', '"""https://127.0.0.1/\\\n  sums"""']
+)
+def test_gc_finds_an_address_however_toml_writes_it(tmp_path: Path, written: str) -> None:
+    """With an escape, or with a line that goes on."""
+    address = "https://127.0.0.1/sums"
+    (tmp_path / "a.toml").write_text(f"path = {written}\n")
+    with Store(tmp_path / "cache") as store:
+        save_download(store, address, [Downloaded("/sums", DIGEST[7:])])
+        note_named(store, address, address, RecipePlace("a.toml"))
+        assert needed_downloads(store, tmp_path) == {DIGEST[7:]}
+        (tmp_path / "a.toml").write_text('path = "https://127.0.0.1/other"\n')
+        assert needed_downloads(store, tmp_path) == set()
 
 
 @pytest.mark.parametrize(

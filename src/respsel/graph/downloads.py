@@ -34,6 +34,17 @@ def wanted_by(loaded: LoadedRecipe) -> list[Wanted]:
     return wanted
 
 
+def downloaded_for(loaded: LoadedRecipe, store: Store) -> tuple[str, ...]:
+    """The digests of the data behind a recipe's addresses, as far as they are known."""
+    wanted = wanted_by(loaded)
+    if not wanted:
+        return ()
+    from respsel.remote.fetching import known_files
+
+    found = (file for want in wanted for file in known_files(store, want.address, want.digest))
+    return tuple(sorted({file.digest for file in found}))
+
+
 class Downloads:
     """The addresses of one recipe."""
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NoReturn
 from respsel.calls.beginnings import ScoringWork
 from respsel.errors import InputError, Problem, RunError, StoreError, suggest
 from respsel.graph import Graph, Rows
+from respsel.graph.downloads import downloaded_for
 from respsel.graph.names import StepName
 from respsel.records import TokenUsage
 from respsel.run.counts import RunCounts
@@ -183,6 +184,7 @@ class RunResult:
             variant=loaded.variant.options,
             steps={name: self.key(name) for name in self.graph.steps},
             weights=tuple(path.name for path in self.weights),
+            downloads=downloaded_for(loaded, self.store),
             unrecorded=self.unrecorded,
             finished=time.time(),
         )

@@ -7,7 +7,7 @@ what is behind an address is noted after its files are here.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -62,9 +62,9 @@ def note_named(store: Store, address: str, written: str, place: RecipePlace) -> 
 
 
 def needed_downloads(store: Store, root: Path) -> set[str]:
-    """The names of the files that a recipe names.
+    """The names of the files that the text of a recipe names.
 
-    root: the folder of the workspace that asks.
+    What a run was given by options is no text: see LatestRun. root: the folder of the workspace that asks.
     """
     needed = set[str]()
     for key, _ in store.keys(KIND):
@@ -78,10 +78,30 @@ def _is_named(entry: Mapping[str, Any], store: Store, root: Path) -> bool:
     """Whether a recipe's file still has an address, or takes over what may have it."""
     path, _ = recipe_of(entry).find(store.folder, root)
     try:
-        text = path.read_text("utf-8", "replace")
+        text = path.read_text("utf-8-sig", "replace")
     except OSError:
         return False
-    return entry["written"] in text or "extends" in text
+    return "extends" in text or entry["written"] in text or entry["written"] in _texts_of(text)
+
+
+def _texts_of(toml: str) -> Set[str]:
+    """All texts of a TOML file, which may be written with escapes; none if it is not TOML."""
+    import tomli
+
+    try:
+        left: list[Any] = [tomli.loads(toml)]
+    except (tomli.TOMLDecodeError, RecursionError):
+        return frozenset()
+    found = set[str]()
+    while left:
+        match left.pop():
+            case dict() as table:
+                left += [*table, *table.values()]
+            case list() as items:
+                left += items
+            case str() as text:
+                found.add(text)
+    return found
 
 
 def place_of(folder: Path, value: str) -> Path:

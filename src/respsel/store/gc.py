@@ -94,7 +94,8 @@ def find_garbage(store: Store, root: Path, variants: bool = False) -> Garbage:
         _reach_unfinished(store, entries, min(began), reached)
     horizon = min([max((run.note.finished for run in runs), default=0.0), *began])
     free = [entry for entry in entries if _is_free(entry, reached, horizon)]
-    needed = {name for run in kept for name in run.note.weights} | needed_downloads(store, root)
+    needed = {name for run in kept for name in (*run.note.weights, *run.note.downloads)}
+    needed |= needed_downloads(store, root)
     files = _free_files(store, needed, horizon)
     size = sum(entry.size_bytes for entry in free) + sum(map(size_of, files))
     return Garbage(free, files, size, kept, forgotten, ())

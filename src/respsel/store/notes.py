@@ -84,6 +84,7 @@ class LatestRun:
     key: the recipe's key that it is noted under; empty before it is noted.
     steps: by name, the keys of its steps.
     weights: the names of the prepared weights that it used.
+    downloads: the names of the files that its data was downloaded to.
     unrecorded: by name, the steps that have no record.
     finished: when the run finished (seconds since 1970).
     """
@@ -95,6 +96,7 @@ class LatestRun:
     unrecorded: Mapping[str, Unrecorded]
     finished: float
     variant: str = ""
+    downloads: tuple[str, ...] = ()
     key: str = field(default="", compare=False)
 
 
@@ -214,6 +216,8 @@ def save_latest(store: Store, recipe: str, run: LatestRun) -> None:
     }
     if run.variant:
         document["variant"] = run.variant
+    if run.downloads:
+        document["downloads"] = list(run.downloads)
     if known is None or {name: known.get(name) for name in document} != document:
         store.save_json(key, {**document, "finished": run.finished})
 
@@ -309,6 +313,7 @@ def _latest_of(note: Mapping[str, Any]) -> LatestRun:
         unrecorded={name: Unrecorded(**item) for name, item in left.items()},
         finished=note["finished"],
         variant=note.get("variant") or "",
+        downloads=tuple(note.get("downloads") or ()),
     )
 
 
