@@ -142,6 +142,16 @@ def test_a_folder_that_cannot_be_written_is_told(monkeypatch: pytest.MonkeyPatch
     assert "use another place" in done.output
 
 
+@pytest.mark.parametrize("args", [["loop/sub"], ["loop"], ["o", "--name", "x" * 300], ["x" * 300]])
+def test_a_place_that_cannot_be_is_told(args: list[str]) -> None:
+    """A link that leads to itself, and a name that is too long."""
+    Path("loop").symlink_to("loop")
+    done = init("sums.jsonl", *args)
+    assert done.exit_code in (1, 2), done.output
+    assert "cannot be written: " in done.output
+    assert not Path("o").exists()
+
+
 def test_a_part_of_the_path_that_is_a_file_is_told() -> None:
     """A file where a folder should be is left as it is."""
     Path("taken").write_text("mine")

@@ -6,6 +6,7 @@ label, and there are at most MOST_COLUMNS.
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -127,7 +128,7 @@ def _shared(settings: Changes, changed: Sequence[_Axis]) -> str:
 
 def _labelled_recipes(paths: Sequence[Path]) -> Mapping[str, Path]:
     """By label, the recipes; their names, where these tell them apart."""
-    distinct = {path.resolve(): path for path in paths}
+    distinct = {os.path.realpath(path): path for path in paths}
     names = Counter(path.stem for path in distinct.values())
     return {path.stem if names[path.stem] == 1 else str(path): path for path in distinct.values()}
 

@@ -104,8 +104,16 @@ def find_place(folder: Path, name: str, option: str = "--name") -> Place:
 
 
 def refuse_existing(path: Path, remedy: str) -> None:
-    """Raise InputError where something is already."""
-    if os.path.lexists(path):
+    """Raise InputError where something is already, or where no file can be."""
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    except (OSError, ValueError) as error:
+        what = f"cannot be written: {why_of(error)}"
+        remedy = remedy_of(error, "Give another DIR")
+        raise InputError(Problem(shown_from_here(path), "", what, remedy)) from error
+    else:
         raise InputError(Problem(shown_from_here(path), "", "exists, and is left as it is", remedy))
 
 
@@ -117,6 +125,8 @@ def draft_recipe(
     facts = _facts(data, looked, proposal, place, target)
     text = recipe_text(proposal, target, facts)
     with _made(place.folder):
+        # Only where its folder is there can be said that the name is too long.
+        refuse_existing(place.recipe, "Move it away, and run this again")
         checked = _check(text, place, target)
     return Draft(place, target, {**support_files(place, target), place.recipe: text}, checked)
 

@@ -176,9 +176,9 @@ def _repository(wish: str, found: re.Match[str], option: str) -> Target:
 
 def relative_path(path: Path, folder: Path) -> str:
     """A path as a TOML file in a folder names it: relative, if there is such a way."""
-    place = path.parent.resolve() / path.name
+    place = Path(os.path.realpath(path.parent), path.name)
     try:
-        return Path(os.path.relpath(place, folder.resolve())).as_posix()
+        return Path(os.path.relpath(place, os.path.realpath(folder))).as_posix()
     except ValueError:
         # Another drive of Windows.
         return place.as_posix()

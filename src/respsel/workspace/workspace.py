@@ -103,7 +103,8 @@ def find_workspace(start: Path) -> Workspace:
 
     Raises InputError for a respsel.toml that is wrong.
     """
-    start = start.resolve()
+    # Path.resolve raises for a link that leads back to itself.
+    start = Path(os.path.realpath(start))
     root = _marked_folder(start)
     if root is None:
         return _workspace(start, WorkspaceEntry())
