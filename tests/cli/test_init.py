@@ -423,6 +423,10 @@ def test_what_is_named_is_taken() -> None:
     ("args", "told"),
     [
         (["--input", "qestion"], "there is no column 'qestion'. Did you mean 'question'?"),
+        (["--input", "{{"], "line 1 of the template: "),
+        (["--input", "{% x"], "line 1 of the template: "),
+        (["--input", "{{ question | absent }}"], "line 1 of the template: "),
+        (["--input", "{{ " + "(" * 300], "template"),
         (["--responses", "gpt,humen"], "there is no column 'humen'. Did you mean 'human'?"),
         (["--model", "absent.gguf"], "'absent.gguf' is no file"),
         (["--model", "http://127.0.0.1:9/v1"], "Add --called NAME"),
@@ -512,9 +516,10 @@ def test_on_a_terminal_it_asks(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(command, "_is_terminal", lambda: True)
     write("a.jsonl", [{**item, "other": LONG.format(i)} for i, item in enumerate(rows(12))])
-    done = respsel("init", "a.jsonl", typed="\nhumen\nhuman, other\n\n\n")
+    done = respsel("init", "a.jsonl", typed="{{ x\n\nhumen\nhuman, other\n\n\n")
     assert done.exit_code == 0, done.output
     assert "What is the target asked? [question]" in done.output
+    assert "line 1 of the template: " in done.output
     assert "Did you mean 'human'?" in done.output
     assert columns(tomli.loads(Path("a.toml").read_text())) == ["human", "other"]
     stopped = respsel("init", "a.jsonl", "--name", "b", typed="\n")

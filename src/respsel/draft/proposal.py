@@ -11,7 +11,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
-from respsel.data.prompts import is_template
+from respsel.data.prompts import check_template, is_template
 from respsel.draft import names
 from respsel.draft.answer_kinds import LEAST_RIGHT, kind_by_labels, kind_by_responses
 from respsel.draft.columns import (
@@ -25,6 +25,7 @@ from respsel.draft.columns import (
     single_columns,
 )
 from respsel.errors import InputError, Problem, suggest
+from respsel.recipe.places import plain_place
 
 # Of more candidates, the first ones are compared.
 MOST_RESPONSES = 12
@@ -106,6 +107,9 @@ def _check_wish(looked: LookedAt, wish: Wish, shown: str) -> None:
         for option, name in given
         if name and not is_template(name) and not _is_there(looked, name)
     ]
+    # Before anything reads the names in it.
+    if wish.input and is_template(wish.input):
+        problems += check_template(wish.input, plain_place(shown, "--input"))
     if problems:
         raise InputError(problems)
 
