@@ -16,6 +16,7 @@ from respsel.cli import app
 from tests.conftest import jsonl
 
 FAKE = '[models.target]\nbackend = "fake"\n'
+ENDPOINT = ("--called", "m", "--tokenizer", f"owner/name@{'0' * 40}")
 LONG = "First we look at what is asked, and then we say that it is {}."
 
 
@@ -432,6 +433,11 @@ def test_what_is_named_is_taken() -> None:
         (["--model", "http://127.0.0.1:9/v1"], "Add --called NAME"),
         (["--model", "http://127.0.0.1:9/v1", "--called", "m"], "Add --tokenizer"),
         (["--model", "owner/name"], "Say --model owner/name@COMMIT"),
+        (["--model", "http://me:pw@127.0.0.1:9/v1", *ENDPOINT], "without user, password or query"),
+        (["--model", "http://127.0.0.1:9/v1?api_key=pw", *ENDPOINT], "Name the environment"),
+        (["--model", "http://", *ENDPOINT], "'base_url' is http:// or https://"),
+        (["--model", "a.jsonl"], "--model a.jsonl: is no GGUF file"),
+        (["--model", "http://127.0.0.1:9/v1", "--called", "m", "--tokenizer", "a.jsonl"], "no GGUF"),
         (["--called", "m"], "is for a model behind an endpoint"),
         (["--name", "a/b"], "is no name of a file"),
         (["--name", "respsel"], "is the name of the workspace's file"),
@@ -445,6 +451,7 @@ def test_what_cannot_be_is_refused(args: list[str], told: str) -> None:
     done = respsel("init", "a.jsonl", *args)
     assert done.exit_code == 2, done.output
     assert told in done.output
+    assert "pw" not in done.output
     assert sorted(Path().rglob("*")) == before
 
 
@@ -452,14 +459,22 @@ def test_what_cannot_be_is_refused(args: list[str], told: str) -> None:
     ("given", "told"),
     [
         ("absent.csv", "absent.csv: there is no such file. Give the path of your data from here."),
-        (".", ".: it is a folder, not a file."),
-        ("https://example.org/a.csv", "https://example.org/a.csv: "),
+        ("~/a.csv", "~/a.csv: there is no such file. Give the path of your data from here; ~ does"),
+        (".", ".: is a folder, not a file. Name one file in it."),
+        ("https://me:pw@example.org/a.csv", "https://…@example.org/a.csv: is an address"),
+        ("https://example.org/a.csv?token=pw", "https://example.org/a.csv?…: is an address"),
+        ("hf://datasets/me/a@main/a.csv", "hf://datasets/me/a@main/a.csv: is an address"),
+        ("s3://me:pw@bucket/a.csv", "s3://…@bucket/a.csv: is an address"),
+        ("data/*.csv", "data/*.csv: is a pattern, and init looks at one file. Name one of its"),
+        ("nowhere.csv", "nowhere.csv: is a link, and there is no file where it leads."),
     ],
 )
 def test_data_that_is_no_file_is_told(given: str, told: str) -> None:
-    """The path is shown as it was typed."""
+    """The path is shown as it was typed, but no password."""
+    Path("nowhere.csv").symlink_to("absent.csv")
     done = respsel("init", given)
     assert done.exit_code == 2
+    assert "pw" not in done.output
     assert f"error: {told}" in done.output
 
 

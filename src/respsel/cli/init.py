@@ -5,7 +5,6 @@ Asks on a terminal, and nowhere else. Invariant: until all is known and checked 
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -180,21 +179,16 @@ class _Start:
     def __init__(
         self, given: str, folder: Path, name: str | None, said: _Said, target: TargetWish
     ) -> None:
-        from respsel.data.files import path_fault
         from respsel.draft.columns import look_at
+        from respsel.draft.data_file import data_file
         from respsel.draft.draft import find_place, recipe_name
         from respsel.workspace.loaded_recipe import readable
 
-        data = Path(given)
+        data = data_file(given)
         self._data = data
         self._said = said
         self._target = target
         self._shown = readable(given)
-        if not os.path.lexists(data) and "://" not in given:
-            what = "there is no such file"
-            raise InputError(Problem(self._shown, "", what, "Give the path of your data from here"))
-        if fault := path_fault(given, data, "it"):
-            raise InputError(Problem(self._shown, "", *fault))
         self._looked = look_at(data, self._shown)
         self._place = find_place(folder, recipe_name(data) if name is None else _file_name(name))
 

