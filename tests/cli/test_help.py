@@ -36,6 +36,14 @@ def test_each_command_ends_its_help_with_an_example(path: tuple[str, ...]) -> No
     command.make_context("respsel", words[len(path) :])
 
 
+def test_each_command_for_a_recipe_takes_a_changed_one() -> None:
+    """Errors and texts name commands with these options."""
+    for path, command in COMMANDS.items():
+        names = {option for item in command.params for option in item.opts}
+        if any(item.metavar == "RECIPE" for item in command.params):
+            assert {"--set", "--limit"} <= names, path
+
+
 @pytest.mark.parametrize("words", [[], ["run"], ["cache"], ["cache", "gc"], ["completion"]])
 def test_help_has_a_short_name_at_every_level(bench: Bench, words: list[str]) -> None:
     """-h is --help."""

@@ -4,6 +4,7 @@ and no secret of an address or a login is kept or shown.
 
 from __future__ import annotations
 
+import shlex
 import socket
 from pathlib import Path
 from typing import Any
@@ -152,6 +153,24 @@ def test_gc_keeps_the_downloads_of_a_run_that_options_changed(bench: Bench, trus
         assert path.exists()
         clean(store, bench.folder, True, lambda _: None, variants=True)
         assert not path.exists()
+
+
+def test_the_command_that_an_error_names_downloads_what_is_missing(
+    bench: Bench, trusted: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also for data that only an option names."""
+    with serving(lambda *_: Answer(BODY), trusted) as server:
+        path = f"datasets.sums.path={server.url}/sums.jsonl"
+        digest = f"datasets.sums.digest={DIGEST}"
+        monkeypatch.setenv("RESPSEL_OFFLINE", "1")
+        plan = ["plan", str(bench.recipe), "--set", path, "--set", digest]
+        refused = CliRunner().invoke(app, plan)
+        assert refused.exit_code == 3
+        monkeypatch.delenv("RESPSEL_OFFLINE")
+        command = refused.output.strip().partition("network: respsel ")[2].removesuffix(".")
+        done = CliRunner().invoke(app, shlex.split(command))
+        assert f"In the store now: {server.url}/sums.jsonl\n" in done.output
+    assert CliRunner().invoke(app, plan).exit_code == 0
 
 
 @pytest.mark.parametrize(

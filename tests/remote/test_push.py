@@ -226,6 +226,11 @@ def test_the_command_sends_the_export_and_nothing_else(
     assert api.commits[0]["names"] == ["README.md", "recipe.toml", "train.jsonl"]
     assert f"In a recipe: hf://datasets/me/set@{COMMIT}/train.jsonl" in done.output
     assert "Sent: https://hub.test/datasets/me/set" in done.output
+    quiet = CliRunner().invoke(app, [*command, "--yes", "-q"])
+    assert quiet.stdout == f"hf://datasets/me/set@{COMMIT}/train.jsonl\n"
+    variant = CliRunner().invoke(app, [*command, "--yes", "--limit", "3"])
+    assert variant.exit_code == 1
+    assert "respsel apply" in variant.output
 
 
 def test_the_packages_own_client_is_called_as_it_wants(

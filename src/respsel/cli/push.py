@@ -7,7 +7,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from respsel.cli.app import AsJson, RecipePath, app, reported, run_display, shown_path, study_of
+from respsel.cli.app import (
+    AsJson,
+    Limit,
+    Quiet,
+    RecipePath,
+    Settings,
+    app,
+    reported,
+    run_display,
+    shown_path,
+    study_of,
+)
 from respsel.cli.terminal import print_json, say
 from respsel.cli.training import ExportFormat, Mode
 from respsel.training.formats import formats_by_mode
@@ -45,7 +56,10 @@ def push(
     branch: Branch = "",
     message: Message = "Add a training set made with respsel",
     yes: Yes = False,
+    settings: Settings = None,
+    limit: Limit = None,
     as_json: AsJson = False,
+    quiet: Quiet = False,
 ) -> None:
     """Send what was applied to a dataset repository of the hub, with its card.
 
@@ -59,16 +73,21 @@ def push(
     # Before the recipe is read, so that wrong options are reported first.
     formats_by_mode([kind.value], wanted)
     api = open_api()
-    with study_of(recipe, reading=True) as study, run_display() as progress:
+    with study_of(recipe, settings, limit, reading=True) as study, run_display(quiet) as progress:
         (made,) = study.export(kind.value, mode=wanted, progress=progress)
     planned = prepare(api, repo, files_to_push(made), private, branch, message)
-    for line in [*planned.lines, *_cautions(made)]:
+    # What is asked about is said first.
+    lines = [] if quiet and yes else planned.lines
+    for line in [*lines, *_cautions(made)]:
         say(line, file=sys.stderr)
     _ask(planned, yes, as_json)
     commit = upload(api, planned)
     file = f"hf://datasets/{planned.repo}@{commit}/{made.data.name}"
     if as_json:
         print_json({"repo": planned.repo, "url": planned.url, "commit": commit, "data": file})
+        return
+    if quiet:
+        say(file)
         return
     say(f"Sent: {planned.url}")
     say(f"In a recipe: {file}")
