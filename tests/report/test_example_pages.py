@@ -12,7 +12,7 @@ import pytest
 import respsel
 from respsel.report.analysis import example_layout
 from respsel.report.analysis.example_layout import DatasetPages, anchor
-from respsel.report.example_pages import by_id
+from respsel.report.example_index import beginnings, by_id
 from tests.conftest import Bench, jsonl, rows
 from tests.judges import teach_the_fake, with_judge
 from tests.report.test_write import Tags, report
@@ -50,13 +50,38 @@ def test_every_example_is_found_by_its_id(bench: Bench, monkeypatch: pytest.Monk
     for page, place, key in links:
         shown = text(pages / page)
         assert shown.count(f'id="{place}"') == 1
-        assert f"<h2>{key}</h2>" in unescape(shown)
+        assert f"<h2>{key} <bdi>" in unescape(shown)
     tags = Tags()
     tags.feed(report(bench, "html"))
     for link in tags.refers:
         file, _, place = link.partition("#")
         target = text(bench.folder / "runs/a" / (file or "report.html"))
         assert not place or f'id="{unquote(place)}"' in target, link
+
+
+def test_ids_that_say_nothing_have_the_input_beside_them(bench: Bench) -> None:
+    """An id that respsel made is said to be so, and the index is then in the order of inputs."""
+    bench.edit('path = "sums.jsonl"', 'path = "bare.jsonl"')
+    bare = [{key: value for key, value in row.items() if key != "id"} for row in rows(12)]
+    bench.write("bare.jsonl", jsonl(bare))
+    pages = run(bench)
+    index = text(pages / "index.html")
+    assert "The data has no ids. respsel made them" in index
+    begins = re.findall(r'">[0-9a-f]{16}</a> <bdi>([^<]*)</bdi>', index)
+    assert len(begins) == 6
+    assert begins == by_id(begins)
+    shown = text(pages / "1.html")
+    assert re.findall(r"<h2>[0-9a-f]{16} <bdi>What is \d+ plus \d+\?</bdi></h2>", shown)
+    assert shown.count("The id is made by respsel; ") == 6
+
+
+def test_how_inputs_begin() -> None:
+    """Worked out by hand: in one line, cut at 60 characters, without what all have in common."""
+    assert beginnings({"a": " x\n y ", "b": "z" * 61}) == {"a": "x y", "b": "z" * 59 + "…"}
+    start = "Answer the following question in one word: "
+    assert beginnings({"a": f"{start}who?", "b": f"{start}why?"}) == {"a": "… who?", "b": "… why?"}
+    assert beginnings({"a": start}) == {"a": start.strip()}
+    assert beginnings({"a": "", "b": ""}) == {"a": "", "b": ""}
 
 
 def test_examples_come_in_the_order_of_the_differences(bench: Bench) -> None:
@@ -68,7 +93,7 @@ def test_examples_come_in_the_order_of_the_differences(bench: Bench) -> None:
     assert [place for place, *_ in shown] == ["1", "2", "3", "4", "5", "6"]
     gaps = [float(gap) for *_, gap in shown]
     assert gaps == sorted(gaps, reverse=True)
-    first = re.search(r"<h2>(\w+)</h2>", text(pages / "1.html"))
+    first = re.search(r"<h2>(\w+) <bdi>", text(pages / "1.html"))
     apart = re.search(r'#id-(\w+)">\w+</a></b> <span class="note">where', report(bench, "html"))
     assert first is not None
     assert apart is not None

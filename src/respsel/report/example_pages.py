@@ -7,7 +7,6 @@ there are. What is made of a strategy's responses waits in a file until its page
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -19,26 +18,30 @@ from respsel.records import Example
 from respsel.report.analysis.bubbles import ShownTurn, shown_context
 from respsel.report.analysis.example_layout import INDEX, DatasetPages, PageLayout, anchor
 from respsel.report.example_cells import StrategyCells, TableRows
+from respsel.report.example_index import LOOKED_AT, DatasetIndex, beginnings, has_no_id
 from respsel.report.templating import template_environment
 from respsel.run.result import RunResult
 from respsel.tables.kinds import EXAMPLES
 
 if TYPE_CHECKING:
+    import polars
     from jinja2 import Environment
-
-_DIGITS = re.compile(r"([0-9]+)")
 
 
 @dataclass(frozen=True)
 class ShownExample:
     """An example on a page.
 
+    begins: how its input begins.
+    made: whether respsel made its id.
     place: which it is in the order, and how far the first two strategies are apart.
     left_out: how many characters of the input follow.
     cells: the responses as HTML, in the order of the ranking.
     """
 
     id: str
+    begins: str
+    made: bool
     anchor: str
     place: str
     label: str | None
@@ -71,27 +74,27 @@ def order_told(data: DatasetPages) -> str:
     return f"Those come first where {first} and {second} differ most."
 
 
-def by_id(ids: Sequence[str]) -> list[str]:
-    """Ids as people sort them: e2 before e10."""
-    return sorted(ids, key=_sort_key)
-
-
 def write_example_pages(result: RunResult, layout: PageLayout, folder: Path) -> None:
     """Write all pages and their index into an empty folder."""
     environment = template_environment("respsel.report", autoescape=True)
-    environment.globals |= {"by_id": by_id, "order_told": order_told}
-    for data in layout.datasets:
-        _write_dataset(result, data, layout.last, folder, environment)
+    environment.globals |= {"order_told": order_told}
+    indexes = {
+        data.dataset: _write_dataset(result, data, layout.last, folder, environment)
+        for data in layout.datasets
+    }
     index = environment.get_template("index.html.jinja")
-    parts = index.generate(recipe=result.graph.loaded.name, layout=layout)
+    parts = index.generate(recipe=result.graph.loaded.name, layout=layout, indexes=indexes)
     with (folder / INDEX).open("w", encoding="utf-8") as file:
         file.writelines(parts)
 
 
 def _write_dataset(
     result: RunResult, data: DatasetPages, last: int, folder: Path, environment: Environment
-) -> None:
-    examples = TableRows(EXAMPLES, result.frame(step_names.examples(data.dataset)), data.order)
+) -> DatasetIndex:
+    """Write a dataset's pages; return its part of the index."""
+    frame = result.frame(step_names.examples(data.dataset))
+    examples = TableRows(EXAMPLES, frame, data.order)
+    index = _index(result, data, frame, examples)
     template = environment.get_template("examples.html.jinja")
     recipe = result.graph.loaded.name
     with ExitStack() as opened:
@@ -100,13 +103,28 @@ def _write_dataset(
             part = folder / f"{place}.cells"
             opened.callback(part.unlink, missing_ok=True)
             with part.open("w", encoding="utf-8") as file:
-                cells = StrategyCells(result, data, strategy, examples)
-                _write_cells(cells, data, environment, file)
+                _write_cells(
+                    StrategyCells(result, data, strategy, examples), data, environment, file
+                )
             columns.append(opened.enter_context(part.open(encoding="utf-8")))
         for page in data.pages:
-            shown = _shown(data, page, examples, [json.loads(file.readline()) for file in columns])
+            cells = [json.loads(file.readline()) for file in columns]
+            shown = _shown(data, page, examples, cells, index)
             text = template.render(page=_page(recipe, data, page, last, shown))
             (folder / f"{page}.html").write_text(text, "utf-8")
+    return index
+
+
+def _index(
+    result: RunResult, data: DatasetPages, frame: polars.DataFrame, examples: TableRows
+) -> DatasetIndex:
+    texts = frame["input"].str.slice(0, LOOKED_AT).to_list()
+    begins = beginnings(dict(zip(frame["id"].to_list(), texts, strict=True)))
+    datasets = result.graph.loaded.recipe.datasets
+    entry = next(entry for entry in datasets if entry.name == data.dataset)
+    first = examples.some(data.order[:1]).values()
+    made = any(has_no_id(entry.id, example.columns) for example in first)
+    return DatasetIndex({key: begins[key] for key in data.order}, made)
 
 
 def _write_cells(
@@ -120,25 +138,31 @@ def _write_cells(
 
 
 def _shown(
-    data: DatasetPages, page: int, examples: TableRows, columns: Sequence[Sequence[str]]
+    data: DatasetPages,
+    page: int,
+    examples: TableRows,
+    columns: Sequence[Sequence[str]],
+    index: DatasetIndex,
 ) -> list[ShownExample]:
     """columns: the responses as HTML, by strategy."""
     places = data.places_on(page)
     rows = examples.some([data.order[place] for place in places])
     cells = zip(*columns, strict=True)
     return [
-        _example(data, place, rows[data.order[place]], own)
+        _example(data, place, rows[data.order[place]], own, index)
         for place, own in zip(places, cells, strict=True)
     ]
 
 
 def _example(
-    data: DatasetPages, place: int, example: Example, cells: Sequence[str]
+    data: DatasetPages, place: int, example: Example, cells: Sequence[str], index: DatasetIndex
 ) -> ShownExample:
     gap = data.gaps[place]
     apart = "" if gap is None else f"; {' and '.join(data.apart)} are {data.gap_told(gap)} apart"
     return ShownExample(
         id=example.id,
+        begins=index.begins[example.id],
+        made=index.made,
         anchor=anchor(example.id),
         place=f"{place + 1} of {len(data.order)}{apart}",
         label=example.label,
@@ -164,12 +188,3 @@ def _page(
         order=order_told(data),
         examples=shown,
     )
-
-
-def _sort_key(key: str) -> list[tuple[int, int, str]]:
-    """Runs of digits as numbers, before letters."""
-    parts = _DIGITS.split(key)
-    return [
-        (0, len(part.lstrip("0")), part.lstrip("0")) if place % 2 else (1, 0, part.casefold())
-        for place, part in enumerate(parts)
-    ]

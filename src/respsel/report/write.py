@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     import polars
 
 # Raised when the same results would give another report.
-VERSION = 9
+VERSION = 10
 FORMATS = ("json", "md", "html")
 PAGE = "report.html"
 # The folder of all examples.
