@@ -437,7 +437,10 @@ def test_what_is_named_is_taken() -> None:
         (["--model", "http://127.0.0.1:9/v1?api_key=pw", *ENDPOINT], "Name the environment"),
         (["--model", "http://", *ENDPOINT], "'base_url' is http:// or https://"),
         (["--model", "a.jsonl"], "--model a.jsonl: is no GGUF file"),
-        (["--model", "http://127.0.0.1:9/v1", "--called", "m", "--tokenizer", "a.jsonl"], "no GGUF"),
+        (
+            ["--model", "http://127.0.0.1:9/v1", "--called", "m", "--tokenizer", "a.jsonl"],
+            "no GGUF",
+        ),
         (["--called", "m"], "is for a model behind an endpoint"),
         (["--name", "a/b"], "is no name of a file"),
         (["--name", "respsel"], "is the name of the workspace's file"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 
 import respsel
 from respsel.errors import InputError, PreflightError, RespselError, RunError
+from respsel.remote.addresses import AddressFault, parse, shown
 from respsel.store.downloads import place_of
 from respsel.study import Silent
 from tests.conftest import Bench, jsonl, needs, rows
@@ -206,6 +208,18 @@ def test_offline_refuses_with_the_command_to_run(
         assert server.asked == []
 
 
+def test_how_addresses_are_written() -> None:
+    """A scheme's case says nothing. What lacks a revision is told what looks it up."""
+    assert parse("HTTPS://example.org/a.csv") == parse("https://example.org/a.csv")
+    assert parse("HF://datasets/a/b@main/c.csv") == parse("hf://datasets/a/b@main/c.csv")
+    assert "tok" not in shown("HF://datasets/me:tok@hub/a@main/c.csv")
+    with pytest.raises(AddressFault) as caught:
+        parse("hf://datasets/a/b/c.csv")
+    assert (
+        "hf://datasets/a/b@COMMIT/c.csv. With @main in its place, `respsel" in caught.value.remedy
+    )
+
+
 @needs("huggingface_hub")
 class TestHub:
     """The hub, through huggingface_hub."""
@@ -283,6 +297,7 @@ class TestHub:
             ("data/none.jsonl", COMMIT, "has no file data/none.jsonl at that revision"),
             ("data/sums.jsonl", "f" * 40, f"has no revision '{'f' * 40}'"),
             ("data/summs*.jsonl", COMMIT, "Did you mean 'data/sums.jsonl'?"),
+            ("data/*.jsonl", "f" * 40, f"has no revision '{'f' * 40}'"),
         ],
     )
     def test_what_the_hub_has_not_is_told(
@@ -318,13 +333,25 @@ class TestHub:
         at(bench, self.address("data/sums.jsonl"))
         assert what in refusal(bench, kind)
 
+    @pytest.mark.parametrize(
+        ("path", "revision"),
+        [("data/sums.jsonl", COMMIT), ("data/*.jsonl", COMMIT), ("data/sums.jsonl", "main")],
+    )
     def test_an_unreachable_hub_is_told(
-        self, bench: Bench, trusted: Path, monkeypatch: pytest.MonkeyPatch
+        self,
+        bench: Bench,
+        trusted: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        caplog: pytest.LogCaptureFixture,
+        path: str,
+        revision: str,
     ) -> None:
-        """Without a network the remedy is about the network."""
+        """Without a network the remedy is about the network, at once and in our own words."""
         monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
-        at(bench, self.address("data/sums.jsonl"))
+        monkeypatch.setattr(time, "sleep", pytest.fail)
+        at(bench, self.address(path, revision))
         assert "the hub does not answer" in refusal(bench, RunError)
+        assert caplog.text == ""
 
     def test_without_the_package_the_extra_is_named(
         self, bench: Bench, trusted: Path, monkeypatch: pytest.MonkeyPatch

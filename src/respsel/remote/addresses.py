@@ -98,8 +98,8 @@ def shown(path: str) -> str:
     bare = re.split(r"[?#]", path, maxsplit=1)
     # A login stands before the first slash; the @ of a revision comes later.
     text = re.sub(r"^([^:/]+://)[^/]*@(?=[^/])", rf"\1{_UNSHOWN}@", bare[0])
-    if path.startswith("hf://"):
-        text = re.sub(r"^(hf://[^@]*):[^@/]*@", rf"\1:{_UNSHOWN}@", text)
+    if path.lower().startswith("hf://"):
+        text = re.sub(r"^((?i:hf)://[^@]*):[^@/]*@", rf"\1:{_UNSHOWN}@", text)
     text = _SECRET.sub(_UNSHOWN, text)
     harmless = len(bare) > 1 and _query_fault(path) is None and "#" not in path
     return (
@@ -121,7 +121,9 @@ def parse(path: str) -> Address:
     if holds_secret(path) or holds_secret(unquote(path)):
         what = f"'{shown(path)}' holds a secret, and a recipe is copied and shown"
         raise AddressFault(what, f"{_REVOKE}. For a private dataset of the hub, run: hf auth login")
-    match scheme[1]:
+    # A scheme's case says nothing.
+    path = scheme[1].lower() + path[len(scheme[1]) :]
+    match scheme[1].lower():
         case "hf":
             return _hub(path)
         case "https":
@@ -152,7 +154,8 @@ def _hub(path: str) -> HubAddress:
         owner, _, more = rest.partition("/")
         name, _, file = more.partition("/")
         known = f"hf://datasets/{owner}/{name}@COMMIT/{file}" if file else _FORM
-        raise AddressFault(what, f"Name the commit (40 hexadecimal digits): {known}")
+        remedy = f"Name the commit (40 hexadecimal digits): {known}. With @main in its place, "
+        raise AddressFault(what, f"{remedy}`respsel fetch` looks the commit up")
     repo, _, behind = rest.partition("@")
     parts = repo.split("/")
     if len(parts) > 2 or not all(PART_OF_NAME.fullmatch(part) for part in parts):

@@ -8,6 +8,7 @@ repeats what the package says, since that may hold addresses with signatures.
 from __future__ import annotations
 
 import io
+import logging
 import os
 import re
 from collections.abc import Iterator, Sequence
@@ -70,6 +71,8 @@ class Hub:
         """The files of an address, in the order of their paths; none if nothing matches."""
         if not address.is_pattern:
             return [self._file(address, address.path)]
+        # Hazard: the listing tries for half a minute where there is no network. This does not.
+        self.commit_of(address)
         with self._in_words(address):
             entries = self._api.list_repo_tree(
                 address.repo, recursive=True, revision=address.revision, repo_type="dataset"
@@ -111,7 +114,10 @@ class Hub:
 
     @contextmanager
     def _in_words(self, address: HubAddress) -> Iterator[None]:
-        """Raise a DownloadFault for what the package raises inside."""
+        """Raise a DownloadFault for what the package raises inside, and keep its log silent."""
+        log = logging.getLogger("huggingface_hub")
+        level = log.level
+        log.setLevel(logging.CRITICAL)
         try:
             yield
         except DownloadFault:
@@ -121,6 +127,8 @@ class Hub:
             if fault is None:
                 raise
             raise fault from None
+        finally:
+            log.setLevel(level)
 
 
 def _listed(entry: Any) -> HubFile:
