@@ -5,10 +5,10 @@ Knows nothing of markup. Invariant: of an input only the beginning is kept, howe
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any
 
 from respsel.data.rows import ABSENT, find_value
@@ -48,7 +48,7 @@ def by_id(ids: Sequence[str]) -> list[str]:
 def beginnings(inputs: Mapping[str, str]) -> dict[str, str]:
     """By id, how inputs begin, in one line; what all have in common at first is left out."""
     lines = {key: " ".join(text[:LOOKED_AT].split()) for key, text in inputs.items()}
-    common = os.path.commonprefix(list(lines.values())) if len(lines) > 1 else ""
+    common = _common(min(lines.values()), max(lines.values())) if len(lines) > 1 else ""
     start = common.rfind(" ") + 1 if len(common) > _ALIKE else 0
     return {key: _cut(line, start) for key, line in lines.items()}
 
@@ -56,6 +56,12 @@ def beginnings(inputs: Mapping[str, str]) -> dict[str, str]:
 def has_no_id(entry_id: str | None, columns: Mapping[str, Any]) -> bool:
     """Whether a row has no id: neither by the dataset's entry nor of its own."""
     return entry_id is None and find_value(columns, "id") is ABSENT
+
+
+def _common(first: str, last: str) -> str:
+    """What the first and the last of sorted texts, and so all of them, begin with."""
+    pairs = zip(first, last, strict=False)
+    return first[: sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))]
 
 
 def _cut(line: str, start: int) -> str:

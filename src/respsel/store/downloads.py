@@ -64,7 +64,8 @@ def note_named(store: Store, address: str, written: str, place: RecipePlace) -> 
 def needed_downloads(store: Store, root: Path) -> set[str]:
     """The names of the files that the text of a recipe names.
 
-    What a run was given by options is no text: see LatestRun. root: the folder of the workspace that asks.
+    What a run was given by options is no text: see LatestRun. root: the folder of the workspace
+    that asks.
     """
     needed = set[str]()
     for key, _ in store.keys(KIND):
