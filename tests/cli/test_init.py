@@ -314,6 +314,23 @@ def test_alpacas_rows_ask_in_two_columns(given: str | None) -> None:
     assert columns(recipe) == ["output"]
 
 
+def test_an_instruction_that_is_always_the_same_is_asked() -> None:
+    """It is part of what the target is trained on."""
+    items = [{"instruction": "Answer in full.", **item} for item in rows(12)]
+    items = [{("input" if k == "question" else k): v for k, v in row.items()} for row in items]
+    recipe = init(write("a.jsonl", items))
+    assert recipe["datasets"][0]["input"] == "{{ instruction }}\n\n{{ input }}"
+    assert columns(recipe) == ["human", "gpt"]
+
+
+@pytest.mark.parametrize("typed", ["context, question", "context,question"])
+def test_inputs_may_be_named_as_candidates_are(typed: str) -> None:
+    """With commas between, they are joined in that order."""
+    write("a.jsonl", rows(12, context="Some words."))
+    recipe = init("a.jsonl", "--input", typed)
+    assert recipe["datasets"][0]["input"] == "{{ context }}\n\n{{ question }}"
+
+
 @pytest.mark.parametrize("first", [0, 1])
 def test_options_have_the_numbers_of_the_labels(first: int) -> None:
     """Labels that count the options from 0 or 1 are checked as choices."""
@@ -370,6 +387,18 @@ def test_conversations_that_end_with_the_question_are_answered() -> None:
     recipe = init(write("a.jsonl", items))
     assert columns(recipe) == []
     assert len(recipe["strategies"]) == 2
+
+
+def test_a_conversation_without_its_reply_is_named() -> None:
+    """The replies of the others are not dropped for it."""
+    items = [{"messages": chat(i, f"It is {i}.")} for i in range(12)]
+    items.append({"messages": chat(12, "")[:-1]})
+    write("a.jsonl", items)
+    done = respsel("init", "a.jsonl")
+    assert done.exit_code == 2
+    assert "a.jsonl: line 13, turn " in done.output
+    assert "Add the response, or take the row out." in done.output
+    assert not Path("a.toml").exists()
 
 
 def test_preferences_of_conversations_are_two_candidates() -> None:

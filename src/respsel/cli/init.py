@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
@@ -145,7 +145,9 @@ class _Said:
         from respsel.draft.proposal import Wish
 
         responses = None if self.responses is None else _columns(self.responses, looked)
-        return Wish(_one(self.input), responses, _one(self.label), _one(self.id), self.answer)
+        return Wish(
+            _asked(self.input, looked), responses, _one(self.label), _one(self.id), self.answer
+        )
 
 
 def _one(typed: str | None) -> str | None:
@@ -155,6 +157,18 @@ def _one(typed: str | None) -> str | None:
     text = typed.strip()
     # A line end in a template is typed as in the recipe.
     return "" if text.casefold() in _NONE else text.replace("\\n", "\n")
+
+
+def _asked(typed: str | None, looked: LookedAt) -> str | None:
+    """What is asked as it was typed: a column, a template, or columns with commas between."""
+    from respsel.draft.proposal import can_be_templated, joined_columns
+
+    one = _one(typed)
+    if not one or one in looked.columns or "," not in one:
+        return one
+    paths = _columns(one, looked)
+    usable = all(path in looked.columns and can_be_templated(path) for path in paths)
+    return joined_columns(paths) if usable else one
 
 
 def _columns(typed: str, looked: LookedAt) -> tuple[str, ...]:
@@ -223,7 +237,11 @@ class _Start:
             "Which column is the target asked?",
             "",
             lambda typed: (
-                propose(self._looked, replace(wish, input=_one(typed) or None), self._shown).asked
+                propose(
+                    self._looked,
+                    replace(wish, input=self._take(typed, "input") or None),
+                    self._shown,
+                ).asked
             ),
         )
 
@@ -237,12 +255,17 @@ class _Start:
                 continue
 
             def take(typed: str, key: str = key, wish: Wish = wish) -> tuple[Wish, Proposal]:
-                said = _columns(typed, self._looked) if key == "responses" else _one(typed)
-                changed = replace(wish, **{key: said})  # type: ignore[arg-type]
+                changed = replace(wish, **{key: self._take(typed, key)})
                 return changed, propose(self._looked, changed, self._shown)
 
             wish, proposal = _ask_until(question, _proposed(proposal, key), take)
         return proposal
+
+    def _take(self, typed: str, key: str) -> Any:
+        """What was typed, as the wish of a key has it."""
+        if key == "responses":
+            return _columns(typed, self._looked)
+        return _asked(typed, self._looked) if key == "input" else _one(typed)
 
     def _show(self, proposal: Proposal) -> None:
         from respsel.cli.render.drafts import column_lines

@@ -20,6 +20,8 @@ INPUTS = (
 ).split()
 # They belong to what is asked beside another input.
 BESIDE_INPUT = "input context passage document article background".split()
+# They are asked before another input, also where they are the same in all rows.
+INSTRUCTIONS = "instruction instructions prompt anweisung".split()
 OPTIONS = "choices options".split()
 RESPONSES = (
     "response responses answer answers output outputs completion completions solution solutions "

@@ -240,16 +240,38 @@ def _joined(looked: LookedAt, path: str) -> Proposal:
         column
         for column in looked.columns.values()
         if column.path != path
-        and _can_be_templated(column.path)
+        and can_be_templated(column.path)
         and (
             (column.kind == TEXT and names.plain_name(column.path) in names.BESIDE_INPUT)
             or (column.kind == TEXTS and names.plain_name(column.path) in names.OPTIONS)
         )
     ]
-    if not beside or not _can_be_templated(path):
+    before = [
+        column.path
+        for column in looked.columns.values()
+        if _is_instruction(looked, column) and column.path != path
+    ]
+    if not (before or beside) or not can_be_templated(path):
         return _single(looked, path)
-    made = f"{{{{ {path} }}}}" + "".join(_beside(looked, column) for column in beside)
+    made = joined_columns([*before, path]) + "".join(_beside(looked, column) for column in beside)
     return _single(looked, made)
+
+
+def joined_columns(paths: Sequence[str]) -> str:
+    """The template that joins columns, with an empty line between."""
+    return "\n\n".join(f"{{{{ {path} }}}}" for path in paths)
+
+
+def _is_instruction(looked: LookedAt, column: Column) -> bool:
+    """Whether a column has what all rows are asked."""
+    return (
+        column.kind == TEXT
+        and column.distinct == 1 < looked.rows
+        and column.words > 1
+        and looked.is_full(column.path)
+        and names.plain_name(column.path) in names.INSTRUCTIONS
+        and can_be_templated(column.path)
+    )
 
 
 def _beside(looked: LookedAt, column: Column) -> str:
@@ -276,7 +298,8 @@ def _mark(looked: LookedAt) -> str:
     return "-"
 
 
-def _can_be_templated(path: str) -> bool:
+def can_be_templated(path: str) -> bool:
+    """Whether a template can name a column."""
     return path.isidentifier() and not keyword.iskeyword(path) and path not in _JINJA
 
 
@@ -330,14 +353,18 @@ def _chat_response(looked: LookedAt, column: Column, proposal: Proposal) -> str:
 
 
 def _ends_answered(looked: LookedAt, proposal: Proposal) -> bool:
-    """Whether the dataset's conversations end with an assistant's turn."""
+    """Whether most of the dataset's conversations end with an assistant's turn.
+
+    The check of the draft names those that do not.
+    """
     from respsel.data.turn_shapes import read_turns
     from respsel.data.turns import TurnFault
     from respsel.records import ASSISTANT
 
     try:
         values = looked.columns[proposal.messages].values
-        return all(read_turns(value)[-1].message.role == ASSISTANT for value in values)
+        ends = [read_turns(value)[-1].message.role == ASSISTANT for value in values]
+        return sum(ends) > len(ends) / 2
     except TurnFault:
         # The check of the draft says what is wrong, and where.
         return True
