@@ -215,13 +215,15 @@ def test_one_column_of_responses_is_compared_with_the_targets_own() -> None:
     assert columns(recipe) == ["a"]
     assert [e["from"] for e in recipe["strategies"]] == ["column", "model"]
     assert "It takes two candidates to choose" in done.output
+    assert "It cannot be recommended" in done.output
     assert respsel("validate", "a.toml").exit_code == 0
 
 
 def test_inputs_alone_are_answered_by_the_target_in_two_ways() -> None:
     """No candidate at all still gives a recipe that runs."""
     done = respsel("init", write("a.jsonl", [{"text": r["question"]} for r in rows(2)]))
-    assert "There is no column of responses" in done.output
+    assert "No column was taken for responses" in done.output
+    assert "Neither can be recommended" in done.output
     recipe = tomli.loads(Path("a.toml").read_text())
     assert [e["from"] for e in recipe["strategies"]] == ["model", "model"]
     assert respsel("validate", "a.toml").exit_code == 0

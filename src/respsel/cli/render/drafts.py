@@ -80,16 +80,20 @@ def written_lines(place: Place, paths: Sequence[Path]) -> Iterator[str]:
 
 def candidate_notes(proposal: Proposal) -> Iterator[str]:
     """What to know where there are fewer than two candidates."""
+    unchecked = "since a target finds its own answers likely, and nothing says if they are right"
     if len(proposal.responses) == 1:
+        barred = "" if proposal.label else f" It cannot be recommended, {unchecked}."
         yield (
             "It takes two candidates to choose, and there is one column of responses. What the "
-            "target answers itself is the second, as a measure. Better: another column, or a "
-            "teacher model."
+            f"target answers itself is the second, as a measure.{barred} Better: another column, "
+            "or a teacher model."
         )
     elif not proposal.responses:
+        barred = "" if proposal.label else f" Neither can be recommended, {unchecked}."
         yield (
-            "There is no column of responses, so the target itself is asked in two ways. Better: "
-            "columns of responses, or a teacher model. Name columns with --responses."
+            "No column was taken for responses, so the target itself is asked in two ways."
+            f"{barred} Better: columns of responses, or a teacher model. Name columns with "
+            "--responses."
         )
 
 
