@@ -59,7 +59,11 @@ Folder = Annotated[
 ]
 Asked = Annotated[
     str | None,
-    typer.Option("--input", metavar="COLUMN", help="What the target is asked; or a template."),
+    typer.Option(
+        "--input",
+        metavar="COLUMN",
+        help="What is asked: columns, with commas between; or a template.",
+    ),
 ]
 Responses = Annotated[
     str | None,

@@ -82,15 +82,19 @@ def push(
         say(line, file=sys.stderr)
     _ask(planned, yes, as_json)
     commit = upload(api, planned)
-    file = f"hf://datasets/{planned.repo}@{commit}/{made.data.name}"
+    _show_sent(planned, commit, made.data.name, as_json, quiet)
+
+
+def _show_sent(planned: Push, commit: str, name: str, as_json: bool, quiet: bool) -> None:
+    """Print where the set is now."""
+    file = f"hf://datasets/{planned.repo}@{commit}/{name}"
     if as_json:
         print_json({"repo": planned.repo, "url": planned.url, "commit": commit, "data": file})
-        return
-    if quiet:
+    elif quiet:
         say(file)
-        return
-    say(f"Sent: {planned.url}")
-    say(f"In a recipe: {file}")
+    else:
+        say(f"Sent: {planned.url}")
+        say(f"In a recipe: {file}")
 
 
 def files_to_push(made: TrainingSet) -> list[PushedFile]:
