@@ -162,7 +162,9 @@ def test_every_place_that_makes_a_problem_is_there() -> None:
             assert (source.module(site.call).room, fixed) in told
     assert len(all_messages()) > len(sites(source)) > 200
     ending = ("recipe", "workspace", "data", "backends", "store", "strategies", "training")
-    assert [one for one in all_messages() if one.room in ending and not one.codes] == []
+    endless = [one for one in all_messages() if one.room in ending and not one.codes]
+    # A note of `validate` ends nothing.
+    assert [one for one in endless if not one.remedy.startswith("If that is not meant")] == []
 
 
 def test_messages_are_those_of_the_program() -> None:

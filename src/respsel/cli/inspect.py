@@ -22,7 +22,7 @@ from respsel.cli.app import (
     reported,
 )
 from respsel.cli.terminal import print_json, say
-from respsel.errors import RespselError
+from respsel.errors import Problem, RespselError
 from respsel.text.documents import VERSIONS
 
 if TYPE_CHECKING:
@@ -60,7 +60,6 @@ def doctor(
 
     from respsel.backends.doctor import examine
     from respsel.cli.render.models import checkup_lines
-    from respsel.errors import PreflightError, Problem
     from respsel.workspace.loading import load_recipe
 
     loaded = load_recipe(recipe, changes_for(settings, limit))
@@ -81,6 +80,12 @@ def doctor(
     _remember(measured, loaded)
     if as_json:
         print_json(checkups)
+    _refuse(problems)
+
+
+def _refuse(problems: Sequence[Problem]) -> None:
+    from respsel.errors import PreflightError
+
     if problems:
         raise PreflightError(problems)
 

@@ -117,7 +117,7 @@ def _doubtful(text: _Text, shown: Collection[str]) -> Iterator[Problem]:
     for found, name in _misspelt(text):
         if name not in shown:
             what = f"'{found}' stands there as it is, and is not the example's {name}"
-            yield text.problem(what, f"If that is not meant, write {{{{ {name} }}}}")
+            yield text.place.problem(what, f"If that is not meant, write {{{{ {name} }}}}")
 
 
 def _misspelt(text: _Text) -> list[tuple[str, str]]:
