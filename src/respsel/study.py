@@ -218,6 +218,7 @@ class Study:
         """
         from respsel.plan.plan import walk
 
+        self._downloads.refuse(self._graph)
         return walk(self._graph, self._open_store(), asked)
 
     def explain(self, step: str | None = None) -> Sequence[Explanation]:

@@ -143,3 +143,44 @@ def test_names_and_texts_are_no_markup(bench: Bench, here: Callable[..., Any]) -
     assert "<b>1" not in html
     assert "&lt;b&gt;1" in html
     assert "Nothing is decided" in done.stdout.splitlines()[0]
+
+
+def test_what_is_not_downloaded_is_not_counted_as_nothing(
+    bench: Bench, here: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A plan says where calls are not known yet, once for columns that share a download."""
+    monkeypatch.delenv("RESPSEL_OFFLINE", raising=False)
+    address = f"hf://datasets/o/n@{'1' * 40}/sums.jsonl"
+    args = ("compare", "a.toml", "--plan", "--targets", "target,teacher")
+    remote = f"datasets.sums.path={address}"
+    planned = json.loads(here(*args, "--set", remote, "--json").stdout)
+    assert [column["calls_later"] for column in planned["columns"]] == [None, None]
+    assert planned["calls_later"] is None
+    shown = here(*args, "--set", remote).stdout
+    assert "0" not in shown.partition("Would download")[0]
+    assert shown.count("not known") == 3
+    assert shown.count(f"Would download {address}") == 1
+    assert "how many follow is not known" in here("plan", "a.toml", "--set", remote).stdout
+    # Of two columns, the one with its data here is counted.
+    both = here(
+        "compare", "a.toml", "--plan", "--sweep", f"datasets.sums.path=sums.jsonl,{address}"
+    )
+    assert both.stdout.splitlines()[1].split()[-2:] == ["24", "12"]
+    assert "24 calls for certain. How many follow is not known" in both.stdout
+
+
+def test_a_plan_refuses_what_no_run_would_take(
+    bench: Bench, here: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the plan of one recipe does: an address of a branch, and one that is offline."""
+    args = ("compare", "a.toml", "--plan")
+    for revision, offline, code in (("main", "", 2), ("1" * 40, "1", 3)):
+        monkeypatch.setenv("RESPSEL_OFFLINE", offline)
+        changed = f"datasets.sums.path=hf://datasets/o/n@{revision}/sums.jsonl"
+        refused = here("plan", "a.toml", "--set", changed, code=code).stderr
+        why = refused.removeprefix("error: --set ")
+        assert why != refused
+        swept = here(*args, "--sweep", f"{changed},sums.jsonl", code=code).stderr
+        assert swept == f"error: a.toml: --sweep {why}"
+        shared = here(*args, "--set", changed, "--targets", "target,teacher", code=code).stderr
+        assert shared.startswith(f"error: a.toml: --set {why.rstrip()[:-1]}")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from math import prod
 from pathlib import Path
@@ -62,6 +62,15 @@ class Column:
     recipe: Path
     changes: Changes
     options: Mapping[str, str]
+
+    def named(self, problem: Problem) -> Problem:
+        """A problem with the recipe, and with the option that gave a value."""
+        if problem.file:
+            return problem
+        where = problem.where
+        option = self.options.get(where.partition(" ")[2])
+        where = where if option is None else where.replace("--set", option, 1)
+        return replace(problem, file=str(self.recipe), where=where)
 
 
 @dataclass(frozen=True)

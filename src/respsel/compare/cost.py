@@ -1,19 +1,21 @@
 """What a comparison would cost before it runs: calls, tokens and money, what is shared once.
 
 Knows nothing of how it is shown. Invariant: like planning, it opens no model, and a call that
-several columns need is counted for the first of them.
+several columns need is counted for the first of them. What is not known is None, never 0.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from respsel.calls.costs import Cost, costs_of
 from respsel.compare.columns import Column
+from respsel.errors import RespselError
 from respsel.graph import Step
 from respsel.hashing import canonical_json, digest
-from respsel.plan.plan import PlannedStep, Walked
+from respsel.plan.plan import Walked
 from respsel.records import TokenUsage
 from respsel.study import open_study
 
@@ -24,12 +26,12 @@ class PlannedColumn:
 
     label: what it is called.
     calls: the calls that are certain.
-    calls_later: how many more there may be at most.
+    calls_later: how many more there may be at most; None before a download that decides it.
     """
 
     label: str
     calls: int
-    calls_later: int
+    calls_later: int | None
 
 
 @dataclass(frozen=True)
@@ -38,57 +40,97 @@ class PlannedComparison:
 
     columns: in the order in which they would run.
     calls: the calls that are certain, of all columns.
-    calls_later: how many more there may be at most.
+    calls_later: how many more there may be at most; None before a download that decides it.
     costs: by model, about what the certain calls take.
+    downloads: the addresses of data that would be downloaded first.
     """
 
     columns: tuple[PlannedColumn, ...]
     calls: int
-    calls_later: int
+    calls_later: int | None
     costs: tuple[Cost, ...]
+    downloads: tuple[str, ...]
 
 
 def plan_columns(columns: Sequence[Column]) -> PlannedComparison:
-    """Say what the columns' runs would make. Opens no model."""
+    """Say what the columns' runs would make. Opens no model.
+
+    Raises what planning the first column that cannot be run would.
+    """
     asked: set[str] = set()
     seen: set[str] = set()
     planned = []
     costs: list[Cost] = []
+    downloads: dict[str, None] = {}
     for column in columns:
-        with open_study(column.recipe, changes=column.changes, reading=True) as study:
-            steps = [step for step in _new(study.walk(asked), seen) if step.state != "cached"]
-            calls = sum(step.calls for step in steps if step.state == "run")
-            later = sum(step.calls_at_most for step in steps) - calls
-            planned.append(PlannedColumn(column.label, calls, later))
-            costs += costs_of(_takes(steps), study.loaded.models)
+        with (
+            _naming(column),
+            open_study(column.recipe, changes=column.changes, reading=True) as study,
+        ):
+            new = list(_new(study.walk(asked), seen))
+            planned.append(_planned(column, new))
+            costs += costs_of(_takes(new), study.loaded.models)
+            addresses = [address for walked in new for address in walked.step.awaits.addresses]
+            downloads |= dict.fromkeys(map(study.loaded.show, addresses))
     return PlannedComparison(
         columns=tuple(planned),
         calls=sum(column.calls for column in planned),
-        calls_later=sum(column.calls_later for column in planned),
+        calls_later=_all_of(column.calls_later for column in planned),
         costs=tuple(_together(costs)),
+        downloads=tuple(downloads),
     )
 
 
-def _new(walked: Iterable[Walked], seen: set[str]) -> Iterable[PlannedStep]:
-    """The steps that no column before has; seen: what tells those apart, added to."""
+@contextmanager
+def _naming(column: Column) -> Iterator[None]:
+    """Names the column's recipe and options where it cannot be planned."""
+    try:
+        yield
+    except RespselError as error:
+        raise type(error)(map(column.named, error.problems)) from error
+
+
+def _planned(column: Column, walked: Sequence[Walked]) -> PlannedColumn:
+    """What a column adds, given what is new in it."""
+    steps = [item.planned for item in walked]
+    calls = sum(step.calls for step in steps if step.state == "run")
+    is_bounded = all(item.is_bounded for item in walked)
+    later = sum(step.calls_at_most for step in steps) - calls if is_bounded else None
+    return PlannedColumn(column.label, calls, later)
+
+
+def _all_of(counts: Iterable[int | None]) -> int | None:
+    """The sum; not known if any is not."""
+    total = 0
+    for count in counts:
+        if count is None:
+            return None
+        total += count
+    return total
+
+
+def _new(walked: Iterable[Walked], seen: set[str]) -> Iterator[Walked]:
+    """What is to be made that no column before has; seen: what tells steps apart, added to."""
     signatures: dict[str, str] = {}
     for item in walked:
         signature = item.ledger.key(item.step) or _waiting(item.step, signatures)
         signatures[item.step.name] = signature
         if signature not in seen:
             seen.add(signature)
-            yield item.planned
+            if item.planned.state != "cached":
+                yield item
 
 
 def _waiting(step: Step, signatures: dict[str, str]) -> str:
     """What tells a step whose inputs are not known from others: how these would be made."""
     inputs = {role: signatures[name] for role, name in step.inputs.items()}
-    return digest("waiting", step.op, str(step.version), canonical_json([step.fields, inputs]))
+    how = [step.fields, inputs, step.awaits.addresses]
+    return digest("waiting", step.op, str(step.version), canonical_json(how))
 
 
-def _takes(steps: Iterable[PlannedStep]) -> dict[str, TokenUsage]:
+def _takes(walked: Iterable[Walked]) -> dict[str, TokenUsage]:
     usage: dict[str, TokenUsage] = {}
-    for step in steps:
+    for step in (item.planned for item in walked):
         if step.model:
             usage[step.model] = usage.get(step.model, TokenUsage()) + step.takes
     return usage

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import replace
 
 from respsel.compare.columns import Column
 from respsel.compare.outcome import Failure, Outcome, outcome_of
@@ -33,21 +32,11 @@ def load_columns(columns: Sequence[Column]) -> list[LoadedRecipe]:
             loaded.append(load_recipe(column.recipe, column.changes))
         except InputError as error:
             for problem in error.problems:
-                known = _named(problem, column)
+                known = column.named(problem)
                 problems.setdefault(str(known), known)
     if problems:
         raise InputError(problems.values())
     return loaded
-
-
-def _named(problem: Problem, column: Column) -> Problem:
-    """A problem with its recipe, and with the option that gave a value."""
-    if problem.file:
-        return problem
-    where = problem.where
-    option = column.options.get(where.partition(" ")[2])
-    where = where if option is None else where.replace("--set", option, 1)
-    return replace(problem, file=str(column.recipe), where=where)
 
 
 def run_columns(
@@ -68,7 +57,8 @@ def run_columns(
                 for problem in study.damage:
                     warn(problem)
         except RespselError as error:
-            failure = Failure(column.label, tuple(str(problem) for problem in error.problems))
+            why = tuple(str(column.named(problem)) for problem in error.problems)
+            failure = Failure(column.label, why)
             failures.append(failure)
             tell(failure)
     return outcomes, failures

@@ -68,10 +68,12 @@ class Plan:
 
     steps: all steps in the order in which they would run.
     downloads: the addresses that it would download first; their sizes are not known.
+    is_bounded: whether it is known how many calls there may be at most.
     """
 
     steps: tuple[PlannedStep, ...]
     downloads: tuple[str, ...] = ()
+    is_bounded: bool = True
 
     @property
     def takes(self) -> Mapping[str, TokenUsage]:
@@ -99,6 +101,7 @@ class Plan:
             if later
             else ""
         )
+        more += "" if self.is_bounded else "; how many follow is not known before the download"
         first = "".join(f" Would download {name} (size unknown)." for name in self.downloads)
         waits = f", {self.count('waits')} wait for them" if self.count("waits") else ""
         return (
@@ -129,6 +132,13 @@ class Walked:
     nearest: Nearest | None
     ledger: Ledger
 
+    @property
+    def is_bounded(self) -> bool:
+        """Whether it is known how many calls there may be at most: not before a download."""
+        if self.planned.state != "waits" or not self.step.asks:
+            return True
+        return step_names.examples(StepName.parse(self.step.name).dataset) in self.ledger.counts
+
 
 def make_plan(graph: Graph, store: Store) -> Plan:
     """Say what a run of the graph would do. Raises InputError for bad data that can be seen now."""
@@ -144,12 +154,14 @@ def plan_with_ledger(graph: Graph, store: Store) -> tuple[Plan, Ledger]:
 def _plan_of(walk: Iterable[Walked], graph: Graph) -> Plan:
     steps = []
     downloads: dict[str, None] = {}
+    is_bounded = True
     for walked in walk:
         steps.append(walked.planned)
+        is_bounded = is_bounded and walked.is_bounded
         if walked.planned.state != "cached":
             addresses = walked.step.awaits.addresses
             downloads |= dict.fromkeys(graph.loaded.show(address) for address in addresses)
-    return Plan(tuple(steps), tuple(downloads))
+    return Plan(tuple(steps), tuple(downloads), is_bounded)
 
 
 def walk(graph: Graph, store: Store, asked: set[str] | None = None) -> Iterator[Walked]:

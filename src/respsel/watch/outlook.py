@@ -37,7 +37,8 @@ class RememberedSpeed:
 class Outlook:
     """How long a run would take.
 
-    seconds: None where no speed is known of a model that would be asked.
+    seconds: None where no speed is known of a model that would be asked, and before a download that
+        decides how much is asked.
     speeds: what it rests on.
     unknown: the models that would be asked and of which no speed is known.
     """
@@ -63,4 +64,5 @@ def plan_with_outlook(graph: Graph, store: Store) -> tuple[Plan, Outlook]:
     ]
     measured = {model for model, _ in paces.known}
     unknown = sorted({model for model, _ in asked} - measured)
-    return plan, Outlook(None if unknown else forecast.left_s(0.0), speeds, unknown)
+    is_known = plan.is_bounded and not unknown
+    return plan, Outlook(forecast.left_s(0.0) if is_known else None, speeds, unknown)

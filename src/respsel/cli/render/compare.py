@@ -15,7 +15,7 @@ from respsel.text.columns import aligned
 from respsel.text.numbers import number
 
 if TYPE_CHECKING:
-    from respsel.compare.cost import PlannedComparison
+    from respsel.compare.cost import PlannedColumn, PlannedComparison
     from respsel.compare.document import Cell, ComparedTable, Comparison
     from respsel.compare.paired import Paired
 
@@ -44,14 +44,26 @@ def comparison_lines(comparison: Comparison) -> Iterator[str]:
 def planned_lines(planned: PlannedComparison) -> Iterator[str]:
     """What each column adds, and what all of it takes."""
     rows = [("", "calls", "at most later", "")]
-    rows += [
-        (column.label, f"{column.calls:,}", f"{column.calls_later:,}", "")
-        for column in planned.columns
-    ]
+    rows += [_planned_row(column) for column in planned.columns]
     yield from aligned(rows)
-    later = f", and at most {planned.calls_later:,} more after them" if planned.calls_later else ""
-    yield f"{planned.calls:,} calls for certain{later}. What columns share is counted once."
+    if planned.calls_later is None:
+        certain = f"{planned.calls:,} calls for certain. " if planned.calls else ""
+        yield f"{certain}How many follow is not known before the download."
+        yield "What columns share is counted once."
+    else:
+        later = f", and at most {planned.calls_later:,} more after them"
+        more = later if planned.calls_later else ""
+        yield f"{planned.calls:,} calls for certain{more}. What columns share is counted once."
+    for name in planned.downloads:
+        yield f"Would download {name} (size unknown)."
     yield from cost_lines(planned.costs, planned=True)
+
+
+def _planned_row(column: PlannedColumn) -> tuple[str, str, str, str]:
+    """A column's counts; no certain call is no number where others may follow."""
+    if column.calls_later is None:
+        return column.label, f"{column.calls:,}" if column.calls else "", "not known", ""
+    return column.label, f"{column.calls:,}", f"{column.calls_later:,}", ""
 
 
 def _table_lines(
