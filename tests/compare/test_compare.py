@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -184,3 +185,15 @@ def test_a_plan_refuses_what_no_run_would_take(
         assert swept == f"error: a.toml: --sweep {why}"
         shared = here(*args, "--set", changed, "--targets", "target,teacher", code=code).stderr
         assert shared.startswith(f"error: a.toml: --set {why.rstrip()[:-1]}")
+
+
+def test_a_tracker_that_takes_no_verdict_is_told_once(
+    bench: Bench, here: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As `run` tells it; one warning for all columns."""
+    monkeypatch.setitem(sys.modules, "mlflow", None)
+    bench.write("respsel.toml", '[tracking]\nto = ["mlflow"]\n')
+    done = here("compare", "a.toml", "--targets", "target,teacher", "--limit", "2")
+    (told,) = [line for line in done.stderr.splitlines() if line.startswith("warning:")]
+    assert "mlflow" in told
+    assert "tracking.to" in told

@@ -45,17 +45,24 @@ def run_columns(
     warn: Callable[[Problem], None],
     tell: Callable[[Failure], None],
 ) -> tuple[list[Outcome], list[Failure]]:
-    """Run what is missing; tell: is told of each failure when it happens."""
+    """Run what is missing.
+
+    warn: is told of damage, and once of each tracker that does not take the verdicts.
+    tell: is told of each failure when it happens.
+    """
     outcomes = []
     failures = []
+    untracked: dict[Problem, None] = {}
     for i, column in enumerate(columns, 1):
         try:
             with open_study(column.recipe, changes=column.changes, warn=warn) as study:
                 with shows(column, i, len(columns)) as progress:
                     result = study.run(progress)
                 outcomes.append(outcome_of(column.label, result))
-                for problem in study.damage:
+                fresh = [problem for problem in study.untracked if problem not in untracked]
+                for problem in (*study.damage, *fresh):
                     warn(problem)
+                untracked |= dict.fromkeys(fresh)
         except RespselError as error:
             why = tuple(str(column.named(problem)) for problem in error.problems)
             failure = Failure(column.label, why)
