@@ -70,6 +70,7 @@ def test_recipes_of_one_name_are_told_apart_by_their_paths() -> None:
         ("k.v={ a = 1, b = 2 },{ a = 2 }", [{"a": 1, "b": 2}, {"a": 2}]),
         ("k.v=don't,do", ["don't", "do"]),
         ("k.v=true,false,0,1.5", [True, False, 0, 1.5]),
+        ("k.v=.9,0.90,-1.", [0.9, -1.0]),
     ],
 )
 def test_commas_in_quotes_and_brackets_part_no_values(text: str, values: list[object]) -> None:

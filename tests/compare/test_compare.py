@@ -132,6 +132,8 @@ def test_what_is_wrong_is_told_before_anything_runs(bench: Bench, here: Callable
     )
     done = here("compare", "a.toml", "--sweep", "strategies.teach.prompt=a,b", code=2)
     assert done.stderr.count("error:") == 1
+    done = here("compare", "a.toml", "--sweep", "strategies.teacher.sampling.top_p=1,1.0", code=2)
+    assert "compare: 'top_p=1' and 'top_p=1.0' come to the same recipe." in done.stderr
     assert not (bench.folder / "cache").exists()
 
 
@@ -197,3 +199,15 @@ def test_a_tracker_that_takes_no_verdict_is_told_once(
     (told,) = [line for line in done.stderr.splitlines() if line.startswith("warning:")]
     assert "mlflow" in told
     assert "tracking.to" in told
+
+
+def test_columns_of_several_confidences_say_so(here: Callable[..., Any]) -> None:
+    """And a strategy is tested across those of one confidence only."""
+    args = ("--sweep", "selection.confidence=.8,.9", "--sweep", SWEEP, "--json")
+    compared = json.loads(here("compare", "a.toml", *args).stdout)
+    assert (
+        "Each column's verdict is 80% to 90% sure on its own, whatever the number of columns."
+        in compared["notes"]
+    )
+    verdicts = [pair["verdict"] for pair in compared["paired"]]
+    assert [(one["confidence"], len(one["ranking"])) for one in verdicts] == [(0.8, 2), (0.9, 2)]

@@ -215,8 +215,9 @@ def _notes(outcomes: Sequence[Outcome], pairs: Sequence[Paired]) -> Iterator[str
             "distance to the leader of the same column."
         )
     if len(outcomes) > 1:
-        sure = percent(outcomes[0].rule.confidence)
-        yield f"Each column's verdict is {sure} sure on its own, whatever the number of columns."
+        sure = sorted({one.rule.confidence for one in outcomes})
+        words = " to ".join(percent(value) for value in dict.fromkeys((sure[0], sure[-1])))
+        yield f"Each column's verdict is {words} sure on its own, whatever the number of columns."
     if pairs:
         yield (
             "A strategy's columns are compared over the same examples, and tested as strategies "

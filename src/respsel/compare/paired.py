@@ -1,8 +1,8 @@
 """Columns against each other: one strategy's scores in several columns, paired over examples.
 
-That is possible where target, examples and metric are the same, as when a prompt or a temperature
-varies. Knows nothing of how columns were made. Invariant: scores of different targets, examples or
-metrics are never compared.
+That is possible where target, examples, metric and confidence are the same, as when a prompt or a
+temperature varies. Knows nothing of how columns were made. Invariant: scores of different targets,
+examples or metrics are never compared.
 """
 
 from __future__ import annotations
@@ -40,10 +40,11 @@ def paired(outcomes: Sequence[Outcome]) -> list[Paired]:
 
 
 def _groups(outcomes: Sequence[Outcome]) -> list[list[Outcome]]:
-    """Columns with the same datasets, targets, examples and metrics."""
-    groups: dict[tuple[tuple[str, str], ...], list[Outcome]] = {}
+    """Columns with the same datasets, targets, examples and metrics, and of one confidence."""
+    groups: dict[tuple[object, ...], list[Outcome]] = {}
     for outcome in outcomes:
-        groups.setdefault(tuple(sorted(outcome.basis.items())), []).append(outcome)
+        alike = (outcome.rule.confidence, *sorted(outcome.basis.items()))
+        groups.setdefault(alike, []).append(outcome)
     return [group for group in groups.values() if len(group) > 1]
 
 

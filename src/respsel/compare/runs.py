@@ -23,7 +23,7 @@ Shows = Callable[[Column, int, int], AbstractContextManager[Progress]]
 def load_columns(columns: Sequence[Column]) -> list[LoadedRecipe]:
     """All columns' recipes, so that what is wrong with any is known before the first runs.
 
-    Raises InputError with each problem once.
+    Raises InputError with each problem once, and for two columns that come to the same.
     """
     loaded: list[LoadedRecipe] = []
     problems: dict[str, Problem] = {}
@@ -36,7 +36,17 @@ def load_columns(columns: Sequence[Column]) -> list[LoadedRecipe]:
                 problems.setdefault(str(known), known)
     if problems:
         raise InputError(problems.values())
+    _refuse_alike(columns, loaded)
     return loaded
+
+
+def _refuse_alike(columns: Sequence[Column], loaded: Sequence[LoadedRecipe]) -> None:
+    """Raise InputError for values that are spelt differently and mean the same, as 1 and 1.0."""
+    for i, one in enumerate(loaded):
+        for j, other in enumerate(loaded[:i]):
+            if one.path == other.path and one.recipe == other.recipe:
+                what = f"'{columns[j].label}' and '{columns[i].label}' come to the same recipe"
+                raise InputError(Problem("", "compare", what, "Give each value once"))
 
 
 def run_columns(
