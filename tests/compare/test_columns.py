@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from respsel.compare.columns import Wanted, columns_of, plural
+from respsel.compare.paired import _without_shared
 from respsel.errors import InputError
 
 A = Path("recipes/a.toml")
@@ -53,6 +54,31 @@ def test_several_axes_are_a_grid() -> None:
         "selection.seed=3, target.model=small, limit 5",
     )
     assert {column.changes.limit for column in found.columns} == {5}
+
+
+def test_swept_keys_with_one_ending_are_told_apart() -> None:
+    """By as many of their parts as it takes."""
+    sweeps = ["models.target.variant=x,y", "models.teacher.variant=x,y", "selection.seed=1,2"]
+    found = labels(Wanted([A], sweeps=sweeps))
+    assert found[1] == "target.variant=x + teacher.variant=x + seed=2"
+    assert len(set(found)) == 8
+    ends = ["a.b.v=1,2", "c.b.v=1,2", "v=1,2"]
+    assert labels(Wanted([A], sweeps=ends))[0] == "a.b.v=1 + c.b.v=1 + v=1"
+
+
+def test_each_part_of_a_label_is_one_value() -> None:
+    """Whatever the values hold, so that no two columns are called alike."""
+    found = labels(Wanted([A], sweeps=['k.v="a","a + w=1","a+w=1"', "k.w=1,2"]))
+    assert found[:4] == ["v=a + w=1", "v=a + w=2", "v=a+w=1 (2) + w=1", "v=a+w=1 (2) + w=2"]
+    assert len(set(found)) == 6
+    assert {label.count(" + ") for label in found} == {1}
+
+
+def test_what_all_columns_share_goes_by_its_place() -> None:
+    """The same part in another place is another value."""
+    assert _without_shared(["t=1 + t=2", "t=1 + t=3"]) == {"t=1 + t=2": "t=2", "t=1 + t=3": "t=3"}
+    three = ["t=1 + t=2", "t=1 + t=3", "t=2 + t=1"]
+    assert _without_shared(three) == {label: label for label in three}
 
 
 def test_recipes_of_one_name_are_told_apart_by_their_paths() -> None:

@@ -109,9 +109,12 @@ def columns_of(wanted: Wanted) -> Columns:
     """The columns of all combinations. Raises InputError for wishes that make none, or too many."""
     settings = changes_of(wanted.settings, limit=wanted.limit)
     recipes = _Axis("recipe", _labelled_recipes(wanted.recipes))
-    changed = [*_target_axis(wanted), *map(_sweep_axis, wanted.sweeps)]
+    swept = [_swept(text) for text in wanted.sweeps]
+    names = _short_names([parts for parts, _ in swept])
+    changed = [*_target_axis(wanted)]
+    changed += [_sweep_axis(*one, name) for one, name in zip(swept, names, strict=True)]
     _refuse_twice(changed, settings)
-    axes = [recipes, *changed]
+    axes = [_Axis(one.name, _in_one_part(one.values), one.option) for one in (recipes, *changed)]
     _refuse_count([len(axis.values) for axis in axes])
     varying = [axis for axis in axes if len(axis.values) > 1]
     options = {_key(axis): axis.option for axis in changed}
@@ -142,6 +145,17 @@ def _labelled_recipes(paths: Sequence[Path]) -> Mapping[str, Path]:
     return {path.stem if names[path.stem] == 1 else str(path): path for path in distinct.values()}
 
 
+def _in_one_part(values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The same with labels that hold no PLUS, so that a column's label tells its parts."""
+    found: dict[str, Any] = {}
+    for i, (label, value) in enumerate(values.items(), 1):
+        plain = label.replace(PLUS, PLUS.strip())
+        # Numbered where another one is called so.
+        clashes = plain in found or (plain != label and plain in values)
+        found[f"{plain} ({i})" if clashes else plain] = value
+    return found
+
+
 def _target_axis(wanted: Wanted) -> list[_Axis]:
     if not wanted.targets:
         return []
@@ -153,8 +167,8 @@ def _target_axis(wanted: Wanted) -> list[_Axis]:
     return [_Axis("target", {name: (join_key(_TARGET), name) for name in names}, "--targets")]
 
 
-def _sweep_axis(text: str) -> _Axis:
-    """The values of a sweep. Raises InputError for a text of another shape."""
+def _swept(text: str) -> tuple[Parts, list[Any]]:
+    """A sweep's key and values. Raises InputError for a text of another shape."""
     try:
         parts, rest = split_key(text)
     except NotThereError as error:
@@ -164,13 +178,29 @@ def _sweep_axis(text: str) -> _Axis:
         what = "is not KEY=VALUE,VALUE"
         remedy = "Write for instance strategies.terse.sampling.temperature=0.2,0.7"
         raise InputError(Problem("", f"--sweep {text}", what, remedy))
+    return parts, values
+
+
+def _short_names(keys: Sequence[Parts]) -> list[str]:
+    """The ends of keys, as short as they can be and no two the same."""
+    names = []
+    for i, parts in enumerate(keys):
+        others = [*keys[:i], *keys[i + 1 :]]
+        lengths = range(1, len(parts))
+        free = (n for n in lengths if all(parts[-n:] != other[-n:] for other in others))
+        names.append(join_key(parts[-next(free, len(parts)) :]))
+    return names
+
+
+def _sweep_axis(parts: Parts, values: Sequence[Any], name: str) -> _Axis:
+    """The values of a sweep; name: the key as labels have it."""
     key = join_key(parts)
     labelled: dict[str, Any] = {}
     for i, value in enumerate(values):
         shown = typed_value(value)
         if len(shown) > _LONGEST_VALUE:
             shown = f"{' '.join(shown.split())[:_LONGEST_VALUE]}… ({i + 1})"
-        labelled.setdefault(f"{parts[-1]}={shown}", (key, value))
+        labelled.setdefault(f"{name}={shown}", (key, value))
     return _Axis("target" if parts == _TARGET else key, labelled)
 
 

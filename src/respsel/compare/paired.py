@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import compress
 
 from respsel.compare.columns import PLUS
 from respsel.compare.outcome import Outcome, Scores
@@ -97,10 +98,10 @@ def _compared(group: Sequence[Outcome], strategy: str, datasets: Sequence[str]) 
 
 
 def _without_shared(labels: Sequence[str]) -> Mapping[str, str]:
-    """By label, its parts that not all labels have, such as the one target of them."""
+    """By label, without the parts that all labels have in that place, such as their one target."""
     parts = [label.split(PLUS) for label in labels]
-    shared = set.intersection(*map(set, parts))
-    short = [PLUS.join(part for part in one if part not in shared) for one in parts]
+    varying = [len(set(place)) > 1 for place in zip(*parts, strict=True)]
+    short = [PLUS.join(compress(one, varying)) for one in parts]
     return dict(zip(labels, short if all(short) else labels, strict=True))
 
 
