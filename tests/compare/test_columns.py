@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -136,3 +137,9 @@ def test_long_values_are_short_in_labels() -> None:
 def test_wishes_that_make_no_comparison_are_refused(wanted: Wanted, message: str) -> None:
     """Each with the option and what to do."""
     assert message in refusal(wanted)
+
+
+def test_names_that_are_not_utf8_are_text() -> None:
+    """A label can be written to any file."""
+    found = labels(Wanted([Path(os.fsdecode(b"\xff.toml")), A]))
+    assert found == ["\\xff", "a"]

@@ -19,6 +19,7 @@ from respsel.errors import InputError, Problem
 from respsel.recipe.dotted_keys import NotThereError, Parts, join_key, split_key
 from respsel.recipe.typed_values import typed_value, value_of
 from respsel.workspace.changes import changes_of
+from respsel.workspace.loaded_recipe import readable
 from respsel.workspace.variant import Changes
 
 # Between the parts of a label.
@@ -70,7 +71,7 @@ class Column:
         where = problem.where
         option = self.options.get(where.partition(" ")[2])
         where = where if option is None else where.replace("--set", option, 1)
-        return replace(problem, file=str(self.recipe), where=where)
+        return replace(problem, file=readable(self.recipe), where=where)
 
 
 @dataclass(frozen=True)
@@ -88,8 +89,12 @@ class Columns:
 
 def plural(varies: str) -> str:
     """Several of what varies, as one counts it."""
-    named = varies in ("target", "recipe", "variant")
-    return f"{varies}s" if named else f"values of {varies}"
+    return f"{varies}s" if is_word(varies) else f"values of {varies}"
+
+
+def is_word(varies: str) -> bool:
+    """Whether what varies has a word, and is not called by its key."""
+    return varies in ("target", "recipe", "variant")
 
 
 @dataclass(frozen=True)
@@ -142,7 +147,9 @@ def _labelled_recipes(paths: Sequence[Path]) -> Mapping[str, Path]:
     """By label, the recipes; their names, where these tell them apart."""
     distinct = {os.path.realpath(path): path for path in paths}
     names = Counter(path.stem for path in distinct.values())
-    return {path.stem if names[path.stem] == 1 else str(path): path for path in distinct.values()}
+    return {
+        readable(path.stem if names[path.stem] == 1 else path): path for path in distinct.values()
+    }
 
 
 def _in_one_part(values: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -30,7 +30,7 @@ from respsel.system.atomic_folder import (
 from respsel.system.disk import remedy_of
 from respsel.text.characters import visible_json
 from respsel.text.documents import stamped
-from respsel.workspace.loaded_recipe import LoadedRecipe
+from respsel.workspace.loaded_recipe import LoadedRecipe, readable
 
 PAGE = "compare.html"
 JSON = "compare.json"
@@ -42,7 +42,10 @@ _LONGEST = 60
 
 def comparison_json(comparison: Comparison) -> dict[str, Any]:
     """A comparison for programs."""
-    return stamped("compare", asdict(comparison))
+    document = asdict(comparison)
+    for column in document["columns"]:
+        column["report"] = readable(column["report"])
+    return stamped("compare", document)
 
 
 def write_comparison(comparison: Comparison, recipes: Sequence[LoadedRecipe], wait: Wait) -> Path:
@@ -81,7 +84,7 @@ def write_comparison(comparison: Comparison, recipes: Sequence[LoadedRecipe], wa
 def page_html(comparison: Comparison, folder: Path) -> str:
     """The page; folder: where it will lie, for links to the columns' reports."""
     links = {
-        column.label: quote(Path(os.path.relpath(column.report, folder)).as_posix())
+        column.label: quote(os.fsencode(Path(os.path.relpath(column.report, folder)).as_posix()))
         for column in comparison.columns
         if column.report
     }
