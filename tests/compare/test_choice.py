@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,10 @@ SAME = column("big", "short", "long", decided=True)
 OPEN = column("mid", "short", "long", tied=("long",))
 FEW = column("mid", "short", "long")
 AGAINST = column("mid", "long", "other", "short", tied=("other",))
+BARRED = replace(
+    AGAINST, verdicts={"d": replace(AGAINST.deciding, barred={"short": "wrong answers"})}
+)
+FEW_AGAINST = replace(AGAINST, verdicts={"d": replace(AGAINST.deciding, examples=11, tied=())})
 FAILED = Failure("lost", ("no weights",))
 
 
@@ -96,7 +101,20 @@ FAILED = Failure("lost", ("no weights",))
             [],
             True,
             "The choice changes with the target: short for small; undecided (long leads, tied with "
-            "other) for mid; the others' choice is beaten for mid.",
+            "other) for mid; short is beaten for mid.",
+        ),
+        (
+            [SMALL, BARRED],
+            [],
+            True,
+            "The choice changes with the target: short for small; undecided (long leads, tied with "
+            "other) for mid; short is barred for mid.",
+        ),
+        (
+            [SMALL, FEW_AGAINST],
+            [],
+            None,
+            "short for small; undecided (long leads, over too few examples) for mid.",
         ),
         ([SMALL], [FAILED], None, "short for small; no result for lost."),
         ([], [FAILED], None, "Nothing is decided: no result for lost."),
@@ -129,4 +147,11 @@ def test_many_columns_are_counted() -> None:
     many = [column(f"t{i}", "short", "long", decided=True) for i in range(4)]
     assert choice_of([*many, BIG], [], "variant").sentence == (
         "The choice changes with the variant: short for 4 of 5 variants, long for big."
+    )
+
+
+def test_a_key_is_called_by_its_name() -> None:
+    """It has no article."""
+    assert choice_of([SMALL, BIG], [], "selection.metric").sentence == (
+        "The choice changes with selection.metric: short for small, long for big."
     )

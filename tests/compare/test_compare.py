@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -211,3 +212,25 @@ def test_columns_of_several_confidences_say_so(here: Callable[..., Any]) -> None
     )
     verdicts = [pair["verdict"] for pair in compared["paired"]]
     assert [(one["confidence"], len(one["ranking"])) for one in verdicts] == [(0.8, 2), (0.9, 2)]
+
+
+def test_differences_say_what_they_are(bench: Bench, here: Callable[..., Any]) -> None:
+    """Columns by metrics of several scales, in the terminal and on the page."""
+    bench.edit("[selection]", '[[metrics]]\nname = "response-tokens"\n\n[selection]')
+    swept = "selection.metric=perplexity,response-tokens"
+    done = here("compare", "a.toml", "--sweep", swept)
+    heading = "gainst the leader of each column (1.2x: times it, +1.2: minus it)"
+    assert f"sums: a{heading}" in done.stdout
+    (row,) = [
+        line for line in done.stdout.splitlines() if re.search(r"(tied|worse) [0-9.]+x", line)
+    ]
+    assert re.search(r"(leads|(tied|worse) [+-][0-9.]+)$", row)
+    page = next(bench.folder.glob("runs/compare/*/compare.html")).read_text()
+    assert f"A{heading}" in page
+
+
+def test_a_table_says_why_a_strategy_is_barred(bench: Bench, here: Callable[..., Any]) -> None:
+    """With the column, since gates may differ."""
+    done = here("compare", "a.toml", "--sweep", "selection.require.right=0,0.9")
+    (line,) = [line for line in done.stdout.splitlines() if " is barred in " in line]
+    assert line.startswith("  teacher is barred in right=0.9: ")

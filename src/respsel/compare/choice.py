@@ -6,12 +6,12 @@ is said to be so.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from respsel.compare.columns import plural
+from respsel.compare.columns import is_word, plural
 from respsel.compare.outcome import Failure, Outcome
-from respsel.selection.verdict import Verdict, listed
+from respsel.selection.verdict import FEWEST_EXAMPLES, Verdict, listed
 
 # More columns than these are counted, not named.
 _MOST_NAMED = 3
@@ -37,16 +37,18 @@ def choice_of(outcomes: Sequence[Outcome], failures: Sequence[Failure], varies: 
     say = _Says(total, plural(varies))
     decided = {label: str(v.winner) for label, v in verdicts.items() if _chooses(v)}
     by_choice = _inverted(decided)
-    against = _against(verdicts, list(by_choice))
+    enough = [one.label for one in outcomes if one.fewest >= FEWEST_EXAMPLES]
+    against = _against({label: verdicts[label] for label in enough}, list(by_choice))
     rest = [
         *_undecided(verdicts, say, bool(by_choice)),
-        *_ruled_out(against, say),
+        *_ruled_out(verdicts, against, by_choice, say),
         *_failed(failures, say),
     ]
     if not by_choice:
         return Choice(None, _ended("Nothing is decided", rest))
     if len(by_choice) > 1 or against:
-        first = f"The choice changes with the {varies}"
+        named = f"the {varies}" if is_word(varies) else varies
+        first = f"The choice changes with {named}"
         changes = [f"{name} for {say.where(labels)}" for name, labels in by_choice.items()]
         return Choice(True, _ended(first, [", ".join(changes), *rest]))
     (choice,) = by_choice
@@ -85,7 +87,10 @@ def _inverted(values: Mapping[str, str]) -> dict[str, list[str]]:
 
 
 def _against(verdicts: Mapping[str, Verdict], choices: Sequence[str]) -> list[str]:
-    """The undecided columns in which the one choice of the others is beaten or barred."""
+    """The undecided columns in which the one choice of the others is beaten or barred.
+
+    verdicts: those over enough examples; the others rule nothing out.
+    """
     if len(choices) != 1:
         return []
     (choice,) = choices
@@ -111,8 +116,15 @@ def _undecided(verdicts: Mapping[str, Verdict], say: _Says, told: bool) -> list[
     return [f"{state} for {say.where(labels)}" for state, labels in _inverted(states).items()]
 
 
-def _ruled_out(against: Sequence[str], say: _Says) -> list[str]:
-    return [f"the others' choice is beaten for {say.where(against)}"] if against else []
+def _ruled_out(
+    verdicts: Mapping[str, Verdict], against: Sequence[str], choices: Iterable[str], say: _Says
+) -> list[str]:
+    """Where the one choice of the others is beaten or barred, each by itself."""
+    choice = next(iter(choices), "")
+    how = {label: "barred" if choice in verdicts[label].barred else "beaten" for label in against}
+    return [
+        f"{choice} is {word} for {say.where(labels)}" for word, labels in _inverted(how).items()
+    ]
 
 
 def _state(verdict: Verdict, told: bool) -> str:

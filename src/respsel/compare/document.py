@@ -13,7 +13,9 @@ from respsel.compare.columns import Columns, plural
 from respsel.compare.outcome import Failure, Outcome
 from respsel.compare.paired import Paired, paired
 from respsel.recipe.schema import OVERALL
-from respsel.text.numbers import percent
+from respsel.text.numbers import number, percent
+
+_AGAINST = {"log": "times", "linear": "minus", "standardised": "minus"}
 
 
 @dataclass(frozen=True)
@@ -87,6 +89,27 @@ class ComparedTable:
     scales: tuple[str, ...]
     examples: tuple[int, ...]
     rows: tuple[Row, ...]
+
+    @property
+    def against(self) -> str:
+        """What differences are, in words."""
+        scales = self._scales
+        leader = "the leader of each column"
+        if len(scales) < 2:
+            scale = scales[0] if scales else "linear"
+            unit = ", in standard deviations" if scale == "standardised" else ""
+            return f"{_AGAINST[scale]} {leader}{unit}"
+        each = [f"{_distance('1.2', scale)}: {_AGAINST[scale]} it" for scale in scales]
+        return f"against {leader} ({', '.join(each)})"
+
+    def distance(self, difference: float, column: int) -> str:
+        """A column's difference, with what it is where columns differ in that."""
+        text = number(difference)
+        return text if len(self._scales) == 1 else _distance(text, self.scales[column])
+
+    @property
+    def _scales(self) -> list[str]:
+        return list(dict.fromkeys(scale for scale in self.scales if scale))
 
 
 @dataclass(frozen=True)
@@ -175,6 +198,14 @@ def _tables(outcomes: Sequence[Outcome]) -> Iterator[ComparedTable]:
                 for strategy in strategies
             ),
         )
+
+
+def _distance(text: str, scale: str) -> str:
+    """The text of a difference, with what it is."""
+    if scale == "log":
+        return f"{text}x"
+    signed = text if text.startswith("-") else f"+{text}"
+    return f"{signed} sd" if scale == "standardised" else signed
 
 
 def _cell(outcome: Outcome, dataset: str, strategy: str) -> Cell:

@@ -70,6 +70,11 @@ class Outcome:
         return self.verdicts.get(OVERALL) or next(iter(self.verdicts.values()))
 
     @property
+    def fewest(self) -> int:
+        """Over how many examples of a dataset strategies are compared, at the least."""
+        return min(self.verdicts[name].examples for name in self.datasets)
+
+    @property
     def datasets(self) -> list[str]:
         """The datasets, without the whole of them."""
         return [name for name in self.verdicts if name != OVERALL]

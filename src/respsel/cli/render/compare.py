@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from respsel.cli.render.runs import cost_lines
 from respsel.recipe.schema import OVERALL
+from respsel.selection.verdict import listed
 from respsel.text.columns import aligned
-from respsel.text.numbers import number
 
 if TYPE_CHECKING:
     from respsel.compare.cost import PlannedColumn, PlannedComparison
@@ -70,9 +70,8 @@ def _table_lines(
     table: ComparedTable, labels: Sequence[str], states: Sequence[str]
 ) -> Iterator[str]:
     title = "over all datasets" if table.dataset == OVERALL else table.dataset
-    against = "times the leader" if "log" in table.scales else "minus the leader"
-    yield f"{title}: {against} of each column"
-    body = [[_cell_text(cell) for cell in row.cells] for row in table.rows]
+    yield f"{title}: {table.against}"
+    body = [[_cell_text(table, i, cell) for i, cell in enumerate(row.cells)] for row in table.rows]
     names = [row.strategy for row in table.rows]
     headings = _headings(labels, body, names)
     if headings != list(labels):
@@ -81,12 +80,26 @@ def _table_lines(
         rows = [["", *headings[start:end], ""], ["", *states[start:end], ""]]
         rows += [[name, *cells[start:end], ""] for name, cells in zip(names, body, strict=True)]
         yield from aligned(rows)
+    yield from _barred_lines(table, headings)
 
 
-def _cell_text(cell: Cell) -> str:
+def _barred_lines(table: ComparedTable, headings: Sequence[str]) -> Iterator[str]:
+    """Why strategies are barred, and in which columns."""
+    barred: dict[tuple[str, str], list[str]] = {}
+    for row in table.rows:
+        for heading, cell in zip(headings, row.cells, strict=True):
+            if cell.state == "barred":
+                barred.setdefault((row.strategy, cell.why), []).append(heading)
+    for (strategy, why), where in barred.items():
+        yield f"  {strategy} is barred in {listed(where)}: {why}."
+
+
+def _cell_text(table: ComparedTable, column: int, cell: Cell) -> str:
     if cell.state == "not compared":
         return "–"
-    return cell.state if cell.difference is None else f"{cell.state} {number(cell.difference)}"
+    if cell.difference is None:
+        return cell.state
+    return f"{cell.state} {table.distance(cell.difference, column)}"
 
 
 def _headings(
