@@ -4,6 +4,7 @@ neither stop it nor change it.
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -13,11 +14,13 @@ from typing import Any
 
 import pytest
 
+from respsel.cli.render.status import status_lines
 from respsel.store import live
 from respsel.store.live import LiveFile
 from respsel.store.store import Store
 from respsel.study import Silent, open_study
 from respsel.watch import watcher
+from respsel.watch.status import RunningRun, Status
 from respsel.watch.watcher import Watcher
 from tests.conftest import Bench
 
@@ -150,3 +153,22 @@ def test_what_lies_in_the_place_of_a_file_is_no_status(bench: Bench) -> None:
                 found = status(bench)
                 assert [run.pid for run in found.running] == [os.getpid()]
                 assert found.running[0].far == {}
+
+
+@pytest.mark.parametrize("value", ["x", None, True, -1, 1e300, float("nan"), [1], {}])
+def test_a_file_of_another_shape_is_no_crash(bench: Bench, value: Any) -> None:
+    """Another version, or another program, may have written it: what does not fit is not known."""
+    counts = ("pid", "steps", "steps_done", "calls_done", "calls_wanted", "calls_made")
+    numbers = ("began", "now", "calls_s", "tokens_s", "elapsed_s", "left_s")
+    with Store(bench.folder / "cache") as store:
+        file = LiveFile(store.folder, "run")
+        file._path.parent.mkdir(exist_ok=True)
+        file._path.write_text(json.dumps(dict.fromkeys((*counts, *numbers, "stage"), value)))
+        said = live.read_live(store.folder, "run")
+        assert set(said) == ({"stage"} if value == "x" else set())
+        assert live.how_far(said) == ""
+        far = RunningRun(1, "", 1.0, 1.0, {"steps": 3, **said}, None)
+        lines = list(status_lines(Status("a", "running", [far], None, None, (), 0, 3)))
+        assert "0 of 3 steps done" in lines[1]
+        file._path.write_text(json.dumps({"format": 2, "steps": 3}))
+        assert live.read_live(store.folder, "run") == {}

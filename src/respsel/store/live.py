@@ -1,8 +1,9 @@
 """How far a run is, in a small file beside its lock, for other processes to read.
 
-A file is written whole, and at most as often as its run says. Knows nothing of what is in it.
-Invariants: what goes wrong with a file stops no run; whose lock is free is dead, whatever its file
-says; nothing is read or written through a link.
+A file is written whole, and at most as often as its run says. Knows nothing of how a run comes to
+what it says. Invariants: what goes wrong with a file stops no run; whose lock is free is dead,
+whatever its file says; nothing is read or written through a link; what is read has the shape that
+this version writes.
 """
 
 from __future__ import annotations
@@ -22,6 +23,15 @@ from respsel.text.numbers import duration
 
 _ENDING = ".progress"
 _MOST_BYTES = 1 << 14
+# The version of what a file says, and what this one has.
+FORMAT = 1
+_TEXTS = frozenset("host recipe purpose ended stage step model waits".split())
+_COUNTS = frozenset(
+    "format pid steps_done steps calls_done calls_wanted calls_made calls_left".split()
+)
+_NUMBERS = frozenset("began now calls_s tokens_s elapsed_s left_s".split())
+# Beyond any count, and a time that no calendar has.
+_LARGEST = 1e11
 
 
 class LiveFile:
@@ -116,4 +126,15 @@ def _read(path: Path) -> Mapping[str, Any]:
         said = json.loads(read_own(path, _MOST_BYTES))
     except (OSError, ValueError, RecursionError):
         return {}
-    return said if isinstance(said, dict) else {}
+    if not isinstance(said, dict) or said.get("format", FORMAT) != FORMAT:
+        return {}
+    return {key: value for key, value in said.items() if _fits(key, value)}
+
+
+def _fits(key: str, value: object) -> bool:
+    """Whether a value is what its key has in this version; another program may have written it."""
+    if key in _TEXTS:
+        return isinstance(value, str)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < _LARGEST:
+        return False
+    return key in _NUMBERS or (key in _COUNTS and isinstance(value, int))

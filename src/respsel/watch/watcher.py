@@ -302,11 +302,13 @@ class Watcher:
             return
         if not (force or ended) and now - self._published < _PUBLISH_EVERY_S:
             return
+        from respsel.store.live import FORMAT
+
         self._published = now
         loaded = self._graph.loaded
         live.write(
             {
-                "format": 1,
+                "format": FORMAT,
                 "pid": os.getpid(),
                 "host": host_name(),
                 "recipe": loaded.place,
