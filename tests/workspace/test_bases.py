@@ -12,7 +12,7 @@ from respsel.graph import build_graph
 from respsel.graph.ledger import Ledger
 from respsel.recipe.schema import Recipe
 from respsel.store.store import Store
-from respsel.workspace.bases import PATH_KEYS
+from respsel.workspace.bases import PATH_KEYS, moved
 from respsel.workspace.loading import load_recipe
 from tests.conftest import RECIPE, Bench
 
@@ -229,3 +229,17 @@ def test_a_problem_names_the_file_that_it_is_in(bench: Bench) -> None:
     assert f"{bench.folder / 'a.toml'}: line 25, strategy 'human', colum: unknown key" in said
     bench.edit("colum =", "column =")
     assert f"{child}: line 2, selection.metric: 'perplexitty' is not a metric" in refusal(child)
+
+
+def test_dots_behind_a_link_lead_up_from_where_it_leads(tmp_path: Path) -> None:
+    """As they do in the base."""
+    old = tmp_path / "real/deep"
+    inner = tmp_path / "real/far/in"
+    for folder in (old, inner, tmp_path / "other"):
+        folder.mkdir(parents=True)
+    (old / "link").symlink_to("../far/in")
+    (tmp_path / "real/far/sums.jsonl").write_text("here")
+    there = moved({"datasets": [{"path": "link/../sums.jsonl"}]}, old, tmp_path / "other")
+    again = moved(there, tmp_path / "other", tmp_path)
+    assert (tmp_path / "other" / there["datasets"][0]["path"]).read_text() == "here"
+    assert (tmp_path / again["datasets"][0]["path"]).read_text() == "here"

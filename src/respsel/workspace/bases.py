@@ -11,6 +11,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -265,7 +266,11 @@ def _moved_table(kind: str, value: Any, old: Path, new: Path) -> Any:
 def _moved_path(path: Any, old: Path, new: Path) -> Any:
     if not isinstance(path, str) or not path or os.path.isabs(path) or _URL.match(path):
         return path
+    parts = Path(path).parts
     try:
+        if any(part == ".." != before for before, part in pairwise(parts)):
+            # What comes before the dots may be a link, and they lead up from where it leads.
+            return Path(os.path.relpath(old, new), path).as_posix()
         return Path(os.path.relpath(old / path, new)).as_posix()
     except ValueError:
         # On another drive, or with a character that no path has.
