@@ -234,3 +234,16 @@ def test_a_table_says_why_a_strategy_is_barred(bench: Bench, here: Callable[...,
     done = here("compare", "a.toml", "--sweep", "selection.require.right=0,0.9")
     (line,) = [line for line in done.stdout.splitlines() if " is barred in " in line]
     assert line.startswith("  teacher is barred in right=0.9: ")
+
+
+def test_compare_takes_the_options_of_run(bench: Bench, here: Callable[..., Any]) -> None:
+    """Quiet tells the page alone; what is not here is not downloaded offline, nor planned."""
+    args = ("compare", "a.toml", "--targets", "target,teacher", "--limit", "2")
+    done = here(*args, "-q")
+    assert done.stderr == ""
+    assert (bench.folder / done.stdout.strip()).name == "compare.html"
+    remote = f"datasets.sums.path=hf://datasets/o/n@{'1' * 40}/sums.jsonl"
+    refused = here(*args, "--plan", "--offline", "--set", remote, code=3).stderr
+    assert "is not in the store" in refused
+    assert "no result for" in here(*args, "--offline", "--set", remote, code=1).stdout
+    assert "Nothing to download" in here("fetch", "a.toml", "--limit", "2").stdout

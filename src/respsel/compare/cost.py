@@ -52,9 +52,10 @@ class PlannedComparison:
     downloads: tuple[str, ...]
 
 
-def plan_columns(columns: Sequence[Column]) -> PlannedComparison:
+def plan_columns(columns: Sequence[Column], offline: bool = False) -> PlannedComparison:
     """Say what the columns' runs would make. Opens no model.
 
+    offline: a run would download nothing.
     Raises what planning the first column that cannot be run would.
     """
     asked: set[str] = set()
@@ -65,7 +66,9 @@ def plan_columns(columns: Sequence[Column]) -> PlannedComparison:
     for column in columns:
         with (
             _naming(column),
-            open_study(column.recipe, changes=column.changes, reading=True) as study,
+            open_study(
+                column.recipe, changes=column.changes, reading=True, offline=offline
+            ) as study,
         ):
             new = list(_new(study.walk(asked), seen))
             planned.append(_planned(column, new))

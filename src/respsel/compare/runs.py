@@ -54,18 +54,22 @@ def run_columns(
     shows: Shows,
     warn: Callable[[Problem], None],
     tell: Callable[[Failure], None],
+    offline: bool = False,
 ) -> tuple[list[Outcome], list[Failure]]:
     """Run what is missing.
 
     warn: is told of damage, and once of each tracker that does not take the verdicts.
     tell: is told of each failure when it happens.
+    offline: download nothing.
     """
     outcomes = []
     failures = []
     untracked: dict[Problem, None] = {}
     for i, column in enumerate(columns, 1):
         try:
-            with open_study(column.recipe, changes=column.changes, warn=warn) as study:
+            with open_study(
+                column.recipe, changes=column.changes, offline=offline, warn=warn
+            ) as study:
                 with shows(column, i, len(columns)) as progress:
                     result = study.run(progress)
                 outcomes.append(outcome_of(column.label, result))
