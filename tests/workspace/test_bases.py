@@ -186,10 +186,10 @@ def test_without_takes_out_entries_and_keys(bench: Bench) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ('extends = "b.toml"', "b.toml: extends: it extends itself. Take it out."),
-        ('extends = "c.toml"', "c.toml: extends: "),
-        (f'extends = "{"n" * 300}"', "b.toml: extends: there is no file "),
-        ('extends = "no.toml"', "b.toml: extends: there is no file "),
+        ('extends = "b.toml"', "b.toml: line 1, extends: it extends itself. Take it out."),
+        ('extends = "c.toml"', "c.toml: line 1, extends: "),
+        (f'extends = "{"n" * 300}"', "b.toml: line 1, extends: there is no file "),
+        ('extends = "no.toml"', "b.toml: line 1, extends: there is no file "),
         (
             "extends = 3",
             "b.toml: extends: 3 is not a path or a list of paths. Write for instance "
@@ -197,20 +197,22 @@ def test_without_takes_out_entries_and_keys(bench: Bench) -> None:
         ),
         (
             'extends = "a.toml"\nwithout = ["teacher"]',
-            "b.toml: without[0]: 'teacher': does not say of what kind. Did you mean "
+            "b.toml: line 2, without[0]: 'teacher': does not say of what kind. Did you mean "
             "'strategies.teacher'?",
         ),
         (
             'extends = "a.toml"\nwithout = ["strategies.teach"]',
-            "b.toml: without[0]: 'strategies.teach': no strategy 'teach'. Did you mean 'teacher'?",
+            "b.toml: line 2, without[0]: 'strategies.teach': no strategy 'teach'. Did you mean "
+            "'teacher'?",
         ),
         (
             'extends = "a.toml"\nwithout = ["judge"]',
-            "b.toml: without[0]: 'judge' is not in what this recipe extends. Take it out.",
+            "b.toml: line 2, without[0]: 'judge' is not in what this recipe extends. Take it out.",
         ),
         (
             'extends = "a.toml"\n[[metrics]]\nname="perplexity"\n[[metrics]]\nname="perplexity"\n',
-            "b.toml: metrics.perplexity: 'perplexity' is used twice. Give each its own name.",
+            "b.toml: line 4, metrics.perplexity: 'perplexity' is used twice. Give each its own "
+            "name.",
         ),
     ],
 )
@@ -243,3 +245,15 @@ def test_dots_behind_a_link_lead_up_from_where_it_leads(tmp_path: Path) -> None:
     again = moved(there, tmp_path / "other", tmp_path)
     assert (tmp_path / "other" / there["datasets"][0]["path"]).read_text() == "here"
     assert (tmp_path / again["datasets"][0]["path"]).read_text() == "here"
+
+
+@pytest.mark.parametrize(
+    ("gone", "missing"),
+    [("strategies.human.column", "strategy 'human', column"), ("target.model", "target.model")],
+)
+def test_what_was_taken_out_is_missing_where_that_is_said(
+    bench: Bench, gone: str, missing: str
+) -> None:
+    """Not in the base, which has it."""
+    child = bench.write("b.toml", f'extends = "a.toml"\nwithout = ["{gone}"]\n')
+    assert f"b.toml: line 2, {missing}: is missing" in refusal(child)

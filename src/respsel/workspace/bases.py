@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,8 @@ from respsel.recipe.toml import read_toml, text_of
 _KINDS = ("from", "backend", "kind")
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 _LONGEST_CHAIN = 50
+# A problem with its place.
+_Found = tuple[KeyPath, Problem]
 # By table, the keys that hold a path.
 PATH_KEYS = {
     "datasets": ("path",),
@@ -51,11 +53,17 @@ class Layer:
     shown: the file's path as messages show it.
     data: its values, with paths as the extending recipe would write them.
     file: where it lies; it is read again for the lines of a problem.
+    gone: what its `without` took out of its bases.
     """
 
     shown: str
     data: Mapping[str, Any]
     file: Path
+    gone: tuple[Parts, ...] = ()
+
+    def took_out(self, parts: Parts) -> bool:
+        """Whether a place is missing because of its `without`."""
+        return any(parts[: len(one)] == one and not _holds(self.data, one) for one in self.gone)
 
     def line_of(self, parts: Parts, path: KeyPath) -> int | None:
         """The line of what is at a place; path: the same with numbers of the merged recipe."""
@@ -127,15 +135,41 @@ def _compose(data: dict[str, Any], path: Path, shown: str, within: tuple[Path, .
     for i, name in enumerate(_names(data, "extends", shown)):
         place = f"extends[{i}]" if isinstance(data["extends"], list) else "extends"
         if why := _unusable(path.parent / name, (*within, path)):
-            raise InputError(Problem(shown, place, *why))
+            keys = ("extends", i) if "[" in place else ("extends",)
+            raise InputError(_with_lines([(keys, Problem(shown, place, *why))], path))
         base = _base(path.parent / name, (*within, path))
         merged = merge(merged, base.data)
         # Of several bases the last one counts, so it comes first.
         layers[:0] = base.layers
-    problems = [*_taken_out(merged, data, shown), *_named_twice(own, shown)]
+    gone: list[Parts] = []
+    problems = [*_taken_out(merged, data, shown, gone), *_named_twice(own, shown)]
     if problems:
-        raise InputError(problems)
-    return Composed(merge(merged, own), (Layer(shown, own, path), *layers))
+        raise InputError(_with_lines(problems, path))
+    return Composed(merge(merged, own), (Layer(shown, own, path, tuple(gone)), *layers))
+
+
+def _with_lines(problems: Sequence[_Found], path: Path) -> list[Problem]:
+    """Problems of a file with the lines of their places."""
+    from respsel.recipe.toml_lines import key_lines, nearest_line
+
+    try:
+        lines = key_lines(text_of(path.read_bytes()))
+    except (OSError, ValueError):
+        return [problem for _, problem in problems]
+    found = []
+    for keys, problem in problems:
+        line = nearest_line(lines, keys)
+        where = problem.where if line is None else f"line {line}, {problem.where}"
+        found.append(replace(problem, where=where))
+    return found
+
+
+def _holds(data: Mapping[str, Any], parts: Parts) -> bool:
+    try:
+        find(data, parts)
+    except LookupError:
+        return False
+    return True
 
 
 def _base(file: Path, within: tuple[Path, ...]) -> Composed:
@@ -144,9 +178,7 @@ def _base(file: Path, within: tuple[Path, ...]) -> Composed:
     target = file.resolve()
     base = _compose(read_toml(file, shown), target, shown, within)
     folders = (target.parent, within[-1].parent)
-    layers = tuple(
-        Layer(layer.shown, moved(layer.data, *folders), layer.file) for layer in base.layers
-    )
+    layers = tuple(replace(layer, data=moved(layer.data, *folders)) for layer in base.layers)
     return Composed(moved(base.data, *folders), layers)
 
 
@@ -180,8 +212,13 @@ def _names(data: Mapping[str, Any], key: str, shown: str) -> Sequence[str]:
     return names
 
 
-def _taken_out(merged: dict[str, Any], data: Mapping[str, Any], shown: str) -> Iterator[Problem]:
-    """Take what `without` names out of what was inherited; the problems of names."""
+def _taken_out(
+    merged: dict[str, Any], data: Mapping[str, Any], shown: str, gone: list[Parts]
+) -> Iterator[_Found]:
+    """Take what `without` names out of what was inherited; the problems of names.
+
+    gone: what was taken out is added to it.
+    """
     for i, text in enumerate(_names(data, "without", shown)):
         try:
             parts, rest = split_key(text)
@@ -193,22 +230,25 @@ def _taken_out(merged: dict[str, Any], data: Mapping[str, Any], shown: str) -> I
             found = resolve(merged, parts)
             find(merged, found)
         except NotThereError as error:
-            yield Problem(shown, f"without[{i}]", f"'{text}': {error.what}", error.remedy)
+            what = f"'{text}': {error.what}"
+            yield ("without", i), Problem(shown, f"without[{i}]", what, error.remedy)
         except LookupError:
             what = f"'{text}' is not in what this recipe extends"
-            yield Problem(shown, f"without[{i}]", what, "Take it out")
+            yield ("without", i), Problem(shown, f"without[{i}]", what, "Take it out")
         else:
             take_out(merged, found)
+            gone.append(found)
 
 
-def _named_twice(own: Mapping[str, Any], shown: str) -> Iterator[Problem]:
+def _named_twice(own: Mapping[str, Any], shown: str) -> Iterator[_Found]:
     for kind in NAMED_LISTS:
         entries = own.get(kind)
         names = [called(kind, entry) for entry in entries] if isinstance(entries, list) else []
         for i, name in enumerate(names):
             if name is not None and name in names[:i]:
                 place = join_key((kind, name))
-                yield Problem(shown, place, f"'{name}' is used twice", "Give each its own name")
+                twice = Problem(shown, place, f"'{name}' is used twice", "Give each its own name")
+                yield (kind, i), twice
 
 
 def _kinds_with(data: Mapping[str, Any], name: str) -> list[str]:

@@ -43,6 +43,8 @@ class Origins:
             for layer in self.layers:
                 if _has(layer.data, parts[:end]):
                     return layer.shown, layer.line_of(parts[:end], path[:end])
+                if layer.took_out(parts[:end]):
+                    return layer.shown, layer.line_of(("without",), ("without",))
         return self.source.shown, None
 
 
