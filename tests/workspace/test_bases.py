@@ -189,6 +189,7 @@ def test_without_takes_out_entries_and_keys(bench: Bench) -> None:
         ('extends = "b.toml"', "b.toml: line 1, extends: it extends itself. Take it out."),
         ('extends = "c.toml"', "c.toml: line 1, extends: "),
         (f'extends = "{"n" * 300}"', "b.toml: line 1, extends: there is no file "),
+        ('extends = "https://u:p@h/a.toml"', "b.toml: line 1, extends: is an address, and only"),
         ('extends = "no.toml"', "b.toml: line 1, extends: there is no file "),
         (
             "extends = 3",

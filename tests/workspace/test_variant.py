@@ -9,6 +9,7 @@ import pytest
 
 from respsel.errors import InputError
 from respsel.recipe.typed_values import typed_value, value_of
+from respsel.study import open_study
 from respsel.workspace.changes import changes_of
 from respsel.workspace.loaded_recipe import LoadedRecipe
 from respsel.workspace.loading import load_recipe
@@ -202,3 +203,10 @@ def test_a_recipe_called_like_a_variant_keeps_its_own_folder(bench: Bench) -> No
     variant = changed(bench, limit=3).name
     bench.write(f"{variant}.toml", bench.recipe.read_text().replace("sums.js", "../sums.js"))
     assert load_recipe(bench.folder / f"{variant}.toml").name == f"{variant}.toml"
+
+
+@pytest.mark.parametrize("changes", [{1: 2}, "x", ["target.model"]])
+def test_changes_of_another_type_are_refused(bench: Bench, changes: Any) -> None:
+    """With what they should be."""
+    with pytest.raises(InputError, match="changes: are not values by their keys"):
+        open_study(bench.recipe, changes=changes)

@@ -134,7 +134,7 @@ def _compose(data: dict[str, Any], path: Path, shown: str, within: tuple[Path, .
     layers: list[Layer] = []
     for i, name in enumerate(_names(data, "extends", shown)):
         place = f"extends[{i}]" if isinstance(data["extends"], list) else "extends"
-        if why := _unusable(path.parent / name, (*within, path)):
+        if why := _unusable(name, (*within, path)):
             keys = ("extends", i) if "[" in place else ("extends",)
             raise InputError(_with_lines([(keys, Problem(shown, place, *why))], path))
         base = _base(path.parent / name, (*within, path))
@@ -182,8 +182,12 @@ def _base(file: Path, within: tuple[Path, ...]) -> Composed:
     return Composed(moved(base.data, *folders), layers)
 
 
-def _unusable(file: Path, within: Sequence[Path]) -> tuple[str, str] | None:
+def _unusable(name: str, within: Sequence[Path]) -> tuple[str, str] | None:
     """Why a file cannot be extended by the last one of `within`, and what to do."""
+    if _URL.match(name):
+        # It may hold a login, so it is not repeated.
+        return "is an address, and only a file can be extended", "Download it, and give its path"
+    file = within[-1].parent / name
     try:
         is_there = file.is_file()
         target = file.resolve()

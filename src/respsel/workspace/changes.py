@@ -44,6 +44,10 @@ def changes_of(
         raise InputError(problems)
     if values is None:
         return Changes(tuple(pairs), limit)
+    if not isinstance(values, Mapping) or not all(isinstance(key, str) for key in values):
+        what = "are not values by their keys, which are texts"
+        remedy = 'Write for instance {"strategies.terse.sampling.temperature": 0.2}'
+        raise InputError(Problem("", "changes", what, remedy))
     return Changes((*pairs, *values.items()), limit, "changes:")
 
 
