@@ -239,7 +239,7 @@ def _notes(outcomes: Sequence[Outcome], pairs: Sequence[Paired]) -> Iterator[str
             if len(targets) > 1
             else "metrics"
             if len(metrics) > 1
-            else "examples or models"
+            else "examples, models or settings of a metric"
         )
         yield (
             f"Scores of different {what} are not comparable in size: compare places, and the "
