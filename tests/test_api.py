@@ -338,7 +338,7 @@ def test_names_are_escaped() -> None:
     shown = verdict._repr_html_()
     assert "<script" not in shown
     assert "\u202e" not in shown
-    assert "<b>&lt;b&gt;: &amp;&quot;&#x27;, 2 examples</b>" in shown
+    assert "<b>&lt;b&gt;: &amp;&quot;&#x27; (lower is better), 2 examples</b>" in shown
     assert "&lt;script&gt;alert(&#x27;x&#x27;)&lt;/script&gt;" in shown
 
 

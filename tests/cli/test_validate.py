@@ -87,7 +87,8 @@ def test_every_prompt_is_rendered(bench: Bench) -> None:
     bench.edit("Solve: {{ input }}", "{{ hints[0].upper() }}")
     done = validate()
     assert done.exit_code == 2
-    assert done.output.count("the template failed on example 'e") == 9
+    assert "the template failed on example 'e" in done.output
+    assert " and 8 more. Fix the template." in done.output
 
 
 def test_labels_are_compared_with_the_kind_of_answers(bench: Bench) -> None:
