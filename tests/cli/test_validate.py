@@ -88,7 +88,7 @@ def test_every_prompt_is_rendered(bench: Bench) -> None:
     done = validate()
     assert done.exit_code == 2
     assert "the template failed on example 'e" in done.output
-    assert " and 8 more. Fix the template." in done.output
+    assert " (and 8 more like it). Fix the template." in done.output
 
 
 def test_labels_are_compared_with_the_kind_of_answers(bench: Bench) -> None:

@@ -115,7 +115,7 @@ def _folded(problems: Iterable[Problem]) -> list[Problem]:
     for problem in dict.fromkeys(problems):
         alike.setdefault(replace(problem, what=_EXAMPLE.sub("", problem.what)), []).append(problem)
     return [
-        replace(first, what=f"{first.what} and {len(others)} more") if others else first
+        replace(first, what=f"{first.what} (and {len(others)} more like it)") if others else first
         for first, *others in alike.values()
     ]
 
