@@ -79,6 +79,26 @@ def test_a_killed_run_is_not_running(bench: Bench) -> None:
     assert not list((bench.folder / "cache/locks").glob("*.progress"))
 
 
+def test_a_changed_run_is_told_beside_the_recipes_own(bench: Bench) -> None:
+    """A run with --limit is no run of the plain recipe, and is not kept from view either."""
+    bench.run()
+    values = '{"strategies.teacher.prompt": "Other {{ input }}"}'
+    changed = KILLED.replace('"a.toml"', f'"a.toml", limit=5, changes={values}')
+    changed = changed.replace("count == 8", "count == 1")
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    command = [sys.executable, "-c", changed]
+    with subprocess.Popen(command, cwd=bench.folder, **pipes) as process:  # type: ignore[call-overload]
+        assert process.stdout.readline() == "here\n"
+        found = status(bench)
+        lines = list(status_lines(found))
+        process.communicate("go on\n")
+    assert (found.state, list(found.running)) == ("done", [])
+    assert [run.pid for run in found.changed] == [process.pid]
+    assert "finished" in lines[0]
+    (told,) = [line for line in lines if f"by process {process.pid}" in line]
+    assert "a.toml (strategies.teacher.prompt=Other {{ input }}, limit 5): running since" in told
+
+
 def test_a_run_that_fails_says_so(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """Ctrl-C and errors are told from a kill."""
 
@@ -168,7 +188,7 @@ def test_a_file_of_another_shape_is_no_crash(bench: Bench, value: Any) -> None:
         assert set(said) == ({"stage"} if value == "x" else set())
         assert live.how_far(said) == ""
         far = RunningRun(1, "", 1.0, 1.0, {"steps": 3, **said}, None)
-        lines = list(status_lines(Status("a", "running", [far], None, None, (), 0, 3)))
+        lines = list(status_lines(Status("a", "running", [far], [], None, None, (), 0, 3)))
         assert "0 of 3 steps done" in lines[1]
         file._path.write_text(json.dumps({"format": 2, "steps": 3}))
         assert live.read_live(store.folder, "run") == {}

@@ -43,7 +43,7 @@ def status(
             print_json(stamped("status", asdict(found)))
         else:
             shown = _show(found, shown)
-        if not watch or not found.running:
+        if not watch or not (found.running or found.changed):
             return
         time.sleep(_EVERY_S)
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from respsel.graph import Graph
     from respsel.selection.verdict import Verdict
     from respsel.store.store import Store
+    from respsel.workspace.loaded_recipe import LoadedRecipe
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,7 @@ class Status:
     state: "running", "stopped" (begun and not finished), "done", "changed" (done, and some
         steps of the present recipe are not stored) or "never run".
     running: the runs that go on.
+    changed: those of the same recipe that go on changed: with --set or --limit, or an apply.
     stopped: the newest that was stopped since the latest one finished.
     finished: when the latest one finished (seconds since 1970).
     verdicts: what that found, in a line each; empty if the recipe has changed since.
@@ -75,6 +77,7 @@ class Status:
     recipe: str
     state: Literal["running", "stopped", "done", "changed", "never run"]
     running: Sequence[RunningRun]
+    changed: Sequence[RunningRun]
     stopped: StoppedRun | None
     finished: float | None
     verdicts: Sequence[str]
@@ -113,12 +116,28 @@ def find_status(graph: Graph, store: Store) -> Status:
         recipe=graph.loaded.shown,
         state=state,
         running=running,
+        changed=_changed(graph.loaded, store),
         stopped=newest,
         finished=latest.finished if latest else None,
         verdicts=_verdicts(graph, ledger) if whole else (),
         steps_stored=stored,
         steps=len(graph.steps),
     )
+
+
+def _changed(loaded: LoadedRecipe, store: Store) -> list[RunningRun]:
+    """The runs that go on of the same recipe under other keys."""
+    own = set(begun_keys(store, loaded.key))
+    here = loaded.recipe_place
+    found = []
+    for run in begun_keys(store):
+        note = None if run in own else load_begun(store, key=run)
+        holder = None if note is None else store.holder_of(run)
+        if note is None or holder is None or note.place.place != here.place:
+            continue
+        if not note.place.roots or set(note.place.roots) & set(here.roots):
+            found.append(_running(holder, note, read_live(store.folder, run)))
+    return found
 
 
 def _running(holder: Holder, note: BegunNote | None, said: Mapping[str, Any]) -> RunningRun:

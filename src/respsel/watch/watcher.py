@@ -312,7 +312,7 @@ class Watcher:
                 "pid": os.getpid(),
                 "host": host_name(),
                 "recipe": loaded.place,
-                "purpose": loaded.purpose,
+                "purpose": loaded.changed_for,
                 "began": self._began_at,
                 "now": time.time(),
                 "ended": ended,

@@ -20,11 +20,18 @@ _STALE_S = 60.0
 
 
 def status_lines(status: Status) -> Iterator[str]:
-    """The runs that go on; else the one that was stopped, and the latest that finished."""
+    """The runs that go on; else what became of the latest ones."""
     for run in status.running:
-        yield from _running_lines(status, run)
-    if status.running:
-        return
+        yield from _running_lines(status.recipe, run)
+    if not status.running:
+        yield from _rest_lines(status)
+    for run in status.changed:
+        said = str(run.far.get("purpose") or "changed")
+        yield from _running_lines(f"{status.recipe} ({said})", run)
+
+
+def _rest_lines(status: Status) -> Iterator[str]:
+    """The run that was stopped, and the latest that finished."""
     if status.stopped is not None:
         yield from _stopped_lines(status, status.stopped)
     if status.finished is not None:
@@ -36,10 +43,10 @@ def status_lines(status: Status) -> Iterator[str]:
         yield f"{status.recipe}: never run"
 
 
-def _running_lines(status: Status, run: RunningRun) -> Iterator[str]:
+def _running_lines(recipe: str, run: RunningRun) -> Iterator[str]:
     where = f" on {run.host}" if run.host and run.host != host_name() else ""
     who = "a process" if run.pid is None else f"process {run.pid}"
-    yield f"{status.recipe}: running since {_clock(run.began)}, by {who}{where}"
+    yield f"{recipe}: running since {_clock(run.began)}, by {who}{where}"
     far = run.far
     if not far:
         yield "  it has not said yet how far it is"
