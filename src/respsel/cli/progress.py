@@ -69,12 +69,12 @@ class RunDisplay:
         calls = ", ".join(f"{count:,} to {model}" for model, count in intent.calls.items())
         reused = f"{intent.found} of {counted(intent.steps, 'step')}" if intent.found else "nothing"
         if not calls:
-            self._line(f"Reuses {reused}; asks no model again, as far as is known now")
+            self._line(f"Reuses {reused}; answers to the rest seem to be stored too")
             return
         takes = "how long it takes is not known yet"
         if intent.left_s is not None:
             takes = f"about {duration(intent.left_s)}"
-        self._line(f"Reuses {reused}; runs the rest with about these calls: {calls}; {takes}")
+        self._line(f"Reuses {reused}; runs the rest with at most about these calls: {calls}; {takes}")
 
     def run_begins(self, steps: int) -> None:
         """A run of so many steps begins."""
