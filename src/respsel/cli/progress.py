@@ -74,7 +74,8 @@ class RunDisplay:
         takes = "how long it takes is not known yet"
         if intent.left_s is not None:
             takes = f"about {duration(intent.left_s)}"
-        self._line(f"Reuses {reused}; runs the rest with at most about these calls: {calls}; {takes}")
+        rest = f"runs the rest with at most about these calls: {calls}"
+        self._line(f"Reuses {reused}; {rest}; {takes}")
 
     def run_begins(self, steps: int) -> None:
         """A run of so many steps begins."""
