@@ -76,7 +76,7 @@ def test_a_good_recipe_loads(bench: Bench) -> None:
         (
             'from = "column"',
             'from = "colum"',
-            "strategy 'human': 'from' says where responses come from. ",
+            "strategy 'human', from: 'colum' is not a source of responses. Did you mean 'column'?",
         ),
         ('from = "column"', "", "strategy 'human': 'from' says where responses come from. "),
         ('name = "teacher"', 'name = "human"', "strategy 'human', name: 'human' is used twice. "),

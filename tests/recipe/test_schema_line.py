@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import jsonschema
 import pytest
 import tomli
 from pydantic import BaseModel
@@ -95,3 +96,28 @@ def test_a_strategy_says_where_its_responses_come_from() -> None:
     """Without `from` it fits no kind, rather than several."""
     kinds = json_schema(Recipe, RECIPE_SCHEMA)["$defs"]
     assert all("from" in kinds[f"{kind}Strategy"]["required"] for kind in ("Column", "Model"))
+
+
+EXTENDING = """
+extends = "base.toml"
+datasets = [{ name = "math", sample = 5 }]
+strategies = [{ name = "terse", sampling = { temperature = 0.2 } }]
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "faults"),
+    [
+        (EXTENDING, []),
+        (EXTENDING.replace('extends = "base.toml"', ""), ["is a required property"]),
+        (EXTENDING.replace("sampling", "smpling"), ["is not valid under any"]),
+        (EXTENDING.replace("sample", "smple"), ["Additional properties"]),
+    ],
+)
+def test_a_recipe_that_extends_another_need_not_say_all(text: str, faults: list[str]) -> None:
+    """Editors take what the base says for granted, and still know the keys."""
+    schema = json_schema(Recipe, RECIPE_SCHEMA)
+    found = list(jsonschema.Draft202012Validator(schema).iter_errors(tomli.loads(text)))
+    told = " ".join(error.message for error in found)
+    assert bool(found) == bool(faults)
+    assert all(fault in told for fault in faults)

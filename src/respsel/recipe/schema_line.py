@@ -41,8 +41,50 @@ def schema_text(kind: type[BaseModel], schema: str) -> str:
 def json_schema(kind: type[BaseModel], schema: str) -> dict[str, Any]:
     """The JSON Schema of what a TOML file may say; see `schema_text`."""
     made = _for_editors(kind.model_json_schema(by_alias=True))
+    if schema == RECIPE_SCHEMA:
+        made = _with_extending(made)
     name = schema.removesuffix(".schema.json")
     return {"$schema": _DIALECT, "$id": f"urn:respsel:{name}:{VERSION}", **made}
+
+
+def _with_extending(made: dict[str, Any]) -> dict[str, Any]:
+    """The schema of recipes, in which one that extends another need not say all again.
+
+    Hazard: Tombi takes a key for unknown that a part of `if` does not name, unless that part allows
+    other keys.
+    """
+    tables = made["$defs"]
+    strategies = made["properties"]["strategies"]["items"]
+    kinds = [tables[arm["$ref"].rpartition("/")[2]] for arm in strategies["oneOf"]]
+    keys = {key: value for kind in reversed(kinds) for key, value in kind["properties"].items()}
+    changed = {
+        "additionalProperties": False,
+        "description": "What a recipe that extends another one changes of a strategy.",
+        "properties": {key: value for key, value in keys.items() if key != "from"},
+        "required": ["name"],
+        "type": "object",
+    }
+    open_ended = {"additionalProperties": True}
+    dataset = tables["DatasetEntry"]
+    items = {
+        "datasets": {"items": {**open_ended, "required": dataset["required"]}},
+        "strategies": {"items": {**open_ended, "required": ["name", "from"]}},
+    }
+    whole = {**open_ended, "required": made["required"], "properties": items}
+    arms = [*strategies["oneOf"], {"$ref": "#/$defs/ChangedStrategy"}]
+    tables = {**tables, "ChangedStrategy": changed}
+    tables["DatasetEntry"] = {**dataset, "required": ["name"]}
+    properties = made["properties"] | {
+        "strategies": made["properties"]["strategies"] | {"items": {"oneOf": arms}}
+    }
+    return {
+        **{key: value for key, value in made.items() if key != "required"},
+        "$defs": tables,
+        "properties": properties,
+        "if": {**open_ended, "required": ["extends"]},
+        "then": open_ended,
+        "else": whole,
+    }
 
 
 def _for_editors(value: Any) -> Any:
