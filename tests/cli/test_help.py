@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from typer.main import get_command
+from typer.testing import CliRunner
 
 from respsel.cli import app
 from tests.conftest import Bench
@@ -88,3 +89,20 @@ def test_quiet_and_verbose_exclude_each_other(bench: Bench) -> None:
     done = bench.respsel("run", "a.toml", "-q", "-v")
     assert done.code == 2
     assert "Give one of them" in done.err
+
+
+def test_a_misspelt_choice_is_told_its_neighbour() -> None:
+    """In plain words."""
+    done = CliRunner().invoke(app, ["export", "a.toml", "--format", "mesages"])
+    assert done.exit_code == 2
+    assert "Value error" not in done.output
+    assert "'mesages' is not one of" in done.output
+    assert "Did you mean 'messages'?" in done.output
+
+
+def test_help_without_a_command_has_lines() -> None:
+    """Bare `respsel` and `respsel cache` show what `-h` shows."""
+    for args in ([], ["cache"]):
+        bare = CliRunner().invoke(app, args).output
+        assert "\\n" not in bare
+        assert bare == CliRunner().invoke(app, [*args, "-h"]).output

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc as garbage
 import os
+import re
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
@@ -31,7 +32,15 @@ from respsel.cli.terminal import (
     shows_colours,
     tell,
 )
-from respsel.errors import EXIT_BUG, EXIT_INTERRUPTED, InputError, Problem, RespselError, RunError
+from respsel.errors import (
+    EXIT_BUG,
+    EXIT_INTERRUPTED,
+    InputError,
+    Problem,
+    RespselError,
+    RunError,
+    close_match,
+)
 from respsel.text.characters import one_line
 
 if TYPE_CHECKING:
@@ -69,8 +78,16 @@ def _readable() -> Iterator[None]:
         # of a command without arguments is its help, which has lines.
         is_help = type(error).__name__ == "NoArgsIsHelpError"
         if isinstance(getattr(error, "message", None), str) and not is_help:
-            error.message = one_line(error.message)  # type: ignore[attr-defined]
+            error.message = _plain(one_line(error.message))  # type: ignore[attr-defined]
         raise
+
+
+def _plain(message: str) -> str:
+    """A wrong choice without pydantic's words, and with the nearest right one."""
+    message = message.replace("Value error, ", "")
+    word, found, choices = message.partition("' is not one of ")
+    close = close_match(word.rpartition("'")[2], re.findall(r"'([^']*)'", choices)) if found else ""
+    return f"{message} {close}" if close else message
 
 
 app = typer.Typer(

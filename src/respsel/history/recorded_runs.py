@@ -143,6 +143,10 @@ def choose_runs(first: Path, second: Path | None) -> tuple[RunRecord, RunRecord]
 def load_run(path: Path) -> RunRecord:
     """Read a recorded run, by its folder or its run.json. Raises InputError if it is none."""
     file = path / RECORD if path.is_dir() else path
+    if file.suffix == ".toml":
+        what = "is a recipe, not a recorded run"
+        remedy = "Give one recipe, for its last two runs, or two folders under runs/"
+        raise InputError(Problem(str(path), "", what, remedy))
     try:
         data = json.loads(read_small(file, _LIKE_THIS, _MOST_BYTES))
         steps = {name: StepOutput(**item) for name, item in data["steps"].items()}
