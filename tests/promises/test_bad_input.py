@@ -64,9 +64,10 @@ def test_a_response_file_lacking_an_example(bench: Bench) -> None:
 
 
 def test_an_unknown_column(bench: Bench) -> None:
-    """A column strategy whose column is not there."""
+    """A column strategy whose column is not there, and where the recipe names it."""
     bench.edit('column = "rationale"', 'column = "rational"')
-    check(bench, 2, "has no column 'rational'. Did you mean 'rationale'?")
+    place = "which a.toml: line 25, strategy 'human', column names"
+    check(bench, 2, f"has no column 'rational', {place}. Did you mean 'rationale'?")
 
 
 def test_an_unknown_name_in_a_prompt(bench: Bench) -> None:
