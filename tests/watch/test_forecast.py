@@ -12,8 +12,9 @@ import pytest
 
 from respsel.calls.events import AnsweredCall, CallKind
 from respsel.plan.ahead import Ahead
+from respsel.store.notes import SpeedNote
 from respsel.watch.forecast import Forecast, laps_left
-from respsel.watch.pace import KnownPace, Paces
+from respsel.watch.pace import Paces
 
 PLACES = 16
 LIMIT = 300
@@ -138,8 +139,8 @@ def test_writing_and_then_scoring_at_other_speeds(
 ) -> None:
     """What is scored later is foreseen by a usual ratio; with remembered speeds by these."""
     monkeypatch.setattr(f"{__name__}.SCORES_S", WRITES_S * gain)
-    known: dict[tuple[str, CallKind], KnownPace] = {
-        ("m", "score"): KnownPace(SCORES_S, 5.0, 0.0, 60.0, 0.0)
+    known: dict[tuple[str, CallKind], SpeedNote] = {
+        ("m", "score"): SpeedNote(SCORES_S, 5.0, 0.0, 60.0, 0.0)
     }
     run = new(Paces(known, closing_s=0.0))
     begin(run, [writing("a", 150), scoring("b", 600)], "a", requests=150)
@@ -195,8 +196,8 @@ def test_nothing_is_known_without_any_speed() -> None:
     run = new()
     begin(run, [writing("a", 10)], "a", requests=10)
     run.look()
-    known: dict[tuple[str, CallKind], KnownPace] = {
-        ("m", "write"): KnownPace(WRITES_S, 1.0, 120.0, 60.0, 0.0)
+    known: dict[tuple[str, CallKind], SpeedNote] = {
+        ("m", "write"): SpeedNote(WRITES_S, 1.0, 120.0, 60.0, 0.0)
     }
     told = new(Paces(known, closing_s=0.0))
     begin(told, [writing("a", 10)], "a", requests=10)

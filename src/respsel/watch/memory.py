@@ -14,7 +14,7 @@ from respsel.calls.events import CallKind
 from respsel.store.locks import host_name
 from respsel.store.notes import ModelSpeeds, SpeedNote, load_speeds, save_speeds
 from respsel.store.store import Store
-from respsel.watch.pace import KnownPace, Measured, Paces
+from respsel.watch.pace import Measured, Paces
 
 if TYPE_CHECKING:
     from respsel.backends.checkup import Checkup
@@ -34,7 +34,7 @@ def recall(store: Store, identities: Mapping[str, str]) -> Paces:
         speeds = load_speeds(store, host_name(), identity)
         for kind in get_args(CallKind):
             if (note := speeds.kinds.get(kind)) is not None and note.units_s > 0:
-                paces.known[name, kind] = KnownPace(**vars(note))
+                paces.known[name, kind] = note
         if speeds.load_s is not None:
             paces.load_s[name] = speeds.load_s
     return paces

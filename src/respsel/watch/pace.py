@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from respsel.calls.events import CallKind
+from respsel.store.notes import SpeedNote
 
 # What reading a prompt's token takes, where writing one takes 1. On CPUs and GPUs alike, many
 # tokens of a prompt are read at once.
@@ -29,24 +30,6 @@ _FADES = 0.5
 def units_of(kind: CallKind, read: float, written: float) -> float:
     """The work of some tokens."""
     return written + read * (READ_SHARE if kind == "write" else 1.0)
-
-
-@dataclass(frozen=True)
-class KnownPace:
-    """What is remembered of a model and a kind of call.
-
-    units_s: units in a second.
-    calls_s: calls in a second.
-    written: how many tokens a text has that it writes.
-    measured_s: for how long this was measured.
-    when: when it was measured last (seconds since 1970).
-    """
-
-    units_s: float
-    calls_s: float
-    written: float
-    measured_s: float
-    when: float
 
 
 @dataclass
@@ -78,7 +61,7 @@ class Paces:
     running: what was measured so far of the calls that are being made.
     """
 
-    known: dict[tuple[str, CallKind], KnownPace] = field(default_factory=dict)
+    known: dict[tuple[str, CallKind], SpeedNote] = field(default_factory=dict)
     load_s: dict[str, float] = field(default_factory=dict)
     closing_s: float = 1.5
     per_guess: dict[str, float] = field(default_factory=dict)
