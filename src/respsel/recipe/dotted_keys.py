@@ -115,6 +115,15 @@ def find(data: Mapping[str, Any], parts: Sequence[str]) -> Any:
     return value
 
 
+def holds(data: Mapping[str, Any], parts: Sequence[str]) -> bool:
+    """Whether anything is at a place."""
+    try:
+        find(data, parts)
+    except LookupError:
+        return False
+    return True
+
+
 def put(data: dict[str, Any], parts: Sequence[str], value: Any) -> None:
     """Set a value at a resolved place; tables on the way are made."""
     *before, last = parts

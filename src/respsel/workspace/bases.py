@@ -22,6 +22,7 @@ from respsel.recipe.dotted_keys import (
     Parts,
     called,
     find,
+    holds,
     join_key,
     resolve,
     split_key,
@@ -63,7 +64,7 @@ class Layer:
 
     def took_out(self, parts: Parts) -> bool:
         """Whether a place is missing because of its `without`."""
-        return any(parts[: len(one)] == one and not _holds(self.data, one) for one in self.gone)
+        return any(parts[: len(one)] == one and not holds(self.data, one) for one in self.gone)
 
     def line_of(self, parts: Parts, path: KeyPath) -> int | None:
         """The line of what is at a place; path: the same with numbers of the merged recipe."""
@@ -162,14 +163,6 @@ def _with_lines(problems: Sequence[_Found], path: Path) -> list[Problem]:
         where = problem.where if line is None else f"line {line}, {problem.where}"
         found.append(replace(problem, where=where))
     return found
-
-
-def _holds(data: Mapping[str, Any], parts: Parts) -> bool:
-    try:
-        find(data, parts)
-    except LookupError:
-        return False
-    return True
 
 
 def _base(file: Path, within: tuple[Path, ...]) -> Composed:

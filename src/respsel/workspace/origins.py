@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from respsel.recipe.dotted_keys import Parts, called, find, join_key
+from respsel.recipe.dotted_keys import Parts, called, holds, join_key
 from respsel.recipe.key_paths import KeyPath
 from respsel.recipe.places import AN_OPTION, Origin, Source
 from respsel.recipe.toml_text import toml_text
@@ -41,7 +41,7 @@ class Origins:
         # Where something is missing, the place itself is nowhere.
         for end in range(len(parts), 0, -1):
             for layer in self.layers:
-                if _has(layer.data, parts[:end]):
+                if holds(layer.data, parts[:end]):
                     return layer.shown, layer.line_of(parts[:end], path[:end])
                 if layer.took_out(parts[:end]):
                     return layer.shown, layer.line_of(("without",), ("without",))
@@ -65,11 +65,3 @@ def written_out(data: Mapping[str, Any], layers: Sequence[Layer], variant: Varia
     # A line break in a name or value would end the comment.
     comments = [" ".join(line.split()) for line in made]
     return ("\n".join([*comments, ""]) + "\n" + toml_text(data)).encode()
-
-
-def _has(data: Mapping[str, Any], parts: Parts) -> bool:
-    try:
-        find(data, parts)
-    except LookupError:
-        return False
-    return True
