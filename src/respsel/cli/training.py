@@ -204,7 +204,7 @@ def _show_exported(made: Sequence[TrainingSet]) -> None:
 
 
 def _applied_json(applied: ApplyResult) -> dict[str, Any]:
-    from respsel.cli.render.runs import work_json
+    from respsel.cli.render.run_document import work_json
 
     selected = applied.selected
     return {

@@ -14,6 +14,18 @@ from respsel.run.result import RunResult
 from respsel.selection.verdict import Verdict
 from respsel.text.documents import stamped
 
+# The keys of how much a run did.
+_WORK = (
+    "steps_total",
+    "steps_run",
+    "calls_made",
+    "calls_reused",
+    "tokens_evaluated_for_scores",
+    "fewest_tokens_for_scores",
+    "models_opened",
+    "costs_now",
+)
+
 
 @dataclass(frozen=True)
 class RunDocument:
@@ -67,3 +79,9 @@ def run_json(result: RunResult) -> dict[str, Any]:
         report=str(result.page),
     )
     return stamped("run", asdict(document))
+
+
+def work_json(result: RunResult) -> dict[str, Any]:
+    """How much a run did, without what it decided."""
+    document = run_json(result)
+    return {key: document[key] for key in _WORK}

@@ -6,8 +6,7 @@ Prints nothing itself.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from respsel.calls.costs import Cost, costs_of, total
 from respsel.text.columns import aligned
@@ -81,21 +80,6 @@ def work_lines(result: RunResult) -> Iterator[str]:
         f"{result.calls_reused} reused."
     )
     yield from cost_lines(costs_of(result.took_now, result.graph.loaded.models), planned=False)
-
-
-def work_json(result: RunResult) -> dict[str, Any]:
-    """The same for programs."""
-    costs = costs_of(result.took_now, result.graph.loaded.models)
-    return {
-        "steps_total": result.steps_total,
-        "steps_run": result.steps_run,
-        "calls_made": result.calls_made,
-        "calls_reused": result.calls_reused,
-        "tokens_evaluated_for_scores": result.scoring_work.evaluated,
-        "fewest_tokens_for_scores": result.scoring_work.fewest,
-        "models_opened": list(result.models_opened),
-        "costs_now": [asdict(cost) for cost in costs],
-    }
 
 
 def cost_lines(costs: Sequence[Cost], planned: bool) -> Iterator[str]:
