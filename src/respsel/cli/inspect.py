@@ -22,10 +22,12 @@ from respsel.cli.app import (
     reported,
 )
 from respsel.cli.terminal import print_json, say
-from respsel.errors import Problem, RespselError
+from respsel.errors import PreflightError, Problem, RespselError
 from respsel.text.documents import VERSIONS
 
 if TYPE_CHECKING:
+    from respsel.backends.checkup import Checkup
+    from respsel.backends.endpoint_checkup import EndpointCheckup
     from respsel.workspace.loaded_recipe import LoadedRecipe
 
 SchemaKind = StrEnum("SchemaKind", ["recipe", "workspace", *VERSIONS])  # type: ignore[misc]
@@ -64,33 +66,25 @@ def doctor(
 
     loaded = load_recipe(recipe, changes_for(settings, limit))
     say("Loading each model; that may take a minute or two a model.", file=sys.stderr, flush=True)
-    checkups = []
-    measured: list[object] = []
+    checkups: list[Checkup | EndpointCheckup] = []
     problems: list[Problem] = []
     with opened_store(loaded.workspace.store, reading=True) as store:
         for item in examine(loaded, store, store.folder):
             if isinstance(item, RespselError):
                 problems += item.problems
                 continue
-            measured.append(item)
-            checkups.append(asdict(item))
+            checkups.append(item)
             problems += [loaded.models[item.name].at().problem(what) for what in item.problems]
             if not as_json:
                 say("\n".join(checkup_lines(item)), flush=True)
-    _remember(measured, loaded)
+    _remember(checkups, loaded)
     if as_json:
-        print_json(checkups)
-    _refuse(problems)
-
-
-def _refuse(problems: Sequence[Problem]) -> None:
-    from respsel.errors import PreflightError
-
+        print_json([asdict(item) for item in checkups])
     if problems:
         raise PreflightError(problems)
 
 
-def _remember(checkups: Sequence[object], loaded: LoadedRecipe) -> None:
+def _remember(checkups: Sequence[Checkup | EndpointCheckup], loaded: LoadedRecipe) -> None:
     """Note how fast models were, for the time that plans and runs tell.
 
     The store is made for it if there is none. Where it cannot be written, nothing is noted.
