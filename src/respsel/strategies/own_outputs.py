@@ -25,7 +25,7 @@ from respsel.text.whitespace import WhiteSpace, normalised
 
 if TYPE_CHECKING:
     from respsel.data.file_sets import FileSet
-from respsel.data.response_files import Found
+    from respsel.data.response_files import Found
 
 # A conversation that is shown as an example has about 1,000 tokens at most, of 4 bytes each.
 MOST_SHOWN_BYTES = 4_000
