@@ -125,7 +125,7 @@ def _changes(counts: ChangedTexts) -> str:
 class Report:
     """The whole report.
 
-    recipe: the recipe's name, which is also that of its folder below runs/.
+    recipe: the recipe's name, with what it was changed by in brackets.
     recipe_path: its path as it was given.
     headline: the first screen.
     overall: the verdict over several datasets; None with one.

@@ -83,7 +83,7 @@ def write_example_pages(result: RunResult, layout: PageLayout, folder: Path) -> 
         for data in layout.datasets
     }
     index = environment.get_template("index.html.jinja")
-    parts = index.generate(recipe=result.graph.loaded.name, layout=layout, indexes=indexes)
+    parts = index.generate(recipe=result.graph.loaded.title, layout=layout, indexes=indexes)
     with (folder / INDEX).open("w", encoding="utf-8") as file:
         file.writelines(parts)
 
@@ -96,7 +96,7 @@ def _write_dataset(
     examples = TableRows(EXAMPLES, frame, data.order)
     index = _index(result, data, frame, examples)
     template = environment.get_template("examples.html.jinja")
-    recipe = result.graph.loaded.name
+    recipe = result.graph.loaded.title
     with ExitStack() as opened:
         columns = []
         for place, strategy in enumerate(data.strategies):
