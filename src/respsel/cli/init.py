@@ -79,7 +79,7 @@ Model = Annotated[
     typer.Option(
         metavar="PATH|NAME|URL",
         help="The target: a GGUF file, a folder, a package, OWNER/NAME@COMMIT, an endpoint, or a "
-        "model of respsel.toml. Default: the bundled SmolLM2.",
+        "model of respsel.toml. Default: the only model there, or else the bundled SmolLM2.",
     ),
 ]
 Called = Annotated[str | None, typer.Option(metavar="NAME", help="What an endpoint calls it.")]

@@ -139,7 +139,7 @@ def schema(
     """Print a JSON Schema: for editors, or of what commands write as JSON.
 
     recipe and workspace (respsel.toml) are for editors: save it as recipe.schema.json, and begin
-    the recipe with `#:schema ./recipe.schema.json`. report is that of report.json; plan and run are
+    the recipe with `#:schema ./recipe.schema.json`. report is that of report.json; the others are
     those of `--json`.
 
     Example: respsel schema workspace

@@ -119,7 +119,7 @@ def export(
 ) -> None:
     """Write what was applied as a training set, with a card.
 
-    The formats are those of TRL, axolotl, LLaMA-Factory and OpenAI. Opens no model.
+    The formats are those of TRL, axolotl, LLaMA-Factory, OpenAI and Fireworks. Opens no model.
 
     Example: respsel export recipes/quickstart.toml --format messages
     """
