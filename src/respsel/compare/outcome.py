@@ -96,11 +96,6 @@ def outcome_of(label: str, result: RunResult) -> Outcome:
     """What a result says of its column."""
     loaded = result.graph.loaded
     recipe = loaded.recipe
-    pairs = [
-        (entry.name, strategy.name)
-        for entry in recipe.datasets
-        for strategy in recipe.strategies_for(entry.name)
-    ]
     deciding = next(step for step in result.graph.steps.values() if step.op == "verdict")
     return Outcome(
         label=label,
@@ -111,7 +106,7 @@ def outcome_of(label: str, result: RunResult) -> Outcome:
         verdicts={verdict.dataset: verdict for verdict in result.verdicts},
         rule=Rule(**deciding.fields["rule"]),
         basis={entry.name: _basis(result, entry.name) for entry in recipe.datasets},
-        scores={pair: _scores(result, *pair) for pair in pairs},
+        scores={pair: _scores(result, *pair) for pair in recipe.compared()},
         calls_made=result.calls_made,
         calls_reused=result.calls_reused,
         is_fake=loaded.models[recipe.target.model].entry.backend == "fake",

@@ -688,6 +688,14 @@ class Recipe(Entry):
         """The strategies that are compared on a dataset, in order."""
         return [entry for entry in self.made_for(dataset) if entry.compare]
 
+    def compared(self) -> list[tuple[str, str]]:
+        """Each dataset with each strategy that is compared on it, by name and in order."""
+        return [
+            (dataset.name, strategy.name)
+            for dataset in self.datasets
+            for strategy in self.strategies_for(dataset.name)
+        ]
+
     def origins(self, entry: StrategyEntry) -> list[StrategyEntry]:
         """The strategies that a strategy's texts come from in the end: itself, or its members'."""
         if not entry.members:

@@ -190,11 +190,7 @@ def _tables(
 ) -> Mapping[str, Iterable[tuple[Mapping[str, str], polars.DataFrame]]]:
     """The tables behind the report: responses, scores and token scores of all strategies."""
     loaded = result.graph.loaded
-    pairs = [
-        (entry.name, strategy.name)
-        for entry in loaded.recipe.datasets
-        for strategy in loaded.recipe.strategies_for(entry.name)
-    ]
+    pairs = loaded.recipe.compared()
     views = dict.fromkeys(view.name for metric in loaded.metrics for view in metric.needs.views)
     return {
         "responses.parquet": (

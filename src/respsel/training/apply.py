@@ -165,14 +165,9 @@ def applied_graph(loaded: LoadedRecipe, selected: Selected, memo: DigestMemo) ->
     changed = recipe.model_copy(update={"datasets": tuple(whole), "selection": selection})
     graph = build_graph(replace(loaded, recipe=changed, purpose=f"apply {selected.mode}"), memo)
     if selected.mode == "per-example":
-        datasets = [
-            (entry.name, strategy.name)
-            for entry in recipe.datasets
-            for strategy in recipe.strategies_for(entry.name)
-        ]
         names = [
             step_names.scores(dataset, strategy, recipe.selection_metric)
-            for dataset, strategy in datasets
+            for dataset, strategy in recipe.compared()
         ]
         names += [step_names.gates(entry.name) for entry in recipe.datasets]
     else:
