@@ -62,8 +62,7 @@ def tracked_run(result: RunResult, headline: Headline, entry: TrackingEntry) -> 
     tags = {f"{verdict.dataset}/leads": verdict.winner or "" for verdict in result.verdicts}
     tags |= {"answer": headline.which, "how_sure": headline.how_sure, "state": headline.badge}
     page = result.page if entry.report else None
-    name = loaded.name.removesuffix(f"/{loaded.variant.folder}")
-    return TrackedRun(entry.project, name, settings, numbers, tags, page)
+    return TrackedRun(entry.project, loaded.unchanged_name, settings, numbers, tags, page)
 
 
 def _variant(variant: Variant) -> Mapping[str, str]:

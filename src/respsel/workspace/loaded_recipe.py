@@ -90,11 +90,15 @@ class LoadedRecipe:
         return replace(self, variant=replace(self.variant, limit=None)).typed
 
     @property
+    def unchanged_name(self) -> str:
+        """The name of the recipe as its file has it."""
+        return self.name.removesuffix(f"/{self.variant.folder}") if self.variant else self.name
+
+    @property
     def title(self) -> str:
         """Its name for people, with what the user changed it by."""
-        if not self.variant:
-            return self.name
-        return f"{self.name.removesuffix(f'/{self.variant.folder}')} ({self.variant.words})"
+        changed = f" ({self.variant.words})" if self.variant else ""
+        return f"{self.unchanged_name}{changed}"
 
     @property
     def changed_for(self) -> str:
