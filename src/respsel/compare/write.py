@@ -5,7 +5,6 @@ Invariant: the files appear whole or not at all, and the same comparison has the
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Sequence
@@ -28,8 +27,7 @@ from respsel.system.atomic_folder import (
     remove_leftovers,
 )
 from respsel.system.disk import remedy_of
-from respsel.text.characters import visible_json
-from respsel.text.documents import stamped
+from respsel.text.documents import file_text, stamped
 from respsel.workspace.loaded_recipe import LoadedRecipe, readable
 
 PAGE = "compare.html"
@@ -65,7 +63,7 @@ def write_comparison(comparison: Comparison, recipes: Sequence[LoadedRecipe], wa
         return folder / PAGE
     pages = {
         PAGE: page_html(comparison, folder),
-        JSON: visible_json(json.dumps(document, indent=1, ensure_ascii=False)),
+        JSON: file_text(document),
     }
     with Store(workspace.store) as store, store.lock(f"compare/{name}", wait):
         try:

@@ -5,7 +5,6 @@ Knows nothing of files. Invariant: all formats say the same, for they are made o
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
@@ -16,8 +15,7 @@ from respsel.report.content import Report
 from respsel.report.scatter import risk_plot
 from respsel.report.templating import template_environment
 from respsel.report.together import matrix_of, overall_facts, score_title, unit_of
-from respsel.text.characters import visible_json
-from respsel.text.documents import stamped
+from respsel.text.documents import file_text, stamped
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -41,8 +39,7 @@ def render(
 
 
 def _json(report: Report) -> str:
-    document = stamped("report", asdict(report))
-    return visible_json(json.dumps(document, indent=1, ensure_ascii=False))
+    return file_text(stamped("report", asdict(report)))
 
 
 def _markdown(report: Report) -> str:
