@@ -72,13 +72,13 @@ def errors() -> str:
     for room in rooms:
         here = [message for message in found if message.room == room]
         why = [message for message in more if message.room == room]
+        title = _ROOMS.get(room, room.replace("_", " ").capitalize())
         if here or why:
-            parts.append(f"## {_ROOMS.get(room, room.replace('_', ' ').capitalize())}")
+            parts.append(f"## {title}")
         if here:
             rows = _rows(_in_order(here))
             parts.append(table(("what is wrong", "what to do", "exit code"), rows))
         if why:
-            title = _ROOMS.get(room, room.replace("_", " ").capitalize())
             parts += [f"### Reasons: {title[:1].lower()}{title[1:]}", _REASONS, _reason_table(why)]
         if room == "system":
             parts += ["### When the system refuses a file", _refusals()]

@@ -13,6 +13,7 @@ from respsel.compare.columns import Columns, plural
 from respsel.compare.outcome import Failure, Outcome
 from respsel.compare.paired import Paired, paired
 from respsel.recipe.schema import OVERALL
+from respsel.report.summary import FAKE_TARGET
 from respsel.text.numbers import number, percent
 
 _AGAINST = {"log": "times", "linear": "minus", "standardised": "minus"}
@@ -229,7 +230,7 @@ def _cell(outcome: Outcome, dataset: str, strategy: str) -> Cell:
 def _notes(outcomes: Sequence[Outcome], pairs: Sequence[Paired]) -> Iterator[str]:
     """What to mind in reading the tables."""
     if any(one.is_fake for one in outcomes):
-        yield "The fake backend stands in for a model: these numbers mean nothing."
+        yield FAKE_TARGET
     targets = {one.target for one in outcomes}
     metrics = {one.metric for one in outcomes}
     bases = {tuple(sorted(one.basis.items())) for one in outcomes}

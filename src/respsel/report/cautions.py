@@ -20,6 +20,7 @@ from respsel.report.analysis.own_look import own_look
 from respsel.report.analysis.unmatched import explain_unmatched
 from respsel.report.judge_cautions import about_the_judge
 from respsel.report.response_counts import MANY_CUT_SHORT, label_caution
+from respsel.report.summary import FAKE_TARGET
 from respsel.report.verdict_facts import VerdictFacts
 from respsel.selection.verdict import listed
 from respsel.text.numbers import number, share
@@ -43,7 +44,7 @@ def unmatched(facts: VerdictFacts) -> Iterator[str]:
 def _fake_target(facts: VerdictFacts) -> Iterator[str]:
     models = facts.result.graph.loaded.models
     if models[facts.recipe.target.model].entry.backend == "fake":
-        yield "The fake backend stands in for a model: these numbers mean nothing."
+        yield FAKE_TARGET
 
 
 def _barred(facts: VerdictFacts) -> Iterator[str]:

@@ -12,6 +12,9 @@ from typing import Any
 
 from respsel.text.numbers import short
 
+# What is said of numbers that no model has made.
+FAKE_TARGET = "The fake backend stands in for a model: these numbers mean nothing."
+
 
 @dataclass(frozen=True)
 class Headline:
